@@ -1,0 +1,52 @@
+/* Growable byte buffer; always NUL-terminated, so data can be used as a C string.
+ *
+ *   loom_buf b = {0};
+ *   loom_buf_printf(&b, "%s:%d", name, line);
+ *   ...
+ *   loom_buf_release(&b);
+ *
+ * Appending cannot fail for a caller: running out of memory for text ends the process with a message, as nothing
+ * useful can be done (texts are small beside models, whose allocations do report). */
+#ifndef LOOM_CORE_BUF_H
+#define LOOM_CORE_BUF_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef struct loom_buf {
+    char *data; /* NULL until the first append; then data[len] == 0 */
+    size_t len, cap;
+} loom_buf;
+
+void loom_buf_release(loom_buf *b);
+void loom_buf_reserve(loom_buf *b, size_t extra); /* room for `extra` more bytes */
+void loom_buf_grow_(loom_buf *b, size_t extra);   /* slow path of the inlines below */
+void loom_buf_printf(loom_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void loom_buf_vprintf(loom_buf *b, const char *fmt, va_list args);
+void loom_buf_i64(loom_buf *b, int64_t value); /* decimal */
+
+static inline void loom_buf_reset(loom_buf *b)
+{
+    b->len = 0;
+    if (b->data) b->data[0] = 0;
+}
+
+static inline void loom_buf_append(loom_buf *b, const void *bytes, size_t n)
+{
+    if (b->cap - b->len <= n) loom_buf_grow_(b, n);
+    if (n) memcpy(b->data + b->len, bytes, n);
+    b->len += n;
+    b->data[b->len] = 0;
+}
+
+static inline void loom_buf_str(loom_buf *b, const char *text) { loom_buf_append(b, text, strlen(text)); }
+static inline void loom_buf_char(loom_buf *b, char c) { loom_buf_append(b, &c, 1); }
+
+/* The text, "" when nothing was appended. Borrowed until the next append. */
+static inline const char *loom_buf_text(const loom_buf *b) { return b->data ? b->data : ""; }
+
+#include "core/banned.h"
+#endif

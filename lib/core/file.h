@@ -1,0 +1,73 @@
+/* Files: reading any container, writing whole files or nothing.
+ *
+ * Reading: plain, .gz, .zst, .xz and .tar.* through libarchive, by content, not by name; "-" is stdin.
+ * Writing: `path.tmp.<pid>`, then flush, fsync, rename on commit; ".zst" in the name compresses; "-" is stdout.
+ * Reads return LOOM_STATUS_INTERRUPT once loom_stop_requested() is true, so that streaming commands unwind cleanly. */
+#ifndef LOOM_CORE_FILE_H
+#define LOOM_CORE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/err.h"
+
+/* ---- reading streams ---- */
+typedef struct loom_in loom_in;
+
+/* Opens and positions at the first member (a file that is not an archive has one member with an empty name). */
+loom_status loom_in_open(loom_in **out, const char *path, loom_err *err);
+/* Up to cap bytes; *n = 0 at the end of the member. A truncated container is an error, never a short file. */
+loom_status loom_in_read(loom_in *in, void *data, size_t cap, size_t *n, loom_err *err);
+/* Goes to the next regular member of a tar file; *more = false at the end. */
+loom_status loom_in_next_member(loom_in *in, bool *more, loom_err *err);
+const char *loom_in_member(const loom_in *in); /* member name, "" for a plain file; borrowed until the next member */
+void loom_in_close(loom_in **in);
+
+/* Lines of one file (all members one after the other). A last line without LF counts; CR before LF is removed. */
+typedef struct loom_lines loom_lines;
+loom_status loom_lines_open(loom_lines **out, const char *path, loom_err *err);
+/* *line = NULL at the end; else borrowed until the next call, NUL-terminated, without line end. */
+loom_status loom_lines_next(loom_lines *lines, char **line, size_t *len, loom_err *err);
+int64_t loom_lines_number(const loom_lines *lines); /* number of the last line returned, from 1 */
+void loom_lines_close(loom_lines **lines);
+
+/* ---- writing ---- */
+typedef struct loom_out loom_out;
+
+/* Refuses to replace an existing file unless `force`; makes no folders. */
+loom_status loom_out_open(loom_out **out, const char *path, bool force, loom_err *err);
+loom_status loom_out_write(loom_out *out, const void *data, size_t len, loom_err *err);
+loom_status loom_out_printf(loom_out *out, loom_err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Flush, sync, rename; frees *out and sets it to NULL, also on failure (then the old file is still there). */
+loom_status loom_out_commit(loom_out **out, loom_err *err);
+void loom_out_abandon(loom_out **out); /* removes the temporary file; NULL is fine */
+
+/* ---- whole files ---- */
+/* Appends the raw bytes (no decompression) of a file of at most `max` bytes. */
+loom_status loom_file_read(loom_buf *into, const char *path, size_t max, loom_err *err);
+loom_status loom_file_write(const char *path, const void *data, size_t len, bool force, loom_err *err); /* atomic */
+
+typedef struct loom_map_file {
+    const unsigned char *data;
+    size_t len;
+} loom_map_file;
+loom_status loom_map_open(loom_map_file *out, const char *path, loom_err *err); /* read-only mmap */
+void loom_map_close(loom_map_file *map);
+
+bool loom_file_exists(const char *path);
+bool loom_file_is_dir(const char *path);
+int64_t loom_file_size(const char *path); /* bytes, -1 when it cannot be told */
+loom_status loom_make_dirs(const char *path, loom_err *err);        /* mkdir -p */
+loom_status loom_make_parent_dirs(const char *path, loom_err *err); /* of the folder that will hold `path` */
+/* Regular files in a folder whose names end in `suffix` ("" = all), sorted by name; *paths malloc'ed, each too. */
+loom_status loom_list_files(char ***paths, size_t *n, const char *dir, const char *suffix, loom_err *err);
+void loom_free_list(char **paths, size_t n);
+
+/* ---- stop flag ---- */
+bool loom_stop_requested(void); /* SIGINT or SIGTERM seen */
+void loom_stop_install(void);   /* called once by loom_cli_main; a second signal ends the process at once */
+void loom_stop_set(bool stop);  /* for tests */
+
+#endif

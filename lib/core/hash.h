@@ -1,0 +1,48 @@
+/* Hashing through XXH3, and the two hash tables of the toolkit. */
+#ifndef LOOM_CORE_HASH_H
+#define LOOM_CORE_HASH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+
+typedef struct loom_hash128 {
+    uint64_t lo, hi;
+} loom_hash128;
+
+uint64_t loom_hash64(const void *bytes, size_t len, uint64_t seed);
+loom_hash128 loom_hash128_of(const void *bytes, size_t len);
+
+/* XXH3-128 of a file's bytes as 32 hex digits (text[33]). */
+loom_status loom_hash_file(char text[33], const char *path, loom_err *err);
+
+/* Interned strings: each distinct byte string gets the next id 0, 1, 2, ...
+ * Strings are copied; loom_intern_text stays valid until release. Not thread-safe. Zero-initialised is ready. */
+typedef struct loom_intern {
+    struct loom_intern_slot *slots; /* open addressing, power of two */
+    size_t n_slots, n, cap;
+    const char **texts;
+    uint32_t *lens;
+    struct loom_intern_block *blocks;
+} loom_intern;
+
+int64_t loom_intern_add(loom_intern *t, const char *text, size_t len);        /* id, new or old */
+int64_t loom_intern_find(const loom_intern *t, const char *text, size_t len); /* id or -1 */
+static inline const char *loom_intern_text(const loom_intern *t, int64_t id) { return t->texts[id]; }
+static inline size_t loom_intern_len(const loom_intern *t, int64_t id) { return t->lens[id]; }
+void loom_intern_release(loom_intern *t);
+
+/* Set of 128-bit keys; 16 bytes a slot, load at most 3/4. Zero-initialised is ready. */
+typedef struct loom_set128 {
+    loom_hash128 *slots;
+    size_t n_slots, n;
+    bool has_zero; /* the all-zero key marks an empty slot, so it is kept aside */
+} loom_set128;
+
+bool loom_set128_add(loom_set128 *s, loom_hash128 key); /* true when it was not there */
+bool loom_set128_has(const loom_set128 *s, loom_hash128 key);
+void loom_set128_release(loom_set128 *s);
+
+#endif

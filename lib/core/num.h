@@ -1,0 +1,39 @@
+/* Numbers: checked sizes and strict parsing. */
+#ifndef LOOM_CORE_NUM_H
+#define LOOM_CORE_NUM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+
+/* *out = a * b (or a + b); false on overflow, *out untouched. */
+bool loom_mul_size(size_t *out, size_t a, size_t b);
+bool loom_add_size(size_t *out, size_t a, size_t b);
+
+/* The whole of text[0..len) must be a decimal integer ([-+]digits) that fits; false otherwise. */
+bool loom_parse_i64(const char *text, size_t len, int64_t *out);
+/* The whole of text[0..len) must be a finite decimal number; false otherwise (also for inf, nan, hex). */
+bool loom_parse_f64(const char *text, size_t len, double *out);
+
+static inline int64_t loom_min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t loom_max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* malloc/calloc/realloc of n elements of `size` bytes with checked multiplication; n = 0 gives a valid pointer. */
+void *loom_alloc(size_t n, size_t size);
+void *loom_calloc(size_t n, size_t size);
+void *loom_realloc(void *old, size_t n, size_t size);
+/* 64-byte aligned, zeroed; free with free(). */
+void *loom_alloc_aligned(size_t bytes);
+
+/* Makes room for `need` elements of `size` bytes in *array (capacity *cap, grown geometrically). */
+loom_status loom_grow(void *array /* T** */, size_t *cap, size_t need, size_t size, loom_err *err);
+
+/* "1.5 GiB", "640 MiB", "12.3 M", "1:02:03" into text[cap]; return text. */
+const char *loom_format_bytes(char *text, size_t cap, double bytes);
+const char *loom_format_count(char *text, size_t cap, double count);
+const char *loom_format_seconds(char *text, size_t cap, double seconds);
+
+#include "core/banned.h"
+#endif

@@ -1,0 +1,79 @@
+/* Options: one table per command serves the command line, the configuration file, --help and --print-config.
+ *
+ *   typedef struct split_conf { const char *out; int64_t modulo; bool strict; int by; } split_conf;
+ *
+ *   static const loom_opt split_opts[] = {
+ *       LOOM_OPT_GROUP("Output"),
+ *       LOOM_OPT_STR("output", 'o', split_conf, out, "-", "FILE", "where to write"),
+ *       LOOM_OPT_I64("modulo", 0, split_conf, modulo, "10", 2, 1000, "N", "one graph in N goes to validation"),
+ *       LOOM_OPT_FLAG("strict", 0, split_conf, strict, "stop at the first bad line"),
+ *       LOOM_OPT_ENUM("by", 0, split_conf, by, "graph", "graph|service", "unit that is kept together"),
+ *       LOOM_OPT_END
+ *   };
+ *
+ * Defaults are the texts in the table; precedence: default < configuration file < command line.
+ * --name VALUE and --name=VALUE; flags: --name, --no-name, --name=true|false; "--" ends the options. */
+#ifndef LOOM_CORE_OPT_H
+#define LOOM_CORE_OPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/arena.h"
+#include "core/buf.h"
+#include "core/err.h"
+
+typedef enum loom_opt_type {
+    LOOM_OPT_TYPE_END,
+    LOOM_OPT_TYPE_GROUP, /* heading; the options after it belong to it */
+    LOOM_OPT_TYPE_FLAG,  /* bool */
+    LOOM_OPT_TYPE_I64,   /* int64_t within [min, max] */
+    LOOM_OPT_TYPE_F64,   /* double within [min, max] */
+    LOOM_OPT_TYPE_STR,   /* const char *; NULL when neither default nor value is given */
+    LOOM_OPT_TYPE_ENUM   /* int: index into choices */
+} loom_opt_type;
+
+typedef struct loom_opt {
+    loom_opt_type type;
+    const char *name;
+    char letter;
+    size_t offset;
+    const char *value; /* default, as text; NULL: none (STR only) */
+    double min, max;
+    const char *meta;  /* placeholder in --help; for ENUM the choices "a|b|c" */
+    const char *help;
+    bool hidden;       /* GROUP: the options after it are left out of --help (testing aids) */
+} loom_opt;
+
+#define LOOM_OPT_GROUP(title) {.type = LOOM_OPT_TYPE_GROUP, .name = (title)}
+#define LOOM_OPT_GROUP_HIDDEN(title) {.type = LOOM_OPT_TYPE_GROUP, .name = (title), .hidden = true}
+#define LOOM_OPT_FLAG(n, c, S, f, h)                                                                                   \
+    {.type = LOOM_OPT_TYPE_FLAG, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = "false", .help = (h)}
+#define LOOM_OPT_FLAG_ON(n, c, S, f, h)                                                                                \
+    {.type = LOOM_OPT_TYPE_FLAG, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = "true", .help = (h)}
+#define LOOM_OPT_I64(n, c, S, f, v, lo, hi, m, h)                                                                      \
+    {.type = LOOM_OPT_TYPE_I64, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .min = (lo),        \
+     .max = (hi), .meta = (m), .help = (h)}
+#define LOOM_OPT_F64(n, c, S, f, v, lo, hi, m, h)                                                                      \
+    {.type = LOOM_OPT_TYPE_F64, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .min = (lo),        \
+     .max = (hi), .meta = (m), .help = (h)}
+#define LOOM_OPT_STR(n, c, S, f, v, m, h)                                                                              \
+    {.type = LOOM_OPT_TYPE_STR, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (m), .help = (h)}
+#define LOOM_OPT_ENUM(n, c, S, f, v, choices, h)                                                                       \
+    {.type = LOOM_OPT_TYPE_ENUM, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (choices), .help = (h)}
+#define LOOM_OPT_END {.type = LOOM_OPT_TYPE_END}
+
+/* Fills conf with the table's defaults. Strings live in `arena`. */
+loom_status loom_opt_defaults(void *conf, const loom_opt *opts, loom_arena *arena, loom_err *err);
+/* Sets one option from text; `where` names the place in messages ("--lr", "desk.conf:12"). */
+loom_status loom_opt_set(void *conf, const loom_opt *opt, const char *text, const char *where, loom_arena *arena, loom_err *err);
+const loom_opt *loom_opt_find(const loom_opt *opts, const char *name);
+/* The current value as text. */
+void loom_opt_value_text(loom_buf *into, const void *conf, const loom_opt *opt);
+/* "key = value" lines, with each option's help as comment when `comments`; string values that cannot stand bare are
+ * written in double quotes. */
+void loom_opt_print_config(loom_buf *into, const void *conf, const loom_opt *opts, bool comments);
+void loom_opt_print_help(loom_buf *into, const void *conf, const loom_opt *opts);
+
+#endif

@@ -1,0 +1,104 @@
+/* A test program is a list of functions:
+ *
+ *   TEST(adds_numbers) { CHECK(1 + 1 == 2); CHECK_I64(2 + 2, 4); }
+ *   TEST_MAIN(RUN(adds_numbers))
+ *
+ * A failed check prints file, line and values; the program exits 1 if any check failed, 77 if it only skipped. Each
+ * program ends with a line "name: N checks, N failed, N skipped". SKIP("why") leaves the test, says so and is counted. */
+#ifndef LOOM_TEST_H
+#define LOOM_TEST_H
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/err.h"
+
+static int test_checks_, test_failed_, test_skipped_, test_run_;
+
+#define TEST(name) static void test_##name(void)
+#define RUN(name)                                                                                                      \
+    do {                                                                                                               \
+        int failed_before_ = test_failed_;                                                                             \
+        test_run_++;                                                                                                   \
+        test_##name();                                                                                                 \
+        if (test_failed_ > failed_before_) fprintf(stderr, "  in test %s\n", #name);                                   \
+    } while (0);
+#define TEST_MAIN(...)                                                                                                 \
+    int main(int argc, char **argv)                                                                                    \
+    {                                                                                                                  \
+        (void)argc;                                                                                                    \
+        __VA_ARGS__                                                                                                    \
+        printf("%s: %d checks, %d failed, %d skipped\n", argv[0], test_checks_, test_failed_, test_skipped_);          \
+        if (test_failed_) return 1;                                                                                    \
+        return test_skipped_ && test_skipped_ == test_run_ ? 77 : 0;                                                   \
+    }
+#define SKIP(why)                                                                                                      \
+    do {                                                                                                               \
+        test_skipped_++;                                                                                               \
+        printf("SKIPPED %s: %s\n", __func__, why);                                                                     \
+        return;                                                                                                        \
+    } while (0)
+
+#define TEST_FAIL_(...)                                                                                                \
+    do {                                                                                                               \
+        test_failed_++;                                                                                                \
+        fprintf(stderr, "%s:%d: ", __FILE__, __LINE__);                                                                \
+        fprintf(stderr, __VA_ARGS__);                                                                                  \
+        fputc('\n', stderr);                                                                                           \
+    } while (0)
+#define CHECK(cond)                                                                                                    \
+    do {                                                                                                               \
+        test_checks_++;                                                                                                \
+        if (!(cond)) TEST_FAIL_("failed: %s", #cond);                                                                  \
+    } while (0)
+/* For what the rest of the test cannot do without. */
+#define REQUIRE(cond)                                                                                                  \
+    do {                                                                                                               \
+        test_checks_++;                                                                                                \
+        if (!(cond)) {                                                                                                 \
+            TEST_FAIL_("failed: %s", #cond);                                                                           \
+            return;                                                                                                    \
+        }                                                                                                              \
+    } while (0)
+#define REQUIRE_OK(expr, err)                                                                                          \
+    do {                                                                                                               \
+        test_checks_++;                                                                                                \
+        if ((expr) != LOOM_OK) {                                                                                       \
+            TEST_FAIL_("%s: %s", #expr, (err).msg);                                                                    \
+            return;                                                                                                    \
+        }                                                                                                              \
+    } while (0)
+#define CHECK_I64(got, want)                                                                                           \
+    do {                                                                                                               \
+        int64_t got_ = (int64_t)(got), want_ = (int64_t)(want);                                                        \
+        test_checks_++;                                                                                                \
+        if (got_ != want_) TEST_FAIL_("%s is %" PRId64 ", expected %" PRId64, #got, got_, want_);                      \
+    } while (0)
+#define CHECK_STR(got, want)                                                                                           \
+    do {                                                                                                               \
+        const char *got_ = (got), *want_ = (want);                                                                     \
+        test_checks_++;                                                                                                \
+        if (!got_ || !want_ || strcmp(got_, want_) != 0)                                                               \
+            TEST_FAIL_("%s is\n  \"%s\", expected\n  \"%s\"", #got, got_ ? got_ : "(null)", want_ ? want_ : "(null)"); \
+    } while (0)
+#define CHECK_NEAR(got, want, tolerance)                                                                               \
+    do {                                                                                                               \
+        double got_ = (got), want_ = (want);                                                                           \
+        test_checks_++;                                                                                                \
+        if (!(fabs(got_ - want_) <= (tolerance))) TEST_FAIL_("%s is %.17g, expected %.17g", #got, got_, want_);        \
+    } while (0)
+
+/* Folder with other people's data beside the checkout, or NULL: $LOOM_SHARED, else ../shared. */
+static inline const char *test_shared(void)
+{
+    const char *dir = getenv("LOOM_SHARED");
+    struct stat st;
+    if (!dir) dir = LOOM_SOURCE_DIR "/../shared";
+    return stat(dir, &st) == 0 ? dir : NULL;
+}
+
+#endif
