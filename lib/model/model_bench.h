@@ -1,0 +1,42 @@
+/* Speed of the model on this machine, for `loom-train bench`.
+ *
+ *   loom_model_bench_options o = {.B = 8, .T = 512, .steps = 5, .pool = pool};
+ *   LOOM_TRY(loom_model_bench(&result, &config, NULL, &o, err));
+ *   loom_model_bench_report(&result, &text);            a small table for people
+ */
+#ifndef LOOM_MODEL_BENCH_H
+#define LOOM_MODEL_BENCH_H
+
+#include "core/buf.h"
+#include "model/acts.h"
+
+typedef struct loom_model_bench_options {
+    int64_t B, T, steps; /* sequences, their length, steps timed (after one to warm up) */
+    bool recompute;
+    loom_pool *pool;
+} loom_model_bench_options;
+
+typedef struct loom_model_bench_result {
+    int64_t params, trained, B, T, threads;
+    double sgemm_gflops;  /* best square product of the pool's threads together, same run */
+    double tokens_per_s, step_s; /* forward + backward + AdamW, median step */
+    double model_gflops;  /* loom_config_flops per second (weights of a frozen base count 4 instead of 6) */
+    double adamw_s;
+    loom_acts_times phase; /* seconds a step */
+    size_t acts_bytes;
+} loom_model_bench_result;
+
+/* lora NULL: all weights are trained. Random weights and tokens. */
+loom_status loom_model_bench(loom_model_bench_result *out, const loom_config *config, const loom_lora_config *lora,
+                             const loom_model_bench_options *o, loom_err *err);
+
+/* Best measured GFLOP/s of single-precision products on the pool's threads (about a second). */
+double loom_sgemm_gflops(loom_pool *pool);
+
+/* Decoding: tokens/s of `jobs` sequences that decode side by side, each `tokens` long. */
+loom_status loom_decode_bench(double *tokens_per_s, const loom_config *config, int64_t jobs, int64_t tokens,
+                              loom_pool *pool, loom_err *err);
+
+void loom_model_bench_report(const loom_model_bench_result *r, loom_buf *into);
+
+#endif
