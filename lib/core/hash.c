@@ -1,0 +1,191 @@
+#include "core/hash.h"
+
+#include <errno.h>
+#include <xxhash.h>
+
+#include "core/num.h"
+
+struct loom_intern_slot {
+    uint32_t tag; /* upper hash bits: spares most string compares */
+    uint32_t id1; /* id + 1; 0: empty */
+};
+
+struct loom_intern_block {
+    struct loom_intern_block *next;
+    size_t used, cap;
+    char data[];
+};
+
+static void need_memory(const void *p)
+{
+    if (p) return;
+    static const char text[] = "out of memory for a hash table; free some memory and run the command again\n";
+    fwrite(text, 1, sizeof text - 1, stderr);
+    abort();
+}
+
+uint64_t loom_hash64(const void *bytes, size_t len, uint64_t seed) { return XXH3_64bits_withSeed(bytes, len, seed); }
+
+loom_hash128 loom_hash128_of(const void *bytes, size_t len)
+{
+    XXH128_hash_t h = XXH3_128bits(bytes, len);
+    return (loom_hash128){h.low64, h.high64};
+}
+
+loom_status loom_hash_file(char text[33], const char *path, loom_err *err)
+{
+    loom_status st = LOOM_OK;
+    XXH3_state_t *state = NULL;
+    unsigned char *block = NULL;
+    FILE *f = fopen(path, "rb");
+
+    if (!f) return loom_fail(err, LOOM_STATUS_IO, "cannot open %s: %s", path, strerror(errno));
+    state = XXH3_createState();
+    block = malloc(1 << 20);
+    if (!state || !block) {
+        st = loom_fail_nomem(err, "a file digest");
+        goto done;
+    }
+    XXH3_128bits_reset(state);
+    for (size_t n; (n = fread(block, 1, 1 << 20, f)) > 0;) XXH3_128bits_update(state, block, n);
+    if (ferror(f)) {
+        st = loom_fail(err, LOOM_STATUS_IO, "cannot read %s: %s", path, strerror(errno));
+        goto done;
+    }
+    XXH128_hash_t h = XXH3_128bits_digest(state);
+    snprintf(text, 33, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
+done:
+    free(block);
+    XXH3_freeState(state);
+    fclose(f);
+    return st;
+}
+
+/* Slot of the text, or the empty slot where it belongs. */
+static size_t intern_probe(const loom_intern *t, const char *text, size_t len, uint64_t hash)
+{
+    size_t mask = t->n_slots - 1, i = hash & mask;
+    uint32_t tag = (uint32_t)(hash >> 32);
+    for (;; i = (i + 1) & mask) {
+        const struct loom_intern_slot *s = &t->slots[i];
+        if (s->id1 == 0) return i;
+        if (s->tag == tag && t->lens[s->id1 - 1] == len && memcmp(t->texts[s->id1 - 1], text, len) == 0) return i;
+    }
+}
+
+static void intern_rehash(loom_intern *t, size_t n_slots)
+{
+    free(t->slots);
+    t->slots = loom_calloc(n_slots, sizeof *t->slots);
+    need_memory(t->slots);
+    t->n_slots = n_slots;
+    for (size_t id = 0; id < t->n; id++) {
+        uint64_t hash = loom_hash64(t->texts[id], t->lens[id], 0);
+        size_t mask = n_slots - 1, i = hash & mask;
+        while (t->slots[i].id1) i = (i + 1) & mask;
+        t->slots[i] = (struct loom_intern_slot){(uint32_t)(hash >> 32), (uint32_t)(id + 1)};
+    }
+}
+
+static const char *intern_copy(loom_intern *t, const char *text, size_t len)
+{
+    struct loom_intern_block *b = t->blocks;
+    if (!b || b->cap - b->used < len + 1) {
+        size_t cap = len + 1 > (64 << 10) ? len + 1 : (64 << 10);
+        b = malloc(sizeof *b + cap);
+        need_memory(b);
+        *b = (struct loom_intern_block){t->blocks, 0, cap};
+        t->blocks = b;
+    }
+    char *copy = b->data + b->used;
+    if (len) memcpy(copy, text, len);
+    copy[len] = 0;
+    b->used += len + 1;
+    return copy;
+}
+
+int64_t loom_intern_add(loom_intern *t, const char *text, size_t len)
+{
+    if (t->n_slots == 0 || t->n >= t->n_slots / 2) intern_rehash(t, t->n_slots ? t->n_slots * 2 : 64);
+    uint64_t hash = loom_hash64(text, len, 0);
+    size_t i = intern_probe(t, text, len, hash);
+    if (t->slots[i].id1) return (int64_t)t->slots[i].id1 - 1;
+    if (t->n == t->cap) {
+        size_t cap = t->cap ? t->cap * 2 : 64;
+        t->texts = loom_realloc(t->texts, cap, sizeof *t->texts);
+        need_memory(t->texts);
+        t->lens = loom_realloc(t->lens, cap, sizeof *t->lens);
+        need_memory(t->lens);
+        t->cap = cap;
+    }
+    t->texts[t->n] = intern_copy(t, text, len);
+    t->lens[t->n] = (uint32_t)len;
+    t->slots[i] = (struct loom_intern_slot){(uint32_t)(hash >> 32), (uint32_t)(t->n + 1)};
+    return (int64_t)t->n++;
+}
+
+int64_t loom_intern_find(const loom_intern *t, const char *text, size_t len)
+{
+    if (t->n_slots == 0) return -1;
+    size_t i = intern_probe(t, text, len, loom_hash64(text, len, 0));
+    return (int64_t)t->slots[i].id1 - 1;
+}
+
+void loom_intern_release(loom_intern *t)
+{
+    for (struct loom_intern_block *b = t->blocks; b;) {
+        struct loom_intern_block *next = b->next;
+        free(b);
+        b = next;
+    }
+    free(t->slots);
+    free(t->texts);
+    free(t->lens);
+    *t = (loom_intern){0};
+}
+
+static size_t set_probe(const loom_hash128 *slots, size_t n_slots, loom_hash128 key)
+{
+    size_t mask = n_slots - 1, i = (key.lo ^ (key.hi << 1)) & mask;
+    while ((slots[i].lo | slots[i].hi) != 0 && (slots[i].lo != key.lo || slots[i].hi != key.hi)) i = (i + 1) & mask;
+    return i;
+}
+
+bool loom_set128_add(loom_set128 *s, loom_hash128 key)
+{
+    if ((key.lo | key.hi) == 0) {
+        bool fresh = !s->has_zero;
+        s->has_zero = true;
+        s->n += fresh;
+        return fresh;
+    }
+    if (s->n_slots == 0 || s->n >= s->n_slots / 4 * 3) {
+        size_t n_slots = s->n_slots ? s->n_slots * 2 : 64;
+        loom_hash128 *slots = loom_calloc(n_slots, sizeof *slots);
+        need_memory(slots);
+        for (size_t i = 0; i < s->n_slots; i++)
+            if ((s->slots[i].lo | s->slots[i].hi) != 0) slots[set_probe(slots, n_slots, s->slots[i])] = s->slots[i];
+        free(s->slots);
+        s->slots = slots;
+        s->n_slots = n_slots;
+    }
+    size_t i = set_probe(s->slots, s->n_slots, key);
+    if ((s->slots[i].lo | s->slots[i].hi) != 0) return false;
+    s->slots[i] = key;
+    s->n++;
+    return true;
+}
+
+bool loom_set128_has(const loom_set128 *s, loom_hash128 key)
+{
+    if ((key.lo | key.hi) == 0) return s->has_zero;
+    if (s->n_slots == 0) return false;
+    size_t i = set_probe(s->slots, s->n_slots, key);
+    return (s->slots[i].lo | s->slots[i].hi) != 0;
+}
+
+void loom_set128_release(loom_set128 *s)
+{
+    free(s->slots);
+    *s = (loom_set128){0};
+}
