@@ -69,7 +69,8 @@ typedef struct loom_ckpt_entry {
  * and the table of tensors, not the tensors. */
 loom_status loom_ckpt_open(loom_ckpt **out, const char *path, loom_err *err);
 void loom_ckpt_close(loom_ckpt **c);
-const char *loom_ckpt_path(const loom_ckpt *c); /* the file really opened */
+const char *loom_ckpt_path(const loom_ckpt *c);   /* the file really opened */
+const char *loom_ckpt_digest(const loom_ckpt *c); /* 16 hex digits over all names and checksums: which file it is */
 
 size_t loom_ckpt_count(const loom_ckpt *c);                        /* entries, in name order */
 const loom_ckpt_entry *loom_ckpt_at(const loom_ckpt *c, size_t i); /* borrowed until close */

@@ -1,0 +1,366 @@
+#include "store/h5.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/buf.h"
+#include "core/file.h"
+#include "core/num.h"
+
+/* ---- errors ---- */
+
+static herr_t keep_innermost(unsigned n, const H5E_error2_t *e, void *arg)
+{
+    char *text = arg;
+
+    if (n == 0 && e->desc) snprintf(text, 512, "%s", e->desc);
+    return 0;
+}
+
+/* The sec2 driver hides the system's reason in a long list; everything else is short enough as it is. */
+static const char *pick_reason(char *text)
+{
+    static const char mark[] = "error message = '";
+    char *reason = strstr(text, mark), *end;
+
+    if (!reason) return text;
+    reason += sizeof mark - 1;
+    end = strchr(reason, '\'');
+    if (end) *end = 0;
+    return reason;
+}
+
+loom_status loom_h5_fail(loom_err *err, const char *fmt, ...)
+{
+    char what[512], why[512] = "unknown HDF5 error";
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(what, sizeof what, fmt, args);
+    va_end(args);
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, why);
+    H5Eclear2(H5E_DEFAULT);
+    return loom_fail(err, LOOM_STATUS_IO, "%s: %s", what, pick_reason(why));
+}
+
+/* HDF5 keeps its settings per thread, hence at every door. Filters from plugins are refused: a data file must not be
+ * able to choose code to load. */
+static void quiet(void)
+{
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    H5PLset_loading_state(0);
+}
+
+/* ---- files ---- */
+
+/* Objects in the 1.8 format carry checksums. No locks: files appear by rename and never change after. */
+static hid_t access_list(void)
+{
+    hid_t list = H5Pcreate(H5P_FILE_ACCESS);
+
+    H5Pset_fclose_degree(list, H5F_CLOSE_STRONG);
+    H5Pset_libver_bounds(list, H5F_LIBVER_V18, H5F_LIBVER_V18);
+    H5Pset_alignment(list, 1024, 64);
+#if H5_VERSION_GE(1, 10, 7)
+    H5Pset_file_locking(list, false, true);
+#endif
+    return list;
+}
+
+loom_status loom_h5_create(loom_h5_out *out, const char *path, bool force, loom_err *err)
+{
+    loom_buf tmp = {0};
+    hid_t list;
+
+    quiet();
+    if (strcmp(path, "-") == 0)
+        return loom_fail(err, LOOM_STATUS_ARG, "HDF5 files cannot go to standard output; give a file name");
+    if (!force && loom_file_exists(path))
+        return loom_fail(err, LOOM_STATUS_IO, "%s exists already; use --force to replace it", path);
+    loom_buf_printf(&tmp, "%s.tmp.%ld", path, (long)getpid());
+    list = access_list();
+    out->file = H5Fcreate(tmp.data, H5F_ACC_TRUNC, H5P_DEFAULT, list);
+    H5Pclose(list);
+    if (out->file < 0) {
+        loom_status st = loom_h5_fail(err, "cannot create %s", path);
+        loom_buf_release(&tmp);
+        return st;
+    }
+    out->tmp = tmp.data;
+    out->path = strdup(path);
+    out->force = force;
+    if (!out->path) {
+        loom_h5_abandon(out);
+        return loom_fail_nomem(err, "a file name");
+    }
+    return LOOM_OK;
+}
+
+void loom_h5_close_file(hid_t file)
+{
+    if (file >= 0) H5Fclose(file);
+    H5Eclear2(H5E_DEFAULT);
+}
+
+void loom_h5_abandon(loom_h5_out *out)
+{
+    loom_h5_close_file(out->file);
+    if (out->tmp) unlink(out->tmp);
+    free(out->tmp);
+    free(out->path);
+    *out = (loom_h5_out){.file = -1};
+}
+
+/* What was renamed must be on the disk before the new name is: otherwise a power cut may leave the name of an empty file. */
+static loom_status sync_path(const char *path, int flags, loom_err *err)
+{
+    int fd = open(path, flags | O_CLOEXEC);
+    int failed;
+
+    if (fd < 0) return loom_fail(err, LOOM_STATUS_IO, "cannot open %s to sync it: %s", path, strerror(errno));
+    failed = fsync(fd);
+    if (failed && errno == EINVAL) failed = 0; /* some file systems cannot sync folders */
+    if (failed) loom_fail(err, LOOM_STATUS_IO, "cannot sync %s: %s", path, strerror(errno));
+    close(fd);
+    return failed ? LOOM_STATUS_IO : LOOM_OK;
+}
+
+static loom_status sync_folder_of(const char *path, loom_err *err)
+{
+    char *copy = strdup(path);
+    loom_status st;
+
+    if (!copy) return loom_fail_nomem(err, "a file name");
+    st = sync_path(dirname(copy), O_RDONLY | O_DIRECTORY, err);
+    free(copy);
+    return st;
+}
+
+loom_status loom_h5_commit(loom_h5_out *out, loom_err *err)
+{
+    loom_status st = LOOM_OK;
+
+    if (H5Fflush(out->file, H5F_SCOPE_GLOBAL) < 0) st = loom_h5_fail(err, "cannot write %s", out->path);
+    if (H5Fclose(out->file) < 0 && st == LOOM_OK) st = loom_h5_fail(err, "cannot finish %s", out->path);
+    out->file = -1;
+    if (st == LOOM_OK) st = sync_path(out->tmp, O_RDONLY, err);
+    if (st == LOOM_OK && !out->force && loom_file_exists(out->path))
+        st = loom_fail(err, LOOM_STATUS_IO, "%s exists already; use --force to replace it", out->path);
+    if (st == LOOM_OK && rename(out->tmp, out->path) != 0)
+        st = loom_fail(err, LOOM_STATUS_IO, "cannot rename %s to %s: %s", out->tmp, out->path, strerror(errno));
+    if (st == LOOM_OK) st = sync_folder_of(out->path, err);
+    loom_h5_abandon(out); /* a renamed file has no temporary name left to remove */
+    return st;
+}
+
+loom_status loom_h5_open(hid_t *file, const char *path, loom_err *err)
+{
+    hid_t list, opened;
+
+    quiet();
+    if (loom_file_is_dir(path)) return loom_fail(err, LOOM_STATUS_IO, "%s is a folder; give a file", path);
+    if (access(path, R_OK) != 0) return loom_fail(err, LOOM_STATUS_IO, "cannot open %s: %s", path, strerror(errno));
+    if (H5Fis_hdf5(path) <= 0) {
+        H5Eclear2(H5E_DEFAULT);
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s is not an HDF5 file", path);
+    }
+    list = access_list();
+    opened = H5Fopen(path, H5F_ACC_RDONLY, list);
+    H5Pclose(list);
+    if (opened < 0) {
+        loom_h5_fail(err, "%s is damaged or cut short", path);
+        if (err) err->status = LOOM_STATUS_FORMAT;
+        return LOOM_STATUS_FORMAT;
+    }
+    *file = opened;
+    return LOOM_OK;
+}
+
+/* ---- types ---- */
+
+/* HDF5 has no bfloat16: a float of 2 bytes with sign at 15, 8 bits of exponent at 7, 7 of fraction at 0, bias 127. */
+static hid_t bf16_type(void)
+{
+    static hid_t type = -1;
+
+    if (type < 0) {
+        type = H5Tcopy(H5T_IEEE_F32LE);
+        H5Tset_fields(type, 15, 7, 8, 0, 7);
+        H5Tset_size(type, 2);
+        H5Tset_ebias(type, 127);
+    }
+    return type;
+}
+
+static hid_t f16_type(void)
+{
+    static hid_t type = -1;
+
+    if (type < 0) {
+        type = H5Tcopy(H5T_IEEE_F32LE);
+        H5Tset_fields(type, 15, 10, 5, 0, 10);
+        H5Tset_size(type, 2);
+        H5Tset_ebias(type, 15);
+    }
+    return type;
+}
+
+hid_t loom_h5_type(loom_dtype type)
+{
+    switch (type) {
+    case LOOM_DTYPE_F32: return H5T_IEEE_F32LE;
+    case LOOM_DTYPE_F16: return f16_type();
+    case LOOM_DTYPE_BF16: return bf16_type();
+    case LOOM_DTYPE_F64: return H5T_IEEE_F64LE;
+    case LOOM_DTYPE_I64: return H5T_STD_I64LE;
+    case LOOM_DTYPE_U64: return H5T_STD_U64LE;
+    case LOOM_DTYPE_I32: return H5T_STD_I32LE;
+    case LOOM_DTYPE_U32: return H5T_STD_U32LE;
+    case LOOM_DTYPE_I16: return H5T_STD_I16LE;
+    case LOOM_DTYPE_U16: return H5T_STD_U16LE;
+    case LOOM_DTYPE_I8: return H5T_STD_I8LE;
+    default: return H5T_STD_U8LE;
+    }
+}
+
+bool loom_h5_type_is(loom_dtype *out, hid_t h5type)
+{
+    for (int i = 0; i < LOOM_DTYPE_BOOL; i++) {
+        if (H5Tequal(loom_h5_type((loom_dtype)i), h5type) > 0) {
+            *out = (loom_dtype)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- attributes ---- */
+
+loom_status loom_h5_put_attr_i64(hid_t object, const char *name, int64_t v, loom_err *err)
+{
+    hid_t space = H5Screate(H5S_SCALAR);
+    hid_t attr = H5Acreate2(object, name, H5T_STD_I64LE, space, H5P_DEFAULT, H5P_DEFAULT);
+    loom_status st = LOOM_OK;
+
+    if (attr < 0 || H5Awrite(attr, H5T_NATIVE_INT64, &v) < 0) st = loom_h5_fail(err, "cannot write attribute %s", name);
+    if (attr >= 0) H5Aclose(attr);
+    H5Sclose(space);
+    return st;
+}
+
+static hid_t string_type(size_t len)
+{
+    hid_t type = H5Tcopy(H5T_C_S1);
+
+    H5Tset_size(type, len ? len : 1);
+    H5Tset_strpad(type, H5T_STR_NULLPAD);
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    return type;
+}
+
+loom_status loom_h5_put_attr_str(hid_t object, const char *name, const char *text, loom_err *err)
+{
+    hid_t space = H5Screate(H5S_SCALAR), type = string_type(strlen(text));
+    hid_t attr = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    loom_status st = LOOM_OK;
+
+    if (attr < 0 || H5Awrite(attr, type, text) < 0) st = loom_h5_fail(err, "cannot write attribute %s", name);
+    if (attr >= 0) H5Aclose(attr);
+    H5Tclose(type);
+    H5Sclose(space);
+    return st;
+}
+
+static loom_status missing_attr(const char *name, loom_err *err)
+{
+    H5Eclear2(H5E_DEFAULT);
+    return loom_fail(err, LOOM_STATUS_FORMAT, "attribute %s is missing or of another type", name);
+}
+
+static bool is_scalar(hid_t attr)
+{
+    hid_t space = H5Aget_space(attr);
+    bool scalar = space >= 0 && H5Sget_simple_extent_npoints(space) == 1;
+
+    if (space >= 0) H5Sclose(space);
+    return scalar;
+}
+
+loom_status loom_h5_get_attr_i64(hid_t object, const char *name, int64_t *v, loom_err *err)
+{
+    hid_t attr = H5Aopen(object, name, H5P_DEFAULT), type = attr < 0 ? -1 : H5Aget_type(attr);
+    bool good = type >= 0 && H5Tget_class(type) == H5T_INTEGER && is_scalar(attr) &&
+                H5Aread(attr, H5T_NATIVE_INT64, v) >= 0;
+
+    if (type >= 0) H5Tclose(type);
+    if (attr >= 0) H5Aclose(attr);
+    return good ? LOOM_OK : missing_attr(name, err);
+}
+
+loom_status loom_h5_get_attr_str(hid_t object, const char *name, char *text, size_t cap, loom_err *err)
+{
+    hid_t attr = H5Aopen(object, name, H5P_DEFAULT), type = attr < 0 ? -1 : H5Aget_type(attr);
+    bool good = type >= 0 && H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0 && is_scalar(attr) &&
+                H5Tget_size(type) < cap && H5Aread(attr, type, text) >= 0;
+
+    if (good) text[H5Tget_size(type)] = 0;
+    if (type >= 0) H5Tclose(type);
+    if (attr >= 0) H5Aclose(attr);
+    return good ? LOOM_OK : missing_attr(name, err);
+}
+
+/* ---- texts ---- */
+
+loom_status loom_h5_put_text(hid_t file, const char *name, const char *text, size_t len, loom_err *err)
+{
+    hid_t space = H5Screate(H5S_SCALAR), type = string_type(len);
+    hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    loom_status st = LOOM_OK;
+
+    if (set < 0 || H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, len ? text : "") < 0)
+        st = loom_h5_fail(err, "cannot write %s", name);
+    if (set >= 0) H5Dclose(set);
+    H5Tclose(type);
+    H5Sclose(space);
+    return st;
+}
+
+loom_status loom_h5_get_text(hid_t file, const char *name, char **text, size_t *len, size_t max, loom_err *err)
+{
+    hid_t set = H5Dopen2(file, name, H5P_DEFAULT), type = set < 0 ? -1 : H5Dget_type(set);
+    char *copy = NULL;
+    size_t size = 0;
+    loom_status st = LOOM_OK;
+
+    if (type < 0 || H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) != 0) {
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "text %s is missing or of another type", name);
+        goto done;
+    }
+    size = H5Tget_size(type);
+    if (size > max) {
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "text %s is %zu bytes long, more than the %zu allowed", name, size, max);
+        goto done;
+    }
+    if (!(copy = loom_alloc(size + 1, 1))) {
+        st = loom_fail_nomem(err, name);
+        goto done;
+    }
+    if (H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, copy) < 0) {
+        st = loom_h5_fail(err, "cannot read %s", name);
+        goto done;
+    }
+    copy[size] = 0;
+    *len = size == 1 && !copy[0] ? 0 : size;
+    *text = copy;
+    copy = NULL;
+done:
+    free(copy);
+    if (type >= 0) H5Tclose(type);
+    if (set >= 0) H5Dclose(set);
+    H5Eclear2(H5E_DEFAULT);
+    return st;
+}
