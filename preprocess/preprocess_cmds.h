@@ -1,0 +1,13 @@
+/* Subcommands of loom-preprocess, one file each (cmd_<name>.c). */
+#ifndef LOOM_PREPROCESS_CMDS_H
+#define LOOM_PREPROCESS_CMDS_H
+
+#include "core/cli.h"
+
+extern const loom_cmd loom_cmd_graphs;   /* rows of CSV files to call graphs */
+extern const loom_cmd loom_cmd_dedupe;   /* valid graphs, each once */
+extern const loom_cmd loom_cmd_split;    /* training and validation graphs */
+extern const loom_cmd loom_cmd_stats;    /* per-service statistics */
+extern const loom_cmd loom_cmd_describe; /* what is in a graph store: depths, edges, types, times */
+
+#endif
