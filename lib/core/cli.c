@@ -317,7 +317,7 @@ struct config_state {
 
 static loom_status config_line(struct run *r, struct config_state *s, char *line, const char *where, loom_err *err)
 {
-    char *value;
+    char *value = NULL; /* gcc cannot see that success sets it */
     line = trim(line);
     if (!*line || *line == '#') return LOOM_OK;
     if (*line == '[') {
