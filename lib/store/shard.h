@@ -12,7 +12,7 @@
  * behind, and says so in has_bos and has_eos.
  *
  * Writing:
- *   loom_shard_spec spec = {.vocab_size = 4096, .bos_id = 1, .eos_id = 2, .has_eos = true, .mode = LOOM_MODE_TABULAR,
+ *   loom_shard_spec spec = {.vocab_size = 4096, .bos_id = 1, .eos_id = 2, .has_eos = true, .mode = "tabular",
  *                           .tokenizer = text, .tokenizer_len = len};
  *   LOOM_TRY(loom_shard_create(&w, "train.tokens.h5", force, &spec, err));
  *   for (...) st = loom_shard_add(w, ids, n, answer_start, err);
@@ -35,16 +35,12 @@
 
 #include "core/err.h"
 
-typedef enum loom_mode { LOOM_MODE_TABULAR, LOOM_MODE_RECURSIVE, LOOM_MODE_INSTRUCTION, LOOM_MODE_N } loom_mode;
-const char *loom_mode_name(loom_mode mode); /* "tabular", ... */
-bool loom_mode_from_name(loom_mode *out, const char *name);
-
 /* ---- writing ---- */
 typedef struct loom_shard_spec {
     int64_t vocab_size;       /* ids are 0..vocab_size-1 */
     int32_t bos_id, eos_id;   /* -1: the tokenizer has none */
     bool has_bos, has_eos;    /* every sample begins / ends with it */
-    loom_mode mode;
+    const char *mode;         /* name of the text's mode (trace/grammar.h: loom_mode_names); at most 15 bytes, copied */
     const char *tokenizer;    /* tokenizer.json, borrowed during create */
     size_t tokenizer_len;
 } loom_shard_spec;
@@ -69,7 +65,7 @@ typedef struct loom_shard_info {
     int64_t vocab_size;
     int32_t bos_id, eos_id;
     bool has_bos, has_eos;
-    loom_mode mode;
+    char mode[16];         /* "tabular", "recursive", "instruction": a name only, the floor above store knows modes */
     const char *tokenizer; /* NUL-terminated */
     size_t tokenizer_len;
     char tokenizer_digest[33]; /* loom_text_digest of it: two files agree iff these do */
