@@ -1,0 +1,81 @@
+/* The generation loop (spec: generation and validation, section 2): requests in, call graphs out.
+ *
+ * A graph is a tree of layers (trace/request.h): the root prompt gives a text; if it is valid, every subgraph line in
+ * it becomes the prompt of a child layer, and so on. Layers of many graphs are in flight at once.
+ *
+ *   loom_gen_options o = {.match_training = true, .seed = 1, .samples = 4, .max_tokens = 4096, .top_k = 50};
+ *   LOOM_TRY(loom_generate(completer, prompts, n, &o, keep, &state, &totals, err));
+ *
+ * `keep` gets every result in the order (prompt, sample), whatever order they end in. Sample k of a prompt depends on
+ * (seed, prompt id, k) and, for each of its layers, on the layer's path and attempt; not on batch, threads or other
+ * prompts. */
+#ifndef LOOM_INFER_GENERATE_H
+#define LOOM_INFER_GENERATE_H
+
+#include "infer/completer.h"
+#include "trace/request.h"
+
+typedef enum loom_constrain { LOOM_CONSTRAIN_OFF, LOOM_CONSTRAIN_SYNTAX, LOOM_CONSTRAIN_FULL } loom_constrain;
+#define LOOM_CONSTRAIN_CHOICES "off|syntax|full"
+
+typedef struct loom_gen_prompt {
+    int64_t id;           /* names the request in seeds and results */
+    loom_mode mode;
+    const char *text;     /* sent to the model, exactly */
+    size_t len;
+    int64_t edges, depth; /* asked for (graph depth); -1: not */
+    const char *service;  /* "" unknown */
+    const char *record;   /* graph it came from; NULL: none */
+} loom_gen_prompt;
+
+/* Of the last attempt at one layer. */
+typedef struct loom_gen_layer {
+    int64_t tokens;
+    loom_stop stop;
+    double logprob;
+} loom_gen_layer;
+
+typedef struct loom_gen_result {
+    const loom_gen_prompt *prompt;
+    int64_t sample;
+    const loom_request *tree;
+    const loom_outcome *outcome;
+    const loom_gen_layer *layers; /* by layer index of the tree */
+    const char *refused;          /* constrained: why no text was made; NULL otherwise */
+} loom_gen_result; /* all of it borrowed until the callback returns */
+
+typedef struct loom_gen_options {
+    bool match_training; /* child prompts like training text; else like the public program */
+    bool keep_going;     /* go on with the other layers of a graph that has already failed */
+    loom_constrain constrain;
+    uint64_t seed;
+    int64_t samples;     /* per prompt; first_sample .. first_sample + samples - 1 */
+    int64_t first_sample;
+    int64_t max_tokens;  /* per layer */
+    int64_t max_trials;  /* attempts per layer; 0 and 1: no retry */
+    double temperature;
+    int64_t top_k;
+    double top_p;
+    int64_t max_subs;    /* constrained: most subgraphs of a layer; 0: no limit */
+    const char *const *names; /* constrained: the only destinations; NULL: any */
+    size_t n_names;
+    /* called now and then; may be NULL */
+    void (*progress)(void *arg, int64_t graphs, int64_t layers, int64_t tokens);
+    void *progress_arg;
+} loom_gen_options;
+
+typedef struct loom_gen_totals {
+    int64_t graphs, finished, valid, correct, refused, layers, tokens, prompt_tokens;
+    int64_t stops[3];          /* by loom_stop */
+    int64_t codes[LOOM_CODES]; /* how often each code was given */
+    loom_mask_stats mask;
+} loom_gen_totals;
+
+typedef loom_status (*loom_gen_keep)(void *arg, const loom_gen_result *result, loom_err *err);
+
+/* Stops with INTERRUPT, between steps, once loom_stop_requested(). */
+loom_status loom_generate(loom_completer *c, const loom_gen_prompt *prompts, int64_t n_prompts,
+                          const loom_gen_options *o, loom_gen_keep keep, void *arg, loom_gen_totals *totals,
+                          loom_err *err);
+
+#endif

@@ -1,0 +1,122 @@
+/* Constrained decoding, the half that knows characters: an incremental recogniser of the text a model may answer with.
+ *
+ * It is fed one byte at a time and says whether the text so far can still become a whole answer. Two levels:
+ *   syntax  the form only: tags, items, attribute names, separators; every number, name and count is free;
+ *   full    the request as well: number of edges, remaining depth, latency window, edge ids, start nodes and callers of
+ *           the subgraphs, counting lines. Every answer then passes the checks of trace/check.h, each subgraph it asks
+ *           for is a request that can be met, and a graph grown from a feasible root request by such answers is valid
+ *           and has exactly the requested edges and depth.
+ *
+ *   loom_automaton *a = NULL;
+ *   LOOM_TRY(loom_automaton_new(&a, &conf, err));              ARG: the request cannot be met, and why
+ *   loom_automaton_state s = *loom_automaton_start(a);
+ *   for (size_t i = 0; i < len; i++)
+ *       if (!loom_automaton_step(a, &s, text[i])) ...          s is spoilt; go on from a copy made before
+ *   if (s.done) ...                                            a stop string is complete
+ *
+ * A state is a plain value: copy it to look ahead. Copies share the automaton's list of finished edges, so they must be
+ * used like a stack: work on a copy must end before the state it was copied from moves on (a depth-first walk over a
+ * vocabulary does just that). One automaton belongs to one thread at a time.
+ *
+ * How a layer's budget works (full). A request of n edges, c of them in this layer, depth d and k subgraphs can be met
+ * iff  d = 0: n = c and k = 0,  d > 0: 1 <= k <= c and n - c >= d + k - 1  (c <= 15);  a wider layer is split into
+ * 2 <= k <= 5 parts, n - c >= d, and n = c if d = 0. While an attribute list is being written, in whatever order, each
+ * number is kept to the values for which the rest of the list, the remaining subgraphs and the depth that one of
+ * them must reach can still be chosen. */
+#ifndef LOOM_TRACE_AUTOMATON_H
+#define LOOM_TRACE_AUTOMATON_H
+
+#include "trace/parse.h"
+
+typedef struct loom_automaton_conf {
+    loom_mode mode;
+    bool full;              /* else syntax */
+    const char *prompt;     /* the whole prompt; its end says where the answer begins */
+    size_t prompt_len;
+    int64_t max_subs;       /* most subgraphs of a plain layer (small contexts); 0: as many as it has edges */
+    const char *const *names; /* full: the only destinations allowed, sorted by bytes; NULL: any MS_<5 to 9 digits> */
+    size_t n_names;
+} loom_automaton_conf; /* borrowed until loom_automaton_free: names */
+
+#define LOOM_AUTOMATON_RANGES 8
+
+/* Numbers that may be written at one place: a union of intervals. */
+typedef struct loom_ranges {
+    int64_t lo[LOOM_AUTOMATON_RANGES], hi[LOOM_AUTOMATON_RANGES];
+    int n;
+} loom_ranges;
+
+/* What is known of the subgraph whose attribute list is being written; -1: not yet. */
+typedef struct loom_sub_state {
+    int64_t index, n, d, c, k, start, latency, first_id;
+    uint32_t written; /* LOOM_ATTR_BIT(...) */
+} loom_sub_state;
+
+typedef struct loom_automaton_state {
+    bool done;
+    bool counted;             /* the answer has counting lines */
+    bool deep_enough;         /* some subgraph reaches the depth below */
+    bool deep_line, must_deep, must_shallow;
+    uint8_t place;            /* production being matched */
+    uint8_t kind;             /* how the current piece is matched */
+    uint8_t item, attr;       /* last choice among items or attributes */
+    uint8_t items;            /* edge items written, bits */
+    uint8_t lines;            /* subgraph condition lines written, bits */
+    uint8_t n_digits;
+    bool zero;                /* a number that begins with 0 */
+    uint8_t inner_len;
+    uint32_t choices;         /* alternatives still possible */
+    int32_t at;               /* matched bytes of the current piece */
+    int32_t n_edges;          /* finished edges */
+    int32_t n_subs, subs_listed, sub_at;
+    int64_t number;
+    int64_t edges_left;       /* of num_edges, for subgraphs to come; -1 unknown */
+    int64_t wide_left, extra_left; /* split: edges on this level, edges below */
+    int64_t total, depth;     /* num_edges, remaining_depth as far as known; -1 */
+    int64_t edge_id, start, finish;
+    int32_t level, n_path;    /* tabular */
+    uint64_t levels;
+    int32_t name_lo, name_hi;
+    const char *piece;        /* literal being matched */
+    int32_t piece_len;
+    char small[24];           /* a number or name spelt out */
+    loom_ranges ranges;
+    loom_sub_state sub;
+} loom_automaton_state;
+
+typedef struct loom_automaton loom_automaton;
+
+/* ARG, with the reason, when full and the request cannot be met (or when the prompt cannot be read). */
+loom_status loom_automaton_new(loom_automaton **out, const loom_automaton_conf *conf, loom_err *err);
+void loom_automaton_free(loom_automaton *a);
+
+const loom_automaton_state *loom_automaton_start(const loom_automaton *a);
+/* One more byte. False: the text cannot go on like that. */
+bool loom_automaton_step(loom_automaton *a, loom_automaton_state *s, unsigned char byte);
+/* All bytes of a token; true as well when the answer is complete before its last byte. */
+bool loom_automaton_feed(loom_automaton *a, loom_automaton_state *s, const char *bytes, size_t n);
+
+/* Appends what must follow, byte for byte, as far as there is no choice; `s` is not moved. */
+void loom_automaton_forced(loom_automaton *a, const loom_automaton_state *s, loom_buf *into);
+/* Appends a shortest way to the end. */
+void loom_automaton_shortest(loom_automaton *a, const loom_automaton_state *s, loom_buf *into);
+/* Edges and subgraphs that must still be written, the ones begun included: for cheap bounds on what is to come. */
+void loom_automaton_left(const loom_automaton *a, const loom_automaton_state *s, int64_t *edges, int64_t *subs);
+
+/* Can a root request be met at all? NULL: yes; else why not. -1: not asked for. `depth` counts like the mode's
+ * attribute: graph depth (tabular) or remaining depth. */
+const char *loom_automaton_infeasible(loom_mode mode, int64_t edges, int64_t depth);
+
+/* ---- exposed for tests ---- */
+
+/* Values that attribute `which` (LOOM_ATTR_NUM_EDGES, _REMAINING_DEPTH, _NUM_CURRENT_EDGES, _NUM_SUBGRAPHS) may take so
+ * that (n, d, c, k) can be completed to a feasible request. */
+typedef struct loom_sub_bounds {
+    int64_t n_lo, n_hi, d_lo, d_hi, c_lo, c_hi, x_lo, x_hi; /* x = n - c */
+    int64_t k_cap;       /* most subgraphs of a plain layer */
+    int64_t deep;        /* depth that someone must reach; -1: nobody must */
+    int64_t n_shallow, x_shallow; /* upper bounds instead of n_hi and x_hi when d < deep */
+} loom_sub_bounds;
+void loom_sub_ranges(loom_ranges *out, const loom_sub_bounds *b, const loom_sub_state *sub, loom_attr which);
+
+#endif
