@@ -1,0 +1,87 @@
+# The front door: everyday jobs by name. Rules that make data stand in Makefile.data.
+#   make help      what there is
+RUN   ?= demo
+CONFIG ?= configs/$(RUN).conf
+OUT   ?= out/$(RUN)
+CSV   ?=
+BUILD ?= build
+JOBS  ?= $(shell nproc)
+CMAKE_OPTIONS ?=
+FUZZ_SECONDS ?= 600
+
+DATA = $(MAKE) --no-print-directory -f Makefile.data BIN=$(BUILD)/bin RUN=$(RUN) CONFIG=$(CONFIG) OUT=$(OUT) CSV='$(CSV)'
+
+# Debian packages: what they are needed for is said before anything is installed.
+REQUIRED = build-essential cmake ninja-build pkg-config libopenblas-dev liblapacke-dev libhdf5-dev libzstd-dev \
+           libarchive-dev libjansson-dev libpcre2-dev libxxhash-dev
+OPTIONAL = gnuplot-nox libdnnl-dev libisal-dev
+MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
+
+.DEFAULT_GOAL := build
+.PHONY: build demo test test-sanitize pretrain sft sample figures bench fuzz deps help clean
+
+build: $(BUILD)/build.ninja ## build the four executables into build/bin
+	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
+
+$(BUILD)/build.ninja: CMakeLists.txt
+	@command -v cmake ninja pkg-config cc >/dev/null || { echo "a compiler, cmake, ninja and pkg-config are needed: run 'make deps'" >&2; exit 1; }
+	@mkdir -p $(BUILD)
+	@cmake -S . -B $(BUILD) -G Ninja $(CMAKE_OPTIONS) >$(BUILD)/configure.log 2>&1 || \
+		{ tail -n 20 $(BUILD)/configure.log >&2; echo "configuring failed; if a library is missing: make deps" >&2; exit 1; }
+
+deps: ## install missing Debian packages (says what and why first)
+	@if ! command -v dpkg-query >/dev/null; then \
+		echo "Not a Debian system. Install these libraries (Debian's names) with your package manager:"; \
+		echo "  needed:   $(REQUIRED)"; echo "  optional: $(OPTIONAL)"; \
+	elif [ -z "$(strip $(MISSING))" ]; then echo "All packages are installed."; \
+	else \
+		echo "Missing packages: $(MISSING)"; \
+		echo "They bring the compiler and CMake, matrix products (OpenBLAS, oneDNN), checkpoints (HDF5), compressed"; \
+		echo "files (zstd, libarchive, ISA-L), JSON (Jansson), the tokenizer's patterns (PCRE2), hashing (xxHash), pictures (gnuplot)."; \
+		if [ "$$(id -u)" = 0 ]; then S=; else S=sudo; fi; \
+		set -x; $$S apt-get update -q && DEBIAN_FRONTEND=noninteractive $$S apt-get install -y -q --no-install-recommends $(MISSING); \
+	fi
+
+demo: ## the whole pipeline in minutes, on made-up traces or on CSV=file-or-folder: graphs, two models, heat map
+	@[ -z "$(strip $(MISSING))" ] || $(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory build
+	@$(DATA) demo
+
+test: build ## unit, gradient, golden, command-line and end-to-end tests
+	@cd $(BUILD) && ctest --output-on-failure -j $(JOBS)
+
+test-sanitize: ## unit, golden and parser tests with address and undefined-behaviour sanitizers
+	@cmake -S . -B $(BUILD)-sanitize -G Ninja -DLOOM_SANITIZE=ON -DLOOM_NATIVE=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo $(CMAKE_OPTIONS) >/dev/null
+	@cmake --build $(BUILD)-sanitize -j $(JOBS) -- --quiet
+	@cd $(BUILD)-sanitize && ctest --output-on-failure -j $(JOBS) -L 'unit|golden'
+
+pretrain: build ## CSV to trained models, after CONFIG= (default configs/demo.conf)
+	@$(DATA) pretrain
+
+sft: build ## instruction-tune the pretrained model
+	@$(DATA) sft
+
+sample: build ## answer the prompts of the accuracy grid with every model
+	@$(DATA) sample
+
+figures: build ## draw the figures from what is there; makes what is missing
+	@$(DATA) figures
+
+bench: build ## measure this machine: training and preprocessing, beside the goals
+	@$(DATA) bench
+
+fuzz: ## fuzz every parser of outside files for FUZZ_SECONDS=600 each (clang)
+	@CC=clang cmake -S . -B $(BUILD)-fuzz -G Ninja -DLOOM_FUZZ=ON -DLOOM_NATIVE=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
+	@cmake --build $(BUILD)-fuzz -j $(JOBS) -- --quiet
+	@bash tests/fuzz/run.sh $(BUILD)-fuzz/bin $(FUZZ_SECONDS)
+
+clean: ## remove the build folders (data, models and figures stay)
+	@rm -rf $(BUILD) $(BUILD)-sanitize $(BUILD)-fuzz
+
+help: ## this list
+	@echo "Spanloom learns microservice call graphs and weaves new ones."; echo
+	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@echo; echo "  RUN=demo         configs/RUN.conf is read, out/RUN is written"
+	@echo "  CONFIG= OUT=     other configuration file, other output folder"
+	@echo "  CSV=PATH         your traces (a CallGraph CSV, .csv.gz, .tar.gz, or a folder of them) instead of made-up ones"
+	@echo "  JOBS=N           parallel compilation and tests"

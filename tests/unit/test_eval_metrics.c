@@ -1,0 +1,149 @@
+/* The evaluator's numbers against values worked out by hand (or by the formula written out with other numbers). */
+#include "eval/metrics.h"
+#include "test.h"
+
+TEST(wilson)
+{
+    loom_interval i = loom_metrics_wilson(5, 10); /* centre (.5 + .19207)/(1.38415) = .5; half .26340 */
+    CHECK_NEAR(i.value, 0.5, 0);
+    CHECK_NEAR(i.lo, 0.236593, 1e-6);
+    CHECK_NEAR(i.hi, 0.763407, 1e-6);
+    i = loom_metrics_wilson(0, 50); /* hi = z^2 / (n + z^2) = 3.841459 / 53.841459 */
+    CHECK_NEAR(i.lo, 0, 0);
+    CHECK_NEAR(i.hi, 0.0713476, 1e-6);
+    i = loom_metrics_wilson(50, 50);
+    CHECK_NEAR(i.lo, 1 - 0.0713476, 1e-6);
+    CHECK_NEAR(i.hi, 1, 0);
+    i = loom_metrics_wilson(0, 0);
+    CHECK(isnan(i.value));
+    CHECK_NEAR(i.hi - i.lo, 1, 0);
+}
+
+TEST(divergence)
+{
+    /* P = (1/2, 1/4, 1/4), S = (1, 1, 2) without smoothing: Q = (1/4, 1/4, 1/2)
+     * KL(P||Q) = 1/2 ln 2 + 0 - 1/4 ln 2 = ln 2 / 4; KL(Q||P) the same; TV = 1/4 */
+    int64_t R[3] = {2, 1, 1}, S[3] = {1, 1, 2};
+    loom_divergence d = loom_metrics_divergence(R, S, 3, 0, 0, 0);
+    CHECK_NEAR(d.kl_pq, log(2) / 4, 1e-12);
+    CHECK_NEAR(d.kl_qp, log(2) / 4, 1e-12);
+    CHECK_NEAR(d.tv, 0.25, 1e-12);
+    CHECK_NEAR(d.coverage, 1, 0);
+    /* M = (3/8, 1/4, 3/8): JS = 1/2 (1/2 ln 4/3 + 1/4 ln 2/3) * 2 */
+    CHECK_NEAR(d.js, 0.5 * log(4.0 / 3) + 0.25 * log(2.0 / 3), 1e-12);
+
+    /* alpha 1 on S = (0, 3): Q = (1/5, 4/5); P = (1/2, 1/2) */
+    int64_t R2[2] = {3, 3}, S2[2] = {0, 3};
+    d = loom_metrics_divergence(R2, S2, 2, 0, 0, 1);
+    CHECK_NEAR(d.kl_pq, 0.5 * log(0.5 / 0.2) + 0.5 * log(0.5 / 0.8), 1e-12);
+    CHECK_NEAR(d.coverage, 0.5, 0);
+    CHECK_NEAR(d.tv, 0.5, 1e-12);
+    /* with the bucket: real (3, 3 | 2) of 8, synthetic (0+1, 3+1 | 4+1) of 10 */
+    d = loom_metrics_divergence(R2, S2, 2, 2, 4, 1);
+    CHECK_NEAR(d.kl_other, 0.375 * log(0.375 / 0.1) + 0.375 * log(0.375 / 0.4) + 0.25 * log(0.25 / 0.5), 1e-12);
+
+    int64_t none[2] = {0, 0};
+    d = loom_metrics_divergence(R2, none, 2, 0, 0, 0.5);
+    CHECK_NEAR(d.kl_pq, 0, 1e-12); /* all smoothing: uniform, as P happens to be */
+    CHECK_NEAR(d.tv, 1, 0);        /* and still nothing in common */
+    CHECK(isnan(loom_metrics_divergence(none, S2, 2, 0, 0, 1).kl_pq));
+    CHECK(isinf(loom_metrics_divergence(R2, S2, 2, 0, 0, 0).kl_pq));
+}
+
+TEST(top_k)
+{
+    int64_t R[5] = {9, 7, 5, 3, 0}, S[5] = {9, 0, 5, 7, 1};
+    loom_overlap o = loom_metrics_topk(R, S, 5, 2); /* {0, 1} and {0, 3} */
+    CHECK_NEAR(o.overlap, 0.5, 0);
+    CHECK_NEAR(o.expected, 0.5, 0);
+    o = loom_metrics_topk(R, S, 5, 10); /* real has 4 keys: {0,1,2,3} and {0,3,2,4} */
+    CHECK_I64(o.K_eff, 4);
+    CHECK_NEAR(o.overlap, 0.75, 0);
+    /* tie at rank 1 of S between keys 0 and 1, broken for key 0; by chance half */
+    int64_t R2[3] = {5, 1, 1}, S2[3] = {4, 4, 0};
+    o = loom_metrics_topk(R2, S2, 3, 1);
+    CHECK_NEAR(o.overlap, 1, 0);
+    CHECK_NEAR(o.expected, 0.5, 0);
+    /* K = 2: R is {0} and half of 1 and 2 each; S is {0, 1}: (1 + 1/2) / 2 */
+    o = loom_metrics_topk(R2, S2, 3, 2);
+    CHECK_NEAR(o.expected, 0.75, 0);
+    int64_t none[3] = {0};
+    CHECK_NEAR(loom_metrics_topk(R2, none, 3, 2).overlap, 0, 0);
+    CHECK(isnan(loom_metrics_topk(none, S2, 3, 2).overlap));
+}
+
+TEST(earth_mover)
+{
+    double a[3] = {0, 1, 3}, b[3] = {5, 6, 8};
+    CHECK_NEAR(loom_metrics_w1_sorted(a, 3, b, 3), 5, 1e-12); /* scipy's documented example */
+    double c[2] = {0, 10}, d[4] = {0, 0, 0, 10};
+    CHECK_NEAR(loom_metrics_w1_sorted(c, 2, d, 4), 2.5, 1e-12); /* a quarter of the mass moves 10 */
+    CHECK_NEAR(loom_metrics_w1_sorted(c, 2, c, 2), 0, 0);
+    double one[1] = {4};
+    CHECK_NEAR(loom_metrics_w1_sorted(one, 1, c, 2), 5, 1e-12);
+    CHECK(isnan(loom_metrics_w1_sorted(one, 1, c, 0)));
+
+    /* equal sizes: mean |a_(i) - b_(i)|; and both algorithms agree on whole numbers of unequal sizes */
+    loom_rng rng;
+    loom_rng_seed(&rng, 7, "test", 0);
+    double x[200], y[200], z[130], pairs = 0;
+    int64_t hx[50] = {0}, hz[50] = {0};
+    for (int i = 0; i < 200; i++) x[i] = (double)loom_rng_below(&rng, 40), y[i] = (double)loom_rng_below(&rng, 50);
+    for (int i = 0; i < 130; i++) z[i] = (double)loom_rng_below(&rng, 50), hz[(int)z[i]]++;
+    for (int i = 0; i < 200; i++) hx[(int)x[i]]++;
+    loom_metrics_sort(x, 200);
+    loom_metrics_sort(y, 200);
+    loom_metrics_sort(z, 130);
+    for (int i = 0; i < 200; i++) pairs += fabs(x[i] - y[i]) / 200;
+    CHECK_NEAR(loom_metrics_w1_sorted(x, 200, y, 200), pairs, 1e-10);
+    CHECK_NEAR(loom_metrics_w1_sorted(x, 200, z, 130), loom_metrics_w1_cdf(hx, hz, 50), 1e-10);
+    CHECK_NEAR(loom_metrics_w1_sorted(z, 130, x, 200), loom_metrics_w1_cdf(hx, hz, 50), 1e-10);
+}
+
+TEST(ranks_and_moments)
+{
+    double s[4] = {0.1, 0.4, 0.35, 0.8};
+    bool pos[4] = {false, false, true, true};
+    CHECK_NEAR(loom_metrics_auc(s, pos, 4), 0.75, 1e-12);                            /* 3 of 4 pairs in order */
+    CHECK_NEAR(loom_metrics_average_precision(s, pos, 4), 0.5 + 0.5 * 2.0 / 3, 1e-12); /* at ranks 1 and 3 */
+    double ties[4] = {1, 1, 1, 1};
+    CHECK_NEAR(loom_metrics_auc(ties, pos, 4), 0.5, 1e-12);
+    CHECK_NEAR(loom_metrics_average_precision(ties, pos, 4), 0.5, 1e-12);
+    bool all[2] = {true, true};
+    CHECK(isnan(loom_metrics_auc(s, all, 2)));
+
+    double v[5] = {1, 2, 3, 4, 10};
+    CHECK_NEAR(loom_metrics_mean(v, 5), 4, 1e-12);
+    CHECK_NEAR(loom_metrics_std(v, 5), sqrt((9 + 4 + 1 + 0 + 36) / 5.0), 1e-12);
+    CHECK_NEAR(loom_metrics_quantile(v, 5, 0.9), 10, 0); /* floor(4.5) = 4 */
+    CHECK_NEAR(loom_metrics_quantile(v, 5, 0.5), 3, 0);
+    CHECK_NEAR(loom_metrics_quantile(v, 5, 1), 10, 0);
+}
+
+static double mean_of(void *arg, const int64_t *index, int64_t n)
+{
+    const double *v = arg;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += v[index[i]];
+    return sum / (double)n;
+}
+
+TEST(bootstrap)
+{
+    double v[400];
+    loom_rng rng;
+    loom_rng_seed(&rng, 3, "test", 1);
+    for (int i = 0; i < 400; i++) v[i] = loom_rng_normal(&rng);
+    loom_interval i = loom_metrics_bootstrap(mean_of, v, 400, 1000, &rng);
+    double se = loom_metrics_std(v, 400) / 20;
+    CHECK_NEAR(i.value, loom_metrics_mean(v, 400), 1e-12);
+    CHECK_NEAR(i.hi - i.lo, 3.92 * se, 0.5 * se); /* the normal interval, to the noise of 1,000 resamples */
+    CHECK(i.lo < i.value && i.value < i.hi);
+    double same[3] = {2, 2, 2};
+    i = loom_metrics_bootstrap(mean_of, same, 3, 50, &rng);
+    CHECK_NEAR(i.lo, 2, 0);
+    CHECK_NEAR(i.hi, 2, 0);
+    CHECK(isnan(loom_metrics_bootstrap(mean_of, same, 0, 50, &rng).value));
+}
+
+TEST_MAIN(RUN(wilson) RUN(divergence) RUN(top_k) RUN(earth_mover) RUN(ranks_and_moments) RUN(bootstrap))
