@@ -403,7 +403,7 @@ static loom_status write_file(const char *path, bool force, const loom_st_item *
     }
     st = loom_out_commit(&out, err);
 done:
-    loom_out_abandon(out);
+    loom_out_abandon(&out);
     loom_buf_release(&header);
     free(block);
     return st;

@@ -15,21 +15,6 @@
 #define CHUNK 32768 /* elements; also the block that is gathered before it is written */
 #define MAX_TEXT ((size_t)256 << 20)
 
-static const char *const mode_names[LOOM_MODE_N] = {"tabular", "recursive", "instruction"};
-
-const char *loom_mode_name(loom_mode mode) { return mode_names[mode]; }
-
-bool loom_mode_from_name(loom_mode *out, const char *name)
-{
-    for (int i = 0; i < LOOM_MODE_N; i++) {
-        if (strcmp(mode_names[i], name) == 0) {
-            *out = (loom_mode)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 void loom_text_digest(char digest[33], const char *text, size_t len)
 {
     loom_hash128 h = loom_hash128_of(text, len);
@@ -124,7 +109,7 @@ static loom_status write_attrs(hid_t file, const loom_shard_spec *spec, loom_err
     LOOM_TRY(loom_h5_put_attr_i64(file, "eos_id", spec->eos_id, err));
     LOOM_TRY(loom_h5_put_attr_i64(file, "has_bos", spec->has_bos, err));
     LOOM_TRY(loom_h5_put_attr_i64(file, "has_eos", spec->has_eos, err));
-    LOOM_TRY(loom_h5_put_attr_str(file, "mode", loom_mode_name(spec->mode), err));
+    LOOM_TRY(loom_h5_put_attr_str(file, "mode", spec->mode, err));
     return loom_h5_put_text(file, "tokenizer", spec->tokenizer, spec->tokenizer_len, err);
 }
 
@@ -138,6 +123,8 @@ loom_status loom_shard_create(loom_shard_writer **out, const char *path, bool fo
 
     if (spec->vocab_size < 1 || spec->vocab_size > INT32_MAX)
         return loom_fail(err, LOOM_STATUS_ARG, "a vocabulary of %" PRId64 " tokens cannot be stored", spec->vocab_size);
+    if (!spec->mode[0] || strlen(spec->mode) > 15)
+        return loom_fail(err, LOOM_STATUS_ARG, "\"%s\" is no name of a mode", spec->mode);
     if (!(w = loom_calloc(1, sizeof *w))) return loom_fail_nomem(err, "a token shard");
     w->vocab_size = spec->vocab_size;
     if ((st = loom_h5_create(&w->out, path, force, err)) != LOOM_OK) {
@@ -320,7 +307,7 @@ static loom_status check_table(loom_shard *s, int64_t n_offsets, int64_t n_answe
 
 static loom_status read_attrs(loom_shard *s, loom_err *err)
 {
-    char format[64] = "", mode[32];
+    char format[64] = "";
     int64_t version = 0, bos = -1, eos = -1, has_bos = 0, has_eos = 0;
     loom_shard_info *info = &s->info;
 
@@ -335,10 +322,10 @@ static loom_status read_attrs(loom_shard *s, loom_err *err)
     LOOM_TRY(loom_h5_get_attr_i64(s->file, "eos_id", &eos, err));
     LOOM_TRY(loom_h5_get_attr_i64(s->file, "has_bos", &has_bos, err));
     LOOM_TRY(loom_h5_get_attr_i64(s->file, "has_eos", &has_eos, err));
-    LOOM_TRY(loom_h5_get_attr_str(s->file, "mode", mode, sizeof mode, err));
+    LOOM_TRY(loom_h5_get_attr_str(s->file, "mode", info->mode, sizeof info->mode, err));
     if (info->vocab_size < 1 || info->vocab_size > INT32_MAX || bos < -1 || bos >= info->vocab_size || eos < -1 ||
-        eos >= info->vocab_size || !loom_mode_from_name(&info->mode, mode))
-        return loom_fail(err, LOOM_STATUS_FORMAT, "vocab_size, bos_id, eos_id or mode make no sense");
+        eos >= info->vocab_size)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "vocab_size, bos_id or eos_id make no sense");
     info->bos_id = (int32_t)bos;
     info->eos_id = (int32_t)eos;
     info->has_bos = has_bos != 0;
