@@ -1,0 +1,221 @@
+#include "eval/results.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/log.h"
+#include "core/num.h"
+
+#define META_MAX ((size_t)64 << 20)
+
+/* ---- where the data come from ---- */
+
+/* An input named in the provenance: as it stands, else beside the file that names it. */
+static bool search_origin(const char *path, int depth, int64_t *seed)
+{
+    loom_buf name = {0}, beside = {0};
+    loom_json *root = NULL;
+    bool found = false;
+
+    loom_buf_printf(&name, "%s.meta.json", path);
+    if (depth <= 0 || !loom_file_exists(name.data)) goto done;
+    if (loom_json_read_file(&root, name.data, META_MAX, NULL) != LOOM_OK) goto done;
+    const char *subcommand = loom_json_str(loom_json_get(root, "subcommand"), NULL);
+    if (subcommand && strcmp(subcommand, "sample-traces") == 0) {
+        *seed = loom_json_i64(loom_json_get(root, "seed"), 0);
+        found = true;
+        goto done;
+    }
+    const loom_json *inputs = loom_json_get(root, "inputs");
+    for (size_t i = 0; i < loom_json_len(inputs) && !found; i++) {
+        const char *input = loom_json_str(loom_json_get(loom_json_at(inputs, i), "path"), NULL);
+        if (!input || strcmp(input, path) == 0) continue;
+        found = search_origin(input, depth - 1, seed);
+        const char *base = strrchr(input, '/'), *slash = strrchr(path, '/');
+        if (found || !slash) continue;
+        loom_buf_reset(&beside);
+        loom_buf_printf(&beside, "%.*s/%s", (int)(slash - path), path, base ? base + 1 : input);
+        if (strcmp(beside.data, path) != 0 && strcmp(beside.data, input) != 0)
+            found = search_origin(beside.data, depth - 1, seed);
+    }
+done:
+    loom_json_free(root);
+    loom_buf_release(&name);
+    loom_buf_release(&beside);
+    return found;
+}
+
+bool loom_results_sample_seed(const char *path, int64_t *seed) { return search_origin(path, 9, seed); }
+
+const char *loom_results_origin(const loom_results *r, char *text, size_t cap)
+{
+    if (r->synthetic) snprintf(text, cap, "synthetic sample data, seed %lld · ", (long long)r->sample_seed);
+    else *text = 0;
+    return text;
+}
+
+/* ---- the folder ---- */
+
+loom_status loom_results_open(loom_results *r, const loom_ctx *ctx, const char *dir, bool pictures, loom_err *err)
+{
+    if (!dir) return loom_fail(err, LOOM_STATUS_ARG, "no folder for the results; name one with --output");
+    *r = (loom_results){.ctx = ctx, .dir = dir, .pictures = pictures};
+    return loom_make_dirs(dir, err);
+}
+
+loom_status loom_results_input(loom_results *r, const char *path, loom_err *err)
+{
+    if (!r->synthetic) r->synthetic = loom_results_sample_seed(path, &r->sample_seed);
+    return loom_meta_input(&r->meta, path, err);
+}
+
+static void record_file(loom_results *r, const char *name)
+{
+    loom_jw w;
+    if (r->files.len) loom_buf_char(&r->files, ',');
+    loom_jw_init(&w, &r->files, false);
+    loom_jw_str(&w, name);
+}
+
+loom_status loom_results_text(loom_results *r, const char *name, const char *text, size_t len, loom_err *err)
+{
+    loom_buf path = {0};
+    loom_buf_printf(&path, "%s/%s", r->dir, name);
+    loom_status st = loom_file_write(path.data, text, len, r->ctx->common.force, err);
+    if (st == LOOM_OK) record_file(r, name);
+    loom_buf_release(&path);
+    return st;
+}
+
+loom_status loom_results_table(loom_results *r, const char *name, const loom_table *table, loom_err *err)
+{
+    return loom_results_text(r, name, table->text.data, table->text.len, err);
+}
+
+loom_status loom_results_figure(loom_results *r, const char *name, const loom_figure_vars *vars, loom_err *err)
+{
+    static const char *const endings[] = {".gp", ".png", ".svg"};
+    const loom_figure *f = loom_figure_find(name);
+    char why[512], file[128];
+
+    if (!r->pictures) return LOOM_OK;
+    if (!f) return loom_fail(err, LOOM_STATUS_ARG, "there is no figure %s", name);
+    LOOM_TRY(loom_figure_draw(f, r->dir, vars, r->ctx->common.force, why, sizeof why, err));
+    if (*why && !r->told) {
+        loom_warn("no pictures: %s; the tables and scripts are in %s, `gnuplot %s.gp` draws there later", why, r->dir, name);
+        r->told = true;
+    }
+    for (size_t i = 0; i < (*why ? 1u : 3u); i++) {
+        snprintf(file, sizeof file, "%s%s", name, endings[i]);
+        record_file(r, file);
+    }
+    return LOOM_OK;
+}
+
+void loom_results_summary(loom_results *r, const char *figure, const char *what, const char *paper, const char *ours,
+                          int same, const char *note)
+{
+    loom_jw w;
+    if (r->summary.len) loom_buf_str(&r->summary, ",\n      ");
+    loom_jw_init(&w, &r->summary, false);
+    loom_jw_begin_object(&w);
+    loom_jw_kv_str(&w, "figure", figure);
+    loom_jw_kv_str(&w, "what", what);
+    if (paper) loom_jw_kv_str(&w, "paper", paper);
+    if (ours) loom_jw_kv_str(&w, "ours", ours);
+    if (same >= 0) loom_jw_kv_bool(&w, "same_direction", same);
+    if (note) loom_jw_kv_str(&w, "note", note);
+    loom_jw_end_object(&w);
+}
+
+/* ---- manifest ---- */
+
+static void copy_json(loom_jw *w, const loom_json *n)
+{
+    size_t len;
+    if (loom_json_is_object(n)) {
+        loom_jw_begin_object(w);
+        for (void *it = loom_json_iter(n); it; it = loom_json_iter_next(n, it)) {
+            loom_jw_key(w, loom_json_iter_key(it));
+            copy_json(w, loom_json_iter_value(it));
+        }
+        loom_jw_end_object(w);
+    } else if (loom_json_is_array(n)) {
+        loom_jw_begin_array(w);
+        for (size_t i = 0; i < loom_json_len(n); i++) copy_json(w, loom_json_at(n, i));
+        loom_jw_end_array(w);
+    } else if (loom_json_is_string(n)) {
+        const char *text = loom_json_str(n, &len);
+        loom_jw_strn(w, text, len);
+    } else if (loom_json_is_int(n)) {
+        loom_jw_i64(w, loom_json_i64(n, 0));
+    } else if (loom_json_is_number(n)) {
+        loom_jw_f64(w, loom_json_f64(n, 0));
+    } else if (loom_json_is_bool(n)) {
+        loom_jw_bool(w, loom_json_bool(n, false));
+    } else {
+        loom_jw_null(w);
+    }
+}
+
+/* Parts of other commands from a manifest that is already there. One that cannot be read is replaced. */
+static void copy_other_parts(loom_jw *w, const char *path, const char *own)
+{
+    loom_json *root = NULL;
+    if (!loom_file_exists(path) || loom_json_read_file(&root, path, META_MAX, NULL) != LOOM_OK) return;
+    const loom_json *runs = loom_json_get(root, "runs");
+    if (loom_json_is_object(runs)) {
+        for (void *it = loom_json_iter(runs); it; it = loom_json_iter_next(runs, it)) {
+            if (strcmp(loom_json_iter_key(it), own) == 0) continue;
+            loom_jw_key(w, loom_json_iter_key(it));
+            copy_json(w, loom_json_iter_value(it));
+        }
+    }
+    loom_json_free(root);
+}
+
+loom_status loom_results_close(loom_results *r, loom_err *err)
+{
+    loom_buf own = {0}, text = {0}, path = {0}, list = {0};
+    loom_json *part = NULL;
+    loom_jw w;
+    loom_status st;
+    const char *name = r->ctx->cmd->name;
+
+    loom_buf_printf(&list, "[%s]", loom_buf_text(&r->files));
+    loom_meta_json(&r->meta, "files", list.data);
+    loom_buf_reset(&list);
+    loom_buf_printf(&list, "[%s]", loom_buf_text(&r->summary));
+    loom_meta_json(&r->meta, "summary", list.data);
+    if (r->synthetic) loom_meta_i64(&r->meta, "sample_traces_seed", r->sample_seed);
+    loom_meta_render(&r->meta, r->ctx, &own);
+    loom_buf_printf(&path, "%s/manifest.json", r->dir);
+    if ((st = loom_json_parse(&part, own.data, own.len, path.data, err)) != LOOM_OK) goto done;
+    loom_jw_init(&w, &text, true);
+    loom_jw_begin_object(&w);
+    loom_jw_kv_str(&w, "format", "spanloom-results-1");
+    loom_jw_key(&w, "runs");
+    loom_jw_begin_object(&w);
+    copy_other_parts(&w, path.data, name);
+    loom_jw_key(&w, name);
+    copy_json(&w, part);
+    loom_jw_end_object(&w);
+    loom_jw_end_object(&w);
+    loom_buf_char(&text, '\n');
+    st = loom_file_write(path.data, text.data, text.len, true, err);
+done:
+    loom_json_free(part);
+    loom_buf_release(&own);
+    loom_buf_release(&text);
+    loom_buf_release(&path);
+    loom_buf_release(&list);
+    return st;
+}
+
+void loom_results_release(loom_results *r)
+{
+    loom_meta_release(&r->meta);
+    loom_buf_release(&r->files);
+    loom_buf_release(&r->summary);
+}

@@ -1,0 +1,54 @@
+/* A folder of results: tables, figures drawn from them, and manifest.json, which says how each was made.
+ *
+ *   loom_results r = {0};
+ *   LOOM_TRY(loom_results_open(&r, ctx, dir, pictures, err));
+ *   st = loom_results_input(&r, path, err);                 recorded with checksum
+ *   st = loom_results_table(&r, "fig12.csv", &table, err);
+ *   st = loom_results_figure(&r, "fig12", &vars, err);
+ *   st = loom_results_close(&r, err);                       writes this command's part of the manifest
+ *   loom_results_release(&r);
+ *
+ * Several commands may share a folder: each replaces its own part of the manifest and leaves the others. */
+#ifndef LOOM_EVAL_RESULTS_H
+#define LOOM_EVAL_RESULTS_H
+
+#include "core/cli.h"
+#include "core/meta.h"
+#include "eval/figure.h"
+#include "eval/table.h"
+
+typedef struct loom_results {
+    const loom_ctx *ctx;
+    const char *dir;
+    bool pictures;
+    bool told;         /* that gnuplot is missing */
+    bool synthetic;    /* an input goes back to generated sample traces */
+    int64_t sample_seed;
+    loom_meta meta;    /* add counters and choices here */
+    loom_buf files;    /* JSON strings of what was written, comma-separated */
+    loom_buf summary;  /* JSON objects, comma-separated */
+} loom_results;
+
+/* Borrows ctx and dir; makes the folder. */
+loom_status loom_results_open(loom_results *r, const loom_ctx *ctx, const char *dir, bool pictures, loom_err *err);
+/* Records an input file and looks through its provenance for generated sample traces. */
+loom_status loom_results_input(loom_results *r, const char *path, loom_err *err);
+loom_status loom_results_table(loom_results *r, const char *name, const loom_table *table, loom_err *err);
+loom_status loom_results_text(loom_results *r, const char *name, const char *text, size_t len, loom_err *err);
+/* Writes the script and the pictures; without gnuplot warns once and goes on. */
+loom_status loom_results_figure(loom_results *r, const char *name, const loom_figure_vars *vars, loom_err *err);
+
+/* One line of "the paper's number beside ours". `same` 1: same direction, 0: not, -1: not to be told. NULL texts: none. */
+void loom_results_summary(loom_results *r, const char *figure, const char *what, const char *paper, const char *ours,
+                          int same, const char *note);
+
+/* "synthetic sample data, seed 1 · " when that is what the inputs come from, else "". */
+const char *loom_results_origin(const loom_results *r, char *text, size_t cap);
+
+loom_status loom_results_close(loom_results *r, loom_err *err);
+void loom_results_release(loom_results *r);
+
+/* Looks for sample-traces in PATH.meta.json and in the files it names, nine steps deep; true when found. */
+bool loom_results_sample_seed(const char *path, int64_t *seed);
+
+#endif
