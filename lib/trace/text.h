@@ -40,7 +40,8 @@ typedef struct loom_text {
 /* Appends the sample. Tabular and recursive samples end with LF, as does an instruction sample without finish line;
  * one with it ends after " ### Finish". */
 void loom_text_render(loom_buf *into, const loom_text *text);
-/* The question of an instruction block up to its last LF; what follows in a sample is LOOM_TEXT_ANSWER LF. */
+/* The question of an instruction block, the LF that ends its last line included; in a sample follow an empty line and
+ * LOOM_TEXT_ANSWER LF. */
 void loom_text_render_question(loom_buf *into, const loom_block *block);
 
 /* Exact reading of one sample, white space at the end aside; a FORMAT error names the line (from 1) and what was
