@@ -135,7 +135,8 @@ static loom_status write_set(loom_ckpt_writer *w, const loom_ckpt_entry *e, hid_
         st = loom_h5_fail(err, "cannot write %s to %s", e->name, w->out.path);
     if (st == LOOM_OK) st = loom_h5_put_attr_i64(set, "checksum", (int64_t)e->checksum, err);
     if (st == LOOM_OK && !e->is_text) st = loom_h5_put_attr_str(set, "dtype", loom_dtype_name(e->dtype), err);
-    if (set >= 0) H5Dclose(set);
+    if (st != LOOM_OK) w->out.broken = true;
+    else H5Dclose(set);
     H5Pclose(create);
     H5Pclose(links);
     return st;

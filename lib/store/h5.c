@@ -51,6 +51,7 @@ loom_status loom_h5_fail(loom_err *err, const char *fmt, ...)
  * able to choose code to load. */
 static void quiet(void)
 {
+    H5dont_atexit(); /* takes effect before the library's first use; see loom_h5_out */
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     H5PLset_loading_state(0);
 }
@@ -84,12 +85,14 @@ loom_status loom_h5_create(loom_h5_out *out, const char *path, bool force, loom_
     loom_buf_printf(&tmp, "%s.tmp.%ld", path, (long)getpid());
     list = access_list();
     out->file = H5Fcreate(tmp.data, H5F_ACC_TRUNC, H5P_DEFAULT, list);
-    H5Pclose(list);
     if (out->file < 0) {
         loom_status st = loom_h5_fail(err, "cannot create %s", path);
+        unlink(tmp.data);
+        H5Pclose(list);
         loom_buf_release(&tmp);
         return st;
     }
+    H5Pclose(list);
     out->tmp = tmp.data;
     out->path = strdup(path);
     out->force = force;
@@ -108,8 +111,11 @@ void loom_h5_close_file(hid_t file)
 
 void loom_h5_abandon(loom_h5_out *out)
 {
-    loom_h5_close_file(out->file);
-    if (out->tmp) unlink(out->tmp);
+    if (!out->broken) loom_h5_close_file(out->file);
+    if (out->tmp) {
+        if (out->broken && truncate(out->tmp, 0) != 0) errno = 0; /* the space is wanted back while the file stays open */
+        unlink(out->tmp);
+    }
     free(out->tmp);
     free(out->path);
     *out = (loom_h5_out){.file = -1};
@@ -144,9 +150,13 @@ loom_status loom_h5_commit(loom_h5_out *out, loom_err *err)
 {
     loom_status st = LOOM_OK;
 
-    if (H5Fflush(out->file, H5F_SCOPE_GLOBAL) < 0) st = loom_h5_fail(err, "cannot write %s", out->path);
-    if (H5Fclose(out->file) < 0 && st == LOOM_OK) st = loom_h5_fail(err, "cannot finish %s", out->path);
-    out->file = -1;
+    if (out->broken || H5Fflush(out->file, H5F_SCOPE_GLOBAL) < 0) {
+        st = loom_h5_fail(err, "cannot write %s", out->path);
+        out->broken = true;
+    } else {
+        if (H5Fclose(out->file) < 0) st = loom_h5_fail(err, "cannot finish %s", out->path);
+        out->file = -1;
+    }
     if (st == LOOM_OK) st = sync_path(out->tmp, O_RDONLY, err);
     if (st == LOOM_OK && !out->force && loom_file_exists(out->path))
         st = loom_fail(err, LOOM_STATUS_IO, "%s exists already; use --force to replace it", out->path);
@@ -170,9 +180,9 @@ loom_status loom_h5_open(hid_t *file, const char *path, loom_err *err)
     }
     list = access_list();
     opened = H5Fopen(path, H5F_ACC_RDONLY, list);
+    if (opened < 0) loom_h5_fail(err, "%s is damaged or cut short", path); /* before another call clears the reason */
     H5Pclose(list);
     if (opened < 0) {
-        loom_h5_fail(err, "%s is damaged or cut short", path);
         if (err) err->status = LOOM_STATUS_FORMAT;
         return LOOM_STATUS_FORMAT;
     }

@@ -13,11 +13,12 @@
 /* Fails with IO: "<fmt>: <innermost HDF5 message>" and clears HDF5's error stack. */
 loom_status loom_h5_fail(loom_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* A file being written under a temporary name. */
+/* A file being written under a temporary name. Whoever writes into `file` sets `broken` when HDF5 reports a failure: HDF5
+ * cannot close a file whose disk is full (it fails again, or crashes), so such a file is emptied, removed and left. */
 typedef struct loom_h5_out {
     hid_t file;
     char *path, *tmp;
-    bool force;
+    bool force, broken;
 } loom_h5_out;
 loom_status loom_h5_create(loom_h5_out *out, const char *path, bool force, loom_err *err);
 loom_status loom_h5_commit(loom_h5_out *out, loom_err *err); /* flush, close, fsync, rename, fsync of the folder */

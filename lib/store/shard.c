@@ -93,9 +93,10 @@ static loom_status column_add(column *c, const void *values, int64_t n, loom_err
     return LOOM_OK;
 }
 
-static void column_close(column *c)
+/* `sound`: nothing has gone wrong; else HDF5 must not be asked to write the rest (see store/h5.h). */
+static void column_close(column *c, bool sound)
 {
-    if (c->set >= 0 && c->block) H5Dclose(c->set);
+    if (sound && c->set >= 0 && c->block) H5Dclose(c->set);
     free(c->block);
     *c = (column){.set = -1};
 }
@@ -185,14 +186,16 @@ loom_status loom_shard_add(loom_shard_writer *w, const int32_t *ids, int64_t n, 
     st = w->tokens.size == 2 ? add_small(&w->tokens, ids, n, err) : column_add(&w->tokens, ids, n, err);
     if (st == LOOM_OK) st = column_add(&w->offsets, &w->n_tokens, 1, err);
     if (st == LOOM_OK) st = column_add(&w->answers, &answer, 1, err);
-    return st == LOOM_OK ? LOOM_OK : loom_err_in(err, "%s", w->out.path);
+    if (st == LOOM_OK) return LOOM_OK;
+    w->out.broken = true;
+    return loom_err_in(err, "%s", w->out.path);
 }
 
 static void close_columns(loom_shard_writer *w)
 {
-    column_close(&w->tokens);
-    column_close(&w->offsets);
-    column_close(&w->answers);
+    column_close(&w->tokens, !w->out.broken);
+    column_close(&w->offsets, !w->out.broken);
+    column_close(&w->answers, !w->out.broken);
 }
 
 loom_status loom_shard_commit(loom_shard_writer **writer, const char *meta_json, loom_err *err)
@@ -204,12 +207,17 @@ loom_status loom_shard_commit(loom_shard_writer **writer, const char *meta_json,
     if ((st = column_flush(&w->offsets, err)) != LOOM_OK) goto done;
     if ((st = column_flush(&w->answers, err)) != LOOM_OK) goto done;
     if ((st = loom_h5_put_text(w->out.file, "meta", meta_json, strlen(meta_json), err)) != LOOM_OK) goto done;
+    if (H5Fflush(w->out.file, H5F_SCOPE_GLOBAL) < 0) {
+        st = loom_h5_fail(err, "cannot write %s", w->out.path);
+        goto done;
+    }
     close_columns(w);
     if ((st = loom_h5_commit(&w->out, err)) != LOOM_OK) goto done;
     free(w);
     *writer = NULL;
     return LOOM_OK;
 done:
+    w->out.broken = true;
     loom_shard_abandon(writer);
     return st;
 }
@@ -415,11 +423,10 @@ loom_status loom_shard_read(loom_shard *s, int64_t first, int64_t n, int32_t *id
     memory = H5Screate_simple(1, &count, NULL);
     H5Sselect_hyperslab(s->space, H5S_SELECT_SET, &start, NULL, &count, NULL);
     failed = H5Dread(s->tokens, H5T_NATIVE_INT32, memory, s->space, H5P_DEFAULT, ids);
+    if (failed < 0)
+        loom_h5_fail(err, "%s is damaged, make it again: tokens from %" PRId64 " cannot be read", s->path, first);
     H5Sclose(memory);
-    if (failed < 0) {
-        loom_h5_fail(err, "%s: cannot read tokens from %" PRId64 "; the file is damaged, make it again", s->path, first);
-        return LOOM_STATUS_IO;
-    }
+    if (failed < 0) return LOOM_STATUS_IO;
     for (int64_t i = 0; i < n; i++) {
         if (ids[i] < 0 || ids[i] >= s->info.vocab_size)
             return loom_fail(err, LOOM_STATUS_FORMAT,

@@ -1,0 +1,115 @@
+#include "store/dtype.h"
+
+#include "test.h"
+
+static float widen16(uint16_t h, loom_dtype type)
+{
+    float v;
+
+    loom_dtype_to_f32(&v, &h, type, 1);
+    return v;
+}
+
+static uint16_t narrow16(float v, loom_dtype type)
+{
+    uint16_t h;
+
+    loom_dtype_from_f32(&h, type, &v, 1);
+    return h;
+}
+
+/* Every half and every bfloat16 survives the way to float and back. */
+TEST(round_trip)
+{
+    int wrong = 0;
+
+    for (uint32_t h = 0; h < 65536; h++) {
+        for (int t = 0; t < 2; t++) {
+            loom_dtype type = t ? LOOM_DTYPE_BF16 : LOOM_DTYPE_F16;
+            float v = widen16((uint16_t)h, type);
+            if (isnan(v) ? !isnan(widen16(narrow16(v, type), type)) : narrow16(v, type) != h) wrong++;
+        }
+    }
+    CHECK_I64(wrong, 0);
+}
+
+TEST(known_values)
+{
+    CHECK(widen16(0x3c00, LOOM_DTYPE_F16) == 1.0f);
+    CHECK(widen16(0xc000, LOOM_DTYPE_F16) == -2.0f);
+    CHECK(widen16(0x7bff, LOOM_DTYPE_F16) == 65504.0f);
+    CHECK(widen16(0x0001, LOOM_DTYPE_F16) == 0x1p-24f);
+    CHECK(isinf(widen16(0x7c00, LOOM_DTYPE_F16)));
+    CHECK(widen16(0x3f80, LOOM_DTYPE_BF16) == 1.0f);
+    CHECK(widen16(0xc2f7, LOOM_DTYPE_BF16) == -123.5f);
+}
+
+/* Round to nearest, ties to even: against the two neighbours found by search. */
+TEST(rounding)
+{
+    CHECK_I64(narrow16(1.0f + 0x1p-11f, LOOM_DTYPE_F16), 0x3c00);
+    CHECK_I64(narrow16(1.0f + 0x1p-11f + 0x1p-20f, LOOM_DTYPE_F16), 0x3c01);
+    CHECK_I64(narrow16(1.0f + 3 * 0x1p-11f, LOOM_DTYPE_F16), 0x3c02);
+    CHECK_I64(narrow16(65519.0f, LOOM_DTYPE_F16), 0x7bff);
+    CHECK_I64(narrow16(65520.0f, LOOM_DTYPE_F16), 0x7c00);
+    CHECK_I64(narrow16(0x1p-25f, LOOM_DTYPE_F16), 0);
+    CHECK_I64(narrow16(0x1.8p-25f, LOOM_DTYPE_F16), 1);
+    CHECK_I64(narrow16(-0x1p-26f, LOOM_DTYPE_F16), 0x8000);
+    CHECK_I64(narrow16(1.0f + 0x1p-8f, LOOM_DTYPE_BF16), 0x3f80);
+    CHECK_I64(narrow16(1.0f + 3 * 0x1p-8f, LOOM_DTYPE_BF16), 0x3f82);
+    CHECK_I64(narrow16(1.0f + 0x1p-8f + 0x1p-20f, LOOM_DTYPE_BF16), 0x3f81);
+    CHECK_I64(narrow16(3.4e38f, LOOM_DTYPE_BF16), 0x7f80);
+    CHECK(isnan(widen16(narrow16(NAN, LOOM_DTYPE_BF16), LOOM_DTYPE_BF16)));
+    CHECK(isnan(widen16(narrow16(NAN, LOOM_DTYPE_F16), LOOM_DTYPE_F16)));
+}
+
+/* Unaligned sources of every width. */
+TEST(unaligned)
+{
+    unsigned char raw[64] = {0};
+    float v;
+    double d = -1234.5;
+    int64_t i = -7;
+
+    memcpy(raw + 1, &d, 8);
+    loom_dtype_to_f32(&v, raw + 1, LOOM_DTYPE_F64, 1);
+    CHECK(v == -1234.5f);
+    memcpy(raw + 3, &i, 8);
+    loom_dtype_to_f32(&v, raw + 3, LOOM_DTYPE_I64, 1);
+    CHECK(v == -7.0f);
+}
+
+TEST(sizes)
+{
+    loom_tensor_view t = {.dtype = LOOM_DTYPE_F32, .rank = 3, .shape = {1 << 30, 1 << 30, 1 << 30}};
+    char text[64];
+
+    CHECK(!loom_tensor_measure(&t));
+    t = (loom_tensor_view){.dtype = LOOM_DTYPE_F64, .rank = 2, .shape = {1LL << 31, 1LL << 30}};
+    CHECK(!loom_tensor_measure(&t));
+    t = (loom_tensor_view){.dtype = LOOM_DTYPE_BF16, .rank = 2, .shape = {3, -1}};
+    CHECK(!loom_tensor_measure(&t));
+    t = (loom_tensor_view){.dtype = LOOM_DTYPE_BF16, .rank = 2, .shape = {4096, 11008}};
+    REQUIRE(loom_tensor_measure(&t));
+    CHECK_I64(t.count, 4096 * 11008);
+    CHECK_I64(t.bytes, 4096 * 11008 * 2);
+    CHECK_STR(loom_tensor_shape_text(text, sizeof text, &t), "[4096, 11008]");
+    CHECK(loom_tensor_has_shape(&t, 2, (int64_t)4096, (int64_t)11008));
+    CHECK(!loom_tensor_has_shape(&t, 2, (int64_t)4096, (int64_t)11007));
+    t = (loom_tensor_view){.dtype = LOOM_DTYPE_U8};
+    REQUIRE(loom_tensor_measure(&t));
+    CHECK_I64(t.count, 1);
+}
+
+TEST(names)
+{
+    loom_dtype type;
+
+    for (int i = 0; i < LOOM_DTYPE_N; i++) {
+        REQUIRE(loom_dtype_from_name(&type, loom_dtype_name((loom_dtype)i)));
+        CHECK_I64(type, i);
+    }
+    CHECK(!loom_dtype_from_name(&type, "F8_E4M3"));
+}
+
+TEST_MAIN(RUN(round_trip) RUN(known_values) RUN(rounding) RUN(unaligned) RUN(sizes) RUN(names))
