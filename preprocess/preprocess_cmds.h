@@ -4,6 +4,7 @@
 
 #include "core/cli.h"
 
+extern const loom_cmd loom_cmd_sample_traces; /* synthetic CallGraph tables */
 extern const loom_cmd loom_cmd_graphs;   /* rows of CSV files to call graphs */
 extern const loom_cmd loom_cmd_dedupe;   /* valid graphs, each once */
 extern const loom_cmd loom_cmd_split;    /* training and validation graphs */

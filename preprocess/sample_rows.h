@@ -52,6 +52,9 @@ typedef struct loom_sample_rows {
 void loom_sample_rows_make(const loom_sample_world *world, const loom_sample_trace *trace, loom_sample_rows *rows);
 void loom_sample_rows_release(loom_sample_rows *rows);
 
+/* The file that a moment (ms since the start of the window) falls into: equal parts of the window, the last open-ended. */
+int32_t loom_sample_file_at(const loom_sample_conf *conf, int64_t ms);
+
 /* True when cleaning drops this row for what is written in it (spec 01, steps 1 to 6). */
 bool loom_sample_row_unusable(const loom_sample_row *row);
 

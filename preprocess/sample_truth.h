@@ -27,13 +27,17 @@ loom_status loom_sample_truth_new(loom_sample_truth **out, const loom_sample_wor
                                   loom_err *err);
 void loom_sample_truth_free(loom_sample_truth *truth, const loom_sample_world *world);
 
-/* Appends the canonical record that cleaning leaves of these rows (spec 01, section 2); returns its number of calls, 0
- * when nothing valid is left. Files are cleaned one by one; a trace with its root twice would leave the first. */
+/* Appends what cleaning leaves of these rows (spec 01, section 2): canonical records, each with LF. Returns how many: 0,
+ * 1, or more when a trace straddles files with a root row in each, as files are cleaned one by one. */
 int32_t loom_sample_cleaned(loom_buf *into, const loom_sample_world *world, const loom_sample_trace *trace,
                             const loom_sample_rows *rows, loom_arena *scratch);
 
-/* One JSON object with LF (truth.jsonl). */
-void loom_sample_truth_line(loom_buf *into, const loom_sample_world *world, const loom_sample_truth *truth,
+/* One JSON object with LF (truth.jsonl); true when cleaning leaves something of the trace. Resets `scratch`. Keys:
+ * traceid, service, mode (from 0), n_edges, depth, root_latency (ms), slow (rpc_ids of delayed calls), culprit (the
+ * microservice whose own time on the critical path is longest beyond its usual, when the trace takes longer than the
+ * service's p90, else null), rare ("id|type|source|destination" of calls that fewer than one in ten traces of the
+ * service have), quirks (names), clean, cleaned (the records that cleaning leaves). */
+bool loom_sample_truth_line(loom_buf *into, const loom_sample_world *world, const loom_sample_truth *truth,
                             const loom_sample_trace *trace, const loom_sample_rows *rows, loom_arena *scratch);
 /* templates.json, whole. */
 void loom_sample_templates_json(loom_buf *into, const loom_sample_world *world, const loom_sample_truth *truth);
