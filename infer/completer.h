@@ -62,7 +62,7 @@ typedef struct loom_job {
 
     /* ---- the completer's own ---- */
     struct loom_job *next;
-    struct loom_lane *lane;
+    loom_automaton_state at; /* of the guide, behind the text so far */
 } loom_job; /* zero-initialised, then filled */
 
 void loom_job_release(loom_job *job);
@@ -74,6 +74,8 @@ struct loom_completer {
     loom_status (*submit)(loom_completer *c, loom_job *job, loom_err *err);
     /* Some work on all jobs in flight; *done is a list (by ->next) of those that ended, NULL when none did. */
     loom_status (*step)(loom_completer *c, loom_job **done, loom_err *err);
+    /* Forgets every job in flight; none of them comes back. */
+    void (*drop)(loom_completer *c);
 };
 
 /* Cuts text[from..] at the first stop string that ends behind `from`. True when one was found. */
