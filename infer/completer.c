@@ -1,0 +1,32 @@
+#include "infer/completer.h"
+
+#include <stdlib.h>
+
+const char *const loom_stop_names[] = {"stop", "eos", "length"};
+
+void loom_job_release(loom_job *job)
+{
+    loom_buf_release(&job->text);
+    free(job->ids);
+    free(job->logprobs);
+    job->ids = NULL;
+    job->logprobs = NULL;
+    job->n_ids = job->cap_ids = job->cap_logprobs = 0;
+}
+
+bool loom_cut_at_stop(loom_buf *text, size_t from, const char *const *stops, size_t n_stops)
+{
+    size_t best = text->len;
+
+    for (size_t i = 0; i < n_stops; i++) {
+        size_t len = strlen(stops[i]);
+        size_t start = from >= len ? from - len + 1 : 0; /* the match must end behind `from` */
+        if (len == 0 || text->len < start + len) continue;
+        const char *hit = memmem(text->data + start, text->len - start, stops[i], len);
+        if (hit && (size_t)(hit - text->data) < best) best = (size_t)(hit - text->data);
+    }
+    if (best == text->len) return false;
+    text->len = best;
+    text->data[best] = 0;
+    return true;
+}
