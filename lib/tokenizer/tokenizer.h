@@ -20,7 +20,8 @@
  *
  * A loom_tokenizer never changes after loading: any number of threads may use it, each with its own scratch.
  * Encoding works on bytes and cannot fail: text that is not UTF-8 is spelt by byte tokens, so that
- * decode(encode(x)) = x for every byte string without added tokens in it. */
+ * decode(encode(x)) = x for every byte string without added tokens in it (Llama-2: and without U+2581, which it cannot
+ * tell from a blank). */
 #ifndef LOOM_TOKENIZER_TOKENIZER_H
 #define LOOM_TOKENIZER_TOKENIZER_H
 

@@ -1,0 +1,115 @@
+#include "core/hash.h"
+#include "core/num.h"
+#include "tokenizer/tok_internal.h"
+
+bool loom_span_map_init(loom_span_map *m, size_t n)
+{
+    size_t slots = 16;
+    while (slots < 2 * n) slots *= 2;
+    m->slots = loom_alloc(slots, sizeof *m->slots);
+    if (!m->slots) return false;
+    m->mask = slots - 1;
+    for (size_t i = 0; i < slots; i++) m->slots[i] = (loom_span_slot){0, -1};
+    return true;
+}
+
+void loom_span_map_release(loom_span_map *m)
+{
+    free(m->slots);
+    *m = (loom_span_map){0};
+}
+
+/* Slot of the string, or the empty slot where it belongs. */
+static size_t probe(const loom_span_map *m, const loom_span *spans, const char *data, size_t len, uint64_t hash)
+{
+    uint32_t tag = (uint32_t)(hash >> 32);
+    for (size_t i = (size_t)hash & m->mask;; i = (i + 1) & m->mask) {
+        const loom_span_slot *s = &m->slots[i];
+        if (s->id < 0) return i;
+        if (s->tag == tag && spans[s->id].len == len && memcmp(spans[s->id].data, data, len) == 0) return i;
+    }
+}
+
+int32_t loom_span_map_put(loom_span_map *m, const loom_span *spans, int32_t id)
+{
+    uint64_t hash = loom_hash64(spans[id].data, spans[id].len, 0);
+    loom_span_slot *s = &m->slots[probe(m, spans, spans[id].data, spans[id].len, hash)];
+    if (s->id >= 0) return s->id;
+    *s = (loom_span_slot){(uint32_t)(hash >> 32), id};
+    return -1;
+}
+
+int32_t loom_span_map_find_hashed(const loom_span_map *m, const loom_span *spans, const char *data, size_t len,
+                                  uint64_t hash)
+{
+    return m->slots[probe(m, spans, data, len, hash)].id;
+}
+
+int32_t loom_span_map_find(const loom_span_map *m, const loom_span *spans, const char *data, size_t len)
+{
+    return loom_span_map_find_hashed(m, spans, data, len, loom_hash64(data, len, 0));
+}
+
+/* ---- the byte-level alphabet ---- */
+
+static bool maps_to_itself(uint32_t b) { return (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b <= 0xFF && b != 0xAD); }
+
+uint32_t loom_byte_char(unsigned char byte)
+{
+    uint32_t n = 0;
+    if (maps_to_itself(byte)) return byte;
+    for (uint32_t b = 0; b < byte; b++) n += !maps_to_itself(b);
+    return 0x100 + n;
+}
+
+int loom_char_byte(uint32_t code)
+{
+    if (code < 0x100) return maps_to_itself(code) ? (int)code : -1;
+    uint32_t n = code - 0x100;
+    for (uint32_t b = 0; b < 256 && n < 68; b++)
+        if (!maps_to_itself(b) && n-- == 0) return (int)b;
+    return -1;
+}
+
+/* ---- UTF-8 ---- */
+
+size_t loom_utf8_put(char out[4], uint32_t c)
+{
+    if (c < 0x80) {
+        out[0] = (char)c;
+        return 1;
+    }
+    if (c < 0x800) {
+        out[0] = (char)(0xC0 | c >> 6);
+        out[1] = (char)(0x80 | (c & 63));
+        return 2;
+    }
+    if (c < 0x10000) {
+        out[0] = (char)(0xE0 | c >> 12);
+        out[1] = (char)(0x80 | (c >> 6 & 63));
+        out[2] = (char)(0x80 | (c & 63));
+        return 3;
+    }
+    out[0] = (char)(0xF0 | c >> 18);
+    out[1] = (char)(0x80 | (c >> 12 & 63));
+    out[2] = (char)(0x80 | (c >> 6 & 63));
+    out[3] = (char)(0x80 | (c & 63));
+    return 4;
+}
+
+size_t loom_utf8_get(const char *text, size_t len, uint32_t *code)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    if (len == 0) return 0;
+    size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xC2 && s[0] < 0xE0 ? 2 : (s[0] & 0xF0) == 0xE0 ? 3 : (s[0] & 0xF8) == 0xF0 ? 4 : 0;
+    if (n == 0 || n > len) return 0;
+    uint32_t c = n == 1 ? s[0] : s[0] & (0x7Fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if ((s[i] & 0xC0) != 0x80) return 0;
+        c = c << 6 | (s[i] & 63u);
+    }
+    if (c < least[n] || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000)) return 0;
+    if (code) *code = c;
+    return n;
+}
