@@ -1,0 +1,366 @@
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/num.h"
+#include "core/usage.h"
+#include "model/acts_impl.h"
+#include "model/ops.h"
+
+/* ---- layout: one walk over all arrays, run once to measure and once to place ---- */
+typedef struct cursor {
+    char *base; /* NULL: measuring */
+    size_t used;
+    bool overflow;
+} cursor;
+
+static void *take(cursor *c, int64_t n, size_t size)
+{
+    size_t bytes;
+    void *p = c->base ? c->base + c->used : NULL;
+
+    if (n < 0 || !loom_mul_size(&bytes, (size_t)n, size) || !loom_add_size(&bytes, bytes, 63) ||
+        !loom_add_size(&c->used, c->used, bytes & ~(size_t)63)) {
+        c->overflow = true;
+        return NULL;
+    }
+    return n ? p : NULL;
+}
+
+static float *take_rows(cursor *c, int64_t rows, int64_t width)
+{
+    size_t n;
+
+    if (!loom_mul_size(&n, (size_t)rows, (size_t)width) || n > INT64_MAX) {
+        c->overflow = true;
+        return NULL;
+    }
+    return take(c, (int64_t)n, sizeof(float));
+}
+
+static void place_layer(loom_acts *a, loom_layer_acts *s, cursor *c)
+{
+    int64_t N = a->o.max_rows;
+
+    s->r_att = take_rows(c, N, 1);
+    s->r_ffn = take_rows(c, N, 1);
+    s->qkv = take_rows(c, N, loom_acts_QKV(a));
+    s->att = take_rows(c, N, loom_acts_Q(a));
+    s->lse = take_rows(c, N, a->c.H);
+    s->mid = take_rows(c, N, a->c.C);
+    s->gu = take_rows(c, N, 2 * a->c.F);
+    for (unsigned r = 0; r < LOOM_N_ADAPTABLE; r++)
+        s->xa[r] = a->R && (a->targets >> r & 1) ? take_rows(c, N, a->R) : NULL;
+}
+
+static void place_thread(loom_acts *a, loom_thread_acts *t, cursor *c)
+{
+    int64_t block = loom_min_i64(LOOM_ROW_BLOCK, a->o.max_rows), C = a->c.C, F = a->c.F;
+    int64_t widest = loom_max_i64(C, loom_max_i64(loom_acts_Q(a), F));
+    bool grad = a->o.grad, lora = grad && a->R;
+
+    t->h = take_rows(c, block, C);
+    t->dh = take_rows(c, grad ? block : 0, C);
+    t->prod = take_rows(c, block, F);
+    t->dprod = take_rows(c, grad ? block : 0, F);
+    t->dgu = take_rows(c, lora ? block : 0, 2 * F);
+    t->drop = take_rows(c, lora ? block : 0, widest);
+    t->mask_out = take_rows(c, lora ? block : 0, widest);
+    t->dxa = take_rows(c, lora ? block : 0, a->R);
+    t->r = take_rows(c, block, 1);
+    t->widen = take_rows(c, a->frozen ? 1 : 0, loom_max_i64(LOOM_WIDEN_FLOATS, widest));
+    t->strip = take_rows(c, 1, loom_attention_scratch(a->o.max_seq, grad));
+    t->dnorm_att = take_rows(c, grad ? 1 : 0, C);
+    t->dnorm_ffn = take_rows(c, grad ? 1 : 0, C);
+    t->dnorm_out = take_rows(c, grad ? 1 : 0, C);
+    t->dlora = take_rows(c, lora ? 1 : 0, a->lora_floats);
+}
+
+/* Memory for logits is bounded; the rest of the step is some thousand floats a row, so this stays in proportion. */
+#define LOGITS_BYTES ((int64_t)128 << 20)
+
+static int64_t head_rows(const loom_acts *a)
+{
+    int64_t rows = LOGITS_BYTES / ((int64_t)sizeof(float) * a->c.V);
+
+    return loom_min_i64(a->o.max_rows, loom_min_i64(1024, loom_max_i64(LOOM_ROW_BLOCK, rows)));
+}
+
+static void place(loom_acts *a, cursor *c)
+{
+    int64_t N = a->o.max_rows, C = a->c.C, grad = a->o.grad ? N : 0, full = a->R ? 0 : grad;
+    int64_t slots = a->o.grad && !a->o.recompute ? a->c.L : 1;
+
+    a->layers = take(c, slots, sizeof *a->layers);
+    a->threads = take(c, a->n_threads, sizeof *a->threads);
+    a->rights = take(c, a->n_threads, sizeof *a->rights);
+    a->position = take(c, N, sizeof *a->position);
+    a->counted = take(c, N, sizeof *a->counted);
+    a->targets_of = take(c, N, sizeof *a->targets_of);
+    a->losses = take(c, N, sizeof *a->losses);
+    a->x = take_rows(c, (a->o.grad ? a->c.L + 1 : 2) * N, C);
+    for (int64_t l = 0; l < slots; l++) place_layer(a, a->layers ? &a->layers[l] : &(loom_layer_acts){0}, c);
+    for (int i = 0; i < a->n_threads; i++) place_thread(a, a->threads ? &a->threads[i] : &(loom_thread_acts){0}, c);
+    a->head_rows = head_rows(a);
+    a->head_x = take_rows(c, a->head_rows, C);
+    a->logits = take_rows(c, a->head_rows, a->c.V);
+    a->dx = take_rows(c, grad, C);
+    a->dmid = take_rows(c, grad, C);
+    a->datt = take_rows(c, grad, loom_acts_Q(a));
+    a->dqkv = take_rows(c, grad, loom_acts_QKV(a));
+    a->h = take_rows(c, full, C);
+    a->prod = take_rows(c, full, a->c.F);
+    a->dgu = take_rows(c, full, 2 * a->c.F);
+}
+
+static int64_t lora_layer_floats(const loom_config *c, const loom_lora_config *lc)
+{
+    return (int64_t)(loom_lora_bytes(c, lc) / sizeof(float)) / c->L;
+}
+
+size_t loom_acts_bytes(const loom_config *config, const loom_lora_config *lora, const loom_acts_options *o,
+                       int n_threads)
+{
+    loom_acts a = {.o = *o, .c = *config, .n_threads = n_threads};
+    cursor c = {0};
+
+    if (loom_config_check(&a.c, NULL) != LOOM_OK) return 0;
+    if (lora) {
+        a.R = lora->R;
+        a.targets = lora->targets;
+        a.lora_floats = lora_layer_floats(&a.c, lora);
+    }
+    place(&a, &c);
+    return c.overflow ? SIZE_MAX : c.used;
+}
+
+static loom_status check_options(const loom_acts_options *o, const loom_config *c, loom_err *err)
+{
+    if (o->max_rows < 1 || o->max_rows > INT32_MAX)
+        return loom_fail(err, LOOM_STATUS_ARG, "a batch of %" PRId64 " tokens cannot be prepared, expected 1..%d",
+                         o->max_rows, INT32_MAX);
+    if (o->max_seq < 1 || o->max_seq > c->max_positions)
+        return loom_fail(err, LOOM_STATUS_ARG, "sequences of %" PRId64 " tokens do not fit the model's %" PRId64 " positions",
+                         o->max_seq, c->max_positions);
+    return LOOM_OK;
+}
+
+loom_status loom_acts_new(loom_acts **out, const loom_llama *m, const loom_lora *lora, const loom_acts_options *o,
+                          loom_err *err)
+{
+    loom_acts *a;
+    cursor c = {0};
+    char text[32], what[96];
+
+    LOOM_TRY(check_options(o, &m->config, err));
+    if (o->grad && m->frozen && !lora)
+        return loom_fail(err, LOOM_STATUS_ARG, "a base mapped as bfloat16 can only be trained through a LoRA adapter");
+    a = loom_calloc(1, sizeof *a);
+    if (!a) return loom_fail_nomem(err, "the activations");
+    a->o = *o;
+    a->c = m->config;
+    a->frozen = m->frozen;
+    a->n_threads = loom_pool_threads(o->pool);
+    if (lora) {
+        a->R = lora->config.R;
+        a->targets = lora->config.targets;
+        a->lora_floats = (int64_t)lora->table.floats / a->c.L;
+    }
+    place(a, &c);
+    if (!c.overflow) a->block = loom_alloc_aligned(c.used);
+    if (!a->block) {
+        snprintf(what, sizeof what, "the activations (%s)", loom_format_bytes(text, sizeof text, (double)c.used));
+        free(a);
+        return loom_fail_nomem(err, what);
+    }
+    c = (cursor){.base = a->block};
+    place(a, &c);
+    *out = a;
+    return LOOM_OK;
+}
+
+void loom_acts_free(loom_acts *a)
+{
+    if (!a) return;
+    free(a->block);
+    free(a);
+}
+
+/* ---- phases ---- */
+static void rows_on_thread(void *arg, int thread, int n_threads)
+{
+    const loom_step *s = arg;
+    int64_t from = s->fn_rows * thread / n_threads, to = s->fn_rows * (thread + 1) / n_threads;
+
+    for (int64_t n = from; n < to; n += LOOM_ROW_BLOCK)
+        s->fn(s, &s->a->threads[thread], n, loom_min_i64(n + LOOM_ROW_BLOCK, to));
+}
+
+void loom_step_rows(loom_step *s, loom_rows_fn *fn, int64_t n)
+{
+    s->fn = fn;
+    s->fn_rows = n;
+    loom_pool_each(s->a->o.pool, rows_on_thread, s);
+}
+
+void loom_step_lap(double *to, double *since)
+{
+    double now = loom_time_now();
+
+    *to += now - *since;
+    *since = now;
+}
+
+loom_layer_acts loom_step_layer(const loom_step *s)
+{
+    const loom_acts *a = s->a;
+    int64_t size = a->o.max_rows * a->c.C;
+    loom_layer_acts v = a->layers[a->o.grad && !a->o.recompute ? s->l : 0];
+
+    v.x = a->x + (a->o.grad ? s->l : s->l % 2) * size;
+    v.out = a->x + (a->o.grad ? s->l + 1 : (s->l + 1) % 2) * size;
+    return v;
+}
+
+const loom_adapter *loom_step_adapter(const loom_step *s, loom_role role)
+{
+    const loom_adapter *ad = s->lora ? &s->lora->adapters[s->l * LOOM_N_ADAPTABLE + (int64_t)role] : NULL;
+
+    return ad && ad->a ? ad : NULL;
+}
+
+/* ---- batches ---- */
+int64_t loom_batch_count(const loom_batch *b)
+{
+    int64_t count = 0;
+
+    if (!b->labels) return 0;
+    for (int64_t n = 0; n < b->N; n++) count += b->labels[n] != LOOM_IGNORE;
+    return count;
+}
+
+static loom_status check_segments(loom_acts *a, const loom_batch *b, loom_err *err)
+{
+    if (b->n_segments < 1 || b->segments[0] != 0 || b->segments[b->n_segments] != b->N)
+        return loom_fail(err, LOOM_STATUS_ARG, "the sequences of the batch do not cover its %" PRId64 " rows", b->N);
+    for (int64_t i = 0; i < b->n_segments; i++) {
+        int64_t from = b->segments[i], len = b->segments[i + 1] - from;
+
+        if (len < 1 || len > a->o.max_seq)
+            return loom_fail(err, LOOM_STATUS_ARG, "sequence %" PRId64 " of the batch has %" PRId64
+                             " tokens, expected 1..%" PRId64, i, len, a->o.max_seq);
+        for (int64_t t = 0; t < len; t++) a->position[from + t] = (int32_t)t;
+    }
+    return LOOM_OK;
+}
+
+static loom_status check_batch(loom_acts *a, const loom_batch *b, bool labels, loom_err *err)
+{
+    int64_t V = a->c.V;
+
+    if (b->N < 1 || b->N > a->o.max_rows)
+        return loom_fail(err, LOOM_STATUS_ARG, "a batch of %" PRId64 " tokens does not fit, expected 1..%" PRId64, b->N,
+                         a->o.max_rows);
+    LOOM_TRY(check_segments(a, b, err));
+    a->n_counted = 0;
+    for (int64_t n = 0; n < b->N; n++) {
+        int32_t token = b->tokens[n], label = labels ? b->labels[n] : 0;
+
+        if (token < 0 || token >= V)
+            return loom_fail(err, LOOM_STATUS_ARG, "token %d at row %" PRId64 " is outside the vocabulary of %" PRId64
+                             "; was the text encoded with another tokenizer?", token, n, V);
+        if (label == LOOM_IGNORE) continue;
+        if (label < 0 || label >= V)
+            return loom_fail(err, LOOM_STATUS_ARG, "label %d at row %" PRId64 " is outside the vocabulary of %" PRId64,
+                             label, n, V);
+        a->counted[a->n_counted] = (int32_t)n;
+        a->targets_of[a->n_counted++] = label;
+    }
+    return LOOM_OK;
+}
+
+/* The adapter and model must be those the sizes were taken from. */
+static loom_status check_model(const loom_acts *a, const loom_llama *m, const loom_lora *lora, loom_err *err)
+{
+    bool same = m->config.C == a->c.C && m->config.L == a->c.L && m->config.F == a->c.F && m->config.V == a->c.V &&
+                m->config.H == a->c.H && m->config.K == a->c.K && m->config.D == a->c.D && (!m->frozen || a->frozen);
+
+    if (same && (lora ? lora->config.R == a->R && lora->config.targets == a->targets : true)) return LOOM_OK;
+    return loom_fail(err, LOOM_STATUS_ARG, "the activations were prepared for another model or adapter");
+}
+
+/* ---- public steps ---- */
+static loom_status begin(loom_step *s, loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b,
+                         bool labels, loom_err *err)
+{
+    *s = (loom_step){.a = a, .m = m, .lora = lora, .b = b};
+    LOOM_TRY(check_model(a, m, lora, err));
+    if (labels && !b->labels) return loom_fail(err, LOOM_STATUS_ARG, "the batch has no labels, so it has no loss");
+    return check_batch(a, b, labels, err);
+}
+
+static loom_status check_finite(const loom_loss *loss, loom_err *err)
+{
+    if (isfinite(loss->sum)) return LOOM_OK;
+    return loom_fail(err, LOOM_STATUS_NUMERIC,
+                     "the loss is not a finite number; lower the learning rate or go back to an earlier checkpoint");
+}
+
+loom_status loom_llama_loss(loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b,
+                            loom_loss *out, loom_err *err)
+{
+    loom_step s;
+
+    LOOM_TRY(begin(&s, a, m, lora, b, true, err));
+    loom_forward(&s);
+    loom_head(&s, out);
+    return check_finite(out, err);
+}
+
+loom_status loom_llama_row_losses(loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b,
+                                  float *losses, loom_err *err)
+{
+    loom_loss loss;
+
+    LOOM_TRY(loom_llama_loss(a, m, lora, b, &loss, err));
+    memset(losses, 0, (size_t)b->N * sizeof *losses);
+    for (int64_t i = 0; i < a->n_counted; i++) losses[a->counted[i]] = (float)a->losses[i];
+    return LOOM_OK;
+}
+
+loom_status loom_llama_grad(loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b, double scale,
+                            float *grads, loom_loss *out, loom_err *err)
+{
+    loom_step s;
+
+    if (!a->o.grad) return loom_fail(err, LOOM_STATUS_ARG, "the activations were prepared without gradients");
+    if (m->frozen && !lora)
+        return loom_fail(err, LOOM_STATUS_ARG, "a base mapped as bfloat16 can only be trained through a LoRA adapter");
+    if (!lora && a->R) return loom_fail(err, LOOM_STATUS_ARG, "the activations were prepared for an adapter");
+    LOOM_TRY(begin(&s, a, m, lora, b, true, err));
+    s.grads = grads;
+    s.scale = (float)scale;
+    s.backward = true;
+    loom_forward(&s);
+    loom_head(&s, out);
+    LOOM_TRY(check_finite(out, err));
+    loom_backward(&s);
+    return LOOM_OK;
+}
+
+loom_status loom_llama_logits(loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b,
+                              float *logits, loom_err *err)
+{
+    loom_step s;
+
+    LOOM_TRY(begin(&s, a, m, lora, b, false, err));
+    loom_forward(&s);
+    loom_head_logits(&s, logits);
+    return LOOM_OK;
+}
+
+const loom_acts_times *loom_acts_get_times(const loom_acts *a) { return &a->times; }
+
+void loom_acts_times_reset(loom_acts *a) { a->times = (loom_acts_times){0}; }

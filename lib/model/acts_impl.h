@@ -1,0 +1,114 @@
+/* Inside of loom_acts, shared by acts.c, forward.c, head.c and backward.c only.
+ *
+ * A step is a list of phases; a phase runs on every thread of the pool at once. Phases over rows give each thread one
+ * stretch of the N rows, which it walks in blocks of LOOM_ROW_BLOCK so that what one product leaves in the cache is still
+ * there for the next. Attention is a phase over (sequence, key/value head); gradients of weights are phases over pieces
+ * of the matrices, each summed over all rows by one thread: nothing is added up in an order that depends on timing. */
+#ifndef LOOM_MODEL_ACTS_IMPL_H
+#define LOOM_MODEL_ACTS_IMPL_H
+
+#include "model/acts.h"
+
+#define LOOM_ROW_BLOCK 128
+
+/* What a layer leaves behind for its backward pass. */
+typedef struct loom_layer_acts {
+    float *x;                    /* (N,C) input, not owned by the slot */
+    float *out;                  /* (N,C) output = next layer's input */
+    float *r_att, *r_ffn;        /* (N) reciprocal norms */
+    float *qkv;                  /* (N,Q+2E) after the rotation */
+    float *att, *lse;            /* (N,Q) (N,H) */
+    float *mid;                  /* (N,C) x + attention */
+    float *gu;                   /* (N,2F) */
+    float *xa[LOOM_N_ADAPTABLE]; /* (N,R) input times Aᵀ; NULL without adapter */
+} loom_layer_acts;
+
+/* Private to one thread. Blocks have LOOM_ROW_BLOCK rows. */
+typedef struct loom_thread_acts {
+    float *h, *dh;               /* (block, C) */
+    float *prod, *dprod;         /* (block, F) */
+    float *dgu;                  /* (block, 2F), frozen base only */
+    float *drop, *mask_out;      /* (block, max(C,Q,F)) LoRA: input after dropout, its gradient */
+    float *dxa;                  /* (block, R) */
+    float *r;                    /* (block) */
+    float *widen;                /* bfloat16 panels */
+    float *strip;                /* attention */
+    float *dnorm_att, *dnorm_ffn, *dnorm_out; /* (C) sums over this thread's rows */
+    float *dlora;                /* gradient of one layer's adapters */
+} loom_thread_acts;
+
+struct loom_acts {
+    loom_acts_options o;
+    loom_config c;
+    int64_t R;            /* 0: no adapter */
+    unsigned targets;
+    bool frozen;
+    int n_threads;
+    int64_t lora_floats;  /* one layer's adapters */
+
+    char *block;          /* everything below lies in here */
+    float *x;             /* (L+1,N,C), or (2,N,C) without gradients */
+    loom_layer_acts *layers; /* slots: L of them, or one */
+    loom_thread_acts *threads;
+    int32_t *position;    /* (N) */
+    int32_t *counted;     /* (N) rows that the head works on */
+    int32_t *targets_of;  /* (N) their labels */
+    double *losses;       /* (N) of the counted rows */
+    int64_t n_counted;
+    int64_t head_rows;    /* rows of logits held at a time */
+    float *head_x, *logits; /* (head_rows,C) (head_rows,V) */
+    int64_t *rights;      /* (n_threads) */
+    float *dx, *dmid;     /* (N,C) */
+    float *datt, *dqkv;   /* (N,Q) (N,Q+2E) */
+    float *h, *prod, *dgu; /* (N,C) (N,F) (N,2F): inputs and gradients for the weights' gradients */
+    loom_acts_times times;
+};
+
+/* One call of the public functions. */
+typedef struct loom_step loom_step;
+typedef void loom_rows_fn(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1);
+struct loom_step {
+    loom_acts *a;
+    const loom_llama *m;
+    const loom_lora *lora;
+    const loom_batch *b;
+    float *grads;
+    float scale;
+    bool backward;  /* a backward pass follows: dropout applies, logits become their gradient */
+    bool again;     /* recomputing a layer on the way back */
+    int64_t l;      /* layer at work */
+    int64_t c0, c1; /* rows of the head at work */
+    loom_rows_fn *fn;
+    int64_t fn_rows;
+};
+
+static inline int64_t loom_acts_Q(const loom_acts *a) { return a->c.H * a->c.D; }
+static inline int64_t loom_acts_E(const loom_acts *a) { return a->c.K * a->c.D; }
+static inline int64_t loom_acts_QKV(const loom_acts *a) { return (a->c.H + 2 * a->c.K) * a->c.D; }
+
+/* The slot of layer s->l with x and out set. */
+loom_layer_acts loom_step_layer(const loom_step *s);
+const loom_adapter *loom_step_adapter(const loom_step *s, loom_role role); /* NULL: none */
+
+/* Runs fn on blocks of rows 0..n-1, each thread on its stretch. */
+void loom_step_rows(loom_step *s, loom_rows_fn *fn, int64_t n);
+/* Adds the seconds since *since to *to and sets *since to now. */
+void loom_step_lap(double *to, double *since);
+
+/* forward.c */
+void loom_forward(loom_step *s);       /* embedding and all layers: fills x[L] */
+void loom_forward_layer(loom_step *s); /* layer s->l */
+/* head.c: loss of the counted rows; with s->backward also their gradient: dx (N,C) and the head's weights */
+void loom_head(loom_step *s, loom_loss *out);
+void loom_head_logits(loom_step *s, float *logits);
+/* backward.c: from a->dx down to the embedding */
+void loom_backward(loom_step *s);
+
+/* adapt.c: adapter branch of one matrix on rows n0..n1-1. x is the input of these rows, y += s drop(x) Aᵀ Bᵀ; xa (all rows) is
+ * kept. Backward: adds to this thread's dA, dB and to dx. */
+void loom_adapt_fwd(const loom_step *s, loom_thread_acts *t, loom_role role, float *y, int64_t ldy, const float *x,
+                    int64_t ldx, float *xa, int64_t n0, int64_t n1);
+void loom_adapt_bwd(const loom_step *s, loom_thread_acts *t, loom_role role, float *dx, int64_t ldx, const float *dy,
+                    int64_t ldy, const float *x, int64_t ld_in, const float *xa, int64_t n0, int64_t n1);
+
+#endif

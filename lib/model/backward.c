@@ -1,0 +1,249 @@
+/* The backward pass: forward.c from bottom to top. With dx the gradient of a layer's output,
+ *
+ *   dprod = dx Wd;  dgu = swiglu'(dprod);  dh = dgu Wgu;  dmid = dx + rmsnorm'(dh);  datt = dmid Wo
+ *   dqkv = attention'(datt);  rope';  dh = dqkv Wqkv;  dx = dmid + rmsnorm'(dh)
+ *
+ * and, when the base is trained, dW = dyᵀ x for each of its matrices, over all rows at once in pieces of the matrix.
+ * With an adapter the base gets none of that: thin products on the block in cache, summed per thread. */
+#include <string.h>
+
+#include "core/num.h"
+#include "core/usage.h"
+#include "model/acts_impl.h"
+#include "model/ops.h"
+
+static const loom_tensor *tensor_of(const loom_step *s, loom_role role)
+{
+    const loom_table *t = &s->m->table;
+
+    for (int64_t i = 1 + 9 * s->l; i < 10 + 9 * s->l; i++) /* nine tensors a layer, after the embedding */
+        if (t->tensors[i].role == role) return &t->tensors[i];
+    return NULL;
+}
+
+/* ---- feed-forward half and the output projection of attention ---- */
+static void ffn_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
+{
+    loom_acts *a = s->a;
+    loom_layer_acts v = loom_step_layer(s);
+    const loom_layer *w = &s->m->layers[s->l];
+    int64_t C = a->c.C, F = a->c.F, Q = loom_acts_Q(a), R = a->R, rows = n1 - n0, out[] = {F, F};
+    const float *dx = a->dx + n0 * C, *gu = v.gu + n0 * 2 * F, *mid = v.mid + n0 * C, *att = v.att + n0 * Q;
+    float *prod = R ? t->prod : a->prod + n0 * F, *dgu = R ? t->dgu : a->dgu + n0 * 2 * F, *h = R ? t->h : a->h + n0 * C;
+    float *dmid = a->dmid + n0 * C, *datt = a->datt + n0 * Q;
+
+    loom_linear_bwd_x(t->dprod, F, dx, C, &w->w[LOOM_ROLE_DOWN], rows, C, F, 0.0f, t->widen);
+    if (loom_step_adapter(s, LOOM_ROLE_DOWN)) {
+        loom_swiglu_fwd(prod, gu, rows, F);
+        loom_adapt_bwd(s, t, LOOM_ROLE_DOWN, t->dprod, F, dx, C, prod, F, v.xa[LOOM_ROLE_DOWN], n0, n1);
+    }
+    loom_swiglu_bwd(dgu, prod, t->dprod, gu, rows, F);
+
+    loom_linears_bwd_x(t->dh, C, dgu, 2 * F, &w->w[LOOM_ROLE_GATE], out, 2, rows, C, t->widen);
+    if (!R || loom_step_adapter(s, LOOM_ROLE_GATE) || loom_step_adapter(s, LOOM_ROLE_UP))
+        loom_rmsnorm_again(h, v.r_ffn + n0, mid, w->norm_ffn, rows, C);
+    loom_adapt_bwd(s, t, LOOM_ROLE_GATE, t->dh, C, dgu, 2 * F, h, C, v.xa[LOOM_ROLE_GATE], n0, n1);
+    loom_adapt_bwd(s, t, LOOM_ROLE_UP, t->dh, C, dgu + F, 2 * F, h, C, v.xa[LOOM_ROLE_UP], n0, n1);
+    loom_rmsnorm_bwd(dmid, R ? NULL : t->dnorm_ffn, dx, t->dh, mid, w->norm_ffn, v.r_ffn + n0, rows, C);
+
+    loom_linear_bwd_x(datt, Q, dmid, C, &w->w[LOOM_ROLE_O], rows, C, Q, 0.0f, t->widen);
+    loom_adapt_bwd(s, t, LOOM_ROLE_O, datt, Q, dmid, C, att, Q, v.xa[LOOM_ROLE_O], n0, n1);
+}
+
+static void attention_item(void *arg, int64_t item, int thread)
+{
+    const loom_step *s = arg;
+    loom_acts *a = s->a;
+    loom_layer_acts v = loom_step_layer(s);
+    int64_t D = a->c.D, G = a->c.H / a->c.K, Q = loom_acts_Q(a), E = loom_acts_E(a), ld = Q + 2 * E;
+    int64_t k = item % a->c.K, from = s->b->segments[item / a->c.K], to = s->b->segments[item / a->c.K + 1];
+    int64_t at_q = from * ld + k * G * D, at_k = from * ld + Q + k * D, at_v = at_k + E, at_o = from * Q + k * G * D;
+    loom_attention att = {.q = v.qkv + at_q,
+                          .k = v.qkv + at_k,
+                          .v = v.qkv + at_v,
+                          .ld_qkv = ld,
+                          .o = v.att + at_o,
+                          .ld_o = Q,
+                          .lse = v.lse + from * a->c.H + k * G,
+                          .ld_lse = a->c.H,
+                          .T = to - from,
+                          .G = G,
+                          .D = D};
+
+    loom_attention_bwd(a->dqkv + at_q, a->dqkv + at_k, a->dqkv + at_v, a->datt + at_o, &att, a->threads[thread].strip);
+}
+
+static void qkv_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
+{
+    loom_acts *a = s->a;
+    loom_layer_acts v = loom_step_layer(s);
+    const loom_layer *w = &s->m->layers[s->l];
+    int64_t C = a->c.C, Q = loom_acts_Q(a), E = loom_acts_E(a), ld = Q + 2 * E, R = a->R, rows = n1 - n0;
+    int64_t out[] = {Q, E, E};
+    bool lowest = R && s->l == 0; /* nothing below is trained */
+    const float *x = v.x + n0 * C;
+    float *dqkv = a->dqkv + n0 * ld, *h = R ? t->h : a->h + n0 * C, *dh = lowest ? NULL : t->dh;
+
+    loom_rope_bwd(dqkv, ld, a->position + n0, s->m->rope_cos, s->m->rope_sin, rows, a->c.H + a->c.K, a->c.D);
+    loom_rmsnorm_again(h, v.r_att + n0, x, w->norm_att, rows, C);
+    if (dh) loom_linears_bwd_x(dh, C, dqkv, ld, &w->w[LOOM_ROLE_Q], out, 3, rows, C, t->widen);
+    loom_adapt_bwd(s, t, LOOM_ROLE_Q, dh, C, dqkv, ld, h, C, v.xa[LOOM_ROLE_Q], n0, n1);
+    loom_adapt_bwd(s, t, LOOM_ROLE_K, dh, C, dqkv + Q, ld, h, C, v.xa[LOOM_ROLE_K], n0, n1);
+    loom_adapt_bwd(s, t, LOOM_ROLE_V, dh, C, dqkv + Q + E, ld, h, C, v.xa[LOOM_ROLE_V], n0, n1);
+    if (dh)
+        loom_rmsnorm_bwd(a->dx + n0 * C, R ? NULL : t->dnorm_att, a->dmid + n0 * C, dh, x, w->norm_att, v.r_att + n0,
+                         rows, C);
+}
+
+/* ---- gradients of the base's weights: pieces of PIECE rows of a matrix ---- */
+#define PIECE 128
+
+typedef struct weight_job {
+    const loom_step *s;
+    loom_role role[3]; /* first role of each product; followers that lie behind it belong to it */
+    const float *dy[3], *x[3];
+    int64_t ldy[3], ldx[3], out[3], in[3];
+    int n;
+} weight_job;
+
+static void weight_item(void *arg, int64_t item, int thread)
+{
+    const weight_job *j = arg;
+    int i = 0;
+
+    (void)thread;
+    for (; item >= (j->out[i] + PIECE - 1) / PIECE; i++) item -= (j->out[i] + PIECE - 1) / PIECE;
+    int64_t o0 = item * PIECE, o1 = loom_min_i64(o0 + PIECE, j->out[i]);
+    loom_linear_bwd_w(j->s->grads + tensor_of(j->s, j->role[i])->offset + o0 * j->in[i], j->dy[i] + o0, j->ldy[i],
+                      j->x[i], j->ldx[i], j->s->b->N, o1 - o0, j->in[i]);
+}
+
+static void run_job(const loom_step *s, weight_job *j)
+{
+    int64_t items = 0;
+
+    for (int i = 0; i < j->n; i++) items += (j->out[i] + PIECE - 1) / PIECE;
+    loom_pool_for(s->a->o.pool, items, weight_item, j);
+}
+
+/* Adds what the threads gathered for a norm, in their order. */
+static void add_norm(const loom_step *s, const loom_tensor *t, size_t member)
+{
+    for (int i = 0; i < s->a->n_threads; i++) {
+        float *from, *to = s->grads + t->offset;
+
+        memcpy(&from, (char *)&s->a->threads[i] + member, sizeof from);
+        for (int64_t c = 0; c < s->a->c.C; c++) to[c] += from[c];
+        memset(from, 0, (size_t)s->a->c.C * sizeof *from);
+    }
+}
+
+static void ffn_weights(const loom_step *s)
+{
+    const loom_acts *a = s->a;
+    int64_t C = a->c.C, F = a->c.F, Q = loom_acts_Q(a);
+    weight_job j = {.s = s,
+                    .role = {LOOM_ROLE_DOWN, LOOM_ROLE_GATE, LOOM_ROLE_O},
+                    .dy = {a->dx, a->dgu, a->dmid},
+                    .x = {a->prod, a->h, loom_step_layer(s).att},
+                    .ldy = {C, 2 * F, C},
+                    .ldx = {F, C, Q},
+                    .out = {C, 2 * F, C},
+                    .in = {F, C, Q},
+                    .n = 3};
+
+    run_job(s, &j);
+    add_norm(s, tensor_of(s, LOOM_ROLE_NORM_FFN), offsetof(loom_thread_acts, dnorm_ffn));
+}
+
+static void qkv_weights(const loom_step *s)
+{
+    const loom_acts *a = s->a;
+    int64_t C = a->c.C, QKV = loom_acts_QKV(a);
+    weight_job j = {.s = s,
+                    .role = {LOOM_ROLE_Q},
+                    .dy = {a->dqkv},
+                    .x = {a->h},
+                    .ldy = {QKV},
+                    .ldx = {C},
+                    .out = {QKV},
+                    .in = {C},
+                    .n = 1};
+
+    run_job(s, &j);
+    add_norm(s, tensor_of(s, LOOM_ROLE_NORM_ATT), offsetof(loom_thread_acts, dnorm_att));
+}
+
+/* ---- the whole ---- */
+static void clear_thread_sums(const loom_step *s)
+{
+    for (int i = 0; i < s->a->n_threads; i++) {
+        loom_thread_acts *t = &s->a->threads[i];
+
+        memset(t->dnorm_att, 0, (size_t)s->a->c.C * sizeof(float));
+        memset(t->dnorm_ffn, 0, (size_t)s->a->c.C * sizeof(float));
+        if (t->dlora) memset(t->dlora, 0, (size_t)s->a->lora_floats * sizeof(float));
+    }
+}
+
+/* Adds the threads' adapter gradients of this layer, in their order, and clears them. */
+static void add_lora(const loom_step *s)
+{
+    int64_t n = s->a->lora_floats;
+    float *restrict to = s->grads + s->l * n;
+
+    for (int i = 0; i < s->a->n_threads; i++) {
+        float *restrict from = s->a->threads[i].dlora;
+
+        for (int64_t j = 0; j < n; j++) to[j] += from[j];
+        memset(from, 0, (size_t)n * sizeof *from);
+    }
+}
+
+static void backward_layer(loom_step *s)
+{
+    loom_acts_times *t = &s->a->times;
+    double since = loom_time_now();
+
+    loom_step_rows(s, ffn_rows, s->b->N);
+    loom_step_lap(&t->back_ffn, &since);
+    if (!s->lora) ffn_weights(s);
+    loom_step_lap(&t->back_weights, &since);
+    loom_pool_for(s->a->o.pool, s->b->n_segments * s->a->c.K, attention_item, s);
+    loom_step_lap(&t->back_attention, &since);
+    loom_step_rows(s, qkv_rows, s->b->N);
+    loom_step_lap(&t->back_qkv, &since);
+    if (s->lora) add_lora(s);
+    else qkv_weights(s);
+    loom_step_lap(&t->back_weights, &since);
+}
+
+static void embed_columns(void *arg, int thread, int n_threads)
+{
+    const loom_step *s = arg;
+    int64_t C = s->a->c.C;
+
+    loom_embed_bwd(s->grads + s->m->table.tensors[0].offset, s->a->dx, s->b->tokens, s->b->N, C, C * thread / n_threads,
+                   C * (thread + 1) / n_threads);
+}
+
+void loom_backward(loom_step *s)
+{
+    const loom_table *table = &s->m->table;
+    double since;
+
+    clear_thread_sums(s);
+    if (!s->lora)
+        add_norm(s, &table->tensors[table->n - (s->a->c.tied ? 1 : 2)], offsetof(loom_thread_acts, dnorm_out));
+    for (s->l = s->a->c.L - 1; s->l >= 0; s->l--) {
+        if (s->a->o.recompute) {
+            s->again = true;
+            loom_forward_layer(s);
+            s->again = false;
+        }
+        backward_layer(s);
+    }
+    since = loom_time_now();
+    if (!s->lora) loom_pool_each(s->a->o.pool, embed_columns, s);
+    loom_step_lap(&s->a->times.back_embed, &since);
+}

@@ -1,0 +1,100 @@
+/* The head: final norm, logits, loss, and their gradients, some rows of logits at a time. Rows without a label never
+ * get logits. */
+#include <string.h>
+
+#include "core/num.h"
+#include "core/usage.h"
+#include "model/acts_impl.h"
+#include "model/ops.h"
+
+static const float *final_x(const loom_step *s)
+{
+    const loom_acts *a = s->a;
+
+    return a->x + (a->o.grad ? a->c.L : a->c.L % 2) * a->o.max_rows * a->c.C;
+}
+
+/* Rows c0+n0 .. c0+n1-1 of the counted ones: gathers, norms, multiplies. Raw rows stay in t->dh when there is one. */
+static void logits_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
+{
+    const loom_acts *a = s->a;
+    int64_t C = a->c.C, V = a->c.V, rows = n1 - n0;
+    const float *x = final_x(s);
+    float *h = a->head_x + n0 * C;
+
+    for (int64_t n = 0; n < rows; n++)
+        memcpy(t->h + n * C, x + (int64_t)a->counted[s->c0 + n0 + n] * C, (size_t)C * sizeof *x);
+    loom_rmsnorm_fwd(h, t->r, t->h, s->m->norm_out, a->c.rms_eps, rows, C);
+    loom_linear_fwd(a->logits + n0 * V, V, h, C, &s->m->head, rows, V, C, 0.0f, t->widen);
+}
+
+static void loss_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
+{
+    const loom_acts *a = s->a;
+    int64_t C = a->c.C, V = a->c.V, rows = n1 - n0, first = s->c0 + n0;
+    float *z = a->logits + n0 * V;
+
+    logits_rows(s, t, n0, n1);
+    loom_xent(a->losses + first, &a->rights[t - a->threads], z, a->targets_of + first, s->backward ? s->scale : 0.0f,
+              rows, V);
+    if (!s->backward) return;
+    loom_linear_bwd_x(t->dh, C, z, V, &s->m->head, rows, V, C, 0.0f, t->widen);
+    for (int64_t n = 0; n < rows; n++) {
+        float *dx = a->dx + (int64_t)a->counted[first + n] * C;
+
+        loom_rmsnorm_bwd(dx, a->R ? NULL : t->dnorm_out, dx, t->dh + n * C, t->h + n * C, s->m->norm_out, t->r + n, 1, C);
+    }
+}
+
+/* Pieces of dW = dlogitsᵀ h by rows of W. */
+#define HEAD_PIECE 512
+
+static void weights_item(void *arg, int64_t item, int thread)
+{
+    const loom_step *s = arg;
+    const loom_acts *a = s->a;
+    int64_t C = a->c.C, V = a->c.V, v0 = item * HEAD_PIECE, v1 = loom_min_i64(v0 + HEAD_PIECE, V);
+    const loom_tensor *w = &s->m->table.tensors[a->c.tied ? 0 : s->m->table.n - 1];
+
+    (void)thread;
+    loom_linear_bwd_w(s->grads + w->offset + v0 * C, a->logits + v0, V, a->head_x, C, s->c1 - s->c0, v1 - v0, C);
+}
+
+static void clear_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
+{
+    (void)t;
+    memset(s->a->dx + n0 * s->a->c.C, 0, (size_t)((n1 - n0) * s->a->c.C) * sizeof(float));
+}
+
+void loom_head(loom_step *s, loom_loss *out)
+{
+    loom_acts *a = s->a;
+    double since = loom_time_now();
+
+    *out = (loom_loss){.count = a->n_counted};
+    memset(a->rights, 0, (size_t)a->n_threads * sizeof *a->rights);
+    if (s->backward) {
+        loom_step_rows(s, clear_rows, s->b->N);
+        for (int i = 0; i < a->n_threads; i++) memset(a->threads[i].dnorm_out, 0, (size_t)a->c.C * sizeof(float));
+    }
+    for (s->c0 = 0; s->c0 < a->n_counted; s->c0 = s->c1) {
+        s->c1 = loom_min_i64(s->c0 + a->head_rows, a->n_counted);
+        loom_step_rows(s, loss_rows, s->c1 - s->c0);
+        if (s->backward && !s->lora)
+            loom_pool_for(a->o.pool, (a->c.V + HEAD_PIECE - 1) / HEAD_PIECE, weights_item, s);
+    }
+    for (int64_t i = 0; i < a->n_counted; i++) out->sum += a->losses[i];
+    for (int i = 0; i < a->n_threads; i++) out->right += a->rights[i];
+    loom_step_lap(&a->times.head, &since);
+}
+
+void loom_head_logits(loom_step *s, float *logits)
+{
+    loom_acts *a = s->a;
+
+    for (s->c0 = 0; s->c0 < a->n_counted; s->c0 = s->c1) {
+        s->c1 = loom_min_i64(s->c0 + a->head_rows, a->n_counted);
+        loom_step_rows(s, logits_rows, s->c1 - s->c0);
+        memcpy(logits + s->c0 * a->c.V, a->logits, (size_t)((s->c1 - s->c0) * a->c.V) * sizeof *logits);
+    }
+}

@@ -1,0 +1,94 @@
+#include "core/num.h"
+#include "model/blas.h"
+#include "model/ops.h"
+#include "model/vmath.h"
+
+/* Rows of a bfloat16 matrix that are widened at a time. */
+static int64_t panel_rows(int64_t in) { return loom_max_i64(1, LOOM_WIDEN_FLOATS / in); }
+
+static void widen_rows(float *restrict to, const uint16_t *restrict from, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) to[i] = loom_bf16_to_f32(from[i]);
+}
+
+void loom_linear_fwd(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N, int64_t out,
+                     int64_t in, float beta, float *widen)
+{
+    if (W->f32) {
+        loom_gemm_nt(y, ldy, x, ldx, W->f32, in, N, out, in, 1.0f, beta);
+        return;
+    }
+    for (int64_t o = 0; o < out; o += panel_rows(in)) {
+        int64_t n = loom_min_i64(panel_rows(in), out - o);
+
+        widen_rows(widen, W->bf16 + o * in, n * in);
+        loom_gemm_nt(y + o, ldy, x, ldx, widen, in, N, n, in, 1.0f, beta);
+    }
+}
+
+void loom_linear_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, const loom_mat *W, int64_t N, int64_t out,
+                       int64_t in, float beta, float *widen)
+{
+    if (W->f32) {
+        loom_gemm_nn(dx, ldx, dy, ldy, W->f32, in, N, in, out, 1.0f, beta);
+        return;
+    }
+    for (int64_t o = 0; o < out; o += panel_rows(in)) {
+        int64_t n = loom_min_i64(panel_rows(in), out - o);
+
+        widen_rows(widen, W->bf16 + o * in, n * in);
+        loom_gemm_nn(dx, ldx, dy + o, ldy, widen, in, N, in, n, 1.0f, o ? 1.0f : beta);
+    }
+}
+
+/* The inner size of this product is the number of rows, thousands of them: walked in stretches that stay in cache. */
+#define STRETCH 512
+
+void loom_linear_bwd_w(float *dW, const float *dy, int64_t ldy, const float *x, int64_t ldx, int64_t N, int64_t out,
+                       int64_t in)
+{
+    for (int64_t n = 0; n < N; n += STRETCH)
+        loom_gemm_tn(dW, in, dy + n * ldy, ldy, x + n * ldx, ldx, out, in, loom_min_i64(STRETCH, N - n), 1.0f, 1.0f);
+}
+
+/* True when the n float32 matrices lie one after the other. */
+static bool adjacent(const loom_mat *W, const int64_t *out, int n, int64_t in)
+{
+    for (int i = 0; i < n; i++)
+        if (!W[i].f32 || (i && W[i].f32 != W[i - 1].f32 + out[i - 1] * in)) return false;
+    return true;
+}
+
+static int64_t total(const int64_t *out, int n)
+{
+    int64_t sum = 0;
+
+    for (int i = 0; i < n; i++) sum += out[i];
+    return sum;
+}
+
+void loom_linears_fwd(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, const int64_t *out, int n,
+                      int64_t N, int64_t in, float *widen)
+{
+    if (adjacent(W, out, n, in)) {
+        loom_linear_fwd(y, ldy, x, ldx, W, N, total(out, n), in, 0.0f, widen);
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        loom_linear_fwd(y, ldy, x, ldx, &W[i], N, out[i], in, 0.0f, widen);
+        y += out[i];
+    }
+}
+
+void loom_linears_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, const loom_mat *W, const int64_t *out,
+                        int n, int64_t N, int64_t in, float *widen)
+{
+    if (adjacent(W, out, n, in)) {
+        loom_linear_bwd_x(dx, ldx, dy, ldy, W, N, total(out, n), in, 0.0f, widen);
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        loom_linear_bwd_x(dx, ldx, dy, ldy, &W[i], N, out[i], in, i ? 1.0f : 0.0f, widen);
+        dy += out[i];
+    }
+}
