@@ -432,7 +432,8 @@ static loom_status read_graph_counts(loom_stats *s, const loom_json *root, const
     for (void *it = loom_json_iter(graphs); it; it = loom_json_iter_next(graphs, it)) {
         int64_t n = loom_json_i64(loom_json_iter_value(it), 0);
         if (n < 1) return bad_stats(name, "\"graphs\" holds a value that is not a count", err);
-        s->entries[service_id(s, loom_json_iter_key(it))].graphs = n;
+        uint32_t id = service_id(s, loom_json_iter_key(it)); /* may move the entries */
+        s->entries[id].graphs = n;
         s->graphs += n;
     }
     return LOOM_OK;
