@@ -11,6 +11,8 @@ typedef struct encoder {
     loom_arena *arena;
 } encoder;
 
+static const loom_facts nothing_known;
+
 bool loom_is_high_latency(const loom_facts *facts, int64_t latency)
 {
     return facts->has_latency && (double)facts->p90 - facts->mean > 5 && latency >= facts->p90;
@@ -302,7 +304,7 @@ static loom_status build_layers(const encoder *e, loom_layers *layers, loom_err 
 loom_status loom_encode_texts(loom_text **texts, int32_t *n, const loom_graph *graph, const loom_facts *facts,
                               const loom_encode_conf *conf, loom_rng *rng, loom_arena *arena, loom_err *err)
 {
-    encoder e = {.g = graph, .facts = facts, .conf = conf, .rng = rng, .arena = arena};
+    encoder e = {.g = graph, .facts = facts ? facts : &nothing_known, .conf = conf, .rng = rng, .arena = arena};
     loom_layers layers = {0};
     int32_t n_blocks = 1;
 
@@ -343,7 +345,7 @@ loom_status loom_encode_root(loom_block *out, const loom_graph *graph, const loo
                              const loom_encode_conf *conf, const loom_line *include, loom_rng *rng, loom_arena *arena,
                              loom_err *err)
 {
-    encoder e = {.g = graph, .facts = facts, .conf = conf, .rng = rng, .arena = arena};
+    encoder e = {.g = graph, .facts = facts ? facts : &nothing_known, .conf = conf, .rng = rng, .arena = arena};
     loom_layers layers;
 
     if (conf->mode == LOOM_MODE_TABULAR) {

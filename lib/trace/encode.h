@@ -16,7 +16,8 @@
 typedef enum loom_draw_policy { LOOM_DRAW_RANDOM, LOOM_DRAW_ALL, LOOM_DRAW_NONE } loom_draw_policy;
 #define LOOM_DRAW_CHOICES "random|all|none"
 
-/* What is known of the graph's service (trace/stats.h gives it). Zero-initialised: nothing is known. */
+/* What is known of the graph's service (trace/stats.h gives it). Zero-initialised, or NULL where one is
+ * asked for: nothing is known. */
 typedef struct loom_facts {
     bool has_latency; /* p90 and mean are known: at least ten graphs */
     int64_t p90;      /* ms, over root finish times */
