@@ -1,0 +1,10 @@
+/* The subcommands of loom-eval, one file each (cmd_<name>.c). */
+#ifndef LOOM_EVAL_CMDS_H
+#define LOOM_EVAL_CMDS_H
+
+#include "core/cli.h"
+
+extern const loom_cmd loom_cmd_prompts;
+extern const loom_cmd loom_cmd_heatmap;
+
+#endif

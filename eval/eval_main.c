@@ -1,0 +1,7 @@
+#include "eval/eval_cmds.h"
+
+int main(int argc, char **argv)
+{
+    const loom_cmd cmds[] = {loom_cmd_prompts, loom_cmd_heatmap, {.name = NULL}};
+    return loom_cli_main("loom-eval", "asks for call graphs, judges what was generated, draws the figures", cmds, argc, argv);
+}

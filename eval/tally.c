@@ -1,0 +1,329 @@
+#include "eval/tally.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "core/num.h"
+
+#define BATCH 256
+
+void loom_tally_init(loom_tally *t, const loom_grid *grid)
+{
+    *t = (loom_tally){.grid = *grid};
+    int64_t n = loom_grid_cells(grid);
+    t->coverage = loom_alloc((size_t)n, sizeof *t->coverage);
+    for (int64_t i = 0; i < n; i++) t->coverage[i] = (loom_coverage){-1, -1, -1};
+}
+
+void loom_tally_release(loom_tally *t)
+{
+    for (size_t i = 0; i < t->n_series; i++) {
+        free(t->series[i].method);
+        free(t->series[i].cells);
+    }
+    free(t->series);
+    for (int m = 0; m < LOOM_MODES; m++) {
+        free(t->prompts[m]);
+        free(t->prompts_path[m]);
+    }
+    free(t->coverage);
+    *t = (loom_tally){0};
+}
+
+/* ---- prompts ---- */
+
+/* The sidecar's cells. A cell that it names with no prompts is not covered. */
+static void read_coverage(loom_tally *t, const char *path)
+{
+    loom_buf name = {0};
+    loom_json *root = NULL;
+    loom_buf_printf(&name, "%s.meta.json", path);
+    if (loom_file_exists(name.data) && loom_json_read_file(&root, name.data, (size_t)64 << 20, NULL) == LOOM_OK) {
+        const loom_json *cells = loom_json_get(root, "cells");
+        for (size_t i = 0; i < loom_json_len(cells); i++) {
+            const loom_json *c = loom_json_at(cells, i);
+            int64_t at = loom_grid_cell(&t->grid, loom_json_i64(loom_json_get(c, "edges"), -1),
+                                        loom_json_i64(loom_json_get(c, "depth"), -1));
+            if (at < 0) continue;
+            t->coverage[at] = (loom_coverage){loom_json_i64(loom_json_get(c, "prompts"), -1),
+                                              loom_json_i64(loom_json_get(c, "valid"), -1),
+                                              loom_json_i64(loom_json_get(c, "train"), -1)};
+            t->has_coverage = true;
+            t->has_train |= t->coverage[at].train >= 0;
+        }
+    }
+    loom_json_free(root);
+    loom_buf_release(&name);
+}
+
+static loom_status add_prompt(loom_tally *t, const loom_json *root, const char *path, int64_t number, loom_err *err)
+{
+    size_t len;
+    loom_mode mode;
+    const char *name = loom_json_str(loom_json_get(root, "mode"), NULL);
+    const char *prompt = loom_json_str(loom_json_get(root, "prompt"), &len);
+    int64_t id = loom_json_i64(loom_json_get(root, "id"), -1);
+    if (!name || !prompt || !loom_mode_parse(&mode, name) || id < 0 || id > 1000000000)
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s:%lld: not a prompt with id, mode and prompt; write the file with `loom-eval prompts`", path,
+                         (long long)number);
+    if (t->prompts_path[mode] && strcmp(t->prompts_path[mode], path) != 0)
+        return loom_fail(err, LOOM_STATUS_ARG, "%s and %s both hold %s prompts; give one prompts file for each mode",
+                         t->prompts_path[mode], path, name);
+    if (!t->prompts_path[mode]) t->prompts_path[mode] = strdup(path);
+    size_t old = t->n_prompts[mode], need = (size_t)id + 1;
+    if (need > old) {
+        LOOM_TRY(loom_grow(&t->prompts[mode], &t->cap_prompts[mode], need, sizeof **t->prompts, err));
+        memset(t->prompts[mode] + old, 0, (need - old) * sizeof **t->prompts);
+        for (size_t i = old; i < need; i++) t->prompts[mode][i].edges = -1;
+        t->n_prompts[mode] = need;
+    }
+    t->prompts[mode][id] = (loom_tally_prompt){.hash = loom_hash128_of(prompt, len),
+                                               .edges = loom_json_i64(loom_json_get(root, "edges"), -1),
+                                               .depth = loom_json_i64(loom_json_get(root, "depth"), -1)};
+    return LOOM_OK;
+}
+
+loom_status loom_tally_prompts(loom_tally *t, const char *path, loom_err *err)
+{
+    loom_lines *lines = NULL;
+    loom_json *root = NULL;
+    char *line;
+    size_t len;
+    loom_err why;
+    int64_t n = 0;
+    loom_status st = loom_lines_open(&lines, path, err);
+    while (st == LOOM_OK && (st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
+        if (loom_json_parse(&root, line, len, path, &why) != LOOM_OK)
+            st = loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not a line of JSON; write the file with `loom-eval prompts`",
+                           path, (long long)loom_lines_number(lines));
+        else st = add_prompt(t, root, path, loom_lines_number(lines), err);
+        loom_json_free(root);
+        root = NULL;
+        n++;
+    }
+    loom_lines_close(&lines);
+    if (st == LOOM_OK && n == 0)
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: the file holds no prompts; write it with `loom-eval prompts`", path);
+    if (st == LOOM_OK && !t->has_coverage) read_coverage(t, path);
+    return st;
+}
+
+int64_t loom_tally_unanswered(const loom_tally *t, loom_mode mode)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < t->n_prompts[mode]; i++) n += t->prompts[mode][i].edges >= 0 && !t->prompts[mode][i].answered;
+    return n;
+}
+
+/* ---- answers ---- */
+
+typedef struct item {
+    const char *line; /* in the batch text */
+    size_t offset, len;
+    int64_t number;
+    loom_status st;
+    loom_err err;
+    loom_answer answer; /* its layers are gone once scored */
+    loom_hash128 prompt;
+    loom_score score;   /* released */
+} item;
+
+typedef struct batch {
+    loom_buf text;
+    item items[BATCH];
+    int64_t n;
+    const char *path;
+    loom_arena *arenas; /* one per thread */
+} batch;
+
+static void score_item(void *arg, int64_t i, int thread)
+{
+    batch *b = arg;
+    item *it = &b->items[i];
+    loom_arena *arena = &b->arenas[thread];
+    loom_arena_reset(arena);
+    it->st = loom_answer_parse(&it->answer, b->text.data + it->offset, it->len, b->path, it->number, arena, &it->err);
+    if (it->st != LOOM_OK) return;
+    if (it->answer.n_layers)
+        it->prompt = loom_hash128_of(it->answer.layers[0].prompt, it->answer.layers[0].prompt_len);
+    it->st = loom_answer_score(&it->score, &it->answer, &it->err);
+    loom_score_release(&it->score);
+}
+
+static loom_series *find_series(loom_tally *t, const char *method, const loom_answer *a)
+{
+    for (size_t i = 0; i < t->n_series; i++)
+        if (t->series[i].temperature == a->temperature && strcmp(t->series[i].method, method) == 0) return &t->series[i];
+    if (loom_grow(&t->series, &t->cap, t->n_series + 1, sizeof *t->series, NULL) != LOOM_OK) return NULL;
+    loom_series *s = &t->series[t->n_series++];
+    *s = (loom_series){.method = strdup(method), .mode = a->mode, .temperature = a->temperature, .seed = a->seed};
+    s->cells = loom_calloc((size_t)loom_grid_cells(&t->grid), sizeof *s->cells);
+    return s;
+}
+
+static void add_cell(loom_tally_cell *into, const loom_tally_cell *c)
+{
+    into->n += c->n;
+    into->finished += c->finished;
+    into->valid += c->valid;
+    into->correct += c->correct;
+    into->accurate += c->accurate;
+    into->sum_edges += c->sum_edges;
+    into->sum_depth += c->sum_depth;
+}
+
+/* The answer must be one to the prompt of its id. */
+static loom_status fits_prompt(loom_tally *t, const item *it, const char *path, loom_err *err)
+{
+    const loom_answer *a = &it->answer;
+    if (!t->prompts[a->mode]) return LOOM_OK;
+    loom_tally_prompt *p = NULL;
+    if (a->id >= 0 && (size_t)a->id < t->n_prompts[a->mode]) p = &t->prompts[a->mode][a->id];
+    if (!p || p->edges < 0)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: %s has no prompt %lld; give the prompts file these answers were made from",
+                         path, (long long)it->number, t->prompts_path[a->mode], (long long)a->id);
+    bool same = p->hash.lo == it->prompt.lo && p->hash.hi == it->prompt.hi;
+    if ((a->n_layers && !same) || p->edges != a->edges || p->depth != a->depth)
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s:%lld: this is not an answer to prompt %lld of %s; give the prompts file these answers were made from",
+                         path, (long long)it->number, (long long)a->id, t->prompts_path[a->mode]);
+    p->answered = true;
+    return LOOM_OK;
+}
+
+static loom_status count_item(loom_tally *t, const item *it, const char *path, const char *method, loom_err *err)
+{
+    const loom_answer *a = &it->answer;
+    const loom_score *s = &it->score;
+    LOOM_TRY(fits_prompt(t, it, path, err));
+    if (a->edges < 1 || a->depth < 1)
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s:%lld: the answer does not say which edges and depth were asked for; use prompts of `loom-eval prompts`",
+                         path, (long long)it->number);
+    int64_t at = loom_grid_cell(&t->grid, a->edges, a->depth);
+    if (at < 0) {
+        t->outside++;
+        return LOOM_OK;
+    }
+    loom_series *series = find_series(t, method ? method : loom_answer_method(a), a);
+    if (!series) return loom_fail_nomem(err, "the table of methods");
+    if (series->mode != a->mode)
+        return loom_fail(err, LOOM_STATUS_ARG, "%s:%lld: %s and %s answers under one name \"%s\"; give each file a name of its own",
+                         path, (long long)it->number, loom_mode_names[series->mode], loom_mode_names[a->mode], series->method);
+    loom_tally_cell one = {.n = 1, .finished = s->finished, .valid = s->valid, .correct = s->correct, .accurate = s->accurate};
+    if (s->valid) one.sum_edges = s->n_edges, one.sum_depth = s->depth;
+    add_cell(&series->cells[at], &one);
+    add_cell(&series->all, &one);
+    for (int r = 0; r < LOOM_RULES; r++) series->rules[r] += (s->rules & LOOM_RULE_BIT(r)) != 0;
+    for (int c = 0; c < LOOM_CODES; c++) {
+        series->code_graphs[c] += s->codes[c] > 0;
+        series->codes[c] += s->codes[c];
+    }
+    series->refused += a->n_layers == 0;
+    return LOOM_OK;
+}
+
+static loom_status fill_batch(batch *b, loom_lines *lines, loom_err *err)
+{
+    char *line;
+    size_t len;
+    b->n = 0;
+    loom_buf_reset(&b->text);
+    while (b->n < BATCH) {
+        LOOM_TRY(loom_lines_next(lines, &line, &len, err));
+        if (!line) break;
+        if (len == 0) continue;
+        item *it = &b->items[b->n++];
+        it->offset = b->text.len;
+        it->len = len;
+        it->number = loom_lines_number(lines);
+        loom_buf_append(&b->text, line, len);
+    }
+    return LOOM_OK;
+}
+
+loom_status loom_tally_answers(loom_tally *t, const char *path, const char *method, loom_pool *pool, loom_err *err)
+{
+    loom_lines *lines = NULL;
+    batch *b = loom_calloc(1, sizeof *b);
+    int threads = loom_pool_threads(pool);
+    int64_t total = 0;
+    loom_status st;
+    b->path = path;
+    b->arenas = loom_calloc((size_t)threads, sizeof *b->arenas);
+    if ((st = loom_lines_open(&lines, path, err)) != LOOM_OK) goto done;
+    do {
+        if ((st = fill_batch(b, lines, err)) != LOOM_OK) goto done;
+        loom_pool_for(pool, b->n, score_item, b);
+        for (int64_t i = 0; i < b->n && st == LOOM_OK; i++) {
+            st = b->items[i].st;
+            if (st != LOOM_OK) loom_fail(err, st, "%s", b->items[i].err.msg);
+            else st = count_item(t, &b->items[i], path, method, err);
+        }
+        total += b->n;
+    } while (st == LOOM_OK && b->n > 0);
+    if (st == LOOM_OK && total == 0)
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: the file holds no answers; write it with `loom-infer sample`", path);
+done:
+    loom_lines_close(&lines);
+    for (int i = 0; i < threads; i++) loom_arena_release(&b->arenas[i]);
+    free(b->arenas);
+    loom_buf_release(&b->text);
+    free(b);
+    return st;
+}
+
+/* ---- reading it out ---- */
+
+static int rank_of(const char *method)
+{
+    for (int m = 0; m < LOOM_MODES; m++)
+        if (strcmp(method, loom_mode_names[m]) == 0) return 2 * m;
+    for (int m = 0; m < LOOM_MODES; m++)
+        if (strncmp(method, loom_mode_names[m], strlen(loom_mode_names[m])) == 0) return 2 * m + 1;
+    return 2 * LOOM_MODES;
+}
+
+static int by_method(const void *pa, const void *pb)
+{
+    const loom_series *a = pa, *b = pb;
+    int ra = rank_of(a->method), rb = rank_of(b->method);
+    if (ra != rb) return ra - rb;
+    int names = strcmp(a->method, b->method);
+    if (names) return names;
+    return a->temperature < b->temperature ? -1 : a->temperature > b->temperature;
+}
+
+void loom_tally_sort(loom_tally *t) { qsort(t->series, t->n_series, sizeof *t->series, by_method); }
+
+loom_tally_cell loom_tally_sum(const loom_tally *t, const loom_series *s, int64_t edges_lo, int64_t edges_hi,
+                               int64_t depth_lo, int64_t depth_hi)
+{
+    loom_tally_cell sum = {0};
+    for (int64_t at = 0; at < loom_grid_cells(&t->grid); at++) {
+        int64_t e = loom_grid_edges(&t->grid, at), d = loom_grid_depth(&t->grid, at);
+        if ((edges_lo >= 0 && e < edges_lo) || (edges_hi >= 0 && e > edges_hi)) continue;
+        if ((depth_lo >= 0 && d < depth_lo) || (depth_hi >= 0 && d > depth_hi)) continue;
+        add_cell(&sum, &s->cells[at]);
+    }
+    return sum;
+}
+
+const char *loom_method_title(const char *method)
+{
+    static const char *const titles[][2] = {
+        {"tabular", "Tabular (whole graph at once)"},
+        {"recursive", "Recursive (layer by layer)"},
+        {"instruction", "Recursive + instruction"},
+        {"tabular constrained", "Tabular, constrained decoding"},
+        {"recursive constrained", "Recursive, constrained decoding"},
+        {"instruction constrained", "Recursive + instruction, constrained decoding"},
+        {"real", "Real"},
+        {"probabilistic", "Probabilistic"},
+    };
+    for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
+        if (strcmp(method, titles[i][0]) == 0) return titles[i][1];
+    return method;
+}
