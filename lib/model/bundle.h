@@ -36,10 +36,11 @@ typedef struct loom_bundle {
     char *path;             /* of the weights: the file or folder really read */
     char *adapter_path;     /* NULL: no adapter */
     char *meta;             /* how the checkpoint was made (JSON); NULL: unknown */
-    char digest[17];        /* of the base weights (loom_ckpt_digest); "" for Hugging Face folders */
+    char digest[17];        /* of the base weights (names, types, checksums); "" for Hugging Face folders */
     int64_t step;           /* training steps behind it; -1 unknown */
     loom_ckpt *ckpt;        /* kept open while weights are mapped */
     loom_st *st;
+    char note[256];         /* something a person may want to know about the files; "" nothing */
 } loom_bundle;
 
 loom_status loom_bundle_load(loom_bundle *out, const char *model, const char *adapter, const loom_bundle_options *o,
@@ -55,8 +56,12 @@ loom_status loom_bundle_resolve(char **file, loom_bundle_kind *kind, const char 
 /* Weights of one checkpoint into a model (float32 copies; both must have the same table) and back. */
 loom_status loom_bundle_read_weights(loom_llama *m, loom_ckpt *c, loom_err *err);
 loom_status loom_bundle_put_weights(loom_ckpt_writer *w, const loom_llama *m, loom_dtype dtype, loom_err *err);
+/* Digest of the weights in a checkpoint: the same for every checkpoint with these weights. "" when it has none. */
+void loom_bundle_weights_digest(char digest[17], const loom_ckpt *c);
+
 /* The same for "adapter/..." and text/adapter. base_path: for adapter_config.json. */
-loom_status loom_bundle_put_adapter(loom_ckpt_writer *w, const loom_lora *lora, const char *base_path, loom_err *err);
+loom_status loom_bundle_put_adapter(loom_ckpt_writer *w, const loom_lora *lora, const char *base_path,
+                                    const char *base_digest, loom_err *err);
 /* Makes the adapter from text/adapter and, if `weights`, reads its tensors. */
 loom_status loom_bundle_read_adapter(loom_lora **out, const loom_config *base, loom_ckpt *c, bool weights, loom_err *err);
 
