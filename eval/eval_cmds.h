@@ -6,5 +6,6 @@
 
 extern const loom_cmd loom_cmd_prompts;
 extern const loom_cmd loom_cmd_heatmap;
+extern const loom_cmd loom_cmd_oracle;
 
 #endif
