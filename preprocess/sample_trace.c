@@ -7,7 +7,7 @@
 #define MAX_CALLS_V2021 600  /* its trees are wider on purpose */
 #define SLOW 0.006           /* share of delayed calls */
 #define HEAVY_MAX 60000      /* ms: nothing in the published rows takes longer */
-#define STRADDLE 0.015       /* traces put next to a file boundary; about two thirds of them then straddle it */
+#define STRADDLE 0.024       /* traces put next to a file boundary; less than half of them then straddle it */
 #define WRITE_DELAY 50       /* ms */
 
 /* What one execution of a template needs besides the trace. */

@@ -120,38 +120,53 @@ typedef struct draft {
 typedef struct builder {
     const loom_sample_world *world;
     loom_sample_template *t;
+    double width; /* quantile of the number of the root's children */
     loom_rng rng;
     draft *drafts;
     size_t n, cap;
     loom_err *err;
 } builder;
 
-static const double depth_weights[] = {0.52, 0.19, 0.18, 0.05, 0.02, 0.01}; /* depth 1, 2, ... */
+/* Properties that decide the look of the whole sample are spread evenly over the ranks instead of drawn freely, as a
+ * few popular services make most of the traces: fraction of (offset + rank * irrational), uniform over any run of
+ * ranks. One irrational for each property, so that they stay independent. */
+typedef enum spread { SPREAD_DEPTH, SPREAD_HEAVY, SPREAD_WIDTH, SPREADS } spread;
+static const double spread_steps[SPREADS] = {0.6180339887498949, 0.4142135623730950, 0.7320508075688773};
+
+static double spread_at(const loom_sample_world *w, spread which, int64_t rank)
+{
+    double x = w->spread[which] + (double)rank * spread_steps[which];
+    return x - (double)(int64_t)x;
+}
+
+#define HEAVY 0.03 /* share of services that wait for seconds in half of their traces; A and B besides */
 
 typedef struct count_weight {
     int32_t count;
     double weight;
 } count_weight;
-static const count_weight children_first[] = {{1, .24}, {2, .26}, {3, .25},  {4, .12},   {5, .07},
-                                              {6, .03}, {8, .015}, {12, .008}, {20, .005}, {30, .002}};
+static const count_weight depths[] = {{1, .56}, {2, .18}, {3, .11}, {4, .085}, {5, .04}, {6, .025}};
+static const count_weight children_first[] = {{1, .23}, {2, .25}, {3, .24},  {4, .12},  {5, .07},
+                                              {6, .03}, {8, .02}, {12, .018}, {20, .013}, {30, .009}};
 static const count_weight children_deeper[] = {{1, .42}, {2, .42}, {3, .07}, {4, .06}, {5, .02}, {8, .008}, {12, .002}};
 static const count_weight rare_children[] = {{0, .15}, {1, .25}, {2, .25}, {3, .20}, {5, .15}};
 
-static int32_t pick_count(loom_rng *r, const count_weight *table, size_t n)
+/* The count at quantile u of a table whose weights sum to 1. */
+static int32_t count_at(double u, const count_weight *table, size_t n)
 {
-    double weights[16];
-    for (size_t i = 0; i < n; i++) weights[i] = table[i].weight;
-    return table[loom_sample_pick(r, weights, (int64_t)n)].count;
+    size_t i = 0;
+    while (i + 1 < n && u >= table[i].weight) u -= table[i++].weight;
+    return table[i].count;
 }
-#define PICK_COUNT(r, table) pick_count((r), (table), sizeof(table) / sizeof(table)[0])
+#define COUNT_AT(u, table) count_at((u), (table), sizeof(table) / sizeof(table)[0])
 
 static loom_call_type pick_type(loom_rng *r, int32_t depth)
 {
     static const double second[LOOM_CALL_TYPES] = {
-        [LOOM_CALL_RPC] = .30, [LOOM_CALL_HTTP] = .01, [LOOM_CALL_MC] = .58, [LOOM_CALL_DB] = .10, [LOOM_CALL_MQ] = .01};
+        [LOOM_CALL_RPC] = .27, [LOOM_CALL_HTTP] = .01, [LOOM_CALL_MC] = .59, [LOOM_CALL_DB] = .12, [LOOM_CALL_MQ] = .01};
     static const double third[LOOM_CALL_TYPES] = {
-        [LOOM_CALL_RPC] = .14, [LOOM_CALL_MC] = .70, [LOOM_CALL_DB] = .15, [LOOM_CALL_MQ] = .01};
-    static const double deeper[LOOM_CALL_TYPES] = {[LOOM_CALL_RPC] = .08, [LOOM_CALL_MC] = .66, [LOOM_CALL_DB] = .26};
+        [LOOM_CALL_RPC] = .11, [LOOM_CALL_MC] = .64, [LOOM_CALL_DB] = .24, [LOOM_CALL_MQ] = .01};
+    static const double deeper[LOOM_CALL_TYPES] = {[LOOM_CALL_RPC] = .06, [LOOM_CALL_MC] = .60, [LOOM_CALL_DB] = .34};
     return (loom_call_type)loom_sample_pick(r, depth <= 2 ? second : depth == 3 ? third : deeper, LOOM_CALL_TYPES);
 }
 
@@ -214,7 +229,7 @@ static bool can_call(loom_call_type type) { return type == LOOM_CALL_RPC || type
 static void fill_common(builder *b, draft *d, int32_t parent)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-    static const double repeat_means[] = {0, 1, 3, 8}, repeat_weights[] = {.86, .10, .03, .01};
+    static const double repeat_means[] = {0, 1, 3, 8}, repeat_weights[] = {.80, .13, .05, .02};
     loom_rng *r = &b->rng;
     loom_sample_slot *s = &d->slot;
     s->parent = parent;
@@ -244,7 +259,8 @@ static int32_t draw_children(builder *b, int32_t parent, draft *kids)
 {
     loom_rng *r = &b->rng;
     const draft *up = &b->drafts[parent];
-    int32_t depth = up->slot.depth + 1, k = depth == 2 ? PICK_COUNT(r, children_first) : PICK_COUNT(r, children_deeper);
+    int32_t depth = up->slot.depth + 1;
+    int32_t k = depth == 2 ? COUNT_AT(b->width, children_first) : COUNT_AT(loom_rng_f64(r), children_deeper);
     int32_t spine = (int32_t)loom_rng_below(r, (uint64_t)k);
     for (int32_t i = 0; i < k; i++) {
         draft *d = &kids[i];
@@ -284,7 +300,7 @@ static int32_t add_rare(builder *b, int32_t depth, draft *kids, int32_t k)
 {
     static const double values[] = {.04, .02, .008}, weights[] = {.3, .4, .3};
     loom_rng *r = &b->rng;
-    for (int32_t extra = PICK_COUNT(r, rare_children); extra > 0; extra--) {
+    for (int32_t extra = COUNT_AT(loom_rng_f64(r), rare_children); extra > 0; extra--) {
         int32_t at = (int32_t)loom_rng_below(r, (uint64_t)k + 1);
         memmove(&kids[at + 1], &kids[at], (size_t)(k - at) * sizeof *kids);
         kids[at] = (draft){.p = values[loom_sample_pick(r, weights, 3)], .target = depth};
@@ -390,10 +406,10 @@ static loom_status make_template(loom_sample_world *w, int64_t rank, loom_err *e
     builder b = {.world = w, .t = t, .err = err};
     loom_status st;
     loom_rng_seed(&b.rng, w->conf.seed, "template", (uint64_t)rank - 1);
-    bool wide = w->conf.profile == LOOM_SAMPLE_V2021, heavy = loom_rng_chance(&b.rng, 0.05);
-    int32_t depth = 1 + (int32_t)loom_sample_pick(&b.rng, depth_weights, 6);
-    t->heavy = heavy || is_app(rank);
-    t->depth = is_app(rank) ? 3 : depth;
+    bool wide = w->conf.profile == LOOM_SAMPLE_V2021;
+    t->heavy = is_app(rank) || spread_at(w, SPREAD_HEAVY, rank) < HEAVY;
+    t->depth = is_app(rank) ? 3 : COUNT_AT(spread_at(w, SPREAD_DEPTH, rank), depths);
+    b.width = spread_at(w, SPREAD_WIDTH, rank);
     draft root = {.p = 1, .target = wide ? (erms_expands(&b.rng, 0) ? 2 : 1) : t->depth};
     root.slot.type = loom_rng_chance(&b.rng, 0.98) ? LOOM_CALL_HTTP : LOOM_CALL_RPC;
     root.slot.spine = true;
@@ -470,6 +486,7 @@ loom_status loom_sample_world_new(loom_sample_world **out, const loom_sample_con
     w->conf = *conf;
     loom_rng_seed(&r, conf->seed, "catalogue", 0);
     w->trace_shift = loom_rng_u64(&r);
+    for (int i = 0; i < SPREADS; i++) w->spread[i] = loom_rng_f64(&r);
     if ((st = make_names(w, &r, err)) != LOOM_OK) goto done;
     if ((st = make_templates(w, &r, err)) != LOOM_OK) goto done;
     *out = w;

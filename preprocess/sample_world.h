@@ -106,6 +106,7 @@ typedef struct loom_sample_world {
     int64_t n_entries;                             /* the first stateless names are entry points */
     loom_sample_template *templates;               /* by falling popularity */
     double *service_cum;
+    double spread[3];                              /* see sample_world.c */
     uint64_t trace_shift;                          /* where trace numbers start */
 } loom_sample_world;
 
