@@ -13,8 +13,9 @@ enum { JIT_STACK_START = 32 << 10, JIT_STACK_MAX = 64 << 20, MATCH_LIMIT = 20000
 typedef size_t next_fn(const unsigned char *s, size_t len, size_t at);
 
 struct loom_pretok {
-    pcre2_code *code;    /* NULL: no cutting */
-    next_fn *ascii_next; /* hand-written matcher: end of the piece that begins at `at`; NULL: none */
+    pcre2_code *code; /* NULL: no cutting */
+    next_fn *next;    /* hand-written matcher: end of the piece that begins at `at`; NULL: none */
+    bool ascii_only;  /* it needs ASCII text */
 };
 
 struct loom_pretok_scratch {
@@ -99,7 +100,7 @@ static size_t llama3_next(const unsigned char *s, size_t len, size_t at)
     return llama3_space(s, len, at);
 }
 
-/* ---- LOOM_PATTERN_DOMAIN on ASCII ---- */
+/* ---- LOOM_PATTERN_DOMAIN; bytes beyond ASCII are in no class, so that any text will do ---- */
 
 static bool starts_word(const unsigned char *s, size_t at)
 {
@@ -199,8 +200,9 @@ loom_status loom_pretok_new(loom_pretok **out, const char *pattern, loom_err *er
             free(p);
             return st;
         }
-        if (strcmp(pattern, LOOM_PATTERN_LLAMA3) == 0) p->ascii_next = llama3_next;
-        if (strcmp(pattern, LOOM_PATTERN_DOMAIN) == 0) p->ascii_next = domain_next;
+        p->ascii_only = strcmp(pattern, LOOM_PATTERN_LLAMA3) == 0;
+        if (p->ascii_only) p->next = llama3_next;
+        if (strcmp(pattern, LOOM_PATTERN_DOMAIN) == 0) p->next = domain_next;
     }
     *out = p;
     return LOOM_OK;
@@ -275,12 +277,12 @@ static bool is_ascii(const char *text, size_t len)
 void loom_pretok_run(const loom_pretok *p, loom_pretok_scratch *s, const char *text, size_t len, loom_piece_fn *fn,
                      void *arg)
 {
-    if (!p->ascii_next || !is_ascii(text, len)) {
+    if (!p->next || (p->ascii_only && !is_ascii(text, len))) {
         loom_pretok_run_pcre2(p, s, text, len, fn, arg);
         return;
     }
     for (size_t at = 0, end; at < len; at = end) {
-        end = p->ascii_next((const unsigned char *)text, len, at);
+        end = p->next((const unsigned char *)text, len, at);
         fn(arg, text, at, end - at);
     }
 }
