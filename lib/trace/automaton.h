@@ -31,6 +31,7 @@
 typedef struct loom_automaton_conf {
     loom_mode mode;
     bool full;              /* else syntax */
+    bool root;              /* the first layer of a graph: exactly the edge 0 */
     const char *prompt;     /* the whole prompt; its end says where the answer begins */
     size_t prompt_len;
     int64_t max_subs;       /* most subgraphs of a plain layer (small contexts); 0: as many as it has edges */
@@ -48,38 +49,41 @@ typedef struct loom_ranges {
 
 /* What is known of the subgraph whose attribute list is being written; -1: not yet. */
 typedef struct loom_sub_state {
-    int64_t index, n, d, c, k, start, latency, first_id;
-    uint32_t written; /* LOOM_ATTR_BIT(...) */
+    int64_t index;            /* edge it hangs on, from 0 in this layer; split: the number written */
+    int64_t n, d, c, k;       /* num_edges, remaining_depth, num_current_edges, num_subgraphs */
+    int64_t start, latency;
+    uint32_t written;         /* LOOM_ATTR_BIT(...) */
 } loom_sub_state;
 
+/* A value to copy; its members belong to automaton.c. */
 typedef struct loom_automaton_state {
-    bool done;
+    bool done;                /* a stop string is complete */
+    bool split;               /* parts instead of edges */
     bool counted;             /* the answer has counting lines */
-    bool deep_enough;         /* some subgraph reaches the depth below */
-    bool deep_line, must_deep, must_shallow;
-    uint8_t place;            /* production being matched */
-    uint8_t kind;             /* how the current piece is matched */
-    uint8_t item, attr;       /* last choice among items or attributes */
-    uint8_t items;            /* edge items written, bits */
-    uint8_t lines;            /* subgraph condition lines written, bits */
+    bool deep_enough;         /* a subgraph reaches the depth that one of them must reach */
+    bool must_deep;           /* the subgraph being written was announced to do so */
+    uint8_t place, kind;      /* production, and how its current piece is matched */
+    uint8_t group;            /* alternatives: which list of texts */
+    uint8_t item, attr, line; /* last choices */
+    uint8_t hole;             /* of the line: next one */
+    uint8_t items, conds;     /* bits: edge items, condition lines written */
     uint8_t n_digits;
-    bool zero;                /* a number that begins with 0 */
-    uint8_t inner_len;
-    uint32_t choices;         /* alternatives still possible */
-    int32_t at;               /* matched bytes of the current piece */
+    uint32_t choices;         /* alternatives, or kinds of names, still possible */
+    int32_t at, line_at;      /* matched bytes of the piece; offset in the line's template */
     int32_t n_edges;          /* finished edges */
-    int32_t n_subs, subs_listed, sub_at;
-    int64_t number;
-    int64_t edges_left;       /* of num_edges, for subgraphs to come; -1 unknown */
-    int64_t wide_left, extra_left; /* split: edges on this level, edges below */
-    int64_t total, depth;     /* num_edges, remaining_depth as far as known; -1 */
-    int64_t edge_id, start, finish;
-    int32_t level, n_path;    /* tabular */
-    uint64_t levels;
-    int32_t name_lo, name_hi;
-    const char *piece;        /* literal being matched */
+    int32_t n_subs, n_listed, all_subs; /* finished; announced; in all (-1 open) */
+    int32_t name_lo, name_hi; /* names still possible */
+    uint64_t listed;          /* edges announced to have subgraphs; tabular: levels the next edge may stand on */
+    int64_t number;           /* being read */
+    int64_t total, depth;     /* num_edges and remaining depth of the layer as far as known, -1 */
+    int64_t edges_left;       /* for subgraphs to come, -1 unknown */
+    int64_t wide_left;        /* split: of edges_left those on this level */
+    int64_t start, finish;    /* of the edge being written, -1: not yet */
+    int32_t level, reached;   /* tabular: component of the id; deepest level so far */
+    int32_t last_sub;         /* edge that had the last subgraph */
+    const char *piece;        /* literal being matched; NULL: `small` */
     int32_t piece_len;
-    char small[24];           /* a number or name spelt out */
+    char small[24];
     loom_ranges ranges;
     loom_sub_state sub;
 } loom_automaton_state;
@@ -109,14 +113,15 @@ const char *loom_automaton_infeasible(loom_mode mode, int64_t edges, int64_t dep
 
 /* ---- exposed for tests ---- */
 
-/* Values that attribute `which` (LOOM_ATTR_NUM_EDGES, _REMAINING_DEPTH, _NUM_CURRENT_EDGES, _NUM_SUBGRAPHS) may take so
- * that (n, d, c, k) can be completed to a feasible request. */
+/* What surrounds a subgraph allows of it; n = c + x. */
 typedef struct loom_sub_bounds {
-    int64_t n_lo, n_hi, d_lo, d_hi, c_lo, c_hi, x_lo, x_hi; /* x = n - c */
-    int64_t k_cap;       /* most subgraphs of a plain layer */
-    int64_t deep;        /* depth that someone must reach; -1: nobody must */
-    int64_t n_shallow, x_shallow; /* upper bounds instead of n_hi and x_hi when d < deep */
+    int64_t n_lo, n_hi, c_lo, c_hi, x_lo, x_hi, d_lo, d_hi;
+    int64_t k_cap;            /* most subgraphs of a plain layer */
+    int64_t deep;             /* depth that a subgraph still has to reach; -1: none has to */
+    int64_t n_shallow, x_shallow; /* instead of n_hi and x_hi when this one does not reach it */
 } loom_sub_bounds;
+/* The values of LOOM_ATTR_NUM_EDGES, _REMAINING_DEPTH, _NUM_CURRENT_EDGES or _NUM_SUBGRAPHS for which the others can be
+ * chosen so that the subgraph can be met; those that `sub` has are fixed. */
 void loom_sub_ranges(loom_ranges *out, const loom_sub_bounds *b, const loom_sub_state *sub, loom_attr which);
 
 #endif
