@@ -92,3 +92,54 @@ void loom_linears_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, co
         dy += out[i];
     }
 }
+
+/* ---- few rows: dot products, four rows of W at a time so that four sums are under way ---- */
+static void dot4(float sum[4], const float *restrict x, const float *restrict w, int64_t ldw, int64_t n)
+{
+    float a = 0, b = 0, c = 0, d = 0;
+
+#pragma omp simd reduction(+ : a, b, c, d)
+    for (int64_t i = 0; i < n; i++) {
+        a += x[i] * w[i];
+        b += x[i] * w[ldw + i];
+        c += x[i] * w[2 * ldw + i];
+        d += x[i] * w[3 * ldw + i];
+    }
+    sum[0] = a;
+    sum[1] = b;
+    sum[2] = c;
+    sum[3] = d;
+}
+
+static void dot4_bf16(float sum[4], const float *restrict x, const uint16_t *restrict w, int64_t ldw, int64_t n)
+{
+    float a = 0, b = 0, c = 0, d = 0;
+
+#pragma omp simd reduction(+ : a, b, c, d)
+    for (int64_t i = 0; i < n; i++) {
+        a += x[i] * loom_bf16_to_f32(w[i]);
+        b += x[i] * loom_bf16_to_f32(w[ldw + i]);
+        c += x[i] * loom_bf16_to_f32(w[2 * ldw + i]);
+        d += x[i] * loom_bf16_to_f32(w[3 * ldw + i]);
+    }
+    sum[0] = a;
+    sum[1] = b;
+    sum[2] = c;
+    sum[3] = d;
+}
+
+void loom_linear_few(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N, int64_t out,
+                     int64_t in, float beta)
+{
+    for (int64_t o = 0, step; o < out; o += step) {
+        step = o + 4 <= out ? 4 : 1;
+        for (int64_t n = 0; n < N; n++) {
+            float sum[4], *to = y + n * ldy + o;
+            int64_t ldw = step == 4 ? in : 0; /* a single row: the sums are four times the same */
+
+            if (W->f32) dot4(sum, x + n * ldx, W->f32 + o * in, ldw, in);
+            else dot4_bf16(sum, x + n * ldx, W->bf16 + o * in, ldw, in);
+            for (int64_t i = 0; i < step; i++) to[i] = sum[i] + (beta != 0 ? beta * to[i] : 0.0f);
+        }
+    }
+}

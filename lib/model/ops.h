@@ -23,6 +23,10 @@ void loom_embed_bwd(float *dE, const float *dx, const int32_t *tokens, int64_t N
 /* y (N,out) = beta * y + x (N,in) Wᵀ.  widen: LOOM_WIDEN_FLOATS floats or `in` if larger, NULL when W is float32. */
 void loom_linear_fwd(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N, int64_t out,
                      int64_t in, float beta, float *widen);
+/* The same for very few rows, where reading W is all the time: no panels, no packing. 1 <= N <= LOOM_FEW_ROWS. */
+#define LOOM_FEW_ROWS 8
+void loom_linear_few(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N, int64_t out,
+                     int64_t in, float beta);
 /* dx (N,in) = beta * dx + dy (N,out) W */
 void loom_linear_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, const loom_mat *W, int64_t N, int64_t out,
                        int64_t in, float beta, float *widen);
