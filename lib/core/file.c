@@ -311,7 +311,7 @@ void loom_lines_close(loom_lines **lines)
 /* ---- writing ---- */
 
 struct loom_out {
-    char *path, *temp; /* temp NULL: stdout */
+    char *path, *temp; /* temp NULL: written in place (stdout, a device, a pipe) */
     FILE *file;
     ZSTD_CCtx *zstd;
     unsigned char *packed;
@@ -328,7 +328,7 @@ static loom_status write_failed(const loom_out *out, loom_err *err)
 {
     int code = errno;
     return loom_fail(err, LOOM_STATUS_IO, "cannot write %s: %s; nothing was left half-written",
-                     out->temp ? out->path : "standard output", strerror(code));
+                     out->file == stdout ? "standard output" : out->path, strerror(code));
 }
 
 static void out_free(loom_out *out)
@@ -340,10 +340,18 @@ static void out_free(loom_out *out)
     free(out);
 }
 
+/* A device or pipe: a rename would put a plain file in its place. */
+static bool is_special(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
+
 loom_status loom_out_open(loom_out **result, const char *path, bool force, loom_err *err)
 {
     bool to_stdout = strcmp(path, "-") == 0;
-    if (!to_stdout && !force && loom_file_exists(path))
+    bool in_place = to_stdout || is_special(path);
+    if (!in_place && !force && loom_file_exists(path))
         return loom_fail(err, LOOM_STATUS_ARG, "%s exists already; give --force to replace it", path);
     if (!to_stdout && loom_file_is_dir(path))
         return loom_fail(err, LOOM_STATUS_ARG, "%s is a folder; name a file in it", path);
@@ -353,9 +361,9 @@ loom_status loom_out_open(loom_out **result, const char *path, bool force, loom_
     loom_buf temp = {0};
     loom_buf_printf(&temp, "%s.tmp.%ld", path, (long)getpid());
     out->path = strdup(path);
-    out->temp = to_stdout ? NULL : strdup(temp.data);
+    out->temp = in_place ? NULL : strdup(temp.data);
     loom_buf_release(&temp);
-    out->file = to_stdout ? stdout : fopen(out->temp, "wb");
+    out->file = to_stdout ? stdout : fopen(in_place ? path : out->temp, "wb");
     if (!out->file) {
         int code = errno;
         out_free(out);
@@ -431,6 +439,10 @@ loom_status loom_out_commit(loom_out **handle, loom_err *err)
 
     if (out->zstd) st = write_packed(out, NULL, 0, ZSTD_e_end, err);
     if (st == LOOM_OK && fflush(out->file) != 0) st = write_failed(out, err);
+    if (st == LOOM_OK && !out->temp && out->file != stdout) {
+        if (fclose(out->file) != 0) st = write_failed(out, err);
+        out->file = NULL;
+    }
     if (st == LOOM_OK && out->temp) {
         if (fsync(fileno(out->file)) != 0 && errno != EINVAL && errno != EROFS) st = write_failed(out, err);
         if (fclose(out->file) != 0 && st == LOOM_OK) st = write_failed(out, err);

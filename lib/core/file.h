@@ -1,7 +1,8 @@
 /* Files: reading any container, writing whole files or nothing.
  *
  * Reading: plain, .gz, .zst, .xz and .tar.* through libarchive, by content, not by name; "-" is stdin.
- * Writing: `path.tmp.<pid>`, then flush, fsync, rename on commit; ".zst" in the name compresses; "-" is stdout.
+ * Writing: `path.tmp.<pid>`, then flush, fsync, rename on commit; ".zst" in the name compresses; "-" is stdout; a device
+ * or pipe (/dev/null) is written in place.
  * Reads return LOOM_STATUS_INTERRUPT once loom_stop_requested() is true, so that streaming commands unwind cleanly. */
 #ifndef LOOM_CORE_FILE_H
 #define LOOM_CORE_FILE_H

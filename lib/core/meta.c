@@ -86,7 +86,7 @@ void loom_meta_render(const loom_meta *m, const loom_ctx *ctx, loom_buf *into)
 
 loom_status loom_meta_write(const loom_meta *m, const loom_ctx *ctx, const char *path, loom_err *err)
 {
-    if (strcmp(path, "-") == 0) return LOOM_OK;
+    if (strcmp(path, "-") == 0 || (loom_file_exists(path) && loom_file_size(path) < 0)) return LOOM_OK;
     loom_buf text = {0}, name = {0};
     loom_meta_render(m, ctx, &text);
     loom_buf_printf(&name, "%s.meta.json", path);

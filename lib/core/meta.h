@@ -21,7 +21,7 @@ void loom_meta_str(loom_meta *m, const char *key, const char *text);
 void loom_meta_json(loom_meta *m, const char *key, const char *json_text); /* raw JSON value */
 /* The whole object as pretty JSON text. */
 void loom_meta_render(const loom_meta *m, const loom_ctx *ctx, loom_buf *into);
-/* Writes PATH.meta.json (atomic, replaces); does nothing for "-". */
+/* Writes PATH.meta.json (atomic, replaces); does nothing for "-" and for devices and pipes. */
 loom_status loom_meta_write(const loom_meta *m, const loom_ctx *ctx, const char *path, loom_err *err);
 void loom_meta_release(loom_meta *m);
 
