@@ -175,8 +175,7 @@ static loom_status skip_long_line(loom_csv_reader *r, loom_buf *block, loom_err 
 static size_t whole_records(loom_csv_reader *r, const loom_buf *block)
 {
     const char *end = block->data + block->len;
-    r->with_quotes = memchr(block->data, '"', block->len) != NULL;
-    if (!r->with_quotes) {
+    if (!memchr(block->data, '"', block->len)) {
         const char *lf = memrchr(block->data, '\n', block->len);
         return lf ? (size_t)(lf + 1 - block->data) : 0;
     }
@@ -189,13 +188,31 @@ static size_t whole_records(loom_csv_reader *r, const loom_buf *block)
     }
 }
 
+loom_status loom_csv_reader_header(loom_csv_reader *r, loom_csv *csv, loom_csv_kind *kind, int64_t *n_lines, loom_err *err)
+{
+    LOOM_TRY(fill(r, &r->carry, LOOM_CSV_MAX_LINE + LOOM_CSV_JOIN_BYTES, err));
+    const char *at = r->carry.data, *end = at + r->carry.len;
+    int64_t taken = 0;
+    if (r->carry.len >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0) at += 3;
+    *n_lines = 0;
+    do {
+        *kind = loom_csv_next(csv, &at, end, r->ended, &taken);
+        if (*kind == LOOM_CSV_MORE || *kind == LOOM_CSV_END) break;
+        *n_lines += taken;
+    } while (*kind == LOOM_CSV_BLANK);
+    r->used = (size_t)(at - r->carry.data);
+    r->n_columns = csv->n_columns = csv->n_fields;
+    return LOOM_OK;
+}
+
 loom_status loom_csv_reader_block(loom_csv_reader *r, loom_buf *block, bool *last, loom_err *err)
 {
     size_t whole = 0;
     loom_buf_reset(block);
-    loom_buf_append(block, loom_buf_text(&r->carry), r->carry.len);
+    loom_buf_append(block, loom_buf_text(&r->carry) + r->used, r->carry.len - r->used);
     loom_buf_reset(&r->carry);
-    LOOM_TRY(fill(r, block, LOOM_CSV_BLOCK + (r->n_columns ? 0 : LOOM_CSV_MAX_LINE), err));
+    r->used = 0;
+    LOOM_TRY(fill(r, block, LOOM_CSV_BLOCK, err));
     *last = r->ended;
     if (r->ended) return LOOM_OK;
     whole = whole_records(r, block);

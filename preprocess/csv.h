@@ -55,10 +55,14 @@ typedef struct loom_csv_reader {
     int32_t n_columns;
     loom_buf carry; /* bytes read and not given out */
     loom_csv probe;
+    size_t used;    /* bytes at the front of carry that the header took */
     int64_t bytes;  /* read so far */
-    bool ended, with_quotes;
-} loom_csv_reader; /* zero-initialise and set `in`; n_columns after the header is known */
+    bool ended;
+} loom_csv_reader; /* zero-initialise and set `in` */
 
+/* Reads the first record that is not blank, a header, into csv->fields (valid until the next call on r or csv) and sets
+ * n_columns of both; a byte-order mark is skipped. *kind is LOOM_CSV_END for an empty file. *n_lines: lines it took. */
+loom_status loom_csv_reader_header(loom_csv_reader *r, loom_csv *csv, loom_csv_kind *kind, int64_t *n_lines, loom_err *err);
 /* Fills *block (replacing what it holds) with whole records, about LOOM_CSV_BLOCK bytes; an empty block is the end.
  * *last: the member ends with this block. Not thread-safe: lock around it. */
 loom_status loom_csv_reader_block(loom_csv_reader *r, loom_buf *block, bool *last, loom_err *err);

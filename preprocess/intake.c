@@ -407,16 +407,11 @@ static loom_status need_room(loom_intake *t, int64_t block, const loom_chunk_sou
 
 static loom_status take_record(loom_intake *t, int64_t block, int64_t line, const loom_chunk_source *chunks, loom_err *err)
 {
-    uint32_t trace_id = UINT32_MAX;
-    if (t->csv.n_fields > t->rules->n_columns) {
-        count_drop(t, LOOM_DROP_BAD_FIELD_COUNT, block, line, trace_id);
-        return LOOM_OK;
-    }
-    t->short_rows += t->csv.n_fields < t->rules->n_columns;
     LOOM_TRY(need_room(t, block, chunks, err));
     loom_csv_field trace = column_of(t, LOOM_COLUMN_TRACEID);
-    loom_drop why = read_row(t, t->room, trace);
-    if (!is_null(trace) && trace.len <= NAME_MAX_BYTES) trace_id = trace_number(t, trace);
+    loom_drop why = t->csv.n_fields > t->rules->n_columns ? LOOM_DROP_BAD_FIELD_COUNT : read_row(t, t->room, trace);
+    uint32_t trace_id = is_null(trace) || trace.len > NAME_MAX_BYTES ? UINT32_MAX : trace_number(t, trace);
+    t->short_rows += t->csv.n_fields < t->rules->n_columns;
     if (why != LOOM_DROP_NONE) {
         count_drop(t, why, block, line, trace_id);
         return LOOM_OK;

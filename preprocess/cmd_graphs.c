@@ -1,0 +1,201 @@
+/* loom-preprocess graphs: rows of CallGraph tables to a graph store. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/meta.h"
+#include "core/num.h"
+#include "core/progress.h"
+#include "core/usage.h"
+#include "preprocess/csv_graphs.h"
+#include "preprocess/preprocess_cmds.h"
+
+typedef struct graphs_conf {
+    const char *output, *report, *dropped, *verdicts, *type_map, *rename;
+    bool any_case;
+    int service_from;
+} graphs_conf;
+
+static const loom_opt graphs_opts[] = {
+    LOOM_OPT_GROUP("Output"),
+    LOOM_OPT_STR("output", 'o', graphs_conf, output, NULL, "FILE", "graph store to write (.graphs.zst), - for stdout"),
+    LOOM_OPT_STR("report", 0, graphs_conf, report, NULL, "FILE", "JSON report of every row and graph dropped, by reason"),
+    LOOM_OPT_STR("dropped", 0, graphs_conf, dropped, NULL, "FILE", "CSV list of the dropped rows: file,line,trace,reason"),
+    LOOM_OPT_STR("verdicts", 0, graphs_conf, verdicts, NULL, "FILE", "JSON lines, one per trace: accepted or why not"),
+    LOOM_OPT_GROUP("Reading"),
+    LOOM_OPT_STR("type-map", 0, graphs_conf, type_map, NULL, "FROM=TO,...", "rpctypes to read as rpc, http, mc, db or mq"),
+    LOOM_OPT_FLAG("any-case", 0, graphs_conf, any_case, "accept rpctypes in any case (RPC, Http)"),
+    LOOM_OPT_ENUM("service-from", 0, graphs_conf, service_from, "column", "column|root",
+                  "service of a graph: the service column, or the callee of the root call (v2021 tables)"),
+    LOOM_OPT_STR("rename", 0, graphs_conf, rename, NULL, "FILE",
+                 "replace names by MS_n and S_n; the mapping is read from FILE when it exists, and written to it"),
+    LOOM_OPT_END};
+
+static void show_progress(void *arg, int64_t bytes) { loom_progress_update(arg, bytes, NULL); }
+
+static loom_status add_folder(loom_graphs_job *job, loom_meta *meta, const char *dir, loom_err *err)
+{
+    static const char *const suffixes[] = {".csv", ".csv.gz", ".csv.zst", ".csv.xz", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar"};
+    char **paths = NULL;
+    size_t n = 0, used = 0;
+    loom_status st = loom_list_files(&paths, &n, dir, "", err);
+    for (size_t i = 0; i < n && st == LOOM_OK; i++) {
+        bool fits = false;
+        for (size_t k = 0; k < sizeof suffixes / sizeof *suffixes; k++) {
+            size_t len = strlen(paths[i]), end = strlen(suffixes[k]);
+            fits = fits || (len > end && strcmp(paths[i] + len - end, suffixes[k]) == 0);
+        }
+        if (!fits) continue;
+        used++;
+        if ((st = loom_meta_input(meta, paths[i], err)) == LOOM_OK) st = loom_graphs_add_file(job, paths[i], err);
+    }
+    if (st == LOOM_OK && used == 0)
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no CSV file in this folder (.csv, .csv.gz, .csv.zst, .tar.gz); name another", dir);
+    loom_free_list(paths, n);
+    return st;
+}
+
+static loom_status add_inputs(loom_graphs_job *job, loom_meta *meta, const loom_ctx *ctx, loom_err *err)
+{
+    for (int i = 0; i < ctx->n_args; i++) {
+        const char *path = ctx->args[i];
+        if (loom_file_is_dir(path)) {
+            LOOM_TRY(add_folder(job, meta, path, err));
+            continue;
+        }
+        LOOM_TRY(loom_graphs_add_file(job, path, err));
+        LOOM_TRY(loom_meta_input(meta, path, err));
+    }
+    return LOOM_OK;
+}
+
+static loom_status check_not_empty(const loom_graphs_job *job, const char *input, loom_err *err)
+{
+    loom_buf reasons = {0};
+    loom_status st = LOOM_OK;
+    loom_graphs_render_reasons(&job->total, &reasons);
+    if (job->total.graphs == 0)
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no valid graph in %lld row%s of %lld trace%s (%s); is it a CallGraph table?%s",
+                       job->n_files == 1 && strcmp(input, "-") != 0 ? input : job->n_files == 1 ? "standard input" : "all inputs",
+                       (long long)job->total.rows, job->total.rows == 1 ? "" : "s", (long long)job->total.traces,
+                       job->total.traces == 1 ? "" : "s", reasons.len ? reasons.data : "no rows",
+                       job->total.dropped[LOOM_DROP_TYPE_NOT_LISTED] == job->total.rows && job->total.rows
+                           ? " --type-map maps other rpctypes"
+                           : "");
+    loom_buf_release(&reasons);
+    return st;
+}
+
+static void say_result(const loom_graphs_job *job, double seconds)
+{
+    const loom_graphs_counts *c = &job->total;
+    loom_buf reasons = {0};
+    char rate[32];
+    loom_graphs_render_reasons(c, &reasons);
+    loom_info("%lld graphs with %lld calls from %lld rows of %lld traces, %lld file%s, %s rows/s%s%s", (long long)c->graphs,
+              (long long)c->edges, (long long)c->rows, (long long)c->traces, (long long)job->n_files,
+              job->n_files == 1 ? "" : "s", loom_format_count(rate, sizeof rate, (double)c->rows / (seconds > 0 ? seconds : 1)),
+              reasons.len ? "; " : "", loom_buf_text(&reasons));
+    if (c->other_case && c->dropped[LOOM_DROP_TYPE_NOT_LISTED])
+        loom_warn("%lld rows have an rpctype in another case (RPC for rpc); --any-case accepts them", (long long)c->other_case);
+    if (job->n_empty_files)
+        loom_warn("%lld of %lld files gave no valid graph; see --report", (long long)job->n_empty_files, (long long)job->n_files);
+    if (job->odd_name[0])
+        loom_warn("name \"%s\" holds one of / , : ( ) < > [ ], which the text encodings cannot carry; --rename replaces names",
+                  job->odd_name);
+    loom_buf_release(&reasons);
+}
+
+/* Opens what the options name; nothing appears under its final name before commit_all. */
+static loom_status open_outputs(loom_graphs_job *job, const graphs_conf *conf, bool force, loom_err *err)
+{
+    if (conf->report && !force && strcmp(conf->report, "-") != 0 && loom_file_exists(conf->report))
+        return loom_fail(err, LOOM_STATUS_ARG, "%s exists already; give --force to replace it", conf->report);
+    LOOM_TRY(loom_out_open(&job->out, conf->output, force, err));
+    if (conf->dropped) {
+        LOOM_TRY(loom_out_open(&job->dropped, conf->dropped, force, err));
+        LOOM_TRY(loom_out_printf(job->dropped, err, "file,line,trace,reason\n"));
+    }
+    if (conf->verdicts) LOOM_TRY(loom_out_open(&job->verdicts, conf->verdicts, force, err));
+    return LOOM_OK;
+}
+
+static loom_status commit_all(loom_graphs_job *job, const graphs_conf *conf, loom_meta *meta, const loom_ctx *ctx, loom_err *err)
+{
+    loom_buf text = {0};
+    loom_status st = LOOM_OK;
+    loom_graphs_render_report(job, &text);
+    loom_meta_json(meta, "report", text.data);
+    loom_buf_char(&text, '\n');
+    if (job->rename) {
+        loom_buf mapping = {0};
+        loom_rename_render(job->rename, &mapping);
+        st = loom_file_write(conf->rename, loom_buf_text(&mapping), mapping.len, true, err);
+        loom_buf_release(&mapping);
+    }
+    if (st == LOOM_OK && job->dropped) st = loom_out_commit(&job->dropped, err);
+    if (st == LOOM_OK && job->verdicts) st = loom_out_commit(&job->verdicts, err);
+    if (st == LOOM_OK && conf->report)
+        st = strcmp(conf->report, "-") == 0 ? loom_stdout_write(text.data, text.len, err)
+                                            : loom_file_write(conf->report, text.data, text.len, ctx->common.force, err);
+    if (st == LOOM_OK) st = loom_out_commit(&job->out, err);
+    if (st == LOOM_OK) st = loom_meta_write(meta, ctx, conf->output, err);
+    if (st == LOOM_OK && ctx->common.json && strcmp(conf->output, "-") != 0) st = loom_stdout_write(text.data, text.len, err);
+    loom_buf_release(&text);
+    return st;
+}
+
+static loom_status run_graphs(const loom_ctx *ctx, loom_err *err)
+{
+    const graphs_conf *conf = ctx->conf;
+    loom_graphs_job job = {.service_from_root = conf->service_from == 1};
+    loom_rename rename = {0};
+    loom_meta meta = {0};
+    loom_progress progress;
+    double start = loom_time_now();
+    loom_status st;
+
+    if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no output named; give -o FILE, or -o - for stdout");
+    job.rules.any_case = conf->any_case;
+    job.rules.free_names = conf->rename != NULL;
+    job.rules.keep_dropped = conf->dropped != NULL;
+    job.rename = conf->rename ? &rename : NULL;
+    job.progress = show_progress;
+    job.progress_arg = &progress;
+    loom_progress_start(&progress, &ctx->common, "reading", 0, "bytes");
+    if ((st = loom_type_maps_parse(&job.rules, conf->type_map, err)) != LOOM_OK) goto done;
+    if (conf->rename && (st = loom_rename_load(&rename, conf->rename, err)) != LOOM_OK) goto done;
+    if ((st = loom_pool_new(&job.pool, (int)ctx->common.threads, err)) != LOOM_OK) goto done;
+    if ((st = open_outputs(&job, conf, ctx->common.force, err)) != LOOM_OK) goto done;
+    if ((st = add_inputs(&job, &meta, ctx, err)) != LOOM_OK) goto done;
+    if ((st = check_not_empty(&job, ctx->args[0], err)) != LOOM_OK) goto done;
+    if ((st = commit_all(&job, conf, &meta, ctx, err)) != LOOM_OK) goto done;
+    loom_progress_finish(&progress, NULL);
+    say_result(&job, loom_time_now() - start);
+done:
+    loom_out_abandon(&job.out);
+    loom_out_abandon(&job.dropped);
+    loom_out_abandon(&job.verdicts);
+    loom_pool_free(job.pool);
+    loom_graphs_job_release(&job);
+    loom_rename_release(&rename);
+    loom_meta_release(&meta);
+    return st;
+}
+
+const loom_cmd loom_cmd_graphs = {
+    .name = "graphs",
+    .summary = "rows of CallGraph CSV files to call graphs",
+    .args = "CSV...",
+    .min_args = 1,
+    .max_args = -1,
+    .details = "Reads CSV files (plain, .gz, .zst, .xz, inside .tar.gz), folders of them, or - for stdin; columns are found\n"
+               "by name. Rows are filtered, grouped by trace and checked; valid graphs are written one a line, file after\n"
+               "file, ordered by time of day within a file. Every row and graph that is dropped is counted by reason.\n"
+               "\n"
+               "  loom-preprocess graphs CallGraph_0.tar.gz CallGraph_1.tar.gz -o raw.graphs.zst --report report.json\n"
+               "  loom-preprocess graphs own.csv -o own.graphs.zst --type-map UNKNOWN=rpc --rename names.tsv",
+    .opts = graphs_opts,
+    .conf_size = sizeof(graphs_conf),
+    .run = run_graphs,
+};

@@ -1,0 +1,917 @@
+#include "preprocess/csv_graphs.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/num.h"
+#include "trace/record.h"
+#include "trace/rows.h"
+
+enum { TRACES_PER_ITEM = 512, ITEMS_PER_THREAD = 4 };
+
+typedef struct block_info {
+    int64_t first_line; /* of the file, from 1; first the number of lines in the block */
+} block_info;
+
+/* A trace in the order of the output. */
+typedef struct trace_key {
+    uint32_t time_of_day, trace;
+} trace_key;
+
+/* A file being turned into graphs. */
+typedef struct file_run {
+    loom_graphs_job *job;
+    const char *path;
+    loom_buf place; /* "file" or "file(member)" for messages */
+    int n_threads;
+    loom_intake *intakes; /* (n_threads) */
+    loom_chunks chunks;
+    loom_csv_reader reader;
+    block_info *blocks;
+    size_t n_blocks, cap_blocks;
+    int64_t header_lines;
+    pthread_mutex_t lock;
+    loom_status status; /* first failure of any thread */
+    loom_err err;
+    bool stopping;
+
+    /* joined tables, by number */
+    loom_texts traces; /* taken over from thread 0 */
+    const char **names, **service_raw, **service_out;
+    const char **id_texts;
+    const int32_t **ids;
+    int32_t *id_lens;
+    size_t n_names, n_services, n_ids;
+    loom_intern all_names, all_services, all_ids;
+    loom_arena arena; /* names and ids */
+    uint32_t **maps;  /* (n_threads * 4): services, names, ids, traces of a thread to joined numbers */
+
+    /* grouping, by trace */
+    uint32_t *starts; /* (n_traces + 1): rows starts[t] .. starts[t + 1] - 1 of `refs` belong to trace t */
+    uint32_t *refs;   /* chunk << 16 | row */
+    trace_key *order; /* (n_ordered) */
+    size_t n_ordered;
+    loom_graphs_counts counts;
+} file_run;
+
+static const char *const extra_faults[] = {"NO_ROWS_LEFT", "TOO_LARGE"};
+
+const char *loom_trace_fault_name(int fault)
+{
+    return fault < LOOM_REASONS ? loom_reason_name((loom_reason)fault) : extra_faults[fault - LOOM_REASONS];
+}
+
+static loom_status fail_run(file_run *run, loom_status st, const loom_err *err)
+{
+    pthread_mutex_lock(&run->lock);
+    if (run->status == LOOM_OK) {
+        run->status = st;
+        run->err = *err;
+    }
+    run->stopping = true;
+    pthread_mutex_unlock(&run->lock);
+    return st;
+}
+
+/* ---- reading ---- */
+
+static loom_status take_chunk(void *arg, int32_t thread, uint32_t *chunk, loom_raw_row **rows, loom_err *err)
+{
+    file_run *run = arg;
+    loom_status st = LOOM_OK;
+    loom_raw_row *fresh = loom_alloc(LOOM_CHUNK_ROWS, sizeof *fresh);
+    if (!fresh) return loom_fail_nomem(err, "the rows of a file");
+    pthread_mutex_lock(&run->lock);
+    loom_chunks *c = &run->chunks;
+    if (c->n >= 65536)
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: more than 4 billion rows; split the file", run->place.data);
+    else
+        st = loom_grow(&c->items, &c->cap, c->n + 1, sizeof *c->items, err);
+    if (st == LOOM_OK) {
+        c->items[c->n] = (loom_chunk){fresh, 0, thread};
+        *chunk = (uint32_t)c->n++;
+        *rows = fresh;
+    }
+    pthread_mutex_unlock(&run->lock);
+    if (st != LOOM_OK) free(fresh);
+    return st;
+}
+
+/* The next block of the file, or an empty one at the end. */
+static loom_status next_block(file_run *run, loom_buf *block, bool *last, int64_t *number, loom_err *err)
+{
+    loom_status st = LOOM_OK;
+    pthread_mutex_lock(&run->lock);
+    loom_buf_reset(block);
+    if (!run->stopping) {
+        st = loom_csv_reader_block(&run->reader, block, last, err);
+        if (st == LOOM_OK && block->len) {
+            st = loom_grow(&run->blocks, &run->cap_blocks, run->n_blocks + 1, sizeof *run->blocks, err);
+            if (st == LOOM_OK) *number = (int64_t)run->n_blocks++;
+        }
+        if (run->job->progress) run->job->progress(run->job->progress_arg, run->job->total.bytes + run->reader.bytes);
+    }
+    pthread_mutex_unlock(&run->lock);
+    return st;
+}
+
+static void read_blocks(void *arg, int thread, int n_threads)
+{
+    file_run *run = arg;
+    loom_buf block = {0};
+    loom_err err;
+    loom_status st = LOOM_OK;
+    loom_chunk_source source = {take_chunk, run};
+    (void)n_threads;
+    while (st == LOOM_OK) {
+        bool last = false;
+        int64_t number = 0, lines = 0;
+        if ((st = next_block(run, &block, &last, &number, &err)) != LOOM_OK || block.len == 0) break;
+        st = loom_intake_block(&run->intakes[thread], block.data, block.len, last, number, &lines, &source, &err);
+        pthread_mutex_lock(&run->lock); /* the array may move while other threads read blocks */
+        run->blocks[number].first_line = lines;
+        pthread_mutex_unlock(&run->lock);
+    }
+    if (st != LOOM_OK) fail_run(run, st, &err);
+    loom_buf_release(&block);
+}
+
+static void number_lines(file_run *run)
+{
+    int64_t line = 1 + run->header_lines;
+    for (size_t i = 0; i < run->n_blocks; i++) {
+        int64_t lines = run->blocks[i].first_line;
+        run->blocks[i].first_line = line;
+        line += lines;
+    }
+}
+
+/* ---- counting ---- */
+
+static void add_unlisted(loom_graphs_job *job, const loom_intake *t)
+{
+    for (size_t i = 0; i < t->unlisted.n; i++) {
+        size_t before = job->unlisted.n;
+        int64_t id = loom_intern_add(&job->unlisted, loom_intern_text(&t->unlisted, (int64_t)i),
+                                     loom_intern_len(&t->unlisted, (int64_t)i));
+        if (job->unlisted.n > before) {
+            if (loom_grow(&job->unlisted_counts, &job->cap_unlisted, job->unlisted.n, sizeof *job->unlisted_counts, NULL) != LOOM_OK)
+                return;
+            job->unlisted_counts[id] = 0;
+        }
+        job->unlisted_counts[id] += t->unlisted_counts[i];
+    }
+}
+
+static void count_rows(file_run *run)
+{
+    loom_graphs_counts *c = &run->counts;
+    c->bytes = run->reader.bytes;
+    for (int i = 0; i < run->n_threads; i++) {
+        const loom_intake *t = &run->intakes[i];
+        c->rows += t->rows;
+        c->kept += t->kept;
+        c->short_rows += t->short_rows;
+        c->blank_lines += t->blank_lines;
+        c->other_case += t->other_case;
+        add_unlisted(run->job, t);
+        for (int d = 0; d < LOOM_DROPS; d++) {
+            const loom_drop_count *drop = &t->drops[d];
+            c->dropped[d] += drop->n;
+            if (!drop->n) continue;
+            int64_t line = run->blocks[drop->first_block].first_line + drop->first_line;
+            if (c->first_line[d] == 0 || line < c->first_line[d]) c->first_line[d] = line;
+        }
+    }
+}
+
+/* ---- joining the tables of the threads ---- */
+
+static loom_status join_names(file_run *run, loom_intern *all, int which, loom_err *err)
+{
+    for (int i = 0; i < run->n_threads; i++) {
+        const loom_intern *own = which == 0   ? &run->intakes[i].services
+                                 : which == 1 ? &run->intakes[i].names
+                                              : &run->intakes[i].ids;
+        uint32_t *map = loom_alloc(own->n, sizeof *map);
+        if (!map) return loom_fail_nomem(err, "the names of a file");
+        run->maps[i * 4 + which] = map;
+        for (size_t k = 0; k < own->n; k++)
+            map[k] = (uint32_t)loom_intern_add(all, loom_intern_text(own, (int64_t)k), loom_intern_len(own, (int64_t)k));
+    }
+    return LOOM_OK;
+}
+
+/* Traces of the other threads are added to the table of thread 0, then their tables are let go. */
+static loom_status join_traces(file_run *run, loom_err *err)
+{
+    run->traces = run->intakes[0].traces;
+    run->intakes[0].traces = (loom_texts){0};
+    for (int i = 1; i < run->n_threads; i++) {
+        loom_texts *own = &run->intakes[i].traces;
+        uint32_t *map = loom_alloc(own->n, sizeof *map);
+        if (!map) return loom_fail_nomem(err, "the traces of a file");
+        run->maps[i * 4 + 3] = map;
+        for (size_t k = 0; k < own->n; k++) {
+            const char *text = loom_texts_at(own, (uint32_t)k);
+            map[k] = loom_texts_add(&run->traces, text, strlen(text));
+        }
+        loom_texts_release(own);
+    }
+    return LOOM_OK;
+}
+
+static void note_odd_name(loom_graphs_job *job, const char *name)
+{
+    if (!job->odd_name[0] && strpbrk(name, "/,:()<>[]")) snprintf(job->odd_name, sizeof job->odd_name, "%s", name);
+}
+
+static const char *final_name(file_run *run, loom_rename_kind kind, const char *raw)
+{
+    loom_buf text = {0};
+    if (run->job->rename)
+        loom_rename_append(run->job->rename, kind, raw, &text);
+    else if (kind == LOOM_RENAME_SERVICE)
+        loom_name_append_service(&text, raw, strlen(raw));
+    else
+        loom_name_append_microservice(&text, raw, strlen(raw));
+    const char *name = loom_arena_strdup(&run->arena, loom_buf_text(&text), text.len);
+    loom_buf_release(&text);
+    note_odd_name(run->job, name);
+    return name;
+}
+
+/* Numbers for names without one; `texts` is copied, as it gets sorted. */
+static loom_status rename_new(file_run *run, loom_rename_kind kind, const loom_intern *names, loom_err *err)
+{
+    if (!run->job->rename) return LOOM_OK;
+    const char **texts = loom_alloc(names->n, sizeof *texts);
+    if (!texts) return loom_fail_nomem(err, "a mapping of names");
+    if (names->n) memcpy(texts, names->texts, names->n * sizeof *texts);
+    loom_rename_add(run->job->rename, kind, texts, names->n);
+    free(texts);
+    return LOOM_OK;
+}
+
+static loom_status final_names(file_run *run, loom_err *err)
+{
+    loom_arena *a = &run->arena;
+    bool from_root = run->job->service_from_root;
+    const loom_intern *services = from_root ? &run->all_names : &run->all_services;
+    run->n_names = run->all_names.n;
+    run->n_services = services->n;
+    LOOM_TRY(rename_new(run, LOOM_RENAME_MICROSERVICE, &run->all_names, err));
+    LOOM_TRY(rename_new(run, LOOM_RENAME_SERVICE, services, err));
+    run->names = loom_arena_alloc(a, (run->n_names + 1) * sizeof *run->names);
+    run->service_raw = loom_arena_alloc(a, (run->n_services + 1) * sizeof *run->service_raw);
+    run->service_out = loom_arena_alloc(a, (run->n_services + 1) * sizeof *run->service_out);
+    for (size_t i = 0; i < run->n_names; i++)
+        run->names[i] = final_name(run, LOOM_RENAME_MICROSERVICE, loom_intern_text(&run->all_names, (int64_t)i));
+    for (size_t i = 0; i < run->n_services; i++) {
+        run->service_raw[i] = loom_intern_text(services, (int64_t)i);
+        run->service_out[i] = from_root && !run->job->rename ? run->names[i]
+                                                             : final_name(run, LOOM_RENAME_SERVICE, run->service_raw[i]);
+    }
+    return LOOM_OK;
+}
+
+static void parse_ids(file_run *run)
+{
+    loom_arena *a = &run->arena;
+    int32_t components[LOOM_ID_MAX_COMPONENTS];
+    size_t n = run->n_ids = run->all_ids.n;
+    run->id_texts = run->all_ids.texts;
+    run->ids = loom_arena_alloc(a, (n + 1) * sizeof *run->ids);
+    run->id_lens = loom_arena_alloc(a, (n + 1) * sizeof *run->id_lens);
+    for (size_t i = 0; i < n; i++) {
+        int32_t len = loom_id_parse(components, LOOM_ID_MAX_COMPONENTS, run->id_texts[i], loom_intern_len(&run->all_ids, (int64_t)i));
+        int32_t *id = loom_arena_alloc(a, (size_t)(len > 0 ? len : 1) * sizeof *id);
+        if (len > 0) memcpy(id, components, (size_t)len * sizeof *id);
+        run->ids[i] = id;
+        run->id_lens[i] = len;
+    }
+}
+
+static void map_chunk(void *arg, int64_t item, int thread)
+{
+    file_run *run = arg;
+    loom_chunk *chunk = &run->chunks.items[item];
+    uint32_t *const *maps = &run->maps[chunk->thread * 4];
+    bool has_service = !run->job->service_from_root;
+    (void)thread;
+    for (int32_t i = 0; i < chunk->n; i++) {
+        loom_raw_row *r = &chunk->rows[i];
+        if (has_service) r->service = maps[0][r->service];
+        r->source = maps[1][r->source];
+        r->destination = maps[1][r->destination];
+        r->id = maps[2][r->id];
+        if (maps[3]) r->trace = maps[3][r->trace];
+    }
+}
+
+static loom_status join_tables(file_run *run, loom_err *err)
+{
+    LOOM_TRY(join_names(run, &run->all_services, 0, err));
+    LOOM_TRY(join_names(run, &run->all_names, 1, err));
+    LOOM_TRY(join_names(run, &run->all_ids, 2, err));
+    LOOM_TRY(join_traces(run, err));
+    LOOM_TRY(final_names(run, err));
+    parse_ids(run);
+    loom_pool_for(run->job->pool, (int64_t)run->chunks.n, map_chunk, run);
+    return LOOM_OK;
+}
+
+/* ---- grouping ---- */
+
+/* All segments of the file in the order of its blocks. */
+static loom_status ordered_segments(file_run *run, loom_segment **out, size_t *n, loom_err *err)
+{
+    size_t total = 0, *first;
+    for (int i = 0; i < run->n_threads; i++) total += run->intakes[i].n_segments;
+    loom_segment *segments = loom_alloc(total, sizeof *segments);
+    first = loom_calloc(run->n_blocks + 1, sizeof *first);
+    if (!segments || !first) {
+        free(segments);
+        free(first);
+        return loom_fail_nomem(err, "the order of a file");
+    }
+    for (int i = 0; i < run->n_threads; i++)
+        for (size_t k = 0; k < run->intakes[i].n_segments; k++) first[run->intakes[i].segments[k].block + 1]++;
+    for (size_t i = 0; i < run->n_blocks; i++) first[i + 1] += first[i];
+    for (int i = 0; i < run->n_threads; i++) /* a block belongs to one thread, whose segments are in order */
+        for (size_t k = 0; k < run->intakes[i].n_segments; k++)
+            segments[first[run->intakes[i].segments[k].block]++] = run->intakes[i].segments[k];
+    free(first);
+    *out = segments;
+    *n = total;
+    return LOOM_OK;
+}
+
+/* Counting sort of the rows by trace, keeping the order of the file; also the first timestamp of every trace. */
+static loom_status group_rows(file_run *run, int64_t *base, loom_err *err)
+{
+    loom_status st;
+    loom_segment *segments = NULL;
+    size_t n_segments = 0, n_traces = run->traces.n;
+    if ((st = ordered_segments(run, &segments, &n_segments, err)) != LOOM_OK) return st;
+    for (size_t s = 0; s < n_segments; s++) {
+        const loom_raw_row *rows = run->chunks.items[segments[s].chunk].rows + segments[s].first;
+        for (int32_t i = 0; i < segments[s].n; i++) {
+            uint32_t t = rows[i].trace;
+            if (run->starts[t]++ == 0 || rows[i].timestamp < base[t]) base[t] = rows[i].timestamp;
+        }
+    }
+    uint32_t sum = 0; /* counts to ends; placing from the back turns ends into starts */
+    for (size_t t = 0; t < n_traces; t++) run->starts[t] = sum += run->starts[t];
+    run->starts[n_traces] = sum;
+    for (size_t s = n_segments; s-- > 0;) {
+        const loom_raw_row *rows = run->chunks.items[segments[s].chunk].rows + segments[s].first;
+        for (int32_t i = segments[s].n; i-- > 0;)
+            run->refs[--run->starts[rows[i].trace]] = segments[s].chunk << 16 | (uint32_t)(segments[s].first + i);
+    }
+    free(segments);
+    return LOOM_OK;
+}
+
+/* LSD radix sort by time of day: three passes of 9 bits hold 27 bits > 86,399,999. */
+static void sort_by_time(trace_key *keys, trace_key *copy, size_t n)
+{
+    for (int shift = 0; shift < 27; shift += 9) {
+        size_t counts[513] = {0};
+        for (size_t i = 0; i < n; i++) counts[(keys[i].time_of_day >> shift & 511) + 1]++;
+        for (int i = 0; i < 512; i++) counts[i + 1] += counts[i];
+        for (size_t i = 0; i < n; i++) copy[counts[keys[i].time_of_day >> shift & 511]++] = keys[i];
+        memcpy(keys, copy, n * sizeof *keys);
+    }
+}
+
+static int compare_traceids(const void *a, const void *b, void *texts)
+{
+    return strcmp(loom_texts_at(texts, ((const trace_key *)a)->trace), loom_texts_at(texts, ((const trace_key *)b)->trace));
+}
+
+/* The order of the output: time of day, then trace id by bytes. */
+static loom_status order_traces(file_run *run, const int64_t *base, loom_err *err)
+{
+    size_t n = 0;
+    trace_key *copy = loom_alloc(run->traces.n, sizeof *copy);
+    if (!copy) return loom_fail_nomem(err, "the order of a file");
+    for (size_t t = 0; t < run->traces.n; t++) {
+        if (run->starts[t + 1] == run->starts[t]) continue;
+        int64_t time = base[t] % LOOM_MS_PER_DAY;
+        run->order[n++] = (trace_key){(uint32_t)(time < 0 ? time + LOOM_MS_PER_DAY : time), (uint32_t)t};
+    }
+    sort_by_time(run->order, copy, n);
+    free(copy);
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n && run->order[end].time_of_day == run->order[i].time_of_day;) end++;
+        if (end - i > 1) qsort_r(run->order + i, end - i, sizeof *run->order, compare_traceids, &run->traces);
+    }
+    run->n_ordered = n;
+    run->counts.traces = (int64_t)run->traces.n;
+    run->counts.rejected[LOOM_TRACE_NO_ROWS_LEFT] = run->counts.reasons[LOOM_TRACE_NO_ROWS_LEFT] = (int64_t)(run->traces.n - n);
+    return LOOM_OK;
+}
+
+static loom_status group(file_run *run, loom_err *err)
+{
+    size_t n = run->traces.n;
+    int64_t *base = loom_alloc(n, sizeof *base);
+    run->starts = loom_calloc(n + 1, sizeof *run->starts);
+    run->refs = loom_alloc((size_t)run->counts.kept, sizeof *run->refs);
+    run->order = loom_alloc(n, sizeof *run->order);
+    loom_status st = LOOM_OK;
+    if (!base || !run->starts || !run->refs || !run->order)
+        st = loom_fail_nomem(err, "grouping the rows of a file");
+    else if ((st = group_rows(run, base, err)) == LOOM_OK)
+        st = order_traces(run, base, err);
+    free(base);
+    return st;
+}
+
+/* ---- building ---- */
+
+/* What one thread needs while building. */
+typedef struct builder {
+    loom_arena arena;
+    loom_row *rows;
+    size_t cap_rows;
+    loom_graphs_counts counts; /* graphs, edges, repeated ids, rejected, reasons */
+} builder;
+
+typedef struct batch_item {
+    loom_buf records, verdicts;
+} batch_item;
+
+typedef struct build_run {
+    file_run *file;
+    builder *builders;  /* (threads) */
+    batch_item *items[2]; /* (n_items) each: one set is built while the other is written */
+    int64_t n_items;
+    size_t first;       /* trace of item 0 of the set that is built */
+    int set;            /* index of that set */
+    loom_status status; /* of writing */
+    loom_err err;
+} build_run;
+
+static const loom_raw_row *row_at(const file_run *run, uint32_t ref)
+{
+    return &run->chunks.items[ref >> 16].rows[ref & 0xffff];
+}
+
+/* The rows of a trace with their names; returns the number of its smallest service. */
+static uint32_t gather(const file_run *run, builder *b, const uint32_t *refs, size_t n)
+{
+    uint32_t service = row_at(run, refs[0])->service;
+    for (size_t i = 0; i < n; i++) {
+        const loom_raw_row *r = row_at(run, refs[i]);
+        b->rows[i] = (loom_row){r->timestamp,           r->rt,
+                                run->id_texts[r->id],   run->ids[r->id],
+                                run->id_lens[r->id],    (loom_call_type)r->type,
+                                run->names[r->source],  run->names[r->destination],
+                                ""};
+        if (r->service != service && !run->job->service_from_root &&
+            strcmp(run->service_raw[r->service], run->service_raw[service]) < 0)
+            service = r->service;
+    }
+    return service;
+}
+
+/* With --service-from root: the number of the destination of the first call in dotted-id order. */
+static uint32_t root_callee(const file_run *run, const uint32_t *refs, size_t n, const loom_call *root)
+{
+    for (size_t i = 0; i < n; i++) {
+        const loom_raw_row *r = row_at(run, refs[i]);
+        if (run->ids[r->id] == root->id && run->names[r->destination] == root->destination) return r->destination;
+    }
+    return 0;
+}
+
+static void count_verdict(builder *b, const loom_verdict *v)
+{
+    bool seen[LOOM_REASONS] = {false};
+    b->counts.rejected[v->reasons[0]]++;
+    for (int32_t i = 0; i < v->n && i < LOOM_VERDICT_MAX; i++) {
+        if (!seen[v->reasons[i]]) b->counts.reasons[v->reasons[i]]++;
+        seen[v->reasons[i]] = true;
+    }
+}
+
+static void render_verdict(loom_buf *into, const char *trace, const loom_verdict *v, const char *fault, int64_t edges)
+{
+    loom_jw w;
+    loom_jw_init(&w, into, false);
+    loom_jw_begin_object(&w);
+    loom_jw_kv_str(&w, "trace", trace);
+    loom_jw_kv_bool(&w, "accepted", !fault && v->n == 0);
+    loom_jw_key(&w, "reasons");
+    loom_jw_begin_array(&w);
+    if (fault) loom_jw_str(&w, fault);
+    for (int32_t i = 0; v && i < v->n && i < LOOM_VERDICT_MAX; i++) loom_jw_str(&w, loom_reason_name((loom_reason)v->reasons[i]));
+    loom_jw_end_array(&w);
+    if (!fault) loom_jw_kv_i64(&w, "unique_edges", edges);
+    loom_jw_end_object(&w);
+    loom_buf_char(into, '\n');
+}
+
+static void build_trace(const file_run *run, builder *b, uint32_t trace, batch_item *item)
+{
+    const uint32_t *refs = run->refs + run->starts[trace];
+    size_t n = run->starts[trace + 1] - run->starts[trace];
+    const char *traceid = loom_texts_at(&run->traces, trace);
+    loom_graph g;
+    loom_verdict v = {0};
+    if (n > LOOM_TRACE_MAX_ROWS) {
+        b->counts.rejected[LOOM_TRACE_TOO_LARGE]++;
+        b->counts.reasons[LOOM_TRACE_TOO_LARGE]++;
+        if (run->job->verdicts) render_verdict(&item->verdicts, traceid, NULL, loom_trace_fault_name(LOOM_TRACE_TOO_LARGE), 0);
+        return;
+    }
+    if (n > b->cap_rows) {
+        free(b->rows);
+        b->cap_rows = n * 2;
+        b->rows = loom_alloc(b->cap_rows, sizeof *b->rows);
+        if (!b->rows) abort();
+    }
+    loom_arena_reset(&b->arena);
+    uint32_t service = gather(run, b, refs, n);
+    b->counts.repeated_ids += loom_rows_to_graph(&g, b->rows, (int64_t)n, &b->arena);
+    if (run->job->service_from_root) service = root_callee(run, refs, n, &g.calls[0]);
+    g.service = run->service_out[service];
+    loom_graph_check(&v, &g);
+    if (run->job->verdicts) render_verdict(&item->verdicts, traceid, &v, NULL, g.n_calls);
+    if (v.n) {
+        count_verdict(b, &v);
+        return;
+    }
+    b->counts.graphs++;
+    b->counts.edges += g.n_calls;
+    loom_record_render(&item->records, &g);
+    loom_buf_char(&item->records, '\n');
+}
+
+static void build_item(build_run *build, int64_t item, int thread)
+{
+    const file_run *run = build->file;
+    batch_item *to = &build->items[build->set][item];
+    size_t first = build->first + (size_t)item * TRACES_PER_ITEM, end = first + TRACES_PER_ITEM;
+    loom_buf_reset(&to->records);
+    loom_buf_reset(&to->verdicts);
+    for (size_t i = first; i < end && i < run->n_ordered; i++)
+        build_trace(run, &build->builders[thread], run->order[i].trace, to);
+}
+
+static void write_set(build_run *build)
+{
+    loom_graphs_job *job = build->file->job;
+    batch_item *items = build->items[1 - build->set];
+    for (int64_t i = 0; i < build->n_items && build->status == LOOM_OK; i++) {
+        build->status = loom_out_write(job->out, items[i].records.data, items[i].records.len, &build->err);
+        if (build->status == LOOM_OK && job->verdicts)
+            build->status = loom_out_write(job->verdicts, items[i].verdicts.data, items[i].verdicts.len, &build->err);
+        loom_buf_reset(&items[i].records);
+        loom_buf_reset(&items[i].verdicts);
+    }
+}
+
+/* Item 0 writes the set before, which is slow because of the compression; the others build. */
+static void build_or_write(void *arg, int64_t item, int thread)
+{
+    build_run *build = arg;
+    if (item == 0)
+        write_set(build);
+    else
+        build_item(build, item - 1, thread);
+}
+
+static void add_counts(loom_graphs_counts *into, const loom_graphs_counts *from)
+{
+    into->bytes += from->bytes;
+    into->rows += from->rows;
+    into->kept += from->kept;
+    into->short_rows += from->short_rows;
+    into->blank_lines += from->blank_lines;
+    into->other_case += from->other_case;
+    into->repeated_ids += from->repeated_ids;
+    into->traces += from->traces;
+    into->graphs += from->graphs;
+    into->edges += from->edges;
+    for (int i = 0; i < LOOM_DROPS; i++) into->dropped[i] += from->dropped[i];
+    for (int i = 0; i < LOOM_TRACE_FAULTS; i++) {
+        into->rejected[i] += from->rejected[i];
+        into->reasons[i] += from->reasons[i];
+    }
+}
+
+static void release_build(build_run *build, int n_threads)
+{
+    for (int i = 0; build->builders && i < n_threads; i++) {
+        loom_arena_release(&build->builders[i].arena);
+        free(build->builders[i].rows);
+    }
+    for (int set = 0; set < 2; set++) {
+        for (int64_t i = 0; build->items[set] && i < build->n_items; i++) {
+            loom_buf_release(&build->items[set][i].records);
+            loom_buf_release(&build->items[set][i].verdicts);
+        }
+        free(build->items[set]);
+    }
+    free(build->builders);
+}
+
+static loom_status build_graphs(file_run *run, loom_err *err)
+{
+    build_run build = {.file = run, .n_items = (int64_t)run->n_threads * ITEMS_PER_THREAD};
+    build.builders = loom_calloc((size_t)run->n_threads, sizeof *build.builders);
+    build.items[0] = loom_calloc((size_t)build.n_items, sizeof *build.items[0]);
+    build.items[1] = loom_calloc((size_t)build.n_items, sizeof *build.items[1]);
+    loom_status st = LOOM_OK;
+    if (!build.builders || !build.items[0] || !build.items[1]) {
+        st = loom_fail_nomem(err, "building graphs");
+        goto done;
+    }
+    size_t step = (size_t)build.n_items * TRACES_PER_ITEM;
+    for (; build.first < run->n_ordered && build.status == LOOM_OK; build.first += step) {
+        if (loom_stop_requested()) {
+            st = loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
+            goto done;
+        }
+        loom_pool_for(run->job->pool, build.n_items + 1, build_or_write, &build);
+        build.set = 1 - build.set;
+    }
+    if (build.status == LOOM_OK) write_set(&build);
+    if ((st = build.status) != LOOM_OK && err) *err = build.err;
+    for (int i = 0; i < run->n_threads; i++) add_counts(&run->counts, &build.builders[i].counts);
+done:
+    release_build(&build, run->n_threads);
+    return st;
+}
+
+/* ---- listings ---- */
+
+static int compare_dropped(const void *a, const void *b)
+{
+    const loom_dropped *x = a, *y = b;
+    return (x->line > y->line) - (x->line < y->line);
+}
+
+/* file,line,trace,reason of every dropped row, in the order of the file. The block and line of a row become its line in
+ * the file, the number of its trace that of the joined table. */
+static loom_status list_dropped(file_run *run, loom_err *err)
+{
+    size_t n = 0;
+    loom_status st = LOOM_OK;
+    for (int i = 0; i < run->n_threads; i++) n += run->intakes[i].n_dropped;
+    loom_dropped *all = loom_alloc(n, sizeof *all);
+    if (!all) return loom_fail_nomem(err, "the list of dropped rows");
+    n = 0;
+    for (int i = 0; i < run->n_threads; i++)
+        for (size_t k = 0; k < run->intakes[i].n_dropped; k++) {
+            loom_dropped d = run->intakes[i].dropped[k];
+            d.line += run->blocks[d.block].first_line;
+            if (d.trace != UINT32_MAX && run->maps[i * 4 + 3]) d.trace = run->maps[i * 4 + 3][d.trace];
+            all[n++] = d;
+        }
+    qsort(all, n, sizeof *all, compare_dropped);
+    for (size_t i = 0; i < n && st == LOOM_OK; i++)
+        st = loom_out_printf(run->job->dropped, err, "%s,%lld,%s,%s\n", run->place.data, (long long)all[i].line,
+                             all[i].trace == UINT32_MAX ? "" : loom_texts_at(&run->traces, all[i].trace),
+                             loom_drop_name(all[i].why));
+    free(all);
+    return st;
+}
+
+static loom_status list_empty_traces(file_run *run, loom_err *err)
+{
+    loom_buf line = {0};
+    loom_status st = LOOM_OK;
+    for (size_t t = 0; t < run->traces.n && st == LOOM_OK; t++) {
+        if (run->starts[t + 1] != run->starts[t]) continue;
+        loom_buf_reset(&line);
+        render_verdict(&line, loom_texts_at(&run->traces, (uint32_t)t), NULL, loom_trace_fault_name(LOOM_TRACE_NO_ROWS_LEFT), 0);
+        st = loom_out_write(run->job->verdicts, line.data, line.len, err);
+    }
+    loom_buf_release(&line);
+    return st;
+}
+
+/* ---- one file ---- */
+
+static loom_status read_header(file_run *run, loom_err *err)
+{
+    loom_csv csv = {0};
+    loom_csv_kind kind;
+    const char *place = run->place.data;
+    loom_status st = loom_csv_reader_header(&run->reader, &csv, &kind, &run->header_lines, err);
+    if (st != LOOM_OK) goto done;
+    if (kind == LOOM_CSV_END)
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: the file is empty; expected a CSV file whose first line names its columns", place);
+    else if (kind != LOOM_CSV_RECORD || !loom_utf8_valid(run->reader.carry.data, run->reader.used))
+        st = loom_fail(err, LOOM_STATUS_FORMAT,
+                       "%s: line 1: not a CSV file (the header line is %s); expected a line that names the columns", place,
+                       kind == LOOM_CSV_BAD_QUOTES ? "not closed by its quotes"
+                       : kind == LOOM_CSV_TOO_LONG || kind == LOOM_CSV_MORE ? "longer than 1 MiB"
+                                                                            : "binary data");
+    else
+        st = loom_intake_columns(&run->job->rules, &csv, run->job->service_from_root, place, err);
+    if (st == LOOM_OK && run->job->service_from_root) run->job->rules.column[LOOM_COLUMN_SERVICE] = -1;
+done:
+    loom_csv_release(&csv);
+    return st;
+}
+
+static loom_status start_run(file_run *run, loom_err *err)
+{
+    run->n_threads = loom_pool_threads(run->job->pool);
+    run->intakes = loom_calloc((size_t)run->n_threads, sizeof *run->intakes);
+    run->maps = loom_calloc((size_t)run->n_threads * 4, sizeof *run->maps);
+    if (!run->intakes || !run->maps) return loom_fail_nomem(err, "reading a file");
+    LOOM_TRY(read_header(run, err));
+    for (int i = 0; i < run->n_threads; i++) loom_intake_init(&run->intakes[i], &run->job->rules, i);
+    return LOOM_OK;
+}
+
+static void release_run(file_run *run)
+{
+    for (int i = 0; run->intakes && i < run->n_threads; i++) loom_intake_release(&run->intakes[i]);
+    for (int i = 0; run->maps && i < run->n_threads * 4; i++) free(run->maps[i]);
+    for (size_t i = 0; i < run->chunks.n; i++) free(run->chunks.items[i].rows);
+    free(run->intakes);
+    free(run->maps);
+    free(run->chunks.items);
+    free(run->blocks);
+    free(run->starts);
+    free(run->refs);
+    free(run->order);
+    loom_csv_reader_release(&run->reader);
+    loom_texts_release(&run->traces);
+    loom_intern_release(&run->all_names);
+    loom_intern_release(&run->all_services);
+    loom_intern_release(&run->all_ids);
+    loom_arena_release(&run->arena);
+    loom_buf_release(&run->place);
+}
+
+/* How many rows each chunk holds, from the segments. */
+static void count_chunk_rows(file_run *run)
+{
+    for (int i = 0; i < run->n_threads; i++)
+        for (size_t k = 0; k < run->intakes[i].n_segments; k++)
+            run->chunks.items[run->intakes[i].segments[k].chunk].n += run->intakes[i].segments[k].n;
+}
+
+static void render_counts(loom_jw *w, const loom_graphs_counts *c, bool with_lines);
+
+static void report_file(file_run *run)
+{
+    loom_graphs_job *job = run->job;
+    loom_jw w;
+    if (job->files.len) loom_buf_char(&job->files, ',');
+    loom_jw_init(&w, &job->files, false);
+    loom_jw_begin_object(&w);
+    loom_jw_kv_str(&w, "file", run->place.data);
+    render_counts(&w, &run->counts, true);
+    loom_jw_end_object(&w);
+    add_counts(&job->total, &run->counts);
+    job->n_files++;
+    job->n_empty_files += run->counts.graphs == 0;
+}
+
+static loom_status run_file(file_run *run, loom_err *err)
+{
+    LOOM_TRY(start_run(run, err));
+    loom_pool_each(run->job->pool, read_blocks, run);
+    if (run->status != LOOM_OK) {
+        if (err) *err = run->err;
+        return run->status;
+    }
+    count_chunk_rows(run);
+    number_lines(run);
+    count_rows(run);
+    LOOM_TRY(join_tables(run, err));
+    LOOM_TRY(group(run, err));
+    if (run->job->dropped) LOOM_TRY(list_dropped(run, err));
+    LOOM_TRY(build_graphs(run, err));
+    if (run->job->verdicts) LOOM_TRY(list_empty_traces(run, err));
+    report_file(run);
+    return LOOM_OK;
+}
+
+static loom_status add_member(loom_graphs_job *job, loom_in *in, const char *path, loom_err *err)
+{
+    file_run run = {.job = job, .path = path};
+    const char *member = loom_in_member(in);
+    run.reader.in = in;
+    pthread_mutex_init(&run.lock, NULL);
+    loom_buf_str(&run.place, strcmp(path, "-") == 0 ? "standard input" : path);
+    if (member[0]) loom_buf_printf(&run.place, "(%s)", member);
+    loom_status st = run_file(&run, err);
+    pthread_mutex_destroy(&run.lock);
+    release_run(&run);
+    return st;
+}
+
+static bool is_csv_member(const char *name)
+{
+    size_t n = strlen(name);
+    return n == 0 || (n >= 4 && strcmp(name + n - 4, ".csv") == 0);
+}
+
+loom_status loom_graphs_add_file(loom_graphs_job *job, const char *path, loom_err *err)
+{
+    loom_in *in = NULL;
+    bool more = true;
+    int64_t before = job->n_files;
+    loom_status st = loom_in_open(&in, path, err);
+    while (st == LOOM_OK && more) {
+        if (is_csv_member(loom_in_member(in)) && (st = add_member(job, in, path, err)) != LOOM_OK) break;
+        st = loom_in_next_member(in, &more, err);
+    }
+    if (st == LOOM_OK && job->n_files == before)
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no member whose name ends in .csv; pack the CallGraph table itself", path);
+    loom_in_close(&in);
+    return st;
+}
+
+/* ---- reports ---- */
+
+static void render_map(loom_jw *w, const char *key, const int64_t *counts, int n, const char *(*name)(int))
+{
+    loom_jw_key(w, key);
+    loom_jw_begin_object(w);
+    for (int i = 0; i < n; i++)
+        if (counts[i]) loom_jw_kv_i64(w, name(i), counts[i]);
+    loom_jw_end_object(w);
+}
+
+static const char *drop_name(int drop) { return loom_drop_name((loom_drop)drop); }
+
+static void render_counts(loom_jw *w, const loom_graphs_counts *c, bool with_lines)
+{
+    int64_t dropped = 0, rejected = 0;
+    for (int i = 0; i < LOOM_DROPS; i++) dropped += c->dropped[i];
+    for (int i = 0; i < LOOM_TRACE_FAULTS; i++) rejected += c->rejected[i];
+    loom_jw_kv_i64(w, "bytes", c->bytes);
+    loom_jw_kv_i64(w, "rows", c->rows);
+    loom_jw_kv_i64(w, "rows_kept", c->kept);
+    loom_jw_kv_i64(w, "rows_dropped", dropped);
+    render_map(w, "rows_dropped_by_reason", c->dropped, LOOM_DROPS, drop_name);
+    if (with_lines) render_map(w, "first_line_by_reason", c->first_line, LOOM_DROPS, drop_name);
+    loom_jw_kv_i64(w, "rows_with_missing_fields", c->short_rows);
+    loom_jw_kv_i64(w, "rows_with_type_in_other_case", c->other_case);
+    loom_jw_kv_i64(w, "blank_lines", c->blank_lines);
+    loom_jw_kv_i64(w, "traces", c->traces);
+    loom_jw_kv_i64(w, "graphs", c->graphs);
+    loom_jw_kv_i64(w, "edges", c->edges);
+    loom_jw_kv_i64(w, "repeated_ids_dropped", c->repeated_ids);
+    loom_jw_kv_i64(w, "graphs_dropped", rejected);
+    render_map(w, "graphs_dropped_by_first_reason", c->rejected, LOOM_TRACE_FAULTS, loom_trace_fault_name);
+    render_map(w, "graphs_with_reason", c->reasons, LOOM_TRACE_FAULTS, loom_trace_fault_name);
+}
+
+void loom_graphs_render_report(const loom_graphs_job *job, loom_buf *into)
+{
+    loom_jw w;
+    loom_jw_init(&w, into, false);
+    loom_buf_printf(into, "{\"files\":[%s],\"total\":", loom_buf_text(&job->files));
+    loom_jw_begin_object(&w);
+    loom_jw_kv_i64(&w, "files", job->n_files);
+    render_counts(&w, &job->total, false);
+    loom_jw_end_object(&w);
+    loom_buf_str(into, ",\"types_not_listed\":");
+    loom_jw_init(&w, into, false);
+    loom_jw_begin_object(&w);
+    for (size_t i = 0; i < job->unlisted.n; i++)
+        if (loom_utf8_valid(loom_intern_text(&job->unlisted, (int64_t)i), loom_intern_len(&job->unlisted, (int64_t)i)))
+            loom_jw_kv_i64(&w, loom_intern_text(&job->unlisted, (int64_t)i), job->unlisted_counts[i]);
+    loom_jw_end_object(&w);
+    loom_buf_char(into, '}');
+}
+
+static void render_reasons(loom_buf *into, const char *what, const int64_t *counts, int n, const char *(*name)(int))
+{
+    int64_t sum = 0;
+    for (int i = 0; i < n; i++) sum += counts[i];
+    if (!sum) return;
+    loom_buf_printf(into, "%s%lld %s%s dropped:", into->len ? "; " : "", (long long)sum, what, sum == 1 ? "" : "s");
+    bool first = true;
+    for (int i = 0; i < n; i++) {
+        if (!counts[i]) continue;
+        loom_buf_printf(into, "%s %s %lld", first ? "" : ",", name(i), (long long)counts[i]);
+        first = false;
+    }
+}
+
+void loom_graphs_render_reasons(const loom_graphs_counts *c, loom_buf *into)
+{
+    render_reasons(into, "row", c->dropped, LOOM_DROPS, drop_name);
+    render_reasons(into, "trace", c->rejected, LOOM_TRACE_FAULTS, loom_trace_fault_name);
+}
+
+void loom_graphs_job_release(loom_graphs_job *job)
+{
+    loom_buf_release(&job->files);
+    loom_intern_release(&job->unlisted);
+    free(job->unlisted_counts);
+}

@@ -1,0 +1,62 @@
+/* Stage 1: rows of CallGraph tables to call graphs (spec/01 section 2), one file after the other, several threads within
+ * a file. The output does not depend on the number of threads.
+ *
+ * Within a file: blocks are read under a lock and taken apart in parallel (preprocess/intake.h); the tables of the
+ * threads are joined; rows are grouped by trace with a counting sort that keeps the order of the file; traces are put
+ * in the order of the output; graphs are built, checked and rendered in parallel batches, written in order. */
+#ifndef LOOM_PREPROCESS_CSV_GRAPHS_H
+#define LOOM_PREPROCESS_CSV_GRAPHS_H
+
+#include "core/json.h"
+#include "core/pool.h"
+#include "preprocess/intake.h"
+#include "preprocess/rename.h"
+#include "trace/validity.h"
+
+/* Rejections of a whole trace beyond those of loom_reason. */
+enum {
+    LOOM_TRACE_NO_ROWS_LEFT = LOOM_REASONS, /* every row was dropped */
+    LOOM_TRACE_TOO_LARGE,                   /* more than LOOM_TRACE_MAX_ROWS rows */
+    LOOM_TRACE_FAULTS
+};
+#define LOOM_TRACE_MAX_ROWS 1000000
+
+const char *loom_trace_fault_name(int fault);
+
+typedef struct loom_graphs_counts {
+    int64_t bytes, rows, kept, short_rows, blank_lines, other_case, repeated_ids;
+    int64_t dropped[LOOM_DROPS];
+    int64_t first_line[LOOM_DROPS];      /* of the first such row, 0: none; only for one file */
+    int64_t traces, graphs, edges;
+    int64_t rejected[LOOM_TRACE_FAULTS]; /* traces, by their first reason: adds up to traces - graphs */
+    int64_t reasons[LOOM_TRACE_FAULTS];  /* traces that have this reason among theirs */
+} loom_graphs_counts;
+
+typedef struct loom_graphs_job {
+    loom_intake_rules rules;        /* type maps, any_case, free_names, keep_dropped; columns are found by the run */
+    bool service_from_root;
+    loom_pool *pool;
+    loom_rename *rename;            /* NULL: names stay */
+    loom_out *out;                  /* the graph store */
+    loom_out *dropped, *verdicts;   /* listings, NULL: none */
+    void (*progress)(void *arg, int64_t bytes); /* bytes of text read so far; NULL: none */
+    void *progress_arg;
+    /* results */
+    loom_graphs_counts total;
+    loom_buf files;                 /* JSON array members, one object for each file */
+    int64_t n_files, n_empty_files; /* n_empty_files: gave no graph */
+    loom_intern unlisted;           /* types that were not listed, all files */
+    int64_t *unlisted_counts;
+    size_t cap_unlisted;
+    char odd_name[64];              /* a name that the text encodings cannot carry, "" when there is none */
+} loom_graphs_job;
+
+/* Reads one input: a plain or compressed CSV file, every .csv member of a tar file, "-". */
+loom_status loom_graphs_add_file(loom_graphs_job *job, const char *path, loom_err *err);
+/* {"files":[...],"total":{...},"types_not_listed":{...}} */
+void loom_graphs_render_report(const loom_graphs_job *job, loom_buf *into);
+/* "3 rows: TYPE_NOT_LISTED 2, RT_NULL 1; 1 trace: NO_ROOT 1" for messages. */
+void loom_graphs_render_reasons(const loom_graphs_counts *c, loom_buf *into);
+void loom_graphs_job_release(loom_graphs_job *job);
+
+#endif

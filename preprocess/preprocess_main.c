@@ -1,0 +1,11 @@
+/* loom-preprocess: trace CSV to graphs, graphs to text, text to tokens. */
+#include "preprocess/preprocess_cmds.h"
+
+int main(int argc, char **argv)
+{
+    const loom_cmd cmds[] = {
+        loom_cmd_graphs,
+        {.name = NULL},
+    };
+    return loom_cli_main("loom-preprocess", "turns trace CSV into call graphs, training text and tokens", cmds, argc, argv);
+}
