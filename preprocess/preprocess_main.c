@@ -4,6 +4,7 @@
 int main(int argc, char **argv)
 {
     const loom_cmd cmds[] = {
+        loom_cmd_sample_traces,
         loom_cmd_graphs,
         {.name = NULL},
     };
