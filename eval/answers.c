@@ -20,7 +20,6 @@ static const char *text_member(const loom_json *object, const char *key, size_t 
 static loom_status parse_layer(loom_replay_layer *out, const loom_json *n, int32_t index, const char *path,
                                int64_t number, loom_arena *arena, loom_err *err)
 {
-    size_t len;
     int64_t parent = loom_json_i64(loom_json_get(n, "parent"), index == 0 ? -1 : index);
     if (!loom_json_is_object(n))
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: layer %d is no object; " CURE, path, (long long)number, index);
@@ -29,15 +28,12 @@ static loom_status parse_layer(loom_replay_layer *out, const loom_json *n, int32
                          "%s:%lld: layer %d has parent %lld, expected %s; " CURE, path, (long long)number, index,
                          (long long)parent, index == 0 ? "-1 for the first layer" : "an earlier layer");
     out->parent = (int32_t)parent;
-    out->prefix = text_member(n, "prefix", &len, arena);
+    out->prefix = NULL; /* worked out from the parents' texts, whatever the file says */
     out->prompt = text_member(n, "prompt", &out->prompt_len, arena);
     out->text = loom_json_is_null(loom_json_get(n, "text")) ? NULL : text_member(n, "text", &out->text_len, arena);
-    if (!out->prompt || !out->prefix || !out->prompt_len || (!out->text && !loom_json_is_null(loom_json_get(n, "text"))))
-        return loom_fail(err, LOOM_STATUS_FORMAT,
-                         "%s:%lld: layer %d lacks a \"prompt\" text, or \"prefix\" or \"text\" is no text; " CURE, path,
-                         (long long)number, index);
-    /* the reader wants "worked out" where nothing is stated, "" is the root's own prefix */
-    if (index > 0 && loom_json_is_null(loom_json_get(n, "prefix"))) out->prefix = NULL;
+    if (!out->prompt || !out->prompt_len || (!out->text && !loom_json_is_null(loom_json_get(n, "text"))))
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: layer %d has no \"prompt\", or its \"text\" is no text; " CURE,
+                         path, (long long)number, index);
     return LOOM_OK;
 }
 
@@ -91,6 +87,43 @@ loom_status loom_answer_parse(loom_answer *out, const char *line, size_t len, co
     loom_status st = fill_answer(out, root, path, number, arena, err);
     loom_json_free(root);
     return st;
+}
+
+/* ---- writing ---- */
+
+static void write_layer(loom_jw *w, const loom_request_layer *l)
+{
+    loom_jw_begin_object(w);
+    loom_jw_kv_str(w, "prefix", l->prefix ? l->prefix : "");
+    loom_jw_kv_i64(w, "parent", l->parent);
+    loom_jw_key(w, "prompt");
+    loom_jw_strn(w, l->prompt, l->prompt_len);
+    loom_jw_key(w, "text");
+    if (l->text) loom_jw_strn(w, l->text, l->text_len);
+    else loom_jw_null(w);
+    loom_jw_kv_i64(w, "tokens", 0);
+    loom_jw_kv_str(w, "stop", "stop");
+    loom_jw_end_object(w);
+}
+
+void loom_answer_render(loom_buf *into, const loom_answer *head, const loom_request *request)
+{
+    loom_jw w;
+    loom_jw_init(&w, into, false);
+    loom_jw_begin_object(&w);
+    loom_jw_kv_i64(&w, "id", head->id);
+    loom_jw_kv_i64(&w, "sample", head->sample);
+    loom_jw_kv_str(&w, "mode", loom_mode_names[head->mode]);
+    loom_jw_kv_i64(&w, "edges", head->edges);
+    loom_jw_kv_i64(&w, "depth", head->depth);
+    loom_jw_kv_f64(&w, "temperature", head->temperature);
+    loom_jw_kv_i64(&w, "seed", head->seed);
+    loom_jw_key(&w, "layers");
+    loom_jw_begin_array(&w);
+    for (int32_t i = 0; i < loom_request_count(request); i++) write_layer(&w, loom_request_at(request, i));
+    loom_jw_end_array(&w);
+    loom_jw_end_object(&w);
+    loom_buf_char(into, '\n');
 }
 
 /* ---- scoring ---- */

@@ -51,6 +51,9 @@ typedef struct loom_score {
 loom_status loom_answer_score(loom_score *out, const loom_answer *answer, loom_err *err);
 void loom_score_release(loom_score *s);
 
+/* Appends the line of a request as answers files hold it; `head` gives everything but the layers. */
+void loom_answer_render(loom_buf *into, const loom_answer *head, const loom_request *request);
+
 /* How a method is called when the user gives no name: the mode, " constrained" after it where that holds. */
 const char *loom_answer_method(const loom_answer *answer);
 

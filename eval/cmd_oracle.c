@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "core/meta.h"
 #include "core/num.h"
+#include "eval/answers.h"
 #include "eval/eval_cmds.h"
 #include "eval/oracle.h"
 
@@ -26,42 +27,6 @@ typedef struct oracle_job {
     loom_out *out;
     int64_t n, n_damaged;
 } oracle_job;
-
-static void write_layer(loom_jw *w, const loom_request_layer *l)
-{
-    loom_jw_begin_object(w);
-    loom_jw_kv_str(w, "prefix", l->prefix ? l->prefix : "");
-    loom_jw_kv_i64(w, "parent", l->parent);
-    loom_jw_key(w, "prompt");
-    loom_jw_strn(w, l->prompt, l->prompt_len);
-    loom_jw_key(w, "text");
-    if (l->text) loom_jw_strn(w, l->text, l->text_len);
-    else loom_jw_null(w);
-    loom_jw_kv_i64(w, "tokens", 0);
-    loom_jw_kv_str(w, "stop", "stop");
-    loom_jw_end_object(w);
-}
-
-static void render_answer(loom_buf *into, const loom_request *r, loom_mode mode, int64_t id, int64_t edges, int64_t depth,
-                          int64_t seed)
-{
-    loom_jw w;
-    loom_jw_init(&w, into, false);
-    loom_jw_begin_object(&w);
-    loom_jw_kv_i64(&w, "id", id);
-    loom_jw_kv_i64(&w, "sample", 0);
-    loom_jw_kv_str(&w, "mode", loom_mode_names[mode]);
-    loom_jw_kv_i64(&w, "edges", edges);
-    loom_jw_kv_i64(&w, "depth", depth);
-    loom_jw_kv_i64(&w, "temperature", 0);
-    loom_jw_kv_i64(&w, "seed", seed);
-    loom_jw_key(&w, "layers");
-    loom_jw_begin_array(&w);
-    for (int32_t i = 0; i < loom_request_count(r); i++) write_layer(&w, loom_request_at(r, i));
-    loom_jw_end_array(&w);
-    loom_jw_end_object(&w);
-    loom_buf_char(into, '\n');
-}
 
 static loom_status answer_line(oracle_job *j, const loom_json *root, const char *path, int64_t number, loom_err *err)
 {
@@ -86,8 +51,10 @@ static loom_status answer_line(oracle_job *j, const loom_json *root, const char 
         loom_err_in(err, "%s:%lld", path, (long long)number);
         return st;
     }
-    render_answer(&line, r, mode, id, loom_json_i64(loom_json_get(root, "edges"), -1),
-                  loom_json_i64(loom_json_get(root, "depth"), -1), j->ctx->common.seed);
+    loom_answer head = {.id = id, .mode = mode, .seed = j->ctx->common.seed,
+                        .edges = loom_json_i64(loom_json_get(root, "edges"), -1),
+                        .depth = loom_json_i64(loom_json_get(root, "depth"), -1)};
+    loom_answer_render(&line, &head, r);
     st = loom_out_write(j->out, line.data, line.len, err);
     j->n++;
     j->n_damaged += hurt;

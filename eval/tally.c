@@ -149,6 +149,7 @@ static void score_item(void *arg, int64_t i, int thread)
     if (it->answer.n_layers)
         it->prompt = loom_hash128_of(it->answer.layers[0].prompt, it->answer.layers[0].prompt_len);
     it->st = loom_answer_score(&it->score, &it->answer, &it->err);
+    if (it->st != LOOM_OK) loom_err_in(&it->err, "%s:%lld", b->path, (long long)it->number);
     loom_score_release(&it->score);
 }
 

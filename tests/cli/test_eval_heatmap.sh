@@ -1,0 +1,81 @@
+# From validation graphs to the heat map: prompts, perfect answers, tables, pictures, and what goes wrong.
+valid=$SRC/tests/golden/spec/dedupe/expected.txt
+
+for mode in tabular recursive instruction; do
+    expect 0 loom-eval prompts "$valid" --mode $mode --per-cell 4 --train "$valid" -o $mode.prompts.jsonl
+    says err "prompts for [0-9]+ of 136 cells"
+    expect 0 loom-eval oracle $mode.prompts.jsonl -o $mode.answers.jsonl
+    expect 0 loom-eval oracle $mode.prompts.jsonl --damage 1 -o $mode.damaged.jsonl
+done
+says instruction.prompts.jsonl.meta.json '"cells":'
+says instruction.prompts.jsonl '^\{"id":0,"mode":"instruction","edges":1,"depth":1,"service":"S_'
+
+# the same seed gives the same prompts, another one does not
+expect 0 loom-eval prompts "$valid" --mode recursive --per-cell 4 -o again.jsonl
+cmp -s recursive.prompts.jsonl again.jsonl || fail "prompts differ between two runs with one seed"
+expect 0 loom-eval prompts "$valid" --mode recursive --per-cell 4 --seed 2 -o other.jsonl
+cmp -s recursive.prompts.jsonl other.jsonl && fail "the seed changes nothing"
+expect 2 loom-eval prompts "$valid" -o again.jsonl # no overwriting without --force
+says err "again.jsonl"
+
+# perfect answers score 100 % in every mode; one of the graphs starts a call before its caller, which the paper forbids
+expect 0 loom-eval heatmap tabular.answers.jsonl recursive.answers.jsonl instruction.answers.jsonl -o res --validity both
+says out "^tabular +0 code +[0-9]+ +100.0"
+says out "^recursive +0 code +[0-9]+ +100.0"
+says out "^instruction +0 code +[0-9]+ +100.0"
+says out "^instruction +0 paper +20 +95.0"
+awk -F, '$5 == "code" && $NF == "scored" && $10 != 1 { bad = 1 } END { exit bad }' res/fig12.csv ||
+    fail "a scored cell of the oracle is not 1"
+says res/fig12.csv '^experiment,method,seed,temperature,validity,edges,depth,k,n,value,lo,hi,'
+says res/fig12.csv ',not_covered$'
+says res/fig03.csv '^fig03,tabular,1,0,paper,edges,1,'
+says res/errors.csv '^errors,recursive,1,0,code,14,cannot be parsed,0,0,0$'
+says res/manifest.json '"format": "spanloom-results-1"'
+[ -s res/fig12.gp ] || fail "no script"
+if command -v gnuplot >/dev/null; then
+    for f in fig12 fig03a fig03b; do
+        [ "$(head -c 4 res/$f.png | tail -c 3)" = PNG ] || fail "$f.png is no picture"
+        says res/$f.svg "</svg>"
+    done
+fi
+ls res/*.tmp >/dev/null 2>&1 && fail "temporary files are left"
+
+# damage is seen; threads change nothing; JSON
+expect 0 loom-eval heatmap bad=instruction.damaged.jsonl -o res2 --json --threads 1 --prompts instruction.prompts.jsonl
+says out '^\[\{"method":"bad",.*"n":'
+grep -q '"value":1,' out && fail "damaged answers score 100 %"
+expect 0 loom-eval heatmap bad=instruction.damaged.jsonl -o res3 --threads 3 --no-pictures
+cmp -s res2/fig12.csv res3/fig12.csv || fail "threads change the result"
+[ -e res3/fig12.gp ] && fail "--no-pictures wrote a script"
+
+# without gnuplot: tables and scripts, a warning, success
+mkdir no && for tool in $(basename -a "$BIN"/loom-eval); do ln -s "$BIN/$tool" no/; done
+PATH=$PWD/no expect 0 loom-eval heatmap tabular.answers.jsonl -o res4
+says err "warning: no pictures: gnuplot is not installed"
+[ -s res4/fig12.gp ] && [ -s res4/fig12.csv ] || fail "tables and scripts are missing"
+[ -e res4/fig12.png ] && fail "a picture without gnuplot"
+
+# bad input: one sentence, file, line, cure
+expect 2 loom-eval heatmap tabular.answers.jsonl
+says err "output"
+: >empty.jsonl
+expect 1 loom-eval heatmap empty.jsonl -o e1
+says err "empty.jsonl: the file holds no answers; write it with"
+expect 1 loom-eval heatmap tabular.prompts.jsonl -o e2
+says err "tabular.prompts.jsonl:1: not an answer: this is a prompts file"
+{ head -n 1 tabular.answers.jsonl; echo nonsense; } >broken.jsonl
+expect 1 loom-eval heatmap broken.jsonl -o e3
+says err "broken.jsonl:2: not a line of JSON"
+expect 1 loom-eval heatmap recursive.answers.jsonl --prompts other.jsonl -o e4
+says err "recursive.answers.jsonl:[0-9]+: this is not an answer to prompt"
+expect 1 loom-eval prompts empty.jsonl -o e.jsonl
+says err "empty.jsonl: the file is empty"
+printf 'a b c\n' >junk.txt
+expect 1 loom-eval prompts junk.txt -o e.jsonl
+says err "junk.txt: none of 1 lines holds a valid call graph"
+expect 2 loom-eval prompts "$valid" --edges 5:2 -o e.jsonl
+says err '"5:2", expected FIRST:LAST'
+expect 1 loom-eval prompts "$valid" --edges 900:901 -o e.jsonl
+says err "no graph has 900:901 edges"
+expect 1 loom-eval heatmap x=missing.jsonl -o e5
+says err "missing.jsonl"

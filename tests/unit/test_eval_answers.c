@@ -1,0 +1,234 @@
+/* Answers judged anew: golden scripted generations, perfect and damaged answers, tampering, bad lines. */
+#include <unistd.h>
+
+#include "core/json.h"
+#include "eval/answers.h"
+#include "eval/oracle.h"
+#include "eval/tally.h"
+#include "test.h"
+#include "trace/record.h"
+
+/* One layer of a scripted case answered from its exchanges; true when every prompt was known. */
+static bool play_script(loom_request *r, const loom_json *exchanges)
+{
+    for (const loom_request_layer *l; (l = loom_request_take(r)) != NULL;) {
+        size_t i, n = loom_json_len(exchanges);
+        for (i = 0; i < n; i++)
+            if (strcmp(loom_json_str(loom_json_get(loom_json_at(exchanges, i), "prompt"), NULL), l->prompt) == 0) break;
+        if (i == n) return false;
+        size_t len;
+        const char *text = loom_json_str(loom_json_get(loom_json_at(exchanges, i), "response"), &len);
+        if (loom_request_answer(r, l->index, text, len, NULL) != LOOM_OK) return false;
+    }
+    return true;
+}
+
+static loom_status score_line(loom_score *score, loom_answer *answer, const loom_buf *line, loom_arena *arena, loom_err *err)
+{
+    LOOM_TRY(loom_answer_parse(answer, line->data, line->len - 1, "x.jsonl", 3, arena, err));
+    return loom_answer_score(score, answer, err);
+}
+
+TEST(golden_generations)
+{
+    loom_err err;
+    loom_json *cases = NULL;
+    REQUIRE_OK(loom_json_read_file(&cases, LOOM_SOURCE_DIR "/tests/golden/spec/generation/cases.json", 10 << 20, &err), err);
+    CHECK(loom_json_len(cases) >= 5);
+    for (size_t i = 0; i < loom_json_len(cases); i++) {
+        const loom_json *c = loom_json_at(cases, i), *want = loom_json_get(c, "expected");
+        loom_request_conf conf = {0};
+        loom_request *r = NULL;
+        loom_buf line = {0};
+        loom_arena arena = {0};
+        loom_answer answer;
+        loom_score score = {0};
+        size_t len;
+        REQUIRE(loom_mode_parse(&conf.mode, loom_json_str(loom_json_get(c, "task"), NULL)));
+        const char *prompt = loom_json_str(loom_json_get(c, "root_prompt"), &len);
+        REQUIRE_OK(loom_request_new(&r, &conf, prompt, len, NULL, &err), err);
+        CHECK(play_script(r, loom_json_get(c, "exchanges")));
+        loom_answer head = {.id = 7, .mode = conf.mode, .edges = -1, .depth = -1, .temperature = 0.8, .seed = 5};
+        loom_answer_render(&line, &head, r);
+        REQUIRE_OK(score_line(&score, &answer, &line, &arena, &err), err);
+        CHECK_I64(answer.id, 7);
+        CHECK_I64(answer.seed, 5);
+        CHECK_NEAR(answer.temperature, 0.8, 0);
+        CHECK_I64(score.finished, loom_json_i64(loom_json_get(want, "finished"), -1));
+        CHECK_I64(score.valid, loom_json_i64(loom_json_get(want, "valid"), -1));
+        CHECK_I64(score.correct, loom_json_i64(loom_json_get(want, "correct"), -1));
+        if (score.valid) {
+            CHECK_I64(score.n_edges, loom_json_i64(loom_json_get(want, "sum_edges"), -1));
+            CHECK_I64(score.depth, loom_json_i64(loom_json_get(want, "sum_depth"), -1));
+        }
+        CHECK(!score.accurate || score.correct);
+        loom_score_release(&score);
+        loom_arena_release(&arena);
+        loom_buf_release(&line);
+        loom_request_free(&r);
+    }
+    loom_json_free(cases);
+}
+
+/* Graphs of the golden store; calls fn for each graph and mode with a prompt made from it. */
+typedef void (*graph_fn)(loom_mode mode, const loom_graph *g, const char *record, const loom_buf *prompt);
+static void each_graph(graph_fn fn)
+{
+    loom_lines *lines = NULL;
+    loom_arena arena = {0}, scratch = {0};
+    loom_err err;
+    char *line;
+    size_t len;
+    REQUIRE_OK(loom_lines_open(&lines, LOOM_SOURCE_DIR "/tests/golden/spec/dedupe/expected.txt", &err), err);
+    while (loom_lines_next(lines, &line, &len, &err) == LOOM_OK && line) {
+        loom_graph g;
+        loom_verdict why = {0};
+        loom_arena_reset(&arena);
+        REQUIRE(loom_record_read(&g, &why, line, len, &arena));
+        for (int m = 0; m < LOOM_MODES; m++) {
+            loom_prompt_conf conf = {.mode = (loom_mode)m};
+            loom_facts facts = {0};
+            loom_buf prompt = {0};
+            loom_rng rng;
+            loom_rng_seed(&rng, 11, "test", (uint64_t)m);
+            REQUIRE_OK(loom_request_root_prompt(&prompt, &g, &facts, &conf, &rng, &scratch, &err), err);
+            fn((loom_mode)m, &g, line, &prompt);
+            loom_buf_release(&prompt);
+        }
+    }
+    loom_lines_close(&lines);
+    loom_arena_release(&arena);
+    loom_arena_release(&scratch);
+}
+
+static int64_t n_damaged, n_noticed;
+
+static void perfect_and_damaged(loom_mode mode, const loom_graph *g, const char *record, const loom_buf *prompt)
+{
+    for (int d = LOOM_DAMAGE_NONE; d < LOOM_DAMAGES; d++) {
+        loom_request *r = NULL;
+        loom_err err;
+        loom_rng rng;
+        loom_buf line = {0};
+        loom_arena arena = {0};
+        loom_answer answer;
+        loom_score score = {0};
+        loom_rng_seed(&rng, 5, "damage", (uint64_t)g->n_calls);
+        REQUIRE_OK(loom_oracle_answer(&r, mode, prompt->data, prompt->len, record, (loom_damage)d, &rng, &err), err);
+        loom_answer head = {.mode = mode, .edges = g->n_calls, .depth = loom_graph_depth(g)};
+        loom_answer_render(&line, &head, r);
+        REQUIRE_OK(score_line(&score, &answer, &line, &arena, &err), err);
+        if (d == LOOM_DAMAGE_NONE) {
+            CHECK(score.correct);
+            loom_buf want = {0}, got = {0};
+            loom_record_render_untimed(&want, g);
+            if (score.valid) loom_record_render_untimed(&got, &score.outcome->graph.graph);
+            CHECK_STR(loom_buf_text(&got), want.data); /* the very graph, times and names */
+            loom_buf_release(&want);
+            loom_buf_release(&got);
+            score.rules = 0;
+        } else {
+            n_damaged++;
+            n_noticed += !score.correct;
+        }
+        CHECK(score.correct || score.rules || score.codes[LOOM_CODE_PARSE]);
+        loom_score_release(&score);
+        loom_buf_release(&line);
+        loom_arena_release(&arena);
+        loom_request_free(&r);
+    }
+}
+
+TEST(oracle)
+{
+    each_graph(perfect_and_damaged);
+    CHECK(n_damaged > 30);
+    CHECK(n_noticed > n_damaged / 2); /* a changed name may well stay a valid graph */
+}
+
+/* Every way in which an answer could talk itself up must fail. */
+static void no_trust(loom_mode mode, const loom_graph *g, const char *record, const loom_buf *prompt)
+{
+    loom_request *r = NULL;
+    loom_err err;
+    loom_rng rng;
+    loom_score score = {0};
+    if (mode == LOOM_MODE_TABULAR || loom_graph_depth(g) < 3) return;
+    loom_rng_seed(&rng, 5, "damage", 0);
+    REQUIRE_OK(loom_oracle_answer(&r, mode, prompt->data, prompt->len, record, LOOM_DAMAGE_NONE, &rng, &err), err);
+    int32_t n = loom_request_count(r);
+    loom_replay_layer *layers = calloc((size_t)n, sizeof *layers);
+    for (int32_t i = 0; i < n; i++) {
+        const loom_request_layer *l = loom_request_at(r, i);
+        layers[i] = (loom_replay_layer){l->parent, NULL, l->prompt, l->prompt_len, l->text, l->text_len};
+    }
+    loom_answer answer = {.mode = mode, .edges = g->n_calls, .depth = loom_graph_depth(g), .layers = layers, .n_layers = n};
+    REQUIRE_OK(loom_answer_score(&score, &answer, &err), err);
+    CHECK(score.correct);
+    loom_score_release(&score);
+
+    answer.edges++; /* another size was asked for */
+    REQUIRE_OK(loom_answer_score(&score, &answer, &err), err);
+    CHECK(!score.correct && !score.accurate && score.valid);
+    CHECK(score.rules & LOOM_RULE_BIT(LOOM_RULE_TOTAL_EDGES));
+    loom_score_release(&score);
+    answer.edges--;
+
+    answer.n_layers = n - 1; /* a layer is missing */
+    REQUIRE_OK(loom_answer_score(&score, &answer, &err), err);
+    CHECK(!score.finished && !score.correct);
+    loom_score_release(&score);
+    answer.n_layers = n;
+
+    /* the sampler asked for something else than the parent's text says: another start node */
+    loom_buf changed = {0};
+    loom_buf_append(&changed, layers[n - 1].prompt, layers[n - 1].prompt_len);
+    char *at = strstr(changed.data, "latency:");
+    REQUIRE(at != NULL);
+    at[8] = at[8] == '9' ? '8' : '9';
+    layers[n - 1].prompt = changed.data;
+    REQUIRE_OK(loom_answer_score(&score, &answer, &err), err);
+    CHECK(!score.finished && !score.correct && !score.accurate);
+    loom_score_release(&score);
+    loom_buf_release(&changed);
+
+    answer.n_layers = 0; /* refused */
+    REQUIRE_OK(loom_answer_score(&score, &answer, &err), err);
+    CHECK(!score.finished && score.rules == LOOM_RULE_BIT(LOOM_RULE_UNFINISHED));
+    loom_score_release(&score);
+    free(layers);
+    loom_request_free(&r);
+}
+
+TEST(nothing_is_believed) { each_graph(no_trust); }
+
+static void expect_error(const char *line, const char *part)
+{
+    loom_answer answer;
+    loom_arena arena = {0};
+    loom_err err = {0};
+    CHECK(loom_answer_parse(&answer, line, strlen(line), "a.jsonl", 12, &arena, &err) == LOOM_STATUS_FORMAT);
+    if (!strstr(err.msg, part) || !strstr(err.msg, "a.jsonl:12: ")) {
+        CHECK_STR(err.msg, part);
+    }
+    loom_arena_release(&arena);
+}
+
+TEST(bad_lines)
+{
+    expect_error("", "not a line of JSON");
+    expect_error("{\"id\":1,", "not a line of JSON");
+    expect_error("[1]", "not a line of JSON");
+    expect_error("{\"id\":1,\"mode\":\"tabular\",\"prompt\":\"x\"}", "this is a prompts file");
+    expect_error("{\"id\":1,\"mode\":\"tabular\"}", "it has no \"layers\"");
+    expect_error("{\"id\":1,\"mode\":\"baseline\",\"layers\":[]}", "mode is \"baseline\"");
+    expect_error("{\"id\":1,\"layers\":[]}", "mode is missing");
+    expect_error("{\"mode\":\"tabular\",\"layers\":[3]}", "layer 0 is no object");
+    expect_error("{\"mode\":\"tabular\",\"layers\":[{\"parent\":0,\"prompt\":\"x\",\"text\":\"y\"}]}", "layer 0 has parent 0");
+    expect_error("{\"mode\":\"tabular\",\"layers\":[{\"parent\":-1,\"text\":\"y\"}]}", "has no \"prompt\"");
+    expect_error("{\"mode\":\"tabular\",\"layers\":[{\"parent\":-1,\"prompt\":\"x\",\"text\":5}]}", "is no text");
+    expect_error("{\"mode\":\"tabular\",\"layers\":[{\"prompt\":\"x\",\"text\":\"y\"},{\"parent\":1,\"prompt\":\"x\"}]}",
+                 "layer 1 has parent 1");
+}
+
+TEST_MAIN(RUN(golden_generations) RUN(oracle) RUN(nothing_is_believed) RUN(bad_lines))
