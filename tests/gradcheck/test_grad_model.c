@@ -1,0 +1,390 @@
+/* The whole model: gradients of every tensor against central differences along random directions, and the properties
+ * that must hold exactly or nearly: packed = one by one, recompute = stored, many threads = one, merged = base + adapter,
+ * accumulated = one large batch. */
+#include "test.h"
+
+#include "core/num.h"
+#include "core/rng.h"
+#include "model/acts.h"
+#include "model/adamw.h"
+#include "model/blas.h"
+
+#define ROWS 61
+
+typedef struct bed {
+    loom_config c;
+    loom_llama *m;
+    loom_lora *lora;
+    loom_pool *pool;
+    loom_acts *acts;
+    const loom_table *table;
+    float *params, *grads;
+    int32_t tokens[ROWS], labels[ROWS];
+    int64_t segments[5];
+    loom_batch batch;
+} bed;
+
+static void randomise(float *w, size_t n, double sd, const char *tag)
+{
+    loom_rng r;
+
+    loom_rng_seed(&r, 3, tag, 0);
+    for (size_t i = 0; i < n; i++) w[i] += (float)(sd * loom_rng_normal(&r));
+}
+
+typedef struct how {
+    bool tied, recompute;
+    unsigned targets;
+    double dropout;
+    int threads;
+} how;
+
+static loom_status setup(bed *b, how h, loom_err *err)
+{
+    loom_acts_options o = {.max_rows = ROWS, .max_seq = 40, .grad = true, .recompute = h.recompute};
+    loom_lora_config lc = {.R = 3, .alpha = 5, .targets = h.targets, .dropout = h.dropout};
+    loom_rng r;
+
+    *b = (bed){.segments = {0, 1, 22, 58, ROWS}};
+    loom_config_default(&b->c);
+    b->c.C = 20, b->c.L = 2, b->c.H = 4, b->c.K = 2, b->c.D = 6, b->c.F = 27, b->c.V = 31, b->c.max_positions = 40;
+    b->c.init_range = 0.2, b->c.tied = h.tied;
+    LOOM_TRY(loom_llama_new(&b->m, &b->c, err));
+    loom_llama_init(b->m, 1);
+    for (int64_t i = 0; i < b->m->table.n; i++) /* norms away from 1, which hides mistakes */
+        if (b->m->table.tensors[i].n_dims == 1)
+            randomise(b->m->params + b->m->table.tensors[i].offset, b->m->table.tensors[i].count, 0.3, "norm");
+    if (h.targets) {
+        LOOM_TRY(loom_lora_new(&b->lora, &b->c, &lc, err));
+        randomise(b->lora->params, b->lora->table.floats, 0.2, "lora");
+    }
+    b->table = h.targets ? &b->lora->table : &b->m->table;
+    b->params = h.targets ? b->lora->params : b->m->params;
+    b->grads = loom_alloc_aligned(b->table->floats * sizeof(float));
+    loom_rng_seed(&r, 2, "tokens", 0);
+    for (int n = 0; n < ROWS; n++) {
+        b->tokens[n] = (int32_t)loom_rng_below(&r, 31);
+        b->labels[n] = n % 5 == 3 ? LOOM_IGNORE : (int32_t)loom_rng_below(&r, 31);
+    }
+    b->batch = (loom_batch){.N = ROWS, .n_segments = 4, .tokens = b->tokens, .labels = b->labels, .segments = b->segments,
+                            .dropout_seed = 77};
+    LOOM_TRY(loom_pool_new(&b->pool, h.threads ? h.threads : 1, err));
+    o.pool = b->pool;
+    return loom_acts_new(&b->acts, b->m, b->lora, &o, err);
+}
+
+static void teardown(bed *b)
+{
+    loom_acts_free(b->acts);
+    loom_pool_free(b->pool);
+    loom_lora_free(b->lora);
+    loom_llama_free(b->m);
+    free(b->grads);
+}
+
+static double grad(bed *b)
+{
+    loom_loss loss = {0};
+    loom_err err;
+
+    memset(b->grads, 0, b->table->floats * sizeof(float));
+    test_checks_++;
+    if (loom_llama_grad(b->acts, b->m, b->lora, &b->batch, 1.0 / (double)loom_batch_count(&b->batch), b->grads, &loss,
+                        &err) != LOOM_OK)
+        TEST_FAIL_("%s", err.msg);
+    return loss.sum / (double)loss.count;
+}
+
+/* (loss(w + e d) - loss(w - e d)) / 2e for one tensor */
+static double difference(bed *b, const loom_tensor *t, const float *direction, double step)
+{
+    float *w = b->params + t->offset, *old = loom_alloc(t->count, sizeof *old);
+    double up, down;
+
+    memcpy(old, w, t->count * sizeof *w);
+    for (size_t j = 0; j < t->count; j++) w[j] = old[j] + (float)step * direction[j];
+    up = grad(b);
+    for (size_t j = 0; j < t->count; j++) w[j] = old[j] - (float)step * direction[j];
+    down = grad(b);
+    memcpy(w, old, t->count * sizeof *w);
+    free(old);
+    return (up - down) / (2 * step);
+}
+
+/* Along a random direction d of one tensor the loss must grow by grad . d. Differences at two steps cancel the cubic
+ * term. The loss is a float32 computation accurate to about 1e-7 of 3.5; with a step that moves it by 5e-3 the quotient
+ * is good to about 2e-4 of itself, what is left of fifth order is of the same size. */
+static void check_directions(how h)
+{
+    bed b;
+    loom_err err;
+    loom_rng r;
+    float *analytic, *direction;
+
+    REQUIRE_OK(setup(&b, h, &err), err);
+    grad(&b);
+    analytic = loom_alloc(b.table->floats, sizeof *analytic);
+    direction = loom_alloc(b.table->floats, sizeof *direction);
+    memcpy(analytic, b.grads, b.table->floats * sizeof *analytic);
+    loom_rng_seed(&r, 4, "direction", 0);
+    for (int64_t i = 0; i < b.table->n; i++) {
+        const loom_tensor *t = &b.table->tensors[i];
+        double dot = 0, norm = 0, step, slope;
+
+        for (size_t j = 0; j < t->count; j++) { /* half towards the gradient, so that the product is not small */
+            direction[j] = (float)loom_rng_normal(&r);
+            norm += (double)analytic[t->offset + j] * analytic[t->offset + j];
+        }
+        norm = sqrt(norm / (double)t->count) + 1e-12;
+        for (size_t j = 0; j < t->count; j++) {
+            direction[j] = (float)(direction[j] + analytic[t->offset + j] / norm);
+            dot += (double)direction[j] * analytic[t->offset + j];
+        }
+        step = fmin(5e-3, 5e-3 / (fabs(dot) + 1e-9));
+        slope = (4 * difference(&b, t, direction, step) - difference(&b, t, direction, 2 * step)) / 3;
+        test_checks_++;
+        if (!(fabs(slope - dot) <= 1e-3 * fabs(dot) + 2e-5))
+            TEST_FAIL_("%s: along a direction the loss grows by %g, gradient says %g", t->name, slope, dot);
+    }
+    free(analytic), free(direction);
+    teardown(&b);
+}
+
+TEST(gradients_full) { check_directions((how){.threads = 2}); }
+TEST(gradients_tied) { check_directions((how){.tied = true}); }
+TEST(gradients_lora_all) { check_directions((how){.targets = 0x7f, .threads = 3}); }
+TEST(gradients_lora_dropout) { check_directions((how){.targets = 0x7f, .dropout = 0.3, .threads = 2}); }
+TEST(gradients_lora_one_matrix_each)
+{
+    for (unsigned r = 0; r < LOOM_N_ADAPTABLE; r++) check_directions((how){.targets = 1u << r, .dropout = r % 2 ? 0.2 : 0});
+}
+
+/* The same step in two settings; the gradient blocks must differ by at most `tolerance` (0: bit for bit). */
+static void same_gradients(how a, how b, double tolerance)
+{
+    bed x, y;
+    loom_err err;
+    double lx, ly, diff = 0, size = 0;
+
+    REQUIRE_OK(setup(&x, a, &err), err);
+    REQUIRE_OK(setup(&y, b, &err), err);
+    lx = grad(&x);
+    ly = grad(&y);
+    if (tolerance == 0) {
+        CHECK(lx == ly);
+        CHECK(memcmp(x.grads, y.grads, x.table->floats * sizeof(float)) == 0);
+    } else {
+        CHECK_NEAR(lx, ly, 1e-6);
+        for (size_t i = 0; i < x.table->floats; i++) {
+            diff += pow((double)x.grads[i] - y.grads[i], 2);
+            size += pow(y.grads[i], 2);
+        }
+        CHECK_NEAR(sqrt(diff / size), 0, tolerance);
+    }
+    teardown(&x);
+    teardown(&y);
+}
+
+TEST(recompute_is_bit_identical)
+{
+    same_gradients((how){.threads = 2}, (how){.threads = 2, .recompute = true}, 0);
+    same_gradients((how){.targets = 0x7f, .dropout = 0.1, .threads = 2},
+                   (how){.targets = 0x7f, .dropout = 0.1, .threads = 2, .recompute = true}, 0);
+    same_gradients((how){.targets = 5}, (how){.targets = 5, .recompute = true}, 0);
+}
+
+TEST(same_settings_same_bits)
+{
+    same_gradients((how){.threads = 3}, (how){.threads = 3}, 0);
+    same_gradients((how){.targets = 0x7f, .dropout = 0.1, .threads = 3}, (how){.targets = 0x7f, .dropout = 0.1, .threads = 3}, 0);
+}
+
+TEST(threads_change_rounding_only)
+{
+    same_gradients((how){.threads = 1}, (how){.threads = 4}, 2e-6);
+    same_gradients((how){.targets = 0x7f, .dropout = 0.4, .threads = 1}, (how){.targets = 0x7f, .dropout = 0.4, .threads = 4}, 2e-6);
+}
+
+/* Each segment alone: losses of its rows and gradients add up to those of the packed batch. */
+TEST(packed_equals_one_by_one)
+{
+    bed b;
+    loom_err err;
+    float packed[ROWS], *whole;
+    double total = (double)ROWS, diff = 0, size = 0;
+    loom_loss loss, sum = {0};
+
+    REQUIRE_OK(setup(&b, (how){.threads = 2}, &err), err);
+    total = (double)loom_batch_count(&b.batch);
+    REQUIRE_OK(loom_llama_row_losses(b.acts, b.m, NULL, &b.batch, packed, &err), err);
+    grad(&b);
+    whole = loom_alloc(b.table->floats, sizeof *whole);
+    memcpy(whole, b.grads, b.table->floats * sizeof *whole);
+    memset(b.grads, 0, b.table->floats * sizeof *whole);
+    for (int i = 0; i < 4; i++) {
+        int64_t from = b.segments[i], n = b.segments[i + 1] - from, one[] = {0, n};
+        float alone[ROWS];
+        loom_batch part = {.N = n, .n_segments = 1, .tokens = b.tokens + from, .labels = b.labels + from, .segments = one};
+
+        REQUIRE_OK(loom_llama_row_losses(b.acts, b.m, NULL, &part, alone, &err), err);
+        for (int64_t t = 0; t < n; t++) CHECK_NEAR(alone[t], packed[from + t], 1e-5);
+        REQUIRE_OK(loom_llama_grad(b.acts, b.m, NULL, &part, 1 / total, b.grads, &loss, &err), err);
+        sum.sum += loss.sum;
+        sum.count += loss.count;
+    }
+    CHECK_I64(sum.count, loom_batch_count(&b.batch));
+    for (size_t i = 0; i < b.table->floats; i++) {
+        diff += pow((double)whole[i] - b.grads[i], 2);
+        size += pow(whole[i], 2);
+    }
+    CHECK_NEAR(sqrt(diff / size), 0, 2e-6);
+    free(whole);
+    teardown(&b);
+}
+
+TEST(merged_equals_base_with_adapter)
+{
+    bed b;
+    loom_err err;
+    loom_loss apart, merged;
+    float *with = loom_alloc(ROWS * 31, sizeof *with), *without = loom_alloc(ROWS * 31, sizeof *without);
+
+    REQUIRE_OK(setup(&b, (how){.targets = 0x7f, .dropout = 0.5}, &err), err); /* dropout must not act here */
+    REQUIRE_OK(loom_llama_loss(b.acts, b.m, b.lora, &b.batch, &apart, &err), err);
+    REQUIRE_OK(loom_llama_logits(b.acts, b.m, b.lora, &b.batch, with, &err), err);
+    REQUIRE_OK(loom_lora_merge(b.m, b.lora, &err), err);
+    REQUIRE_OK(loom_llama_loss(b.acts, b.m, NULL, &b.batch, &merged, &err), err);
+    REQUIRE_OK(loom_llama_logits(b.acts, b.m, NULL, &b.batch, without, &err), err);
+    CHECK_NEAR(merged.sum, apart.sum, 1e-5 * apart.sum);
+    CHECK_I64(merged.right, apart.right);
+    for (int i = 0; i < ROWS * 31; i++) CHECK_NEAR(with[i], without[i], 2e-5);
+    free(with), free(without);
+    teardown(&b);
+}
+
+/* A frozen base of bfloat16 gives what the same weights in float32 give, forward and adapter gradients. */
+TEST(frozen_base_equals_float32)
+{
+    bed b;
+    loom_err err;
+    loom_llama *half = NULL;
+    loom_acts *acts = NULL;
+    loom_acts_options o = {.max_rows = ROWS, .max_seq = 40, .grad = true};
+    uint16_t *store;
+    float *grads;
+    loom_loss loss;
+    double diff = 0, size = 0, mean;
+
+    REQUIRE_OK(setup(&b, (how){.targets = 0x7f, .threads = 2}, &err), err);
+    store = loom_alloc(b.m->table.floats, sizeof *store);
+    REQUIRE_OK(loom_llama_new_frozen(&half, &b.c, &err), err);
+    CHECK_I64(loom_llama_complete(half, &err), LOOM_STATUS_FORMAT);
+    for (int64_t i = 0; i < b.m->table.n; i++) {
+        const loom_tensor *t = &b.m->table.tensors[i];
+
+        for (size_t j = 0; j < t->count; j++) { /* cut to bfloat16 on both sides */
+            float *w = &b.m->params[t->offset + j];
+            uint32_t bits;
+
+            if (t->n_dims == 1) {
+                half->params[half->table.tensors[i].offset + j] = *w;
+                continue;
+            }
+            memcpy(&bits, w, 4);
+            store[t->offset + j] = (uint16_t)(bits >> 16);
+            bits &= 0xFFFF0000u;
+            memcpy(w, &bits, 4);
+        }
+        if (t->n_dims == 2) loom_llama_borrow(half, i, store + t->offset);
+    }
+    REQUIRE_OK(loom_llama_complete(half, &err), err);
+    mean = grad(&b);
+    grads = loom_alloc_aligned(b.table->floats * sizeof *grads);
+    REQUIRE_OK(loom_acts_new(&acts, half, b.lora, &o, &err), err);
+    REQUIRE_OK(loom_llama_grad(acts, half, b.lora, &b.batch, 1 / (double)loom_batch_count(&b.batch), grads, &loss, &err), err);
+    CHECK_NEAR(loss.sum / (double)loss.count, mean, 1e-6);
+    for (size_t i = 0; i < b.table->floats; i++) {
+        diff += pow((double)grads[i] - b.grads[i], 2);
+        size += pow(b.grads[i], 2);
+    }
+    CHECK_NEAR(sqrt(diff / size), 0, 2e-6);
+    CHECK_I64(loom_llama_grad(acts, half, NULL, &b.batch, 1, grads, &loss, &err), LOOM_STATUS_ARG);
+    CHECK_I64(loom_lora_merge(half, b.lora, &err), LOOM_STATUS_ARG);
+    loom_acts_free(acts);
+    loom_llama_free(half);
+    free(store), free(grads);
+    teardown(&b);
+}
+
+/* PiSSA moves the principal part of W into the adapter: the function stays the same. */
+TEST(pissa_keeps_the_function)
+{
+    bed b;
+    loom_err err;
+    loom_loss before, after, base;
+
+    REQUIRE_OK(setup(&b, (how){.targets = 0x7f}, &err), err);
+    REQUIRE_OK(loom_llama_loss(b.acts, b.m, NULL, &b.batch, &before, &err), err);
+    REQUIRE_OK(loom_lora_init_pissa(b.lora, b.m, &err), err);
+    REQUIRE_OK(loom_llama_loss(b.acts, b.m, b.lora, &b.batch, &after, &err), err);
+    REQUIRE_OK(loom_llama_loss(b.acts, b.m, NULL, &b.batch, &base, &err), err);
+    CHECK_NEAR(after.sum, before.sum, 1e-4);
+    CHECK(fabs(base.sum - before.sum) > 1e-2);
+    teardown(&b);
+}
+
+TEST(bad_batches_are_refused)
+{
+    bed b;
+    loom_err err;
+    loom_loss loss;
+    loom_batch bad;
+    int64_t holes[] = {0, 5, 5, 50, ROWS}, longer[] = {0, 41, 42, 43, ROWS};
+    int32_t tokens[ROWS];
+
+    REQUIRE_OK(setup(&b, (how){0}, &err), err);
+    memcpy(tokens, b.tokens, sizeof tokens);
+    bad = b.batch, bad.segments = holes;
+    CHECK_I64(loom_llama_loss(b.acts, b.m, NULL, &bad, &loss, &err), LOOM_STATUS_ARG);
+    bad = b.batch, bad.segments = longer;
+    CHECK_I64(loom_llama_loss(b.acts, b.m, NULL, &bad, &loss, &err), LOOM_STATUS_ARG);
+    bad = b.batch, bad.N = ROWS + 1;
+    CHECK_I64(loom_llama_loss(b.acts, b.m, NULL, &bad, &loss, &err), LOOM_STATUS_ARG);
+    tokens[60] = 31;
+    bad = b.batch, bad.tokens = tokens;
+    CHECK_I64(loom_llama_loss(b.acts, b.m, NULL, &bad, &loss, &err), LOOM_STATUS_ARG);
+    CHECK(strstr(err.msg, "token 31 at row 60"));
+    bad = b.batch, bad.labels = NULL;
+    CHECK_I64(loom_llama_loss(b.acts, b.m, NULL, &bad, &loss, &err), LOOM_STATUS_ARG);
+    tokens[60] = -1;
+    bad = b.batch, bad.labels = tokens;
+    CHECK_I64(loom_llama_loss(b.acts, b.m, NULL, &bad, &loss, &err), LOOM_STATUS_ARG);
+    b.m->params[0] = NAN;
+    tokens[60] = 0;
+    bad = b.batch, bad.tokens = tokens;
+    CHECK_I64(loom_llama_loss(b.acts, b.m, NULL, &bad, &loss, &err), LOOM_STATUS_NUMERIC);
+    teardown(&b);
+}
+
+/* No label at all: no loss, no gradient, no complaint. */
+TEST(nothing_counted)
+{
+    bed b;
+    loom_err err;
+    loom_loss loss;
+    int32_t none[ROWS];
+
+    REQUIRE_OK(setup(&b, (how){0}, &err), err);
+    for (int i = 0; i < ROWS; i++) none[i] = LOOM_IGNORE;
+    b.batch.labels = none;
+    REQUIRE_OK(loom_llama_grad(b.acts, b.m, NULL, &b.batch, 1, b.grads, &loss, &err), err);
+    CHECK_I64(loss.count, 0);
+    for (size_t i = 0; i < b.table->floats; i++) CHECK(b.grads[i] == 0);
+    teardown(&b);
+}
+
+TEST_MAIN(loom_blas_start(0, NULL); RUN(gradients_full) RUN(gradients_tied) RUN(gradients_lora_all)
+              RUN(gradients_lora_dropout) RUN(gradients_lora_one_matrix_each) RUN(recompute_is_bit_identical)
+                  RUN(same_settings_same_bits) RUN(threads_change_rounding_only) RUN(packed_equals_one_by_one)
+                      RUN(merged_equals_base_with_adapter) RUN(frozen_base_equals_float32) RUN(pissa_keeps_the_function)
+                          RUN(bad_batches_are_refused) RUN(nothing_counted))
