@@ -19,7 +19,8 @@ typedef struct sample_conf {
 
 static const loom_opt sample_opts[] = {
     LOOM_OPT_GROUP("Model"),
-    LOOM_OPT_ENUM("profile", 'p', sample_conf, profile, "default", LOOM_SAMPLE_PROFILE_CHOICES, "size and shape of the sample"),
+    LOOM_OPT_ENUM("profile", 'p', sample_conf, profile, "default", LOOM_SAMPLE_PROFILE_CHOICES,
+                  "size and shape of the sample"),
     LOOM_OPT_I64("traces", 0, sample_conf, traces, "0", 0, 50000000, "N", "number of traces; 0: the profile's"),
     LOOM_OPT_I64("services", 0, sample_conf, services, "0", 0, 1000000, "N", "number of services; 0: the profile's"),
     LOOM_OPT_F64("zipf", 0, sample_conf, zipf, "1", 0, 5, "S", "slope of the services' popularity"),
@@ -30,10 +31,14 @@ static const loom_opt sample_opts[] = {
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_STR("output", 'o', sample_conf, output, NULL, "DIR", "folder for CallGraph_<i>.csv"),
     LOOM_OPT_I64("files", 0, sample_conf, files, "4", 1, 500, "N", "number of CSV files"),
-    LOOM_OPT_FLAG("truth", 0, sample_conf, truth, "also write truth.jsonl and templates.json, what is known of the traces"),
+    LOOM_OPT_FLAG("truth", 0, sample_conf, truth,
+                  "also write truth.jsonl and templates.json, what is known of the traces"),
     LOOM_OPT_END};
 
-static void show_progress(void *arg, int64_t traces) { loom_progress_update(arg, traces, NULL); }
+static void show_progress(void *arg, int64_t traces)
+{
+    loom_progress_update(arg, traces, NULL);
+}
 
 static void world_conf(loom_sample_conf *out, const loom_ctx *ctx)
 {
@@ -125,17 +130,20 @@ static loom_status run(const loom_ctx *ctx, loom_err *err)
     loom_status st;
 
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no folder given for the sample; use -o DIR");
-    if (conf->harsh && !conf->quirks) return loom_fail(err, LOOM_STATUS_ARG, "--harsh and --no-quirks exclude each other");
+    if (conf->harsh && !conf->quirks)
+        return loom_fail(err, LOOM_STATUS_ARG, "--harsh and --no-quirks exclude each other");
     world_conf(&world_settings, ctx);
     if ((st = loom_sample_world_new(&world, &world_settings, err)) != LOOM_OK) goto done;
     if (ctx->common.dry_run) {
-        loom_info("would write %lld traces of %lld services into %lld files under %s", (long long)world_settings.n_traces,
-                  (long long)world_settings.n_services, (long long)world_settings.n_files, conf->output);
+        loom_info("would write %lld traces of %lld services into %lld files under %s",
+                  (long long)world_settings.n_traces, (long long)world_settings.n_services,
+                  (long long)world_settings.n_files, conf->output);
         goto done;
     }
     if ((st = loom_pool_new(&pool, (int)ctx->common.threads, err)) != LOOM_OK) goto done;
     loom_progress_start(&progress, &ctx->common, "sample-traces", world_settings.n_traces, "traces");
-    st = loom_sample_write(&totals, world, conf->output, conf->truth, ctx->common.force, pool, show_progress, &progress, err);
+    st = loom_sample_write(&totals, world, conf->output, conf->truth, ctx->common.force, pool, show_progress, &progress,
+                           err);
     loom_progress_finish(&progress, NULL);
     if (st == LOOM_OK) st = report(ctx, &totals, err);
 done:
@@ -148,13 +156,14 @@ const loom_cmd loom_cmd_sample_traces = {
     .name = "sample-traces",
     .summary = "write synthetic CallGraph tables to try everything with",
     .args = "",
-    .details = "Writes CallGraph_<i>.csv in the raw schema of Alibaba's cluster-trace-microservices-v2022, drawn from hidden\n"
-               "templates of made-up services. The same options and seed give the same bytes, whatever the number of threads.\n"
-               "All names are random numbers; any coincidence with names of a real system is accidental.\n"
-               "\n"
-               "Profiles: tiny (2,000 traces of 12 services), default (40,000 of 800), large (1,500,000 of 4,000), v2021 (as\n"
-               "default, with wide and deep trees). Example:\n"
-               "  loom-preprocess sample-traces --profile default --seed 1 -o datasets/sample",
+    .details =
+        "Writes CallGraph_<i>.csv in the raw schema of Alibaba's cluster-trace-microservices-v2022, drawn from hidden\n"
+        "templates of made-up services. The same options and seed give the same bytes, whatever the number of\n"
+        "threads. All names are random numbers; any coincidence with names of a real system is accidental.\n"
+        "\n"
+        "Profiles: tiny (2,000 traces of 12 services), default (40,000 of 800), large (1,500,000 of 4,000), v2021 (as\n"
+        "default, with wide and deep trees). Example:\n"
+        "  loom-preprocess sample-traces --profile default --seed 1 -o datasets/sample",
     .opts = sample_opts,
     .conf_size = sizeof(sample_conf),
     .run = run,

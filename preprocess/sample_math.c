@@ -3,9 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-#define LN2 0.693147180559945309417
+#define LN2      0.693147180559945309417
 #define LN2_HIGH 0x1.62e42fee00000p-1 /* the leading bits of ln 2: k * LN2_HIGH is exact for the k that occur */
-#define LN2_LOW 1.90821492927058770002e-10
+#define LN2_LOW  1.90821492927058770002e-10
 
 /* x = m 2^k with m in [sqrt(1/2), sqrt(2)); ln m = 2 atanh(s), s = (m - 1)/(m + 1), |s| < .172. */
 double loom_sample_log(double x)
@@ -63,7 +63,10 @@ double loom_sample_normal(loom_rng *r, double mean, double sd)
     return mean + sd * (u * sqrt(-2 * loom_sample_log(q) / q));
 }
 
-double loom_sample_uniform(loom_rng *r, double low, double high) { return low + (high - low) * loom_rng_f64(r); }
+double loom_sample_uniform(loom_rng *r, double low, double high)
+{
+    return low + (high - low) * loom_rng_f64(r);
+}
 
 int64_t loom_sample_geometric(loom_rng *r, double mean, int64_t max)
 {

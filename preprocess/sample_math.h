@@ -8,11 +8,11 @@
 
 #include "core/rng.h"
 
-double loom_sample_log(double x);  /* natural logarithm of a normal x > 0 */
-double loom_sample_exp(double x);  /* x is clamped to -700 .. 700 */
+double loom_sample_log(double x);       /* natural logarithm of a normal x > 0 */
+double loom_sample_exp(double x);       /* x is clamped to -700 .. 700 */
 double loom_sample_sin_turns(double t); /* sin(2 pi t), t in [0, 1] */
 
-double loom_sample_normal(loom_rng *r, double mean, double sd);     /* polar method */
+double loom_sample_normal(loom_rng *r, double mean, double sd); /* polar method */
 double loom_sample_uniform(loom_rng *r, double low, double high);
 /* Failures before the first success of a geometric distribution with this mean, at most `max`. */
 int64_t loom_sample_geometric(loom_rng *r, double mean, int64_t max);

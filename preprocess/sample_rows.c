@@ -4,24 +4,24 @@
 #include "preprocess/sample_math.h"
 
 #define WRITE_DELAY 50 /* ms between a call and its row */
-#define COLUMNS 11
+#define COLUMNS     11
 
 const char *const loom_sample_quirk_names[LOOM_SAMPLE_QUIRKS] = {
-    "callee_view", "duplicate", "collision", "repeated_id", "um_unknown",  "dm_unknown",  "type_unknown", "no_root",
-    "hole",        "skew",      "mismatch",  "malformed",   "negative_rt", "empty_rt",    "straddle"};
+    "callee_view", "duplicate", "collision", "repeated_id", "um_unknown",  "dm_unknown", "type_unknown", "no_root",
+    "hole",        "skew",      "mismatch",  "malformed",   "negative_rt", "empty_rt",   "straddle"};
 
 /* Probabilities per rpc row, call, row or trace, after the published raw rows. Roots go missing a little more often
  * than measured there, as single calls, which survive most other damage, are more frequent here. */
 static const struct {
     double normal, harsh;
 } rates[LOOM_SAMPLE_QUIRKS] = {
-    [LOOM_SAMPLE_Q_CALLEE_VIEW] = {.30, .50},   [LOOM_SAMPLE_Q_DUPLICATE] = {.03, .12},
-    [LOOM_SAMPLE_Q_COLLISION] = {.003, .02},    [LOOM_SAMPLE_Q_REPEATED_ID] = {.001, .006},
-    [LOOM_SAMPLE_Q_UM_UNKNOWN] = {.02, .18},    [LOOM_SAMPLE_Q_DM_UNKNOWN] = {.01, .055},
+    [LOOM_SAMPLE_Q_CALLEE_VIEW] = {.30, .50},    [LOOM_SAMPLE_Q_DUPLICATE] = {.03, .12},
+    [LOOM_SAMPLE_Q_COLLISION] = {.003, .02},     [LOOM_SAMPLE_Q_REPEATED_ID] = {.001, .006},
+    [LOOM_SAMPLE_Q_UM_UNKNOWN] = {.02, .18},     [LOOM_SAMPLE_Q_DM_UNKNOWN] = {.01, .055},
     [LOOM_SAMPLE_Q_TYPE_UNKNOWN] = {.002, .006}, [LOOM_SAMPLE_Q_NO_ROOT] = {.04, .60},
-    [LOOM_SAMPLE_Q_HOLE] = {.03, .14},          [LOOM_SAMPLE_Q_SKEW] = {.01, .08},
-    [LOOM_SAMPLE_Q_UM_MISMATCH] = {.005, .04},  [LOOM_SAMPLE_Q_MALFORMED] = {.0005, .005},
-    [LOOM_SAMPLE_Q_NEGATIVE_RT] = {0, .002},    [LOOM_SAMPLE_Q_EMPTY_RT] = {0, .002},
+    [LOOM_SAMPLE_Q_HOLE] = {.03, .14},           [LOOM_SAMPLE_Q_SKEW] = {.01, .08},
+    [LOOM_SAMPLE_Q_UM_MISMATCH] = {.005, .04},   [LOOM_SAMPLE_Q_MALFORMED] = {.0005, .005},
+    [LOOM_SAMPLE_Q_NEGATIVE_RT] = {0, .002},     [LOOM_SAMPLE_Q_EMPTY_RT] = {0, .002},
 };
 
 typedef struct maker {
@@ -37,7 +37,10 @@ static bool happens(maker *m, loom_sample_quirk q)
     return loom_rng_chance(&m->rng, c->harsh ? rates[q].harsh : rates[q].normal);
 }
 
-static void mark(maker *m, loom_sample_quirk q) { m->out->quirks |= 1u << q; }
+static void mark(maker *m, loom_sample_quirk q)
+{
+    m->out->quirks |= 1u << q;
+}
 
 static loom_sample_row *add_row(loom_sample_rows *out, const loom_sample_row *row)
 {
@@ -270,7 +273,8 @@ static void put_pod(loom_buf *b, const loom_sample_world *w, int32_t name, int32
     put_number(b, pod, 0);
 }
 
-static void put_column(loom_buf *b, const loom_sample_world *w, const loom_sample_trace *t, const loom_sample_row *row, int column)
+static void put_column(loom_buf *b, const loom_sample_world *w, const loom_sample_trace *t, const loom_sample_row *row,
+                       int column)
 {
     const loom_sample_call *c = &t->calls[row->call], *id = &t->calls[row->id_call];
     const loom_sample_template *plan = &w->templates[t->service];
@@ -321,7 +325,8 @@ static void put_column(loom_buf *b, const loom_sample_world *w, const loom_sampl
     }
 }
 
-void loom_sample_row_text(loom_buf *into, const loom_sample_world *w, const loom_sample_trace *t, const loom_sample_row *row)
+void loom_sample_row_text(loom_buf *into, const loom_sample_world *w, const loom_sample_trace *t,
+                          const loom_sample_row *row)
 {
     loom_buf_reserve(into, 256);
     for (int column = 0; column < row->columns; column++) {

@@ -3,12 +3,12 @@
 #include "core/num.h"
 #include "preprocess/sample_math.h"
 
-#define MAX_CALLS 150
-#define MAX_CALLS_V2021 600  /* its trees are wider on purpose */
-#define SLOW 0.006           /* share of delayed calls */
-#define HEAVY_MAX 60000      /* ms: nothing in the published rows takes longer */
-#define STRADDLE 0.024       /* traces put next to a file boundary; less than half of them then straddle it */
-#define WRITE_DELAY 50       /* ms */
+#define MAX_CALLS       150
+#define MAX_CALLS_V2021 600   /* its trees are wider on purpose */
+#define SLOW            0.006 /* share of delayed calls */
+#define HEAVY_MAX       60000 /* ms: nothing in the published rows takes longer */
+#define STRADDLE        0.024 /* traces put next to a file boundary; less than half of them then straddle it */
+#define WRITE_DELAY     50    /* ms */
 
 /* What one execution of a template needs besides the trace. */
 typedef struct run {
@@ -57,7 +57,10 @@ void loom_sample_trace_release(loom_sample_trace *trace)
 
 /* ---- executing a template ---- */
 
-static int64_t whole_ms(double x) { return (int64_t)(x + 0.5); }
+static int64_t whole_ms(double x)
+{
+    return (int64_t)(x + 0.5);
+}
 
 /* Own time of one call; *slow tells of an injected delay. */
 static int64_t own_time(run *g, int32_t slot, bool *slow)

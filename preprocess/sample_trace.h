@@ -15,8 +15,8 @@
 
 typedef struct loom_sample_call {
     int32_t slot;
-    int32_t parent;              /* call, -1 for the root */
-    int32_t depth;               /* 1 for the root */
+    int32_t parent; /* call, -1 for the root */
+    int32_t depth;  /* 1 for the root */
     int32_t n_children;
     int32_t source, destination; /* names; source LOOM_SAMPLE_USER for the root */
     int32_t pod;                 /* instance of the destination */

@@ -11,12 +11,15 @@
 #include "trace/validity.h"
 
 #define P90_DRAWS 1001
-#define UNCOMMON 0.1 /* a call in fewer of a service's traces is rare */
+#define UNCOMMON  0.1 /* a call in fewer of a service's traces is rare */
 
 /* ---- exact probabilities ---- */
 
 /* Probability of n calls in a row, n = 1 .. LOOM_SAMPLE_REPEATS, is q^(n-1) (1 - q), the rest at the last. */
-static double repeat_q(const loom_sample_slot *s) { return s->repeat / (1 + s->repeat); }
+static double repeat_q(const loom_sample_slot *s)
+{
+    return s->repeat / (1 + s->repeat);
+}
 
 static double mean_calls(const loom_sample_slot *s)
 {
@@ -224,7 +227,8 @@ static int compare_order(const void *a, const void *b)
     return (x->row > y->row) - (x->row < y->row);
 }
 
-static loom_row row_as_read(const loom_sample_world *w, const loom_sample_trace *t, const loom_sample_row *r, loom_arena *a)
+static loom_row row_as_read(const loom_sample_world *w, const loom_sample_trace *t, const loom_sample_row *r,
+                            loom_arena *a)
 {
     const loom_sample_call *c = &t->calls[r->call], *id = &t->calls[r->id_call];
     return (loom_row){.timestamp = r->timestamp,
@@ -245,7 +249,8 @@ int32_t loom_sample_cleaned(loom_buf *into, const loom_sample_world *w, const lo
     loom_row *usable = loom_arena_alloc(scratch, (size_t)rows->n * sizeof *usable);
     int32_t n = 0, left = 0;
     for (int32_t i = 0; i < rows->n; i++)
-        if (!loom_sample_row_unusable(&rows->rows[i])) sorted[n++] = (order){rows->rows[i].file, i, rows->rows[i].written};
+        if (!loom_sample_row_unusable(&rows->rows[i]))
+            sorted[n++] = (order){rows->rows[i].file, i, rows->rows[i].written};
     qsort(sorted, (size_t)n, sizeof *sorted, compare_order);
     for (int32_t i = 0, next; i < n; i = next) {
         loom_graph g;
@@ -335,7 +340,8 @@ static void json_slow(loom_jw *j, const loom_sample_trace *t)
     loom_jw_end_array(j);
 }
 
-static void json_rare(loom_jw *j, const loom_sample_world *w, const loom_sample_truth *truth, const loom_sample_trace *t)
+static void json_rare(loom_jw *j, const loom_sample_world *w, const loom_sample_truth *truth,
+                      const loom_sample_trace *t)
 {
     const loom_sample_slot *slots = w->templates[t->service].slots;
     loom_arena a = {0};
@@ -407,8 +413,10 @@ bool loom_sample_truth_line(loom_buf *into, const loom_sample_world *w, const lo
     return left > 0;
 }
 
-static const char *const rule_names[] = {
-    [LOOM_SAMPLE_ALONE] = "alone", [LOOM_SAMPLE_EITHER] = "either", [LOOM_SAMPLE_OR] = "or", [LOOM_SAMPLE_MISS] = "miss"};
+static const char *const rule_names[] = {[LOOM_SAMPLE_ALONE] = "alone",
+                                         [LOOM_SAMPLE_EITHER] = "either",
+                                         [LOOM_SAMPLE_OR] = "or",
+                                         [LOOM_SAMPLE_MISS] = "miss"};
 
 static void json_slot(loom_jw *j, const loom_sample_world *w, const loom_sample_template *t, int32_t i,
                       const loom_sample_slot_truth *truth)

@@ -5,13 +5,13 @@
 #include "core/num.h"
 #include "preprocess/sample_math.h"
 
-#define MAX_NAME 99999            /* names are MS_1 .. MS_99999 */
-#define MAX_SERVICE 199999999     /* services are S_1 .. S_199999999 */
-#define ENTRIES 60                /* popular stateless names that serve as entry points */
-#define MAX_SLOTS 2000            /* of a template; only the v2021 profile comes near */
-#define V2021_ROWS 8              /* depths that the Erms tables describe */
-#define SELF_CALL 0.12            /* an rpc callee that is its own caller */
-#define MISS 0.15                 /* cache misses */
+#define MAX_NAME    99999     /* names are MS_1 .. MS_99999 */
+#define MAX_SERVICE 199999999 /* services are S_1 .. S_199999999 */
+#define ENTRIES     60        /* popular stateless names that serve as entry points */
+#define MAX_SLOTS   2000      /* of a template; only the v2021 profile comes near */
+#define V2021_ROWS  8         /* depths that the Erms tables describe */
+#define SELF_CALL   0.12      /* an rpc callee that is its own caller */
+#define MISS        0.15      /* cache misses */
 
 const loom_sample_time loom_sample_times[LOOM_CALL_TYPES] = {
     [LOOM_CALL_RPC] = {.p0 = 0.15, .mu = 0.45, .sd = 0.75}, [LOOM_CALL_HTTP] = {.p0 = 0.15, .mu = 0.75, .sd = 0.95},
@@ -20,7 +20,8 @@ const loom_sample_time loom_sample_times[LOOM_CALL_TYPES] = {
 };
 
 const char *const loom_sample_type_names[LOOM_CALL_TYPES] = {
-    [LOOM_CALL_RPC] = "rpc", [LOOM_CALL_HTTP] = "http", [LOOM_CALL_MC] = "mc", [LOOM_CALL_DB] = "db", [LOOM_CALL_MQ] = "mq",
+    [LOOM_CALL_RPC] = "rpc", [LOOM_CALL_HTTP] = "http", [LOOM_CALL_MC] = "mc",
+    [LOOM_CALL_DB] = "db",   [LOOM_CALL_MQ] = "mq",
 };
 
 static const struct {
@@ -45,7 +46,10 @@ void loom_sample_conf_init(loom_sample_conf *conf, loom_sample_profile profile, 
     memcpy(conf->n_names, profiles[profile].names, sizeof conf->n_names);
 }
 
-int64_t loom_sample_window(const loom_sample_conf *conf) { return (int64_t)(conf->hours * 3600000.0 + 0.5); }
+int64_t loom_sample_window(const loom_sample_conf *conf)
+{
+    return (int64_t)(conf->hours * 3600000.0 + 0.5);
+}
 
 /* ---- names ---- */
 
@@ -79,7 +83,8 @@ static loom_status make_names(loom_sample_world *w, loom_rng *r, loom_err *err)
         int64_t n = w->conf.n_names[k];
         w->first_name[k] = total;
         total += n;
-        if (!(w->name_cum[k] = loom_alloc((size_t)n, sizeof(double)))) return loom_fail_nomem(err, "names of the sample");
+        if (!(w->name_cum[k] = loom_alloc((size_t)n, sizeof(double))))
+            return loom_fail_nomem(err, "names of the sample");
         loom_sample_zipf_cum(w->name_cum[k], n, 2, name_slopes[k]);
     }
     w->first_name[LOOM_SAMPLE_KINDS] = total;
@@ -100,10 +105,11 @@ done:
 
 static int32_t pick_name(const loom_sample_world *w, loom_call_type type, loom_rng *r)
 {
-    static const loom_sample_kind kinds[LOOM_CALL_TYPES] = {
-        [LOOM_CALL_RPC] = LOOM_SAMPLE_STATELESS, [LOOM_CALL_HTTP] = LOOM_SAMPLE_STATELESS,
-        [LOOM_CALL_MC] = LOOM_SAMPLE_CACHE,      [LOOM_CALL_DB] = LOOM_SAMPLE_DB,
-        [LOOM_CALL_MQ] = LOOM_SAMPLE_QUEUE};
+    static const loom_sample_kind kinds[LOOM_CALL_TYPES] = {[LOOM_CALL_RPC] = LOOM_SAMPLE_STATELESS,
+                                                            [LOOM_CALL_HTTP] = LOOM_SAMPLE_STATELESS,
+                                                            [LOOM_CALL_MC] = LOOM_SAMPLE_CACHE,
+                                                            [LOOM_CALL_DB] = LOOM_SAMPLE_DB,
+                                                            [LOOM_CALL_MQ] = LOOM_SAMPLE_QUEUE};
     loom_sample_kind k = kinds[type];
     return (int32_t)(w->first_name[k] + loom_sample_pick_cum(r, w->name_cum[k], w->conf.n_names[k]));
 }
@@ -146,7 +152,7 @@ typedef struct count_weight {
     double weight;
 } count_weight;
 static const count_weight depths[] = {{1, .56}, {2, .18}, {3, .11}, {4, .085}, {5, .04}, {6, .025}};
-static const count_weight children_first[] = {{1, .23}, {2, .25}, {3, .24},  {4, .12},  {5, .07},
+static const count_weight children_first[] = {{1, .23}, {2, .25}, {3, .24},   {4, .12},   {5, .07},
                                               {6, .03}, {8, .02}, {12, .018}, {20, .013}, {30, .009}};
 static const count_weight children_deeper[] = {{1, .42}, {2, .42}, {3, .07}, {4, .06}, {5, .02}, {8, .008}, {12, .002}};
 static const count_weight rare_children[] = {{0, .15}, {1, .25}, {2, .25}, {3, .20}, {5, .15}};
@@ -162,8 +168,11 @@ static int32_t count_at(double u, const count_weight *table, size_t n)
 
 static loom_call_type pick_type(loom_rng *r, int32_t depth)
 {
-    static const double second[LOOM_CALL_TYPES] = {
-        [LOOM_CALL_RPC] = .27, [LOOM_CALL_HTTP] = .01, [LOOM_CALL_MC] = .59, [LOOM_CALL_DB] = .12, [LOOM_CALL_MQ] = .01};
+    static const double second[LOOM_CALL_TYPES] = {[LOOM_CALL_RPC] = .27,
+                                                   [LOOM_CALL_HTTP] = .01,
+                                                   [LOOM_CALL_MC] = .59,
+                                                   [LOOM_CALL_DB] = .12,
+                                                   [LOOM_CALL_MQ] = .01};
     static const double third[LOOM_CALL_TYPES] = {
         [LOOM_CALL_RPC] = .11, [LOOM_CALL_MC] = .64, [LOOM_CALL_DB] = .24, [LOOM_CALL_MQ] = .01};
     static const double deeper[LOOM_CALL_TYPES] = {[LOOM_CALL_RPC] = .06, [LOOM_CALL_MC] = .60, [LOOM_CALL_DB] = .34};
@@ -175,17 +184,21 @@ static loom_call_type pick_type(loom_rng *r, int32_t depth)
 static const struct {
     double leaf, medium, p50, p75, p90, p95, p99;
 } erms[V2021_ROWS] = {
-    {.0285, .9243, 0, 0, 0, 0, 0},    {.0324, .7290, 2, 3, 4, 11, 33},  {.0403, .7302, 2, 4, 11, 17, 55},
-    {.1835, .5283, 1, 3, 6, 12, 41},  {.2605, .4690, 1, 5, 12, 18, 33}, {.2868, .3092, 3, 5, 9, 15, 26},
-    {.3622, .3119, 1, 2, 5, 8, 18},   {.3248, .2897, 1, 2, 5, 9, 18},
+    {.0285, .9243, 0, 0, 0, 0, 0},   {.0324, .7290, 2, 3, 4, 11, 33},  {.0403, .7302, 2, 4, 11, 17, 55},
+    {.1835, .5283, 1, 3, 6, 12, 41}, {.2605, .4690, 1, 5, 12, 18, 33}, {.2868, .3092, 3, 5, 9, 15, 26},
+    {.3622, .3119, 1, 2, 5, 8, 18},  {.3248, .2897, 1, 2, 5, 9, 18},
 };
 
-static int32_t erms_row(int32_t depth) { return depth < V2021_ROWS ? depth : V2021_ROWS - 1; }
+static int32_t erms_row(int32_t depth)
+{
+    return depth < V2021_ROWS ? depth : V2021_ROWS - 1;
+}
 
 static bool erms_expands(loom_rng *r, int32_t depth)
 {
-    bool leaf = !(loom_rng_f64(r) > erms[erms_row(depth)].leaf), goes_on = loom_rng_f64(r) < erms[erms_row(depth)].medium;
-    return !leaf && goes_on;
+    bool branches = loom_rng_f64(r) > erms[erms_row(depth)].leaf;
+    bool goes_on = loom_rng_f64(r) < erms[erms_row(depth)].medium;
+    return branches && goes_on;
 }
 
 /* Between the known percentiles the number of children is taken as linear; the last hundredth grows by a half. */
@@ -193,8 +206,13 @@ static int32_t erms_children(loom_rng *r, int32_t depth)
 {
     int32_t row = erms_row(depth);
     const double at[] = {0, .5, .75, .9, .95, .99, 1};
-    const double count[] = {0.5,           erms[row].p50 + 0.5, erms[row].p75 + 0.5, erms[row].p90 + 0.5,
-                            erms[row].p95 + 0.5, erms[row].p99 + 0.5, erms[row].p99 * 1.5};
+    const double count[] = {0.5,
+                            erms[row].p50 + 0.5,
+                            erms[row].p75 + 0.5,
+                            erms[row].p90 + 0.5,
+                            erms[row].p95 + 0.5,
+                            erms[row].p99 + 0.5,
+                            erms[row].p99 * 1.5};
     double u = loom_rng_f64(r);
     int i = 0;
     while (i < 5 && u >= at[i + 1]) i++;
@@ -202,20 +220,23 @@ static int32_t erms_children(loom_rng *r, int32_t depth)
     return (int32_t)(k + 0.5) + (depth == 1 ? 1 : 0);
 }
 
+/* Types of the children, by depth of the caller and number of children: the published examples, each for the numbers
+ * up to `children`; the last row serves all deeper callers. */
+static const struct {
+    int32_t depth, children;
+    double types[LOOM_CALL_TYPES]; /* rpc, http, mc, db, mq */
+} erms_types[] = {
+    {1, 1, {.673, .003, .206, .098, .020}},   {1, 3, {.484, .004, .467, .045, .000}},
+    {1, 999, {.287, .004, .597, .059, .053}}, {2, 2, {.418, .006, .401, .121, .054}},
+    {2, 999, {.287, .004, .597, .059, .053}}, {3, 2, {.209, .004, .676, .079, .032}},
+    {3, 999, {.063, .005, .789, .123, .020}}, {4, 999, {.295, .000, .537, .067, .102}},
+};
+
 static loom_call_type erms_type(loom_rng *r, int32_t depth, int32_t k)
 {
-    static const double rows[][LOOM_CALL_TYPES] = {
-        /* rpc, http, mc, db, mq */
-        {.673, .003, .206, .098, .020}, /* depth 1, one child */
-        {.484, .004, .467, .045, .000}, /* depth 1, two */
-        {.418, .006, .401, .121, .054}, /* depth 2, one */
-        {.287, .004, .597, .059, .053}, /* depth 2, five */
-        {.209, .004, .676, .079, .032}, /* depth 3, one */
-        {.063, .005, .789, .123, .020}, /* depth 3, three */
-        {.295, .000, .537, .067, .102}, /* depth 4, one */
-    };
-    int row = depth == 1 ? (k <= 1 ? 0 : k <= 3 ? 1 : 3) : depth == 2 ? (k <= 2 ? 2 : 3) : depth == 3 ? (k <= 2 ? 4 : 5) : 6;
-    return (loom_call_type)loom_sample_pick(r, rows[row], LOOM_CALL_TYPES);
+    size_t i = 0, last = sizeof erms_types / sizeof *erms_types - 1;
+    while (i < last && (erms_types[i].depth < depth || erms_types[i].children < k)) i++;
+    return (loom_call_type)loom_sample_pick(r, erms_types[i].types, LOOM_CALL_TYPES);
 }
 
 static double pick_probability(const builder *b, loom_rng *r)
@@ -224,7 +245,10 @@ static double pick_probability(const builder *b, loom_rng *r)
     return values[loom_sample_pick(r, b->world->conf.profile == LOOM_SAMPLE_V2021 ? wide : weights, 4)];
 }
 
-static bool can_call(loom_call_type type) { return type == LOOM_CALL_RPC || type == LOOM_CALL_HTTP || type == LOOM_CALL_MQ; }
+static bool can_call(loom_call_type type)
+{
+    return type == LOOM_CALL_RPC || type == LOOM_CALL_HTTP || type == LOOM_CALL_MQ;
+}
 
 static void fill_common(builder *b, draft *d, int32_t parent)
 {
@@ -266,7 +290,8 @@ static int32_t draw_children(builder *b, int32_t parent, draft *kids)
         draft *d = &kids[i];
         *d = (draft){.target = depth};
         d->slot.type = pick_type(r, depth);
-        bool further = loom_rng_chance(r, 0.25), sure = loom_rng_chance(r, 0.75) || b->t->heavy; /* heavy ones stay deep */
+        bool further = loom_rng_chance(r, 0.25);
+        bool sure = loom_rng_chance(r, 0.75) || b->t->heavy; /* heavy services always reach their depth */
         double p = pick_probability(b, r);
         d->p = p;
         if (i == spine) {
@@ -339,7 +364,8 @@ static loom_status expand(builder *b, int32_t parent)
 {
     draft kids[MAX_KIDS];
     int32_t depth = b->drafts[parent].slot.depth + 1, k;
-    k = b->world->conf.profile == LOOM_SAMPLE_V2021 ? draw_children_v2021(b, parent, kids) : draw_children(b, parent, kids);
+    k = b->world->conf.profile == LOOM_SAMPLE_V2021 ? draw_children_v2021(b, parent, kids)
+                                                    : draw_children(b, parent, kids);
     k = add_rare(b, depth, kids, k);
     add_rules(b, kids, k);
     b->drafts[parent].slot.first_child = (int32_t)b->n;
@@ -351,7 +377,10 @@ static loom_status expand(builder *b, int32_t parent)
     return LOOM_OK;
 }
 
-static double odds_to_p(double odds) { return odds / (1 + odds); }
+static double odds_to_p(double odds)
+{
+    return odds / (1 + odds);
+}
 
 /* Hidden request modes: each shifts the odds of every optional slot and the root's own time. */
 static void make_modes(builder *b)
@@ -398,7 +427,10 @@ static void normalise_alternatives(loom_sample_template *t)
  * studies, popular enough to keep 500 different graphs each. */
 static const int64_t app_ranks[] = {3, 6};
 
-static bool is_app(int64_t rank) { return rank == app_ranks[0] || rank == app_ranks[1]; }
+static bool is_app(int64_t rank)
+{
+    return rank == app_ranks[0] || rank == app_ranks[1];
+}
 
 static loom_status make_template(loom_sample_world *w, int64_t rank, loom_err *err)
 {
@@ -460,13 +492,16 @@ static loom_status check_conf(const loom_sample_conf *c, loom_err *err)
 {
     int64_t names = 0;
     for (int k = 0; k < LOOM_SAMPLE_KINDS; k++) {
-        if (c->n_names[k] < 1) return loom_fail(err, LOOM_STATUS_ARG, "sample traces need names of every kind, at least one");
+        if (c->n_names[k] < 1)
+            return loom_fail(err, LOOM_STATUS_ARG, "sample traces need names of every kind, at least one");
         names += c->n_names[k];
     }
     if (names > MAX_NAME / 2)
-        return loom_fail(err, LOOM_STATUS_ARG, "sample traces have at most %d names, not %lld", MAX_NAME / 2, (long long)names);
+        return loom_fail(err, LOOM_STATUS_ARG, "sample traces have at most %d names, not %lld", MAX_NAME / 2,
+                         (long long)names);
     if (c->n_services < 1 || c->n_services > 1000000)
-        return loom_fail(err, LOOM_STATUS_ARG, "sample traces have 1 to 1,000,000 services, not %lld", (long long)c->n_services);
+        return loom_fail(err, LOOM_STATUS_ARG, "sample traces have 1 to 1,000,000 services, not %lld",
+                         (long long)c->n_services);
     if (c->n_traces < 1 || c->n_traces > 50000000)
         return loom_fail(err, LOOM_STATUS_ARG, "a sample has 1 to 50,000,000 traces, not %lld", (long long)c->n_traces);
     if (c->n_files < 1 || c->n_files > 500)

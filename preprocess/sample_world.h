@@ -53,8 +53,8 @@ typedef struct loom_sample_conf {
 void loom_sample_conf_init(loom_sample_conf *conf, loom_sample_profile profile, uint64_t seed);
 int64_t loom_sample_window(const loom_sample_conf *conf); /* ms */
 
-#define LOOM_SAMPLE_MODES 3      /* most request modes of a service */
-#define LOOM_SAMPLE_REPEATS 20   /* most calls of one slot in a row */
+#define LOOM_SAMPLE_MODES     3  /* most request modes of a service */
+#define LOOM_SAMPLE_REPEATS   20 /* most calls of one slot in a row */
 #define LOOM_SAMPLE_INTERFACE 10 /* characters */
 
 /* How the calls of a slot depend on its siblings. */
@@ -70,14 +70,14 @@ typedef struct loom_sample_slot {
     int32_t first_child, n_children; /* children are neighbours, in calling order */
     int32_t depth;                   /* 1 for the root */
     loom_call_type type;
-    int32_t name;                    /* callee: index into world->names */
+    int32_t name; /* callee: index into world->names */
     loom_sample_rule rule;
-    bool spine;                      /* on the path that carries the template's depth */
-    bool rare;                       /* an uncommon branch by construction */
-    bool overlap;                    /* starts its children without waiting for them */
-    double p[LOOM_SAMPLE_MODES];     /* probability of being called (see rule) per execution of the parent, by mode */
-    double repeat;                   /* mean of the number of further calls after the first */
-    double offset;                   /* added to the mean of ln(own time) */
+    bool spine;                  /* on the path that carries the template's depth */
+    bool rare;                   /* an uncommon branch by construction */
+    bool overlap;                /* starts its children without waiting for them */
+    double p[LOOM_SAMPLE_MODES]; /* probability of being called (see rule) per execution of the parent, by mode */
+    double repeat;               /* mean of the number of further calls after the first */
+    double offset;               /* added to the mean of ln(own time) */
     char interface[LOOM_SAMPLE_INTERFACE + 1];
 } loom_sample_slot;
 
@@ -100,14 +100,14 @@ typedef struct loom_sample_name {
 
 typedef struct loom_sample_world {
     loom_sample_conf conf;
-    loom_sample_name *names;                       /* all kinds, one after the other */
-    int64_t first_name[LOOM_SAMPLE_KINDS + 1];     /* kind k: first_name[k] .. first_name[k + 1] - 1 */
-    double *name_cum[LOOM_SAMPLE_KINDS];           /* popularity, running sums */
-    int64_t n_entries;                             /* the first stateless names are entry points */
-    loom_sample_template *templates;               /* by falling popularity */
+    loom_sample_name *names;                   /* all kinds, one after the other */
+    int64_t first_name[LOOM_SAMPLE_KINDS + 1]; /* kind k: first_name[k] .. first_name[k + 1] - 1 */
+    double *name_cum[LOOM_SAMPLE_KINDS];       /* popularity, running sums */
+    int64_t n_entries;                         /* the first stateless names are entry points */
+    loom_sample_template *templates;           /* by falling popularity */
     double *service_cum;
-    double spread[3];                              /* see sample_world.c */
-    uint64_t trace_shift;                          /* where trace numbers start */
+    double spread[3];     /* see sample_world.c */
+    uint64_t trace_shift; /* where trace numbers start */
 } loom_sample_world;
 
 /* ARG error when the configuration asks for more than fits (names, services, traces). */

@@ -47,7 +47,7 @@ typedef struct writer {
         loom_sample_trace trace;
         loom_sample_rows rows;
         loom_arena arena;
-    } *scratch; /* per thread */
+    } * scratch;          /* per thread */
     lines waiting, spare; /* rows whose time has not come yet, sorted */
     loom_out **files, *truth_file;
     loom_buf out;
@@ -154,7 +154,8 @@ static loom_status merge(writer *w, const lines *rows, const line *until, loom_e
         const lines *from = old ? &w->waiting : rows;
         const line *l = &from->all[old ? i++ : k++];
         bool ripe = !until || compare_lines(l, until) < 0;
-        LOOM_TRY(ripe ? put_line(w, l, from->text.data + l->at, err) : add_line(&w->spare, l, from->text.data + l->at, err));
+        LOOM_TRY(ripe ? put_line(w, l, from->text.data + l->at, err)
+                      : add_line(&w->spare, l, from->text.data + l->at, err));
     }
     lines t = w->waiting;
     w->waiting = w->spare;
@@ -199,7 +200,8 @@ static int compare_arrivals(const void *a, const void *b)
 
 static loom_status sort_arrivals(writer *w, loom_err *err)
 {
-    if (!(w->order = loom_alloc((size_t)w->n_traces, sizeof *w->order))) return loom_fail_nomem(err, "order of the traces");
+    if (!(w->order = loom_alloc((size_t)w->n_traces, sizeof *w->order)))
+        return loom_fail_nomem(err, "order of the traces");
     for (int64_t i = 0; i < w->n_traces; i++) w->order[i] = (arrival){loom_sample_arrival(w->world, i), i};
     qsort(w->order, (size_t)w->n_traces, sizeof *w->order, compare_arrivals);
     return LOOM_OK;
@@ -237,8 +239,8 @@ static loom_status check_folder(const char *dir, int64_t n_files, bool force, lo
         if (!force)
             st = loom_fail(err, LOOM_STATUS_IO, "%s already holds %s; use --force or another folder", dir, name);
         else if (number >= n_files)
-            st = loom_fail(err, LOOM_STATUS_IO, "%s holds %s of another sample, which would be read with this one; remove it",
-                           dir, name);
+            st = loom_fail(err, LOOM_STATUS_IO,
+                           "%s holds %s of another sample, which would be read with this one; remove it", dir, name);
     }
     loom_free_list(paths, n);
     return st;

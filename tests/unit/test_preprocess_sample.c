@@ -20,7 +20,8 @@ TEST(arithmetic_is_that_of_the_library)
         CHECK_NEAR(loom_sample_exp(x) / e, 1, 4e-15);
         CHECK_NEAR(loom_sample_log(e), log(e), 4e-15 * (1 + fabs(x)));
     }
-    for (int i = 0; i <= 1000; i++) CHECK_NEAR(loom_sample_sin_turns(i / 1000.0), sin(6.283185307179586477 * i / 1000), 2e-15);
+    for (int i = 0; i <= 1000; i++)
+        CHECK_NEAR(loom_sample_sin_turns(i / 1000.0), sin(6.283185307179586477 * i / 1000), 2e-15);
     CHECK_NEAR(loom_sample_log(1), 0, 0);
     CHECK_NEAR(loom_sample_exp(0), 1, 0);
 }
@@ -91,7 +92,8 @@ TEST(a_trace_does_not_depend_on_how_many_there_are)
         CHECK_I64(a.service, b.service);
         REQUIRE(a.n_calls == b.n_calls);
         CHECK(memcmp(a.ids.data, b.ids.data, a.ids.len) == 0);
-        for (int32_t c = 0; c < a.n_calls; c++) CHECK(a.calls[c].start == b.calls[c].start && a.calls[c].rt == b.calls[c].rt);
+        for (int32_t c = 0; c < a.n_calls; c++)
+            CHECK(a.calls[c].start == b.calls[c].start && a.calls[c].rt == b.calls[c].rt);
     }
     loom_sample_trace_release(&a);
     loom_sample_trace_release(&b);
@@ -123,7 +125,8 @@ TEST(impossible_settings_are_refused)
 static bool same_call(const loom_sample_template *t, int32_t a, int32_t b)
 {
     const loom_sample_slot *x = &t->slots[a], *y = &t->slots[b];
-    int32_t from_x = x->parent < 0 ? -1 : t->slots[x->parent].name, from_y = y->parent < 0 ? -1 : t->slots[y->parent].name;
+    int32_t from_x = x->parent < 0 ? -1 : t->slots[x->parent].name,
+            from_y = y->parent < 0 ? -1 : t->slots[y->parent].name;
     return x->name == y->name && x->type == y->type && from_x == from_y;
 }
 
@@ -140,7 +143,8 @@ TEST(exact_probabilities_are_those_of_the_draws)
     for (int32_t s = 0; s < w->conf.n_services; s++) {
         const loom_sample_template *plan = &w->templates[s];
         size_t n = (size_t)plan->n_slots;
-        double *called = calloc(n, sizeof *called), *calls = calloc(n, sizeof *calls), *triple = calloc(n, sizeof *triple);
+        double *called = calloc(n, sizeof *called), *calls = calloc(n, sizeof *calls),
+               *triple = calloc(n, sizeof *triple);
         double *squares = calloc(n, sizeof *squares), *in_trace = calloc(n, sizeof *in_trace);
         loom_rng r;
         int64_t over = 0;
@@ -166,7 +170,8 @@ TEST(exact_probabilities_are_those_of_the_draws)
             rare += want->p_triple < 0.1;
             /* five standard errors, and one event where the slot is too rare for them to mean anything */
             CHECK_NEAR(called[k] / DRAWS, want->p, 5 * sqrt(want->p * (1 - want->p) / DRAWS) + 1.0 / DRAWS);
-            CHECK_NEAR(triple[k] / DRAWS, want->p_triple, 5 * sqrt(want->p_triple * (1 - want->p_triple) / DRAWS) + 1.0 / DRAWS);
+            CHECK_NEAR(triple[k] / DRAWS, want->p_triple,
+                       5 * sqrt(want->p_triple * (1 - want->p_triple) / DRAWS) + 1.0 / DRAWS);
             CHECK_NEAR(mean, want->calls, 5 * spread + 3.0 / DRAWS);
         }
         CHECK(over <= DRAWS * 13 / 100); /* whole milliseconds: ties may put much less above */
@@ -192,7 +197,8 @@ static void remove_folder(const char *dir)
 }
 
 /* One digest for all files of a sample, in file order, truth last. */
-static void sample_digest(char digest[33], const loom_sample_conf *conf, bool truth, int threads, loom_sample_totals *totals)
+static void sample_digest(char digest[33], const loom_sample_conf *conf, bool truth, int threads,
+                          loom_sample_totals *totals)
 {
     char dir[] = "/tmp/loom-sample-XXXXXX", text[33], path[128];
     loom_sample_world *w = NULL;
@@ -399,7 +405,10 @@ static void mark_uncommon(stats *s)
     free(per_service);
 }
 
-static int64_t quantile(const int64_t *sorted, int64_t n, double q) { return sorted[(int64_t)((double)n * q)]; }
+static int64_t quantile(const int64_t *sorted, int64_t n, double q)
+{
+    return sorted[(int64_t)((double)n * q)];
+}
 
 /* Services with at least 10 graphs whose p90 lies more than 5 ms above the mean; *apps: those with 500 deep graphs. */
 static int64_t spread_services(const stats *s, int64_t *apps)
@@ -426,7 +435,8 @@ static int64_t spread_services(const stats *s, int64_t *apps)
 
 static void release_stats(stats *s)
 {
-    free(s->n_edges), free(s->latency), free(s->service), free(s->deep), free(s->uncommon), free(s->pairs), free(s->pair_graph);
+    free(s->n_edges), free(s->latency), free(s->service), free(s->deep), free(s->uncommon), free(s->pairs),
+        free(s->pair_graph);
     loom_intern_release(&s->services);
     loom_intern_release(&s->names);
     loom_intern_release(&s->calls);
@@ -514,7 +524,8 @@ TEST(damage_comes_at_its_rate)
         seen |= rows.quirks;
         roots += (rows.quirks >> LOOM_SAMPLE_Q_NO_ROOT) & 1;
         straddle += (rows.quirks >> LOOM_SAMPLE_Q_STRADDLE) & 1;
-        for (int32_t c = 0; c < t.n_calls; c++) rpc += w->templates[t.service].slots[t.calls[c].slot].type == LOOM_CALL_RPC;
+        for (int32_t c = 0; c < t.n_calls; c++)
+            rpc += w->templates[t.service].slots[t.calls[c].slot].type == LOOM_CALL_RPC;
         for (int32_t k = 0; k < rows.n; k++) {
             const loom_sample_row *r = &rows.rows[k];
             const loom_sample_call *c = &t.calls[r->call];
@@ -531,7 +542,8 @@ TEST(damage_comes_at_its_rate)
     CHECK_NEAR((double)dm / (double)n_rows, 0.055, 0.005);
     CHECK_NEAR((double)roots / 20000, 0.60, 0.02);
     CHECK_NEAR((double)straddle / 20000, 0.01, 0.006);
-    CHECK_WITHIN((double)views / (double)rpc, 0.25, 0.5); /* half of the calls, of which a quarter and the 0 ms show nothing */
+    CHECK_WITHIN((double)views / (double)rpc, 0.25,
+                 0.5); /* half of the calls, of which a quarter and the 0 ms show nothing */
     loom_sample_rows_release(&rows);
     loom_sample_trace_release(&t);
     loom_sample_world_free(w);
@@ -539,6 +551,6 @@ TEST(damage_comes_at_its_rate)
 
 TEST_MAIN(RUN(arithmetic_is_that_of_the_library) RUN(clean_traces_pass_the_validator)
               RUN(a_trace_does_not_depend_on_how_many_there_are) RUN(impossible_settings_are_refused)
-                  RUN(exact_probabilities_are_those_of_the_draws) RUN(same_seed_same_bytes) RUN(rows_are_in_order_of_writing)
-                      RUN(default_sample_has_the_published_shape) RUN(harsh_rows_leave_as_little_as_the_published_raw_sample)
-                          RUN(damage_comes_at_its_rate))
+                  RUN(exact_probabilities_are_those_of_the_draws) RUN(same_seed_same_bytes)
+                      RUN(rows_are_in_order_of_writing) RUN(default_sample_has_the_published_shape)
+                          RUN(harsh_rows_leave_as_little_as_the_published_raw_sample) RUN(damage_comes_at_its_rate))
