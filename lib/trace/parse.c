@@ -186,7 +186,6 @@ static const char *parse_subs(loom_parsed *out, span text, loom_arena *arena)
     const char *last = find_last(text, LOOM_TEXT_SUB_END);
     size_t cap = 0, close = strlen(LOOM_TEXT_SUB_END);
 
-    out->missing_subs = count(text, LOOM_TEXT_SUB) - count(text, LOOM_TEXT_SUB_END);
     if (!first) return NULL;
     if (!last || last < last_open) return "a subgraph line is not closed";
     for (span rest = between(first, last + close); rest.len;) {
@@ -211,30 +210,36 @@ static bool opens_with_split(loom_mode mode, span answer)
     return starts_with(trimmed(answer), LOOM_TEXT_SPLIT);
 }
 
+/* Where the edges stand, and where subgraphs are looked for: behind the edges, in the whole answer when there is no edge
+ * tag, among the edges when the list is not closed. */
+static void find_parts(loom_parsed *out, span answer, span *edges, span *subs)
+{
+    const char *open = find(answer, LOOM_TEXT_EDGES);
+    *edges = between(answer.text, answer.text);
+    *subs = answer;
+    if (!open) return;
+    *edges = between(open + strlen(LOOM_TEXT_EDGES), end_of(answer));
+    *subs = *edges;
+    const char *close = find(*edges, LOOM_TEXT_EDGES_END);
+    out->edges_opened = true;
+    out->edges_closed = close != NULL;
+    if (!close) return;
+    *subs = between(close + strlen(LOOM_TEXT_EDGES_END), end_of(*edges));
+    *edges = between(edges->text, close);
+}
+
 static const char *parse_all(loom_parsed *out, span all, loom_arena *arena)
 {
-    span request, answer, subs;
+    span request, answer, edges, subs;
     const char *why = find_request(out->mode, all, &request, &answer);
     if (why) return why;
     out->req_text = loom_arena_strdup(arena, request.text, request.len);
     if ((why = loom_attrs_parse(&out->req, request.text, request.len, arena))) return why;
     out->split = opens_with_split(out->mode, answer);
-
-    const char *open = find(answer, LOOM_TEXT_EDGES);
-    subs = answer;
-    if (open) {
-        span edges = between(open + strlen(LOOM_TEXT_EDGES), end_of(answer));
-        const char *close = find(edges, LOOM_TEXT_EDGES_END);
-        out->edges_opened = true;
-        out->edges_closed = close != NULL;
-        subs = edges;
-        if (close) {
-            subs = between(close + strlen(LOOM_TEXT_EDGES_END), end_of(edges));
-            edges = between(edges.text, close);
-        }
-        if ((why = parse_edges(out, edges, arena))) return why;
-        if (close && edges.len <= 1) return NULL; /* subgraphs of an empty layer are not looked at (quirk V4) */
-    }
+    find_parts(out, answer, &edges, &subs);
+    out->missing_subs = count(subs, LOOM_TEXT_SUB) - count(subs, LOOM_TEXT_SUB_END);
+    if ((why = parse_edges(out, edges, arena))) return why;
+    if (out->edges_closed && edges.len <= 1) return NULL; /* subgraphs of an empty layer are not looked at (quirk V4) */
     return out->mode == LOOM_MODE_TABULAR ? NULL : parse_subs(out, subs, arena);
 }
 
