@@ -26,7 +26,7 @@ static void ffn_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_
 {
     loom_acts *a = s->a;
     loom_layer_acts v = loom_step_layer(s);
-    const loom_layer *w = &s->m->layers[s->l];
+    const loom_llama_layer *w = &s->m->layers[s->l];
     int64_t C = a->c.C, F = a->c.F, Q = loom_acts_Q(a), R = a->R, rows = n1 - n0, out[] = {F, F};
     const float *dx = a->dx + n0 * C, *gu = v.gu + n0 * 2 * F, *mid = v.mid + n0 * C, *att = v.att + n0 * Q;
     float *prod = R ? t->prod : a->prod + n0 * F, *dgu = R ? t->dgu : a->dgu + n0 * 2 * F, *h = R ? t->h : a->h + n0 * C;
@@ -77,7 +77,7 @@ static void qkv_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_
 {
     loom_acts *a = s->a;
     loom_layer_acts v = loom_step_layer(s);
-    const loom_layer *w = &s->m->layers[s->l];
+    const loom_llama_layer *w = &s->m->layers[s->l];
     int64_t C = a->c.C, Q = loom_acts_Q(a), E = loom_acts_E(a), ld = Q + 2 * E, R = a->R, rows = n1 - n0;
     int64_t out[] = {Q, E, E};
     bool lowest = R && s->l == 0; /* nothing below is trained */

@@ -395,7 +395,7 @@ static void qkv_phase(void *arg, int thread, int n_threads)
     loom_decode *d = arg;
     thread_scratch *t = &d->threads[thread];
     const loom_llama *m = d->m;
-    const loom_layer *w = &m->layers[d->l];
+    const loom_llama_layer *w = &m->layers[d->l];
     const loom_config *c = &m->config;
     int64_t C = c->C, D = c->D, Q = c->H * D, E = c->K * D, ld = Q + 2 * E, a, b, h0, h1;
 
@@ -504,7 +504,7 @@ static void gate_phase(void *arg, int thread, int n_threads)
     loom_decode *d = arg;
     thread_scratch *t = &d->threads[thread];
     const loom_config *c = &d->m->config;
-    const loom_layer *w = &d->m->layers[d->l];
+    const loom_llama_layer *w = &d->m->layers[d->l];
     int64_t C = c->C, F = c->F, f0, f1, width;
     float *gate = t->h + d->n * C, *up; /* behind the normed rows: (rows, width) each */
 

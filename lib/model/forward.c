@@ -23,7 +23,7 @@ static void embed_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int6
 static void qkv_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
 {
     loom_layer_acts v = loom_step_layer(s);
-    const loom_layer *w = &s->m->layers[s->l];
+    const loom_llama_layer *w = &s->m->layers[s->l];
     const loom_config *c = &s->a->c;
     int64_t C = c->C, Q = loom_acts_Q(s->a), E = loom_acts_E(s->a), ld = Q + 2 * E, rows = n1 - n0;
     int64_t out[] = {Q, E, E};
@@ -63,7 +63,7 @@ static void attention_item(void *arg, int64_t item, int thread)
 static void ffn_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
 {
     loom_layer_acts v = loom_step_layer(s);
-    const loom_layer *w = &s->m->layers[s->l];
+    const loom_llama_layer *w = &s->m->layers[s->l];
     const loom_config *c = &s->a->c;
     int64_t C = c->C, F = c->F, Q = loom_acts_Q(s->a), rows = n1 - n0, out[] = {F, F};
     float *mid = v.mid + n0 * C, *gu = v.gu + n0 * 2 * F, *to = v.out + n0 * C;

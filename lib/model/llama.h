@@ -55,10 +55,10 @@ typedef struct loom_mat {
 
 /* Weights of one layer. q, k, v (and gate, up) lie one after the other in the parameter block, so that float32 models
  * run them as one product. */
-typedef struct loom_layer {
+typedef struct loom_llama_layer {
     const float *norm_att, *norm_ffn; /* (C) */
     loom_mat w[LOOM_N_ADAPTABLE];     /* by role: q (Q,C), k v (E,C), o (C,Q), gate up (F,C), down (C,F) */
-} loom_layer;
+} loom_llama_layer;
 
 typedef struct loom_llama {
     loom_config config;
@@ -66,7 +66,7 @@ typedef struct loom_llama {
     float *params; /* table.floats, 64-byte aligned; in a frozen model only the vectors are in there */
     bool frozen;   /* matrices are borrowed bfloat16: forward, LoRA and decoding only */
     /* derived, kept by the functions below */
-    loom_layer *layers; /* (L) */
+    loom_llama_layer *layers; /* (L) */
     const float *norm_out;
     loom_mat embed, head;  /* (V,C); head is embed when tied */
     float *rope_cos, *rope_sin; /* (max_positions, D/2) */
