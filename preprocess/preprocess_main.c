@@ -6,6 +6,9 @@ int main(int argc, char **argv)
     const loom_cmd cmds[] = {
         loom_cmd_sample_traces,
         loom_cmd_graphs,
+        loom_cmd_dedupe,
+        loom_cmd_split,
+        loom_cmd_stats,
         {.name = NULL},
     };
     return loom_cli_main("loom-preprocess", "turns trace CSV into call graphs, training text and tokens", cmds, argc, argv);

@@ -1,0 +1,152 @@
+/* loom-preprocess stats: per-service statistics (spec/01 section 7). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/log.h"
+#include "core/num.h"
+#include "core/progress.h"
+#include "preprocess/preprocess_cmds.h"
+#include "preprocess/recstream.h"
+#include "trace/record.h"
+#include "trace/stats.h"
+
+typedef struct stats_conf {
+    const char *output;
+} stats_conf;
+
+static const loom_opt stats_opts[] = {
+    LOOM_OPT_GROUP("Output"),
+    LOOM_OPT_STR("output", 'o', stats_conf, output, NULL, "FILE", "statistics to write (.json, .json.zst), - for stdout"),
+    LOOM_OPT_END};
+
+/* One of these per thread. */
+typedef struct stats_worker {
+    loom_stats *stats;
+    loom_arena arena;
+    int64_t invalid;
+} stats_worker;
+
+typedef struct stats_run {
+    stats_worker *workers;
+    loom_progress progress;
+} stats_run;
+
+static void work(void *arg, loom_recblock *block, int thread)
+{
+    stats_worker *w = &((stats_run *)arg)->workers[thread];
+    for (const char *at = NULL, *end = NULL; loom_recblock_line(block, &at, &end);) {
+        loom_graph g;
+        loom_verdict why;
+        size_t len = (size_t)(end - at);
+        if (len == 0 || (len == 1 && *at == '\r')) continue;
+        loom_arena_reset(&w->arena);
+        if (loom_record_read(&g, &why, at, len, &w->arena))
+            loom_stats_add(w->stats, &g);
+        else
+            w->invalid++;
+    }
+}
+
+static void show_progress(void *arg, int64_t bytes) { loom_progress_update(&((stats_run *)arg)->progress, bytes, NULL); }
+
+static void count_rare(const loom_stats *s, int64_t *with_latency, int64_t *triples, int64_t *rare)
+{
+    *with_latency = *triples = *rare = 0;
+    for (int64_t i = 0; i < loom_stats_n_services(s); i++) {
+        int64_t n;
+        const char *service = loom_stats_service(s, i);
+        const loom_stats_triple *t = loom_stats_triples(s, service, &n);
+        *with_latency += loom_stats_latency(s, service, NULL, NULL, NULL);
+        *triples += n;
+        for (int64_t k = 0; k < n; k++) *rare += t[k].rare;
+    }
+}
+
+static loom_status write_stats(const loom_stats *s, int64_t invalid, loom_meta *meta, const loom_ctx *ctx, loom_err *err)
+{
+    const stats_conf *conf = ctx->conf;
+    loom_buf text = {0};
+    loom_out *out = NULL;
+    int64_t with_latency, triples, rare;
+    loom_status st;
+    count_rare(s, &with_latency, &triples, &rare);
+    loom_stats_render(s, &text);
+    loom_meta_i64(meta, "graphs", loom_stats_graphs(s));
+    loom_meta_i64(meta, "invalid_graphs", invalid);
+    loom_meta_i64(meta, "services", loom_stats_n_services(s));
+    loom_meta_i64(meta, "services_with_latency", with_latency);
+    loom_meta_i64(meta, "triples", triples);
+    loom_meta_i64(meta, "rare_triples", rare);
+    if ((st = loom_out_open(&out, conf->output, ctx->common.force, err)) != LOOM_OK) goto done;
+    if ((st = loom_out_write(out, text.data, text.len, err)) != LOOM_OK) goto done;
+    if ((st = loom_out_commit(&out, err)) != LOOM_OK) goto done;
+    if ((st = loom_meta_write(meta, ctx, conf->output, err)) != LOOM_OK) goto done;
+    loom_info("%lld graphs of %lld services: latency of %lld services with %d graphs or more, %lld of %lld communications rare",
+              (long long)loom_stats_graphs(s), (long long)loom_stats_n_services(s), (long long)with_latency,
+              LOOM_STATS_MIN_GRAPHS, (long long)rare, (long long)triples);
+    if (invalid) loom_warn("%lld invalid graphs were left out; loom-preprocess dedupe says why", (long long)invalid);
+done:
+    loom_out_abandon(&out);
+    loom_buf_release(&text);
+    return st;
+}
+
+static loom_status run_stats(const loom_ctx *ctx, loom_err *err)
+{
+    const stats_conf *conf = ctx->conf;
+    stats_run run = {0};
+    loom_recstream stream = {.result_size = 1, .work = work, .progress = show_progress, .arg = &run};
+    loom_meta meta = {0};
+    char **paths = NULL;
+    size_t n_paths = 0, n_workers = (size_t)ctx->common.threads;
+    loom_status st;
+
+    if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no output named; give -o FILE, or -o - for stdout");
+    if (strcmp(conf->output, "-") != 0 && !ctx->common.force && loom_file_exists(conf->output))
+        return loom_fail(err, LOOM_STATUS_ARG, "%s exists already; give --force to replace it", conf->output);
+    run.workers = loom_calloc(n_workers, sizeof *run.workers);
+    if (!run.workers) return loom_fail_nomem(err, "statistics");
+    for (size_t i = 0; i < n_workers; i++) run.workers[i].stats = loom_stats_new();
+    loom_progress_start(&run.progress, &ctx->common, "gathering statistics", 0, "bytes");
+    if ((st = loom_pool_new(&stream.pool, (int)n_workers, err)) != LOOM_OK) goto done;
+    if ((st = loom_recstream_inputs(&paths, &n_paths, ctx, &meta, err)) != LOOM_OK) goto done;
+    if ((st = loom_recstream_run(&stream, (const char *const *)paths, (int64_t)n_paths, err)) != LOOM_OK) goto done;
+    loom_progress_finish(&run.progress, NULL);
+    for (size_t i = 1; i < n_workers; i++) {
+        loom_stats_merge(run.workers[0].stats, run.workers[i].stats);
+        run.workers[0].invalid += run.workers[i].invalid;
+    }
+    loom_stats_finish(run.workers[0].stats);
+    if (loom_stats_graphs(run.workers[0].stats) == 0)
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no valid graph in the input (%lld invalid); make a graph store with "
+                       "loom-preprocess dedupe", ctx->args[0], (long long)run.workers[0].invalid);
+    else
+        st = write_stats(run.workers[0].stats, run.workers[0].invalid, &meta, ctx, err);
+done:
+    for (size_t i = 0; i < n_workers; i++) {
+        loom_stats_free(run.workers[i].stats);
+        loom_arena_release(&run.workers[i].arena);
+    }
+    free(run.workers);
+    loom_free_list(paths, n_paths);
+    loom_pool_free(stream.pool);
+    loom_meta_release(&meta);
+    return st;
+}
+
+const loom_cmd loom_cmd_stats = {
+    .name = "stats",
+    .summary = "per-service latencies, rare communications, infilling table",
+    .args = "GRAPHS...",
+    .min_args = 1,
+    .max_args = -1,
+    .details = "Pools all graphs of the inputs. Services with 10 graphs or more get largest, mean and 90th percentile of the\n"
+               "root's finish; a communication (source, type, destination) is rare when fewer than one graph in ten of its\n"
+               "service has it. encode uses the result.\n"
+               "\n"
+               "  loom-preprocess stats train.graphs.zst -o stats.json",
+    .opts = stats_opts,
+    .conf_size = sizeof(stats_conf),
+    .run = run_stats,
+};
