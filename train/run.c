@@ -1,0 +1,739 @@
+#include "train/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/hash.h"
+#include "core/log.h"
+#include "core/meta.h"
+#include "core/num.h"
+#include "core/progress.h"
+#include "core/usage.h"
+#include "model/blas.h"
+#include "model/bundle.h"
+#include "train/curve.h"
+#include "train/loader.h"
+#include "train/snapshot.h"
+#include "train/trainer.h"
+
+#define DATA_IN_MEMORY ((int64_t)2 << 30) /* bytes of tokens kept in memory */
+
+typedef struct run {
+    const loom_ctx *ctx;
+    const train_conf *conf;
+    loom_loader *train, *valid; /* valid: NULL without --valid */
+    loom_pool *pool;
+    loom_bundle base;           /* what --init or --base names; its model is the one trained unless resuming */
+    loom_llama *fresh;          /* a model made here */
+    loom_llama *model;          /* the one trained: fresh or base.model */
+    loom_lora *lora;
+    loom_lora_config lora_config;
+    loom_config config;
+    char *checkpoint;           /* to go on from; NULL: a new run */
+    loom_trainer_options how;
+    loom_trainer *trainer;
+    loom_schedule schedule;
+    bool timed;                 /* --minutes: the schedule runs over time */
+    loom_snapshot_run numbers;
+    loom_snapshot_texts texts;
+    loom_buf meta, rules;       /* what texts points to */
+    char base_path[4096];
+    loom_curve curve;
+    loom_progress progress;
+    int lock;
+    double started, seconds_before; /* clock at the start of this part of the run; training seconds before it */
+    double last_save, last_row;
+    int64_t first_step;         /* steps done when this part of the run began */
+    double last_accuracy;
+} run;
+
+/* ---- options that depend on one another ---- */
+
+static bool is_sft(const run *r) { return strcmp(r->ctx->cmd->name, "sft") == 0; }
+
+static loom_status check_options(const run *r, loom_err *err)
+{
+    const train_conf *c = r->conf;
+
+    if (!c->output) return loom_fail(err, LOOM_STATUS_ARG, "--output DIR is missing: the folder for checkpoints and the model");
+    if (is_sft(r) && !c->base) return loom_fail(err, LOOM_STATUS_ARG, "--base is missing: the model to fine-tune");
+    if (c->lora && !c->base)
+        return loom_fail(err, LOOM_STATUS_ARG, "--lora adapts a trained model; name it with --init");
+    if ((c->steps > 0) + (c->tokens > 0) + (c->minutes > 0) > 1)
+        return loom_fail(err, LOOM_STATUS_ARG, "give one of --steps, --tokens and --minutes");
+    return LOOM_OK;
+}
+
+static int64_t micro_rows(const train_conf *c)
+{
+    int64_t rows = c->micro_tokens ? c->micro_tokens : loom_min_i64(c->batch_tokens, 8192);
+
+    return loom_min_i64(loom_max_i64(rows, c->context), c->batch_tokens);
+}
+
+static double peak_lr(const train_conf *c)
+{
+    if (c->lr > 0) return c->lr;
+    return c->base ? 3e-4 : 2e-3;
+}
+
+/* ---- data ---- */
+
+static loom_loader_options loader_options(const run *r)
+{
+    const train_conf *c = r->conf;
+
+    return (loom_loader_options){.context = c->context, .budget = c->batch_tokens, .seed = (uint64_t)r->ctx->common.seed,
+                                 .shuffle = true, .joined = c->packing == PACKING_JOINED,
+                                 .answers_only = c->loss == LOSS_ANSWER, .drop_long = is_sft(r), .limit = c->overfit,
+                                 .memory = DATA_IN_MEMORY};
+}
+
+static loom_status open_valid(run *r, loom_err *err)
+{
+    loom_loader_options o = loader_options(r);
+    const loom_shard_info *train = loom_loader_info(r->train), *valid;
+    char *paths[1] = {(char *)(uintptr_t)r->conf->valid};
+
+    if (!r->conf->valid) return LOOM_OK;
+    o.shuffle = false;
+    o.limit = 0;
+    o.budget = micro_rows(r->conf);
+    LOOM_TRY(loom_loader_new(&r->valid, paths, 1, &o, err));
+    valid = loom_loader_info(r->valid);
+    if (strcmp(valid->tokenizer_digest, train->tokenizer_digest) != 0)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s and %s were made with different tokenizers; make both with the same one",
+                         train->path, valid->path);
+    return LOOM_OK;
+}
+
+static loom_status open_data(run *r, loom_err *err)
+{
+    loom_loader_options o = loader_options(r);
+    char tokens[32];
+
+    LOOM_TRY(loom_loader_new(&r->train, r->ctx->args, r->ctx->n_args, &o, err));
+    LOOM_TRY(open_valid(r, err));
+    loom_info("data: %" PRId64 " samples, %s tokens, %s encoding", loom_loader_samples(r->train),
+              loom_format_count(tokens, sizeof tokens, (double)loom_loader_tokens(r->train)), loom_loader_info(r->train)->mode);
+    if (loom_loader_dropped(r->train))
+        loom_warn("%" PRId64 " samples are longer than the context of %" PRId64 " tokens and are left out",
+                  loom_loader_dropped(r->train), r->conf->context);
+    return LOOM_OK;
+}
+
+/* ---- model ---- */
+
+/* Two thirds of four times the width, as Llama does, rounded up to a multiple of 16. */
+static int64_t default_ffn(int64_t C) { return (8 * C / 3 + 15) / 16 * 16; }
+
+static loom_status config_from_options(run *r, loom_err *err)
+{
+    const train_conf *c = r->conf;
+    const loom_shard_info *info = loom_loader_info(r->train);
+    loom_config *m = &r->config;
+
+    loom_config_default(m);
+    m->C = c->hidden;
+    m->L = c->layers;
+    m->H = c->heads;
+    m->K = c->kv_heads;
+    m->F = c->ffn ? c->ffn : default_ffn(c->hidden);
+    m->V = info->vocab_size;
+    m->max_positions = c->context;
+    m->rope_theta = c->rope_theta;
+    m->tied = c->tie;
+    m->bos_id = info->bos_id;
+    m->n_eos = info->eos_id >= 0 ? 1 : 0;
+    m->eos_ids[0] = info->eos_id;
+    return loom_config_check(m, err);
+}
+
+/* The shards' tokens must mean to the model what they mean to the shards. */
+static loom_status check_base(const run *r, loom_err *err)
+{
+    const loom_shard_info *info = loom_loader_info(r->train);
+    const loom_bundle *b = &r->base;
+
+    if (b->tokenizer && strcmp(b->tokenizer_digest, info->tokenizer_digest) != 0)
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s was trained with another tokenizer than %s was made with; make the shard with the model's: "
+                         "loom-preprocess tokens --tokenizer", b->path, info->path);
+    if (info->vocab_size > b->model->config.V)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s has token ids up to %" PRId64 ", the model %s only %" PRId64, info->path,
+                         info->vocab_size, b->path, b->model->config.V);
+    if (r->conf->context > b->model->config.max_positions)
+        return loom_fail(err, LOOM_STATUS_ARG, "--context %" PRId64 " is more than the %" PRId64 " positions of %s; lower it",
+                         r->conf->context, b->model->config.max_positions, b->path);
+    if (b->lora)
+        return loom_fail(err, LOOM_STATUS_ARG, "%s carries an adapter; put it into the weights first: loom-train merge",
+                         r->conf->base);
+    return LOOM_OK;
+}
+
+static loom_status load_base(run *r, loom_err *err)
+{
+    loom_bundle_options o = {.frozen = r->conf->lora};
+    loom_status st = loom_bundle_load(&r->base, r->conf->base, NULL, &o, err);
+
+    if (st == LOOM_OK) st = check_base(r, err);
+    if (st != LOOM_OK) return st;
+    if (r->base.note[0]) loom_info("%s", r->base.note);
+    r->config = r->base.model->config;
+    r->model = r->base.model;
+    loom_info("base: %s", r->base.path);
+    return LOOM_OK;
+}
+
+static loom_status make_adapter(run *r, loom_err *err)
+{
+    const train_conf *c = r->conf;
+    loom_lora_config *l = &r->lora_config;
+
+    *l = (loom_lora_config){.R = c->lora_rank, .alpha = c->lora_alpha, .dropout = c->lora_dropout, .rslora = c->rslora};
+    LOOM_TRY(loom_lora_parse_targets(&l->targets, c->lora_targets, err));
+    LOOM_TRY(loom_lora_new(&r->lora, &r->config, l, err));
+    loom_lora_init(r->lora, (uint64_t)r->ctx->common.seed);
+    return LOOM_OK;
+}
+
+/* Configuration of the checkpoint to go on from (which may come from an --init that is gone by now). */
+static loom_status config_from_checkpoint(run *r, loom_ckpt *c, loom_err *err)
+{
+    size_t len = 0;
+    const char *json = loom_ckpt_text(c, "text/config", &len);
+    loom_json *root = NULL;
+    loom_status st;
+
+    if (!json) return loom_fail(err, LOOM_STATUS_FORMAT, "%s holds no model configuration", loom_ckpt_path(c));
+    LOOM_TRY(loom_json_parse(&root, json, len, loom_ckpt_path(c), err));
+    st = loom_config_from_json(&r->config, root, err);
+    loom_json_free(root);
+    return st;
+}
+
+/* `c`: the checkpoint to go on from, or NULL. */
+static loom_status make_model(run *r, loom_ckpt *c, loom_err *err)
+{
+    const train_conf *conf = r->conf;
+
+    if (conf->lora) {
+        LOOM_TRY(load_base(r, err));
+        return make_adapter(r, err);
+    }
+    if (conf->base && !c) return load_base(r, err);
+    if (c) LOOM_TRY(config_from_checkpoint(r, c, err));
+    else LOOM_TRY(config_from_options(r, err));
+    LOOM_TRY(loom_llama_new(&r->fresh, &r->config, err));
+    if (!c) loom_llama_init(r->fresh, (uint64_t)r->ctx->common.seed);
+    r->model = r->fresh;
+    return LOOM_OK;
+}
+
+/* ---- the plan ---- */
+
+static void plan_schedule(run *r)
+{
+    const train_conf *c = r->conf;
+    loom_schedule *s = &r->schedule;
+    int64_t per_epoch = loom_loader_steps(r->train, 1);
+    double whole = floor(c->epochs);
+
+    *s = (loom_schedule){.kind = (loom_schedule_kind)c->schedule, .peak = peak_lr(c), .floor = c->lr_floor};
+    r->timed = c->minutes > 0;
+    if (r->timed) s->steps = INT64_MAX / 4;
+    else if (c->steps) s->steps = c->steps;
+    else if (c->tokens) s->steps = (c->tokens + c->batch_tokens - 1) / c->batch_tokens;
+    else s->steps = loom_loader_steps(r->train, (int64_t)whole) + (int64_t)ceil((c->epochs - whole) * (double)per_epoch);
+    if (c->warmup >= 0) s->warmup = c->warmup;
+    else if (!r->timed) s->warmup = (int64_t)ceil(c->warmup_ratio * (double)s->steps);
+    else s->warmup = 20; /* how many steps there will be is not known */
+}
+
+static void plan_trainer(run *r)
+{
+    const train_conf *c = r->conf;
+
+    r->how = (loom_trainer_options){.beta1 = c->beta1, .beta2 = c->beta2, .eps = c->eps, .decay = c->decay, .clip = c->clip,
+                                    .micro_rows = micro_rows(c), .context = c->context, .recompute = c->recompute,
+                                    .seed = (uint64_t)r->ctx->common.seed};
+}
+
+/* What must stay the same when a run goes on: all options but those that only say where, how often and how fast. */
+static bool is_free(const char *option)
+{
+    static const char *const list[] = {"output", "save-every", "save-minutes", "keep", "valid", "valid-every", "valid-tokens",
+                                       "log-every", "plot", "stop-after", "max-minutes", "recompute", "init", "base"};
+
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        if (strcmp(list[i], option) == 0) return true;
+    }
+    return false;
+}
+
+static loom_status write_rules(run *r, loom_err *err)
+{
+    loom_buf *b = &r->rules;
+    char digest[33];
+
+    loom_buf_printf(b, "command=%s\nseed=%" PRId64 "\n", r->ctx->cmd->name, r->ctx->common.seed);
+    for (const loom_opt *o = r->ctx->cmd->opts; o->type != LOOM_OPT_TYPE_END; o++) {
+        if (o->type == LOOM_OPT_TYPE_GROUP || is_free(o->name)) continue;
+        loom_buf_printf(b, "--%s=", o->name);
+        loom_opt_value_text(b, r->conf, o);
+        loom_buf_char(b, '\n');
+    }
+    for (int i = 0; i < r->ctx->n_args; i++) {
+        LOOM_TRY(loom_hash_file(digest, r->ctx->args[i], err));
+        loom_buf_printf(b, "checksum of shard %d=%s\n", i + 1, digest);
+    }
+    return LOOM_OK;
+}
+
+static loom_status write_meta(run *r, loom_err *err)
+{
+    loom_meta m = {0};
+    loom_status st = LOOM_OK;
+
+    for (int i = 0; i < r->ctx->n_args && st == LOOM_OK; i++) st = loom_meta_input(&m, r->ctx->args[i], err);
+    if (st == LOOM_OK && r->conf->valid) st = loom_meta_input(&m, r->conf->valid, err);
+    loom_meta_str(&m, "blas", loom_blas_core());
+    loom_meta_str(&m, "tokenizer", loom_loader_info(r->train)->tokenizer_digest);
+    loom_meta_json(&m, "data_meta", loom_loader_info(r->train)->meta[0] ? loom_loader_info(r->train)->meta : "null");
+    if (r->base.meta) loom_meta_json(&m, "base_meta", r->base.meta);
+    loom_meta_render(&m, r->ctx, &r->meta);
+    loom_meta_release(&m);
+    return st;
+}
+
+/* Where the base lies, as an absolute path: the adapter must find it from anywhere. */
+static void note_base_path(run *r)
+{
+    if (!r->base.path) return;
+    if (!realpath(r->base.path, r->base_path)) snprintf(r->base_path, sizeof r->base_path, "%s", r->base.path);
+}
+
+static void set_texts(run *r)
+{
+    const loom_shard_info *info = loom_loader_info(r->train);
+
+    note_base_path(r);
+    r->texts = (loom_snapshot_texts){.tokenizer = info->tokenizer, .tokenizer_len = info->tokenizer_len,
+                                     .meta = loom_buf_text(&r->meta), .rules = loom_buf_text(&r->rules),
+                                     .base_path = r->base_path, .base_digest = r->base.digest};
+}
+
+/* ---- dry run ---- */
+
+static loom_status print_plan(const run *r, loom_err *err)
+{
+    loom_train_memory m;
+    loom_buf b = {0};
+    char t[6][32];
+    loom_jw w;
+    loom_status st;
+    bool frozen = r->model->frozen;
+    size_t data = loom_loader_bytes(r->train) + (r->valid ? loom_loader_bytes(r->valid) : 0), total;
+
+    loom_trainer_memory(&m, &r->config, r->lora ? &r->lora_config : NULL, frozen, &r->how, (int)r->ctx->common.threads);
+    total = m.weights + m.gradients + m.moments + m.activations + data;
+    if (r->ctx->common.json) {
+        loom_jw_init(&w, &b, true);
+        loom_jw_begin_object(&w);
+        loom_jw_kv_i64(&w, "parameters", loom_config_params(&r->config));
+        loom_jw_kv_i64(&w, "trained", (int64_t)(r->lora ? r->lora->table.floats : r->model->table.floats));
+        loom_jw_kv_i64(&w, "steps", r->timed ? 0 : r->schedule.steps);
+        loom_jw_kv_i64(&w, "tokens_a_step", r->conf->batch_tokens);
+        loom_jw_kv_i64(&w, "weights_bytes", (int64_t)m.weights);
+        loom_jw_kv_i64(&w, "gradients_bytes", (int64_t)m.gradients);
+        loom_jw_kv_i64(&w, "moments_bytes", (int64_t)m.moments);
+        loom_jw_kv_i64(&w, "activations_bytes", (int64_t)m.activations);
+        loom_jw_kv_i64(&w, "data_bytes", (int64_t)data);
+        loom_jw_kv_i64(&w, "total_bytes", (int64_t)total);
+        loom_jw_end_object(&w);
+        loom_buf_char(&b, '\n');
+    } else {
+        loom_buf_printf(&b, "model        %s parameters, %s trained\n",
+                        loom_format_count(t[0], 32, (double)loom_config_params(&r->config)),
+                        loom_format_count(t[1], 32, (double)(r->lora ? r->lora->table.floats : r->model->table.floats)));
+        if (r->timed) loom_buf_printf(&b, "length       %g minutes\n", r->conf->minutes);
+        else loom_buf_printf(&b, "length       %" PRId64 " steps of at most %" PRId64 " tokens, %" PRId64 " of warm-up\n",
+                             r->schedule.steps, r->conf->batch_tokens, r->schedule.warmup);
+        loom_buf_printf(&b, "memory       %s: weights %s, gradients %s, moments %s, activations %s, data %s\n",
+                        loom_format_bytes(t[0], 32, (double)total), loom_format_bytes(t[1], 32, (double)m.weights),
+                        loom_format_bytes(t[2], 32, (double)m.gradients), loom_format_bytes(t[3], 32, (double)m.moments),
+                        loom_format_bytes(t[4], 32, (double)m.activations), loom_format_bytes(t[5], 32, (double)data));
+        loom_buf_printf(&b, "checkpoints  %s each, %" PRId64 " kept\n",
+                        loom_format_bytes(t[0], 32, (double)(m.gradients + m.moments)), r->conf->keep);
+    }
+    st = loom_stdout_write(b.data, b.len, err);
+    loom_buf_release(&b);
+    return st;
+}
+
+/* ---- the folder ---- */
+
+/* One run at a time in a folder; the lock dies with the process. */
+static loom_status lock_folder(run *r, loom_err *err)
+{
+    loom_buf path = {0};
+    loom_status st = LOOM_OK;
+
+    LOOM_TRY(loom_make_dirs(r->conf->output, err));
+    loom_buf_printf(&path, "%s/run.lock", r->conf->output);
+    r->lock = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (r->lock < 0) st = loom_fail(err, LOOM_STATUS_IO, "cannot create %s: %s", path.data, strerror(errno));
+    else if (flock(r->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        st = loom_fail(err, LOOM_STATUS_IO, "another loom-train is at work in %s; wait for it or choose another --output",
+                       r->conf->output);
+    loom_buf_release(&path);
+    return st;
+}
+
+static loom_status start_over(const char *dir, loom_err *err)
+{
+    static const char *const names[] = {"model.h5", "adapter.h5", "curve.csv"};
+    char **paths = NULL;
+    size_t n = 0;
+    loom_buf path = {0};
+
+    LOOM_TRY(loom_list_files(&paths, &n, dir, ".h5", err));
+    for (size_t i = 0; i < n; i++) {
+        const char *name = strrchr(paths[i], '/');
+        if (name && strncmp(name, "/step-", 6) == 0) unlink(paths[i]);
+    }
+    loom_free_list(paths, n);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        loom_buf_reset(&path);
+        loom_buf_printf(&path, "%s/%s", dir, names[i]);
+        unlink(path.data);
+    }
+    loom_buf_release(&path);
+    return LOOM_OK;
+}
+
+static void say_damaged(void *arg, const char *sentence)
+{
+    (void)arg;
+    loom_warn("%s; trying the one before", sentence);
+}
+
+static loom_status find_checkpoint(run *r, loom_err *err)
+{
+    loom_ckpt_sweep(r->conf->output);
+    if (r->ctx->common.force) return start_over(r->conf->output, err);
+    return loom_ckpt_newest(&r->checkpoint, r->conf->output, say_damaged, NULL, err);
+}
+
+static loom_status check_same_run(const run *r, loom_ckpt *c, loom_err *err)
+{
+    size_t len = 0;
+    const char *rules = loom_ckpt_text(c, "text/train", &len), *tokenizer = loom_ckpt_text(c, "text/tokenizer", &len);
+    const loom_shard_info *info = loom_loader_info(r->train);
+    char digest[33];
+
+    if (!rules || !tokenizer) return loom_fail(err, LOOM_STATUS_FORMAT, "%s is no checkpoint of a run", loom_ckpt_path(c));
+    loom_text_digest(digest, tokenizer, len);
+    if (strcmp(digest, info->tokenizer_digest) != 0)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s was trained with another tokenizer than %s was made with; choose another "
+                         "--output or start over with --force", loom_ckpt_path(c), info->path);
+    return loom_snapshot_same_rules(loom_buf_text(&r->rules), rules, r->conf->output, err);
+}
+
+/* An adapter goes on only upon the very base it was started on. */
+static loom_status check_same_base(const run *r, loom_ckpt *c, loom_err *err)
+{
+    size_t len = 0;
+    const char *json = loom_ckpt_text(c, "text/base", &len), *digest;
+    loom_json *root = NULL;
+    loom_status st;
+
+    if (!json || !r->lora) return LOOM_OK;
+    if ((st = loom_json_parse(&root, json, len, loom_ckpt_path(c), err)) != LOOM_OK) return st;
+    digest = loom_json_str(loom_json_get(root, "digest"), NULL);
+    if (digest && strcmp(digest, r->base.digest) != 0)
+        st = loom_fail(err, LOOM_STATUS_ARG, "the run in %s adapts other weights than those of %s; give the same --base, choose "
+                       "another --output, or start over with --force", r->conf->output, r->base.path);
+    loom_json_free(root);
+    return st;
+}
+
+/* ---- training ---- */
+
+static double seconds_now(const run *r) { return r->seconds_before + loom_time_now() - r->started; }
+
+static double learning_rate(const run *r)
+{
+    int64_t step = r->trainer->step + 1;
+
+    if (!r->timed) return loom_schedule_lr(&r->schedule, step);
+    return loom_schedule_lr_timed(&r->schedule, step, seconds_now(r) / (60 * r->conf->minutes));
+}
+
+static loom_status save(run *r, loom_err *err)
+{
+    r->numbers.seconds = seconds_now(r);
+    r->last_save = loom_time_now();
+    return loom_snapshot_save(r->conf->output, r->conf->keep, r->trainer, &r->numbers, &r->texts, err);
+}
+
+static loom_status validate(run *r, loom_curve_row *row, loom_err *err)
+{
+    loom_loss loss = {0};
+
+    LOOM_TRY(loom_trainer_validate(r->trainer, r->valid, r->conf->valid_tokens, &loss, err));
+    if (!loss.count) return LOOM_OK;
+    row->has_valid = true;
+    row->valid_loss = r->numbers.valid_loss = loss.sum / (double)loss.count;
+    row->valid_accuracy = r->last_accuracy = (double)loss.right / (double)loss.count;
+    loom_info("step %" PRId64 ": validation loss %.4f, %.1f %% of the tokens right", r->trainer->step, row->valid_loss,
+              100 * row->valid_accuracy);
+    return LOOM_OK;
+}
+
+static double epochs_done(const run *r)
+{
+    loom_position p = loom_loader_tell(r->train);
+
+    return (double)p.epoch + (double)p.sample / (double)loom_loader_samples(r->train);
+}
+
+/* One row of the curve, with a validation if one is due. */
+static loom_status log_step(run *r, const loom_step_report *report, double lr, bool last, loom_err *err)
+{
+    const train_conf *c = r->conf;
+    int64_t step = r->trainer->step;
+    bool validation = r->valid && (last || step % c->valid_every == 0);
+    double now = loom_time_now(), span = now - r->last_row;
+    loom_curve_row row = {.step = step, .tokens = r->trainer->tokens, .epoch = epochs_done(r), .lr = lr,
+                          .grad_norm = report->grad_norm, .seconds = seconds_now(r)};
+
+    if (!validation && !last && step % c->log_every != 0) return LOOM_OK;
+    row.loss = r->numbers.curve_count ? r->numbers.curve_sum / (double)r->numbers.curve_count : report->loss;
+    row.tokens_per_s = span > 0 ? (double)(r->trainer->tokens - r->numbers.curve_tokens) / span : 0;
+    if (validation) LOOM_TRY(validate(r, &row, err));
+    r->numbers.curve_sum = 0;
+    r->numbers.curve_count = 0;
+    r->numbers.curve_tokens = r->trainer->tokens;
+    r->last_row = loom_time_now();
+    return loom_curve_add(&r->curve, &row, err);
+}
+
+static void show_progress(run *r, const loom_step_report *report, double lr)
+{
+    char note[128], rate[24];
+    double seconds = loom_time_now() - r->started;
+    int64_t done = r->timed ? (int64_t)(seconds_now(r) - r->seconds_before) : r->trainer->step - r->first_step;
+
+    loom_format_count(rate, sizeof rate, (double)report->rows / (seconds > 0 ? seconds / (double)(r->trainer->step - r->first_step) : 1));
+    snprintf(note, sizeof note, "step %" PRId64 "  loss %.4f  lr %.2g  %s tokens/s", r->trainer->step, report->loss, lr, rate);
+    loom_progress_update(&r->progress, done, note);
+}
+
+static bool time_is_up(const run *r)
+{
+    return (r->timed && seconds_now(r) >= 60 * r->conf->minutes) ||
+           (r->conf->max_minutes > 0 && loom_time_now() - r->started >= 60 * r->conf->max_minutes);
+}
+
+static bool save_is_due(const run *r)
+{
+    const train_conf *c = r->conf;
+
+    return (c->save_every && r->trainer->step % c->save_every == 0) ||
+           (c->save_minutes > 0 && loom_time_now() - r->last_save >= 60 * c->save_minutes);
+}
+
+static bool finished(const run *r)
+{
+    return r->timed ? seconds_now(r) >= 60 * r->conf->minutes : r->trainer->step >= r->schedule.steps;
+}
+
+/* NaN: names the checkpoint that is still good. */
+static loom_status explain_nan(const run *r, double lr, loom_err *err)
+{
+    char *good = NULL;
+    size_t n;
+
+    loom_ckpt_newest(&good, r->conf->output, NULL, NULL, NULL);
+    n = strlen(err->msg);
+    snprintf(err->msg + n, sizeof err->msg - n, "; the last good checkpoint is %s; lower --lr (now %g) or --clip",
+             good ? good : "none yet", lr);
+    free(good);
+    return err->status;
+}
+
+/* Steps until the end, a stop or an error. The state saved at a stop is that after a whole step. */
+static loom_status train(run *r, bool *done, loom_err *err)
+{
+    while (!finished(r)) {
+        loom_step_report report;
+        double lr = learning_rate(r);
+        loom_status st = loom_trainer_step(r->trainer, lr, &report, err);
+        bool last;
+
+        if (st == LOOM_STATUS_NUMERIC) return explain_nan(r, lr, err);
+        if (st != LOOM_OK) return st;
+        r->numbers.curve_sum += report.loss * (double)report.counted;
+        r->numbers.curve_count += report.counted;
+        last = finished(r);
+        LOOM_TRY(log_step(r, &report, lr, last, err));
+        show_progress(r, &report, lr);
+        if (last) break;
+        if (loom_stop_requested() || time_is_up(r) || r->trainer->step == r->conf->stop_after) {
+            *done = false;
+            return save(r, err);
+        }
+        if (save_is_due(r)) LOOM_TRY(save(r, err));
+    }
+    *done = true;
+    return save(r, err);
+}
+
+static loom_status print_result(const run *r, const char *path, loom_err *err)
+{
+    loom_buf b = {0};
+    loom_jw w;
+    loom_status st;
+
+    if (!r->ctx->common.json) return LOOM_OK;
+    loom_jw_init(&w, &b, false);
+    loom_jw_begin_object(&w);
+    loom_jw_kv_str(&w, "output", path);
+    loom_jw_kv_i64(&w, "step", r->trainer->step);
+    loom_jw_kv_i64(&w, "tokens", r->trainer->tokens);
+    loom_jw_kv_f64(&w, "seconds", r->numbers.seconds);
+    loom_jw_kv_f64(&w, "tokens_per_s", r->numbers.seconds > 0 ? (double)r->trainer->tokens / r->numbers.seconds : 0);
+    loom_jw_kv_f64(&w, "valid_loss", r->numbers.valid_loss);
+    loom_jw_end_object(&w);
+    loom_buf_char(&b, '\n');
+    st = loom_stdout_write(b.data, b.len, err);
+    loom_buf_release(&b);
+    return st;
+}
+
+static loom_status finish(run *r, loom_err *err)
+{
+    char *path = NULL;
+    bool drawn = false;
+    loom_status st = loom_snapshot_export(&path, r->conf->output, r->trainer, &r->texts, err);
+
+    if (st == LOOM_OK && r->conf->plot) st = loom_curve_draw(r->conf->output, &drawn, err);
+    if (st == LOOM_OK) loom_info("done: %s; learning curve: %s/curve.%s", path, r->conf->output, drawn ? "png" : "csv");
+    if (st == LOOM_OK) st = print_result(r, path, err);
+    free(path);
+    return st;
+}
+
+static loom_status stopped(const run *r, loom_err *err)
+{
+    loom_info("stopped at step %" PRId64 " and saved; the same command goes on from there", r->trainer->step);
+    if (!loom_stop_requested()) return LOOM_OK;
+    return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted at step %" PRId64 ", which is saved in %s; the same command goes on",
+                     r->trainer->step, r->conf->output);
+}
+
+/* Puts the state of the checkpoint back. */
+static loom_status resume(run *r, loom_ckpt *c, loom_err *err)
+{
+    LOOM_TRY(check_same_base(r, c, err));
+    LOOM_TRY(loom_snapshot_restore(r->trainer, &r->numbers, c, err));
+    r->seconds_before = r->numbers.seconds;
+    loom_info("going on from %s (step %" PRId64 ")", r->checkpoint, r->trainer->step);
+    return LOOM_OK;
+}
+
+static void say_plan(const run *r)
+{
+    char params[32], trained[32], length[64];
+
+    loom_format_count(params, sizeof params, (double)loom_config_params(&r->config));
+    loom_format_count(trained, sizeof trained, (double)r->trainer->table->floats);
+    if (r->timed) snprintf(length, sizeof length, "%g minutes", r->conf->minutes);
+    else snprintf(length, sizeof length, "%" PRId64 " steps", r->schedule.steps);
+    loom_info("model: %s parameters, %s trained; %s of at most %" PRId64 " tokens, learning rate %g, %" PRId64
+              " threads (%s %s)", params, trained, length, r->conf->batch_tokens, r->schedule.peak, r->ctx->common.threads,
+              loom_blas_version(), loom_blas_core());
+}
+
+static loom_status train_and_finish(run *r, loom_err *err)
+{
+    bool done = false;
+    loom_status st;
+
+    LOOM_TRY(loom_curve_open(&r->curve, r->conf->output, r->trainer->step, err));
+    say_plan(r);
+    r->started = r->last_save = r->last_row = loom_time_now();
+    r->first_step = r->trainer->step;
+    loom_progress_start(&r->progress, &r->ctx->common, r->ctx->cmd->name,
+                        r->timed ? (int64_t)(60 * r->conf->minutes - r->seconds_before) : r->schedule.steps - r->first_step,
+                        r->timed ? "s" : "steps");
+    st = train(r, &done, err);
+    loom_progress_finish(&r->progress, NULL);
+    if (st != LOOM_OK) return st;
+    return done ? finish(r, err) : stopped(r, err);
+}
+
+/* Everything from the checkpoint on; c is NULL for a new run. */
+static loom_status run_from(run *r, loom_ckpt *c, loom_err *err)
+{
+    LOOM_TRY(make_model(r, c, err));
+    plan_trainer(r);
+    plan_schedule(r);
+    if (r->ctx->common.dry_run) return print_plan(r, err);
+    LOOM_TRY(write_meta(r, err));
+    set_texts(r);
+    LOOM_TRY(loom_trainer_new(&r->trainer, &r->how, r->model, r->lora, r->train, r->pool, err));
+    r->numbers.valid_loss = NAN;
+    if (c) LOOM_TRY(resume(r, c, err));
+    return train_and_finish(r, err);
+}
+
+static loom_status prepare(run *r, loom_ckpt **c, loom_err *err)
+{
+    LOOM_TRY(check_options(r, err));
+    LOOM_TRY(open_data(r, err));
+    if (r->ctx->common.dry_run) return LOOM_OK;
+    LOOM_TRY(lock_folder(r, err));
+    LOOM_TRY(write_rules(r, err));
+    LOOM_TRY(find_checkpoint(r, err));
+    LOOM_TRY(loom_pool_new(&r->pool, (int)r->ctx->common.threads, err));
+    if (!r->checkpoint) return LOOM_OK;
+    LOOM_TRY(loom_ckpt_open(c, r->checkpoint, err));
+    return check_same_run(r, *c, err);
+}
+
+static void release(run *r)
+{
+    loom_trainer_free(r->trainer);
+    loom_lora_free(r->lora);
+    loom_llama_free(r->fresh);
+    loom_bundle_release(&r->base);
+    loom_loader_free(r->train);
+    loom_loader_free(r->valid);
+    loom_pool_free(r->pool);
+    loom_curve_close(&r->curve);
+    loom_buf_release(&r->meta);
+    loom_buf_release(&r->rules);
+    free(r->checkpoint);
+    if (r->lock >= 0) close(r->lock);
+}
+
+loom_status loom_run_training(const loom_ctx *ctx, loom_err *err)
+{
+    run r = {.ctx = ctx, .conf = ctx->conf, .lock = -1};
+    loom_ckpt *c = NULL;
+    loom_status st = prepare(&r, &c, err);
+
+    if (st == LOOM_OK) st = run_from(&r, c, err);
+    loom_ckpt_close(&c);
+    release(&r);
+    return st;
+}

@@ -1,0 +1,189 @@
+#include "train/snapshot.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/num.h"
+#include "model/bundle.h"
+
+/* A block of moments under the names of the trained tensors. */
+static loom_status put_block(loom_ckpt_writer *w, const char *group, const loom_table *table, const float *block,
+                             loom_err *err)
+{
+    loom_buf name = {0};
+    loom_status st = LOOM_OK;
+
+    for (int64_t i = 0; i < table->n && st == LOOM_OK; i++) {
+        const loom_tensor *t = &table->tensors[i];
+        loom_buf_reset(&name);
+        loom_buf_printf(&name, "%s/%s", group, t->name);
+        st = loom_ckpt_put(w, name.data, LOOM_DTYPE_F32, block + t->offset, t->n_dims, t->shape, err);
+    }
+    loom_buf_release(&name);
+    return st;
+}
+
+static loom_status read_block(float *block, const char *group, const loom_table *table, loom_ckpt *c, loom_err *err)
+{
+    loom_buf name = {0};
+    loom_status st = LOOM_OK;
+
+    for (int64_t i = 0; i < table->n && st == LOOM_OK; i++) {
+        const loom_tensor *t = &table->tensors[i];
+        loom_buf_reset(&name);
+        loom_buf_printf(&name, "%s/%s", group, t->name);
+        st = loom_ckpt_read_f32(c, name.data, block + t->offset, (int64_t)t->count, err);
+    }
+    loom_buf_release(&name);
+    return st;
+}
+
+static loom_status put_weights(loom_ckpt_writer *w, const loom_trainer *t, const loom_snapshot_texts *x, loom_err *err)
+{
+    loom_buf config = {0};
+    loom_status st;
+
+    loom_config_write(&t->model->config, "float32", &config);
+    st = loom_ckpt_put_text(w, "text/config", config.data, config.len, err);
+    if (st == LOOM_OK && t->lora) st = loom_bundle_put_adapter(w, t->lora, x->base_path, x->base_digest, err);
+    else if (st == LOOM_OK) st = loom_bundle_put_weights(w, t->model, LOOM_DTYPE_F32, err);
+    if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/tokenizer", x->tokenizer, x->tokenizer_len, err);
+    if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/meta", x->meta, strlen(x->meta), err);
+    if (st == LOOM_OK) st = loom_ckpt_put_i64(w, "state/step", t->step, err);
+    if (st == LOOM_OK) st = loom_ckpt_put_i64(w, "state/tokens", t->tokens, err);
+    loom_buf_release(&config);
+    return st;
+}
+
+static loom_status put_state(loom_ckpt_writer *w, const loom_trainer *t, const loom_snapshot_run *run,
+                             const loom_snapshot_texts *x, loom_err *err)
+{
+    loom_position p = loom_loader_tell(t->loader);
+    const int64_t position[3] = {p.epoch, p.sample, p.offset}, three = 3;
+
+    LOOM_TRY(put_block(w, "adam_m", t->table, t->m, err));
+    LOOM_TRY(put_block(w, "adam_v", t->table, t->v, err));
+    LOOM_TRY(loom_ckpt_put(w, "state/position", LOOM_DTYPE_I64, position, 1, &three, err));
+    LOOM_TRY(loom_ckpt_put_i64(w, "state/seed", (int64_t)t->o.seed, err));
+    LOOM_TRY(loom_ckpt_put_f64(w, "state/seconds", run->seconds, err));
+    LOOM_TRY(loom_ckpt_put_f64(w, "state/curve_sum", run->curve_sum, err));
+    LOOM_TRY(loom_ckpt_put_i64(w, "state/curve_count", run->curve_count, err));
+    LOOM_TRY(loom_ckpt_put_i64(w, "state/curve_tokens", run->curve_tokens, err));
+    LOOM_TRY(loom_ckpt_put_f64(w, "state/valid_loss", run->valid_loss, err));
+    return loom_ckpt_put_text(w, "text/train", x->rules, strlen(x->rules), err);
+}
+
+/* Bytes of the file, a little more than the tensors in it. */
+static int64_t expected_bytes(const loom_trainer *t, int64_t blocks, const loom_snapshot_texts *x)
+{
+    return (int64_t)(t->table->floats * sizeof(float)) * blocks + (int64_t)x->tokenizer_len + (1 << 20);
+}
+
+loom_status loom_snapshot_save(const char *dir, int64_t keep, const loom_trainer *t, const loom_snapshot_run *run,
+                               const loom_snapshot_texts *texts, loom_err *err)
+{
+    char *path = loom_ckpt_step_path(dir, t->step);
+    loom_ckpt_writer *w = NULL;
+    loom_status st;
+
+    if ((st = loom_ckpt_create(&w, path, true, expected_bytes(t, 3, texts), err)) != LOOM_OK) goto done;
+    if ((st = put_weights(w, t, texts, err)) != LOOM_OK) goto done;
+    if ((st = put_state(w, t, run, texts, err)) != LOOM_OK) goto done;
+    if ((st = loom_ckpt_commit(&w, err)) != LOOM_OK) goto done;
+    st = loom_ckpt_prune(dir, keep, err);
+done:
+    loom_ckpt_abandon(&w);
+    free(path);
+    return st == LOOM_OK ? LOOM_OK : loom_err_in(err, "saving step %" PRId64, t->step);
+}
+
+loom_status loom_snapshot_export(char **path, const char *dir, const loom_trainer *t, const loom_snapshot_texts *texts,
+                                 loom_err *err)
+{
+    loom_buf name = {0};
+    loom_ckpt_writer *w = NULL;
+    loom_status st;
+
+    loom_buf_printf(&name, "%s/%s.h5", dir, t->lora ? "adapter" : "model");
+    if ((st = loom_ckpt_create(&w, name.data, true, expected_bytes(t, 1, texts), err)) != LOOM_OK) goto done;
+    if ((st = put_weights(w, t, texts, err)) != LOOM_OK) goto done;
+    if ((st = loom_ckpt_commit(&w, err)) != LOOM_OK) goto done;
+    *path = name.data;
+    name = (loom_buf){0};
+done:
+    loom_ckpt_abandon(&w);
+    loom_buf_release(&name);
+    return st;
+}
+
+static loom_status restore_weights(loom_trainer *t, loom_ckpt *c, loom_err *err)
+{
+    loom_lora *read = NULL;
+
+    if (!t->lora) return loom_bundle_read_weights(t->model, c, err);
+    LOOM_TRY(loom_bundle_read_adapter(&read, &t->model->config, c, true, err));
+    if (read->table.floats != t->lora->table.floats) {
+        loom_lora_free(read);
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s holds an adapter of another shape", loom_ckpt_path(c));
+    }
+    memcpy(t->lora->params, read->params, read->table.floats * sizeof(float));
+    loom_lora_free(read);
+    return LOOM_OK;
+}
+
+loom_status loom_snapshot_restore(loom_trainer *t, loom_snapshot_run *run, loom_ckpt *c, loom_err *err)
+{
+    int64_t position[3];
+    loom_position p;
+
+    LOOM_TRY(restore_weights(t, c, err));
+    LOOM_TRY(read_block(t->m, "adam_m", t->table, c, err));
+    LOOM_TRY(read_block(t->v, "adam_v", t->table, c, err));
+    LOOM_TRY(loom_ckpt_read_i64(c, "state/step", &t->step, err));
+    LOOM_TRY(loom_ckpt_read_i64(c, "state/tokens", &t->tokens, err));
+    LOOM_TRY(loom_ckpt_read(c, "state/position", position, sizeof position, err));
+    LOOM_TRY(loom_ckpt_read_f64(c, "state/seconds", &run->seconds, err));
+    LOOM_TRY(loom_ckpt_read_f64(c, "state/curve_sum", &run->curve_sum, err));
+    LOOM_TRY(loom_ckpt_read_i64(c, "state/curve_count", &run->curve_count, err));
+    LOOM_TRY(loom_ckpt_read_i64(c, "state/curve_tokens", &run->curve_tokens, err));
+    LOOM_TRY(loom_ckpt_read_f64(c, "state/valid_loss", &run->valid_loss, err));
+    p = (loom_position){.epoch = position[0], .sample = position[1], .offset = position[2]};
+    if (p.epoch < 0 || p.sample < 0 || p.sample > loom_loader_samples(t->loader) || p.offset < 0)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: the position in the data makes no sense", loom_ckpt_path(c));
+    loom_loader_seek(t->loader, &p);
+    return LOOM_OK;
+}
+
+/* Value of a key in "key=value" lines; len 0 and NULL when absent. */
+static const char *value_of(const char *text, const char *key, size_t key_len, size_t *len)
+{
+    for (const char *line = text; line && *line;) {
+        const char *end = strchrnul(line, '\n');
+        if ((size_t)(end - line) > key_len && strncmp(line, key, key_len) == 0 && line[key_len] == '=') {
+            *len = (size_t)(end - line) - key_len - 1;
+            return line + key_len + 1;
+        }
+        line = *end ? end + 1 : end;
+    }
+    *len = 0;
+    return NULL;
+}
+
+loom_status loom_snapshot_same_rules(const char *now, const char *then, const char *dir, loom_err *err)
+{
+    for (const char *line = now; *line;) {
+        const char *end = strchrnul(line, '\n'), *equals = memchr(line, '=', (size_t)(end - line));
+        size_t key_len = equals ? (size_t)(equals - line) : 0, len, old_len;
+        const char *value = equals ? equals + 1 : end, *old = value_of(then, line, key_len, &old_len);
+        len = (size_t)(end - value);
+        if (!old || len != old_len || memcmp(value, old, len) != 0)
+            return loom_fail(err, LOOM_STATUS_ARG,
+                             "%.*s is \"%.*s\" here, but \"%.*s\" in the run that %s holds; go on with the same, choose another "
+                             "--output, or start over with --force", (int)key_len, line, (int)loom_min_i64((int64_t)len, 100),
+                             value, (int)loom_min_i64((int64_t)old_len, 100), old ? old : "", dir);
+        line = *end ? end + 1 : end;
+    }
+    return LOOM_OK;
+}

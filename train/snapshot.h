@@ -1,0 +1,46 @@
+/* Checkpoints of a training run: all that is needed to go on as if nothing had happened.
+ *
+ * step-N.h5 holds the trained weights (all of the model, or the adapter), both AdamW moments, the step, the tokens seen,
+ * the position in the data, and text/train: "key=value" lines of everything that must be the same when the run goes on.
+ * Random numbers are drawn from streams seeded by (seed, purpose, index), so the seed and these counters are their
+ * state. model.h5 / adapter.h5, written at the end, hold the weights alone. */
+#ifndef LOOM_TRAIN_SNAPSHOT_H
+#define LOOM_TRAIN_SNAPSHOT_H
+
+#include "core/buf.h"
+#include "store/ckpt.h"
+#include "train/trainer.h"
+
+/* What goes into every checkpoint beside the numbers; all borrowed. */
+typedef struct loom_snapshot_texts {
+    const char *tokenizer;
+    size_t tokenizer_len;
+    const char *meta;        /* JSON */
+    const char *rules;       /* text/train */
+    const char *base_path;   /* adapters: where the base is */
+    const char *base_digest; /* adapters: loom_bundle.digest */
+} loom_snapshot_texts;
+
+/* Numbers of the run beside the trainer's own. */
+typedef struct loom_snapshot_run {
+    double seconds;                   /* of training so far */
+    double curve_sum;                 /* loss since the last row of the curve */
+    int64_t curve_count, curve_tokens;
+    double valid_loss;                /* of the last validation; NaN: none yet */
+} loom_snapshot_run;
+
+/* Writes DIR/step-N.h5 (atomic) and removes all but the newest `keep`. */
+loom_status loom_snapshot_save(const char *dir, int64_t keep, const loom_trainer *t, const loom_snapshot_run *run,
+                               const loom_snapshot_texts *texts, loom_err *err);
+
+/* Writes DIR/model.h5 or DIR/adapter.h5: weights, configuration, tokenizer; the caller frees *path. */
+loom_status loom_snapshot_export(char **path, const char *dir, const loom_trainer *t, const loom_snapshot_texts *texts,
+                                 loom_err *err);
+
+/* Puts a checkpoint back into trainer, loader and run. The model must have the checkpoint's shape. */
+loom_status loom_snapshot_restore(loom_trainer *t, loom_snapshot_run *run, loom_ckpt *c, loom_err *err);
+
+/* OK when both texts have the same lines; else ARG with a sentence that names the first key that differs. */
+loom_status loom_snapshot_same_rules(const char *now, const char *then, const char *dir, loom_err *err);
+
+#endif

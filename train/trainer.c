@@ -1,0 +1,175 @@
+#include "train/trainer.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/num.h"
+#include "core/rng.h"
+#include "model/adamw.h"
+
+loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, loom_llama *model, loom_lora *lora,
+                             loom_loader *loader, loom_pool *pool, loom_err *err)
+{
+    loom_acts_options ao = {.max_rows = o->micro_rows, .max_seq = o->context, .grad = true, .recompute = o->recompute,
+                            .pool = pool};
+    loom_trainer *t = loom_calloc(1, sizeof *t);
+    size_t bytes;
+    loom_status st;
+
+    if (!t) return loom_fail_nomem(err, "the trainer");
+    *t = (loom_trainer){.o = *o, .model = model, .lora = lora, .loader = loader, .pool = pool};
+    t->table = lora ? &lora->table : &model->table;
+    t->w = lora ? lora->params : model->params;
+    bytes = t->table->floats * sizeof(float);
+    t->m = loom_alloc_aligned(bytes);
+    t->v = loom_alloc_aligned(bytes);
+    t->g = loom_alloc_aligned(bytes);
+    if (!t->m || !t->v || !t->g) st = loom_fail_nomem(err, "gradients and moments");
+    else st = loom_acts_new(&t->acts, model, lora, &ao, err);
+    if (st != LOOM_OK) loom_trainer_free(t);
+    else *out = t;
+    return st;
+}
+
+void loom_trainer_free(loom_trainer *t)
+{
+    if (!t) return;
+    loom_acts_free(t->acts);
+    free(t->m);
+    free(t->v);
+    free(t->g);
+    free(t);
+}
+
+/* The next micro-batch of a step: whole sequences from *segment on, at most max_rows rows. `local` receives its segment
+ * table (which must start at 0). */
+static loom_batch cut(const loom_batch *step, int64_t *segment, int64_t max_rows, int64_t *local)
+{
+    int64_t first = *segment, start = step->segments[first], n = 0;
+    loom_batch b = {.tokens = step->tokens + start, .labels = step->labels + start, .segments = local};
+
+    while (first + n < step->n_segments && step->segments[first + n + 1] - start <= max_rows) n++;
+    for (int64_t i = 0; i <= n; i++) local[i] = step->segments[first + i] - start;
+    b.n_segments = n;
+    b.N = local[n];
+    *segment = first + n;
+    return b;
+}
+
+/* Dropout of a micro-batch depends on seed, step and its number only. */
+static uint64_t dropout_seed(const loom_trainer *t, int64_t micro)
+{
+    loom_rng rng;
+
+    loom_rng_seed(&rng, t->o.seed, "dropout", (uint64_t)t->step << 20 | (uint64_t)micro);
+    return loom_rng_u64(&rng);
+}
+
+static bool all_finite(const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(x[i])) return false;
+    }
+    return true;
+}
+
+/* Names the first tensor that went wrong: a gradient, else a weight. */
+static loom_status not_finite(const loom_trainer *t, loom_err *err)
+{
+    for (int64_t i = 0; i < t->table->n; i++) {
+        const loom_tensor *x = &t->table->tensors[i];
+        if (!all_finite(t->w + x->offset, x->count))
+            return loom_fail(err, LOOM_STATUS_NUMERIC, "step %" PRId64 ": weight %s is not finite", t->step + 1, x->name);
+    }
+    for (int64_t i = 0; i < t->table->n; i++) {
+        const loom_tensor *x = &t->table->tensors[i];
+        if (!all_finite(t->g + x->offset, x->count))
+            return loom_fail(err, LOOM_STATUS_NUMERIC, "step %" PRId64 ": the gradient of %s is not finite", t->step + 1,
+                             x->name);
+    }
+    return loom_fail(err, LOOM_STATUS_NUMERIC, "step %" PRId64 ": the loss is not finite", t->step + 1);
+}
+
+/* Gradient of the whole step into g. */
+static loom_status accumulate(loom_trainer *t, const loom_batch *step, loom_loss *total, loom_err *err)
+{
+    int64_t *local = NULL, segment = 0, count = loom_batch_count(step);
+    double scale = count ? 1.0 / (double)count : 0;
+    loom_status st = LOOM_OK;
+
+    if (!(local = loom_alloc((size_t)step->n_segments + 1, sizeof *local))) return loom_fail_nomem(err, "a batch");
+    memset(t->g, 0, t->table->floats * sizeof(float));
+    for (int64_t micro = 0; segment < step->n_segments && st == LOOM_OK; micro++) {
+        loom_loss loss = {0};
+        loom_batch b = cut(step, &segment, t->o.micro_rows, local);
+        b.dropout_seed = dropout_seed(t, micro);
+        st = loom_llama_grad(t->acts, t->model, t->lora, &b, scale, t->g, &loss, err);
+        total->sum += loss.sum;
+        total->count += loss.count;
+        total->right += loss.right;
+    }
+    free(local);
+    return st;
+}
+
+loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *report, loom_err *err)
+{
+    loom_adamw how = {.lr = lr, .beta1 = t->o.beta1, .beta2 = t->o.beta2, .eps = t->o.eps, .decay = t->o.decay,
+                      .step = t->step + 1};
+    loom_position before = loom_loader_tell(t->loader);
+    loom_batch step;
+    loom_loss total = {0};
+    double norm;
+    loom_status st;
+
+    LOOM_TRY(loom_loader_next(t->loader, &step, err));
+    st = accumulate(t, &step, &total, err);
+    norm = loom_grad_norm(t->pool, t->table, t->g);
+    if (st == LOOM_STATUS_NUMERIC || (st == LOOM_OK && !isfinite(norm))) st = not_finite(t, err);
+    if (st != LOOM_OK) {
+        loom_loader_seek(t->loader, &before);
+        return st;
+    }
+    how.grad_scale = loom_clip_scale(norm, t->o.clip);
+    loom_adamw_step(t->pool, t->table, t->w, t->m, t->v, t->g, &how);
+    t->step++;
+    t->tokens += step.N;
+    *report = (loom_step_report){.loss = total.count ? total.sum / (double)total.count : 0, .grad_norm = norm,
+                                 .rows = step.N, .counted = total.count, .right = total.right};
+    return LOOM_OK;
+}
+
+loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t max_rows, loom_loss *out, loom_err *err)
+{
+    const loom_position start = {0};
+    loom_loss total = {0}, loss;
+    int64_t rows = 0;
+
+    loom_loader_seek(valid, &start);
+    while (rows < max_rows) {
+        loom_batch b;
+        LOOM_TRY(loom_loader_next(valid, &b, err));
+        LOOM_TRY(loom_llama_loss(t->acts, t->model, t->lora, &b, &loss, err));
+        total.sum += loss.sum;
+        total.count += loss.count;
+        total.right += loss.right;
+        rows += b.N;
+        if (loom_loader_at_end(valid)) break; /* once through */
+    }
+    *out = total;
+    return LOOM_OK;
+}
+
+void loom_trainer_memory(loom_train_memory *out, const loom_config *config, const loom_lora_config *lora, bool frozen,
+                         const loom_trainer_options *o, int n_threads)
+{
+    loom_acts_options ao = {.max_rows = o->micro_rows, .max_seq = o->context, .grad = true, .recompute = o->recompute};
+    size_t base = loom_llama_bytes(config), trained = lora ? loom_lora_bytes(config, lora) : base;
+
+    out->weights = (frozen ? base / 2 : base) + (lora ? trained : 0);
+    out->gradients = trained;
+    out->moments = 2 * trained;
+    out->activations = loom_acts_bytes(config, lora, &ao, n_threads);
+}

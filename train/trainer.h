@@ -1,0 +1,68 @@
+/* One optimizer step after another: batches in, weights changed. Knows nothing of files or options.
+ *
+ *   loom_trainer *t = NULL;
+ *   LOOM_TRY(loom_trainer_new(&t, &how, model, lora, loader, pool, err));
+ *   while (t->step < how.schedule.steps) LOOM_TRY(loom_trainer_step(t, lr, &report, err));
+ *   loom_trainer_free(t);
+ *
+ * With an adapter (lora not NULL) only the adapter is trained and the model is const; else all of the model. A step
+ * accumulates micro-batches of at most micro_rows rows; the gradient is that of the mean loss over all counted labels of
+ * the step, however it is cut. Everything that determines the next step is in the fields marked "state" and the
+ * loader's position: a run restored from them goes on bit for bit. */
+#ifndef LOOM_TRAIN_TRAINER_H
+#define LOOM_TRAIN_TRAINER_H
+
+#include "core/pool.h"
+#include "model/acts.h"
+#include "train/loader.h"
+
+typedef struct loom_trainer_options {
+    double beta1, beta2, eps, decay; /* AdamW */
+    double clip;                     /* largest gradient norm; 0: none */
+    int64_t micro_rows;              /* rows of a forward/backward pass, at least the context */
+    int64_t context;
+    bool recompute;
+    uint64_t seed; /* of dropout */
+} loom_trainer_options;
+
+/* What one step did. */
+typedef struct loom_step_report {
+    double loss;      /* mean over counted labels, before the update */
+    double grad_norm; /* before clipping */
+    int64_t rows, counted, right;
+} loom_step_report;
+
+typedef struct loom_trainer {
+    loom_trainer_options o;
+    loom_llama *model; /* borrowed, as are lora, loader and pool */
+    loom_lora *lora;
+    loom_loader *loader;
+    loom_pool *pool;
+    loom_acts *acts;
+    const loom_table *table; /* of what is trained */
+    float *w;                /* state: the trained block, in model or lora */
+    float *m, *v;            /* state: AdamW moments */
+    float *g;
+    int64_t step;            /* state: updates done */
+    int64_t tokens;          /* state: rows trained on so far */
+} loom_trainer;
+
+loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, loom_llama *model, loom_lora *lora,
+                             loom_loader *loader, loom_pool *pool, loom_err *err);
+void loom_trainer_free(loom_trainer *t); /* NULL is fine */
+
+/* One update with this learning rate. NUMERIC when loss or gradient is not finite: names the step and the tensor; the
+ * weights are then as before. */
+loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *report, loom_err *err);
+
+/* Mean loss over the first `max_rows` rows of a loader, from its beginning, without dropout. */
+loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t max_rows, loom_loss *out, loom_err *err);
+
+/* Bytes a run needs, for --dry-run. */
+typedef struct loom_train_memory {
+    size_t weights, gradients, moments, activations;
+} loom_train_memory;
+void loom_trainer_memory(loom_train_memory *out, const loom_config *config, const loom_lora_config *lora, bool frozen,
+                         const loom_trainer_options *o, int n_threads);
+
+#endif
