@@ -9,6 +9,7 @@
 #include "core/usage.h"
 #include "infer/choose.h"
 #include "model/decode.h"
+#include "trace/grammar.h"
 
 enum { PARKED = 4, DEFAULT_PROMPT_ROWS = 256, WORTH_WAITING = 32 };
 
@@ -478,4 +479,15 @@ int64_t loom_engine_prompt_tokens(loom_engine *e, const char *prompt, size_t len
     int64_t n = tokens.n;
     loom_tokens_release(&tokens);
     return n;
+}
+
+int64_t loom_engine_max_subs(loom_engine *e)
+{
+    int64_t edge, sub, base;
+
+    if (loom_chooser_prepare(e->chooser, NULL) != LOOM_OK) return 1;
+    loom_chooser_costs(e->chooser, &edge, &sub, &base);
+    int64_t prompt = 4 * sub; /* attributes once more, and up to ten condition lines */
+    int64_t room = e->o.context - prompt - base - LOOM_LAYER_MAX_EDGES * edge;
+    return loom_max_i64(1, loom_min_i64(LOOM_LAYER_MAX_EDGES, room / sub));
 }

@@ -52,5 +52,7 @@ loom_engine_counts loom_engine_count(const loom_engine *e);
 /* Most tokens a prompt of these bytes needs; for "does it fit" questions. */
 int64_t loom_engine_prompt_tokens(loom_engine *e, const char *prompt, size_t len);
 int64_t loom_engine_context(const loom_engine *e);
+/* Constrained: most subgraphs that a layer of 15 edges may have so that prompt and shortest answer fit the context. */
+int64_t loom_engine_max_subs(loom_engine *e);
 
 #endif

@@ -142,7 +142,7 @@ static loom_status submit_layer(loop *l, sample *s, const loom_request_layer *la
     seed_layer(&job->rng, l, s, layer);
     if (o->constrain != LOOM_CONSTRAIN_OFF) {
         loom_automaton_conf conf = {.mode = s->prompt->mode, .full = o->constrain == LOOM_CONSTRAIN_FULL,
-                                    .prompt = layer->prompt, .prompt_len = layer->prompt_len,
+                                    .root = layer->parent < 0, .prompt = layer->prompt, .prompt_len = layer->prompt_len,
                                     .max_subs = o->max_subs, .names = o->names, .n_names = o->n_names};
         st = loom_automaton_new(&job->guide, &conf, &why);
     }
@@ -177,8 +177,8 @@ static loom_status take_answer(loop *l, loom_job *job, loom_err *err)
 {
     ticket *t = job->owner;
     sample *s = t->owner;
+    loom_text_mend_utf8(&job->text);
     loom_status st = loom_request_answer(s->tree, t->layer, loom_buf_text(&job->text), job->text.len, err);
-
     if (st == LOOM_OK) {
         s->layers[t->layer] = (loom_gen_layer){job->n_tokens, job->stop, job->logprob};
         count_layer(l, job, loom_request_at(s->tree, t->layer));

@@ -1,0 +1,136 @@
+#include "infer/answerfile.h"
+
+#include <stdlib.h>
+
+#include "core/json.h"
+#include "core/num.h"
+#include "trace/record.h"
+#include "trace/rows.h"
+
+/* ---- one answer ---- */
+
+typedef struct answer_writer {
+    loom_jw w;
+    const loom_gen_result *r;
+    int64_t n; /* layers written */
+} answer_writer;
+
+/* A layer and all below it; layers that were never generated are left out. */
+static void write_layer(answer_writer *a, int32_t index, int64_t parent)
+{
+    const loom_request_layer *l = loom_request_at(a->r->tree, index);
+    loom_jw *w = &a->w;
+
+    if (!l->text) return;
+    int64_t own = a->n++;
+    loom_jw_begin_object(w);
+    loom_jw_kv_str(w, "prefix", l->prefix);
+    loom_jw_kv_i64(w, "parent", parent);
+    loom_jw_key(w, "prompt");
+    loom_jw_strn(w, l->prompt, l->prompt_len);
+    loom_jw_key(w, "text");
+    loom_jw_strn(w, l->text, l->text_len);
+    loom_jw_kv_i64(w, "tokens", a->r->layers[index].tokens);
+    loom_jw_kv_str(w, "stop", loom_stop_names[a->r->layers[index].stop]);
+    loom_jw_end_object(w);
+    for (int32_t i = 0; i < l->n_children; i++) write_layer(a, l->first_child + i, own);
+}
+
+void loom_answer_line(loom_buf *into, const loom_results_conf *conf, const loom_gen_result *r)
+{
+    answer_writer a = {.r = r};
+    loom_jw *w = &a.w;
+
+    loom_jw_init(w, into, false);
+    loom_jw_begin_object(w);
+    loom_jw_kv_i64(w, "id", r->prompt->id);
+    loom_jw_kv_i64(w, "sample", r->sample);
+    loom_jw_kv_str(w, "mode", loom_mode_names[r->prompt->mode]);
+    loom_jw_kv_i64(w, "edges", r->prompt->edges);
+    loom_jw_kv_i64(w, "depth", r->prompt->depth);
+    loom_jw_kv_f64(w, "temperature", conf->temperature);
+    loom_jw_kv_i64(w, "seed", conf->seed);
+    loom_jw_kv_str(w, "constrain", conf->constrain);
+    if (r->refused) loom_jw_kv_str(w, "refused", r->refused);
+    loom_jw_key(w, "layers");
+    loom_jw_begin_array(w);
+    if (!r->refused || loom_request_count(r->tree) > 1) write_layer(&a, 0, -1);
+    loom_jw_end_array(w);
+    loom_jw_end_object(w);
+    loom_buf_char(into, '\n');
+}
+
+/* ---- files ---- */
+
+static loom_status open_one(loom_out **out, const char *path, bool force, loom_err *err)
+{
+    return path ? loom_out_open(out, path, force, err) : LOOM_OK;
+}
+
+loom_status loom_results_open(loom_results *r, const loom_results_conf *conf, loom_err *err)
+{
+    loom_status st;
+
+    *r = (loom_results){.conf = *conf};
+    st = open_one(&r->answers, conf->answers, conf->force, err);
+    if (st == LOOM_OK) st = open_one(&r->records, conf->records, conf->force, err);
+    if (st == LOOM_OK) st = open_one(&r->csv, conf->csv, conf->force, err);
+    if (st == LOOM_OK && r->csv) {
+        loom_rows_render_header(&r->line);
+        st = loom_out_write(r->csv, r->line.data, r->line.len, err);
+    }
+    if (st != LOOM_OK) loom_results_abandon(r);
+    return st;
+}
+
+static loom_status keep_graph(loom_results *r, const loom_graph *g, loom_err *err)
+{
+    char traceid[32];
+
+    if (r->records) {
+        loom_buf_reset(&r->line);
+        loom_record_render_untimed(&r->line, g);
+        loom_buf_char(&r->line, '\n');
+        LOOM_TRY(loom_out_write(r->records, r->line.data, r->line.len, err));
+    }
+    if (r->csv) {
+        loom_buf_reset(&r->line);
+        snprintf(traceid, sizeof traceid, "T_%011lld", (long long)r->n_graphs);
+        loom_rows_render_graph(&r->line, g, traceid, 0);
+        LOOM_TRY(loom_out_write(r->csv, r->line.data, r->line.len, err));
+    }
+    r->n_graphs++;
+    return LOOM_OK;
+}
+
+loom_status loom_results_keep(void *results, const loom_gen_result *result, loom_err *err)
+{
+    loom_results *r = results;
+
+    if (r->answers) {
+        loom_buf_reset(&r->line);
+        loom_answer_line(&r->line, &r->conf, result);
+        LOOM_TRY(loom_out_write(r->answers, r->line.data, r->line.len, err));
+    }
+    if (!(r->conf.only_correct ? result->outcome->correct : result->outcome->valid)) return LOOM_OK;
+    return keep_graph(r, &result->outcome->graph.graph, err);
+}
+
+loom_status loom_results_commit(loom_results *r, loom_err *err)
+{
+    loom_status st = LOOM_OK;
+
+    if (r->answers) st = loom_out_commit(&r->answers, err);
+    if (st == LOOM_OK && r->records) st = loom_out_commit(&r->records, err);
+    if (st == LOOM_OK && r->csv) st = loom_out_commit(&r->csv, err);
+    loom_results_abandon(r);
+    return st;
+}
+
+void loom_results_abandon(loom_results *r)
+{
+    loom_out_abandon(&r->answers);
+    loom_out_abandon(&r->records);
+    loom_out_abandon(&r->csv);
+    loom_buf_release(&r->line);
+}

@@ -1,0 +1,38 @@
+/* Results of a generation run into files: raw answers (JSON lines), valid graphs (graph store), the same as rows
+ * (Alibaba CSV). All of them appear whole or not at all.
+ *
+ *   loom_results r = {0};
+ *   LOOM_TRY(loom_results_open(&r, &conf, err));
+ *   LOOM_TRY(loom_generate(..., loom_results_keep, &r, ...));
+ *   LOOM_TRY(loom_results_commit(&r, err));             else loom_results_abandon(&r) */
+#ifndef LOOM_INFER_ANSWERFILE_H
+#define LOOM_INFER_ANSWERFILE_H
+
+#include "core/file.h"
+#include "infer/generate.h"
+
+typedef struct loom_results_conf {
+    const char *answers, *records, *csv; /* paths; NULL: not wanted */
+    bool force;
+    bool only_correct;  /* records and rows of graphs that also meet their request */
+    double temperature; /* written into every answer */
+    int64_t seed;
+    const char *constrain; /* "off", "syntax", "full" */
+} loom_results_conf;
+
+typedef struct loom_results {
+    loom_results_conf conf;
+    loom_out *answers, *records, *csv;
+    loom_buf line;
+    int64_t n_graphs; /* in records and rows */
+} loom_results;
+
+loom_status loom_results_open(loom_results *r, const loom_results_conf *conf, loom_err *err);
+loom_status loom_results_keep(void *results, const loom_gen_result *result, loom_err *err); /* a loom_gen_keep */
+loom_status loom_results_commit(loom_results *r, loom_err *err);
+void loom_results_abandon(loom_results *r); /* after commit: nothing happens */
+
+/* One line of an answers file, LF included: layers in pre-order. */
+void loom_answer_line(loom_buf *into, const loom_results_conf *conf, const loom_gen_result *result);
+
+#endif

@@ -1,0 +1,84 @@
+#include "infer/backend.h"
+
+#include "core/file.h"
+#include "core/log.h"
+#include "core/num.h"
+
+static loom_status load_tokenizer(loom_backend *b, const loom_backend_conf *conf, loom_err *err)
+{
+    if (conf->tokenizer) return loom_tokenizer_load(&b->tok, conf->tokenizer, err);
+    if (!b->bundle.tokenizer)
+        return loom_fail(err, LOOM_STATUS_ARG, "%s holds no tokenizer; name one with --tokenizer", conf->model);
+    return loom_tokenizer_parse(&b->tok, b->bundle.tokenizer, b->bundle.tokenizer_len, "tokenizer of the model", err);
+}
+
+/* Does the tokenizer itself put BOS in front? A tokenizer.json that does has a template with it. */
+static bool wants_bos(const loom_backend *b, int choice)
+{
+    if (choice != 0) return choice == 1;
+    return loom_tokenizer_bos(b->tok) >= 0;
+}
+
+loom_status loom_backend_open(loom_backend *b, const loom_backend_conf *conf, const loom_common *common, loom_err *err)
+{
+    loom_bundle_options bo = {.frozen = true, .base = conf->base};
+    loom_engine_options eo = {.batch = conf->batch, .context = conf->context, .cache_bytes = conf->cache_mib << 20,
+                              .no_sharing = !conf->share, .no_jump = !conf->jump};
+    loom_status st;
+
+    if (!conf->model) return loom_fail(err, LOOM_STATUS_ARG, "no model given; name a checkpoint or folder with --model");
+    if ((st = loom_bundle_load(&b->bundle, conf->model, conf->adapter, &bo, err)) != LOOM_OK) goto done;
+    if ((st = load_tokenizer(b, conf, err)) != LOOM_OK) goto done;
+    if ((st = loom_pool_new(&b->pool, (int)common->threads, err)) != LOOM_OK) goto done;
+    eo.pool = b->pool;
+    eo.bos = wants_bos(b, conf->bos);
+    if ((st = loom_engine_new(&b->engine, b->bundle.model, b->bundle.lora, b->tok, &eo, err)) != LOOM_OK) goto done;
+    b->completer = loom_engine_completer(b->engine);
+    loom_verbose("model %s, %lld parameters, context %lld", b->bundle.path,
+                 (long long)loom_config_params(&b->bundle.model->config), (long long)loom_engine_context(b->engine));
+done:
+    if (st != LOOM_OK) loom_backend_close(b);
+    return st;
+}
+
+void loom_backend_close(loom_backend *b)
+{
+    loom_engine_free(b->engine);
+    loom_pool_free(b->pool);
+    loom_tokenizer_free(b->tok);
+    loom_bundle_release(&b->bundle);
+    *b = (loom_backend){0};
+}
+
+static loom_status file_meta(loom_meta *meta, const char *path, loom_err *err)
+{
+    return path && !loom_file_is_dir(path) ? loom_meta_input(meta, path, err) : LOOM_OK;
+}
+
+loom_status loom_backend_meta(loom_meta *meta, const loom_backend *b, loom_err *err)
+{
+    loom_engine_counts c = loom_engine_count(b->engine);
+
+    LOOM_TRY(file_meta(meta, b->bundle.path, err));
+    LOOM_TRY(file_meta(meta, b->bundle.adapter_path, err));
+    loom_meta_str(meta, "model", b->bundle.path);
+    if (b->bundle.adapter_path) loom_meta_str(meta, "adapter", b->bundle.adapter_path);
+    if (b->bundle.digest[0]) loom_meta_str(meta, "model_digest", b->bundle.digest);
+    loom_meta_i64(meta, "model_step", b->bundle.step);
+    if (b->bundle.meta) loom_meta_json(meta, "model_meta", b->bundle.meta);
+    loom_meta_i64(meta, "decoded_tokens", c.decoded);
+    loom_meta_i64(meta, "prompt_tokens_computed", c.prefilled);
+    loom_meta_i64(meta, "prompt_tokens_shared", c.shared);
+    return LOOM_OK;
+}
+
+void loom_backend_report(const loom_backend *b, double seconds)
+{
+    loom_engine_counts c = loom_engine_count(b->engine);
+
+    if (seconds <= 0) return;
+    loom_info("%lld tokens in %.1f s: %.0f tokens/s", (long long)c.decoded, seconds, (double)c.decoded / seconds);
+    loom_verbose("%lld runs of the model (%.1f s), choosing tokens %.1f s; prompts: %lld tokens computed, %lld shared; "
+                 "%lld jobs set back", (long long)c.steps, c.model_seconds, c.choose_seconds, (long long)c.prefilled,
+                 (long long)c.shared, (long long)c.set_back);
+}

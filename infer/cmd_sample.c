@@ -1,0 +1,253 @@
+#include "core/log.h"
+#include "core/meta.h"
+#include "core/num.h"
+#include "core/progress.h"
+#include "core/usage.h"
+#include "infer/answerfile.h"
+#include "infer/backend.h"
+#include "infer/infer_cmds.h"
+#include "infer/namelist.h"
+#include "infer/promptlist.h"
+
+typedef struct sample_conf {
+    loom_backend_conf model;
+    const char *prompts, *like, *stats, *service, *names;
+    const char *output, *records, *csv;
+    int mode, form, constrain;
+    int64_t edges, depth, latency, n, limit, top_k, max_tokens, max_trials;
+    double temperature, top_p;
+    bool only_correct, keep_going;
+} sample_conf;
+
+static const loom_opt sample_opts[] = {
+    LOOM_BACKEND_OPTS(sample_conf, model),
+    LOOM_OPT_GROUP("What to generate"),
+    LOOM_OPT_STR("prompts", 'p', sample_conf, prompts, NULL, "FILE", "prompts of loom-eval prompts (*.prompts.jsonl)"),
+    LOOM_OPT_STR("like", 0, sample_conf, like, NULL, "STORE", "one request for each graph of a store"),
+    LOOM_OPT_I64("limit", 0, sample_conf, limit, "0", 0, 1e15, "N", "only the first N prompts or graphs; 0: all"),
+    LOOM_OPT_STR("stats", 0, sample_conf, stats, NULL, "FILE", "with --like: what is usual (loom-preprocess stats)"),
+    LOOM_OPT_STR("service", 0, sample_conf, service, NULL, "NAME", "without a file: service of the graphs"),
+    LOOM_OPT_I64("edges", 0, sample_conf, edges, "-1", -1, 1e6, "N", "without a file: number of calls"),
+    LOOM_OPT_I64("depth", 0, sample_conf, depth, "-1", -1, 1000, "N", "without a file: depth, the root counting 1"),
+    LOOM_OPT_I64("latency", 0, sample_conf, latency, "-1", -1, 1e12, "MS", "without a file: response time of the root"),
+    LOOM_OPT_ENUM("mode", 0, sample_conf, mode, "auto", "tabular|recursive|instruction|auto",
+                  "encoding; auto: every prompt's own, instruction without a file"),
+    LOOM_OPT_ENUM("prompt-form", 0, sample_conf, form, "training", "reference|training",
+                  "child prompts like the public program's, or exactly like training text"),
+    LOOM_OPT_I64("n", 'n', sample_conf, n, "1", 1, 1e9, "K", "samples of each prompt"),
+    LOOM_OPT_GROUP("Sampling"),
+    LOOM_OPT_F64("temperature", 't', sample_conf, temperature, "0", 0, 100, "T", "0: always the most likely token"),
+    LOOM_OPT_I64("top-k", 'k', sample_conf, top_k, "50", 0, 1e9, "K", "draw among the K most likely tokens; 0: all"),
+    LOOM_OPT_F64("top-p", 0, sample_conf, top_p, "0", 0, 1, "P", "... and the fewest of probability P together; 0: off"),
+    LOOM_OPT_I64("max-tokens", 0, sample_conf, max_tokens, "4096", 1, 1e9, "N", "longest text of a layer"),
+    LOOM_OPT_I64("max-trials", 0, sample_conf, max_trials, "1", 1, 1000, "N", "attempts at a layer that breaks a rule"),
+    LOOM_OPT_FLAG("keep-going", 0, sample_conf, keep_going, "finish the other layers of a graph that has failed"),
+    LOOM_OPT_ENUM("constrain", 'c', sample_conf, constrain, "off", LOOM_CONSTRAIN_CHOICES,
+                  "allow only text of the right form, or only text that meets the request"),
+    LOOM_OPT_STR("names", 0, sample_conf, names, NULL, "FILE",
+                 "constrain full: only microservices of this store or list of names"),
+    LOOM_OPT_GROUP("Output"),
+    LOOM_OPT_STR("output", 'o', sample_conf, output, NULL, "FILE", "raw answers (*.answers.jsonl)"),
+    LOOM_OPT_STR("records", 'r', sample_conf, records, NULL, "FILE", "valid graphs as a store (*.graphs.zst)"),
+    LOOM_OPT_STR("csv", 0, sample_conf, csv, NULL, "FILE", "valid graphs as rows of an Alibaba CallGraph table"),
+    LOOM_OPT_FLAG("only-correct", 0, sample_conf, only_correct, "records and rows only of graphs that meet their request"),
+    LOOM_OPT_END};
+
+typedef struct sampling_run {
+    const loom_ctx *ctx;
+    const sample_conf *conf;
+    loom_backend backend;
+    loom_prompts prompts;
+    loom_names names;
+    loom_results results;
+    loom_progress progress;
+    double started;
+} sampling_run;
+
+static loom_status check_conf(const sample_conf *c, loom_err *err)
+{
+    bool wish = c->service || c->edges >= 0 || c->depth >= 0 || c->latency >= 0;
+    int sources = (c->prompts != NULL) + (c->like != NULL) + wish;
+
+    if (!c->output && !c->records && !c->csv)
+        return loom_fail(err, LOOM_STATUS_ARG, "nothing to write: give --output, --records or --csv");
+    if (sources > 1)
+        return loom_fail(err, LOOM_STATUS_ARG, "--prompts, --like and --service/--edges/--depth/--latency exclude each other");
+    if (sources == 0)
+        return loom_fail(err, LOOM_STATUS_ARG, "nothing to generate: give --prompts, --like or --edges and --depth");
+    if (c->names && c->constrain != LOOM_CONSTRAIN_FULL)
+        return loom_fail(err, LOOM_STATUS_ARG, "--names needs --constrain full");
+    return LOOM_OK;
+}
+
+static loom_status gather_prompts(sampling_run *r, loom_err *err)
+{
+    const sample_conf *c = r->conf;
+    loom_mode mode = c->mode < LOOM_MODES ? (loom_mode)c->mode : LOOM_MODE_INSTRUCTION;
+    uint64_t seed = (uint64_t)r->ctx->common.seed;
+    loom_wish wish = {.service = c->service, .edges = c->edges, .depth = c->depth, .latency = c->latency};
+    loom_stats *stats = NULL;
+    loom_status st;
+
+    if (c->prompts) {
+        st = loom_prompts_read(&r->prompts, c->prompts, (loom_mode)c->mode, err);
+    } else if (c->like) {
+        if (c->stats) LOOM_TRY(loom_stats_load(&stats, c->stats, err));
+        st = loom_prompts_like(&r->prompts, c->like, stats, mode, c->form == 1, c->limit, seed, err);
+        if (stats) loom_stats_free(stats);
+    } else {
+        st = loom_prompts_wish(&r->prompts, &wish, mode, c->form == 1, 1, seed, err);
+    }
+    if (st == LOOM_OK && c->limit > 0 && r->prompts.n > c->limit) r->prompts.n = c->limit;
+    if (st == LOOM_OK && r->prompts.n == 0)
+        st = loom_fail(err, LOOM_STATUS_ARG, "%s holds no prompt%s", c->prompts ? c->prompts : c->like,
+                       c->mode < LOOM_MODES ? " of this mode" : "");
+    return st;
+}
+
+static void on_progress(void *arg, int64_t graphs, int64_t layers, int64_t tokens)
+{
+    sampling_run *r = arg;
+    char note[96];
+    double seconds = loom_time_now() - r->started;
+
+    if (!r->progress.on) return;
+    int64_t decoded = loom_engine_count(r->backend.engine).decoded;
+    (void)tokens;
+    snprintf(note, sizeof note, "%lld layers, %.0f tokens/s", (long long)layers, seconds > 0 ? (double)decoded / seconds : 0);
+    loom_progress_update(&r->progress, graphs, note);
+}
+
+static void report(const sampling_run *r, const loom_gen_totals *t)
+{
+    loom_info("%lld graphs: %lld finished, %lld valid, %lld as requested%s", (long long)t->graphs, (long long)t->finished,
+              (long long)t->valid, (long long)t->correct, t->stops[LOOM_STOP_LENGTH] ? " (some texts reached the token limit)" : "");
+    if (t->refused) loom_warn("%lld layers were refused: their requests cannot be met (see \"refused\" in the answers)", (long long)t->refused);
+    if (r->conf->constrain != LOOM_CONSTRAIN_OFF && t->mask.tokens)
+        loom_info("constraint: changed %.2f %% of %lld chosen tokens (mean probability refused there %.3f), appended %lld",
+                  100.0 * (double)t->mask.changed / (double)t->mask.tokens, (long long)t->mask.tokens,
+                  t->mask.changed ? t->mask.removed / (double)t->mask.changed : 0, (long long)t->mask.forced);
+    loom_backend_report(&r->backend, loom_time_now() - r->started);
+}
+
+static void meta_totals(loom_meta *m, const loom_gen_totals *t)
+{
+    loom_meta_i64(m, "graphs", t->graphs);
+    loom_meta_i64(m, "finished", t->finished);
+    loom_meta_i64(m, "valid", t->valid);
+    loom_meta_i64(m, "correct", t->correct);
+    loom_meta_i64(m, "refused_layers", t->refused);
+    loom_meta_i64(m, "layers", t->layers);
+    loom_meta_i64(m, "tokens", t->tokens);
+    loom_meta_i64(m, "stopped_by_length", t->stops[LOOM_STOP_LENGTH]);
+    loom_meta_i64(m, "mask_tokens", t->mask.tokens);
+    loom_meta_i64(m, "mask_changed", t->mask.changed);
+    loom_meta_f64(m, "mask_removed", t->mask.removed);
+    loom_meta_i64(m, "mask_forced", t->mask.forced);
+}
+
+static loom_status write_metas(const sampling_run *r, const loom_gen_totals *t, loom_err *err)
+{
+    const char *outs[] = {r->conf->output, r->conf->records, r->conf->csv};
+    const char *ins[] = {r->conf->prompts, r->conf->like, r->conf->stats, r->conf->names};
+    loom_meta m = {0};
+    loom_status st = LOOM_OK;
+
+    for (size_t i = 0; st == LOOM_OK && i < sizeof ins / sizeof *ins; i++)
+        if (ins[i]) st = loom_meta_input(&m, ins[i], err);
+    if (st == LOOM_OK) st = loom_backend_meta(&m, &r->backend, err);
+    meta_totals(&m, t);
+    for (size_t i = 0; st == LOOM_OK && i < sizeof outs / sizeof *outs; i++)
+        if (outs[i]) st = loom_meta_write(&m, r->ctx, outs[i], err);
+    loom_meta_release(&m);
+    return st;
+}
+
+static void print_json(const loom_gen_totals *t, loom_buf *into)
+{
+    loom_jw w;
+    loom_jw_init(&w, into, false);
+    loom_jw_begin_object(&w);
+    loom_jw_kv_i64(&w, "graphs", t->graphs);
+    loom_jw_kv_i64(&w, "finished", t->finished);
+    loom_jw_kv_i64(&w, "valid", t->valid);
+    loom_jw_kv_i64(&w, "correct", t->correct);
+    loom_jw_kv_i64(&w, "layers", t->layers);
+    loom_jw_kv_i64(&w, "tokens", t->tokens);
+    loom_jw_kv_i64(&w, "refused", t->refused);
+    loom_jw_kv_i64(&w, "mask_changed", t->mask.changed);
+    loom_jw_kv_i64(&w, "mask_tokens", t->mask.tokens);
+    loom_jw_end_object(&w);
+    loom_buf_char(into, '\n');
+}
+
+static loom_status generate(sampling_run *r, loom_gen_totals *totals, loom_err *err)
+{
+    const sample_conf *c = r->conf;
+    loom_gen_options o = {.match_training = c->form == 1, .keep_going = c->keep_going,
+                          .constrain = (loom_constrain)c->constrain, .seed = (uint64_t)r->ctx->common.seed,
+                          .samples = c->n, .max_tokens = c->max_tokens, .max_trials = c->max_trials,
+                          .temperature = c->temperature, .top_k = c->top_k, .top_p = c->top_p,
+                          .names = r->names.n ? r->names.items : NULL, .n_names = r->names.n,
+                          .progress = on_progress, .progress_arg = r};
+
+    if (c->constrain == LOOM_CONSTRAIN_FULL) o.max_subs = loom_engine_max_subs(r->backend.engine);
+    loom_progress_start(&r->progress, &r->ctx->common, "sample", r->prompts.n * c->n, "graphs");
+    r->started = loom_time_now();
+    loom_status st = loom_generate(r->backend.completer, r->prompts.items, r->prompts.n, &o, loom_results_keep,
+                                   &r->results, totals, err);
+    loom_progress_finish(&r->progress, NULL);
+    return st;
+}
+
+static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
+{
+    sampling_run r = {.ctx = ctx, .conf = ctx->conf};
+    const sample_conf *c = r.conf;
+    static const char *const constrain_names[] = {"off", "syntax", "full"};
+    loom_results_conf rc = {.answers = c->output, .records = c->records, .csv = c->csv, .force = ctx->common.force,
+                            .only_correct = c->only_correct, .temperature = c->temperature, .seed = ctx->common.seed,
+                            .constrain = constrain_names[c->constrain]};
+    loom_gen_totals totals = {0};
+    loom_buf json = {0};
+    loom_status st;
+
+    if ((st = check_conf(c, err)) != LOOM_OK) goto done;
+    if ((st = gather_prompts(&r, err)) != LOOM_OK) goto done;
+    if (c->names && (st = loom_names_read(&r.names, c->names, err)) != LOOM_OK) goto done;
+    if ((st = loom_backend_open(&r.backend, &c->model, &ctx->common, err)) != LOOM_OK) goto done;
+    if (ctx->common.dry_run) {
+        loom_info("would generate %lld graphs", (long long)(r.prompts.n * c->n));
+        goto done;
+    }
+    if ((st = loom_results_open(&r.results, &rc, err)) != LOOM_OK) goto done;
+    if ((st = generate(&r, &totals, err)) != LOOM_OK) goto done;
+    if ((st = loom_results_commit(&r.results, err)) != LOOM_OK) goto done;
+    if ((st = write_metas(&r, &totals, err)) != LOOM_OK) goto done;
+    report(&r, &totals);
+    if (ctx->common.json) {
+        print_json(&totals, &json);
+        st = loom_stdout_write(json.data, json.len, err);
+    }
+done:
+    loom_results_abandon(&r.results);
+    loom_backend_close(&r.backend);
+    loom_names_release(&r.names);
+    loom_prompts_release(&r.prompts);
+    loom_buf_release(&json);
+    return st;
+}
+
+const loom_cmd loom_cmd_sample = {
+    .name = "sample",
+    .summary = "generate call graphs with a model",
+    .args = "",
+    .details = "Every graph grows layer by layer: the text of a layer asks for the layers below it. Layers of many graphs\n"
+               "are decoded together. Sample k of prompt p depends on --seed, p and k alone.\n"
+               "\n"
+               "  loom-infer sample --model runs/demo --prompts cells.prompts.jsonl -o cells.answers.jsonl\n"
+               "  loom-infer sample --model runs/demo --edges 12 --depth 4 -n 100 -t 0.8 --constrain full --csv new.csv\n",
+    .opts = sample_opts,
+    .conf_size = sizeof(sample_conf),
+    .run = run_sample,
+};

@@ -1,0 +1,57 @@
+#include "infer/namelist.h"
+
+#include <stdlib.h>
+
+#include "core/arena.h"
+#include "core/file.h"
+#include "core/num.h"
+#include "trace/record.h"
+
+static int by_bytes(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+/* A record has blanks in it, a name has none. */
+static void take_line(loom_names *names, const char *line, size_t len, loom_arena *arena)
+{
+    loom_graph g;
+    loom_verdict why;
+
+    if (!len) return;
+    if (!memchr(line, ' ', len)) {
+        loom_intern_add(&names->texts, line, len);
+        return;
+    }
+    if (!loom_record_parse(&g, &why, line, len, arena)) return;
+    for (int32_t i = 0; i < g.n_calls; i++)
+        loom_intern_add(&names->texts, g.calls[i].destination, strlen(g.calls[i].destination));
+}
+
+loom_status loom_names_read(loom_names *names, const char *path, loom_err *err)
+{
+    loom_lines *lines = NULL;
+    loom_arena arena = {0};
+    char *line;
+    size_t len;
+    loom_status st = loom_lines_open(&lines, path, err);
+
+    while (st == LOOM_OK && (st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
+        loom_arena_reset(&arena);
+        take_line(names, line, len, &arena);
+    }
+    loom_lines_close(&lines);
+    loom_arena_release(&arena);
+    if (st != LOOM_OK) return st;
+    names->n = names->texts.n;
+    if (!names->n) return loom_fail(err, LOOM_STATUS_FORMAT, "%s holds no names", path);
+    names->items = loom_alloc(names->n, sizeof *names->items);
+    if (!names->items) return loom_fail_nomem(err, "names");
+    for (size_t i = 0; i < names->n; i++) names->items[i] = loom_intern_text(&names->texts, (int64_t)i);
+    qsort(names->items, names->n, sizeof *names->items, by_bytes);
+    return LOOM_OK;
+}
+
+void loom_names_release(loom_names *names)
+{
+    free(names->items);
+    loom_intern_release(&names->texts);
+    *names = (loom_names){0};
+}
