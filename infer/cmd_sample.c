@@ -42,7 +42,7 @@ static const loom_opt sample_opts[] = {
     LOOM_OPT_I64("max-tokens", 0, sample_conf, max_tokens, "4096", 1, 1e9, "N", "longest text of a layer"),
     LOOM_OPT_I64("max-trials", 0, sample_conf, max_trials, "1", 1, 1000, "N", "attempts at a layer that breaks a rule"),
     LOOM_OPT_FLAG("keep-going", 0, sample_conf, keep_going, "finish the other layers of a graph that has failed"),
-    LOOM_OPT_ENUM("constrain", 'c', sample_conf, constrain, "off", LOOM_CONSTRAIN_CHOICES,
+    LOOM_OPT_ENUM("constrain", 0, sample_conf, constrain, "off", LOOM_CONSTRAIN_CHOICES,
                   "allow only text of the right form, or only text that meets the request"),
     LOOM_OPT_STR("names", 0, sample_conf, names, NULL, "FILE",
                  "constrain full: only microservices of this store or list of names"),

@@ -9,6 +9,7 @@ int main(int argc, char **argv)
         loom_cmd_dedupe,
         loom_cmd_split,
         loom_cmd_stats,
+        loom_cmd_encode,
         {.name = NULL},
     };
     return loom_cli_main("loom-preprocess", "turns trace CSV into call graphs, training text and tokens", cmds, argc, argv);

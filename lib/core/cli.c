@@ -34,13 +34,13 @@ static const loom_opt common_opts[] = {
     LOOM_OPT_STR("config", 'c', struct common_conf, common.config, NULL, "FILE",
                  "read options from FILE (key = value, # comments, [sections] named like subcommands)"),
     LOOM_OPT_FLAG("print-config", 0, struct common_conf, print_config, "print the options in force as a configuration file, and stop"),
-    LOOM_OPT_I64("threads", 't', struct common_conf, common.threads, "0", 0, 1024, "N", "threads; 0: as many as this process may use"),
+    LOOM_OPT_I64("threads", 0, struct common_conf, common.threads, "0", 0, 1024, "N", "threads; 0: as many as this process may use"),
     LOOM_OPT_I64("seed", 0, struct common_conf, common.seed, "1", 0, 9007199254740992.0, "N", "seed of every random draw"),
     LOOM_OPT_FLAG("quiet", 'q', struct common_conf, common.quiet, "say only errors and warnings"),
     LOOM_OPT_FLAG("verbose", 'v', struct common_conf, common.verbose, "say more"),
     LOOM_OPT_ENUM("progress", 0, struct common_conf, common.progress, "auto", "auto|always|never", "progress on standard error"),
     LOOM_OPT_FLAG("json", 0, struct common_conf, common.json, "results as JSON on standard output, where there are any"),
-    LOOM_OPT_FLAG("dry-run", 'n', struct common_conf, common.dry_run, "check the request and say what would be done"),
+    LOOM_OPT_FLAG("dry-run", 0, struct common_conf, common.dry_run, "check the request and say what would be done"),
     LOOM_OPT_FLAG("force", 'f', struct common_conf, common.force, "replace existing outputs"),
     LOOM_OPT_END};
 

@@ -12,6 +12,7 @@ for program in loom-preprocess loom-train loom-infer loom-eval; do
         says out "^Usage: $program $command"
         [ -s err ] && fail "$program $command --help writes to stderr"
         awk 'length > 130' out | grep -q . && fail "$program $command --help has lines over 130 columns"
+        grep -oE '^  -[a-zA-Z],' out | sort | uniq -d | grep -q . && fail "$program $command: one letter means two options"
         expect 0 "$program" "$command" --print-config
         cp out first.conf
         expect 0 "$program" "$command" --config first.conf --print-config
