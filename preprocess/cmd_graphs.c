@@ -79,7 +79,7 @@ static loom_status check_not_empty(const loom_graphs_job *job, const char *input
                        job->n_files == 1 && strcmp(input, "-") != 0 ? input : job->n_files == 1 ? "standard input" : "all inputs",
                        (long long)job->total.rows, job->total.rows == 1 ? "" : "s", (long long)job->total.traces,
                        job->total.traces == 1 ? "" : "s", reasons.len ? reasons.data : "no rows",
-                       job->total.dropped[LOOM_DROP_TYPE_NOT_LISTED] == job->total.rows && job->total.rows
+                       job->total.dropped[LOOM_DROP_TYPE_NOT_LISTED] * 2 > job->total.rows
                            ? " --type-map maps other rpctypes"
                            : "");
     loom_buf_release(&reasons);

@@ -1,0 +1,84 @@
+# Every container, layout and spelling of the same table gives the same graphs.
+CSV=$SRC/tests/golden/spec/raw/callgraph_small.csv
+WANT=$SRC/tests/golden/spec/raw/expected_stage1.txt
+same() { cmp out "$WANT" || fail "$1 gives other graphs"; }
+
+gzip -c "$CSV" >a.csv.gz; zstd -q "$CSV" -o a.csv.zst; xz -c "$CSV" >a.csv.xz
+for file in a.csv.gz a.csv.zst a.csv.xz; do
+    expect 0 loom-preprocess graphs $file -o -
+    same $file
+done
+expect 0 loom-preprocess graphs - -o - <"$CSV"; same stdin
+expect 0 loom-preprocess graphs - -o - <a.csv.gz; same "compressed stdin"
+
+mkdir data; cp "$CSV" data/one.csv; echo readme >data/README.md
+tar czf one.tar.gz data
+expect 0 loom-preprocess graphs one.tar.gz -o -; same tar.gz
+expect 0 loom-preprocess graphs data -o -; same folder
+
+# several members and several files: one after the other
+cp "$CSV" data/two.csv
+tar czf two.tar.gz data/one.csv data/README.md data/two.csv
+cat "$WANT" "$WANT" >want2
+expect 0 loom-preprocess graphs two.tar.gz -o - --report r.json; cmp out want2 || fail "two members"
+says r.json 'two.tar.gz\(data/two.csv\)'
+expect 0 loom-preprocess graphs data/one.csv a.csv.gz -o -; cmp out want2 || fail "two files"
+
+sed 's/$/\r/' "$CSV" >crlf.csv
+expect 0 loom-preprocess graphs crlf.csv -o -; same CRLF
+head -c -1 "$CSV" >cut.csv
+expect 0 loom-preprocess graphs cut.csv -o -; same "no last line end"
+{ printf '\xef\xbb\xbf'; cat "$CSV"; } >bom.csv
+expect 0 loom-preprocess graphs bom.csv -o -; same "byte-order mark"
+{ echo; sed 's/$/\n/' "$CSV"; } >blank.csv
+expect 0 loom-preprocess graphs blank.csv -o -; same "blank lines"
+
+# every field quoted; doubled quotes and commas and line ends in a field that is not used
+awk -F, 'BEGIN{OFS=","} NR==16{print; next} {for(i=1;i<=NF;i++) $i="\"" $i "\""} 1' "$CSV" >quoted.csv
+expect 0 loom-preprocess graphs quoted.csv -o -; same quotes
+awk -F, 'BEGIN{OFS=","} NR>1{$8="\"a \"\"b\"\", c\nd\""} 1' "$CSV" >multi.csv
+expect 0 loom-preprocess graphs multi.csv -o - --report r.json --force; same "line ends in quotes"
+
+# columns in another order, rpcid, a leading unnamed row number (the v2021 layout)
+awk -F, 'BEGIN{OFS=","} {n=(NR==1?"":NR); r=(NR==1?"rpcid":$4); m=NF>11?",":""; print n,$2,$1,r,$5,$7,$9,$8,$11 m,$3}' "$CSV" >v2021.csv
+sed -i '/,extra$/d' v2021.csv
+expect 0 loom-preprocess graphs v2021.csv -o - --report r.json --force
+says out 'S_100000026'
+awk -F, 'BEGIN{OFS=","} {print $11,$9,$7,$5,$4,$3,$2,$1}' "$CSV" | head -46 | tail -n +1 >order.csv
+expect 0 loom-preprocess graphs order.csv -o -
+head -5 "$WANT" | cut -c1-60 >want5; grep -v S_100000019 out | head -4 | cut -c1-60 | cmp - <(grep -v S_100000019 want5) || fail "column order"
+
+# decimal and missing trailing fields
+sed 's/^\([0-9]*\),/\1.75,/' "$CSV" >decimal.csv
+expect 0 loom-preprocess graphs decimal.csv -o -; same "decimal timestamps"
+
+# service of v2021 tables from the root call
+cut -d, -f1,2,4- "$CSV" >noservice.csv
+expect 1 loom-preprocess graphs noservice.csv -o x.graphs.zst
+one_sentence; says err 'no column "service".*--service-from root'
+expect 0 loom-preprocess graphs noservice.csv -o - --service-from root
+says out '^00h00m10s000ms MS_00123 0'
+
+# types: mapped, and in other case
+expect 0 loom-preprocess graphs "$CSV" -o - --type-map userDefined=db --any-case
+says out 'S_100000002 0\|http\|.*0.1\|db\|.*0.2\|rpc\|.*0.3\|mq'
+says err '^[0-9]+ graphs'
+expect 2 loom-preprocess graphs "$CSV" -o - --type-map userDefined; one_sentence
+expect 2 loom-preprocess graphs "$CSV" -o - --type-map a=b; one_sentence; says err 'none of rpc, http, mc, db, mq'
+
+# names are replaced by numbers; the mapping is kept and read again
+cat >own.csv <<'CSV'
+timestamp,traceid,service,rpc_id,um,uminstanceid,rpctype,interface,dm,dminstanceid,rt
+1000,a1,shop: front page,0,USER,,http,,web|1,,9
+1001,a1,shop: front page,0.1,web|1,,rpc,,cart,,3
+CSV
+expect 1 loom-preprocess graphs own.csv -o x.graphs.zst; one_sentence; says err 'BAD_NAME 2'
+expect 0 loom-preprocess graphs own.csv -o - --rename names.tsv
+echo '00h00m01s000ms S_000000001 0|http|USER|MS_00002|ARRIVED_0|RT_9||0.1|rpc|MS_00002|MS_00001|ARRIVED_1|RT_3' | cmp out - || fail "renamed"
+says names.tsv '^MS_00001	cart$'
+sed -i 's/cart/basket/' own.csv
+expect 0 loom-preprocess graphs own.csv -o - --rename names.tsv
+says out '0.1\|rpc\|MS_00002\|MS_00003'
+[ "$(wc -l <names.tsv)" = 4 ] || fail "mapping has $(wc -l <names.tsv) lines"
+echo nonsense >bad.tsv
+expect 1 loom-preprocess graphs own.csv -o - --rename bad.tsv; one_sentence; says err 'bad.tsv:1'
