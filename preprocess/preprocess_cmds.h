@@ -11,5 +11,7 @@ extern const loom_cmd loom_cmd_split;    /* training and validation graphs */
 extern const loom_cmd loom_cmd_stats;    /* per-service statistics */
 extern const loom_cmd loom_cmd_encode;   /* call graphs to training text */
 extern const loom_cmd loom_cmd_describe; /* what is in a graph store: depths, edges, types, times */
+extern const loom_cmd loom_cmd_tokenizer; /* learn the domain tokenizer from training text */
+extern const loom_cmd loom_cmd_tokens;    /* training text to token shards */
 
 #endif

@@ -10,6 +10,8 @@ int main(int argc, char **argv)
         loom_cmd_split,
         loom_cmd_stats,
         loom_cmd_encode,
+        loom_cmd_tokenizer,
+        loom_cmd_tokens,
         {.name = NULL},
     };
     return loom_cli_main("loom-preprocess", "turns trace CSV into call graphs, training text and tokens", cmds, argc, argv);
