@@ -1,0 +1,152 @@
+/* loom-train bench: speed of training on this machine, against its own best matrix product. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/file.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/num.h"
+#include "core/usage.h"
+#include "model/blas.h"
+#include "model/model_bench.h"
+#include "train/train_cmds.h"
+
+typedef struct bench_conf {
+    int64_t batch, context, steps;
+    bool small, middle, lora, recompute, one_thread;
+} bench_conf;
+
+static const loom_opt bench_opts[] = {
+    LOOM_OPT_GROUP("What to run"),
+    LOOM_OPT_FLAG_ON("small", 0, bench_conf, small, "the model of 5.8 million parameters: width 256, 6 layers"),
+    LOOM_OPT_FLAG_ON("middle", 0, bench_conf, middle, "the model of 29.5 million parameters: width 512, 8 layers"),
+    LOOM_OPT_FLAG_ON("lora", 0, bench_conf, lora, "an adapter (rank 8 on q and v) beside the middle model"),
+    LOOM_OPT_FLAG_ON("one-thread", 0, bench_conf, one_thread, "run everything with one thread, too"),
+    LOOM_OPT_I64("batch", 0, bench_conf, batch, "8", 1, 4096, "B", "sequences of a step"),
+    LOOM_OPT_I64("context", 0, bench_conf, context, "512", 8, 65536, "T", "their length in tokens"),
+    LOOM_OPT_I64("steps", 0, bench_conf, steps, "5", 1, 10000, "N", "steps that are timed, after one to warm up"),
+    LOOM_OPT_FLAG("recompute", 0, bench_conf, recompute, "compute activations twice to save memory"),
+    LOOM_OPT_END};
+
+typedef struct shape {
+    const char *name;
+    int64_t C, L, H, F, V;
+    bool lora;
+} shape;
+
+static const shape shapes[] = {{"5.8M", 256, 6, 8, 688, 4096, false},
+                               {"29.5M", 512, 8, 8, 1376, 8192, false},
+                               {"29.5M-lora", 512, 8, 8, 1376, 8192, true}};
+
+static loom_config config_of(const shape *s, int64_t positions)
+{
+    loom_config c;
+
+    loom_config_default(&c);
+    c.C = s->C;
+    c.L = s->L;
+    c.H = s->H;
+    c.F = s->F;
+    c.V = s->V;
+    c.tied = true;
+    c.max_positions = positions;
+    return c;
+}
+
+static void add_json(loom_jw *w, const shape *s, const loom_model_bench_result *r)
+{
+    const struct {
+        const char *name;
+        double seconds;
+    } phases[] = {{"embed", r->phase.embed}, {"qkv", r->phase.qkv}, {"attention", r->phase.attention},
+                  {"ffn", r->phase.ffn}, {"head", r->phase.head}, {"back_ffn", r->phase.back_ffn},
+                  {"back_attention", r->phase.back_attention}, {"back_qkv", r->phase.back_qkv},
+                  {"back_weights", r->phase.back_weights}, {"back_embed", r->phase.back_embed}, {"adamw", r->adamw_s}};
+
+    loom_jw_begin_object(w);
+    loom_jw_kv_str(w, "model", s->name);
+    loom_jw_kv_i64(w, "parameters", r->params);
+    loom_jw_kv_i64(w, "trained", r->trained);
+    loom_jw_kv_i64(w, "threads", r->threads);
+    loom_jw_kv_i64(w, "batch", r->B);
+    loom_jw_kv_i64(w, "context", r->T);
+    loom_jw_kv_f64(w, "tokens_per_s", r->tokens_per_s);
+    loom_jw_kv_f64(w, "step_s", r->step_s);
+    loom_jw_kv_f64(w, "model_gflops", r->model_gflops);
+    loom_jw_kv_f64(w, "sgemm_gflops", r->sgemm_gflops);
+    loom_jw_kv_f64(w, "share_of_sgemm", r->model_gflops / r->sgemm_gflops);
+    loom_jw_key(w, "phase_s");
+    loom_jw_begin_object(w);
+    for (size_t i = 0; i < sizeof phases / sizeof *phases; i++) loom_jw_kv_f64(w, phases[i].name, phases[i].seconds);
+    loom_jw_end_object(w);
+    loom_jw_kv_i64(w, "activation_bytes", (int64_t)r->acts_bytes);
+    loom_jw_kv_i64(w, "peak_bytes", loom_peak_bytes());
+    loom_jw_end_object(w);
+}
+
+static loom_status bench_one(const shape *s, const bench_conf *conf, int threads, loom_jw *w, loom_buf *text, loom_err *err)
+{
+    loom_lora_config lc = {.R = 8, .alpha = 16, .dropout = 0.1, .targets = 1u << LOOM_ROLE_Q | 1u << LOOM_ROLE_V};
+    loom_config config = config_of(s, conf->context);
+    loom_model_bench_options o = {.B = conf->batch, .T = conf->context, .steps = conf->steps, .recompute = conf->recompute};
+    loom_model_bench_result r;
+    loom_status st;
+
+    LOOM_TRY(loom_config_check(&config, err));
+    LOOM_TRY(loom_pool_new(&o.pool, threads, err));
+    loom_info("%s, %d thread%s ...", s->name, threads, threads == 1 ? "" : "s");
+    st = loom_model_bench(&r, &config, s->lora ? &lc : NULL, &o, err);
+    loom_pool_free(o.pool);
+    if (st != LOOM_OK) return st;
+    loom_buf_printf(text, "%s\n", s->name);
+    loom_model_bench_report(&r, text);
+    add_json(w, s, &r);
+    return LOOM_OK;
+}
+
+static loom_status run_bench(const loom_ctx *ctx, loom_err *err)
+{
+    const bench_conf *conf = ctx->conf;
+    const bool wanted[] = {conf->small, conf->middle, conf->lora};
+    int most = (int)ctx->common.threads;
+    loom_buf json = {0}, text = {0};
+    loom_status st = LOOM_OK;
+    loom_jw w;
+
+    loom_jw_init(&w, &json, true);
+    loom_jw_begin_object(&w);
+    loom_jw_kv_str(&w, "blas", loom_blas_version());
+    loom_jw_kv_str(&w, "core", loom_blas_core());
+    loom_jw_key(&w, "runs");
+    loom_jw_begin_array(&w);
+    loom_buf_printf(&text, "%s, %s kernels\n", loom_blas_version(), loom_blas_core());
+    for (int threads = conf->one_thread ? 1 : most; st == LOOM_OK; threads = most) {
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes && st == LOOM_OK; i++) {
+            if (loom_stop_requested()) st = loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted");
+            else if (wanted[i]) st = bench_one(&shapes[i], conf, threads, &w, &text, err);
+        }
+        if (threads == most) break;
+    }
+    loom_jw_end_array(&w);
+    loom_jw_end_object(&w);
+    loom_buf_char(&json, '\n');
+    if (st == LOOM_OK) st = ctx->common.json ? loom_stdout_write(json.data, json.len, err) : loom_stdout_write(text.data, text.len, err);
+    loom_buf_release(&json);
+    loom_buf_release(&text);
+    return st;
+}
+
+const loom_cmd loom_cmd_bench = {
+    .name = "bench",
+    .summary = "measure the speed of training on this machine",
+    .args = "",
+    .min_args = 0,
+    .max_args = 0,
+    .details =
+        "Trains models of fixed shapes on random tokens and prints tokens a second, the share of the machine's best\n"
+        "single-precision matrix product (measured in the same run) that goes into the model, and the time of each phase.\n"
+        "The figures hold for the machine as it is: other work on it lowers them.",
+    .opts = bench_opts,
+    .conf_size = sizeof(bench_conf),
+    .run = run_bench,
+};
