@@ -30,38 +30,43 @@ static void shuffle(const encoder *e, void *array, size_t n, size_t size)
     if (e->conf->policy == LOOM_DRAW_RANDOM) loom_rng_shuffle(e->rng, array, n, size);
 }
 
-/* ---- small texts ---- */
-static const char *number(const encoder *e, int32_t value)
+/* ---- edges ---- */
+static const char *number(int32_t value, loom_arena *arena)
 {
     char digits[12];
     int n = snprintf(digits, sizeof digits, "%d", value);
-    return loom_arena_strdup(e->arena, digits, (size_t)n);
+    return loom_arena_strdup(arena, digits, (size_t)n);
 }
 
-static const char *dotted(const encoder *e, const loom_call *c)
+static const char *dotted(const loom_call *c, loom_arena *arena)
 {
     loom_buf text = {0};
     loom_id_render(&text, c->id, c->n_id);
-    const char *copy = loom_arena_strdup(e->arena, loom_buf_text(&text), text.len);
+    const char *copy = loom_arena_strdup(arena, loom_buf_text(&text), text.len);
     loom_buf_release(&text);
     return copy;
 }
 
-/* ---- edges ---- */
-static loom_edge_text *edges_of(const encoder *e, const int32_t *calls, int32_t n, bool tabular)
+loom_edge_text *loom_encode_edges(const loom_graph *graph, const int32_t *calls, int32_t n, bool tabular, loom_rng *rng,
+                                  loom_arena *arena)
 {
-    loom_edge_text *edges = loom_arena_alloc(e->arena, (size_t)n * sizeof *edges);
+    loom_edge_text *edges = loom_arena_alloc(arena, (size_t)n * sizeof *edges);
     for (int32_t i = 0; i < n; i++) {
-        const loom_call *c = &e->g->calls[calls ? calls[i] : i];
+        const loom_call *c = &graph->calls[calls ? calls[i] : i];
         loom_edge_text *t = &edges[i];
-        *t = (loom_edge_text){.edge_id = tabular ? dotted(e, c) : number(e, c->id[c->n_id - 1]),
+        *t = (loom_edge_text){.edge_id = tabular ? dotted(c, arena) : number(c->id[c->n_id - 1], arena),
                               .type = loom_call_type_name(c->type), .source = tabular ? c->source : "",
                               .destination = c->destination, .start = c->arrived, .finish = loom_call_finish(c)};
         for (int item = 0; item < LOOM_ITEMS; item++)
             if (tabular || item != LOOM_ITEM_SOURCE) t->order[t->n_items++] = (uint8_t)item;
-        shuffle(e, t->order, t->n_items, sizeof *t->order);
+        if (rng) loom_rng_shuffle(rng, t->order, t->n_items, sizeof *t->order);
     }
     return edges;
+}
+
+static loom_edge_text *edges_of(const encoder *e, const int32_t *calls, int32_t n, bool tabular)
+{
+    return loom_encode_edges(e->g, calls, n, tabular, e->conf->policy == LOOM_DRAW_RANDOM ? e->rng : NULL, e->arena);
 }
 
 /* ---- attributes ---- */
@@ -71,7 +76,7 @@ static void fill_values(const encoder *e, loom_attrs *a, const loom_layer *l)
     a->id = e->g->service;
     a->num_edges = l->num_edges;
     a->start_node = l->start_node;
-    a->start_edge_id = number(e, l->start_edge_id);
+    a->start_edge_id = number(l->start_edge_id, e->arena);
     a->start = l->start;
     a->latency = l->latency;
     a->num_subgraphs = l->n_children;
@@ -245,7 +250,7 @@ static void fill_subs(const encoder *e, loom_block *b, const loom_layer *l)
 
     for (int32_t i = 0; i < l->n_children; i++) {
         const loom_layer *child = l->children[i];
-        subs[i].index = number(e, child->subgraph_index);
+        subs[i].index = number(child->subgraph_index, e->arena);
         if (b->counted) sub_lines(e, &subs[i], l, child, left);
         fill_all(e, &subs[i].attrs, child);
         left -= child->num_edges;

@@ -49,6 +49,11 @@ loom_status loom_encode_texts(loom_text **texts, int32_t *n, const loom_graph *g
 loom_status loom_encode_graph(loom_buf *into, const loom_graph *graph, const loom_facts *facts,
                               const loom_encode_conf *conf, loom_rng *rng, loom_arena *arena, loom_err *err);
 
+/* Edge texts of n calls (indices into graph->calls; NULL: the first n). Tabular edges have the whole id and the source.
+ * Items in an order drawn from `rng` (NULL: listed order). Returned in `arena`; names are borrowed from the graph. */
+loom_edge_text *loom_encode_edges(const loom_graph *graph, const int32_t *calls, int32_t n, bool tabular, loom_rng *rng,
+                                  loom_arena *arena);
+
 /* The root layer's block alone (requirement, conditions, edges): what a root prompt is made of. `include` (NULL: none)
  * forces an include line. */
 loom_status loom_encode_root(loom_block *out, const loom_graph *graph, const loom_facts *facts,
