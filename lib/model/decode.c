@@ -1,11 +1,15 @@
 /* Decoding: forward.c for rows that each belong to some sequence, with keys and values kept in blocks.
  *
- * A block holds LOOM_KV_BLOCK positions of one sequence in all layers:
+ * A block holds LOOM_KV_BLOCK = 16 positions of one sequence, for every layer:
  *
- *   cache[layer][block][K heads][ keys: D rows of 16 positions | values: 16 positions of D ]
+ *   cache[layer][block]:  keys    [K heads][D][16 positions]                 D vectors of 16 positions
+ *                         values  [K heads][ceil(D/16)][16 positions][16]    16 columns of each position
  *
- * Keys lie transposed, so that the scores of 16 positions are one vector. In a run every thread computes its share of the
- * columns of each product for all rows (reading the weights once is what costs when rows are few). */
+ * Keys lie transposed, so that the scores of 16 positions are one vector; everything is read in the order it lies in,
+ * since streaming the cache is what attention costs here. Numbers are float32 or, at half the traffic, bfloat16.
+ *
+ * In a run every thread computes its share of the columns of each product for all rows: reading the weights once is
+ * what products cost when rows are few. */
 #include "model/decode.h"
 
 #include <inttypes.h>
@@ -18,7 +22,9 @@
 #include "model/ops.h"
 #include "model/vmath.h"
 
-typedef float vec16 __attribute__((vector_size(64), aligned(4)));
+typedef float vec16 __attribute__((vector_size(64)));
+typedef uint32_t vec16u __attribute__((vector_size(64)));
+typedef uint16_t vec16h __attribute__((vector_size(32)));
 
 typedef struct sequence {
     bool open;
@@ -31,8 +37,10 @@ typedef struct thread_scratch {
     float *h;      /* (rows, C) rows after the norm, which every thread computes; behind it (rows, 2 shares of F) */
     float *xa;     /* (rows, R) */
     float *r;      /* (rows) */
+    float *xt;     /* loom_linear_skinny's */
     float *widen;
-    float *scores; /* (G, positions) */
+    float *scores; /* (H, positions) */
+    float *sums;   /* (H, ceil16(D)) */
 } thread_scratch;
 
 struct loom_decode {
@@ -46,7 +54,8 @@ struct loom_decode {
     int32_t *refs, *free_blocks;
     int64_t n_free;
     char *scratch;
-    float *cache;
+    char *cache;
+    size_t number; /* bytes of a number in the cache */
     thread_scratch *threads;
     float *x, *qkv, *att, *prod, *out; /* (rows,C) (rows,Q+2E) (rows,Q) (rows,F) (rows,C) */
     int32_t *position;
@@ -57,7 +66,11 @@ struct loom_decode {
 };
 
 /* ---- sizes and memory ---- */
-static int64_t block_floats(const loom_config *c) { return 2 * c->K * c->D * LOOM_KV_BLOCK; }
+static int64_t padded(int64_t D) { return (D + 15) & ~INT64_C(15); }
+
+/* Numbers of a block in one layer, and of its keys alone. */
+static int64_t block_keys(const loom_config *c) { return c->K * c->D * LOOM_KV_BLOCK; }
+static int64_t block_numbers(const loom_config *c) { return block_keys(c) + c->K * padded(c->D) * LOOM_KV_BLOCK; }
 
 static int64_t count_blocks(const loom_decode_options *o)
 {
@@ -86,6 +99,7 @@ static void place(loom_decode *d, const loom_config *c, cursor *k)
     int64_t rows = d->o.max_rows, Q = c->H * c->D, E = c->K * c->D;
     int64_t widest = loom_max_i64(c->C, loom_max_i64(Q, c->F)), reach = loom_min_i64(c->max_positions, d->o.positions);
 
+    d->number = d->o.half_cache ? sizeof(uint16_t) : sizeof(float);
     d->n_blocks = count_blocks(&d->o);
     d->blocks_per_seq = (reach + LOOM_KV_BLOCK - 1) / LOOM_KV_BLOCK;
     d->seqs = take(k, d->o.max_seqs, 1, sizeof *d->seqs);
@@ -106,9 +120,11 @@ static void place(loom_decode *d, const loom_config *c, cursor *k)
         t->xa = take(k, rows, d->R, sizeof(float));
         t->r = take(k, rows, 1, sizeof(float));
         t->widen = take(k, 1, loom_max_i64(LOOM_WIDEN_FLOATS, widest), sizeof(float));
-        t->scores = take(k, c->H / c->K, d->blocks_per_seq * LOOM_KV_BLOCK, sizeof(float));
+        t->xt = take(k, 1, loom_linear_skinny_scratch(widest), sizeof(float));
+        t->scores = take(k, c->H, d->blocks_per_seq * LOOM_KV_BLOCK, sizeof(float));
+        t->sums = take(k, c->H, padded(c->D), sizeof(float));
     }
-    d->cache = take(k, c->L * d->n_blocks, block_floats(c), sizeof(float));
+    d->cache = take(k, c->L * d->n_blocks, block_numbers(c), d->number);
 }
 
 size_t loom_decode_bytes(const loom_config *c, const loom_decode_options *o)
@@ -191,15 +207,15 @@ static void drop_block(loom_decode *d, int32_t b)
     if (--d->refs[b] == 0) d->free_blocks[d->n_free++] = b;
 }
 
-static float *block_at(const loom_decode *d, int64_t l, int32_t block)
+static char *block_at(const loom_decode *d, int64_t l, int32_t block)
 {
-    return d->cache + (l * d->n_blocks + block) * block_floats(&d->m->config);
+    return d->cache + (size_t)((l * d->n_blocks + block) * block_numbers(&d->m->config)) * d->number;
 }
 
 static void copy_block(loom_decode *d, int32_t to, int32_t from)
 {
     for (int64_t l = 0; l < d->m->config.L; l++)
-        memcpy(block_at(d, l, to), block_at(d, l, from), (size_t)block_floats(&d->m->config) * sizeof(float));
+        memcpy(block_at(d, l, to), block_at(d, l, from), (size_t)block_numbers(&d->m->config) * d->number);
 }
 
 int32_t loom_decode_open(loom_decode *d)
@@ -325,14 +341,15 @@ static loom_status check_run(loom_decode *d, loom_err *err)
 }
 
 /* ---- products: columns c0..c1-1 of an output; y points at column c0 of the first row ---- */
-static void product(float *y, int64_t ldy, const float *x, int64_t ldx, loom_mat W, int64_t N, int64_t c0, int64_t c1,
-                    int64_t in, float beta, float *widen)
+static void product(thread_scratch *t, float *y, int64_t ldy, const float *x, int64_t ldx, loom_mat W, int64_t N, int64_t c0,
+                    int64_t c1, int64_t in, float beta)
 {
     if (c0 >= c1) return;
     if (W.f32) W.f32 += c0 * in;
     else W.bf16 += c0 * in;
     if (N <= LOOM_FEW_ROWS) loom_linear_few(y, ldy, x, ldx, &W, N, c1 - c0, in, beta);
-    else loom_linear_fwd(y, ldy, x, ldx, &W, N, c1 - c0, in, beta, widen);
+    else if (N <= LOOM_SKINNY_ROWS && W.f32) loom_linear_skinny(y, ldy, x, ldx, W.f32, N, c1 - c0, in, beta, t->xt);
+    else loom_linear_fwd(y, ldy, x, ldx, &W, N, c1 - c0, in, beta, t->widen);
 }
 
 /* The same with its adapter. */
@@ -343,7 +360,7 @@ static void adapted(loom_decode *d, thread_scratch *t, loom_role role, float *y,
     int64_t R = d->R;
 
     if (c0 >= c1) return;
-    product(y, ldy, x, ldx, d->m->layers[d->l].w[role], d->n, c0, c1, in, beta, t->widen);
+    product(t, y, ldy, x, ldx, d->m->layers[d->l].w[role], d->n, c0, c1, in, beta);
     if (!ad || !ad->a) return;
     loom_gemm_nt(t->xa, R, x, ldx, ad->a, in, d->n, R, in, 1.0f, 0.0f);
     loom_gemm_nt(y, ldy, t->xa, R, ad->b + c0 * R, R, d->n, c1 - c0, R, d->lora->scale, 1.0f);
@@ -360,6 +377,12 @@ static void share(int64_t n, int64_t unit, int thread, int n_threads, int64_t *f
 
 /* ---- phases of a layer ---- */
 
+static void put(const loom_decode *d, char *base, int64_t at, float x)
+{
+    if (d->o.half_cache) ((uint16_t *)(void *)base)[at] = loom_f32_to_bf16(x);
+    else ((float *)(void *)base)[at] = x;
+}
+
 /* Writes keys or values of the heads h0..h1-1 of one kind into the cache. */
 static void keep_rows(loom_decode *d, const float *kv, bool keys, int64_t h0, int64_t h1)
 {
@@ -368,17 +391,14 @@ static void keep_rows(loom_decode *d, const float *kv, bool keys, int64_t h0, in
 
     for (int64_t n = 0; n < d->n; n++) {
         int64_t at = d->position[n] % LOOM_KV_BLOCK;
-        int32_t block = d->seqs[d->rows[n].seq].blocks[d->position[n] / LOOM_KV_BLOCK];
-        float *base = block_at(d, d->l, block);
+        char *base = block_at(d, d->l, d->seqs[d->rows[n].seq].blocks[d->position[n] / LOOM_KV_BLOCK]);
 
         for (int64_t h = h0; h < h1; h++) {
             const float *from = kv + n * ld + h * D;
-            float *k = base + h * 2 * D * LOOM_KV_BLOCK, *v = k + D * LOOM_KV_BLOCK + at * D;
 
-            if (keys)
-                for (int64_t i = 0; i < D; i++) k[i * LOOM_KV_BLOCK + at] = from[i];
-            else
-                memcpy(v, from, (size_t)D * sizeof *v);
+            for (int64_t i = 0; keys && i < D; i++) put(d, base, (h * D + i) * LOOM_KV_BLOCK + at, from[i]);
+            for (int64_t i = 0; !keys && i < D; i++)
+                put(d, base, block_keys(c) + h * padded(D) * 16 + i / 16 * 256 + at * 16 + i % 16, from[i]);
         }
     }
 }
@@ -413,58 +433,57 @@ static void qkv_phase(void *arg, int thread, int n_threads)
     keep_rows(d, d->qkv + Q + E, false, h0, h1);
 }
 
-/* Scores of one query against `blocks` blocks; returns the largest of the first n, scaled. */
-static float scores_of(const loom_decode *d, float *s, const float *q, const sequence *seq, int64_t head, int64_t n)
+/* Vector number i of a stretch of the cache; loads of the next block are started alongside. */
+#define LOAD(to, base, i, half)                                                                                        \
+    do {                                                                                                               \
+        if (half) {                                                                                                    \
+            vec16u wide_ = __builtin_convertvector(((const vec16h *)(const void *)(base))[i], vec16u) << 16;           \
+            memcpy(&(to), &wide_, sizeof(to));                                                                         \
+        } else {                                                                                                       \
+            (to) = ((const vec16 *)(const void *)(base))[i];                                                           \
+        }                                                                                                              \
+    } while (0)
+
+/* s[0..16) = q . keys of one head and block, times scale */
+static inline void score_block(float *s, const float *q, const char *keys, const char *next, int64_t D, float scale, bool half)
 {
-    int64_t D = d->m->config.D;
-    float scale = (float)(1.0 / sqrt((double)D)), m = -INFINITY;
+    size_t step = half ? sizeof(vec16h) : sizeof(vec16);
+    vec16 sum = {0}, other = {0}, row;
 
-    for (int64_t b = 0; b * LOOM_KV_BLOCK < n; b++) {
-        const float *k = block_at(d, d->l, seq->blocks[b]) + head * 2 * D * LOOM_KV_BLOCK;
-        vec16 sum = {0};
-
-        for (int64_t i = 0; i < D; i++) {
-            vec16 row;
-
-            memcpy(&row, k + i * LOOM_KV_BLOCK, sizeof row);
-            sum += row * q[i];
-        }
-        sum *= scale;
-        memcpy(s + b * LOOM_KV_BLOCK, &sum, sizeof sum);
+    for (int64_t i = 0; i < D; i += 2) { /* D is even; two sums hide the latency of one */
+        __builtin_prefetch(next + (size_t)i * step);
+        __builtin_prefetch(next + (size_t)(i + 1) * step);
+        LOAD(row, keys, i, half);
+        sum += row * q[i];
+        LOAD(row, keys, i + 1, half);
+        other += row * q[i + 1];
     }
+    sum = (sum + other) * scale;
+    memcpy(s, &sum, sizeof sum);
+}
+
+/* o[0..16) += sum_j p[j] * values[j][0..16) over the n positions of one block */
+static inline void mix_block(float *o, const float *p, const char *values, const char *next, int64_t n, bool half)
+{
+    size_t step = half ? sizeof(vec16h) : sizeof(vec16);
+    vec16 sum, row;
+
+    memcpy(&sum, o, sizeof sum);
+    for (int64_t j = 0; j < n; j++) {
+        __builtin_prefetch(next + (size_t)j * step);
+        LOAD(row, values, j, half);
+        sum += row * p[j];
+    }
+    memcpy(o, &sum, sizeof sum);
+}
+
+/* s[0..n) -> exp(s - max); returns the reciprocal of their sum. */
+static float softmax(float *restrict s, int64_t n)
+{
+    float m = -INFINITY, sum = 0;
+
+#pragma omp simd reduction(max : m)
     for (int64_t j = 0; j < n; j++) m = s[j] > m ? s[j] : m;
-    return m;
-}
-
-/* o = sum_j p[j] v[j], 16 columns at a time. */
-static void mix_values(const loom_decode *d, float *o, const float *p, const sequence *seq, int64_t head, int64_t n)
-{
-    int64_t D = d->m->config.D, i = 0;
-
-    for (; i + 16 <= D; i += 16) {
-        vec16 sum = {0};
-
-        for (int64_t j = 0; j < n; j++) {
-            vec16 row;
-
-            memcpy(&row, block_at(d, d->l, seq->blocks[j / LOOM_KV_BLOCK]) + (head * 2 + 1) * D * LOOM_KV_BLOCK +
-                             j % LOOM_KV_BLOCK * D + i, sizeof row);
-            sum += row * p[j];
-        }
-        memcpy(o + i, &sum, sizeof sum);
-    }
-    for (; i < D; i++) {
-        o[i] = 0;
-        for (int64_t j = 0; j < n; j++)
-            o[i] += p[j] * block_at(d, d->l, seq->blocks[j / LOOM_KV_BLOCK])[(head * 2 + 1) * D * LOOM_KV_BLOCK +
-                                                                            j % LOOM_KV_BLOCK * D + i];
-    }
-}
-
-static void attend(const loom_decode *d, float *s, float *o, const float *q, const sequence *seq, int64_t head, int64_t n)
-{
-    float m = scores_of(d, s, q, seq, head, n), sum = 0;
-
 #pragma omp simd reduction(+ : sum)
     for (int64_t j = 0; j < n; j++) {
         float e = loom_expf(s[j] - m);
@@ -472,22 +491,61 @@ static void attend(const loom_decode *d, float *s, float *o, const float *q, con
         s[j] = e;
         sum += e;
     }
-    sum = 1.0f / sum;
-    for (int64_t j = 0; j < n; j++) s[j] *= sum;
-    mix_values(d, o, s, seq, head, n);
+    return 1.0f / sum;
 }
+
+/* Row n, key/value heads k0..k1-1: one stream over the keys, one over the values. */
+static inline void attend(loom_decode *d, thread_scratch *t, int64_t n, int64_t k0, int64_t k1, bool half)
+{
+    const loom_config *c = &d->m->config;
+    int64_t D = c->D, P = padded(D), G = c->H / c->K, reach = d->position[n] + 1, ld = d->blocks_per_seq * LOOM_KV_BLOCK;
+    int64_t n_blocks = (reach + LOOM_KV_BLOCK - 1) / LOOM_KV_BLOCK;
+    const int32_t *blocks = d->seqs[d->rows[n].seq].blocks;
+    const float *q = d->qkv + n * (c->H + 2 * c->K) * D;
+    float *o = d->att + n * c->H * D, scale = (float)(1.0 / sqrt((double)D));
+    size_t values = (size_t)block_keys(c) * d->number;
+
+    for (int64_t b = 0; b < n_blocks; b++) {
+        const char *base = block_at(d, d->l, blocks[b]), *next = block_at(d, d->l, blocks[b + (b + 1 < n_blocks)]);
+
+        for (int64_t h = k0 * G; h < k1 * G; h++) {
+            size_t at = (size_t)(h / G * D * LOOM_KV_BLOCK) * d->number;
+
+            score_block(t->scores + h * ld + b * LOOM_KV_BLOCK, q + h * D, base + at, next + at, D, scale, half);
+        }
+    }
+    memset(t->sums + k0 * G * P, 0, (size_t)((k1 - k0) * G * P) * sizeof(float));
+    for (int64_t h = k0 * G; h < k1 * G; h++) {
+        float *s = t->scores + h * ld, inv = softmax(s, reach);
+
+        for (int64_t j = 0; j < reach; j++) s[j] *= inv;
+    }
+    for (int64_t b = 0; b < n_blocks; b++) {
+        const char *base = block_at(d, d->l, blocks[b]) + values;
+        const char *next = block_at(d, d->l, blocks[b + (b + 1 < n_blocks)]) + values;
+        int64_t left = loom_min_i64(LOOM_KV_BLOCK, reach - b * LOOM_KV_BLOCK);
+
+        for (int64_t h = k0 * G; h < k1 * G; h++) {
+            for (int64_t i = 0; i < P; i += 16) {
+                size_t at = (size_t)((h / G * P + i) * LOOM_KV_BLOCK) * d->number;
+
+                mix_block(t->sums + h * P + i, t->scores + h * ld + b * LOOM_KV_BLOCK, base + at, next + at, left, half);
+            }
+        }
+    }
+    for (int64_t h = k0 * G; h < k1 * G; h++) memcpy(o + h * D, t->sums + h * P, (size_t)D * sizeof *o);
+}
+
+/* Key/value heads of one work item: all of a row when there are rows enough for every thread. */
+static int64_t heads_per_item(const loom_decode *d) { return d->n >= 2 * d->n_threads ? d->m->config.K : 1; }
 
 static void attention_item(void *arg, int64_t item, int thread)
 {
     loom_decode *d = arg;
-    const loom_config *c = &d->m->config;
-    int64_t n = item / c->K, head = item % c->K, G = c->H / c->K, D = c->D, Q = c->H * D;
-    const sequence *seq = &d->seqs[d->rows[n].seq];
-    const float *q = d->qkv + n * (Q + 2 * c->K * D) + head * G * D;
+    int64_t heads = heads_per_item(d), per_row = d->m->config.K / heads, k0 = item % per_row * heads;
 
-    for (int64_t g = 0; g < G; g++)
-        attend(d, d->threads[thread].scores, d->att + n * Q + (head * G + g) * D, q + g * D, seq, head,
-               d->position[n] + 1);
+    if (d->o.half_cache) attend(d, &d->threads[thread], item / per_row, k0, k0 + heads, true);
+    else attend(d, &d->threads[thread], item / per_row, k0, k0 + heads, false);
 }
 
 static void o_phase(void *arg, int thread, int n_threads)
@@ -542,7 +600,7 @@ static void head_phase(void *arg, int thread, int n_threads)
 
     share(V, 16, thread, n_threads, &v0, &v1);
     loom_rmsnorm_fwd(t->h, t->r, d->out, d->m->norm_out, c->rms_eps, d->n_out, C);
-    product(d->logits + v0, V, t->h, C, d->m->head, d->n_out, v0, v1, C, 0.0f, t->widen);
+    product(t, d->logits + v0, V, t->h, C, d->m->head, d->n_out, v0, v1, C, 0.0f);
 }
 
 /* ---- the run ---- */
@@ -581,7 +639,7 @@ loom_status loom_decode_run(loom_decode *d, const loom_decode_row *rows, int64_t
     start_rows(d);
     for (d->l = 0; d->l < d->m->config.L; d->l++) {
         loom_pool_each(pool, qkv_phase, d);
-        loom_pool_for(pool, n * d->m->config.K, attention_item, d);
+        loom_pool_for(pool, n * d->m->config.K / heads_per_item(d), attention_item, d);
         loom_pool_each(pool, o_phase, d);
         loom_pool_each(pool, gate_phase, d);
         loom_pool_each(pool, down_phase, d);

@@ -19,6 +19,8 @@
 #ifndef LOOM_MODEL_DECODE_H
 #define LOOM_MODEL_DECODE_H
 
+#include <stdbool.h>
+
 #include "core/pool.h"
 #include "model/llama.h"
 #include "model/lora.h"
@@ -31,6 +33,7 @@ typedef struct loom_decode_options {
     int64_t max_rows;  /* most rows of one run */
     int64_t max_seqs;  /* most open sequences */
     int64_t positions; /* size of the cache: positions of all sequences together (shared ones once) */
+    bool half_cache;   /* keys and values as bfloat16: half the memory and traffic, results differ in the third digit */
     loom_pool *pool;   /* borrowed; NULL: one thread */
 } loom_decode_options;
 

@@ -24,9 +24,15 @@ void loom_embed_bwd(float *dE, const float *dx, const int32_t *tokens, int64_t N
 void loom_linear_fwd(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N, int64_t out,
                      int64_t in, float beta, float *widen);
 /* The same for very few rows, where reading W is all the time: no panels, no packing. 1 <= N <= LOOM_FEW_ROWS. */
-#define LOOM_FEW_ROWS 8
+#define LOOM_FEW_ROWS 6
 void loom_linear_few(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N, int64_t out,
                      int64_t in, float beta);
+/* The same for up to LOOM_SKINNY_ROWS rows and float32: x is transposed, W read once. scratch: 64-byte aligned,
+ * loom_linear_skinny_scratch(in) floats. */
+#define LOOM_SKINNY_ROWS 64
+int64_t loom_linear_skinny_scratch(int64_t in);
+void loom_linear_skinny(float *y, int64_t ldy, const float *x, int64_t ldx, const float *W, int64_t N, int64_t out,
+                        int64_t in, float beta, float *scratch);
 /* dx (N,in) = beta * dx + dy (N,out) W */
 void loom_linear_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, const loom_mat *W, int64_t N, int64_t out,
                        int64_t in, float beta, float *widen);

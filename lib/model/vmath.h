@@ -50,4 +50,13 @@ static inline float loom_expf(float x)
 /* bfloat16 is the upper half of a float32. */
 static inline float loom_bf16_to_f32(uint16_t h) { return loom_bits_to_f32((uint32_t)h << 16); }
 
+/* Rounds to nearest even; NaN stays NaN. */
+static inline uint16_t loom_f32_to_bf16(float f)
+{
+    uint32_t bits = loom_f32_to_bits(f);
+
+    if (f != f) return (uint16_t)(bits >> 16 | 0x40u);
+    return (uint16_t)((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
+}
+
 #endif
