@@ -9,10 +9,10 @@
 #include "trace/textfile.h"
 
 typedef struct encode_conf {
-    int mode, draws;
-    bool intermediate, finish, balanced_split, shuffle;
+    int mode, draws, task;
+    bool intermediate, finish, balanced_split, shuffle, balance;
     const char *stats, *output, *sample;
-    int64_t copies, max_edges, max_depth;
+    int64_t copies, max_edges, max_depth, limit;
 } encode_conf;
 
 static const loom_opt encode_opts[] = {
@@ -25,6 +25,11 @@ static const loom_opt encode_opts[] = {
     LOOM_OPT_FLAG("balanced-split", 0, encode_conf, balanced_split,
                   "cut wide layers into parts of even size (the paper's last part may be tiny or alone)"),
     LOOM_OPT_I64("copies", 0, encode_conf, copies, "1", 1, 1000, "N", "texts of each graph, each with draws of its own"),
+    LOOM_OPT_GROUP("Questions instead of graphs"),
+    LOOM_OPT_ENUM("task", 0, encode_conf, task, "none", "none|" LOOM_TASK_CHOICES,
+                  "what to ask about each graph, in the form of --mode"),
+    LOOM_OPT_I64("limit", 0, encode_conf, limit, "10", 1, 100000, "N", "edges shown (high-latency, uncommon)"),
+    LOOM_OPT_FLAG_ON("balance", 0, encode_conf, balance, "as many answers Yes as No (high-latency, uncommon)"),
     LOOM_OPT_GROUP("Selection"),
     LOOM_OPT_STR("sample", 0, encode_conf, sample, NULL, "K:N", "only K graphs drawn from every N read"),
     LOOM_OPT_I64("max-edges", 0, encode_conf, max_edges, "0", 0, 1000000, "N", "leave out graphs with more edges; 0: none"),
@@ -61,6 +66,9 @@ typedef struct encoding {
     loom_batch_line *lines;
     size_t n_lines, cap_lines, n_bytes;
     int64_t read;           /* records read */
+    int64_t written;        /* bytes */
+    int64_t thinned;        /* samples left out to balance the answers */
+    bool thin;
     loom_rng rng;           /* order of graphs and samples */
 } encoding;
 
@@ -97,28 +105,67 @@ static loom_status write_in_order(encoding *e, int64_t n_texts, loom_err *err)
     for (int64_t i = 0; i < n_texts; i++) {
         const loom_buf *text = loom_batch_text(e->batch, i);
         if (text->len) LOOM_TRY(loom_out_write(e->out, text->data, text->len, err));
+        e->written += (int64_t)text->len;
     }
     return LOOM_OK;
 }
 
-/* The samples of one batch in random order: the layers of a graph do not stay side by side. */
-static loom_status write_shuffled(encoding *e, int64_t n_texts, loom_err *err)
+static loom_status cut_into_samples(const encoding *e, int64_t n_texts, piece **pieces, size_t *n, loom_err *err)
 {
-    piece *pieces = NULL;
-    size_t n = 0, cap = 0, next;
-    loom_status st = LOOM_OK;
-
+    size_t cap = 0, next;
     for (int64_t i = 0; i < n_texts; i++) {
         const loom_buf *text = loom_batch_text(e->batch, i);
         for (size_t at = 0; at < text->len; at += next) {
-            if ((st = loom_grow(&pieces, &cap, n + 1, sizeof *pieces, err)) != LOOM_OK) goto done;
+            LOOM_TRY(loom_grow(pieces, &cap, *n + 1, sizeof **pieces, err));
             loom_sample_length(text->data + at, text->len - at, &next);
-            pieces[n++] = (piece){text->data + at, next};
+            (*pieces)[(*n)++] = (piece){text->data + at, next};
         }
     }
-    if (n) loom_rng_shuffle(&e->rng, pieces, n, sizeof *pieces);
-    for (size_t i = 0; i < n && st == LOOM_OK; i++) st = loom_out_write(e->out, pieces[i].text, pieces[i].len, err);
-done:
+    return LOOM_OK;
+}
+
+static bool says_yes(const piece *p)
+{
+    size_t at = loom_sample_answer(p->text, p->len), skip = strlen(" \n");
+    return p->len - at >= skip + strlen(LOOM_TEXT_YES) &&
+           memcmp(p->text + at + skip, LOOM_TEXT_YES, strlen(LOOM_TEXT_YES)) == 0;
+}
+
+/* Thins the more frequent answer of the batch to the number of the other; which ones go is drawn. */
+static size_t balance(encoding *e, piece *pieces, size_t n)
+{
+    size_t yes = 0, kept = 0;
+    for (size_t i = 0; i < n; i++) yes += says_yes(&pieces[i]);
+    bool thin_yes = yes > n - yes;
+    size_t left = thin_yes ? yes : n - yes, want = n - left;
+    for (size_t i = 0; i < n; i++) {
+        if (says_yes(&pieces[i]) == thin_yes) {
+            bool take = loom_rng_below(&e->rng, left--) < want;
+            if (!take) continue;
+            want--;
+        }
+        pieces[kept++] = pieces[i];
+    }
+    return kept;
+}
+
+/* The samples of one batch, thinned and in random order as asked for: the layers of a graph do not stay side by side. */
+static loom_status write_arranged(encoding *e, int64_t n_texts, loom_err *err)
+{
+    piece *pieces = NULL;
+    size_t n = 0;
+    loom_status st = cut_into_samples(e, n_texts, &pieces, &n, err);
+
+    if (st == LOOM_OK && e->thin) {
+        size_t before = n;
+        n = balance(e, pieces, n);
+        e->thinned += (int64_t)(before - n);
+    }
+    if (st == LOOM_OK && n && e->conf->shuffle) loom_rng_shuffle(&e->rng, pieces, n, sizeof *pieces);
+    for (size_t i = 0; i < n && st == LOOM_OK; i++) {
+        st = loom_out_write(e->out, pieces[i].text, pieces[i].len, err);
+        e->written += (int64_t)pieces[i].len;
+    }
     free(pieces);
     return st;
 }
@@ -129,10 +176,9 @@ static loom_status run_batch(encoding *e, const loom_batch_line *lines, int64_t 
     char note[64], size[24];
 
     LOOM_TRY(loom_batch_run(e->batch, lines, n, &n_texts, err));
-    LOOM_TRY(e->conf->shuffle ? write_shuffled(e, n_texts, err) : write_in_order(e, n_texts, err));
-    loom_encode_counts c = loom_batch_counts(e->batch);
-    snprintf(note, sizeof note, "%s of text", loom_format_bytes(size, sizeof size, (double)c.bytes));
-    loom_progress_update(&e->progress, c.records, note);
+    LOOM_TRY(e->conf->shuffle || e->thin ? write_arranged(e, n_texts, err) : write_in_order(e, n_texts, err));
+    snprintf(note, sizeof note, "%s of text", loom_format_bytes(size, sizeof size, (double)e->written));
+    loom_progress_update(&e->progress, loom_batch_counts(e->batch).records, note);
     return LOOM_OK;
 }
 
@@ -198,8 +244,10 @@ static void counts_json(loom_jw *j, const encoding *e)
     loom_jw_kv_i64(j, "invalid", c.invalid / e->conf->copies);
     loom_jw_kv_i64(j, "too_large", c.too_large / e->conf->copies);
     loom_jw_kv_i64(j, "texts", c.graphs);
-    loom_jw_kv_i64(j, "samples", c.samples);
-    loom_jw_kv_i64(j, "bytes", c.bytes);
+    loom_jw_kv_i64(j, "samples", c.samples - e->thinned);
+    loom_jw_kv_i64(j, "bytes", e->written);
+    if (e->conf->task) loom_jw_kv_i64(j, "no_sample", c.no_sample);
+    if (e->thin) loom_jw_kv_i64(j, "left_out_for_balance", e->thinned);
     loom_jw_end_object(j);
 }
 
@@ -224,8 +272,9 @@ static loom_status report(encoding *e, loom_err *err)
     if (c.invalid)
         loom_warn("%lld of %lld records hold no valid call graph and were left out; run the store through "
                   "loom-preprocess dedupe to see why", (long long)(c.invalid / e->conf->copies), (long long)e->read);
-    loom_info("%lld %s samples of %lld graphs, %s", (long long)c.samples, loom_mode_names[e->conf->mode],
-              (long long)(c.graphs / e->conf->copies), loom_format_bytes(size, sizeof size, (double)c.bytes));
+    loom_info("%lld %s samples of %lld graphs, %s", (long long)(c.samples - e->thinned),
+              loom_mode_names[e->conf->mode], (long long)(c.graphs / e->conf->copies),
+              loom_format_bytes(size, sizeof size, (double)e->written));
     return st;
 }
 
@@ -236,14 +285,21 @@ static loom_status open_all(encoding *e, loom_err *err)
     loom_batch_conf batch = {.encode = {.mode = (loom_mode)conf->mode, .policy = (loom_draw_policy)conf->draws,
                                         .no_intermediate = !conf->intermediate, .no_finish = !conf->finish,
                                         .balanced_split = conf->balanced_split},
-                             .seed = seed, .max_edges = conf->max_edges, .max_depth = conf->max_depth};
+                             .seed = seed, .max_edges = conf->max_edges, .max_depth = conf->max_depth,
+                             .task = conf->task - 1, .limit = (int32_t)conf->limit};
 
+    e->thin = conf->balance && conf->task && loom_task_is_binary((loom_task)(conf->task - 1));
+    if (conf->task == LOOM_TASK_ATTRIBUTE + 1 && conf->mode == LOOM_MODE_TABULAR)
+        return loom_fail(err, LOOM_STATUS_ARG, "--task attribute has no tabular form; use --mode instruction or recursive");
     loom_rng_seed(&e->rng, seed, "encode-shuffle", 0);
     LOOM_TRY(sampler_init(&e->sampler, conf->sample, seed, err));
     if (conf->stats) {
         LOOM_TRY(loom_stats_load(&e->stats, conf->stats, err));
         LOOM_TRY(loom_meta_input(&e->meta, conf->stats, err));
-    } else if (conf->mode == LOOM_MODE_INSTRUCTION) {
+    } else if (conf->task && loom_task_is_binary((loom_task)(conf->task - 1))) {
+        return loom_fail(err, LOOM_STATUS_ARG, "this task needs the statistics of its services; give --stats FILE "
+                         "(loom-preprocess stats)");
+    } else if (conf->mode == LOOM_MODE_INSTRUCTION && !conf->task) {
         loom_info("without --stats no text asks for high latency or for an uncommon call");
     }
     batch.stats = e->stats;
@@ -293,7 +349,10 @@ const loom_cmd loom_cmd_encode = {
         "  instruction  a layer at a time as question and answer, with conditions and counting lines\n"
         "Which attributes and conditions are shown, and in what order, is drawn from --seed and the graph itself, so the\n"
         "text of a graph does not depend on threads or on its place in the store. Example:\n"
-        "  loom-preprocess encode train.graphs.zst --mode instruction --stats stats.json --shuffle -o sft.txt.zst",
+        "  loom-preprocess encode train.graphs.zst --mode instruction --stats stats.json --shuffle -o sft.txt.zst\n"
+        "\n"
+        "With --task the text is one question and answer per graph: will the root be slow (high-latency), is any call rare\n"
+        "for the service (uncommon), what is the hidden type or callee (attribute), which call joins two layers (edge).",
     .opts = encode_opts,
     .conf_size = sizeof(encode_conf),
     .run = run,

@@ -10,7 +10,7 @@
 /* What one thread works with. Padded against sharing cache lines with its neighbours. */
 typedef struct worker {
     _Alignas(64) loom_arena record, scratch;
-    loom_buf key;
+    loom_buf key, question, answer;
     loom_encode_counts counts;
     loom_status status;
     loom_err err;
@@ -50,6 +50,8 @@ void loom_batch_free(loom_batch **batch)
         loom_arena_release(&b->workers[i].record);
         loom_arena_release(&b->workers[i].scratch);
         loom_buf_release(&b->workers[i].key);
+        loom_buf_release(&b->workers[i].question);
+        loom_buf_release(&b->workers[i].answer);
     }
     for (size_t i = 0; i < b->n_texts; i++) loom_buf_release(&b->texts[i]);
     free(b->workers);
@@ -91,6 +93,20 @@ static int64_t count_samples(const char *text, size_t len)
     return n;
 }
 
+static loom_status ask(loom_batch *b, worker *w, const loom_graph *g, const loom_facts *facts, loom_rng *rng,
+                       loom_buf *into)
+{
+    loom_task_view view = {.graph = g, .form = b->conf.encode.mode, .rng = rng, .arena = &w->scratch};
+    bool made = false;
+
+    loom_arena_reset(&w->scratch);
+    loom_buf_reset(&w->question);
+    loom_buf_reset(&w->answer);
+    LOOM_TRY(loom_task_make(&w->question, &w->answer, &made, (loom_task)b->conf.task, &view, facts, b->conf.limit, &w->err));
+    if (made) loom_task_render_sample(into, loom_buf_text(&w->question), loom_buf_text(&w->answer));
+    return LOOM_OK;
+}
+
 static loom_status encode_line(loom_batch *b, worker *w, const loom_batch_line *line, loom_buf *into)
 {
     loom_graph g;
@@ -110,12 +126,21 @@ static loom_status encode_line(loom_batch *b, worker *w, const loom_batch_line *
     }
     loom_buf_reset(&w->key);
     loom_record_render_untimed(&w->key, &g);
-    loom_rng_seed(&rng, b->conf.seed, "encode", loom_hash64(w->key.data, w->key.len, (uint64_t)line->copy));
+    loom_rng_seed(&rng, b->conf.seed, b->conf.task >= 0 ? "encode-task" : "encode",
+                  loom_hash64(w->key.data, w->key.len, (uint64_t)line->copy));
     loom_facts facts = facts_of(b, &g);
-    LOOM_TRY(loom_encode_graph(into, &g, &facts, &b->conf.encode, &rng, &w->scratch, &w->err));
+    if (b->conf.task >= 0)
+        LOOM_TRY(ask(b, w, &g, &facts, &rng, into));
+    else
+        LOOM_TRY(loom_encode_graph(into, &g, &facts, &b->conf.encode, &rng, &w->scratch, &w->err));
+    if (into->len == before) {
+        w->counts.no_sample++;
+        return LOOM_OK;
+    }
     w->counts.graphs++;
     w->counts.bytes += (int64_t)(into->len - before);
-    w->counts.samples += b->conf.encode.mode == LOOM_MODE_INSTRUCTION ? count_samples(into->data + before, into->len - before) : 1;
+    bool many = b->conf.encode.mode == LOOM_MODE_INSTRUCTION && b->conf.task < 0;
+    w->counts.samples += many ? count_samples(into->data + before, into->len - before) : 1;
     return LOOM_OK;
 }
 
@@ -156,6 +181,7 @@ loom_encode_counts loom_batch_counts(const loom_batch *batch)
         all.records += c->records;
         all.invalid += c->invalid;
         all.too_large += c->too_large;
+        all.no_sample += c->no_sample;
         all.graphs += c->graphs;
         all.samples += c->samples;
         all.bytes += c->bytes;

@@ -8,12 +8,14 @@
 #include "core/pool.h"
 #include "trace/encode.h"
 #include "trace/stats.h"
+#include "trace/task.h"
 
 /* Why a record gives no text. */
 typedef struct loom_encode_counts {
     int64_t records;  /* read */
     int64_t invalid;  /* no valid call graph */
     int64_t too_large; /* over max_edges or max_depth */
+    int64_t no_sample; /* valid, but the task makes no question of it */
     int64_t graphs;   /* encoded, each once per copy */
     int64_t samples, bytes;
 } loom_encode_counts;
@@ -23,6 +25,8 @@ typedef struct loom_batch_conf {
     const loom_stats *stats; /* NULL: nothing known of any service */
     uint64_t seed;
     int64_t max_edges, max_depth; /* 0: any */
+    int task;                     /* loom_task: questions instead of encodings, the encoding's mode is their form; -1 */
+    int32_t limit;                /* edges a question shows (binary tasks) */
 } loom_batch_conf;
 
 /* One piece of work: a record and which copy of its text is wanted. */

@@ -156,7 +156,7 @@ static bool make_uncommon(loom_buf *question, loom_buf *answer, const loom_task_
                           const loom_facts *facts, int32_t limit)
 {
     bool first = true, rare = false;
-    if (!facts->is_rare) return false;
+    if (!facts->is_rare || !facts->has_latency) return false; /* too few graphs to call anything rare */
     for (int32_t i = 0; i < v->graph->n_calls && !rare; i++) rare = is_rare(facts, v->graph, &v->graph->calls[i]);
     for (int32_t i = 0; i < layers->n && limit > 0; i++) {
         const loom_layer *l = layers->all[i];

@@ -1,0 +1,66 @@
+# encode: three encodings, the same bytes whatever the threads, selection, questions, refusals.
+P=$BIN/loom-preprocess
+[ -x "$P" ] || skip "no loom-preprocess"
+expect 0 "$P" sample-traces --profile tiny --traces 3000 -o traces --quiet
+expect 0 "$P" graphs traces/CallGraph_*.csv -o raw.graphs.zst --quiet
+expect 0 "$P" dedupe raw.graphs.zst -o all.graphs.zst --quiet
+expect 0 "$P" stats all.graphs.zst -o stats.json --quiet
+
+for mode in tabular recursive instruction; do
+    expect 0 "$P" encode all.graphs.zst --mode $mode --stats stats.json --threads 1 -o $mode.1.txt
+    says err "$mode samples of"
+    expect 0 "$P" encode all.graphs.zst --mode $mode --stats stats.json --threads 4 -o $mode.4.txt
+    cmp $mode.1.txt $mode.4.txt || fail "$mode: the text depends on the number of threads"
+done
+says tabular.1.txt '^\[GENERATE GRAPH\].*id:S_'
+says recursive.1.txt '^<subgraph of edge_id 0>'
+says instruction.1.txt '^ ### Finish$'
+says instruction.1.txt '^Build a call graph with high latency$'
+says instruction.1.txt '^Include an edge from MS_'
+graphs=$(zstd -dc all.graphs.zst 2>/dev/null | wc -l)
+if [ "$graphs" -gt 0 ]; then
+    [ "$(grep -c '^\[GENERATE GRAPH\]' tabular.1.txt)" = "$graphs" ] || fail "not one tabular sample per graph"
+    # the order of the store changes the order of the samples and nothing else
+    zstd -dc all.graphs.zst | tac >back.graphs
+    expect 0 "$P" encode back.graphs --mode tabular -o back.txt
+    expect 0 "$P" encode all.graphs.zst --mode tabular -o front.txt
+    cmp <(sort front.txt) <(sort back.txt) || fail "the text of a graph depends on its place in the store"
+fi
+says tabular.1.txt.meta.json '"mode": "tabular"'
+
+expect 0 "$P" encode all.graphs.zst -m tabular --shuffle --copies 2 --json -o two.txt
+says out '"copies"|"texts":'
+[ "$(grep -c '^\[GENERATE GRAPH\]' two.txt)" = $((2 * $(grep -c '^\[GENERATE GRAPH\]' tabular.1.txt))) ] || fail "not two copies"
+expect 0 "$P" encode all.graphs.zst -m tabular --sample 1:10 --json -o tenth.txt
+n=$(grep -c '^\[GENERATE GRAPH\]' tenth.txt); all=$(grep -c '^\[GENERATE GRAPH\]' tabular.1.txt)
+[ "$n" -ge $((all / 10)) ] && [ "$n" -le $((all / 10 + 1)) ] || fail "$n of $all graphs is not one in ten"
+expect 0 "$P" encode all.graphs.zst -m tabular --max-edges 2 -o small.txt
+grep -q 'num_edges:[3-9]' small.txt && fail "--max-edges let larger graphs through"
+
+for task in high-latency uncommon; do
+    expect 0 "$P" encode all.graphs.zst --task $task --stats stats.json -o $task.txt
+    [ "$(grep -c '^Yes$' $task.txt)" = "$(grep -c '^No$' $task.txt)" ] || fail "$task: answers are not balanced"
+done
+expect 0 "$P" encode all.graphs.zst --task edge -o edge.txt
+[ "$(grep -c '^(\[MISSING\])$' edge.txt)" = "$(grep -c '^Child layer:$' edge.txt)" ] || fail "edge: parents and children differ"
+expect 0 "$P" encode all.graphs.zst --task attribute --mode recursive -o attribute.txt
+says attribute.txt 'is \[MISSING\]'
+
+# a damaged store: the bad line is counted, the rest is encoded
+{ echo "no record"; zstd -dc all.graphs.zst 2>/dev/null | head -3; } >bad.graphs
+expect 0 "$P" encode bad.graphs -m tabular -o bad.txt
+says err "1 of [0-9]+ records hold no valid call graph"
+
+expect 2 "$P" encode all.graphs.zst -m tabular -o tabular.1.txt
+says err "exists already"
+expect 2 "$P" encode all.graphs.zst --sample 5 -o x.txt
+says err "expected K:N"
+expect 2 "$P" encode all.graphs.zst --task uncommon -o x.txt
+says err "needs the statistics"
+expect 2 "$P" encode all.graphs.zst --task attribute --mode tabular -o x.txt
+expect 2 "$P" encode
+expect 1 "$P" encode absent.graphs -o x.txt
+says err "absent.graphs"
+[ ! -e x.txt ] || fail "a failed run left an output behind"
+ls | grep -q tmp && fail "a temporary file was left behind"
+exit 0
