@@ -138,9 +138,160 @@ static const char *const fig03_body[] = {
     "     for [i = 1:n_series] csv using (mine(i) ? column(\"x\") : NaN):(100 * column(\"value\")) with linespoints lw 2 dt dash(word(series, i)) pt mark(word(series, i)) ps 0.8 lc rgb colour(word(series, i), i) notitle",
     NULL};
 
+static const char *const fig04a_size[] = {
+    "W = 1000; H = 560",
+    NULL};
+
+/* Popular calls: shown; lists series, labels */
+static const char *const fig04a_body[] = {
+    "set lmargin at screen 84.0 / W",
+    "set rmargin at screen 1 - 24.0 / W",
+    "set tmargin at screen 1 - 112.0 / H",
+    "set bmargin at screen 148.0 / H",
+    "set border 3 lc rgb \"#888888\"",
+    "set grid ytics lc rgb \"#e4e4e4\" lt 1",
+    "set tics scale 0.4",
+    "set ylabel \"share of the calls, %\" offset 0.4,0 textcolor rgb \"#333333\"",
+    "set xrange [0.3:shown + 0.7]",
+    "set logscale y 10",
+    "set yrange [0.01:100]",
+    "set ytics (\"0.01\" 0.01, \"0.1\" 0.1, \"1\" 1, \"10\" 10, \"100\" 100)",
+    "set xtics rotate by 60 right offset 0.4,-0.1 scale 0 font \",9\" noenhanced",
+    "unset key",
+    "key_y = 86.0; key_x = 92.0",
+    "eval legend(0, \"real\", \"Real\")",
+    "key_x = key_x + 42 + 7.3 * strlen(\"Real\")",
+    "do for [i = 1:words(series)] {",
+    "    eval legend(i, word(series, i), word(labels, i))",
+    "    key_x = key_x + 42 + 7.3 * strlen(word(labels, i))",
+    "}",
+    "short(name) = name[1:3] eq \"MS_\" ? name[4:strlen(name)] : name",
+    "call(n) = short(strcol(\"source\")).\" > \".short(strcol(\"destination\")).\" \".strcol(\"type\")",
+    "mine(m) = strcol(\"method\") eq m && column(\"rank\") <= shown",
+    "floor_at(v) = v > 0.0001 ? 100 * v : 0.01",
+    "set style fill solid 1.0 noborder",
+    "set boxwidth 0.72",
+    "plot csv using (mine(\"real\") ? column(\"rank\") : NaN):(100 * column(\"prob\")):xtic(call(0)) with boxes lc rgb \"#bdbdbd\" notitle, \\",
+    "     for [i = 1:words(series)] csv using (mine(word(series, i)) ? column(\"rank\") + 0.12 * (i - (words(series) + 1) / 2.0) : NaN):(floor_at(column(\"prob\"))) with points pt mark(word(series, i)) ps 1.0 lc rgb colour(word(series, i), i) notitle",
+    NULL};
+
+static const char *const fig04b_size[] = {
+    "W = 860; H = 480",
+    NULL};
+
+/* Heavy hitters: lists series (real first), labels */
+static const char *const fig04b_body[] = {
+    "set lmargin at screen 74.0 / W",
+    "set rmargin at screen 1 - 24.0 / W",
+    "set tmargin at screen 1 - 112.0 / H",
+    "set bmargin at screen 66.0 / H",
+    "set border 3 lc rgb \"#888888\"",
+    "set grid ytics lc rgb \"#e4e4e4\" lt 1",
+    "set tics scale 0.4",
+    "set xlabel \"K (most triggered microservices)\" textcolor rgb \"#333333\"",
+    "set ylabel \"found among the generated K, %\" offset 0.6,0 textcolor rgb \"#333333\"",
+    "set yrange [0:100]",
+    "set ytics 0,20,100",
+    "unset clip",
+    "set xrange [0:510]",
+    "set xtics (10, 50, 100, 200, 300, 400, 500)",
+    "unset key",
+    "key_y = 86.0; key_x = 80.0",
+    "do for [i = 1:words(series)] {",
+    "    eval legend(i, word(series, i), word(labels, i))",
+    "    key_x = key_x + 42 + 7.3 * strlen(word(labels, i))",
+    "}",
+    "set style fill transparent solid 0.16 noborder",
+    "mine(i) = strcol(\"method\") eq word(series, i)",
+    "plot for [i = 2:words(series)] csv using (mine(i) ? column(\"K\") : NaN):(100 * column(\"least\")):(100 * column(\"most\")) with filledcurves lc rgb colour(word(series, i), i) notitle, \\",
+    "     csv using (mine(1) ? column(\"K\") : NaN):(100 * column(\"mean\")) with lines lw 2 dt 2 lc rgb colour(\"real\", 1) notitle, \\",
+    "     for [i = 2:words(series)] csv using (mine(i) ? column(\"K\") : NaN):(100 * column(\"mean\")) with linespoints lw 2 pt mark(word(series, i)) ps 0.8 lc rgb colour(word(series, i), i) notitle",
+    NULL};
+
+static const char *const fig16_size[] = {
+    "W = 860; H = 480",
+    NULL};
+
+/* Earth mover distances: lists series, labels */
+static const char *const fig16_body[] = {
+    "set pointintervalbox 0",
+    "set lmargin at screen 92.0 / W",
+    "set rmargin at screen 1 - 24.0 / W",
+    "set tmargin at screen 1 - 112.0 / H",
+    "set bmargin at screen 58.0 / H",
+    "set border 3 lc rgb \"#888888\"",
+    "set grid ytics lc rgb \"#e4e4e4\" lt 1",
+    "set tics scale 0.4",
+    "set ylabel \"normalised earth mover's distance, %\" offset 0.2,0 textcolor rgb \"#333333\"",
+    "fields = \"in_degree out_degree response_time\"",
+    "set xtics (\"calls received\" 1, \"calls made\" 2, \"response time\" 3) scale 0",
+    "set xrange [0.45:3.55]",
+    "set logscale y 10",
+    "set format y \"%g\"",
+    "unset key",
+    "key_y = 86.0; key_x = 98.0",
+    "do for [i = 1:words(series)] {",
+    "    eval legend(i, word(series, i), word(labels, i))",
+    "    key_x = key_x + 42 + 7.3 * strlen(word(labels, i))",
+    "}",
+    "n = words(series)",
+    "w = 0.76 / n",
+    "place(f) = f eq \"in_degree\" ? 1 : f eq \"out_degree\" ? 2 : 3",
+    "at(i) = place(strcol(\"field\")) + w * (i - (n + 1) / 2.0)",
+    "mine(i) = strcol(\"method\") eq word(series, i) && strcol(\"scope\") eq \"graph\"",
+    "# bars of a logarithmic axis need a foot: the picture starts below the smallest floor",
+    "stats csv using (column(\"floor\") > 0 ? column(\"floor\") : NaN) nooutput",
+    "foot = 100 * STATS_min / 3.0",
+    "set yrange [foot:*]",
+    "set style fill solid 1.0 noborder",
+    "plot for [i = 1:n] csv using (mine(i) ? at(i) : NaN):(100 * column(\"nemd_range\")):(at(i) - 0.46 * w):(at(i) + 0.46 * w):(foot):(100 * column(\"nemd_range\")) with boxxyerror lc rgb colour(word(series, i), i) notitle, \\",
+    "     for [i = 1:n] csv using (mine(i) ? at(i) : NaN):(100 * column(\"nemd_range\")):(100 * column(\"lo\")):(100 * column(\"hi\")) with yerrorbars pt 0 ps 0 lw 1.2 lc rgb \"#222222\" notitle, \\",
+    "     csv using (mine(1) ? place(strcol(\"field\")) : NaN):(100 * column(\"floor\")):(0.42) with xerrorbars pt 0 ps 0 lw 2 lc rgb \"#000000\" notitle",
+    NULL};
+
+static const char *const fig15_size[] = {
+    "W = 860; H = 480",
+    NULL};
+
+/* Memorisation: y_most; lists series, labels */
+static const char *const fig15_body[] = {
+    "set lmargin at screen 74.0 / W",
+    "set rmargin at screen 1 - 24.0 / W",
+    "set tmargin at screen 1 - 112.0 / H",
+    "set bmargin at screen 66.0 / H",
+    "set border 3 lc rgb \"#888888\"",
+    "set grid ytics lc rgb \"#e4e4e4\" lt 1",
+    "set tics scale 0.4",
+    "set pointintervalbox 0",
+    "set ylabel \"copies, % of the valid graphs\" offset 0.6,0 textcolor rgb \"#333333\"",
+    "set xlabel \"calls in the graph\" textcolor rgb \"#333333\"",
+    "set xtics (\"all\" 0, \"1\" 1, \"2–3\" 2, \"4–7\" 3, \"8–15\" 4, \"16–30\" 5, \"31 and more\" 6) scale 0",
+    "set xrange [-0.55:6.55]",
+    "set yrange [0:y_most]",
+    "set arrow 1 from 0.5, graph 0 to 0.5, graph 1 nohead lc rgb \"#cccccc\"",
+    "unset key",
+    "key_y = 86.0; key_x = 80.0",
+    "do for [i = 1:words(series)] {",
+    "    eval legend(i, word(series, i), word(labels, i))",
+    "    key_x = key_x + 42 + 7.3 * strlen(word(labels, i))",
+    "}",
+    "n = words(series)",
+    "w = 0.76 / n",
+    "place(b) = b eq \"all\" ? 0 : b eq \"1\" ? 1 : b eq \"2-3\" ? 2 : b eq \"4-7\" ? 3 : b eq \"8-15\" ? 4 : b eq \"16-30\" ? 5 : 6",
+    "at(i) = place(strcol(\"bucket\")) + w * (i - (n + 1) / 2.0)",
+    "mine(i) = strcol(\"method\") eq word(series, i) && column(\"n_valid\") > 0",
+    "set style fill solid 1.0 noborder",
+    "plot for [i = 1:n] csv using (mine(i) ? at(i) : NaN):(100 * column(\"value_valid\")):(at(i) - 0.46 * w):(at(i) + 0.46 * w):(0):(100 * column(\"value_valid\")) with boxxyerror lc rgb colour(word(series, i), i) notitle, \\",
+    "     for [i = 1:n] csv using (mine(i) ? at(i) : NaN):(100 * column(\"value_valid\")):(100 * column(\"lo\")):(100 * column(\"hi\")) with yerrorbars pt 0 ps 0 lw 1.2 lc rgb \"#222222\" notitle",
+    NULL};
+
 const loom_figure loom_figures[] = {
     {"fig12", "fig12.csv", fig12_size, fig12_body},
     {"fig03a", "fig03.csv", fig03_size, fig03_body},
     {"fig03b", "fig03.csv", fig03_size, fig03_body},
     {"fig03c", "fig03.csv", fig03_size, fig03_body},
+    {"fig04a", "fig04a_calls.csv", fig04a_size, fig04a_body},
+    {"fig04b", "fig04b_summary.csv", fig04b_size, fig04b_body},
+    {"fig16", "fig16.csv", fig16_size, fig16_body},
+    {"fig15", "fig15.csv", fig15_size, fig15_body},
     {NULL, NULL, NULL, NULL}};

@@ -137,18 +137,29 @@ double loom_metrics_w1_sorted(const double *a, int64_t n, const double *b, int64
     return area;
 }
 
-double loom_metrics_w1_cdf(const int64_t *count_a, const int64_t *count_b, int64_t n_bins)
+/* Between two neighbouring values both functions are flat. values NULL: 0, 1, 2, ... */
+static double area_between(const double *values, const int64_t *count_a, const int64_t *count_b, int64_t n_values)
 {
-    double n = (double)sum_counts(count_a, n_bins), m = (double)sum_counts(count_b, n_bins);
+    double n = (double)sum_counts(count_a, n_values), m = (double)sum_counts(count_b, n_values);
     if (n == 0 || m == 0) return NAN;
     int64_t below_a = 0, below_b = 0;
     double area = 0;
-    for (int64_t bin = 0; bin + 1 < n_bins; bin++) { /* between bin and bin + 1 both functions are flat */
-        below_a += count_a[bin];
-        below_b += count_b[bin];
-        area += fabs((double)below_a / n - (double)below_b / m);
+    for (int64_t i = 0; i + 1 < n_values; i++) {
+        below_a += count_a[i];
+        below_b += count_b[i];
+        area += fabs((double)below_a / n - (double)below_b / m) * (values ? values[i + 1] - values[i] : 1);
     }
     return area;
+}
+
+double loom_metrics_w1_cdf(const int64_t *count_a, const int64_t *count_b, int64_t n_bins)
+{
+    return area_between(NULL, count_a, count_b, n_bins);
+}
+
+double loom_metrics_w1_counts(const double *values, const int64_t *count_a, const int64_t *count_b, int64_t n_values)
+{
+    return area_between(values, count_a, count_b, n_values);
 }
 
 double loom_metrics_quantile(const double *sorted, int64_t n, double q)

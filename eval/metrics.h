@@ -44,9 +44,11 @@ loom_overlap loom_metrics_topk(const int64_t *R, const int64_t *S, int64_t n_key
 
 /* Wasserstein-1 distance of two samples in one dimension, the area between their distribution functions.
  * _sorted sweeps the merged values of two ascending arrays; _cdf does the same from counts of the integers
- * first .. first + n_bins - 1 (for whole milliseconds and degrees). Empty sample: NaN. */
+ * first .. first + n_bins - 1 (for whole milliseconds and degrees); _counts from counts of the ascending distinct
+ * `values`, for resampling without sorting again. Empty sample: NaN. */
 double loom_metrics_w1_sorted(const double *a, int64_t n, const double *b, int64_t m);
 double loom_metrics_w1_cdf(const int64_t *count_a, const int64_t *count_b, int64_t n_bins);
+double loom_metrics_w1_counts(const double *values, const int64_t *count_a, const int64_t *count_b, int64_t n_values);
 
 void loom_metrics_sort(double *values, int64_t n); /* ascending, in place */
 /* Element floor(q n) of an ascending array, the last one at most: the toolkit's percentile everywhere. */

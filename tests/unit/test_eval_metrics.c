@@ -98,6 +98,11 @@ TEST(earth_mover)
     CHECK_NEAR(loom_metrics_w1_sorted(x, 200, y, 200), pairs, 1e-10);
     CHECK_NEAR(loom_metrics_w1_sorted(x, 200, z, 130), loom_metrics_w1_cdf(hx, hz, 50), 1e-10);
     CHECK_NEAR(loom_metrics_w1_sorted(z, 130, x, 200), loom_metrics_w1_cdf(hx, hz, 50), 1e-10);
+
+    /* {0, 0, 1000} against {0, 5, 1000}: a third of the mass moves 5 */
+    double values[3] = {0, 5, 1000};
+    int64_t ca[3] = {2, 0, 1}, cb[3] = {1, 1, 1};
+    CHECK_NEAR(loom_metrics_w1_counts(values, ca, cb, 3), 5.0 / 3, 1e-12);
 }
 
 TEST(ranks_and_moments)

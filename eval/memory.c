@@ -1,0 +1,198 @@
+#include "eval/memory.h"
+
+#include <string.h>
+
+#include "core/hash.h"
+#include "core/num.h"
+#include "eval/graphs.h"
+#include "trace/record.h"
+
+const char *const loom_memory_bucket_names[LOOM_MEMORY_BUCKETS] = {"1", "2-3", "4-7", "8-15", "16-30", "31+"};
+
+int loom_memory_bucket(int64_t n_calls)
+{
+    static const int64_t last[LOOM_MEMORY_BUCKETS] = {1, 3, 7, 15, 30, INT64_MAX};
+    int b = 0;
+    while (n_calls > last[b]) b++;
+    return b;
+}
+
+struct loom_memory {
+    int64_t n;
+    loom_set128 exact, once, twice; /* structures seen at least once, at least twice */
+    loom_intern services, nodes, pairs;
+    loom_buf text;
+};
+
+loom_memory *loom_memory_new(void) { return loom_calloc(1, sizeof(loom_memory)); }
+
+void loom_memory_free(loom_memory *m)
+{
+    if (!m) return;
+    loom_set128_release(&m->exact);
+    loom_set128_release(&m->once);
+    loom_set128_release(&m->twice);
+    loom_intern_release(&m->services);
+    loom_intern_release(&m->nodes);
+    loom_intern_release(&m->pairs);
+    loom_buf_release(&m->text);
+    free(m);
+}
+
+int64_t loom_memory_graphs(const loom_memory *m) { return m->n; }
+int64_t loom_memory_shapes(const loom_memory *m) { return (int64_t)m->once.n; }
+
+static loom_hash128 exact_key(loom_buf *text, const loom_graph *g)
+{
+    loom_buf_reset(text);
+    loom_record_render_untimed(text, g);
+    return loom_hash128_of(text->data, text->len);
+}
+
+static loom_hash128 structure_key(loom_buf *text, const loom_graph *g)
+{
+    loom_buf_reset(text);
+    loom_record_render_structure(text, g);
+    return loom_hash128_of(text->data, text->len);
+}
+
+static void pair_text(loom_buf *text, const loom_call *c)
+{
+    loom_buf_reset(text);
+    loom_buf_printf(text, "%s,%s", c->source, c->destination);
+}
+
+void loom_memory_add(loom_memory *m, const loom_graph *g)
+{
+    m->n++;
+    loom_set128_add(&m->exact, exact_key(&m->text, g));
+    loom_hash128 shape = structure_key(&m->text, g);
+    if (!loom_set128_add(&m->once, shape)) loom_set128_add(&m->twice, shape);
+    loom_intern_add(&m->services, g->service, strlen(g->service));
+    for (int32_t i = 0; i < g->n_calls; i++) {
+        const loom_call *c = &g->calls[i];
+        loom_intern_add(&m->nodes, c->source, strlen(c->source));
+        loom_intern_add(&m->nodes, c->destination, strlen(c->destination));
+        pair_text(&m->text, c);
+        loom_intern_add(&m->pairs, m->text.data, m->text.len);
+    }
+}
+
+loom_status loom_memory_load(loom_memory **out, const char *path, loom_err *err)
+{
+    loom_memory *m = loom_memory_new();
+    loom_graphs *in = NULL;
+    loom_graph g;
+    bool more;
+    loom_status st = loom_graphs_open(&in, path, err);
+    while (st == LOOM_OK && (st = loom_graphs_next(in, &g, &more, err)) == LOOM_OK && more) loom_memory_add(m, &g);
+    loom_graphs_close(&in);
+    if (st == LOOM_OK) *out = m;
+    else loom_memory_free(m);
+    return st;
+}
+
+/* ---- checking ---- */
+
+typedef struct seen {
+    loom_set128 graphs;
+    loom_intern services, nodes;
+    loom_buf text;
+} seen;
+
+static bool is_new(loom_intern *own, const loom_intern *known, const char *name)
+{
+    size_t len = strlen(name);
+    if (loom_intern_find(known, name, len) >= 0 || loom_intern_find(own, name, len) >= 0) return false;
+    loom_intern_add(own, name, len);
+    return true;
+}
+
+/* Keeps the largest copies, smallest last. */
+static void keep_example(loom_memory_report *r, const loom_graph *g, int64_t most)
+{
+    if (most == 0 || (r->n_examples == most && r->example_calls[most - 1] >= g->n_calls)) return;
+    int64_t at = r->n_examples < most ? r->n_examples++ : most - 1;
+    free(r->examples[at]);
+    for (; at > 0 && r->example_calls[at - 1] < g->n_calls; at--) {
+        r->examples[at] = r->examples[at - 1];
+        r->example_calls[at] = r->example_calls[at - 1];
+    }
+    loom_buf text = {0};
+    loom_record_render_untimed(&text, g);
+    r->examples[at] = text.data;
+    r->example_calls[at] = g->n_calls;
+}
+
+static void check_graph(loom_memory_report *r, const loom_memory *m, seen *s, const loom_graph *g, int64_t n_examples)
+{
+    loom_hash128 key = exact_key(&s->text, g), shape;
+    loom_memory_counts one = {.n = 1, .exact = loom_set128_has(&m->exact, key)};
+    bool first = loom_set128_add(&s->graphs, key);
+    shape = structure_key(&s->text, g);
+    one.structure = loom_set128_has(&m->once, shape);
+    one.unique_structure = one.structure && !loom_set128_has(&m->twice, shape);
+    loom_memory_counts *into[2] = {&r->all, &r->bucket[loom_memory_bucket(g->n_calls)]};
+    for (int i = 0; i < 2; i++) {
+        into[i]->n++;
+        into[i]->exact += one.exact;
+        into[i]->structure += one.structure;
+        into[i]->unique_structure += one.unique_structure;
+    }
+    r->n_distinct += first;
+    if (one.exact && first) keep_example(r, g, n_examples);
+    r->new_services += is_new(&s->services, &m->services, g->service);
+    for (int32_t i = 0; i < g->n_calls; i++) {
+        const loom_call *c = &g->calls[i];
+        r->new_nodes += is_new(&s->nodes, &m->nodes, c->source);
+        r->new_nodes += is_new(&s->nodes, &m->nodes, c->destination);
+        pair_text(&s->text, c);
+        r->n_calls++;
+        r->new_calls += loom_intern_find(&m->pairs, s->text.data, s->text.len) < 0;
+    }
+}
+
+loom_status loom_memory_check(loom_memory_report *out, const loom_memory *m, const char *path, int64_t n_examples,
+                              loom_err *err)
+{
+    loom_graphs *in = NULL;
+    loom_graph g;
+    bool more;
+    seen s = {0};
+    loom_status st = loom_graphs_open(&in, path, err);
+    *out = (loom_memory_report){0};
+    out->examples = loom_calloc((size_t)n_examples, sizeof *out->examples);
+    out->example_calls = loom_calloc((size_t)n_examples, sizeof *out->example_calls);
+    while (st == LOOM_OK && (st = loom_graphs_next(in, &g, &more, err)) == LOOM_OK && more)
+        check_graph(out, m, &s, &g, n_examples);
+    if (in) {
+        out->n_requested = loom_graphs_read(in);
+        out->n_rejected = loom_graphs_rejected(in);
+    }
+    loom_graphs_close(&in);
+    loom_set128_release(&s.graphs);
+    loom_intern_release(&s.services);
+    loom_intern_release(&s.nodes);
+    loom_buf_release(&s.text);
+    return st;
+}
+
+loom_memory_counts loom_memory_large(const loom_memory_report *r)
+{
+    loom_memory_counts sum = {0};
+    for (int b = 2; b < LOOM_MEMORY_BUCKETS; b++) {
+        sum.n += r->bucket[b].n;
+        sum.exact += r->bucket[b].exact;
+        sum.structure += r->bucket[b].structure;
+        sum.unique_structure += r->bucket[b].unique_structure;
+    }
+    return sum;
+}
+
+void loom_memory_report_release(loom_memory_report *r)
+{
+    for (int64_t i = 0; i < r->n_examples; i++) free(r->examples[i]);
+    free(r->examples);
+    free(r->example_calls);
+    *r = (loom_memory_report){0};
+}

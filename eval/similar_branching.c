@@ -1,0 +1,232 @@
+/* Fig 16: branching and response times, as normalised earth mover's distance. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/num.h"
+#include "eval/similarity.h"
+
+#define FLOOR_SPLITS 20
+
+/* ---- one pair of samples, prepared for resampling: every value replaced by its rank among the distinct ones ---- */
+
+typedef struct emd_pair {
+    double *values; /* distinct, ascending */
+    int64_t n_values;
+    int32_t *rank[2]; /* of each sample of real, made */
+    int64_t *count[2];
+    const loom_samples *samples[2];
+} emd_pair;
+
+static int32_t rank_of(const emd_pair *p, double v)
+{
+    int64_t lo = 0, hi = p->n_values - 1;
+    while (lo < hi) {
+        int64_t mid = (lo + hi) / 2;
+        if (p->values[mid] < v) lo = mid + 1;
+        else hi = mid;
+    }
+    return (int32_t)lo;
+}
+
+static void pair_init(emd_pair *p, const loom_samples *real, const loom_samples *made)
+{
+    size_t n = real->n + made->n;
+    *p = (emd_pair){.values = loom_alloc(n, sizeof *p->values), .samples = {real, made}};
+    if (real->n) memcpy(p->values, real->v, real->n * sizeof *real->v);
+    if (made->n) memcpy(p->values + real->n, made->v, made->n * sizeof *made->v);
+    loom_metrics_sort(p->values, (int64_t)n);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || p->values[i] != p->values[p->n_values - 1]) p->values[p->n_values++] = p->values[i];
+    for (int side = 0; side < 2; side++) {
+        p->rank[side] = loom_alloc(p->samples[side]->n, sizeof **p->rank);
+        p->count[side] = loom_alloc((size_t)p->n_values, sizeof **p->count);
+        for (size_t i = 0; i < p->samples[side]->n; i++) p->rank[side][i] = rank_of(p, p->samples[side]->v[i]);
+    }
+}
+
+static void pair_release(emd_pair *p)
+{
+    free(p->values);
+    for (int side = 0; side < 2; side++) {
+        free(p->rank[side]);
+        free(p->count[side]);
+    }
+}
+
+/* Counts over the graphs index[0..n) of one side; NULL: over all samples. */
+static void pair_count(emd_pair *p, int side, const int64_t *index, int64_t n, int64_t *count)
+{
+    const loom_samples *s = p->samples[side];
+    memset(count, 0, (size_t)p->n_values * sizeof *count);
+    if (!index)
+        for (size_t i = 0; i < s->n; i++) count[p->rank[side][i]]++;
+    for (int64_t i = 0; index && i < n; i++)
+        for (int64_t at = s->first[index[i]]; at < s->first[index[i] + 1]; at++) count[p->rank[side][at]]++;
+}
+
+static double resampled_w1(void *arg, const int64_t *index, int64_t n)
+{
+    emd_pair *p = arg;
+    pair_count(p, 1, index, n, p->count[1]);
+    return loom_metrics_w1_counts(p->values, p->count[0], p->count[1], p->n_values);
+}
+
+/* Mean W1 between random halves of the real graphs. */
+static double noise_floor(const loom_similarity *s, loom_field field)
+{
+    emd_pair p;
+    int64_t n = s->real.n_graphs, half = n / 2;
+    if (half < 1) return NAN;
+    int64_t *index = loom_alloc((size_t)n, sizeof *index);
+    double sum = 0;
+    pair_init(&p, &s->real.field[field], &s->real.field[field]);
+    for (int split = 0; split < FLOOR_SPLITS; split++) {
+        loom_rng rng;
+        loom_rng_seed(&rng, s->seed, "floor", (uint64_t)split);
+        loom_corpus_halves(index, n, &rng);
+        pair_count(&p, 0, index, half, p.count[0]);
+        pair_count(&p, 1, index + half, half, p.count[1]);
+        sum += loom_metrics_w1_counts(p.values, p.count[0], p.count[1], p.n_values);
+    }
+    pair_release(&p);
+    free(index);
+    return sum / FLOOR_SPLITS;
+}
+
+/* ---- normalisers, from real alone: they cancel in the ratio between methods ---- */
+
+typedef struct scale {
+    double range, std, p99;
+} scale;
+
+static scale scale_of(const loom_samples *real)
+{
+    int64_t n = (int64_t)real->n;
+    double *sorted = loom_alloc(real->n, sizeof *sorted);
+    if (n) memcpy(sorted, real->v, real->n * sizeof *sorted);
+    loom_metrics_sort(sorted, n);
+    scale s = {NAN, NAN, NAN};
+    if (n) s = (scale){sorted[n - 1] - sorted[0], loom_metrics_std(sorted, n),
+                       loom_metrics_quantile(sorted, n, 0.99) - loom_metrics_quantile(sorted, n, 0.01)};
+    free(sorted);
+    return s;
+}
+
+static double divide(double a, double b) { return b > 0 ? a / b : NAN; }
+
+loom_emd loom_similarity_emd(const loom_corpus *real, const loom_corpus *made, loom_field field)
+{
+    emd_pair p;
+    scale by = scale_of(&real->field[field]);
+    pair_init(&p, &real->field[field], &made->field[field]);
+    pair_count(&p, 0, NULL, 0, p.count[0]);
+    pair_count(&p, 1, NULL, 0, p.count[1]);
+    double w1 = loom_metrics_w1_counts(p.values, p.count[0], p.count[1], p.n_values);
+    pair_release(&p);
+    return (loom_emd){w1, divide(w1, by.range), divide(w1, by.std), divide(w1, by.p99)};
+}
+
+/* ---- table and picture ---- */
+
+typedef struct branching_job {
+    const loom_similarity *s;
+    double *range; /* normalised by range, per (rival, field) */
+    loom_table t;
+} branching_job;
+
+static int64_t reference_rival(const loom_similarity *s)
+{
+    for (int64_t i = 0; i < s->n_rivals; i++)
+        if (strcmp(s->rivals[i].name, "instruction") == 0) return i;
+    return 0;
+}
+
+static void field_rows(branching_job *j, loom_field field)
+{
+    const loom_similarity *s = j->s;
+    scale by = scale_of(&s->real.field[field]);
+    double floor = noise_floor(s, field);
+    int64_t first = reference_rival(s);
+    double reference = loom_similarity_emd(&s->real, &s->rivals[first].corpus, field).w1;
+    for (int64_t i = 0; i < s->n_rivals; i++) {
+        const loom_corpus *made = &s->rivals[i].corpus;
+        loom_emd e = loom_similarity_emd(&s->real, made, field);
+        loom_interval ci = {e.w1, NAN, NAN};
+        if (s->resamples) {
+            emd_pair p;
+            loom_rng rng;
+            loom_rng_seed(&rng, s->seed, "bootstrap", (uint64_t)field);
+            pair_init(&p, &s->real.field[field], &made->field[field]);
+            pair_count(&p, 0, NULL, 0, p.count[0]);
+            ci = loom_metrics_bootstrap(resampled_w1, &p, made->n_graphs, s->resamples, &rng);
+            pair_release(&p);
+        }
+        j->range[i * LOOM_FIELDS + field] = e.range;
+        loom_table_str(&j->t, "fig16");
+        loom_table_str(&j->t, s->rivals[i].name);
+        loom_table_i64(&j->t, (int64_t)s->seed);
+        loom_table_str(&j->t, loom_field_names[field]);
+        loom_table_str(&j->t, "graph");
+        loom_table_i64(&j->t, s->real.n_graphs);
+        loom_table_i64(&j->t, made->n_graphs);
+        loom_table_i64(&j->t, made->n_rejected);
+        loom_table_f64(&j->t, e.w1);
+        loom_table_f64(&j->t, e.range);
+        loom_table_f64(&j->t, divide(ci.lo, by.range));
+        loom_table_f64(&j->t, divide(ci.hi, by.range));
+        loom_table_f64(&j->t, e.std);
+        loom_table_f64(&j->t, e.p99);
+        loom_table_f64(&j->t, divide(e.w1, reference));
+        loom_table_f64(&j->t, divide(floor, by.range));
+        loom_table_end_row(&j->t);
+    }
+}
+
+static loom_status draw(const branching_job *j, loom_results *r, loom_err *err)
+{
+    loom_figure_vars vars = {0};
+    char caption[512], origin[128];
+    snprintf(caption, sizeof caption, "%s%lld real graphs, correct generated ones · divided by the range of real values; black: real against real",
+             loom_results_origin(r, origin, sizeof origin), (long long)j->s->real.n_graphs);
+    loom_figure_str(&vars, "title", "Distance of branching and response times from real graphs");
+    loom_figure_str(&vars, "caption", caption);
+    loom_similarity_series(j->s, &vars, false);
+    loom_status st = loom_results_figure(r, "fig16", &vars, err);
+    loom_figure_vars_release(&vars);
+    return st;
+}
+
+static void compare_with_paper(const branching_job *j, loom_results *r)
+{
+    const loom_similarity *s = j->s;
+    int64_t first = reference_rival(s);
+    char what[160], ours[64];
+    if (strcmp(s->rivals[first].name, "instruction") != 0) return;
+    for (int64_t i = 0; i < s->n_rivals; i++) {
+        if (i == first || (strcmp(s->rivals[i].name, "tabular") != 0 && strcmp(s->rivals[i].name, "probabilistic") != 0)) continue;
+        double least = INFINITY, most = 0;
+        for (int f = 0; f < LOOM_FIELDS; f++) {
+            double ratio = j->range[i * LOOM_FIELDS + f] / j->range[first * LOOM_FIELDS + f];
+            least = fmin(least, ratio);
+            most = fmax(most, ratio);
+        }
+        snprintf(what, sizeof what, "EMD of %s over recursive + instruction", s->rivals[i].name);
+        snprintf(ours, sizeof ours, "%.1f to %.1f times", least, most);
+        loom_results_summary(r, "16", what, "2.6 to 10 times", ours, most > 1, NULL);
+    }
+}
+
+loom_status loom_similarity_branching(const loom_similarity *s, loom_results *r, loom_err *err)
+{
+    branching_job j = {.s = s, .range = loom_calloc((size_t)s->n_rivals * LOOM_FIELDS, sizeof *j.range)};
+    loom_table_init(&j.t, "experiment,method,seed,field,scope,n_real,n_syn,n_rejected,w1,nemd_range,lo,hi,nemd_std,nemd_p99,"
+                          "ratio_to_instruction,floor");
+    for (int f = 0; f < LOOM_FIELDS; f++) field_rows(&j, (loom_field)f);
+    loom_status st = loom_results_table(r, "fig16.csv", &j.t, err);
+    if (st == LOOM_OK) st = draw(&j, r, err);
+    if (st == LOOM_OK) compare_with_paper(&j, r);
+    loom_table_release(&j.t);
+    free(j.range);
+    return st;
+}

@@ -1,0 +1,212 @@
+/* Fig 4a: the 100 most popular calls of the real graphs, and how far the distribution over them is off. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/num.h"
+#include "eval/similarity.h"
+#include "eval/tally.h"
+
+#define FLOOR_SPLITS 20
+#define SHOWN 30
+
+static const double alphas[] = {0.5, 1, 1e-6}; /* the first is the headline */
+#define N_ALPHAS ((int)(sizeof alphas / sizeof *alphas))
+
+/* Counts of the top calls, and of everything else. */
+typedef struct top_counts {
+    int64_t *n; /* [n_top] */
+    int64_t other;
+} top_counts;
+
+typedef struct calls_job {
+    const loom_similarity *s;
+    int64_t *top, n_top;
+    int64_t *all; /* scratch: counts of every call */
+    top_counts real, made;
+    const loom_corpus *made_corpus;
+    double alpha;
+} calls_job;
+
+static void count_top(const calls_job *j, const loom_corpus *c, const int64_t *index, int64_t n, const int64_t *top,
+                      int64_t n_top, top_counts *out)
+{
+    int64_t n_calls = (int64_t)j->s->words.calls.n;
+    loom_corpus_count_calls(c, index, n, j->all, n_calls);
+    out->other = 0;
+    for (int64_t i = 0; i < n_calls; i++) out->other += j->all[i];
+    for (int64_t i = 0; i < n_top; i++) {
+        out->n[i] = j->all[top[i]];
+        out->other -= out->n[i];
+    }
+}
+
+static double resampled_kl(void *arg, const int64_t *index, int64_t n)
+{
+    calls_job *j = arg;
+    count_top(j, j->made_corpus, index, n, j->top, j->n_top, &j->made);
+    return loom_metrics_divergence(j->real.n, j->made.n, j->n_top, j->real.other, j->made.other, j->alpha).kl_pq;
+}
+
+/* Mean KL between two random halves of the real graphs. */
+static double noise_floor(calls_job *j)
+{
+    const loom_corpus *real = &j->s->real;
+    int64_t n = real->n_graphs, half = n / 2, n_calls = (int64_t)j->s->words.calls.n;
+    if (half < 1) return NAN;
+    int64_t *index = loom_alloc((size_t)n, sizeof *index), *top = loom_alloc((size_t)j->s->top, sizeof *top);
+    top_counts a = {.n = loom_alloc((size_t)j->s->top, sizeof(int64_t))}, b = {.n = loom_alloc((size_t)j->s->top, sizeof(int64_t))};
+    double sum = 0;
+    for (int split = 0; split < FLOOR_SPLITS; split++) {
+        loom_rng rng;
+        loom_rng_seed(&rng, j->s->seed, "floor", (uint64_t)split);
+        loom_corpus_halves(index, n, &rng);
+        loom_corpus_count_calls(real, index, half, j->all, n_calls);
+        int64_t n_top = loom_corpus_top_calls(&j->s->words, j->all, top, j->s->top);
+        count_top(j, real, index, half, top, n_top, &a);
+        count_top(j, real, index + half, half, top, n_top, &b);
+        sum += loom_metrics_divergence(a.n, b.n, n_top, a.other, b.other, j->alpha).kl_pq;
+    }
+    free(index);
+    free(top);
+    free(a.n);
+    free(b.n);
+    return sum / FLOOR_SPLITS;
+}
+
+static void kl_row(loom_table *t, calls_job *j, const loom_rival *m, double floor, loom_interval *headline)
+{
+    const loom_similarity *s = j->s;
+    loom_interval ci = {NAN, NAN, NAN};
+    loom_rng rng;
+    j->made_corpus = &m->corpus;
+    loom_rng_seed(&rng, s->seed, "bootstrap", 0);
+    if (s->resamples) ci = loom_metrics_bootstrap(resampled_kl, j, m->corpus.n_graphs, s->resamples, &rng);
+    count_top(j, &m->corpus, NULL, 0, j->top, j->n_top, &j->made);
+    loom_divergence d = loom_metrics_divergence(j->real.n, j->made.n, j->n_top, j->real.other, j->made.other, j->alpha);
+    ci.value = d.kl_pq;
+    if (j->alpha == alphas[0]) *headline = ci;
+    loom_table_str(t, "fig04a");
+    loom_table_str(t, m->name);
+    loom_table_i64(t, (int64_t)s->seed);
+    loom_table_i64(t, m->corpus.n_graphs);
+    loom_table_i64(t, m->corpus.n_edges);
+    loom_table_f64(t, j->alpha);
+    loom_table_f64(t, d.kl_pq);
+    loom_table_f64(t, ci.lo);
+    loom_table_f64(t, ci.hi);
+    loom_table_f64(t, d.kl_qp);
+    loom_table_f64(t, d.js);
+    loom_table_f64(t, d.tv);
+    loom_table_f64(t, d.coverage);
+    loom_table_f64(t, d.kl_other);
+    loom_table_f64(t, floor);
+    loom_table_end_row(t);
+}
+
+/* Rows rank, source, destination, type, method, count, probability among the top calls. */
+static void call_rows(loom_table *t, const calls_job *j, const char *method, const top_counts *c)
+{
+    int64_t sum = 0;
+    for (int64_t i = 0; i < j->n_top; i++) sum += c->n[i];
+    for (int64_t i = 0; i < j->n_top; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "%s", loom_intern_text(&j->s->words.calls, j->top[i]));
+        char *destination = strchr(text, ','), *type = destination ? strchr(destination + 1, ',') : NULL;
+        if (!type) continue;
+        *destination++ = *type++ = 0;
+        loom_table_str(t, "fig04a");
+        loom_table_str(t, method);
+        loom_table_i64(t, (int64_t)j->s->seed);
+        loom_table_i64(t, i + 1);
+        loom_table_str(t, text);
+        loom_table_str(t, destination);
+        loom_table_str(t, type);
+        loom_table_i64(t, c->n[i]);
+        loom_table_f64(t, sum ? (double)c->n[i] / (double)sum : NAN);
+        loom_table_end_row(t);
+    }
+}
+
+static loom_status draw(const calls_job *j, loom_results *r, const loom_interval *kl, double floor, loom_err *err)
+{
+    const loom_similarity *s = j->s;
+    loom_figure_vars vars = {0};
+    char caption[512], origin[128];
+    const char **labels = loom_alloc((size_t)s->n_rivals, sizeof *labels);
+    char(*texts)[160] = loom_alloc((size_t)s->n_rivals, sizeof *texts);
+    for (int64_t i = 0; i < s->n_rivals; i++) {
+        snprintf(texts[i], sizeof *texts, "%s: KL %.3f", loom_method_title(s->rivals[i].name), kl[i].value);
+        labels[i] = texts[i];
+    }
+    snprintf(caption, sizeof caption, "%s%lld real graphs · KL over the %lld most popular calls, nats; real against real: %.3f",
+             loom_results_origin(r, origin, sizeof origin), (long long)s->real.n_graphs, (long long)j->n_top, floor);
+    loom_figure_str(&vars, "title", "How often the most popular calls are made");
+    loom_figure_str(&vars, "caption", caption);
+    loom_figure_num(&vars, "shown", (double)loom_min_i64(SHOWN, j->n_top));
+    loom_similarity_series(s, &vars, false);
+    loom_figure_list(&vars, "labels", labels, s->n_rivals);
+    loom_status st = loom_results_figure(r, "fig04a", &vars, err);
+    loom_figure_vars_release(&vars);
+    free(labels);
+    free(texts);
+    return st;
+}
+
+static void compare(loom_results *r, const loom_similarity *s, const loom_interval *kl, double floor)
+{
+    char ours[128], note[64];
+    double worst = 0;
+    for (int64_t i = 0; i < s->n_rivals; i++) worst = fmax(worst, kl[i].value);
+    for (int64_t i = 0; i < s->n_rivals; i++) {
+        const char *name = s->rivals[i].name;
+        bool is_worst = kl[i].value >= worst;
+        snprintf(ours, sizeof ours, "%.3f", kl[i].value);
+        if (isfinite(kl[i].lo)) snprintf(ours, sizeof ours, "%.3f (%.3f to %.3f)", kl[i].value, kl[i].lo, kl[i].hi);
+        snprintf(note, sizeof note, "real against real: %.3f", floor);
+        int same = s->n_rivals < 2 || !loom_paper_number("4a kl", name) ? -1 : (strcmp(name, "probabilistic") == 0) == is_worst;
+        loom_results_summary(r, "4a", loom_method_title(name), loom_paper_number("4a kl", name), ours, same, note);
+    }
+}
+
+loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loom_err *err)
+{
+    size_t n_calls = (size_t)s->words.calls.n, top = (size_t)s->top;
+    calls_job j = {.s = s, .all = loom_alloc(n_calls, sizeof(int64_t)), .top = loom_alloc(top, sizeof(int64_t)),
+                   .real.n = loom_alloc(top, sizeof(int64_t)), .made.n = loom_alloc(top, sizeof(int64_t))};
+    loom_interval *kl = loom_calloc((size_t)s->n_rivals, sizeof *kl);
+    loom_table rows = {0}, kls = {0};
+    double floors[N_ALPHAS];
+    loom_status st;
+
+    loom_corpus_count_calls(&s->real, NULL, 0, j.all, (int64_t)n_calls);
+    j.n_top = loom_corpus_top_calls(&s->words, j.all, j.top, s->top);
+    count_top(&j, &s->real, NULL, 0, j.top, j.n_top, &j.real);
+    loom_table_init(&rows, "experiment,method,seed,rank,source,destination,type,count,prob");
+    loom_table_init(&kls, "experiment,method,seed,n_graphs,n_edges,alpha,kl_pq,lo,hi,kl_qp,js,tv,coverage,kl_other,floor");
+    call_rows(&rows, &j, "real", &j.real);
+    for (int a = 0; a < N_ALPHAS; a++) {
+        j.alpha = alphas[a];
+        floors[a] = noise_floor(&j);
+    }
+    for (int64_t i = 0; i < s->n_rivals; i++) {
+        for (int a = 0; a < N_ALPHAS; a++) {
+            j.alpha = alphas[a];
+            kl_row(&kls, &j, &s->rivals[i], floors[a], &kl[i]);
+        }
+        call_rows(&rows, &j, s->rivals[i].name, &j.made);
+    }
+    if ((st = loom_results_table(r, "fig04a_calls.csv", &rows, err)) != LOOM_OK) goto done;
+    if ((st = loom_results_table(r, "fig04a_kl.csv", &kls, err)) != LOOM_OK) goto done;
+    if ((st = draw(&j, r, kl, floors[0], err)) != LOOM_OK) goto done;
+    compare(r, s, kl, floors[0]);
+done:
+    free(j.all);
+    free(j.top);
+    free(j.real.n);
+    free(j.made.n);
+    free(kl);
+    loom_table_release(&rows);
+    loom_table_release(&kls);
+    return st;
+}
