@@ -205,24 +205,23 @@ loom_status loom_csv_reader_header(loom_csv_reader *r, loom_csv *csv, loom_csv_k
     return LOOM_OK;
 }
 
-loom_status loom_csv_reader_block(loom_csv_reader *r, loom_buf *block, bool *last, loom_err *err)
+loom_status loom_csv_reader_block(loom_csv_reader *r, loom_buf *block, size_t *whole, bool *last, loom_err *err)
 {
-    size_t whole = 0;
     loom_buf_reset(block);
     loom_buf_append(block, loom_buf_text(&r->carry) + r->used, r->carry.len - r->used);
     loom_buf_reset(&r->carry);
     r->used = 0;
     LOOM_TRY(fill(r, block, LOOM_CSV_BLOCK, err));
     *last = r->ended;
+    *whole = block->len;
     if (r->ended) return LOOM_OK;
-    whole = whole_records(r, block);
-    if (whole == 0) {
+    *whole = whole_records(r, block);
+    if (*whole == 0) {
         LOOM_TRY(skip_long_line(r, block, err));
+        *whole = block->len;
         *last = r->ended && r->carry.len == 0;
         return LOOM_OK;
     }
-    loom_buf_append(&r->carry, block->data + whole, block->len - whole);
-    block->len = whole;
-    block->data[whole] = 0;
+    loom_buf_append(&r->carry, block->data + *whole, block->len - *whole);
     return LOOM_OK;
 }

@@ -98,15 +98,15 @@ static loom_status take_chunk(void *arg, int32_t thread, uint32_t *chunk, loom_r
     return st;
 }
 
-/* The next block of the file, or an empty one at the end. */
-static loom_status next_block(file_run *run, loom_buf *block, bool *last, int64_t *number, loom_err *err)
+/* The next block of the file; *whole is 0 at the end. */
+static loom_status next_block(file_run *run, loom_buf *block, size_t *whole, bool *last, int64_t *number, loom_err *err)
 {
     loom_status st = LOOM_OK;
+    *whole = 0;
     pthread_mutex_lock(&run->lock);
-    loom_buf_reset(block);
     if (!run->stopping) {
-        st = loom_csv_reader_block(&run->reader, block, last, err);
-        if (st == LOOM_OK && block->len) {
+        st = loom_csv_reader_block(&run->reader, block, whole, last, err);
+        if (st == LOOM_OK && *whole) {
             st = loom_grow(&run->blocks, &run->cap_blocks, run->n_blocks + 1, sizeof *run->blocks, err);
             if (st == LOOM_OK) *number = (int64_t)run->n_blocks++;
         }
@@ -127,8 +127,9 @@ static void read_blocks(void *arg, int thread, int n_threads)
     while (st == LOOM_OK) {
         bool last = false;
         int64_t number = 0, lines = 0;
-        if ((st = next_block(run, &block, &last, &number, &err)) != LOOM_OK || block.len == 0) break;
-        st = loom_intake_block(&run->intakes[thread], block.data, block.len, last, number, &lines, &source, &err);
+        size_t whole;
+        if ((st = next_block(run, &block, &whole, &last, &number, &err)) != LOOM_OK || whole == 0) break;
+        st = loom_intake_block(&run->intakes[thread], block.data, whole, block.len, last, number, &lines, &source, &err);
         pthread_mutex_lock(&run->lock); /* the array may move while other threads read blocks */
         run->blocks[number].first_line = lines;
         pthread_mutex_unlock(&run->lock);

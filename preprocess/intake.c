@@ -424,12 +424,12 @@ static loom_status take_record(loom_intake *t, int64_t block, int64_t line, cons
     return LOOM_OK;
 }
 
-loom_status loom_intake_block(loom_intake *t, const char *text, size_t len, bool last, int64_t block, int64_t *n_lines,
-                              const loom_chunk_source *chunks, loom_err *err)
+loom_status loom_intake_block(loom_intake *t, const char *text, size_t whole, size_t len, bool last, int64_t block,
+                              int64_t *n_lines, const loom_chunk_source *chunks, loom_err *err)
 {
     const char *at = text, *end = text + len;
     int64_t line = 0, taken = 0;
-    for (;; line += taken) {
+    for (; at < text + whole; line += taken) {
         loom_csv_kind kind = loom_csv_next(&t->csv, &at, end, last, &taken);
         if (kind == LOOM_CSV_END || kind == LOOM_CSV_MORE) break;
         if (kind == LOOM_CSV_BLANK) {

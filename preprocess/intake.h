@@ -155,10 +155,10 @@ typedef struct loom_chunk_source {
 
 void loom_intake_init(loom_intake *t, const loom_intake_rules *rules, int32_t thread);
 void loom_intake_release(loom_intake *t);
-/* Reads the records of one block. *n_lines is set to the lines in it. The number of rows written to each chunk is in
- * the segments. */
-loom_status loom_intake_block(loom_intake *t, const char *text, size_t len, bool last, int64_t block, int64_t *n_lines,
-                              const loom_chunk_source *chunks, loom_err *err);
+/* Reads the records that start in the first `whole` of `len` bytes (see loom_csv_reader_block). *n_lines is set to the
+ * lines they take. The number of rows written to each chunk is in the segments. */
+loom_status loom_intake_block(loom_intake *t, const char *text, size_t whole, size_t len, bool last, int64_t block,
+                              int64_t *n_lines, const loom_chunk_source *chunks, loom_err *err);
 
 /* Is this one of the spellings of "no value" (empty, NA, NaN, null, None, ...)? */
 bool loom_is_null_text(const char *text, size_t len);
