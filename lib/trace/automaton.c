@@ -605,7 +605,6 @@ static uint64_t sources_complete(const loom_automaton *a, const loom_automaton_s
 static int64_t hole_value(const loom_automaton *a, const loom_automaton_state *s, int hole)
 {
     int64_t g = s->n_edges, n = s->total, r = s->edges_left;
-    int64_t index = s->sub.index >= 0 ? a->first_id + s->sub.index : -1;
 
     if (!full(a)) return -1;
     switch (s->line) {
@@ -615,8 +614,8 @@ static int64_t hole_value(const loom_automaton *a, const loom_automaton_state *s
     case LOOM_LINE_NOW_REMAINING: return hole == 0 ? r + s->sub.n : hole == 1 ? s->sub.n : r;
     case LOOM_LINE_SUB_NUM_EDGES: return r;
     case LOOM_LINE_SUB_DEPTH: return s->depth < 0 ? -1 : hole == 0 ? s->depth : s->depth - 1;
-    case LOOM_LINE_SUB_SPLIT_DEPTH: return s->depth;
-    default: return index;
+    case LOOM_LINE_SUB_START_NODE: return a->first_id + s->sub.index;
+    default: return s->depth; /* LOOM_LINE_SUB_SPLIT_DEPTH */
     }
 }
 
@@ -635,6 +634,17 @@ static bool begin_open_hole(const loom_automaton *a, loom_automaton_state *s)
     return number_in(s, P_LINE_HOLE, 1, loom_min_i64(DEPTH_CAP, s->edges_left < 0 ? DEPTH_CAP : s->edges_left));
 }
 
+/* The one hole that holds a microservice: where the subgraph starts. */
+static void begin_node_hole(const loom_automaton *a, loom_automaton_state *s)
+{
+    if (!full(a)) {
+        name(a, s, P_LINE_HOLE, NAME_MS | NAME_USER);
+        return;
+    }
+    const char *node = edge_name(a, &a->edges[s->sub.index]);
+    literal(s, P_LINE, node, strlen(node));
+}
+
 /* Goes on with the line's template at line_at: a stretch of text, a hole, or its end. */
 static bool line_on(loom_automaton *a, loom_automaton_state *s)
 {
@@ -644,19 +654,14 @@ static bool line_on(loom_automaton *a, loom_automaton_state *s)
         LITERAL(s, P_LINE_END, "\n");
         return true;
     }
-    if (*t == '@') {
+    if (*t == '#' || *t == '@') {
+        int hole = s->hole++;
         s->line_at++;
-        if (!full(a)) {
-            name(a, s, P_LINE_HOLE, NAME_MS | NAME_USER);
-        } else {
-            const char *node = edge_name(a, &a->edges[s->sub.index]);
-            literal(s, P_LINE, node, strlen(node));
+        if (s->line == LOOM_LINE_SUB_START_NODE && hole == 1) {
+            begin_node_hole(a, s);
+            return true;
         }
-        return true;
-    }
-    if (*t == '#') {
-        int64_t v = hole_value(a, s, s->hole++);
-        s->line_at++;
+        int64_t v = hole_value(a, s, hole);
         if (v < 0) return begin_open_hole(a, s);
         literal_number(s, P_LINE, v);
         return true;
