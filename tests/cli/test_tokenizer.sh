@@ -1,0 +1,82 @@
+# loom-preprocess tokenizer and tokens: options, refusals, outputs.
+[ -x "$BIN/loom-preprocess" ] || skip "loom-preprocess is not built"
+
+sample() { # NAME NUMBER
+    printf '[GENERATE GRAPH]num_edges:1/id:%s\n<edges>\n(edge_id is 0,destination is MS_%05d,communication starts at %d milliseconds)\n</edges>\n' \
+        "$1" $(($2 % 7)) "$2"
+}
+for i in $(seq 300); do sample S_00000000$((i % 5)) "$i"; done >train.txt
+for i in $(seq 20); do
+    printf '### Question: You are\nRequirements:\nid:S_000000001\n\n ### Answer: \n<layer>\n</layer>\n ### Finish\n'
+done >sft.txt
+zstd -q train.txt -o train.txt.zst 2>/dev/null || cp train.txt train.txt.zst
+
+# learning
+expect 0 loom-preprocess tokenizer train.txt.zst --vocab-size 400 -o tok.json --json
+says out '"distinct_names":12'
+says out '"names_single":600'
+says err 'names are one token'
+says tok.json.meta.json 'train.txt.zst'
+expect 0 loom-preprocess tokenizer train.txt --vocab-size 400 -o again.json --threads 3 -q
+cmp -s tok.json again.json || fail "the tokenizer depends on threads or on compression"
+expect 0 loom-preprocess tokenizer train.txt --vocab-size 400 -o - -q
+cmp -s tok.json out || fail "standard output differs from the file"
+expect 1 loom-preprocess tokenizer train.txt -o tok.json
+one_sentence; says err 'tok.json'
+expect 0 loom-preprocess tokenizer train.txt -o tok.json --vocab-size 400 --force -q
+expect 2 loom-preprocess tokenizer train.txt --vocab-size 10 -o x.json
+one_sentence
+expect 1 loom-preprocess tokenizer nowhere.txt -o x.json
+one_sentence; says err 'nowhere.txt'
+echo 'timestamp,traceid' >rows.csv
+expect 1 loom-preprocess tokenizer rows.csv -o x.json
+one_sentence; says err 'rows.csv: line 1'
+expect 0 loom-preprocess tokenizer train.txt --dry-run -o x.json
+[ ! -e x.json ] || fail "left x.json behind"
+
+# tokenising
+expect 0 loom-preprocess tokens train.txt.zst -t tok.json -o train.tokens.h5 --json
+says out '"samples":300'
+says out '"mode":"tabular"'
+says err 'MB/s'
+tokens=$(sed -E 's/.*"tokens":([0-9]+).*/\1/' out)
+says train.tokens.h5.meta.json 'tok.json'
+expect 1 loom-preprocess tokens train.txt -t tok.json -o train.tokens.h5
+one_sentence
+expect 0 loom-preprocess tokens train.txt train.txt -t tok.json -o twice.tokens.h5 --json -q
+says out "\"tokens\":$((2 * tokens)),"
+expect 0 loom-preprocess tokens sft.txt -t tok.json -o sft.tokens.h5 --json -q
+says out '"mode":"instruction"'
+expect 1 loom-preprocess tokens train.txt sft.txt -t tok.json -o mixed.tokens.h5
+one_sentence; says err 'sft.txt:1: .*--mode-agnostic'
+[ ! -e mixed.tokens.h5 ] || fail "left a half-written shard behind"
+expect 0 loom-preprocess tokens train.txt sft.txt -t tok.json -o mixed.tokens.h5 --mode-agnostic --json -q
+says out '"mode":"mixed"'
+expect 0 loom-preprocess tokens sft.txt train.txt -t tok.json -o short.tokens.h5 --mode-agnostic --max-tokens 25 --json
+says out '"too_long":20'
+says err 'left out'
+expect 1 loom-preprocess tokens train.txt -t tok.json -o none.tokens.h5 --max-tokens 2
+one_sentence; says err 'max-tokens'
+expect 2 loom-preprocess tokens train.txt -t tok.json
+one_sentence; says err 'output'
+expect 2 loom-preprocess tokens train.txt -t tok.json -o -
+one_sentence; says err 'HDF5'
+
+# damaged and foreign tokenizers
+head -c 5000 tok.json >cut.json
+expect 1 loom-preprocess tokens train.txt -t cut.json -o x.tokens.h5
+one_sentence; says err 'cut.json'
+sed 's/"BPE"/"WordPiece"/' tok.json >foreign.json
+expect 1 loom-preprocess tokens train.txt -t foreign.json -o x.tokens.h5
+one_sentence; says err 'WordPiece'
+expect 1 loom-preprocess tokens train.txt -t nowhere.json -o x.tokens.h5
+one_sentence; says err 'nowhere.json'
+[ ! -e x.tokens.h5 ] || fail "left x.tokens.h5 behind"
+
+# other people's tokenizers, where they are at hand
+for family in llama-2 llama-3; do
+    json=$SHARED/data/tokenizers/$family/tokenizer.json
+    [ -e "$json" ] || continue
+    expect 0 loom-preprocess tokens sft.txt -t "$json" -o $family.tokens.h5 -q
+done
+exit 0
