@@ -381,7 +381,8 @@ void loom_loader_seek(loom_loader *l, const loom_position *p)
     l->at = *p;
     l->at.sample = loom_min_i64(loom_max_i64(p->sample, 0), l->n_samples);
     prepare_order(l, l->at.epoch);
-    if (l->at.sample == l->n_samples || p->offset < 0 || p->offset >= l->samples[l->order[l->at.sample]].n) l->at.offset = 0;
+    if (l->at.sample == l->n_samples || p->offset < 0) l->at.offset = 0;
+    else if (p->offset >= l->samples[l->order[l->at.sample]].n + l->o.joined) l->at.offset = 0; /* a stream may stand at its end */
 }
 
 /* In the joined stream a rest too short for a sequence counts as nothing. */

@@ -162,6 +162,9 @@ static loom_status check_base(const run *r, loom_err *err)
     const loom_shard_info *info = loom_loader_info(r->train);
     const loom_bundle *b = &r->base;
 
+    if (b->lora)
+        return loom_fail(err, LOOM_STATUS_ARG, "%s carries an adapter; put it into the weights first: loom-train merge",
+                         r->conf->base);
     if (b->tokenizer && strcmp(b->tokenizer_digest, info->tokenizer_digest) != 0)
         return loom_fail(err, LOOM_STATUS_FORMAT,
                          "%s was trained with another tokenizer than %s was made with; make the shard with the model's: "
@@ -172,9 +175,6 @@ static loom_status check_base(const run *r, loom_err *err)
     if (r->conf->context > b->model->config.max_positions)
         return loom_fail(err, LOOM_STATUS_ARG, "--context %" PRId64 " is more than the %" PRId64 " positions of %s; lower it",
                          r->conf->context, b->model->config.max_positions, b->path);
-    if (b->lora)
-        return loom_fail(err, LOOM_STATUS_ARG, "%s carries an adapter; put it into the weights first: loom-train merge",
-                         r->conf->base);
     return LOOM_OK;
 }
 

@@ -1,0 +1,363 @@
+/* Whole runs of pretrain and sft in scratch folders: what must be equal bit for bit, and what must be refused. */
+#include "train/run.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/buf.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/rng.h"
+#include "core/usage.h"
+#include "model/blas.h"
+#include "model/bundle.h"
+#include "store/ckpt.h"
+#include "store/shard.h"
+#include "test.h"
+#include "train/train_cmds.h"
+
+static char dir[] = "/tmp/loom-run.XXXXXX";
+static char train_shard[200], valid_shard[200], other_shard[200];
+
+/* Sequences that count upwards by a step: learnable by a tiny model in a hundred steps. */
+static loom_status make_shard(const char *path, int64_t n_samples, uint64_t seed, const char *tokenizer, loom_err *err)
+{
+    loom_shard_spec spec = {.vocab_size = 64, .bos_id = 1, .eos_id = 2, .has_bos = true, .has_eos = true,
+                            .mode = "instruction", .tokenizer = tokenizer, .tokenizer_len = strlen(tokenizer)};
+    loom_shard_writer *w = NULL;
+    loom_rng rng;
+    loom_status st = loom_shard_create(&w, path, true, &spec, err);
+
+    loom_rng_seed(&rng, seed, "shard", 0);
+    for (int64_t i = 0; i < n_samples && st == LOOM_OK; i++) {
+        int32_t ids[32] = {1}, x = (int32_t)loom_rng_below(&rng, 61), step = 1 + (int32_t)loom_rng_below(&rng, 3);
+        int64_t n = 8 + (int64_t)loom_rng_below(&rng, 20);
+        for (int64_t j = 1; j < n - 1; j++) ids[j] = 3 + (x + (int32_t)j * step) % 61;
+        ids[n - 1] = 2;
+        st = loom_shard_add(w, ids, n, 3, err);
+    }
+    if (st == LOOM_OK) return loom_shard_commit(&w, "{}", err);
+    loom_shard_abandon(&w);
+    return st;
+}
+
+/* Runs a subcommand with "--name", "value" pairs up to NULL, on a shard. */
+static loom_status command(const loom_cmd *cmd, bool force, char *shard, loom_err *err, va_list args)
+{
+    train_conf conf = {0};
+    loom_arena arena = {0};
+    char *shards[1] = {shard};
+    loom_ctx ctx = {.program = "loom-train", .cmd = cmd, .conf = &conf, .args = shards, .n_args = 1, .command_line = "test",
+                    .common = {.threads = 1, .seed = 7, .quiet = true, .progress = 2, .force = force}};
+    loom_status st = loom_opt_defaults(&conf, cmd->opts, &arena, err);
+
+    for (const char *name; st == LOOM_OK && (name = va_arg(args, const char *));) {
+        const loom_opt *opt = loom_opt_find(cmd->opts, name);
+        const char *value = va_arg(args, const char *);
+        st = opt ? loom_opt_set(&conf, opt, value, name, &arena, err) : loom_fail(err, LOOM_STATUS_ARG, "no option %s", name);
+    }
+    if (st == LOOM_OK) st = cmd->run(&ctx, err);
+    loom_arena_release(&arena);
+    return st;
+}
+
+static loom_status pretrain(loom_err *err, const char *out, ...)
+{
+    loom_cmd cmd = loom_cmd_pretrain;
+    loom_opt *opts = NULL;
+    va_list args;
+    loom_status st;
+    size_t n = 0;
+
+    /* the tiny shape as defaults */
+    static const char *const tiny[][2] = {{"hidden", "16"}, {"layers", "2"}, {"heads", "2"}, {"context", "16"},
+                                          {"batch-tokens", "128"}, {"warmup", "2"}, {"plot", "false"}, {"log-every", "1"}};
+    while (cmd.opts[n].type != LOOM_OPT_TYPE_END) n++;
+    opts = malloc((n + 1) * sizeof *opts);
+    memcpy(opts, cmd.opts, (n + 1) * sizeof *opts);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < sizeof tiny / sizeof *tiny; j++) {
+            if (opts[i].type != LOOM_OPT_TYPE_GROUP && strcmp(opts[i].name, tiny[j][0]) == 0) opts[i].value = tiny[j][1];
+        }
+        if (opts[i].type != LOOM_OPT_TYPE_GROUP && strcmp(opts[i].name, "output") == 0) opts[i].value = out;
+    }
+    cmd.opts = opts;
+    va_start(args, out);
+    st = command(&cmd, false, train_shard, err, args);
+    va_end(args);
+    free(opts);
+    return st;
+}
+
+static loom_status sft(loom_err *err, ...)
+{
+    va_list args;
+    loom_status st;
+
+    va_start(args, err);
+    st = command(&loom_cmd_sft, false, train_shard, err, args);
+    va_end(args);
+    return st;
+}
+
+static const char *in_dir(const char *name)
+{
+    static char text[8][256];
+    static int i;
+
+    i = (i + 1) % 8;
+    snprintf(text[i], sizeof text[i], "%s/%s", dir, name);
+    return text[i];
+}
+
+/* All tensors and counters of two checkpoints are equal, bit for bit; times differ. */
+static void same_checkpoint(const char *a, const char *b)
+{
+    loom_ckpt *x = NULL, *y = NULL;
+    loom_err err = {0};
+
+    REQUIRE_OK(loom_ckpt_open(&x, a, &err), err);
+    REQUIRE_OK(loom_ckpt_open(&y, b, &err), err);
+    CHECK_I64(loom_ckpt_count(x), loom_ckpt_count(y));
+    for (size_t i = 0; i < loom_ckpt_count(x); i++) {
+        const loom_ckpt_entry *e = loom_ckpt_at(x, i), *f = loom_ckpt_find(y, e->name);
+        if (strcmp(e->name, "state/seconds") == 0 || strcmp(e->name, "text/meta") == 0) continue;
+        CHECK(f != NULL);
+        if (f && f->checksum != e->checksum) fprintf(stderr, "  %s differs\n", e->name);
+        CHECK(f && f->checksum == e->checksum);
+    }
+    loom_ckpt_close(&x);
+    loom_ckpt_close(&y);
+}
+
+TEST(ten_is_five_and_five)
+{
+    loom_err err = {0};
+
+    REQUIRE_OK(pretrain(&err, in_dir("ten"), "steps", "10", NULL), err);
+    REQUIRE_OK(pretrain(&err, in_dir("five"), "steps", "10", "stop-after", "5", NULL), err);
+    CHECK(loom_file_exists(in_dir("five/step-00000005.h5")));
+    CHECK(!loom_file_exists(in_dir("five/model.h5")));
+    REQUIRE_OK(pretrain(&err, in_dir("five"), "steps", "10", NULL), err);
+    same_checkpoint(in_dir("ten/step-00000010.h5"), in_dir("five/step-00000010.h5"));
+    same_checkpoint(in_dir("ten/model.h5"), in_dir("five/model.h5"));
+}
+
+/* The curve of an interrupted run has each step once. */
+TEST(curve_goes_on)
+{
+    loom_buf text = {0};
+    loom_err err = {0};
+    int lines = 0;
+
+    REQUIRE_OK(loom_file_read(&text, in_dir("five/curve.csv"), 1 << 20, &err), err);
+    for (size_t i = 0; i < text.len; i++) lines += text.data[i] == '\n';
+    CHECK_I64(lines, 11);
+    CHECK(strstr(text.data, "\n6,"));
+    loom_buf_release(&text);
+}
+
+/* Going on is refused when anything that matters has changed, and named. */
+TEST(refuses_changes)
+{
+    loom_err err = {0};
+
+    CHECK(pretrain(&err, in_dir("five"), "steps", "10", "lr", "0.5", NULL) == LOOM_STATUS_ARG);
+    CHECK(strstr(err.msg, "--lr is \"0.5\" here"));
+    CHECK(pretrain(&err, in_dir("five"), "steps", "12", NULL) == LOOM_STATUS_ARG);
+    CHECK(pretrain(&err, in_dir("five"), "steps", "10", "hidden", "32", NULL) == LOOM_STATUS_ARG);
+    CHECK(pretrain(&err, in_dir("five"), "steps", "10", "keep", "5", NULL) == LOOM_OK);
+}
+
+/* kill -9 at random moments, then going on: the same weights as a run never stopped. */
+TEST(survives_kill)
+{
+    loom_err err = {0};
+    loom_rng rng;
+    int kills = 0;
+
+    loom_rng_seed(&rng, (uint64_t)getpid(), "kill", 0);
+    REQUIRE_OK(pretrain(&err, in_dir("whole"), "steps", "200", NULL), err);
+    for (int i = 0; i < 40 && !loom_file_exists(in_dir("killed/model.h5")); i++) {
+        int status = 0;
+        pid_t child;
+        fflush(NULL);
+        child = fork();
+        if (child == 0) _exit(pretrain(&err, in_dir("killed"), "steps", "200", "save-every", "3", NULL) == LOOM_OK ? 0 : 1);
+        usleep((useconds_t)(20000 + loom_rng_below(&rng, 300000)));
+        kill(child, SIGKILL);
+        REQUIRE(waitpid(child, &status, 0) == child);
+        if (WIFSIGNALED(status)) kills++;
+        else CHECK(WEXITSTATUS(status) == 0);
+    }
+    REQUIRE_OK(pretrain(&err, in_dir("killed"), "steps", "200", "save-every", "3", NULL), err);
+    printf("killed %d times\n", kills);
+    CHECK(kills > 0);
+    same_checkpoint(in_dir("whole/step-00000200.h5"), in_dir("killed/step-00000200.h5"));
+}
+
+/* A damaged newest checkpoint: the one before is used, with the same end. */
+TEST(survives_damage)
+{
+    loom_err err = {0};
+
+    REQUIRE_OK(pretrain(&err, in_dir("damaged"), "steps", "10", "save-every", "2", "stop-after", "6", NULL), err);
+    REQUIRE(truncate(in_dir("damaged/step-00000006.h5"), 5000) == 0);
+    REQUIRE_OK(pretrain(&err, in_dir("damaged"), "steps", "10", "save-every", "2", NULL), err);
+    same_checkpoint(in_dir("ten/step-00000010.h5"), in_dir("damaged/step-00000010.h5"));
+}
+
+/* A step cut into micro-batches gives the weights of one computed at once, up to the rounding of sums. */
+TEST(accumulation)
+{
+    loom_bundle a = {0}, b = {0};
+    loom_bundle_options o = {0};
+    loom_err err = {0};
+    double difference = 0, size = 0;
+
+    REQUIRE_OK(pretrain(&err, in_dir("micro"), "steps", "10", "micro-tokens", "32", NULL), err);
+    REQUIRE_OK(loom_bundle_load(&a, in_dir("ten"), NULL, &o, &err), err);
+    REQUIRE_OK(loom_bundle_load(&b, in_dir("micro"), NULL, &o, &err), err);
+    for (size_t i = 0; i < a.model->table.floats; i++) {
+        difference += pow((double)a.model->params[i] - (double)b.model->params[i], 2);
+        size += pow((double)a.model->params[i], 2);
+    }
+    CHECK(sqrt(difference / size) < 1e-4);
+    loom_bundle_release(&a);
+    loom_bundle_release(&b);
+}
+
+TEST(learns)
+{
+    loom_ckpt *c = NULL;
+    loom_err err = {0};
+    double loss = 99;
+
+    REQUIRE_OK(pretrain(&err, in_dir("learn"), "steps", "300", "lr", "0.01", "context", "32", "valid", valid_shard, NULL), err);
+    REQUIRE_OK(loom_ckpt_open(&c, in_dir("learn"), &err), err);
+    REQUIRE_OK(loom_ckpt_read_f64(c, "state/valid_loss", &loss, &err), err);
+    CHECK(loss < 1.8); /* log 61 = 4.1 for guessing; the first two tokens of a sample cannot be known */
+    loom_ckpt_close(&c);
+}
+
+TEST(overfits)
+{
+    loom_ckpt *c = NULL;
+    loom_err err = {0};
+    loom_buf text = {0};
+
+    REQUIRE_OK(pretrain(&err, in_dir("overfit"), "steps", "150", "lr", "0.02", "overfit", "4", "hidden", "32", NULL), err);
+    REQUIRE_OK(loom_file_read(&text, in_dir("overfit/curve.csv"), 1 << 20, &err), err);
+    const char *last = strstr(text.data, "\n150,");
+    REQUIRE(last);
+    for (int i = 0; i < 4; i++) last = strchr(last + 1, ',');
+    CHECK(strtod(last + 1, NULL) < 0.5);
+    loom_buf_release(&text);
+    loom_ckpt_close(&c);
+}
+
+/* Adapter on top of the learnt model: made, resumed bit for bit, loadable, bound to its base. */
+TEST(adapter)
+{
+    loom_bundle b = {0};
+    loom_bundle_options o = {0};
+    loom_err err = {0};
+    double moved = 0;
+
+    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("ad10"), "steps", "10", "context", "32", "batch-tokens",
+                   "128", "lora-rank", "4", "plot", "false", "lr", "0.01", NULL), err);
+    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("ad5"), "steps", "10", "context", "16", "batch-tokens",
+                   "128", "lora-rank", "4", "plot", "false", "lr", "0.01", "stop-after", "5", NULL), err);
+    CHECK(!loom_file_exists(in_dir("ad5/adapter.h5")));
+    CHECK(sft(&err, "base", in_dir("learn"), "output", in_dir("ad5"), "steps", "10", "context", "32", "batch-tokens", "128",
+              "lora-rank", "4", "plot", "false", "lr", "0.01", NULL) == LOOM_STATUS_ARG);
+    CHECK(strstr(err.msg, "--context"));
+    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("ad5b"), "steps", "10", "context", "32", "batch-tokens",
+                   "128", "lora-rank", "4", "plot", "false", "lr", "0.01", "stop-after", "5", NULL), err);
+    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("ad5b"), "steps", "10", "context", "32", "batch-tokens",
+                   "128", "lora-rank", "4", "plot", "false", "lr", "0.01", NULL), err);
+    same_checkpoint(in_dir("ad10/step-00000010.h5"), in_dir("ad5b/step-00000010.h5"));
+    REQUIRE_OK(loom_bundle_load(&b, in_dir("ad10"), NULL, &o, &err), err);
+    REQUIRE(b.lora);
+    CHECK_I64(b.lora->config.R, 4);
+    for (size_t i = 0; i < b.lora->table.floats; i++) moved += fabs((double)b.lora->params[i]);
+    CHECK(moved > 0);
+    CHECK(strstr(b.path, "learn/model.h5") && strstr(b.adapter_path, "ad10/adapter.h5"));
+    loom_bundle_release(&b);
+    CHECK(loom_bundle_load(&b, in_dir("ten"), in_dir("ad10"), &o, &err) == LOOM_STATUS_FORMAT);
+    CHECK(strstr(err.msg, "trained on other weights"));
+    CHECK(sft(&err, "base", in_dir("ad10"), "output", in_dir("ad3"), NULL) == LOOM_STATUS_ARG);
+    CHECK(strstr(err.msg, "loom-train merge"));
+}
+
+/* All weights, from given ones. */
+TEST(full_tuning)
+{
+    loom_err err = {0};
+
+    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("full"), "steps", "4", "context", "32", "batch-tokens",
+                   "128", "lora", "false", "plot", "false", NULL), err);
+    CHECK(loom_file_exists(in_dir("full/model.h5")));
+    REQUIRE_OK(pretrain(&err, in_dir("more"), "steps", "4", "init", in_dir("learn"), NULL), err);
+    CHECK(loom_file_exists(in_dir("more/model.h5")));
+}
+
+TEST(refuses)
+{
+    loom_err err = {0};
+    char *keep = strdup(train_shard);
+
+    CHECK(sft(&err, "output", in_dir("x"), NULL) == LOOM_STATUS_ARG);
+    CHECK(pretrain(&err, NULL, NULL) == LOOM_STATUS_ARG);
+    CHECK(pretrain(&err, in_dir("x"), "lora", "true", NULL) == LOOM_STATUS_ARG);
+    CHECK(pretrain(&err, in_dir("x"), "heads", "3", NULL) == LOOM_STATUS_ARG);
+    CHECK(pretrain(&err, in_dir("x"), "valid", other_shard, NULL) == LOOM_STATUS_FORMAT);
+    CHECK(strstr(err.msg, "different tokenizers"));
+    snprintf(train_shard, sizeof train_shard, "%s", other_shard);
+    CHECK(sft(&err, "base", in_dir("learn"), "output", in_dir("x"), "context", "16", "batch-tokens", "64", NULL) == LOOM_STATUS_FORMAT);
+    CHECK(strstr(err.msg, "another tokenizer"));
+    CHECK(pretrain(&err, in_dir("five"), "steps", "10", NULL) != LOOM_OK);
+    snprintf(train_shard, sizeof train_shard, "%s", keep);
+    free(keep);
+    CHECK(sft(&err, "base", train_shard, "output", in_dir("x"), NULL) == LOOM_STATUS_FORMAT);
+    CHECK(!strchr(err.msg, '\n'));
+}
+
+/* A learning rate that explodes stops the run with the tensor and the checkpoint that is still good. */
+TEST(stops_at_nan)
+{
+    loom_err err = {0};
+    loom_status st = pretrain(&err, in_dir("nan"), "steps", "300", "lr", "10", "clip", "0", "weight-decay", "10", "beta2", "0",
+                              "warmup", "0", "eps", "1e-16", "save-every", "1", NULL);
+
+    CHECK(st == LOOM_STATUS_NUMERIC);
+    CHECK(strstr(err.msg, "not finite") && strstr(err.msg, "step-"));
+}
+
+static void start(void)
+{
+    loom_err err = {0};
+
+    if (!mkdtemp(dir)) exit(1);
+    snprintf(train_shard, sizeof train_shard, "%s/train.tokens.h5", dir);
+    snprintf(valid_shard, sizeof valid_shard, "%s/valid.tokens.h5", dir);
+    snprintf(other_shard, sizeof other_shard, "%s/other.tokens.h5", dir);
+    loom_log_set_level(LOOM_LOG_QUIET);
+    if (make_shard(train_shard, 300, 1, "{}", &err) != LOOM_OK || make_shard(valid_shard, 50, 2, "{}", &err) != LOOM_OK ||
+        make_shard(other_shard, 50, 2, "{\"other\":1}", &err) != LOOM_OK)
+        exit(1);
+}
+
+static void finish(void)
+{
+    char text[300];
+
+    snprintf(text, sizeof text, "rm -r %s", dir);
+    if (system(text) != 0) fprintf(stderr, "%s stays\n", dir);
+}
+
+TEST_MAIN(loom_blas_start(argc, argv); start(); RUN(ten_is_five_and_five) RUN(curve_goes_on) RUN(refuses_changes)
+          RUN(survives_kill) RUN(survives_damage) RUN(accumulation) RUN(learns) RUN(overfits) RUN(adapter) RUN(full_tuning)
+          RUN(refuses) RUN(stops_at_nan) finish();)
