@@ -214,7 +214,6 @@ static const char *const fig16_size[] = {
 
 /* Earth mover distances: lists series, labels */
 static const char *const fig16_body[] = {
-    "set pointintervalbox 0",
     "set lmargin at screen 92.0 / W",
     "set rmargin at screen 1 - 24.0 / W",
     "set tmargin at screen 1 - 112.0 / H",
@@ -245,8 +244,8 @@ static const char *const fig16_body[] = {
     "set yrange [foot:*]",
     "set style fill solid 1.0 noborder",
     "plot for [i = 1:n] csv using (mine(i) ? at(i) : NaN):(100 * column(\"nemd_range\")):(at(i) - 0.46 * w):(at(i) + 0.46 * w):(foot):(100 * column(\"nemd_range\")) with boxxyerror lc rgb colour(word(series, i), i) notitle, \\",
-    "     for [i = 1:n] csv using (mine(i) ? at(i) : NaN):(100 * column(\"nemd_range\")):(100 * column(\"lo\")):(100 * column(\"hi\")) with yerrorbars pt 0 ps 0 lw 1.2 lc rgb \"#222222\" notitle, \\",
-    "     csv using (mine(1) ? place(strcol(\"field\")) : NaN):(100 * column(\"floor\")):(0.42) with xerrorbars pt 0 ps 0 lw 2 lc rgb \"#000000\" notitle",
+    "     for [i = 1:n] csv using (mine(i) ? at(i) : NaN):(100 * column(\"lo\")):(0):(100 * (column(\"hi\") - column(\"lo\"))) with vectors heads size 0.02,90 lw 1.2 lc rgb \"#222222\" notitle, \\",
+    "     csv using (mine(1) ? place(strcol(\"field\")) - 0.42 : NaN):(100 * column(\"floor\")):(0.84):(0) with vectors nohead lw 2.5 lc rgb \"#000000\" notitle",
     NULL};
 
 static const char *const fig15_size[] = {
@@ -262,7 +261,6 @@ static const char *const fig15_body[] = {
     "set border 3 lc rgb \"#888888\"",
     "set grid ytics lc rgb \"#e4e4e4\" lt 1",
     "set tics scale 0.4",
-    "set pointintervalbox 0",
     "set ylabel \"copies, % of the valid graphs\" offset 0.6,0 textcolor rgb \"#333333\"",
     "set xlabel \"calls in the graph\" textcolor rgb \"#333333\"",
     "set xtics (\"all\" 0, \"1\" 1, \"2–3\" 2, \"4–7\" 3, \"8–15\" 4, \"16–30\" 5, \"31 and more\" 6) scale 0",
@@ -282,7 +280,7 @@ static const char *const fig15_body[] = {
     "mine(i) = strcol(\"method\") eq word(series, i) && column(\"n_valid\") > 0",
     "set style fill solid 1.0 noborder",
     "plot for [i = 1:n] csv using (mine(i) ? at(i) : NaN):(100 * column(\"value_valid\")):(at(i) - 0.46 * w):(at(i) + 0.46 * w):(0):(100 * column(\"value_valid\")) with boxxyerror lc rgb colour(word(series, i), i) notitle, \\",
-    "     for [i = 1:n] csv using (mine(i) ? at(i) : NaN):(100 * column(\"value_valid\")):(100 * column(\"lo\")):(100 * column(\"hi\")) with yerrorbars pt 0 ps 0 lw 1.2 lc rgb \"#222222\" notitle",
+    "     for [i = 1:n] csv using (mine(i) ? at(i) : NaN):(100 * column(\"lo\")):(0):(100 * (column(\"hi\") - column(\"lo\"))) with vectors heads size 0.03,90 lw 1.2 lc rgb \"#222222\" notitle",
     NULL};
 
 const loom_figure loom_figures[] = {
