@@ -302,6 +302,80 @@ uint32_t loom_check_layer_rules(const loom_parsed *p)
     return broken;
 }
 
+/* ---- instruction following ---- */
+static bool all_edges(const loom_parsed *p, bool (*holds)(const loom_edge_text *e, int64_t limit), int64_t limit)
+{
+    for (int32_t i = 0; i < p->n_edges; i++)
+        if (!holds(&p->edges[i], limit)) return false;
+    return true;
+}
+
+static bool starts_within(const loom_edge_text *e, int64_t limit) { return e->start <= limit; }
+static bool finishes_within(const loom_edge_text *e, int64_t limit) { return e->finish <= limit; }
+
+static bool starts_before_finish(const loom_edge_text *e, int64_t limit)
+{
+    (void)limit;
+    return e->start <= e->finish;
+}
+
+static bool has_edge(const loom_parsed *p, const loom_line *l)
+{
+    for (int32_t i = 0; i < p->n_edges; i++) {
+        const loom_edge_text *e = &p->edges[i];
+        if (strcmp(e->source, l->name[0]) == 0 && strcmp(e->destination, l->name[1]) == 0 &&
+            strcmp(e->type, l->name[2]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool callers_are(const loom_parsed *p, const char *caller)
+{
+    for (int32_t i = 0; i < p->n_subs; i++)
+        if (strcmp(p->subs[i].attrs.caller, caller) != 0) return false;
+    return true;
+}
+
+/* 1: obeyed, 0: not, -1: nothing that could be seen in a layer. */
+static int obeys(const loom_parsed *p, const loom_line *l)
+{
+    switch (l->kind) {
+    case LOOM_LINE_FIRST_EDGE_ID: return p->n_edges && strcmp(p->edges[0].edge_id, l->name[0]) == 0;
+    case LOOM_LINE_FIRST_START: return p->n_edges && p->edges[0].start == l->num[0];
+    case LOOM_LINE_START_WITHIN: return all_edges(p, starts_within, l->num[0]);
+    case LOOM_LINE_FINISH_WITHIN: return all_edges(p, finishes_within, l->num[0]);
+    case LOOM_LINE_SUBGRAPHS: return p->n_subs == l->num[0];
+    case LOOM_LINE_NO_SUBGRAPHS: return p->n_subs == 0;
+    case LOOM_LINE_NUM_EDGES: return p->n_edges == l->num[0];
+    case LOOM_LINE_INCLUDE: return has_edge(p, l);
+    case LOOM_LINE_START_BEFORE_FINISH: return all_edges(p, starts_before_finish, 0);
+    case LOOM_LINE_COPY_CALLER: return callers_are(p, l->name[0]);
+    default: return -1;
+    }
+}
+
+loom_following loom_check_conditions(const loom_parsed *parsed, const char *prompt, size_t len, loom_arena *arena)
+{
+    loom_following f = {0};
+    const char *mark = len ? memmem(prompt, len, LOOM_TEXT_ANSWER_MARK, strlen(LOOM_TEXT_ANSWER_MARK)) : NULL;
+    const char *end = mark ? mark : prompt + len;
+
+    while (prompt < end) {
+        const char *lf = memchr(prompt, '\n', (size_t)(end - prompt));
+        size_t n = (size_t)((lf ? lf : end) - prompt);
+        loom_line line;
+        if (loom_line_match_any(&line, LOOM_LINE_NO_NUM_EDGES, LOOM_LINE_COPY_CALLER, prompt, n, arena)) {
+            int good = obeys(parsed, &line);
+            if (good >= 0) f.asked |= LOOM_CONDITION_BIT(line.kind);
+            if (good == 0) f.broken |= LOOM_CONDITION_BIT(line.kind);
+        }
+        prompt += n + (lf != NULL);
+        if (!lf) break;
+    }
+    return f;
+}
+
 /* ---- whole graphs ---- */
 
 /* A call as records hold it; false when no record could. */

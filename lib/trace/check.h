@@ -66,6 +66,17 @@ extern const char *const loom_rule_names[LOOM_RULES]; /* "form", "current_edges"
  * within the latency (7), and add up (2, 8). Tabular text knows only rule 1 and, per edge, start <= finish (3). */
 uint32_t loom_check_layer_rules(const loom_parsed *parsed);
 
+/* ---- instruction following ----
+ * Which condition lines the prompt states (`asked`) and which of them the answer does not obey (`broken`, a subset), as
+ * bits of LOOM_CONDITION_BIT(kind). Never part of the codes. Lines that ask for nothing a layer could show (hidden
+ * attributes, latencies by distribution, high latency) are not counted; latency limits and start before finish hold for
+ * every edge, the subgraph lines for the number of sub lines, the caller line for each of them. */
+#define LOOM_CONDITION_BIT(kind) (1u << ((kind) - LOOM_LINE_NO_NUM_EDGES))
+typedef struct loom_following {
+    uint32_t asked, broken;
+} loom_following;
+loom_following loom_check_conditions(const loom_parsed *parsed, const char *prompt, size_t len, loom_arena *arena);
+
 /* ---- whole graphs ---- */
 typedef enum loom_validity { LOOM_VALIDITY_PAPER, LOOM_VALIDITY_CODE } loom_validity;
 #define LOOM_VALIDITY_CHOICES "paper|code"

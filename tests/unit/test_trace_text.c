@@ -382,6 +382,27 @@ TEST(broken_form_is_rule_one)
     }
 }
 
+TEST(conditions_are_followed_or_not)
+{
+    static const char *const prompt =
+        "### Question: x\nRequirements:\nid:S_1/start_node:MS_1\nConditions:\nthe first edge_id should be start_edge_id 1\n"
+        "generate 2 edges following num_current_edges\nInclude an edge from MS_1 to MS_2 with db type\nno subgraph to generate\n"
+        "Also, communication should finish before latency 9 milliseconds\nBuild a call graph with high latency\n"
+        " ### Answer: \n<layer>\n<edges>";
+    static const char *const text =
+        "\n(edge_id is 1,type is db,destination is MS_2,communication starts at 0 milliseconds,communication finishes at 12 "
+        "milliseconds)\n</edges>\n";
+    loom_parsed p;
+    loom_arena_reset(&scratch);
+    loom_parse_answer(&p, LOOM_MODE_INSTRUCTION, prompt, strlen(prompt), text, strlen(text), &scratch);
+    loom_following f = loom_check_conditions(&p, prompt, strlen(prompt), &scratch);
+    CHECK(p.ok);
+    CHECK_I64(f.asked, LOOM_CONDITION_BIT(LOOM_LINE_FIRST_EDGE_ID) | LOOM_CONDITION_BIT(LOOM_LINE_NUM_EDGES) |
+                           LOOM_CONDITION_BIT(LOOM_LINE_INCLUDE) | LOOM_CONDITION_BIT(LOOM_LINE_NO_SUBGRAPHS) |
+                           LOOM_CONDITION_BIT(LOOM_LINE_FINISH_WITHIN));
+    CHECK_I64(f.broken, LOOM_CONDITION_BIT(LOOM_LINE_NUM_EDGES) | LOOM_CONDITION_BIT(LOOM_LINE_FINISH_WITHIN));
+}
+
 TEST(graphs_no_record_could_hold)
 {
     static const loom_edge_text root = {.edge_id = "0", .type = "http", .source = "USER", .destination = "MS_00001",
@@ -551,6 +572,6 @@ TEST_MAIN(RUN(render_and_read_are_inverse) RUN(a_graph_grows_back_from_its_layer
               RUN(matching_prompts_are_prefixes_of_training_text) RUN(a_random_root_prompt_is_a_prefix_of_training_text)
                   RUN(reference_prompts) RUN(prompts_from_attributes) RUN(include_lines_are_handed_down)
                       RUN(trials_and_giving_up) RUN(summary_lines) RUN(rules) RUN(broken_form_is_rule_one)
-                          RUN(graphs_no_record_could_hold) RUN(damaged_text_is_a_verdict)
+                          RUN(conditions_are_followed_or_not) RUN(graphs_no_record_could_hold) RUN(damaged_text_is_a_verdict)
                               RUN(files_are_cut_into_samples) RUN(foreign_files_are_refused)
                                   RUN(balanced_splits_have_no_single_part) RUN(invalid_graphs_have_no_layers) release();)
