@@ -729,7 +729,7 @@ static loom_status start_run(file_run *run, loom_err *err)
     run->maps = loom_calloc((size_t)run->n_threads * 4, sizeof *run->maps);
     if (!run->intakes || !run->maps) return loom_fail_nomem(err, "reading a file");
     LOOM_TRY(read_header(run, err));
-    for (int i = 0; i < run->n_threads; i++) loom_intake_init(&run->intakes[i], &run->job->rules, i);
+    for (int i = 0; i < run->n_threads; i++) LOOM_TRY(loom_intake_init(&run->intakes[i], &run->job->rules, i, err));
     return LOOM_OK;
 }
 

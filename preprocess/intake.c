@@ -21,11 +21,16 @@ const char *loom_drop_name(loom_drop drop) { return drop < LOOM_DROPS ? drop_nam
 
 bool loom_is_null_text(const char *text, size_t len)
 {
-    static const char *const spellings[] = {"NA",   "N/A",   "n/a",     "NaN",     "nan",      "-NaN",     "-nan", "null",
-                                            "NULL", "None",  "#N/A",    "#NA",     "#N/A N/A", "<NA>",     "1.#IND",
-                                            "1.#QNAN", "-1.#IND", "-1.#QNAN"};
+    static const char *const spellings[] = {"NA",   "N/A",  "n/a",  "NaN", "nan",      "-NaN", "-nan",   "null",    "NULL",
+                                            "None", "#N/A", "#NA",  "#N/A N/A", "<NA>", "1.#IND", "1.#QNAN", "-1.#IND", "-1.#QNAN"};
     if (len == 0) return true;
-    if (len > 8 || (text[0] >= '2' && text[0] <= '9')) return false; /* nearly all values end here */
+    if (len > 8) return false;
+    switch (text[0]) { /* nearly all values end here */
+    case 'N': case 'n': case '#': case '<': break;
+    case '1': if (len < 3 || text[2] != '#') return false; break;
+    case '-': if (len < 4 || (text[1] >= '0' && text[1] <= '9' && text[3] != '#')) return false; break;
+    default: return false;
+    }
     for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
         if (strlen(spellings[i]) == len && memcmp(spellings[i], text, len) == 0) return true;
     return false;
@@ -229,11 +234,15 @@ void loom_texts_release(loom_texts *t)
 
 /* ---- rows ---- */
 
-void loom_intake_init(loom_intake *t, const loom_intake_rules *rules, int32_t thread)
+enum { QUICK_TRACES, QUICK_SERVICES, QUICK_NAMES, QUICK_IDS, QUICK_TABLES };
+
+loom_status loom_intake_init(loom_intake *t, const loom_intake_rules *rules, int32_t thread, loom_err *err)
 {
-    *t = (loom_intake){.rules = rules, .thread = thread, .last_trace = UINT32_MAX};
+    *t = (loom_intake){.rules = rules, .thread = thread};
     t->csv.n_columns = rules->n_columns;
     for (int i = 0; i < LOOM_DROPS; i++) t->drops[i].first_block = -1;
+    t->quick = loom_calloc(QUICK_TABLES, sizeof *t->quick);
+    return t->quick ? LOOM_OK : loom_fail_nomem(err, "reading rows");
 }
 
 void loom_intake_release(loom_intake *t)
@@ -250,6 +259,7 @@ void loom_intake_release(loom_intake *t)
     free(t->segments);
     free(t->dropped);
     free(t->unlisted_counts);
+    free(t->quick);
     *t = (loom_intake){0};
 }
 
@@ -264,16 +274,36 @@ static void *grown(void *array, size_t *cap, size_t need, size_t size)
     return array;
 }
 
-/* Number of a name; *ok says whether it can be used, judged once for each distinct text. */
-static uint32_t intern_judged(loom_intern *names, unsigned char **verdicts, size_t *cap, loom_csv_field f, bool free_names,
-                              bool *ok)
+/* The entry where a short text belongs, with *hit telling whether it is there; NULL for long and empty ones. When it is
+ * not there, the text is put in and the caller sets the number. */
+static struct loom_quick_entry *quick_entry(loom_quick *quick, loom_csv_field f, bool *hit)
 {
+    uint64_t w[LOOM_QUICK_BYTES / 8] = {0};
+    *hit = false;
+    if (f.len > LOOM_QUICK_BYTES || f.len == 0) return NULL;
+    memcpy(w, f.at, f.len);
+    uint64_t hash = (w[0] ^ w[1] * 0x9E3779B97F4A7C15u ^ w[2] * 0xC2B2AE3D27D4EB4Fu) * 0xD6E8FEB86659FD93u;
+    struct loom_quick_entry *e = &quick->entries[(hash ^ hash >> 29) >> 20 & (LOOM_QUICK_ENTRIES - 1)];
+    *hit = e->words[0] == w[0] && e->words[1] == w[1] && e->words[2] == w[2] && e->len == f.len;
+    if (*hit) return e;
+    memcpy(e->words, w, sizeof w);
+    e->len = (uint32_t)f.len;
+    return e;
+}
+
+/* Number of a name; *ok says whether it can be used, judged once for each distinct text. */
+static uint32_t intern_judged(loom_quick *quick, loom_intern *names, unsigned char **verdicts, size_t *cap, loom_csv_field f,
+                              bool free_names, bool *ok)
+{
+    bool hit;
+    struct loom_quick_entry *e = quick_entry(quick, f, &hit);
     size_t before = names->n;
-    int64_t id = loom_intern_add(names, f.at, f.len);
+    int64_t id = hit ? e->number : loom_intern_add(names, f.at, f.len);
     if (names->n > before) {
         *verdicts = grown(*verdicts, cap, names->n, 1);
         (*verdicts)[id] = name_is_usable(f.at, f.len, free_names);
     }
+    if (e) e->number = (uint32_t)id;
     *ok = (*verdicts)[id];
     return (uint32_t)id;
 }
@@ -281,23 +311,26 @@ static uint32_t intern_judged(loom_intern *names, unsigned char **verdicts, size
 static uint32_t intern_id(loom_intake *t, loom_csv_field f, bool *ok)
 {
     int32_t components[LOOM_ID_MAX_COMPONENTS];
+    bool hit;
+    struct loom_quick_entry *e = quick_entry(&t->quick[QUICK_IDS], f, &hit);
     size_t before = t->ids.n;
-    int64_t id = loom_intern_add(&t->ids, f.at, f.len);
+    int64_t id = hit ? e->number : loom_intern_add(&t->ids, f.at, f.len);
     if (t->ids.n > before) {
         t->id_ok = grown(t->id_ok, &t->cap_id_ok, t->ids.n, 1);
         t->id_ok[id] = loom_id_parse(components, LOOM_ID_MAX_COMPONENTS, f.at, f.len) > 0;
     }
+    if (e) e->number = (uint32_t)id;
     *ok = t->id_ok[id];
     return (uint32_t)id;
 }
 
 static uint32_t trace_number(loom_intake *t, loom_csv_field f)
 {
-    if (t->last_trace != UINT32_MAX) { /* rows of a trace often stand together */
-        const char *last = loom_texts_at(&t->traces, t->last_trace);
-        if (strncmp(last, f.at, f.len) == 0 && last[f.len] == 0) return t->last_trace;
-    }
-    return t->last_trace = loom_texts_add(&t->traces, f.at, f.len);
+    bool hit;
+    struct loom_quick_entry *e = quick_entry(&t->quick[QUICK_TRACES], f, &hit);
+    uint32_t number = hit ? e->number : loom_texts_add(&t->traces, f.at, f.len);
+    if (e) e->number = number;
+    return number;
 }
 
 static void count_unlisted(loom_intake *t, loom_csv_field f)
@@ -370,12 +403,13 @@ static loom_drop read_row(loom_intake *t, loom_raw_row *row, loom_csv_field trac
     if (is_null(um)) return LOOM_DROP_NO_UM;
     if (is_null(dm)) return LOOM_DROP_NO_DM;
     if (um.len > NAME_MAX_BYTES || dm.len > NAME_MAX_BYTES || service.len > NAME_MAX_BYTES) return LOOM_DROP_BAD_NAME;
-    row->source = intern_judged(&t->names, &t->name_ok, &t->cap_name_ok, um, rules->free_names, &um_ok);
-    row->destination = intern_judged(&t->names, &t->name_ok, &t->cap_name_ok, dm, rules->free_names, &dm_ok);
+    loom_quick *quick = &t->quick[QUICK_NAMES];
+    row->source = intern_judged(quick, &t->names, &t->name_ok, &t->cap_name_ok, um, rules->free_names, &um_ok);
+    row->destination = intern_judged(quick, &t->names, &t->name_ok, &t->cap_name_ok, dm, rules->free_names, &dm_ok);
     row->service = 0;
     if (rules->column[LOOM_COLUMN_SERVICE] >= 0)
-        row->service =
-            intern_judged(&t->services, &t->service_ok, &t->cap_service_ok, service, rules->free_names, &service_ok);
+        row->service = intern_judged(&t->quick[QUICK_SERVICES], &t->services, &t->service_ok, &t->cap_service_ok, service,
+                                     rules->free_names, &service_ok);
     return um_ok && dm_ok && service_ok ? LOOM_DROP_NONE : LOOM_DROP_BAD_NAME;
 }
 

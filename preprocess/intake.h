@@ -123,6 +123,18 @@ typedef struct loom_chunks {
     size_t n, cap;
 } loom_chunks;
 
+/* A small direct-mapped cache in front of a table of texts: rows that stand near each other name the same things, and
+ * an entry holds the whole of a short text, so a hit costs one cache line instead of a walk through a large table. */
+#define LOOM_QUICK_ENTRIES 4096
+#define LOOM_QUICK_BYTES 24
+typedef struct loom_quick {
+    struct loom_quick_entry {
+        uint64_t words[LOOM_QUICK_BYTES / 8]; /* the text, filled up with zeros */
+        uint32_t len;                         /* 0: empty */
+        uint32_t number;
+    } entries[LOOM_QUICK_ENTRIES];
+} loom_quick;
+
 typedef struct loom_intake {
     const loom_intake_rules *rules;
     loom_csv csv;
@@ -141,7 +153,7 @@ typedef struct loom_intake {
     loom_intern unlisted; /* types that were not listed, and how often */
     int64_t *unlisted_counts;
     size_t cap_unlisted;
-    uint32_t last_trace;
+    loom_quick *quick;    /* (4): traces, services, names, ids */
     loom_raw_row *room;   /* where the next row goes, room_left of them */
     int32_t room_left;
     uint32_t room_chunk;
@@ -153,7 +165,7 @@ typedef struct loom_chunk_source {
     void *arg;
 } loom_chunk_source;
 
-void loom_intake_init(loom_intake *t, const loom_intake_rules *rules, int32_t thread);
+loom_status loom_intake_init(loom_intake *t, const loom_intake_rules *rules, int32_t thread, loom_err *err);
 void loom_intake_release(loom_intake *t);
 /* Reads the records that start in the first `whole` of `len` bytes (see loom_csv_reader_block). *n_lines is set to the
  * lines they take. The number of rows written to each chunk is in the segments. */
