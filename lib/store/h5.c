@@ -11,6 +11,12 @@
 #include "core/file.h"
 #include "core/num.h"
 
+#ifdef __SANITIZE_ADDRESS__
+/* HDF5 1.10 forgets some memory whenever it refuses a damaged file; that is no leak of ours. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) { return "leak:libhdf5"; }
+#endif
+
 /* ---- errors ---- */
 
 static herr_t keep_innermost(unsigned n, const H5E_error2_t *e, void *arg)
@@ -47,11 +53,26 @@ loom_status loom_h5_fail(loom_err *err, const char *fmt, ...)
     return loom_fail(err, LOOM_STATUS_IO, "%s: %s", what, pick_reason(why));
 }
 
+/* Files that were left open because their disk was full (see loom_h5_out). HDF5's own end of the process would try to
+ * write them again, so it is ours to end: with such files it is left as it is. */
+static bool left_open;
+
+static void end_library(void)
+{
+    if (!left_open) H5close();
+}
+
 /* HDF5 keeps its settings per thread, hence at every door. Filters from plugins are refused: a data file must not be
  * able to choose code to load. */
 static void quiet(void)
 {
-    H5dont_atexit(); /* takes effect before the library's first use; see loom_h5_out */
+    static bool started;
+
+    if (!started) {
+        started = true;
+        H5dont_atexit(); /* must come before the library's first use */
+        atexit(end_library);
+    }
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     H5PLset_loading_state(0);
 }
@@ -112,6 +133,7 @@ void loom_h5_close_file(hid_t file)
 void loom_h5_abandon(loom_h5_out *out)
 {
     if (!out->broken) loom_h5_close_file(out->file);
+    else left_open = true;
     if (out->tmp) {
         if (out->broken && truncate(out->tmp, 0) != 0) errno = 0; /* the space is wanted back while the file stays open */
         unlink(out->tmp);

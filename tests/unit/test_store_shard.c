@@ -159,6 +159,16 @@ TEST(foreign_files)
     CHECK(loom_shard_open(&s, "/tmp", &err) == LOOM_STATUS_IO);
 }
 
+/* The end of a child: a proper one, that HDF5 must survive, except where a leak checker would count what it abandons. */
+static void leave(int code)
+{
+#ifdef __SANITIZE_ADDRESS__
+    _exit(code);
+#else
+    exit(code);
+#endif
+}
+
 /* A full disk (here: a file size limit) at any moment: one sentence, no crash, no rest. */
 TEST(full_disk)
 {
@@ -174,7 +184,7 @@ TEST(full_disk)
             signal(SIGXFSZ, SIG_IGN);
             setrlimit(RLIMIT_FSIZE, &limit);
             loom_status st = make(70000, 400, &err);
-            exit(st == LOOM_STATUS_IO && strstr(err.msg, "File too large") && !loom_file_exists(path) ? 0 : 1);
+            leave(st == LOOM_STATUS_IO && strstr(err.msg, "File too large") && !loom_file_exists(path) ? 0 : 1);
         }
         REQUIRE(waitpid(child, &status, 0) == child);
         CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
