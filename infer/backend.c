@@ -3,6 +3,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/num.h"
+#include "trace/grammar.h"
 
 static loom_status load_tokenizer(loom_backend *b, const loom_backend_conf *conf, loom_err *err)
 {
@@ -12,11 +13,11 @@ static loom_status load_tokenizer(loom_backend *b, const loom_backend_conf *conf
     return loom_tokenizer_parse(&b->tok, b->bundle.tokenizer, b->bundle.tokenizer_len, "tokenizer of the model", err);
 }
 
-/* Does the tokenizer itself put BOS in front? A tokenizer.json that does has a template with it. */
-static bool wants_bos(const loom_backend *b, int choice)
+bool loom_backend_bos(const loom_backend_conf *conf, const char *prompt, size_t len)
 {
-    if (choice != 0) return choice == 1;
-    return loom_tokenizer_bos(b->tok) >= 0;
+    size_t n = strlen(LOOM_TEXT_QUESTION);
+    if (conf->bos != 0) return conf->bos == 1;
+    return len >= n && memcmp(prompt, LOOM_TEXT_QUESTION, n) == 0;
 }
 
 loom_status loom_backend_open(loom_backend *b, const loom_backend_conf *conf, const loom_common *common, loom_err *err)
@@ -31,7 +32,6 @@ loom_status loom_backend_open(loom_backend *b, const loom_backend_conf *conf, co
     if ((st = load_tokenizer(b, conf, err)) != LOOM_OK) goto done;
     if ((st = loom_pool_new(&b->pool, (int)common->threads, err)) != LOOM_OK) goto done;
     eo.pool = b->pool;
-    eo.bos = wants_bos(b, conf->bos);
     if ((st = loom_engine_new(&b->engine, b->bundle.model, b->bundle.lora, b->tok, &eo, err)) != LOOM_OK) goto done;
     b->completer = loom_engine_completer(b->engine);
     loom_verbose("model %s, %lld parameters, context %lld", b->bundle.path,

@@ -29,7 +29,7 @@ typedef struct loom_backend_conf {
     LOOM_OPT_STR("base", 0, S, m.base, NULL, "PATH", "base of an adapter checkpoint, when it has moved"),              \
     LOOM_OPT_STR("tokenizer", 0, S, m.tokenizer, NULL, "FILE", "tokenizer.json, when the model has none"),             \
     LOOM_OPT_ENUM("bos", 0, S, m.bos, "auto", "auto|yes|no",                                                           \
-                  "begin prompts with the BOS token; auto: when the tokenizer's own template does"),                   \
+                  "begin prompts with the BOS token; auto: questions only, as in training"),                           \
     LOOM_OPT_GROUP("Speed and memory"),                                                                                \
     LOOM_OPT_I64("batch", 'b', S, m.batch, "64", 1, 4096, "N", "texts decoded together"),                              \
     LOOM_OPT_I64("context", 0, S, m.context, "0", 0, 1 << 24, "N", "longest prompt and text in tokens; 0: the model's"), \
@@ -47,6 +47,9 @@ typedef struct loom_backend {
 
 loom_status loom_backend_open(loom_backend *b, const loom_backend_conf *conf, const loom_common *common, loom_err *err);
 void loom_backend_close(loom_backend *b); /* zero-initialised is fine */
+
+/* Does a prompt begin with BOS? auto: "### Question" does, other training text is strung together without. */
+bool loom_backend_bos(const loom_backend_conf *conf, const char *prompt, size_t len);
 
 /* Adds model, adapter and tokenizer to the provenance, and what the engine counted. */
 loom_status loom_backend_meta(loom_meta *meta, const loom_backend *b, loom_err *err);

@@ -191,6 +191,8 @@ static loom_status generate(sampling_run *r, loom_gen_totals *totals, loom_err *
                           .names = r->names.n ? r->names.items : NULL, .n_names = r->names.n,
                           .progress = on_progress, .progress_arg = r};
 
+    for (int m = 0; m < LOOM_MODES; m++) /* as in training: only questions stand alone */
+        o.bos[m] = c->model.bos == 1 || (c->model.bos == 0 && m == LOOM_MODE_INSTRUCTION);
     if (c->constrain == LOOM_CONSTRAIN_FULL) o.max_subs = loom_engine_max_subs(r->backend.engine);
     loom_progress_start(&r->progress, &r->ctx->common, "sample", r->prompts.n * c->n, "graphs");
     r->started = loom_time_now();

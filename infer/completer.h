@@ -47,6 +47,7 @@ typedef struct loom_job {
     loom_rng rng;       /* the job's own stream */
     loom_automaton *guide; /* NULL: the text is free. Else at its start state; moved along with the text */
     void *owner;        /* for the caller */
+    bool bos;           /* the prompt begins with the BOS token */
     bool want_logprobs; /* keep ids and log-probabilities of the generated tokens */
 
     /* ---- result; the job's owner releases it with loom_job_release ---- */

@@ -37,6 +37,7 @@ struct loom_engine {
     const loom_llama *model;
     const loom_tokenizer *tok;
     loom_tok_scratch *scratch;
+    loom_tokens measured; /* a prompt, to see whether it fits */
     loom_decode *decode;
     loom_chooser *chooser;
     lane *lanes; /* (batch) */
@@ -195,13 +196,13 @@ static bool enter(loom_engine *e, lane *l)
     return true;
 }
 
-static void tokenize_prompt(const loom_engine *e, loom_tokens *into, const char *prompt, size_t len)
+static void tokenize_prompt(const loom_engine *e, loom_tokens *into, const loom_job *job)
 {
     int32_t bos = loom_tokenizer_bos(e->tok);
 
     loom_tokens_reset(into);
-    if (e->o.bos && bos >= 0) loom_tokens_push(into, bos, 0);
-    loom_tokenizer_encode(into, e->tok, e->scratch, prompt, len, LOOM_ENCODE_PLAIN);
+    if (job->bos && bos >= 0) loom_tokens_push(into, bos, 0);
+    loom_tokenizer_encode(into, e->tok, e->scratch, job->prompt, job->prompt_len, LOOM_ENCODE_PLAIN);
 }
 
 static int by_age(const void *a, const void *b)
@@ -235,7 +236,7 @@ static void admit(loom_engine *e)
         l->seq = -1;
         l->fed = 0;
         l->ended = false;
-        tokenize_prompt(e, &l->tokens, job->prompt, job->prompt_len);
+        tokenize_prompt(e, &l->tokens, job);
         l->n_prompt = job->n_prompt = l->tokens.n;
         loom_chooser_begin(e->chooser, job);
         e->order[e->n_order++] = l;
@@ -365,7 +366,8 @@ static loom_status submit(loom_completer *c, loom_job *job, loom_err *err)
 
     if (job->guide) {
         LOOM_TRY(loom_chooser_prepare(e->chooser, err));
-        int64_t room = loom_min_i64(job->max_tokens, e->o.context - loom_engine_prompt_tokens(e, job->prompt, job->prompt_len));
+        tokenize_prompt(e, &e->measured, job);
+        int64_t room = loom_min_i64(job->max_tokens, e->o.context - e->measured.n);
         LOOM_TRY(loom_chooser_fits(e->chooser, job, room, err));
     }
     job->next = NULL;
@@ -458,6 +460,7 @@ void loom_engine_free(loom_engine *e)
     if (e->decode) loom_decode_free(e->decode);
     for (int64_t i = 0; e->lanes && i < e->o.batch; i++) loom_tokens_release(&e->lanes[i].tokens);
     for (int i = 0; i < PARKED; i++) loom_tokens_release(&e->parked[i].tokens);
+    loom_tokens_release(&e->measured);
     loom_chooser_free(e->chooser);
     if (e->scratch) loom_tok_scratch_free(e->scratch);
     free(e->lanes);
@@ -471,15 +474,6 @@ void loom_engine_free(loom_engine *e)
 loom_completer *loom_engine_completer(loom_engine *e) { return &e->face; }
 loom_engine_counts loom_engine_count(const loom_engine *e) { return e->counts; }
 int64_t loom_engine_context(const loom_engine *e) { return e->o.context; }
-
-int64_t loom_engine_prompt_tokens(loom_engine *e, const char *prompt, size_t len)
-{
-    loom_tokens tokens = {0};
-    tokenize_prompt(e, &tokens, prompt, len);
-    int64_t n = tokens.n;
-    loom_tokens_release(&tokens);
-    return n;
-}
 
 int64_t loom_engine_max_subs(loom_engine *e)
 {

@@ -27,7 +27,6 @@ typedef struct loom_engine_options {
     int64_t context;      /* longest sequence, at most the model's; 0: the model's */
     int64_t cache_bytes;  /* for keys and values; 0: 1 GiB, or less when batch * context needs less */
     int64_t prompt_rows;  /* prompt tokens added to one step; 0: 256 */
-    bool bos;             /* prompts begin with the BOS token */
     bool no_sharing;      /* do not share prompt prefixes (for measurements) */
     bool no_jump;         /* do not jump ahead over forced text (for measurements) */
     loom_pool *pool;      /* borrowed; NULL: one thread */
@@ -49,8 +48,6 @@ typedef struct loom_engine_counts {
 } loom_engine_counts;
 loom_engine_counts loom_engine_count(const loom_engine *e);
 
-/* Most tokens a prompt of these bytes needs; for "does it fit" questions. */
-int64_t loom_engine_prompt_tokens(loom_engine *e, const char *prompt, size_t len);
 int64_t loom_engine_context(const loom_engine *e);
 /* Constrained: most subgraphs that a layer of 15 edges may have so that prompt and shortest answer fit the context. */
 int64_t loom_engine_max_subs(loom_engine *e);

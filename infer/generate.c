@@ -137,7 +137,8 @@ static loom_status submit_layer(loop *l, sample *s, const loom_request_layer *la
     t->layer = layer->index;
     loom_job *job = &t->job;
     *job = (loom_job){.prompt = layer->prompt, .prompt_len = layer->prompt_len, .max_tokens = o->max_tokens,
-                      .temperature = o->temperature, .top_k = o->top_k, .top_p = o->top_p, .owner = t};
+                      .temperature = o->temperature, .top_k = o->top_k, .top_p = o->top_p,
+                      .bos = o->bos[s->prompt->mode], .owner = t};
     job->stops = loom_stop_strings(s->prompt->mode, &job->n_stops);
     seed_layer(&job->rng, l, s, layer);
     if (o->constrain != LOOM_CONSTRAIN_OFF) {
