@@ -204,7 +204,7 @@ static loom_status make_adapter(run *r, loom_err *err)
     return LOOM_OK;
 }
 
-/* Configuration of the checkpoint to go on from (which may come from an --init that is gone by now). */
+/* Configuration of the checkpoint to go on from. */
 static loom_status config_from_checkpoint(run *r, loom_ckpt *c, loom_err *err)
 {
     size_t len = 0;
@@ -278,6 +278,33 @@ static bool is_free(const char *option)
     return false;
 }
 
+/* Which weights --init or --base names: of a Hugging Face folder, the beginning of every tensor must do. */
+static loom_status base_identity(char digest[17], const char *path, loom_err *err)
+{
+    loom_bundle_kind kind;
+    char *file = NULL;
+    loom_ckpt *c = NULL;
+    loom_st *st_file = NULL;
+    uint64_t hash = 0;
+    loom_status st;
+
+    LOOM_TRY(loom_bundle_resolve(&file, &kind, path, err));
+    if (kind == LOOM_BUNDLE_CKPT && (st = loom_ckpt_open(&c, file, err)) == LOOM_OK) {
+        loom_bundle_weights_digest(digest, c);
+        if (!digest[0]) snprintf(digest, 17, "%s", loom_ckpt_digest(c));
+    } else if (kind == LOOM_BUNDLE_HF && (st = loom_st_open(&st_file, file, err)) == LOOM_OK) {
+        for (size_t i = 0; i < loom_st_count(st_file); i++) {
+            const loom_tensor_view *v = loom_st_at(st_file, i);
+            hash = loom_hash64(v->data, v->bytes < 1024 ? v->bytes : 1024, hash);
+        }
+        snprintf(digest, 17, "%016" PRIx64, hash);
+    }
+    loom_ckpt_close(&c);
+    loom_st_close(&st_file);
+    free(file);
+    return st;
+}
+
 static loom_status write_rules(run *r, loom_err *err)
 {
     loom_buf *b = &r->rules;
@@ -289,6 +316,10 @@ static loom_status write_rules(run *r, loom_err *err)
         loom_buf_printf(b, "--%s=", o->name);
         loom_opt_value_text(b, r->conf, o);
         loom_buf_char(b, '\n');
+    }
+    if (r->conf->base) {
+        LOOM_TRY(base_identity(digest, r->conf->base, err));
+        loom_buf_printf(b, "checksum of the base=%s\n", digest);
     }
     for (int i = 0; i < r->ctx->n_args; i++) {
         LOOM_TRY(loom_hash_file(digest, r->ctx->args[i], err));
@@ -425,13 +456,6 @@ static void say_damaged(void *arg, const char *sentence)
     loom_warn("%s; trying the one before", sentence);
 }
 
-static loom_status find_checkpoint(run *r, loom_err *err)
-{
-    loom_ckpt_sweep(r->conf->output);
-    if (r->ctx->common.force) return start_over(r->conf->output, err);
-    return loom_ckpt_newest(&r->checkpoint, r->conf->output, say_damaged, NULL, err);
-}
-
 static loom_status check_same_run(const run *r, loom_ckpt *c, loom_err *err)
 {
     size_t len = 0;
@@ -447,22 +471,29 @@ static loom_status check_same_run(const run *r, loom_ckpt *c, loom_err *err)
     return loom_snapshot_same_rules(loom_buf_text(&r->rules), rules, r->conf->output, err);
 }
 
-/* An adapter goes on only upon the very base it was started on. */
-static loom_status check_same_base(const run *r, loom_ckpt *c, loom_err *err)
+/* The checkpoint to go on from: the newest intact one, if it belongs to this very run. */
+static loom_status open_newest(run *r, loom_ckpt **c, loom_err *err)
 {
-    size_t len = 0;
-    const char *json = loom_ckpt_text(c, "text/base", &len), *digest;
-    loom_json *root = NULL;
     loom_status st;
 
-    if (!json || !r->lora) return LOOM_OK;
-    if ((st = loom_json_parse(&root, json, len, loom_ckpt_path(c), err)) != LOOM_OK) return st;
-    digest = loom_json_str(loom_json_get(root, "digest"), NULL);
-    if (digest && strcmp(digest, r->base.digest) != 0)
-        st = loom_fail(err, LOOM_STATUS_ARG, "the run in %s adapts other weights than those of %s; give the same --base, choose "
-                       "another --output, or start over with --force", r->conf->output, r->base.path);
-    loom_json_free(root);
+    LOOM_TRY(loom_ckpt_newest(&r->checkpoint, r->conf->output, say_damaged, NULL, err));
+    if (!r->checkpoint) return LOOM_OK;
+    if ((st = loom_ckpt_open(c, r->checkpoint, err)) == LOOM_OK) st = check_same_run(r, *c, err);
     return st;
+}
+
+/* --force throws away what the folder holds if it cannot be gone on with; it does not repeat what is done. */
+static loom_status find_checkpoint(run *r, loom_ckpt **c, loom_err *err)
+{
+    loom_status st;
+
+    loom_ckpt_sweep(r->conf->output);
+    if ((st = open_newest(r, c, err)) == LOOM_OK || !r->ctx->common.force) return st;
+    loom_info("starting over in %s: %s", r->conf->output, err->msg);
+    loom_ckpt_close(c);
+    free(r->checkpoint);
+    r->checkpoint = NULL;
+    return start_over(r->conf->output, err);
 }
 
 /* ---- training ---- */
@@ -643,7 +674,6 @@ static loom_status stopped(const run *r, loom_err *err)
 /* Puts the state of the checkpoint back. */
 static loom_status resume(run *r, loom_ckpt *c, loom_err *err)
 {
-    LOOM_TRY(check_same_base(r, c, err));
     LOOM_TRY(loom_snapshot_restore(r->trainer, &r->numbers, c, err));
     r->seconds_before = r->numbers.seconds;
     loom_info("going on from %s (step %" PRId64 ")", r->checkpoint, r->trainer->step);
@@ -703,11 +733,8 @@ static loom_status prepare(run *r, loom_ckpt **c, loom_err *err)
     if (r->ctx->common.dry_run) return LOOM_OK;
     LOOM_TRY(lock_folder(r, err));
     LOOM_TRY(write_rules(r, err));
-    LOOM_TRY(find_checkpoint(r, err));
-    LOOM_TRY(loom_pool_new(&r->pool, (int)r->ctx->common.threads, err));
-    if (!r->checkpoint) return LOOM_OK;
-    LOOM_TRY(loom_ckpt_open(c, r->checkpoint, err));
-    return check_same_run(r, *c, err);
+    LOOM_TRY(find_checkpoint(r, c, err));
+    return loom_pool_new(&r->pool, (int)r->ctx->common.threads, err);
 }
 
 static void release(run *r)

@@ -71,7 +71,7 @@ enum { LOSS_ALL, LOSS_ANSWER };
 
 #define TRAIN_OUTPUT_OPTS                                                                                              \
     LOOM_OPT_GROUP("Output"),                                                                                          \
-    LOOM_OPT_STR("output", 'o', train_conf, output, NULL, "DIR", "folder of the run; one that holds a run goes on with it"), \
+    LOOM_OPT_STR("output", 'o', train_conf, output, NULL, "DIR", "folder of the run; goes on with the run it holds (--force: another run in it is thrown away)"), \
     LOOM_OPT_I64("save-every", 0, train_conf, save_every, "500", 0, 1e9, "N", "steps between checkpoints (0: by time only)"), \
     LOOM_OPT_F64("save-minutes", 0, train_conf, save_minutes, "15", 0, 1e6, "M", "minutes between checkpoints (0: by steps only)"), \
     LOOM_OPT_I64("keep", 0, train_conf, keep, "2", 1, 1000, "K", "checkpoints kept"),                                  \

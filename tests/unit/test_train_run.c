@@ -63,6 +63,8 @@ static loom_status command(const loom_cmd *cmd, bool force, char *shard, loom_er
     return st;
 }
 
+static bool forced; /* --force */
+
 static loom_status pretrain(loom_err *err, const char *out, ...)
 {
     loom_cmd cmd = loom_cmd_pretrain;
@@ -85,7 +87,7 @@ static loom_status pretrain(loom_err *err, const char *out, ...)
     }
     cmd.opts = opts;
     va_start(args, out);
-    st = command(&cmd, false, train_shard, err, args);
+    st = command(&cmd, forced, train_shard, err, args);
     va_end(args);
     free(opts);
     return st;
@@ -169,6 +171,20 @@ TEST(refuses_changes)
     CHECK(pretrain(&err, in_dir("five"), "steps", "12", NULL) == LOOM_STATUS_ARG);
     CHECK(pretrain(&err, in_dir("five"), "steps", "10", "hidden", "32", NULL) == LOOM_STATUS_ARG);
     CHECK(pretrain(&err, in_dir("five"), "steps", "10", "keep", "5", NULL) == LOOM_OK);
+}
+
+/* --force goes on with the same run and throws another one away. */
+TEST(force)
+{
+    loom_err err = {0};
+
+    forced = true;
+    REQUIRE_OK(pretrain(&err, in_dir("forced"), "steps", "6", "stop-after", "3", NULL), err);
+    REQUIRE_OK(pretrain(&err, in_dir("forced"), "steps", "6", "stop-after", "4", NULL), err);
+    CHECK(loom_file_exists(in_dir("forced/step-00000003.h5")) && loom_file_exists(in_dir("forced/step-00000004.h5")));
+    REQUIRE_OK(pretrain(&err, in_dir("forced"), "steps", "5", NULL), err);
+    CHECK(!loom_file_exists(in_dir("forced/step-00000003.h5")) && loom_file_exists(in_dir("forced/step-00000005.h5")));
+    forced = false;
 }
 
 /* kill -9 at random moments, then going on: the same weights as a run never stopped. */
@@ -290,6 +306,8 @@ TEST(adapter)
     CHECK(strstr(err.msg, "trained on other weights"));
     CHECK(sft(&err, "base", in_dir("ad10"), "output", in_dir("ad3"), NULL) == LOOM_STATUS_ARG);
     CHECK(strstr(err.msg, "loom-train merge"));
+    CHECK(sft(&err, "base", in_dir("ten"), "output", in_dir("ad10"), "steps", "10", "context", "16", "batch-tokens", "128",
+              "lora-rank", "4", "plot", "false", "lr", "0.01", NULL) == LOOM_STATUS_ARG);
 }
 
 /* All weights, from given ones. */
@@ -358,6 +376,6 @@ static void finish(void)
     if (system(text) != 0) fprintf(stderr, "%s stays\n", dir);
 }
 
-TEST_MAIN(loom_blas_start(argc, argv); start(); RUN(ten_is_five_and_five) RUN(curve_goes_on) RUN(refuses_changes)
+TEST_MAIN(loom_blas_start(argc, argv); start(); RUN(ten_is_five_and_five) RUN(curve_goes_on) RUN(refuses_changes) RUN(force)
           RUN(survives_kill) RUN(survives_damage) RUN(accumulation) RUN(learns) RUN(overfits) RUN(adapter) RUN(full_tuning)
           RUN(refuses) RUN(stops_at_nan) finish();)
