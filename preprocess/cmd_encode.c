@@ -24,7 +24,8 @@ static const loom_opt encode_opts[] = {
     LOOM_OPT_FLAG_ON("finish", 0, encode_conf, finish, "instruction: end samples with \"### Finish\""),
     LOOM_OPT_FLAG("balanced-split", 0, encode_conf, balanced_split,
                   "cut wide layers into parts of even size (the paper's last part may be tiny or alone)"),
-    LOOM_OPT_I64("copies", 0, encode_conf, copies, "1", 1, 1000, "N", "texts of each graph, each with draws of its own"),
+    LOOM_OPT_I64("copies", 0, encode_conf, copies, "1", 1, 1000, "N",
+                 "texts of each graph, each with draws of its own"),
     LOOM_OPT_GROUP("Questions instead of graphs"),
     LOOM_OPT_ENUM("task", 0, encode_conf, task, "none", "none|" LOOM_TASK_CHOICES,
                   "what to ask about each graph, in the form of --mode"),
@@ -32,13 +33,16 @@ static const loom_opt encode_opts[] = {
     LOOM_OPT_FLAG_ON("balance", 0, encode_conf, balance, "as many answers Yes as No (high-latency, uncommon)"),
     LOOM_OPT_GROUP("Selection"),
     LOOM_OPT_STR("sample", 0, encode_conf, sample, NULL, "K:N", "only K graphs drawn from every N read"),
-    LOOM_OPT_I64("max-edges", 0, encode_conf, max_edges, "0", 0, 1000000, "N", "leave out graphs with more edges; 0: none"),
+    LOOM_OPT_I64("max-edges", 0, encode_conf, max_edges, "0", 0, 1000000, "N",
+                 "leave out graphs with more edges; 0: none"),
     LOOM_OPT_I64("max-depth", 0, encode_conf, max_depth, "0", 0, 1000, "N", "leave out deeper graphs; 0: none"),
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_FLAG("shuffle", 0, encode_conf, shuffle, "random order of graphs and samples (holds all records in memory)"),
+    LOOM_OPT_FLAG("shuffle", 0, encode_conf, shuffle,
+                  "random order of graphs and samples (holds all records in memory)"),
     LOOM_OPT_STR("output", 'o', encode_conf, output, "-", "FILE", "text file; a name ending in .zst is compressed"),
     LOOM_OPT_GROUP_HIDDEN("Testing"),
-    LOOM_OPT_ENUM("draws", 0, encode_conf, draws, "random", LOOM_DRAW_CHOICES, "every draw at random, succeeds, or fails"),
+    LOOM_OPT_ENUM("draws", 0, encode_conf, draws, "random", LOOM_DRAW_CHOICES,
+                  "every draw at random, succeeds, or fails"),
     LOOM_OPT_END};
 
 #define BATCH_LINES 8192
@@ -149,7 +153,8 @@ static size_t balance(encoding *e, piece *pieces, size_t n)
     return kept;
 }
 
-/* The samples of one batch, thinned and in random order as asked for: the layers of a graph do not stay side by side. */
+/* The samples of one batch, thinned and in random order as asked for: the layers of a graph do not stay side by side.
+ */
 static loom_status write_arranged(encoding *e, int64_t n_texts, loom_err *err)
 {
     piece *pieces = NULL;
@@ -227,7 +232,8 @@ static loom_status encode_shuffled(encoding *e, loom_err *err)
     if (e->n_lines) loom_rng_shuffle(&e->rng, e->lines, e->n_lines, sizeof *e->lines);
     for (size_t at = 0; at < e->n_lines; at += BATCH_LINES) {
         size_t n = e->n_lines - at < BATCH_LINES ? e->n_lines - at : BATCH_LINES;
-        if (loom_stop_requested()) return loom_fail(err, LOOM_STATUS_INTERRUPT, "stopped before all graphs were encoded");
+        if (loom_stop_requested())
+            return loom_fail(err, LOOM_STATUS_INTERRUPT, "stopped before all graphs were encoded");
         LOOM_TRY(run_batch(e, e->lines + at, (int64_t)n, err));
     }
     return LOOM_OK;
@@ -290,7 +296,8 @@ static loom_status open_all(encoding *e, loom_err *err)
 
     e->thin = conf->balance && conf->task && loom_task_is_binary((loom_task)(conf->task - 1));
     if (conf->task == LOOM_TASK_ATTRIBUTE + 1 && conf->mode == LOOM_MODE_TABULAR)
-        return loom_fail(err, LOOM_STATUS_ARG, "--task attribute has no tabular form; use --mode instruction or recursive");
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--task attribute has no tabular form; use --mode instruction or recursive");
     loom_rng_seed(&e->rng, seed, "encode-shuffle", 0);
     LOOM_TRY(sampler_init(&e->sampler, conf->sample, seed, err));
     if (conf->stats) {
@@ -347,12 +354,15 @@ const loom_cmd loom_cmd_encode = {
         "  tabular      a graph at a time, every edge with caller and full id\n"
         "  recursive    a graph as a chain of layers, each announced by the layer above\n"
         "  instruction  a layer at a time as question and answer, with conditions and counting lines\n"
-        "Which attributes and conditions are shown, and in what order, is drawn from --seed and the graph itself, so the\n"
+        "Which attributes and conditions are shown, and in what order, is drawn from --seed and the graph itself, so "
+        "the\n"
         "text of a graph does not depend on threads or on its place in the store. Example:\n"
         "  loom-preprocess encode train.graphs.zst --mode instruction --stats stats.json --shuffle -o sft.txt.zst\n"
         "\n"
-        "With --task the text is one question and answer per graph: will the root be slow (high-latency), is any call rare\n"
-        "for the service (uncommon), what is the hidden type or callee (attribute), which call joins two layers (edge).",
+        "With --task the text is one question and answer per graph: will the root be slow (high-latency), is any call "
+        "rare\n"
+        "for the service (uncommon), what is the hidden type or callee (attribute), which call joins two layers "
+        "(edge).",
     .opts = encode_opts,
     .conf_size = sizeof(encode_conf),
     .run = run,

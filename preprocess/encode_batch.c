@@ -102,7 +102,8 @@ static loom_status ask(loom_batch *b, worker *w, const loom_graph *g, const loom
     loom_arena_reset(&w->scratch);
     loom_buf_reset(&w->question);
     loom_buf_reset(&w->answer);
-    LOOM_TRY(loom_task_make(&w->question, &w->answer, &made, (loom_task)b->conf.task, &view, facts, b->conf.limit, &w->err));
+    LOOM_TRY(
+        loom_task_make(&w->question, &w->answer, &made, (loom_task)b->conf.task, &view, facts, b->conf.limit, &w->err));
     if (made) loom_task_render_sample(into, loom_buf_text(&w->question), loom_buf_text(&w->answer));
     return LOOM_OK;
 }

@@ -101,8 +101,9 @@ static void check_sub(checker *c, const loom_parsed *p, const loom_parsed_sub *s
         give(c, LOOM_CODE_SUB_NODE, "Invalid start node in the subgraph instruction - desired: %s, current: %s",
              e->destination, s->start_node);
     if (s->start > s->latency)
-        give(c, LOOM_CODE_SUB_START, "Offset is larger than latency in subgraph instruction - offset: %lld, latency: %lld",
-             LL(s->start), LL(s->latency));
+        give(c, LOOM_CODE_SUB_START,
+             "Offset is larger than latency in subgraph instruction - offset: %lld, latency: %lld", LL(s->start),
+             LL(s->latency));
     if (req->latency >= 0 && req->latency < s->latency)
         give(c, LOOM_CODE_SUB_LATENCY, latency_text, LL(req->latency), LL(s->latency));
     if (e && e->finish < s->latency) give(c, LOOM_CODE_SUB_LATENCY, latency_text, LL(e->finish), LL(s->latency));
@@ -166,7 +167,8 @@ static void check_layer(checker *c, const loom_parsed *p)
     if (req->latency >= 0 && req->latency < latest_finish(p))
         give(c, LOOM_CODE_LATENCY, "Generated latency is larger than instruction's - desired: %lld, generated: %lld",
              LL(req->latency), LL(latest_finish(p)));
-    if (req->num_edges > 0 && req->remaining_depth >= 0 && req->num_edges - req->remaining_depth == 1 && p->n_edges != 1)
+    if (req->num_edges > 0 && req->remaining_depth >= 0 && req->num_edges - req->remaining_depth == 1 &&
+        p->n_edges != 1)
         give(c, LOOM_CODE_CHAIN, "More edges generated than required - desired edges: %lld, remaining_depth: %lld, "
              "num_generated_edges: %d", LL(req->num_edges), LL(req->remaining_depth), p->n_edges);
 }
@@ -187,7 +189,8 @@ static void check_tabular(checker *c, const loom_parsed *p)
     if (req->num_edges >= 0 && req->num_edges != g.n_edges)
         give(c, LOOM_CODE_NUM_EDGES, "Invalid num edges - desired: %lld, current: %d", LL(req->num_edges), g.n_edges);
     if (req->remaining_depth >= 0 && req->remaining_depth != g.depth)
-        give(c, LOOM_CODE_MAX_DEPTH, "Invalid max depth - desired: %lld, current: %d", LL(req->remaining_depth), g.depth);
+        give(c, LOOM_CODE_MAX_DEPTH, "Invalid max depth - desired: %lld, current: %d", LL(req->remaining_depth),
+             g.depth);
 }
 
 void loom_check_layer_codes(loom_codes *out, const loom_parsed *parsed, loom_arena *arena)

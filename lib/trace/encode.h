@@ -6,8 +6,9 @@
  *
  * All randomness comes from the given stream, so that the text of a graph depends on nothing else.
  *
- * Probabilities. Every attribute of a layer below the root is shown. Of a root: id always; latency 0.5, but never when it
- * is a high one; the others 0.9 each. Tabular: id always; num_edges, latency, depth 0.9 each. Then the order is shuffled.
+ * Probabilities. Every attribute of a layer below the root is shown. Of a root: id always; latency 0.5, but never when
+ * it is a high one; the others 0.9 each. Tabular: id always; num_edges, latency, depth 0.9 each. Then the order is
+ * shuffled.
  * Conditions (instruction), each drawn by itself with 0.9:
  *   root    for each attribute shown its line (start_edge_id, start_communication_at, latency two lines,
  *           num_current_edges); for each hidden one of num_edges, num_subgraphs, remaining_depth the line that says so;

@@ -5,7 +5,7 @@
 #include "core/arena.h"
 #include "core/num.h"
 
-/* Room for one more element of `size` bytes after n; returns the array, moved or not. Start with old = NULL, *cap = 0. */
+/* Room for one more element of `size` bytes after n; returns the array, moved or not. Start: old = NULL, *cap = 0. */
 static inline void *loom_arena_more(loom_arena *arena, void *old, size_t n, size_t *cap, size_t size)
 {
     size_t bytes, want = *cap ? *cap * 2 : 4;

@@ -210,8 +210,8 @@ static bool opens_with_split(loom_mode mode, span answer)
     return starts_with(trimmed(answer), LOOM_TEXT_SPLIT);
 }
 
-/* Where the edges stand, and where subgraphs are looked for: behind the edges, in the whole answer when there is no edge
- * tag, among the edges when the list is not closed. */
+/* Where the edges stand, and where subgraphs are looked for: behind the edges, in the whole answer when there is no
+ * edge tag, among the edges when the list is not closed. */
 static void find_parts(loom_parsed *out, span answer, span *edges, span *subs)
 {
     const char *open = find(answer, LOOM_TEXT_EDGES);

@@ -11,13 +11,13 @@
  *   const loom_outcome *v = loom_request_outcome(r);
  *   loom_request_free(&r);
  *
- * Any number of layers may be out at a time; answers may come in any order. One request belongs to one thread at a time.
- * Layers of another process are judged again with loom_request_replay. */
+ * Any number of layers may be out at a time; answers may come in any order. One request belongs to one thread at a
+ * time. Layers of another process are judged again with loom_request_replay. */
 #ifndef LOOM_TRACE_REQUEST_H
 #define LOOM_TRACE_REQUEST_H
 
 #include "trace/check.h"
-#include "trace/encode.h"
+#include "trace/prompt.h"
 
 #define LOOM_REQUEST_MAX_LAYERS 100000 /* a graph that asks for more has failed */
 #define LOOM_REQUEST_MAX_DEPTH 1000    /* of the tree of layers */
@@ -81,7 +81,7 @@ bool loom_request_done(const loom_request *r);
 int32_t loom_request_waiting(const loom_request *r); /* layers that can be taken now */
 int32_t loom_request_count(const loom_request *r);   /* layers so far */
 const loom_request_layer *loom_request_at(const loom_request *r, int32_t index);
-/* Final judgement; may be asked for at any time (unfinished layers count as missing), borrowed until the next answer. */
+/* Final judgement; may be asked for at any time (unfinished layers count as missing). Borrowed until the next answer. */
 const loom_outcome *loom_request_outcome(loom_request *r);
 /* Texts of every failed attempt so far. */
 void loom_request_failures(const loom_request *r, int64_t id, loom_buf *log, loom_buf *codes);
@@ -99,27 +99,6 @@ typedef struct loom_replay_layer {
 } loom_replay_layer;
 loom_status loom_request_replay(loom_request **out, const loom_request_conf *conf, const loom_replay_layer *layers,
                                 int32_t n, loom_err *err);
-
-/* ---- prompts ---- */
-typedef struct loom_prompt_conf {
-    loom_mode mode;
-    bool match_training;      /* exactly like training text; default: like the published prompt files */
-    uint32_t keep;            /* attributes always shown; 0: as published (id, num_edges, depth; instruction also
-                                 start_node; tabular all) */
-    const loom_line *include; /* a LOOM_LINE_INCLUDE to ask for, or NULL */
-    bool high_latency;        /* ask for high latency whatever the facts say */
-} loom_prompt_conf;
-
-/* The prompt sent for a graph like `graph` (a validation graph): attributes and conditions drawn as in training, from
- * `rng` (NULL: all shown, listed order). Appends. */
-loom_status loom_request_root_prompt(loom_buf *into, const loom_graph *graph, const loom_facts *facts,
-                                     const loom_prompt_conf *conf, loom_rng *rng, loom_arena *arena, loom_err *err);
-/* The prompt for attributes given by hand (order of `attrs`); conditions follow from those that are present. */
-void loom_request_attrs_prompt(loom_buf *into, const loom_attrs *attrs, const loom_prompt_conf *conf, loom_rng *rng);
-/* The prompt sent for one record of a published prompt file ("### Question: ..." up to the next). FORMAT error when the
- * record holds no attribute list. */
-loom_status loom_request_record_prompt(loom_buf *into, loom_mode mode, bool match_training, const char *record,
-                                       size_t len, loom_err *err);
 
 /* ---- output files ---- */
 /* "<id><s> id:S_.../max depth:d/num edges:n[...]</s>" of a valid graph (tabular: of a correct one), the

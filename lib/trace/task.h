@@ -1,8 +1,8 @@
 /* Questions about call graphs beyond generation (spec: downstream tasks): will the request be slow, does it hold an
  * uncommon call, which attribute or which call is missing.
  *
- * The builders give the text of one layer each; loom_task_make puts a whole question and its answer together. Only plain
- * layers are shown; of a split nothing is. */
+ * The builders give the text of one layer each; loom_task_make puts a whole question and its answer together. Only
+ * plain layers are shown; of a split nothing is. */
 #ifndef LOOM_TRACE_TASK_H
 #define LOOM_TRACE_TASK_H
 
@@ -44,8 +44,8 @@ const char *loom_task_render_attribute(loom_buf *into, const loom_task_view *v, 
 void loom_task_render_parent(loom_buf *into, const loom_task_view *v, const loom_layer *layer, int32_t target);
 void loom_task_render_child(loom_buf *into, const loom_task_view *v, const loom_layer *layer);
 
-/* Appends question and answer for one graph: layers in pre-order share `limit` edges (the binary tasks); target edge and
- * missing attribute are drawn from view->rng (needed for the two infilling tasks). *made is false, and nothing is
+/* Appends question and answer for one graph: layers in pre-order share `limit` edges (the binary tasks); target edge
+ * and missing attribute are drawn from view->rng (needed for the two infilling tasks). *made is false, and nothing is
  * appended, when the graph gives no sample: a service without latency statistics, no edge that may be shown, no plain
  * layer below a plain layer. Errors: those of loom_layers_build. */
 loom_status loom_task_make(loom_buf *question, loom_buf *answer, bool *made, loom_task task, const loom_task_view *v,

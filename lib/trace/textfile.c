@@ -109,9 +109,10 @@ static loom_status gather(loom_textfile *f, loom_err *err)
             continue;
         }
         if (!f->started && !is_blank(line, len))
-            return loom_fail(err, LOOM_STATUS_FORMAT, "line %lld: a text file begins with " LOOM_TEXT_GENERATE " or \"%s\"; "
-                             "is this the output of loom-preprocess encode?", (long long)loom_lines_number(f->lines),
-                             LOOM_TEXT_QUESTION);
+            return loom_fail(err, LOOM_STATUS_FORMAT,
+                             "line %lld: a text file begins with " LOOM_TEXT_GENERATE " or \"%s\"; "
+                             "is this the output of loom-preprocess encode?",
+                             (long long)loom_lines_number(f->lines), LOOM_TEXT_QUESTION);
         if (!f->started) continue;
         if (f->sample.len + len >= MAX_SAMPLE)
             return loom_fail(err, LOOM_STATUS_FORMAT, "line %lld: the sample that begins here is longer than %zu MiB",

@@ -45,7 +45,8 @@ static void check_texts(const loom_graph *g, const loom_facts *facts, const loom
     REQUIRE_OK(loom_encode_texts(&texts, &n, g, facts, conf, NULL, arena, &err), err);
     if (loom_json_is_array(want)) {
         REQUIRE(loom_json_len(want) == (size_t)n);
-        for (int32_t i = 0; i < n; i++) check_text(&texts[i], loom_json_str(loom_json_at(want, (size_t)i), NULL), arena);
+        for (int32_t i = 0; i < n; i++)
+            check_text(&texts[i], loom_json_str(loom_json_at(want, (size_t)i), NULL), arena);
     } else {
         REQUIRE(n == 1);
         check_text(texts, loom_json_str(want, NULL), arena);

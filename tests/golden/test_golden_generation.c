@@ -37,7 +37,8 @@ static void check_reasons(const loom_outcome *v, const loom_json *expected)
     const loom_json *reasons = loom_json_get(expected, "final_reasons");
     REQUIRE((size_t)v->graph.why.n == loom_json_len(reasons));
     for (size_t i = 0; i < loom_json_len(reasons); i++)
-        CHECK_STR(loom_reason_name((loom_reason)v->graph.why.reasons[i]), loom_json_str(loom_json_at(reasons, i), NULL));
+        CHECK_STR(loom_reason_name((loom_reason)v->graph.why.reasons[i]),
+                  loom_json_str(loom_json_at(reasons, i), NULL));
 }
 
 static void check_outcome(loom_request *r, loom_mode mode, const loom_json *expected)

@@ -19,7 +19,8 @@ static inline int trace_cases(const char *folder, void (*fn)(const loom_json *on
         loom_arena arena = {0};
         loom_err err = {0};
         if (published && !shared) break;
-        snprintf(path, sizeof path, published ? "%s/spec/golden/from-published-data/%s/cases.json" : "%s/tests/golden/spec/%s/cases.json",
+        snprintf(path, sizeof path,
+                 published ? "%s/spec/golden/from-published-data/%s/cases.json" : "%s/tests/golden/spec/%s/cases.json",
                  published ? shared : LOOM_SOURCE_DIR, folder);
         struct stat there;
         if (published && stat(path, &there) != 0) break;
@@ -32,7 +33,8 @@ static inline int trace_cases(const char *folder, void (*fn)(const loom_json *on
             loom_arena_reset(&arena);
             fn(loom_json_at(cases, i), &arena);
             if (test_failed_ > failed_before)
-                fprintf(stderr, "  in case \"%s\"\n", loom_json_str(loom_json_get(loom_json_at(cases, i), "name"), NULL));
+                fprintf(stderr, "  in case \"%s\"\n",
+                        loom_json_str(loom_json_get(loom_json_at(cases, i), "name"), NULL));
         }
         loom_json_free(cases);
         loom_arena_release(&arena);

@@ -223,8 +223,9 @@ TEST(a_random_root_prompt_is_a_prefix_of_training_text)
 /* ---- prompt forms ---- */
 TEST(reference_prompts)
 {
-    static const char *const record = "### Question: " LOOM_TEXT_SYSTEM "\nRequirements:\nid:S_1/num_edges:3\nConditions:\n"
-                                      "generate 1 edges following num_current_edges\n";
+    static const char *const record =
+        "### Question: " LOOM_TEXT_SYSTEM "\nRequirements:\nid:S_1/num_edges:3\nConditions:\n"
+        "generate 1 edges following num_current_edges\n";
     loom_buf b = {0};
     loom_err err = {0};
 
@@ -232,10 +233,13 @@ TEST(reference_prompts)
     CHECK_STR(b.data, "### Question: " LOOM_TEXT_SYSTEM "\nRequirements:\nid:S_1/num_edges:3\nConditions:\n"
                       "generate 1 edges following num_current_edges\n ### Answer: \n<layer>\n<edges>");
     loom_buf_reset(&b);
-    REQUIRE_OK(loom_request_record_prompt(&b, LOOM_MODE_RECURSIVE, false, "### Question: id:S_1/num_edges:3\n", 33, &err), err);
+    REQUIRE_OK(
+        loom_request_record_prompt(&b, LOOM_MODE_RECURSIVE, false, "### Question: id:S_1/num_edges:3\n", 33, &err),
+        err);
     CHECK_STR(b.data, "id:S_1/num_edges:3\n<layer>\n<edges>\n");
     loom_buf_reset(&b);
-    REQUIRE_OK(loom_request_record_prompt(&b, LOOM_MODE_TABULAR, true, "### Question: depth:1/id:S_1\n", 29, &err), err);
+    REQUIRE_OK(loom_request_record_prompt(&b, LOOM_MODE_TABULAR, true, "### Question: depth:1/id:S_1\n", 29, &err),
+               err);
     CHECK_STR(b.data, "[GENERATE GRAPH]depth:1/id:S_1\n<edges>\n");
     CHECK(loom_request_record_prompt(&b, LOOM_MODE_TABULAR, true, "### Question: \n", 15, &err) == LOOM_STATUS_FORMAT);
     loom_buf_release(&b);
@@ -272,9 +276,11 @@ TEST(include_lines_are_handed_down)
         "Include an edge from MS_1 to MS_2 with rpc type\nInclude an edge from USER to MS_1 with rpc type\n"
         " ### Answer: \n<layer>\n<edges>";
     static const char *const answer =
-        "\n(edge_id is 0,type is rpc,destination is MS_1,communication starts at 0 milliseconds,communication finishes at "
+        "\n(edge_id is 0,type is rpc,destination is MS_1,communication starts at 0 milliseconds,communication finishes "
+        "at "
         "9 milliseconds)\n</edges>\n<subgraph of edge_id 0>id:S_1/num_edges:2/start_node:MS_1/start_edge_id:1/"
-        "start_communication_at:0/latency:9/num_subgraphs:0/remaining_depth:0/num_current_edges:2/caller:USER</subgraph>\n";
+        "start_communication_at:0/latency:9/num_subgraphs:0/remaining_depth:0/num_current_edges:2/caller:USER</"
+        "subgraph>\n";
     for (int match = 0; match < 2; match++) {
         loom_request_conf conf = {.mode = LOOM_MODE_INSTRUCTION, .match_training = match};
         loom_request *r = NULL;
@@ -353,12 +359,14 @@ TEST(rules)
         loom_buf text = {0};
         loom_parsed p;
         loom_arena_reset(&scratch);
-        loom_buf_printf(&text, "<layer>\n<edges>\n(edge_id is 0,type is rpc,destination is MS_1,communication starts at %d "
-                        "milliseconds,communication finishes at %d milliseconds)\n</edges>\n<subgraph of edge_id %s>id:S_1/"
-                        "num_edges:%d/start_node:MS_1/start_edge_id:1/start_communication_at:%d/latency:%d/num_subgraphs:0/"
-                        "remaining_depth:%d/num_current_edges:2/caller:%s</subgraph>\n", (int)cases[i].start,
-                        (int)cases[i].finish, cases[i].index, (int)cases[i].sub_edges, (int)cases[i].sub_start,
-                        (int)cases[i].sub_latency, (int)cases[i].sub_depth, cases[i].caller);
+        loom_buf_printf(
+            &text,
+            "<layer>\n<edges>\n(edge_id is 0,type is rpc,destination is MS_1,communication starts at %d "
+            "milliseconds,communication finishes at %d milliseconds)\n</edges>\n<subgraph of edge_id %s>id:S_1/"
+            "num_edges:%d/start_node:MS_1/start_edge_id:1/start_communication_at:%d/latency:%d/num_subgraphs:0/"
+            "remaining_depth:%d/num_current_edges:2/caller:%s</subgraph>\n",
+            (int)cases[i].start, (int)cases[i].finish, cases[i].index, (int)cases[i].sub_edges, (int)cases[i].sub_start,
+            (int)cases[i].sub_latency, (int)cases[i].sub_depth, cases[i].caller);
         loom_parse_answer(&p, LOOM_MODE_RECURSIVE, prompt, strlen(prompt), text.data, text.len, &scratch);
         CHECK(p.ok);
         CHECK_I64(loom_check_layer_rules(&p), cases[i].broken);
@@ -385,13 +393,15 @@ TEST(broken_form_is_rule_one)
 TEST(conditions_are_followed_or_not)
 {
     static const char *const prompt =
-        "### Question: x\nRequirements:\nid:S_1/start_node:MS_1\nConditions:\nthe first edge_id should be start_edge_id 1\n"
-        "generate 2 edges following num_current_edges\nInclude an edge from MS_1 to MS_2 with db type\nno subgraph to generate\n"
+        "### Question: x\nRequirements:\nid:S_1/start_node:MS_1\nConditions:\nthe first edge_id should be "
+        "start_edge_id 1\n"
+        "generate 2 edges following num_current_edges\nInclude an edge from MS_1 to MS_2 with db type\nno subgraph to "
+        "generate\n"
         "Also, communication should finish before latency 9 milliseconds\nBuild a call graph with high latency\n"
         " ### Answer: \n<layer>\n<edges>";
-    static const char *const text =
-        "\n(edge_id is 1,type is db,destination is MS_2,communication starts at 0 milliseconds,communication finishes at 12 "
-        "milliseconds)\n</edges>\n";
+    static const char *const text = "\n(edge_id is 1,type is db,destination is MS_2,communication starts at 0 "
+                                    "milliseconds,communication finishes at 12 "
+                                    "milliseconds)\n</edges>\n";
     loom_parsed p;
     loom_arena_reset(&scratch);
     loom_parse_answer(&p, LOOM_MODE_INSTRUCTION, prompt, strlen(prompt), text, strlen(text), &scratch);
@@ -482,9 +492,10 @@ static char *write_scratch(const char *text)
 
 TEST(files_are_cut_into_samples)
 {
-    char *path = write_scratch("\n[GENERATE GRAPH]id:S_1\n<layer>\n<edges>\n</edges>\n</layer>\n\n"
-                               "[GENERATE GRAPH]id:S_2\n<edges>\n</edges>\n"
-                               "### Question: q\nRequirements:\nid:S_1\n\n ### Answer: \n<layer>\n</layer>\n\n ### Finish");
+    char *path =
+        write_scratch("\n[GENERATE GRAPH]id:S_1\n<layer>\n<edges>\n</edges>\n</layer>\n\n"
+                      "[GENERATE GRAPH]id:S_2\n<edges>\n</edges>\n"
+                      "### Question: q\nRequirements:\nid:S_1\n\n ### Answer: \n<layer>\n</layer>\n\n ### Finish");
     loom_textfile *f = NULL;
     loom_textfile_sample s;
     loom_err err = {0};
@@ -534,7 +545,8 @@ TEST(balanced_splits_have_no_single_part)
         loom_rng rng;
         loom_err err = {0};
         make(&g, 5 * i, &rng);
-        REQUIRE_OK(loom_layers_build(&layers, &g, &(loom_split_conf){.rng = &rng, .balanced = true}, &arena, &err), err);
+        REQUIRE_OK(loom_layers_build(&layers, &g, &(loom_split_conf){.rng = &rng, .balanced = true}, &arena, &err),
+                   err);
         for (int32_t k = 0; k < layers.n; k++) {
             const loom_layer *l = layers.all[k];
             CHECK(l->split ? l->n_children >= 2 && l->n_children <= LOOM_SPLIT_MAX_PARTS
@@ -572,6 +584,7 @@ TEST_MAIN(RUN(render_and_read_are_inverse) RUN(a_graph_grows_back_from_its_layer
               RUN(matching_prompts_are_prefixes_of_training_text) RUN(a_random_root_prompt_is_a_prefix_of_training_text)
                   RUN(reference_prompts) RUN(prompts_from_attributes) RUN(include_lines_are_handed_down)
                       RUN(trials_and_giving_up) RUN(summary_lines) RUN(rules) RUN(broken_form_is_rule_one)
-                          RUN(conditions_are_followed_or_not) RUN(graphs_no_record_could_hold) RUN(damaged_text_is_a_verdict)
-                              RUN(files_are_cut_into_samples) RUN(foreign_files_are_refused)
-                                  RUN(balanced_splits_have_no_single_part) RUN(invalid_graphs_have_no_layers) release();)
+                          RUN(conditions_are_followed_or_not) RUN(graphs_no_record_could_hold)
+                              RUN(damaged_text_is_a_verdict) RUN(files_are_cut_into_samples)
+                                  RUN(foreign_files_are_refused) RUN(balanced_splits_have_no_single_part)
+                                      RUN(invalid_graphs_have_no_layers) release();)
