@@ -75,7 +75,7 @@ static loom_status begin_sample(loop *l, loom_err *err)
                               .keep_going = o->keep_going, .max_trials = o->max_trials};
     uint64_t which = loom_hash64(&s->prompt->id, sizeof s->prompt->id, (uint64_t)s->index);
     loom_rng_seed(&rng, o->seed, "conditions", which);
-    st = loom_request_new(&s->tree, &conf, s->prompt->text, s->prompt->len, &rng, err);
+    st = loom_request_new(&s->tree, &conf, s->prompt->text, s->prompt->len, o->listed_order ? NULL : &rng, err);
     if (st != LOOM_OK) {
         free(s);
         return st;

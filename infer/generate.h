@@ -46,6 +46,7 @@ typedef struct loom_gen_result {
 
 typedef struct loom_gen_options {
     bool match_training; /* child prompts like training text; else like the public program */
+    bool listed_order;   /* condition lines of child prompts in listed order, not in a random one */
     bool bos[LOOM_MODES]; /* prompts of the mode begin with the BOS token */
     bool keep_going;     /* go on with the other layers of a graph that has already failed */
     loom_constrain constrain;
