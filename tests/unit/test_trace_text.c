@@ -479,6 +479,41 @@ TEST(damaged_text_is_a_verdict)
     loom_buf_release(&text);
 }
 
+/* ---- draws ---- */
+TEST(draws_have_their_probabilities)
+{
+    enum { ROUNDS = 4000 };
+    loom_encode_conf conf = {.mode = LOOM_MODE_INSTRUCTION};
+    int shown[LOOM_ATTRS] = {0}, lines[LOOM_LINES] = {0}, first[LOOM_ATTRS] = {0};
+    loom_graph g;
+    loom_rng rng;
+    loom_err err = {0};
+
+    make(&g, 3, &rng);
+    for (uint64_t i = 0; i < ROUNDS; i++) {
+        loom_block root;
+        loom_rng_seed(&rng, 5, "draws", i);
+        loom_arena_reset(&scratch);
+        REQUIRE_OK(loom_encode_root(&root, &g, NULL, &conf, NULL, &rng, &scratch, &err), err);
+        for (int a = 0; a < LOOM_ATTRS; a++) shown[a] += loom_attrs_has(&root.req, (loom_attr)a);
+        for (int32_t k = 0; k < root.n_conds; k++) lines[root.conds[k].kind]++;
+        first[root.req.order[0]]++;
+    }
+    /* 4000 draws of 0.9 spread by 19, of 0.5 by 32: five times that is beyond chance */
+    CHECK_I64(shown[LOOM_ATTR_ID], ROUNDS);
+    CHECK_I64(shown[LOOM_ATTR_CALLER], 0);
+    CHECK_NEAR(shown[LOOM_ATTR_NUM_EDGES], 0.9 * ROUNDS, 95);
+    CHECK_NEAR(shown[LOOM_ATTR_REMAINING_DEPTH], 0.9 * ROUNDS, 95);
+    CHECK_NEAR(shown[LOOM_ATTR_LATENCY], 0.5 * ROUNDS, 160);
+    CHECK_NEAR(lines[LOOM_LINE_FIRST_EDGE_ID], 0.81 * ROUNDS, 125);
+    CHECK_NEAR(lines[LOOM_LINE_NO_NUM_EDGES], 0.09 * ROUNDS, 95);
+    CHECK_NEAR(lines[LOOM_LINE_FINISH_WITHIN], 0.45 * ROUNDS, 160);
+    CHECK_NEAR(lines[LOOM_LINE_DISTRIBUTIONS], 0.25 * ROUNDS, 140);
+    CHECK_NEAR(lines[LOOM_LINE_COPY_CALLER], 0.9 * ROUNDS, 95);
+    /* id is one of 1 + 7 * 0.9 + 0.5 attributes, each as likely to stand first */
+    CHECK_NEAR(first[LOOM_ATTR_ID], ROUNDS / 7.8, 130);
+}
+
 /* ---- files ---- */
 static char *write_scratch(const char *text)
 {
@@ -585,6 +620,6 @@ TEST_MAIN(RUN(render_and_read_are_inverse) RUN(a_graph_grows_back_from_its_layer
                   RUN(reference_prompts) RUN(prompts_from_attributes) RUN(include_lines_are_handed_down)
                       RUN(trials_and_giving_up) RUN(summary_lines) RUN(rules) RUN(broken_form_is_rule_one)
                           RUN(conditions_are_followed_or_not) RUN(graphs_no_record_could_hold)
-                              RUN(damaged_text_is_a_verdict) RUN(files_are_cut_into_samples)
+                              RUN(damaged_text_is_a_verdict) RUN(draws_have_their_probabilities) RUN(files_are_cut_into_samples)
                                   RUN(foreign_files_are_refused) RUN(balanced_splits_have_no_single_part)
                                       RUN(invalid_graphs_have_no_layers) release();)
