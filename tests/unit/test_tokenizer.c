@@ -256,6 +256,49 @@ TEST(metaspace_schemes)
     loom_buf_release(&got);
 }
 
+/* Of two added tokens that begin alike the longer one counts. */
+TEST(longest_added_token)
+{
+    loom_buf json = {0}, got = {0};
+    loom_err err = {0};
+    loom_tokenizer *tok = NULL;
+    char_json(&json, METASPACE("never", "false"));
+    for (char *at = json.data; (at = strstr(at, "</s>")) != NULL;) memcpy(at, "<s>a", 4);
+    REQUIRE_OK(loom_tokenizer_parse(&tok, json.data, json.len, "small", &err), err);
+    CHECK_ENCODED(tok, "<s><s>ab<s", 0, "<s>@0 <s>a@3 b@7 <0x3C>@8 <0x73>@9");
+    loom_tokenizer_free(tok);
+    loom_buf_release(&json);
+    loom_buf_release(&got);
+}
+
+/* More words than the cache holds: whatever was forgotten, the tokens are those of a fresh scratch. */
+TEST(cache_changes_nothing)
+{
+    loom_tokenizer *tok = char_tokenizer(legacy);
+    loom_tok_scratch *used = loom_tok_scratch_new(tok);
+    loom_rng rng;
+    loom_rng_seed(&rng, 11, "cache", 0);
+    int64_t differ = 0;
+    for (int i = 0; i < 60000; i++) {
+        char word[24];
+        size_t len = 3 + loom_rng_below(&rng, 20);
+        for (size_t k = 0; k < len; k++) word[k] = "abc"[loom_rng_below(&rng, 3)];
+        loom_tokens a = {0}, b = {0};
+        loom_tokenizer_encode(&a, tok, used, word, len, 0);
+        if (i % 40 == 0) {
+            loom_tok_scratch *fresh = loom_tok_scratch_new(tok);
+            loom_tokenizer_encode(&b, tok, fresh, word, len, 0);
+            differ += a.n != b.n || memcmp(a.ids, b.ids, (size_t)a.n * sizeof *a.ids) != 0;
+            loom_tok_scratch_free(fresh);
+        }
+        loom_tokens_release(&a);
+        loom_tokens_release(&b);
+    }
+    CHECK_I64(differ, 0);
+    loom_tok_scratch_free(used);
+    loom_tokenizer_free(tok);
+}
+
 /* Cutting where no token reaches over must not change what merging the whole text gives. */
 TEST(cutting_equals_merging_whole)
 {
@@ -331,7 +374,8 @@ TEST(decoding_characters)
     loom_tok_stream stream = loom_tok_stream_start(true);
     loom_buf_reset(&got);
     for (int i = 0; i < 11; i++) loom_tok_stream_push(&stream, &got, tok, ids[i]);
-    CHECK_STR(loom_buf_text(&got), "abc\xC3\xA9" "b\xC3\xA9\xFF");
+    loom_tok_stream_push(&stream, &got, tok, 266); /* only the first blank of a text goes */
+    CHECK_STR(loom_buf_text(&got), "abc\xC3\xA9" "b\xC3\xA9\xFF ab");
     loom_tokenizer_free(tok);
     loom_buf_release(&got);
 }
@@ -441,5 +485,6 @@ TEST(text_is_kept)
 
 TEST_MAIN(RUN(llama3_matcher_equals_pcre2) RUN(domain_matcher_equals_pcre2) RUN(domain_pieces) RUN(other_patterns)
               RUN(short_and_long_merging_agree) RUN(characters_with_fallback) RUN(metaspace_schemes)
+                  RUN(longest_added_token) RUN(cache_changes_nothing)
                   RUN(cutting_equals_merging_whole) RUN(decoding_characters) RUN(foreign_components_are_refused_by_name)
                       RUN(truncated_and_damaged_files) RUN(text_is_kept))

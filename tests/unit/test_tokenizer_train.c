@@ -2,6 +2,7 @@
 #include "core/json.h"
 #include "core/rng.h"
 #include "test.h"
+#include "tokenizer/bpelearn.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/toktrain.h"
 
@@ -90,6 +91,12 @@ TEST(names_phrases_digits)
     CHECK_STR(spelt(&got, tok, "MS_98765/S_000054321"), "MS_|9|8|7|6|5|/|S_|0|0|0|0|5|4|3|2|1");
     CHECK_STR(spelt(&got, tok, "<s>[GENERATE GRAPH]</s>"), "<s>|[GENERATE GRAPH]|</s>");
     CHECK_STR(spelt(&got, tok, "\xC3\xA9"), "\xC3|\xA9");
+    loom_tokens plain = {0}; /* "<s>" as text is not the special token */
+    loom_tok_scratch *scratch = loom_tok_scratch_new(tok);
+    loom_tokenizer_encode(&plain, tok, scratch, "<s>", 3, LOOM_ENCODE_PLAIN);
+    CHECK_I64(plain.n, 3);
+    loom_tok_scratch_free(scratch);
+    loom_tokens_release(&plain);
     CHECK_I64(loom_tokenizer_unk(tok), 0);
     CHECK_I64(loom_tokenizer_bos(tok), 1);
     CHECK_I64(loom_tokenizer_eos(tok), 2);
@@ -196,6 +203,23 @@ TEST(merges_and_special_texts)
     loom_buf_release(&got);
 }
 
+/* The most frequent pair first, words counted as often as they stand; ties go to the smaller symbols. */
+TEST(order_of_merges)
+{
+    const loom_word words[] = {{"ab", 2, 3}, {"abab", 4, 1}, {"zyz", 3, 9}, {"cab", 3, 4}, {"<s>", 3, 50}};
+    static const char *const forbidden[] = {"<s>", NULL};
+    loom_bpelearn b = {0};
+    loom_err err = {0};
+    loom_buf got = {0};
+    REQUIRE_OK(loom_bpelearn_run(&b, words, 5, 6, 4, forbidden, &err), err);
+    for (int64_t m = 0; m < b.n_merges; m++)
+        loom_buf_printf(&got, "%s+%s ", loom_intern_text(&b.symbols, b.merges[m].left),
+                        loom_intern_text(&b.symbols, b.merges[m].right));
+    CHECK_STR(loom_buf_text(&got), "<+s a+b y+z z+yz c+ab "); /* "s>" is gone, "<s>" forbidden, "abab" too rare */
+    loom_bpelearn_release(&b);
+    loom_buf_release(&got);
+}
+
 TEST(wrong_use)
 {
     loom_buf text = {0}, json = {0};
@@ -210,4 +234,4 @@ TEST(wrong_use)
 }
 
 TEST_MAIN(RUN(names_phrases_digits) RUN(budgets) RUN(same_for_any_thread_count) RUN(lines_stand_alone)
-              RUN(merges_and_special_texts) RUN(wrong_use))
+              RUN(merges_and_special_texts) RUN(order_of_merges) RUN(wrong_use))
