@@ -9,6 +9,7 @@ int main(int argc, char **argv)
         loom_cmd_dedupe,
         loom_cmd_split,
         loom_cmd_stats,
+        loom_cmd_describe,
         loom_cmd_encode,
         loom_cmd_tokenizer,
         loom_cmd_tokens,
