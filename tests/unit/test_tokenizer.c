@@ -271,34 +271,6 @@ TEST(longest_added_token)
     loom_buf_release(&got);
 }
 
-/* More words than the cache holds: whatever was forgotten, the tokens are those of a fresh scratch. */
-TEST(cache_changes_nothing)
-{
-    loom_tokenizer *tok = char_tokenizer(legacy);
-    loom_tok_scratch *used = loom_tok_scratch_new(tok);
-    loom_rng rng;
-    loom_rng_seed(&rng, 11, "cache", 0);
-    int64_t differ = 0;
-    for (int i = 0; i < 60000; i++) {
-        char word[24];
-        size_t len = 3 + loom_rng_below(&rng, 20);
-        for (size_t k = 0; k < len; k++) word[k] = "abc"[loom_rng_below(&rng, 3)];
-        loom_tokens a = {0}, b = {0};
-        loom_tokenizer_encode(&a, tok, used, word, len, 0);
-        if (i % 40 == 0) {
-            loom_tok_scratch *fresh = loom_tok_scratch_new(tok);
-            loom_tokenizer_encode(&b, tok, fresh, word, len, 0);
-            differ += a.n != b.n || memcmp(a.ids, b.ids, (size_t)a.n * sizeof *a.ids) != 0;
-            loom_tok_scratch_free(fresh);
-        }
-        loom_tokens_release(&a);
-        loom_tokens_release(&b);
-    }
-    CHECK_I64(differ, 0);
-    loom_tok_scratch_free(used);
-    loom_tokenizer_free(tok);
-}
-
 /* Cutting where no token reaches over must not change what merging the whole text gives. */
 TEST(cutting_equals_merging_whole)
 {
@@ -485,6 +457,6 @@ TEST(text_is_kept)
 
 TEST_MAIN(RUN(llama3_matcher_equals_pcre2) RUN(domain_matcher_equals_pcre2) RUN(domain_pieces) RUN(other_patterns)
               RUN(short_and_long_merging_agree) RUN(characters_with_fallback) RUN(metaspace_schemes)
-                  RUN(longest_added_token) RUN(cache_changes_nothing)
+                  RUN(longest_added_token)
                   RUN(cutting_equals_merging_whole) RUN(decoding_characters) RUN(foreign_components_are_refused_by_name)
                       RUN(truncated_and_damaged_files) RUN(text_is_kept))

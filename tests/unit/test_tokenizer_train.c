@@ -203,6 +203,35 @@ TEST(merges_and_special_texts)
     loom_buf_release(&got);
 }
 
+/* More words than the cache holds: whatever was forgotten, the tokens are those of a fresh scratch. */
+TEST(cache_changes_nothing)
+{
+    loom_toktrain_report r;
+    loom_tokenizer *tok = learned(&usual, &r);
+    loom_tok_scratch *used = loom_tok_scratch_new(tok);
+    loom_rng rng;
+    loom_rng_seed(&rng, 11, "cache", 0);
+    int64_t differ = 0;
+    for (int i = 0; i < 60000; i++) {
+        char word[24];
+        size_t len = 3 + loom_rng_below(&rng, 20);
+        for (size_t k = 0; k < len; k++) word[k] = "hel"[loom_rng_below(&rng, 3)];
+        loom_tokens a = {0}, b = {0};
+        loom_tokenizer_encode(&a, tok, used, word, len, 0);
+        if (i % 40 == 0) {
+            loom_tok_scratch *fresh = loom_tok_scratch_new(tok);
+            loom_tokenizer_encode(&b, tok, fresh, word, len, 0);
+            differ += a.n != b.n || memcmp(a.ids, b.ids, (size_t)a.n * sizeof *a.ids) != 0;
+            loom_tok_scratch_free(fresh);
+        }
+        loom_tokens_release(&a);
+        loom_tokens_release(&b);
+    }
+    CHECK_I64(differ, 0);
+    loom_tok_scratch_free(used);
+    loom_tokenizer_free(tok);
+}
+
 /* The most frequent pair first, words counted as often as they stand; ties go to the smaller symbols. */
 TEST(order_of_merges)
 {
@@ -234,4 +263,5 @@ TEST(wrong_use)
 }
 
 TEST_MAIN(RUN(names_phrases_digits) RUN(budgets) RUN(same_for_any_thread_count) RUN(lines_stand_alone)
-              RUN(merges_and_special_texts) RUN(order_of_merges) RUN(wrong_use))
+              RUN(merges_and_special_texts) RUN(order_of_merges) RUN(cache_changes_nothing)
+                  RUN(wrong_use))
