@@ -55,7 +55,8 @@ static loom_status fill_answer(loom_answer *out, const loom_json *root, const ch
                          .depth = loom_json_i64(loom_json_get(root, "depth"), -1),
                          .temperature = loom_json_f64(loom_json_get(root, "temperature"), 0),
                          .seed = loom_json_i64(loom_json_get(root, "seed"), 0),
-                         .constrained = is_constrained(root)};
+                         .constrained = is_constrained(root),
+                         .refused = loom_json_is_string(loom_json_get(root, "refused"))};
     if (!loom_json_is_array(layers)) {
         const char *what = loom_json_get(root, "prompt") ? "this is a prompts file" : "it has no \"layers\"";
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not an answer: %s; " CURE, path, (long long)number, what);

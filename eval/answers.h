@@ -27,6 +27,7 @@ typedef struct loom_answer {
     double temperature;
     int64_t seed;
     bool constrained;      /* decoded under constraints */
+    bool refused;          /* these could not be met, nothing was generated */
     const loom_replay_layer *layers; /* parents first; n = 0: refused, nothing was generated */
     int32_t n_layers;
 } loom_answer; /* texts live in the arena */

@@ -33,7 +33,7 @@ static const loom_opt heatmap_opts[] = {
     LOOM_OPT_END};
 
 #define FIG12_COLUMNS                                                                                                  \
-    "experiment,method,seed,temperature,validity,edges,depth,k,n,value,lo,hi,n_prompts,n_valid,n_train,mean_edges,mean_depth,status"
+    "experiment,method,seed,temperature,validity,edges,depth,k,n,value,lo,hi,n_prompts,n_distinct,n_valid,n_train,mean_edges,mean_depth,status"
 #define FIG03_COLUMNS "experiment,method,seed,temperature,validity,axis,x,k,n,value,lo,hi"
 #define ERRORS_COLUMNS "experiment,method,seed,temperature,kind,error,meaning,graphs,share,occurrences"
 
@@ -75,6 +75,7 @@ static void cell_row(loom_table *t, const loom_tally *tally, const loom_series *
     loom_table_i64(t, loom_grid_depth(&tally->grid, at));
     proportion(t, loom_tally_k(c, v), c->n);
     count_or_none(t, cover->prompts);
+    count_or_none(t, cover->distinct);
     count_or_none(t, cover->valid);
     count_or_none(t, cover->train);
     loom_table_f64(t, c->valid ? (double)c->sum_edges / (double)c->valid : NAN);
@@ -301,7 +302,7 @@ static loom_status draw_lines(loom_results *r, const chosen *c, loom_validity v,
     for (int64_t i = 0; i < c->n; i++) same = same && c->list[i]->temperature == t;
     if (strcmp(axis, "temperature") != 0 && same) temperature_text(temp, sizeof temp, t);
     per_cell_text(each, sizeof each, c);
-    snprintf(caption, sizeof caption, "%s%s graphs per size%s%s, judged by %s · bands: 95 %% interval",
+    snprintf(caption, sizeof caption, "%s%s graphs per cell%s%s, judged by %s · bands: 95 %% interval",
              loom_results_origin(r, origin, sizeof origin), each, *temp ? ", " : "", temp, rules_text(v));
     loom_figure_str(&vars, "title", title);
     loom_figure_str(&vars, "caption", caption);

@@ -44,18 +44,6 @@ typedef struct memorization_job {
     int64_t n;
 } memorization_job;
 
-static const char *suspect_name(char *name, size_t cap, const char *arg)
-{
-    const char *equals = strchr(arg, '='), *slash = strrchr(arg, '/');
-    if (equals && equals != arg && (!slash || strchr(arg, '/') > equals)) {
-        snprintf(name, cap, "%.*s", (int)(equals - arg), arg);
-        return equals + 1;
-    }
-    const char *base = slash ? slash + 1 : arg;
-    snprintf(name, cap, "%.*s", (int)strcspn(base, "."), base);
-    return arg;
-}
-
 /* ---- table ---- */
 
 static void bucket_row(loom_table *t, const memorization_job *j, const suspect *s, const char *bucket, const loom_memory_counts *c)
@@ -241,7 +229,7 @@ static loom_status run_memorization(const loom_ctx *ctx, loom_err *err)
     if ((st = loom_memory_load(&j.memory, j.conf->train, err)) != LOOM_OK) goto done;
     if ((st = loom_results_input(&r, j.conf->train, err)) != LOOM_OK) goto done;
     for (int i = 0; i < ctx->n_args; i++) {
-        const char *path = suspect_name(name, sizeof name, ctx->args[i]);
+        const char *path = loom_results_name(name, sizeof name, ctx->args[i]);
         suspect *s = &j.suspects[j.n++];
         s->name = strdup(name);
         if ((st = loom_memory_check(&s->report, j.memory, path, j.conf->examples, err)) != LOOM_OK) goto done;

@@ -17,7 +17,7 @@ typedef struct prompts_conf {
     const char *edges, *depths, *output, *stats, *train;
     int mode;
     int64_t per_cell, min_train;
-    bool match_training, records;
+    bool match_training, repeat, records;
 } prompts_conf;
 
 static const loom_opt prompts_opts[] = {
@@ -26,6 +26,7 @@ static const loom_opt prompts_opts[] = {
     LOOM_OPT_STR("edges", 0, prompts_conf, edges, "1:30", "FIRST:LAST", "numbers of edges"),
     LOOM_OPT_STR("depths", 0, prompts_conf, depths, "1:6", "FIRST:LAST", "depths; the root call alone has depth 1"),
     LOOM_OPT_I64("per-cell", 0, prompts_conf, per_cell, "50", 1, 1000000, "N", "prompts for each (edges, depth)"),
+    LOOM_OPT_FLAG_ON("repeat", 0, prompts_conf, repeat, "ask again for the prompts of cells that have fewer distinct ones (as the paper does; with greedy decoding the answers are the same again)"),
     LOOM_OPT_FLAG("match-training", 0, prompts_conf, match_training, "write prompts exactly like training text, not like the published prompt files"),
     LOOM_OPT_GROUP("What is known"),
     LOOM_OPT_STR("stats", 0, prompts_conf, stats, NULL, "FILE", "statistics of the services, for conditions on latency and rare calls"),
@@ -155,6 +156,7 @@ static loom_status write_cell(prompts_job *j, int64_t at, loom_err *err)
         loom_arena_reset(&j->arena);
     }
     c->n_distinct = distinct;
+    if (!j->conf->repeat) want = distinct;
     for (int64_t k = 0; distinct > 0 && k < want; k++) {
         const loom_graph *g = &j->valid.graphs[chosen[k % distinct]];
         if ((st = render_prompt(j, &prompt, g, err)) != LOOM_OK) goto done;
@@ -211,9 +213,10 @@ static coverage count_coverage(const prompts_job *j)
 
 static void report(const prompts_job *j, const coverage *v)
 {
-    loom_info("%lld prompts for %lld of %lld cells; %lld cells have no validation graph, %lld have fewer than %lld distinct prompts (repeated)",
+    loom_info("%lld prompts for %lld of %lld cells; %lld cells have no validation graph, %lld have fewer than %lld distinct prompts%s",
               (long long)j->n_written, (long long)v->covered, (long long)v->possible,
-              (long long)(v->possible - v->covered), (long long)v->cycled, (long long)j->conf->per_cell);
+              (long long)(v->possible - v->covered), (long long)v->cycled, (long long)j->conf->per_cell,
+              j->conf->repeat && v->cycled ? " (repeated)" : "");
     if (j->conf->train)
         loom_info("%lld cells have fewer than %lld training graphs", (long long)v->thin, (long long)j->conf->min_train);
     if (j->valid.n_rejected) loom_warn("%lld lines of the validation file hold no valid graph", (long long)j->valid.n_rejected);

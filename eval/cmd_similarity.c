@@ -28,19 +28,6 @@ static const loom_opt similarity_opts[] = {
     LOOM_OPT_FLAG_ON("pictures", 0, similarity_conf, pictures, "draw PNG and SVG with gnuplot"),
     LOOM_OPT_END};
 
-/* "NAME=FILE", or the file's name up to its first dot. */
-static const char *rival_name(char *name, size_t cap, const char *arg)
-{
-    const char *equals = strchr(arg, '='), *slash = strrchr(arg, '/');
-    if (equals && equals != arg && (!slash || strchr(arg, '/') > equals)) {
-        snprintf(name, cap, "%.*s", (int)(equals - arg), arg);
-        return equals + 1;
-    }
-    const char *base = slash ? slash + 1 : arg;
-    snprintf(name, cap, "%.*s", (int)strcspn(base, "."), base);
-    return arg;
-}
-
 static loom_status load_all(loom_similarity *s, loom_results *r, const loom_ctx *ctx, loom_err *err)
 {
     const similarity_conf *conf = ctx->conf;
@@ -50,7 +37,7 @@ static loom_status load_all(loom_similarity *s, loom_results *r, const loom_ctx 
     if (s->real.n_graphs < 2)
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s: one graph cannot be compared with; give more real graphs", conf->real);
     for (int i = 0; i < ctx->n_args; i++) {
-        const char *path = rival_name(name, sizeof name, ctx->args[i]);
+        const char *path = loom_results_name(name, sizeof name, ctx->args[i]);
         loom_rival *m = &s->rivals[s->n_rivals++];
         m->name = strdup(name);
         for (int64_t k = 0; k + 1 < s->n_rivals; k++)

@@ -7,6 +7,8 @@
 extern const loom_cmd loom_cmd_prompts;
 extern const loom_cmd loom_cmd_heatmap;
 extern const loom_cmd loom_cmd_memorization;
+extern const loom_cmd loom_cmd_baseline;
+extern const loom_cmd loom_cmd_distribution;
 extern const loom_cmd loom_cmd_oracle;
 extern const loom_cmd loom_cmd_similarity;
 

@@ -26,9 +26,9 @@ const char *const loom_figure_common[] = {
     "set label 2 caption at screen 0,1 left offset 1.5,-3.0 font \",12\" textcolor rgb \"#555555\" noenhanced",
     "# Okabe-Ito colours, told apart with any colour vision; one for each method, the same in every figure",
     "other(i) = i % 4 == 1 ? 0x56b4e9 : i % 4 == 2 ? 0x8c510a : i % 4 == 3 ? 0xcc79a7 : 0x333333",
-    "colour(m, i) = m[1:4] eq \"real\" ? 0x6b6b6b : m[1:7] eq \"tabular\" ? 0xe69f00 : m[1:9] eq \"recursive\" ? 0x009e73 : \\",
+    "colour(m, i) = m eq \"real\" || m eq \"valid\" ? 0x6b6b6b : m eq \"train\" ? 0xa8a8a8 : m[1:7] eq \"tabular\" ? 0xe69f00 : m[1:9] eq \"recursive\" ? 0x009e73 : \\",
     "    m[1:11] eq \"instruction\" ? 0x0072b2 : m[1:13] eq \"probabilistic\" ? 0xd55e00 : m[1:4] eq \"tvae\" ? 0xcc79a7 : other(i)",
-    "mark(m) = m[1:4] eq \"real\" ? 5 : m[1:7] eq \"tabular\" ? 7 : m[1:9] eq \"recursive\" ? 9 : m[1:11] eq \"instruction\" ? 5 : \\",
+    "mark(m) = m eq \"real\" || m eq \"valid\" || m eq \"train\" ? 5 : m[1:7] eq \"tabular\" ? 7 : m[1:9] eq \"recursive\" ? 9 : m[1:11] eq \"instruction\" ? 5 : \\",
     "    m[1:13] eq \"probabilistic\" ? 13 : 11",
     "# a key of our own: one line of coloured marks under the caption, at y pixels from the top",
     "key_x = 0",
@@ -283,6 +283,49 @@ static const char *const fig15_body[] = {
     "     for [i = 1:n] csv using (mine(i) ? at(i) : NaN):(100 * column(\"lo\")):(0):(100 * (column(\"hi\") - column(\"lo\"))) with vectors heads size 0.03,90 lw 1.2 lc rgb \"#222222\" notitle",
     NULL};
 
+static const char *const fig08_size[] = {
+    "W = 1000; H = 460",
+    NULL};
+
+/* Sizes: edges_hi, depth_hi, log_scale; lists series, labels */
+static const char *const fig08_body[] = {
+    "set border 3 lc rgb \"#888888\"",
+    "set grid ytics lc rgb \"#e4e4e4\" lt 1",
+    "set tics scale 0.4",
+    "unset key",
+    "key_y = 86.0; key_x = 80.0",
+    "do for [i = 1:words(series)] {",
+    "    eval legend(i, word(series, i), word(labels, i))",
+    "    key_x = key_x + 42 + 7.3 * strlen(word(labels, i))",
+    "}",
+    "n = words(series)",
+    "w = 0.84 / n",
+    "if (log_scale) { set logscale y 10; set yrange [0.01:100]; foot = 0.01 } else { set yrange [0:*]; foot = 0 }",
+    "mine(i, axis, hi) = strcol(\"method\") eq word(series, i) && strcol(\"axis\") eq axis && column(\"x\") <= hi",
+    "at(i) = column(\"x\") + w * (i - (n + 1) / 2.0)",
+    "set style fill solid 1.0 noborder",
+    "set tmargin at screen 1 - 112.0 / H",
+    "set bmargin at screen 66.0 / H",
+    "set multiplot",
+    "set lmargin at screen 74.0 / W",
+    "set rmargin at screen 0.66",
+    "set xrange [0.4:edges_hi + 0.6]",
+    "set xtics 1,(edges_hi > 40 ? 5 : 1),edges_hi font \",11\"",
+    "set xlabel \"calls in the graph\" textcolor rgb \"#333333\"",
+    "set ylabel \"share of the graphs, %\" offset 0.6,0 textcolor rgb \"#333333\"",
+    "plot for [i = 1:n] csv using (mine(i, \"edges\", edges_hi) ? at(i) : NaN):(100 * column(\"share\")):(at(i) - 0.46 * w):(at(i) + 0.46 * w):(foot):(100 * column(\"share\")) with boxxyerror lc rgb colour(word(series, i), i) notitle",
+    "unset label 1; unset label 2",
+    "do for [i = 1:n] { eval sprintf(\"unset label %d\", 100 + i) }",
+    "set lmargin at screen 0.66 + 64.0 / W",
+    "set rmargin at screen 1 - 24.0 / W",
+    "set xrange [0.4:depth_hi + 0.6]",
+    "set xtics 1,1,depth_hi font \",11\"",
+    "set xlabel \"depth (levels)\"",
+    "unset ylabel",
+    "plot for [i = 1:n] csv using (mine(i, \"depth\", depth_hi) ? at(i) : NaN):(100 * column(\"share\")):(at(i) - 0.46 * w):(at(i) + 0.46 * w):(foot):(100 * column(\"share\")) with boxxyerror lc rgb colour(word(series, i), i) notitle",
+    "unset multiplot",
+    NULL};
+
 const loom_figure loom_figures[] = {
     {"fig12", "fig12.csv", fig12_size, fig12_body},
     {"fig03a", "fig03.csv", fig03_size, fig03_body},
@@ -292,4 +335,5 @@ const loom_figure loom_figures[] = {
     {"fig04b", "fig04b_summary.csv", fig04b_size, fig04b_body},
     {"fig16", "fig16.csv", fig16_size, fig16_body},
     {"fig15", "fig15.csv", fig15_size, fig15_body},
+    {"fig08", "fig08.csv", fig08_size, fig08_body},
     {NULL, NULL, NULL, NULL}};

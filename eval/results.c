@@ -55,6 +55,18 @@ const char *loom_results_origin(const loom_results *r, char *text, size_t cap)
     return text;
 }
 
+const char *loom_results_name(char *name, size_t cap, const char *arg)
+{
+    const char *equals = strchr(arg, '='), *first = strchr(arg, '/'), *last = strrchr(arg, '/');
+    if (equals && equals != arg && (!first || first > equals)) {
+        snprintf(name, cap, "%.*s", (int)(equals - arg), arg);
+        return equals + 1;
+    }
+    const char *base = last ? last + 1 : arg;
+    snprintf(name, cap, "%.*s", (int)strcspn(base, "."), base);
+    return arg;
+}
+
 /* ---- the folder ---- */
 
 loom_status loom_results_open(loom_results *r, const loom_ctx *ctx, const char *dir, bool pictures, loom_err *err)

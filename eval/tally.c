@@ -13,7 +13,7 @@ void loom_tally_init(loom_tally *t, const loom_grid *grid)
     *t = (loom_tally){.grid = *grid};
     int64_t n = loom_grid_cells(grid);
     t->coverage = loom_alloc((size_t)n, sizeof *t->coverage);
-    for (int64_t i = 0; i < n; i++) t->coverage[i] = (loom_coverage){-1, -1, -1};
+    for (int64_t i = 0; i < n; i++) t->coverage[i] = (loom_coverage){-1, -1, -1, -1};
 }
 
 void loom_tally_release(loom_tally *t)
@@ -47,6 +47,7 @@ static void read_coverage(loom_tally *t, const char *path)
                                         loom_json_i64(loom_json_get(c, "depth"), -1));
             if (at < 0) continue;
             t->coverage[at] = (loom_coverage){loom_json_i64(loom_json_get(c, "prompts"), -1),
+                                              loom_json_i64(loom_json_get(c, "distinct"), -1),
                                               loom_json_i64(loom_json_get(c, "valid"), -1),
                                               loom_json_i64(loom_json_get(c, "train"), -1)};
             t->has_coverage = true;
@@ -222,7 +223,7 @@ static loom_status count_item(loom_tally *t, const item *it, const char *path, c
         series->code_graphs[c] += s->codes[c] > 0;
         series->codes[c] += s->codes[c];
     }
-    series->refused += a->n_layers == 0;
+    series->refused += a->refused || a->n_layers == 0;
     return LOOM_OK;
 }
 
@@ -322,6 +323,8 @@ const char *loom_method_title(const char *method)
         {"recursive constrained", "Recursive, constrained decoding"},
         {"instruction constrained", "Recursive + instruction, constrained decoding"},
         {"real", "Real"},
+        {"train", "Training"},
+        {"valid", "Validation"},
         {"probabilistic", "Probabilistic"},
     };
     for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)

@@ -43,7 +43,7 @@ typedef struct loom_tally_prompt {
 } loom_tally_prompt;
 
 typedef struct loom_coverage {
-    int64_t prompts, valid, train; /* -1: not told */
+    int64_t prompts, distinct, valid, train; /* -1: not told */
 } loom_coverage;
 
 typedef struct loom_tally {

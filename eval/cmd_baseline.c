@@ -1,0 +1,143 @@
+/* loom-eval baseline: the probabilistic generator. */
+#include <string.h>
+
+#include "core/file.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/meta.h"
+#include "core/num.h"
+#include "eval/eval_cmds.h"
+#include "eval/graphs.h"
+#include "eval/probabilistic.h"
+#include "trace/record.h"
+#include "trace/validity.h"
+
+typedef struct baseline_conf {
+    const char *prompts, *output;
+    int64_t count, tries;
+    int names, times;
+} baseline_conf;
+
+static const loom_opt baseline_opts[] = {
+    LOOM_OPT_GROUP("What to draw"),
+    LOOM_OPT_I64("count", 0, baseline_conf, count, "1000", 1, 1000000000, "N", "graphs to draw (without --prompts)"),
+    LOOM_OPT_STR("prompts", 'p', baseline_conf, prompts, NULL, "FILE", "one graph for each prompt, of its service, edges and depth"),
+    LOOM_OPT_I64("tries", 0, baseline_conf, tries, "200", 1, 1000000, "N", "draws for a prompt until edges and depth fit; then the closest is taken"),
+    LOOM_OPT_ENUM("names", 0, baseline_conf, names, "frequency", "frequency|uniform", "how destinations are drawn"),
+    LOOM_OPT_ENUM("times", 0, baseline_conf, times, "repair", "repair|raw", "let callers grow to cover their calls, or leave what was drawn"),
+    LOOM_OPT_GROUP("Output"),
+    LOOM_OPT_STR("output", 'o', baseline_conf, output, "-", "FILE", "graph store to write (.graphs.zst)"),
+    LOOM_OPT_END};
+
+typedef struct baseline_job {
+    const loom_ctx *ctx;
+    const baseline_conf *conf;
+    loom_prob_conf draw;
+    loom_prob *p;
+    loom_out *out;
+    loom_arena arena;
+    loom_buf line;
+    int64_t n, missed, invalid;
+} baseline_job;
+
+static loom_status fit(baseline_job *j, const char *path, loom_err *err)
+{
+    loom_graphs *in = NULL;
+    loom_graph g;
+    bool more;
+    j->p = loom_prob_new();
+    loom_status st = loom_graphs_open(&in, path, err);
+    while (st == LOOM_OK && (st = loom_graphs_next(in, &g, &more, err)) == LOOM_OK && more) loom_prob_add(j->p, &g);
+    loom_graphs_close(&in);
+    return st;
+}
+
+/* Every graph has a stream of its own, so the n-th is the same however many are drawn. */
+static loom_status draw_one(baseline_job *j, int64_t edges, int64_t depth, const char *service, loom_err *err)
+{
+    loom_graph g;
+    loom_rng rng;
+    loom_verdict why = {0};
+    loom_arena_reset(&j->arena);
+    loom_rng_seed(&rng, (uint64_t)j->ctx->common.seed, "baseline", (uint64_t)j->n++);
+    j->missed += !loom_prob_draw_like(&g, j->p, &j->draw, edges, depth, service, j->conf->tries, &rng, &j->arena);
+    loom_graph_check(&why, &g);
+    j->invalid += why.n > 0;
+    loom_buf_reset(&j->line);
+    loom_record_render(&j->line, &g);
+    loom_buf_char(&j->line, '\n');
+    return loom_out_write(j->out, j->line.data, j->line.len, err);
+}
+
+static loom_status draw_prompts(baseline_job *j, loom_err *err)
+{
+    const char *path = j->conf->prompts;
+    loom_lines *lines = NULL;
+    char *line;
+    size_t len;
+    loom_status st = loom_lines_open(&lines, path, err);
+    while (st == LOOM_OK && (st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
+        loom_json *root = NULL;
+        loom_err why;
+        if (loom_json_parse(&root, line, len, path, &why) != LOOM_OK || !loom_json_get(root, "prompt"))
+            st = loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not a prompt; write the file with `loom-eval prompts`", path,
+                           (long long)loom_lines_number(lines));
+        else
+            st = draw_one(j, loom_json_i64(loom_json_get(root, "edges"), -1), loom_json_i64(loom_json_get(root, "depth"), -1),
+                          loom_json_str(loom_json_get(root, "service"), NULL), err);
+        loom_json_free(root);
+    }
+    loom_lines_close(&lines);
+    if (st == LOOM_OK && j->n == 0)
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: the file holds no prompts; write it with `loom-eval prompts`", path);
+    return st;
+}
+
+static loom_status write_meta(baseline_job *j, loom_err *err)
+{
+    loom_meta meta = {0};
+    loom_status st = loom_meta_input(&meta, j->ctx->args[0], err);
+    if (st == LOOM_OK && j->conf->prompts) st = loom_meta_input(&meta, j->conf->prompts, err);
+    loom_meta_i64(&meta, "training_graphs", loom_prob_graphs(j->p));
+    loom_meta_i64(&meta, "graphs", j->n);
+    loom_meta_i64(&meta, "not_of_the_wished_size", j->missed);
+    loom_meta_i64(&meta, "invalid", j->invalid);
+    if (st == LOOM_OK) st = loom_meta_write(&meta, j->ctx, j->conf->output, err);
+    loom_meta_release(&meta);
+    return st;
+}
+
+static loom_status run_baseline(const loom_ctx *ctx, loom_err *err)
+{
+    baseline_job j = {.ctx = ctx, .conf = ctx->conf};
+    loom_status st;
+    j.draw = (loom_prob_conf){.uniform_names = j.conf->names == 1, .raw_times = j.conf->times == 1};
+    if ((st = fit(&j, ctx->args[0], err)) != LOOM_OK) goto done;
+    if ((st = loom_out_open(&j.out, j.conf->output, ctx->common.force, err)) != LOOM_OK) goto done;
+    if (j.conf->prompts) st = draw_prompts(&j, err);
+    else
+        while (st == LOOM_OK && j.n < j.conf->count) st = draw_one(&j, -1, -1, NULL, err);
+    if (st != LOOM_OK || (st = loom_out_commit(&j.out, err)) != LOOM_OK) goto done;
+    st = write_meta(&j, err);
+    loom_info("%lld graphs drawn after %lld training graphs; %lld not of the wished size, %lld not valid", (long long)j.n,
+              (long long)loom_prob_graphs(j.p), (long long)j.missed, (long long)j.invalid);
+done:
+    loom_out_abandon(&j.out);
+    loom_prob_free(j.p);
+    loom_arena_release(&j.arena);
+    loom_buf_release(&j.line);
+    return st;
+}
+
+const loom_cmd loom_cmd_baseline = {
+    .name = "baseline",
+    .summary = "draw graphs from counts alone: the probabilistic generator that models are compared with",
+    .args = "TRAIN.graphs.zst",
+    .min_args = 1,
+    .max_args = 1,
+    .details = "Numbers of calls, types, destinations and times are drawn from the training graphs by depth, each\n"
+               "independent of the others.\n\n"
+               "  loom-eval baseline train.graphs.zst --count 2000 -o probabilistic.graphs.zst\n",
+    .opts = baseline_opts,
+    .conf_size = sizeof(baseline_conf),
+    .run = run_baseline};

@@ -1,0 +1,36 @@
+# Similarity, memorisation, sizes and the baseline on the golden graphs.
+real=$SRC/tests/golden/spec/dedupe/expected.txt
+
+expect 0 loom-eval baseline "$real" --count 300 -o probabilistic.graphs.zst
+says err "300 graphs drawn after [0-9]+ training graphs; 0 not of the wished size, 0 not valid"
+expect 0 loom-eval baseline "$real" --count 200 -o fewer.graphs.zst
+cmp -s <(zstdcat probabilistic.graphs.zst | head -n 200) <(zstdcat fewer.graphs.zst) || fail "the first graphs depend on how many are drawn"
+expect 0 loom-eval prompts "$real" --mode tabular --per-cell 3 -o tabular.prompts.jsonl
+expect 0 loom-eval baseline "$real" --prompts tabular.prompts.jsonl -o wished.graphs.zst
+[ "$(zstdcat wished.graphs.zst | wc -l)" = "$(wc -l <tabular.prompts.jsonl)" ] || fail "not one graph for each prompt"
+
+expect 0 loom-eval similarity --real "$real" same="$real" probabilistic.graphs.zst --resamples 50 -o res
+says res/fig04a_kl.csv '^fig04a,same,1,[0-9]+,[0-9]+,1e-06,[0-9.]+(e-[0-9]+)?,'
+awk -F, '$2 == "same" && $6 == "1e-06" && $7 > 1e-4 { exit 1 }' res/fig04a_kl.csv || fail "real is not like itself"
+awk -F, 'NR > 1 && $2 == "same" && $9 != 0 { exit 1 }' res/fig16.csv || fail "real is at a distance from itself"
+says res/fig04b.csv '^fig04b,real,1,0,[0-9]+,10,'
+expect 0 loom-eval distribution "$real" probabilistic.graphs.zst -o res
+says res/fig08.csv '^fig08,expected,1,depth,1,'
+expect 0 loom-eval memorization --train "$real" copies="$real" probabilistic.graphs.zst -o res
+says out '^copies +[0-9]+ +[0-9]+ +100.00'
+says res/fig15.csv '^fig15,probabilistic,1,all,'
+says res/privacy.json '"exact_copies"'
+grep -q '"similarity"' res/manifest.json && grep -q '"distribution"' res/manifest.json && grep -q '"memorization"' res/manifest.json ||
+    fail "the manifest lost a command"
+expect 3 loom-eval memorization --train "$real" copies="$real" --fail-above 0.5 -o res2
+says err "copies of training graphs, more than"
+
+expect 2 loom-eval similarity "$real" -o e1
+says err "name them with --real"
+expect 2 loom-eval similarity --real "$real" "$real" "$real" -o e2
+says err 'two files are called "expected"'
+expect 2 loom-eval similarity --real "$real" "$real" -o res # no overwriting without --force
+says err "exists already"
+: >empty.txt
+expect 1 loom-eval memorization --train empty.txt "$real" -o e3
+says err "empty.txt: the file is empty"
