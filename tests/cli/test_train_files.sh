@@ -1,0 +1,63 @@
+# Token shards and checkpoints that are damaged, cut short or of another kind: one sentence, exit 1 (or 2), no crash.
+loom-preprocess sample-traces --profile tiny --traces 300 -q -o traces || fail "no traces"
+loom-preprocess graphs -q traces -o g.graphs.zst || fail "no graphs"
+loom-preprocess encode -q g.graphs.zst --mode tabular -o t.txt.zst || fail "no text"
+loom-preprocess tokenizer -q t.txt.zst -o tokenizer.json || fail "no tokenizer"
+loom-preprocess tokens -q t.txt.zst --tokenizer tokenizer.json -o t.tokens.h5 || fail "no shard"
+tiny="--hidden 16 --layers 1 --heads 2 --context 128 --batch-tokens 256 --no-plot -q"
+
+expect 0 loom-train pretrain t.tokens.h5 --valid t.tokens.h5 -o run $tiny --steps 5
+[ -f run/model.h5 ] && [ -f run/curve.csv ] && [ -f run/step-00000005.h5 ] || fail "outputs are missing"
+[ "$(wc -l <run/curve.csv)" -ge 2 ] || fail "no learning curve"
+
+# info says what each is
+expect 0 loom-train info --json t.tokens.h5 run run/step-00000005.h5
+says out '"kind":"token shard"'
+says out '"kind":"checkpoint".*"step":5'
+[ "$(wc -l <out)" = 3 ] || fail "one JSON object a line"
+expect 0 loom-train info --verify --tensors --meta run
+says out 'model.embed_tokens.weight +F32 \[[0-9]+, 16\]'
+says out 'all checksums agree'
+says out '"command_line"'
+
+# the wrong kind of file
+echo hello >text.h5
+expect 1 loom-train info text.h5; one_sentence; says err 'not an HDF5 file'
+expect 1 loom-train pretrain text.h5 -o x $tiny; one_sentence; says err 'not an HDF5 file'
+expect 1 loom-train pretrain run/model.h5 -o x $tiny; one_sentence; says err 'is no token shard.*spanloom-checkpoint'
+expect 1 loom-train sft t.tokens.h5 --base t.tokens.h5 -o x -q; one_sentence; says err 'is no checkpoint'
+expect 1 loom-train info nothere; one_sentence
+expect 1 loom-train pretrain nothere.tokens.h5 -o x $tiny; one_sentence; says err 'nothere.tokens.h5'
+expect 1 loom-train info .; one_sentence; says err 'holds no model'
+
+# damaged and cut short
+cp run/model.h5 cut.h5; truncate -s 3000 cut.h5
+expect 1 loom-train info cut.h5; one_sentence; says err 'damaged or cut short'
+cp t.tokens.h5 cut.tokens.h5; truncate -s 5000 cut.tokens.h5
+expect 1 loom-train pretrain cut.tokens.h5 -o x $tiny; one_sentence; says err 'cut.tokens.h5'
+cp run/model.h5 bent.h5
+size=$(stat -c %s bent.h5)
+printf 'XXXXXXXX' | dd of=bent.h5 bs=1 seek=$((size / 2)) conv=notrunc status=none
+expect 1 loom-train info --verify bent.h5; one_sentence; says err 'checksum'
+
+# another tokenizer
+loom-preprocess tokenizer -q t.txt.zst --vocab-size 300 --merges 5 -o other.json || fail "no tokenizer"
+loom-preprocess tokens -q t.txt.zst --tokenizer other.json -o other.tokens.h5 || fail "no shard"
+expect 1 loom-train sft other.tokens.h5 --base run -o x --context 128 --loss all -q; says err 'another tokenizer'
+expect 1 loom-train pretrain t.tokens.h5 --valid other.tokens.h5 -o x $tiny; one_sentence; says err 'different tokenizers'
+
+# wrong use
+expect 2 loom-train pretrain t.tokens.h5 $tiny; says err 'output'
+expect 2 loom-train pretrain -o x; says err 'SHARD'
+expect 2 loom-train pretrain t.tokens.h5 -o x --hidden 15 -q; one_sentence
+expect 2 loom-train pretrain t.tokens.h5 -o x --lora -q; says err '--init'
+expect 2 loom-train sft t.tokens.h5 -o x -q; says err '--base'
+expect 2 loom-train pretrain t.tokens.h5 -o x --context 1024 --batch-tokens 100 -q; says err '--batch-tokens'
+expect 2 loom-train pretrain t.tokens.h5 -o x --steps 5 --minutes 1 -q; says err '--steps'
+
+# a plan instead of a run
+expect 0 loom-train pretrain t.tokens.h5 -o planned --dry-run
+says out '^memory .*weights'
+[ ! -e planned ] || fail "a dry run leaves nothing behind"
+expect 0 loom-train pretrain t.tokens.h5 -o planned --dry-run --json
+says out '"total_bytes": [0-9]+'

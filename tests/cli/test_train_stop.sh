@@ -1,0 +1,45 @@
+# Ctrl-C saves and exits 130; kill -9 loses nothing that was saved; the end is the same as without either.
+loom-preprocess sample-traces --profile tiny --traces 300 -q -o traces || fail "no traces"
+loom-preprocess graphs -q traces -o g.graphs.zst || fail "no graphs"
+loom-preprocess encode -q g.graphs.zst --mode tabular -o t.txt.zst || fail "no text"
+loom-preprocess tokenizer -q t.txt.zst -o tokenizer.json || fail "no tokenizer"
+loom-preprocess tokens -q t.txt.zst --tokenizer tokenizer.json -o t.tokens.h5 || fail "no shard"
+train() { loom-train pretrain t.tokens.h5 -o "$1" --hidden 32 --layers 2 --heads 2 --context 128 --batch-tokens 512 --steps 90 \
+    --save-every 7 --no-plot --threads 2 -q "${@:2}"; }
+expect 0 train whole
+
+train stopped 2>err & pid=$!
+until ls stopped/step-*.h5 >/dev/null 2>&1; do sleep 0.05; kill -0 $pid 2>/dev/null || break; done
+kill -INT $pid 2>/dev/null; wait $pid; code=$?
+if [ $code = 130 ]; then
+    says err 'interrupted at step [0-9]+, which is saved'
+    [ ! -e stopped/model.h5 ] || fail "an interrupted run has no result yet"
+else
+    [ $code = 0 ] || fail "exit code $code"
+fi
+for i in 1 2 3; do
+    train stopped & pid=$!
+    sleep 0.$((i * 2))
+    kill -KILL $pid 2>/dev/null; wait $pid 2>/dev/null
+done
+expect 0 train stopped
+ls stopped/*.tmp.* >/dev/null 2>&1 && fail "rests of a killed run"
+
+# the same answer to the last bit
+cmp <(cut -d, -f1,2,4,5,6 whole/curve.csv | tail -n 1) <(cut -d, -f1,2,4,5,6 stopped/curve.csv | tail -n 1) || fail "the curves end differently"
+awk 'NR > 1 && $1 + 0 <= last { exit 1 } { last = $1 + 0 }' FS=, stopped/curve.csv || fail "a step stands twice in the curve"
+
+# one at a time
+train busy --steps 100000 & pid=$!
+until ls busy/step-*.h5 >/dev/null 2>&1 || ! kill -0 $pid 2>/dev/null; do sleep 0.05; done
+expect 1 train busy --steps 100000; one_sentence; says err 'another loom-train'
+kill -KILL $pid; wait $pid 2>/dev/null
+
+# the disk fills up while saving (here: a limit on file sizes): one sentence, older checkpoints stay whole
+train full --stop-after 14 || fail "cannot begin"
+before=$(ls full/step-*.h5 | tail -n 1)
+( trap '' XFSZ; ulimit -f 40; train full >out 2>err ); code=$?
+[ $code = 1 ] || fail "exit code $code on a full disk"
+one_sentence; says err 'saving step|File too large'
+expect 0 loom-train info --verify "$before"
+expect 0 train full
