@@ -18,6 +18,7 @@ typedef struct parser {
     int32_t *components;
     char *names;
     int32_t n_calls;
+    bool has_control;  /* control bytes among the edges: no name, no number holds one */
     const char *fault; /* what is wrong with the edge, when one is */
     loom_reason reason;
 } parser;
@@ -156,26 +157,31 @@ static bool parse_edge(parser *w, span *rest)
 static void parser_init(parser *w, span edges, size_t service_len, loom_arena *arena)
 {
     size_t bars = 0, dots = 0, len = (size_t)(edges.end - edges.at);
+    size_t controls = 0;
     for (const char *p = edges.at; p < edges.end; p++) {
         bars += *p == '|';
         dots += *p == '.';
+        controls += (unsigned char)*p < ' ' || *p == 0x7f;
     }
     size_t cap = bars / 7 + 2;
-    *w = (parser){0};
+    *w = (parser){.has_control = controls > 0};
     w->calls = loom_arena_alloc(arena, cap * sizeof *w->calls);
     w->components = loom_arena_alloc(arena, (dots + cap + 1) * sizeof *w->components);
     w->names = loom_arena_alloc(arena, len + cap * 12 + service_len + 16);
 }
 
+static bool service_fits(span text) { return loom_name_fits_record(text.at, (size_t)(text.end - text.at)); }
+
 static bool parse_columns(loom_graph *g, parser *w, span columns[3], loom_arena *arena)
 {
     span edges = columns[2];
     parser_init(w, edges, (size_t)(columns[1].end - columns[1].at), arena);
+    if (w->has_control) return edge_fault(w, LOOM_REASON_BAD_EDGE, "or another holds a control byte");
     while (edges.at <= edges.end)
         if (!parse_edge(w, &edges)) return false;
     g->calls = w->calls;
     g->n_calls = w->n_calls;
-    g->service = keep_name(w, columns[1], "S_", 2, 9);
+    g->service = service_fits(columns[1]) ? keep_name(w, columns[1], "S_", 2, 9) : "";
     return true;
 }
 
