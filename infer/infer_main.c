@@ -2,7 +2,7 @@
 
 int main(int argc, char **argv)
 {
-    loom_cmd cmds[] = {loom_cmd_sample, {.name = NULL}};
+    loom_cmd cmds[] = {loom_cmd_sample, loom_cmd_complete, loom_cmd_convert, loom_cmd_show, {.name = NULL}};
 
     return loom_cli_main("loom-infer", "generates call graphs and converts them for other tools", cmds, argc, argv);
 }

@@ -1,0 +1,129 @@
+#include "core/file.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "core/meta.h"
+#include "infer/graphsink.h"
+#include "infer/graphsource.h"
+#include "infer/infer_cmds.h"
+
+typedef struct convert_conf {
+    int to;
+    const char *output;
+    int64_t limit, epoch, gap;
+    bool synthetic;
+} convert_conf;
+
+static const loom_opt convert_opts[] = {
+    LOOM_OPT_GROUP("Output"),
+    LOOM_OPT_STR("output", 'o', convert_conf, output, "-", "FILE", "where to write; a name ending in .zst is compressed"),
+    LOOM_OPT_ENUM("to", 't', convert_conf, to, "auto", LOOM_FORMAT_CHOICES "|auto",
+                  "format; auto: by the name of the output (.graphs, .csv, .json = jaeger, .jsonl = otlp, .dot)"),
+    LOOM_OPT_I64("limit", 0, convert_conf, limit, "0", 0, 1e15, "N", "only the first N graphs; 0: all"),
+    LOOM_OPT_GROUP("Times and origin"),
+    LOOM_OPT_I64("epoch", 0, convert_conf, epoch, "-1", -1, 1e13, "MS",
+                 "milliseconds since 1970 at which the day of the graphs begins; -1: 2022-01-01 for spans, 0 for rows"),
+    LOOM_OPT_I64("gap", 0, convert_conf, gap, "0", 0, 1e9, "MS", "spans and rows: milliseconds from graph to graph"),
+    LOOM_OPT_FLAG_ON("synthetic", 0, convert_conf, synthetic, "spans: mark them callgraph.synthetic"),
+    LOOM_OPT_END};
+
+#define EPOCH_2022 ((int64_t)1640995200000)
+
+typedef struct converting {
+    const convert_conf *conf;
+    loom_sink *sink;
+} converting;
+
+static loom_status take(void *arg, const loom_graph *g, loom_err *err)
+{
+    converting *c = arg;
+
+    if (c->conf->limit > 0 && loom_sink_count(c->sink) >= c->conf->limit) return LOOM_OK;
+    return loom_sink_put(c->sink, g, err);
+}
+
+static loom_status choose_format(loom_format *out, const convert_conf *c, loom_err *err)
+{
+    *out = c->to < LOOM_FORMATS ? (loom_format)c->to : loom_format_of_name(c->output);
+    if (*out < LOOM_FORMATS) return LOOM_OK;
+    return loom_fail(err, LOOM_STATUS_ARG, "the name %s does not tell the format; give --to " LOOM_FORMAT_CHOICES, c->output);
+}
+
+static loom_status report(const loom_source *s, const loom_ctx *ctx, loom_err *err)
+{
+    loom_buf text = {0};
+    loom_jw w;
+    loom_status st = LOOM_OK;
+
+    loom_source_render_counts(s, &text);
+    loom_info("%s", text.data);
+    if (ctx->common.json) {
+        loom_buf_reset(&text);
+        loom_jw_init(&w, &text, false);
+        loom_jw_begin_object(&w);
+        loom_jw_kv_i64(&w, "graphs", s->graphs);
+        loom_jw_kv_i64(&w, "records", s->records);
+        loom_jw_kv_i64(&w, "rows", s->rows);
+        loom_jw_kv_i64(&w, "dropped_rows", s->dropped_rows);
+        loom_jw_kv_i64(&w, "spans", s->spans.spans);
+        loom_jw_kv_i64(&w, "spans_inside", s->spans.inside);
+        loom_jw_kv_i64(&w, "orphans", s->spans.orphans);
+        loom_jw_kv_i64(&w, "rejected", loom_source_rejected(s));
+        loom_jw_end_object(&w);
+        loom_buf_char(&text, '\n');
+        st = loom_stdout_write(text.data, text.len, err);
+    }
+    loom_buf_release(&text);
+    return st;
+}
+
+static loom_status run_convert(const loom_ctx *ctx, loom_err *err)
+{
+    const convert_conf *conf = ctx->conf;
+    converting c = {.conf = conf};
+    loom_source source = {0};
+    loom_meta meta = {0};
+    loom_sink_conf sc = {.force = ctx->common.force, .synthetic = conf->synthetic, .seed = (uint64_t)ctx->common.seed,
+                         .gap_ms = conf->gap};
+    loom_buf counts = {0};
+    loom_status st;
+
+    if ((st = choose_format(&sc.format, conf, err)) != LOOM_OK) goto done;
+    sc.epoch_ms = conf->epoch >= 0 ? conf->epoch : sc.format == LOOM_FORMAT_CSV ? 0 : EPOCH_2022;
+    if ((st = loom_sink_open(&c.sink, conf->output, &sc, err)) != LOOM_OK) goto done;
+    for (int i = 0; i < ctx->n_args; i++) {
+        if ((st = loom_source_read(&source, ctx->args[i], take, &c, err)) != LOOM_OK) goto done;
+        if (!loom_file_is_dir(ctx->args[i]) && (st = loom_meta_input(&meta, ctx->args[i], err)) != LOOM_OK) goto done;
+    }
+    if (source.graphs == 0) {
+        loom_source_render_counts(&source, &counts);
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "no valid call graph in the input: %s", counts.data);
+        goto done;
+    }
+    loom_meta_i64(&meta, "graphs", loom_sink_count(c.sink));
+    loom_meta_i64(&meta, "rejected", loom_source_rejected(&source));
+    if ((st = loom_sink_commit(&c.sink, err)) != LOOM_OK) goto done;
+    if ((st = loom_meta_write(&meta, ctx, conf->output, err)) != LOOM_OK) goto done;
+    st = report(&source, ctx, err);
+done:
+    loom_sink_abandon(&c.sink);
+    loom_meta_release(&meta);
+    loom_buf_release(&counts);
+    return st;
+}
+
+const loom_cmd loom_cmd_convert = {
+    .name = "convert",
+    .summary = "call graphs from and to CSV, Jaeger, OTLP and DOT",
+    .args = "INPUT...",
+    .min_args = 1,
+    .max_args = -1,
+    .details = "Reads graph stores, CallGraph CSV, Jaeger JSON and OTLP/JSON, plain, compressed, in tar files or folders, and\n"
+               "writes one of the formats. What could not be used is counted. Traces of other systems keep their names;\n"
+               "loom-preprocess graphs renames them on the way to a model.\n"
+               "\n"
+               "  loom-infer convert new.graphs.zst -o new.json            for the Jaeger UI\n"
+               "  loom-infer convert jaeger-export/ -o private.csv         private traces, then loom-preprocess graphs\n",
+    .opts = convert_opts,
+    .conf_size = sizeof(convert_conf),
+    .run = run_convert,
+};

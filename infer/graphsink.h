@@ -1,0 +1,38 @@
+/* Call graphs for other tools: graph store, CallGraph CSV, Jaeger JSON, OTLP/JSON lines, Graphviz DOT.
+ *
+ *   loom_sink *k = NULL;
+ *   LOOM_TRY(loom_sink_open(&k, "out.json", &conf, err));
+ *   LOOM_TRY(loom_sink_put(k, &graph, err));            any number
+ *   LOOM_TRY(loom_sink_commit(&k, err));                else loom_sink_abandon(&k)
+ *
+ * Spans: one for each call, in the service it goes to; ids are hashes of (seed, number of the graph) and of the call's
+ * id; attributes callgraph.* say all that a reader needs to get the same graph back. */
+#ifndef LOOM_INFER_GRAPHSINK_H
+#define LOOM_INFER_GRAPHSINK_H
+
+#include "core/err.h"
+#include "trace/callgraph.h"
+
+typedef enum loom_format { LOOM_FORMAT_RECORDS, LOOM_FORMAT_CSV, LOOM_FORMAT_JAEGER, LOOM_FORMAT_OTLP, LOOM_FORMAT_DOT,
+                           LOOM_FORMATS } loom_format;
+#define LOOM_FORMAT_CHOICES "records|csv|jaeger|otlp|dot"
+/* By the ending of a name: .graphs[.zst], .csv, .jsonl/.ndjson (OTLP), .json (Jaeger), .dot/.gv; LOOM_FORMATS: unknown. */
+loom_format loom_format_of_name(const char *path);
+
+typedef struct loom_sink_conf {
+    loom_format format;
+    bool force;
+    bool synthetic;     /* say so in the spans */
+    uint64_t seed;      /* of trace ids */
+    int64_t epoch_ms;   /* spans: when the day of the graphs began; CSV: added to their time of day */
+    int64_t gap_ms;     /* added from graph to graph */
+} loom_sink_conf;
+
+typedef struct loom_sink loom_sink;
+loom_status loom_sink_open(loom_sink **out, const char *path, const loom_sink_conf *conf, loom_err *err);
+loom_status loom_sink_put(loom_sink *k, const loom_graph *g, loom_err *err);
+int64_t loom_sink_count(const loom_sink *k);
+loom_status loom_sink_commit(loom_sink **k, loom_err *err);
+void loom_sink_abandon(loom_sink **k);
+
+#endif
