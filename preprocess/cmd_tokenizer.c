@@ -36,8 +36,8 @@ typedef struct learning {
     loom_text_batch batch;
     loom_progress progress;
     loom_meta meta;
-    int64_t samples, bytes;
-    double started;
+    int64_t samples;
+    double seconds; /* of reading and counting */
 } learning;
 
 static void count_chunk(void *arg, int64_t chunk, int thread)
@@ -58,7 +58,6 @@ static loom_status count_file(learning *l, const char *path, loom_err *err)
     while ((st = loom_text_batch_fill(&l->batch, file, path, err)) == LOOM_OK && l->batch.n > 0) {
         loom_pool_for(l->pool, l->batch.n_chunks, count_chunk, l);
         l->samples += (int64_t)l->batch.n;
-        l->bytes += (int64_t)l->batch.text.len;
         loom_progress_update(&l->progress, l->samples, NULL);
     }
     loom_textfile_close(&file);
@@ -87,7 +86,6 @@ static loom_status report(learning *l, const loom_toktrain_report *r, loom_err *
     loom_jw j;
     loom_status st;
     char size[24], tokens[24];
-    double seconds = loom_time_now() - l->started;
 
     loom_jw_init(&j, &text, false);
     report_json(&j, l, r);
@@ -99,7 +97,7 @@ static loom_status report(learning *l, const loom_toktrain_report *r, loom_err *
     }
     loom_buf_release(&text);
     loom_info("%lld samples, %s, read at %.0f MB/s", (long long)l->samples,
-              loom_format_bytes(size, sizeof size, (double)r->bytes), (double)r->bytes / 1e6 / seconds);
+              loom_format_bytes(size, sizeof size, (double)r->bytes), (double)r->bytes / 1e6 / l->seconds);
     loom_info("%lld tokens in the vocabulary: %lld phrases, %lld of %lld names, %lld merges, 256 bytes, 3 special",
               (long long)r->vocab_size, (long long)r->phrase_tokens, (long long)r->name_tokens,
               (long long)r->distinct_names, (long long)r->merges);
@@ -130,7 +128,7 @@ done:
 
 static loom_status run(const loom_ctx *ctx, loom_err *err)
 {
-    learning l = {.ctx = ctx, .conf = ctx->conf, .started = loom_time_now()};
+    learning l = {.ctx = ctx, .conf = ctx->conf};
     loom_status st = LOOM_OK;
 
     if (ctx->common.dry_run) {
@@ -143,7 +141,9 @@ static loom_status run(const loom_ctx *ctx, loom_err *err)
     if ((st = loom_pool_new(&l.pool, (int)ctx->common.threads, err)) != LOOM_OK) goto done;
     if ((st = loom_toktrain_new(&l.train, loom_pool_threads(l.pool), err)) != LOOM_OK) goto done;
     loom_progress_start(&l.progress, &ctx->common, "tokenizer", 0, "samples");
+    l.seconds = -loom_time_now();
     for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) st = count_file(&l, ctx->args[i], err);
+    l.seconds += loom_time_now();
     loom_progress_finish(&l.progress, NULL);
     if (st == LOOM_OK) st = learn(&l, err);
 done:
