@@ -40,6 +40,17 @@ static float *take_rows(cursor *c, int64_t rows, int64_t width)
     return take(c, (int64_t)n, sizeof(float));
 }
 
+static uint16_t *take_halves(cursor *c, int64_t rows, int64_t width)
+{
+    size_t n;
+
+    if (!loom_mul_size(&n, (size_t)rows, (size_t)width) || n > INT64_MAX) {
+        c->overflow = true;
+        return NULL;
+    }
+    return take(c, (int64_t)n, sizeof(uint16_t));
+}
+
 static void place_layer(loom_acts *a, loom_layer_acts *s, cursor *c)
 {
     int64_t N = a->o.max_rows;
@@ -58,19 +69,20 @@ static void place_layer(loom_acts *a, loom_layer_acts *s, cursor *c)
 static void place_thread(loom_acts *a, loom_thread_acts *t, cursor *c)
 {
     int64_t block = loom_min_i64(LOOM_ROW_BLOCK, a->o.max_rows), C = a->c.C, F = a->c.F;
-    int64_t widest = loom_max_i64(C, loom_max_i64(loom_acts_Q(a), F));
-    bool grad = a->o.grad, lora = grad && a->R;
+    int64_t widest = loom_max_i64(C, loom_max_i64(loom_acts_Q(a), F)), broadest = loom_max_i64(2 * F, loom_acts_QKV(a));
+    bool grad = a->o.grad, lora = grad && a->R, half = a->o.half_compute;
 
     t->h = take_rows(c, block, C);
     t->dh = take_rows(c, grad ? block : 0, C);
     t->prod = take_rows(c, block, F);
     t->dprod = take_rows(c, grad ? block : 0, F);
-    t->dgu = take_rows(c, lora ? block : 0, 2 * F);
+    t->dgu = take_rows(c, lora || (grad && half) ? block : 0, 2 * F);
     t->drop = take_rows(c, lora ? block : 0, widest);
     t->mask_out = take_rows(c, lora ? block : 0, widest);
     t->dxa = take_rows(c, lora ? block : 0, a->R);
     t->r = take_rows(c, block, 1);
-    t->widen = take_rows(c, a->frozen ? 1 : 0, loom_max_i64(LOOM_WIDEN_FLOATS, widest));
+    t->how.widen = take_rows(c, a->frozen && !half ? 1 : 0, loom_max_i64(LOOM_WIDEN_FLOATS, widest));
+    t->how.rounded = take_halves(c, half ? LOOM_ROUND_ROWS : 0, loom_max_i64(broadest, widest));
     t->strip = take_rows(c, 1, loom_attention_scratch(a->o.max_seq, grad));
     t->dnorm_att = take_rows(c, grad ? 1 : 0, C);
     t->dnorm_ffn = take_rows(c, grad ? 1 : 0, C);
@@ -88,9 +100,29 @@ static int64_t head_rows(const loom_acts *a)
     return loom_min_i64(a->o.max_rows, loom_min_i64(1024, loom_max_i64(LOOM_ROW_BLOCK, rows)));
 }
 
+/* half_compute: the rounded weights, and the operands of the weights' gradients. */
+static void place_halves(loom_acts *a, cursor *c)
+{
+    int64_t N = a->o.half_compute && a->o.grad && !a->R ? a->o.max_rows : 0, C = a->c.C;
+    bool own = a->o.half_compute && !a->frozen;
+
+    a->halves = take(c, a->o.half_compute ? a->n_threads : 0, sizeof *a->halves);
+    a->weights16 = take(c, own ? (int64_t)(loom_llama_bytes(&a->c) / sizeof(float)) : 0, sizeof *a->weights16);
+    a->layers16 = take(c, own ? a->c.L : 0, sizeof *a->layers16);
+    a->h16 = take_halves(c, N, C);
+    a->prod16 = take_halves(c, N, a->c.F);
+    a->dgu16 = take_halves(c, N, 2 * a->c.F);
+    a->dx16 = take_halves(c, N, C);
+    a->dmid16 = take_halves(c, N, C);
+    a->att16 = take_halves(c, N, loom_acts_Q(a));
+    a->dqkv16 = take_halves(c, N, loom_acts_QKV(a));
+    a->head_x16 = take_halves(c, a->o.half_compute ? a->head_rows : 0, C);
+    a->logits16 = take_halves(c, a->o.half_compute && a->o.grad ? a->head_rows : 0, a->c.V);
+}
+
 static void place(loom_acts *a, cursor *c)
 {
-    int64_t N = a->o.max_rows, C = a->c.C, grad = a->o.grad ? N : 0, full = a->R ? 0 : grad;
+    int64_t N = a->o.max_rows, C = a->c.C, grad = a->o.grad ? N : 0, full = a->R || a->o.half_compute ? 0 : grad;
     int64_t slots = a->o.grad && !a->o.recompute ? a->c.L : 1;
 
     a->layers = take(c, slots, sizeof *a->layers);
@@ -113,6 +145,7 @@ static void place(loom_acts *a, cursor *c)
     a->h = take_rows(c, full, C);
     a->prod = take_rows(c, full, a->c.F);
     a->dgu = take_rows(c, full, 2 * a->c.F);
+    place_halves(a, c);
 }
 
 static int64_t lora_layer_floats(const loom_config *c, const loom_lora_config *lc)
@@ -136,6 +169,21 @@ size_t loom_acts_bytes(const loom_config *config, const loom_lora_config *lora, 
     return c.overflow ? SIZE_MAX : c.used;
 }
 
+/* Points the rounded layers into weights16; norms stay the model's and are set by every step. */
+static loom_status make_halves(loom_acts *a, const loom_llama *m, loom_err *err)
+{
+    for (int i = 0; i < a->n_threads; i++) {
+        LOOM_TRY(loom_half_new(&a->halves[i], err));
+        a->threads[i].how.half = a->halves[i];
+    }
+    for (int64_t i = 0; a->weights16 && i < m->table.n; i++) {
+        const loom_tensor *t = &m->table.tensors[i];
+
+        if (t->role < LOOM_N_ADAPTABLE) a->layers16[t->layer].w[t->role].bf16 = a->weights16 + t->offset;
+    }
+    return LOOM_OK;
+}
+
 static loom_status check_options(const loom_acts_options *o, const loom_config *c, loom_err *err)
 {
     if (o->max_rows < 1 || o->max_rows > INT32_MAX)
@@ -151,6 +199,7 @@ loom_status loom_acts_new(loom_acts **out, const loom_llama *m, const loom_lora 
                           loom_err *err)
 {
     loom_acts *a;
+    loom_status st = LOOM_OK;
     cursor c = {0};
     char text[32], what[96];
 
@@ -177,13 +226,16 @@ loom_status loom_acts_new(loom_acts **out, const loom_llama *m, const loom_lora 
     }
     c = (cursor){.base = a->block};
     place(a, &c);
-    *out = a;
-    return LOOM_OK;
+    if (a->o.half_compute) st = make_halves(a, m, err);
+    if (st == LOOM_OK) *out = a;
+    else loom_acts_free(a);
+    return st;
 }
 
 void loom_acts_free(loom_acts *a)
 {
     if (!a) return;
+    for (int i = 0; a->o.half_compute && i < a->n_threads; i++) loom_half_free(a->halves[i]);
     free(a->block);
     free(a);
 }
@@ -292,13 +344,41 @@ static loom_status check_model(const loom_acts *a, const loom_llama *m, const lo
 }
 
 /* ---- public steps ---- */
+#define ROUND_PIECE 65536
+
+static void round_item(void *arg, int64_t item, int thread)
+{
+    const loom_step *s = arg;
+    int64_t from = item * ROUND_PIECE, n = loom_min_i64(ROUND_PIECE, (int64_t)s->m->table.floats - from);
+
+    (void)thread;
+    loom_half_round(s->a->weights16 + from, n, s->m->params + from, n, 1, n);
+}
+
+/* Rounds all weights, which may have changed since the last step, and makes the step use them. */
+static void round_weights(loom_step *s)
+{
+    loom_acts *a = s->a;
+    const loom_table *table = &s->m->table;
+
+    loom_pool_for(a->o.pool, ((int64_t)table->floats + ROUND_PIECE - 1) / ROUND_PIECE, round_item, s);
+    for (int64_t l = 0; l < a->c.L; l++) {
+        a->layers16[l].norm_att = s->m->layers[l].norm_att;
+        a->layers16[l].norm_ffn = s->m->layers[l].norm_ffn;
+    }
+    s->layers = a->layers16;
+    s->head = (loom_mat){.bf16 = a->weights16 + table->tensors[a->c.tied ? 0 : table->n - 1].offset};
+}
+
 static loom_status begin(loom_step *s, loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b,
                          bool labels, loom_err *err)
 {
-    *s = (loom_step){.a = a, .m = m, .lora = lora, .b = b};
+    *s = (loom_step){.a = a, .m = m, .lora = lora, .b = b, .layers = m->layers, .head = m->head};
     LOOM_TRY(check_model(a, m, lora, err));
     if (labels && !b->labels) return loom_fail(err, LOOM_STATUS_ARG, "the batch has no labels, so it has no loss");
-    return check_batch(a, b, labels, err);
+    LOOM_TRY(check_batch(a, b, labels, err));
+    if (a->weights16) round_weights(s);
+    return LOOM_OK;
 }
 
 static loom_status check_finite(const loom_loss *loss, loom_err *err)

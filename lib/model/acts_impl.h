@@ -8,6 +8,8 @@
 #define LOOM_MODEL_ACTS_IMPL_H
 
 #include "model/acts.h"
+#include "model/half.h"
+#include "model/ops.h"
 
 #define LOOM_ROW_BLOCK 128
 
@@ -27,11 +29,11 @@ typedef struct loom_layer_acts {
 typedef struct loom_thread_acts {
     float *h, *dh;               /* (block, C) */
     float *prod, *dprod;         /* (block, F) */
-    float *dgu;                  /* (block, 2F), frozen base only */
+    float *dgu;                  /* (block, 2F), unless the whole one below is used */
     float *drop, *mask_out;      /* (block, max(C,Q,F)) LoRA: input after dropout, its gradient */
     float *dxa;                  /* (block, R) */
     float *r;                    /* (block) */
-    float *widen;                /* bfloat16 panels */
+    loom_products how;           /* for bfloat16 matrices */
     float *strip;                /* attention */
     float *dnorm_att, *dnorm_ffn, *dnorm_out; /* (C) sums over this thread's rows */
     float *dlora;                /* gradient of one layer's adapters */
@@ -60,7 +62,13 @@ struct loom_acts {
     int64_t *rights;      /* (n_threads) */
     float *dx, *dmid;     /* (N,C) */
     float *datt, *dqkv;   /* (N,Q) (N,Q+2E) */
-    float *h, *prod, *dgu; /* (N,C) (N,F) (N,2F): inputs and gradients for the weights' gradients */
+    float *h, *prod, *dgu; /* (N,C) (N,F) (N,2F): inputs and gradients for the weights' gradients, float32 */
+    /* half_compute: weights and operands of the weights' gradients, rounded */
+    loom_half **halves;    /* (n_threads), freed one by one */
+    uint16_t *weights16;   /* table.floats, unless the base is borrowed bfloat16 */
+    loom_llama_layer *layers16;
+    uint16_t *h16, *prod16, *dgu16, *dx16, *dmid16, *att16, *dqkv16; /* (N,C) (N,F) (N,2F) (N,C) (N,C) (N,Q) (N,Q+2E) */
+    uint16_t *head_x16, *logits16;
     loom_acts_times times;
 };
 
@@ -72,6 +80,8 @@ struct loom_step {
     const loom_llama *m;
     const loom_lora *lora;
     const loom_batch *b;
+    const loom_llama_layer *layers; /* the model's, or rounded ones */
+    loom_mat head;
     float *grads;
     float scale;
     bool backward;  /* a backward pass follows: dropout applies, logits become their gradient */
@@ -89,6 +99,9 @@ static inline int64_t loom_acts_QKV(const loom_acts *a) { return (a->c.H + 2 * a
 /* The slot of layer s->l with x and out set. */
 loom_layer_acts loom_step_layer(const loom_step *s);
 const loom_adapter *loom_step_adapter(const loom_step *s, loom_role role); /* NULL: none */
+
+/* True when operands of weight gradients are kept rounded (half_compute), false when in float32. */
+static inline bool loom_step_half(const loom_step *s) { return s->a->o.half_compute; }
 
 /* Runs fn on blocks of rows 0..n-1, each thread on its stretch. */
 void loom_step_rows(loom_step *s, loom_rows_fn *fn, int64_t n);

@@ -26,28 +26,38 @@ static void ffn_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_
 {
     loom_acts *a = s->a;
     loom_layer_acts v = loom_step_layer(s);
-    const loom_llama_layer *w = &s->m->layers[s->l];
+    const loom_llama_layer *w = &s->layers[s->l];
     int64_t C = a->c.C, F = a->c.F, Q = loom_acts_Q(a), R = a->R, rows = n1 - n0, out[] = {F, F};
+    bool local = R || loom_step_half(s); /* else left in place for the weights' gradients */
     const float *dx = a->dx + n0 * C, *gu = v.gu + n0 * 2 * F, *mid = v.mid + n0 * C, *att = v.att + n0 * Q;
-    float *prod = R ? t->prod : a->prod + n0 * F, *dgu = R ? t->dgu : a->dgu + n0 * 2 * F, *h = R ? t->h : a->h + n0 * C;
+    float *prod = local ? t->prod : a->prod + n0 * F, *dgu = local ? t->dgu : a->dgu + n0 * 2 * F;
+    float *h = local ? t->h : a->h + n0 * C;
     float *dmid = a->dmid + n0 * C, *datt = a->datt + n0 * Q;
 
-    loom_linear_bwd_x(t->dprod, F, dx, C, &w->w[LOOM_ROLE_DOWN], rows, C, F, 0.0f, t->widen);
+    loom_linear_bwd_x(t->dprod, F, dx, C, &w->w[LOOM_ROLE_DOWN], rows, C, F, 0.0f, &t->how);
     if (loom_step_adapter(s, LOOM_ROLE_DOWN)) {
         loom_swiglu_fwd(prod, gu, rows, F);
         loom_adapt_bwd(s, t, LOOM_ROLE_DOWN, t->dprod, F, dx, C, prod, F, v.xa[LOOM_ROLE_DOWN], n0, n1);
     }
     loom_swiglu_bwd(dgu, prod, t->dprod, gu, rows, F);
 
-    loom_linears_bwd_x(t->dh, C, dgu, 2 * F, &w->w[LOOM_ROLE_GATE], out, 2, rows, C, t->widen);
+    loom_linears_bwd_x(t->dh, C, dgu, 2 * F, &w->w[LOOM_ROLE_GATE], out, 2, rows, C, &t->how);
     if (!R || loom_step_adapter(s, LOOM_ROLE_GATE) || loom_step_adapter(s, LOOM_ROLE_UP))
         loom_rmsnorm_again(h, v.r_ffn + n0, mid, w->norm_ffn, rows, C);
     loom_adapt_bwd(s, t, LOOM_ROLE_GATE, t->dh, C, dgu, 2 * F, h, C, v.xa[LOOM_ROLE_GATE], n0, n1);
     loom_adapt_bwd(s, t, LOOM_ROLE_UP, t->dh, C, dgu + F, 2 * F, h, C, v.xa[LOOM_ROLE_UP], n0, n1);
     loom_rmsnorm_bwd(dmid, R ? NULL : t->dnorm_ffn, dx, t->dh, mid, w->norm_ffn, v.r_ffn + n0, rows, C);
 
-    loom_linear_bwd_x(datt, Q, dmid, C, &w->w[LOOM_ROLE_O], rows, C, Q, 0.0f, t->widen);
+    loom_linear_bwd_x(datt, Q, dmid, C, &w->w[LOOM_ROLE_O], rows, C, Q, 0.0f, &t->how);
     loom_adapt_bwd(s, t, LOOM_ROLE_O, datt, Q, dmid, C, att, Q, v.xa[LOOM_ROLE_O], n0, n1);
+    if (!R && loom_step_half(s)) {
+        loom_half_round(a->dx16 + n0 * C, C, dx, C, rows, C);
+        loom_half_round(a->prod16 + n0 * F, F, prod, F, rows, F);
+        loom_half_round(a->dgu16 + n0 * 2 * F, 2 * F, dgu, 2 * F, rows, 2 * F);
+        loom_half_round(a->h16 + n0 * C, C, h, C, rows, C);
+        loom_half_round(a->dmid16 + n0 * C, C, dmid, C, rows, C);
+        loom_half_round(a->att16 + n0 * Q, Q, att, Q, rows, Q);
+    }
 }
 
 static void attention_item(void *arg, int64_t item, int thread)
@@ -77,22 +87,26 @@ static void qkv_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_
 {
     loom_acts *a = s->a;
     loom_layer_acts v = loom_step_layer(s);
-    const loom_llama_layer *w = &s->m->layers[s->l];
+    const loom_llama_layer *w = &s->layers[s->l];
     int64_t C = a->c.C, Q = loom_acts_Q(a), E = loom_acts_E(a), ld = Q + 2 * E, R = a->R, rows = n1 - n0;
     int64_t out[] = {Q, E, E};
     bool lowest = R && s->l == 0; /* nothing below is trained */
     const float *x = v.x + n0 * C;
-    float *dqkv = a->dqkv + n0 * ld, *h = R ? t->h : a->h + n0 * C, *dh = lowest ? NULL : t->dh;
+    float *dqkv = a->dqkv + n0 * ld, *h = R || loom_step_half(s) ? t->h : a->h + n0 * C, *dh = lowest ? NULL : t->dh;
 
     loom_rope_bwd(dqkv, ld, a->position + n0, s->m->rope_cos, s->m->rope_sin, rows, a->c.H + a->c.K, a->c.D);
     loom_rmsnorm_again(h, v.r_att + n0, x, w->norm_att, rows, C);
-    if (dh) loom_linears_bwd_x(dh, C, dqkv, ld, &w->w[LOOM_ROLE_Q], out, 3, rows, C, t->widen);
+    if (dh) loom_linears_bwd_x(dh, C, dqkv, ld, &w->w[LOOM_ROLE_Q], out, 3, rows, C, &t->how);
     loom_adapt_bwd(s, t, LOOM_ROLE_Q, dh, C, dqkv, ld, h, C, v.xa[LOOM_ROLE_Q], n0, n1);
     loom_adapt_bwd(s, t, LOOM_ROLE_K, dh, C, dqkv + Q, ld, h, C, v.xa[LOOM_ROLE_K], n0, n1);
     loom_adapt_bwd(s, t, LOOM_ROLE_V, dh, C, dqkv + Q + E, ld, h, C, v.xa[LOOM_ROLE_V], n0, n1);
     if (dh)
         loom_rmsnorm_bwd(a->dx + n0 * C, R ? NULL : t->dnorm_att, a->dmid + n0 * C, dh, x, w->norm_att, v.r_att + n0,
                          rows, C);
+    if (!R && loom_step_half(s)) {
+        loom_half_round(a->dqkv16 + n0 * ld, ld, dqkv, ld, rows, ld);
+        loom_half_round(a->h16 + n0 * C, C, h, C, rows, C);
+    }
 }
 
 /* ---- gradients of the base's weights: pieces of PIECE rows of a matrix ---- */
@@ -102,6 +116,7 @@ typedef struct weight_job {
     const loom_step *s;
     loom_role role[3]; /* first role of each product; followers that lie behind it belong to it */
     const float *dy[3], *x[3];
+    const uint16_t *dy16[3], *x16[3]; /* instead, with half_compute */
     int64_t ldy[3], ldx[3], out[3], in[3];
     int n;
 } weight_job;
@@ -110,12 +125,16 @@ static void weight_item(void *arg, int64_t item, int thread)
 {
     const weight_job *j = arg;
     int i = 0;
+    float *dw;
 
-    (void)thread;
     for (; item >= (j->out[i] + PIECE - 1) / PIECE; i++) item -= (j->out[i] + PIECE - 1) / PIECE;
     int64_t o0 = item * PIECE, o1 = loom_min_i64(o0 + PIECE, j->out[i]);
-    loom_linear_bwd_w(j->s->grads + tensor_of(j->s, j->role[i])->offset + o0 * j->in[i], j->dy[i] + o0, j->ldy[i],
-                      j->x[i], j->ldx[i], j->s->b->N, o1 - o0, j->in[i]);
+    dw = j->s->grads + tensor_of(j->s, j->role[i])->offset + o0 * j->in[i];
+    if (loom_step_half(j->s))
+        loom_half_tn(j->s->a->halves[thread], dw, j->in[i], j->dy16[i] + o0, j->ldy[i], j->x16[i], j->ldx[i], o1 - o0, j->in[i],
+                     j->s->b->N, true);
+    else
+        loom_linear_bwd_w(dw, j->dy[i] + o0, j->ldy[i], j->x[i], j->ldx[i], j->s->b->N, o1 - o0, j->in[i]);
 }
 
 static void run_job(const loom_step *s, weight_job *j)
@@ -146,6 +165,8 @@ static void ffn_weights(const loom_step *s)
                     .role = {LOOM_ROLE_DOWN, LOOM_ROLE_GATE, LOOM_ROLE_O},
                     .dy = {a->dx, a->dgu, a->dmid},
                     .x = {a->prod, a->h, loom_step_layer(s).att},
+                    .dy16 = {a->dx16, a->dgu16, a->dmid16},
+                    .x16 = {a->prod16, a->h16, a->att16},
                     .ldy = {C, 2 * F, C},
                     .ldx = {F, C, Q},
                     .out = {C, 2 * F, C},
@@ -164,6 +185,8 @@ static void qkv_weights(const loom_step *s)
                     .role = {LOOM_ROLE_Q},
                     .dy = {a->dqkv},
                     .x = {a->h},
+                    .dy16 = {a->dqkv16},
+                    .x16 = {a->h16},
                     .ldy = {QKV},
                     .ldx = {C},
                     .out = {QKV},

@@ -38,7 +38,7 @@ typedef struct thread_scratch {
     float *xa;     /* (rows, R) */
     float *r;      /* (rows) */
     float *xt;     /* loom_linear_skinny's */
-    float *widen;
+    loom_products how;
     float *scores; /* (H, positions) */
     float *sums;   /* (H, ceil16(D)) */
 } thread_scratch;
@@ -119,7 +119,7 @@ static void place(loom_decode *d, const loom_config *c, cursor *k)
         t->h = take(k, rows, c->C + 2 * (c->F / d->n_threads + 32), sizeof(float));
         t->xa = take(k, rows, d->R, sizeof(float));
         t->r = take(k, rows, 1, sizeof(float));
-        t->widen = take(k, 1, loom_max_i64(LOOM_WIDEN_FLOATS, widest), sizeof(float));
+        t->how.widen = take(k, 1, loom_max_i64(LOOM_WIDEN_FLOATS, widest), sizeof(float));
         t->xt = take(k, 1, loom_linear_skinny_scratch(widest), sizeof(float));
         t->scores = take(k, c->H, d->blocks_per_seq * LOOM_KV_BLOCK, sizeof(float));
         t->sums = take(k, c->H, padded(c->D), sizeof(float));
@@ -349,7 +349,7 @@ static void product(thread_scratch *t, float *y, int64_t ldy, const float *x, in
     else W.bf16 += c0 * in;
     if (N <= LOOM_FEW_ROWS) loom_linear_few(y, ldy, x, ldx, &W, N, c1 - c0, in, beta);
     else if (N <= LOOM_SKINNY_ROWS && W.f32) loom_linear_skinny(y, ldy, x, ldx, W.f32, N, c1 - c0, in, beta, t->xt);
-    else loom_linear_fwd(y, ldy, x, ldx, &W, N, c1 - c0, in, beta, t->widen);
+    else loom_linear_fwd(y, ldy, x, ldx, &W, N, c1 - c0, in, beta, &t->how);
 }
 
 /* The same with its adapter. */

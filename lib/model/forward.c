@@ -23,14 +23,14 @@ static void embed_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int6
 static void qkv_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
 {
     loom_layer_acts v = loom_step_layer(s);
-    const loom_llama_layer *w = &s->m->layers[s->l];
+    const loom_llama_layer *w = &s->layers[s->l];
     const loom_config *c = &s->a->c;
     int64_t C = c->C, Q = loom_acts_Q(s->a), E = loom_acts_E(s->a), ld = Q + 2 * E, rows = n1 - n0;
     int64_t out[] = {Q, E, E};
     float *qkv = v.qkv + n0 * ld;
 
     loom_rmsnorm_fwd(t->h, v.r_att + n0, v.x + n0 * C, w->norm_att, c->rms_eps, rows, C);
-    loom_linears_fwd(qkv, ld, t->h, C, &w->w[LOOM_ROLE_Q], out, 3, rows, C, t->widen);
+    loom_linears_fwd(qkv, ld, t->h, C, &w->w[LOOM_ROLE_Q], out, 3, rows, C, &t->how);
     loom_adapt_fwd(s, t, LOOM_ROLE_Q, qkv, ld, t->h, C, v.xa[LOOM_ROLE_Q], n0, n1);
     loom_adapt_fwd(s, t, LOOM_ROLE_K, qkv + Q, ld, t->h, C, v.xa[LOOM_ROLE_K], n0, n1);
     loom_adapt_fwd(s, t, LOOM_ROLE_V, qkv + Q + E, ld, t->h, C, v.xa[LOOM_ROLE_V], n0, n1);
@@ -63,24 +63,24 @@ static void attention_item(void *arg, int64_t item, int thread)
 static void ffn_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
 {
     loom_layer_acts v = loom_step_layer(s);
-    const loom_llama_layer *w = &s->m->layers[s->l];
+    const loom_llama_layer *w = &s->layers[s->l];
     const loom_config *c = &s->a->c;
     int64_t C = c->C, F = c->F, Q = loom_acts_Q(s->a), rows = n1 - n0, out[] = {F, F};
     float *mid = v.mid + n0 * C, *gu = v.gu + n0 * 2 * F, *to = v.out + n0 * C;
 
     memcpy(mid, v.x + n0 * C, (size_t)(rows * C) * sizeof *mid);
-    loom_linear_fwd(mid, C, v.att + n0 * Q, Q, &w->w[LOOM_ROLE_O], rows, C, Q, 1.0f, t->widen);
+    loom_linear_fwd(mid, C, v.att + n0 * Q, Q, &w->w[LOOM_ROLE_O], rows, C, Q, 1.0f, &t->how);
     loom_adapt_fwd(s, t, LOOM_ROLE_O, mid, C, v.att + n0 * Q, Q, v.xa[LOOM_ROLE_O], n0, n1);
 
     loom_rmsnorm_fwd(t->h, v.r_ffn + n0, mid, w->norm_ffn, c->rms_eps, rows, C);
-    loom_linears_fwd(gu, 2 * F, t->h, C, &w->w[LOOM_ROLE_GATE], out, 2, rows, C, t->widen);
+    loom_linears_fwd(gu, 2 * F, t->h, C, &w->w[LOOM_ROLE_GATE], out, 2, rows, C, &t->how);
     loom_adapt_fwd(s, t, LOOM_ROLE_GATE, gu, 2 * F, t->h, C, v.xa[LOOM_ROLE_GATE], n0, n1);
     loom_adapt_fwd(s, t, LOOM_ROLE_UP, gu + F, 2 * F, t->h, C, v.xa[LOOM_ROLE_UP], n0, n1);
     if (s->again && !loom_step_adapter(s, LOOM_ROLE_DOWN)) return; /* the output is there already */
 
     loom_swiglu_fwd(t->prod, gu, rows, F);
     memcpy(to, mid, (size_t)(rows * C) * sizeof *to);
-    loom_linear_fwd(to, C, t->prod, F, &w->w[LOOM_ROLE_DOWN], rows, C, F, 1.0f, t->widen);
+    loom_linear_fwd(to, C, t->prod, F, &w->w[LOOM_ROLE_DOWN], rows, C, F, 1.0f, &t->how);
     loom_adapt_fwd(s, t, LOOM_ROLE_DOWN, to, C, t->prod, F, v.xa[LOOM_ROLE_DOWN], n0, n1);
 }
 

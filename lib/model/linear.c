@@ -1,5 +1,6 @@
 #include "core/num.h"
 #include "model/blas.h"
+#include "model/half.h"
 #include "model/ops.h"
 #include "model/vmath.h"
 
@@ -11,33 +12,64 @@ static void widen_rows(float *restrict to, const uint16_t *restrict from, int64_
     for (int64_t i = 0; i < n; i++) to[i] = loom_bf16_to_f32(from[i]);
 }
 
+/* Products in bfloat16: some rows are rounded, then multiplied. */
+static void half_fwd(float *y, int64_t ldy, const float *x, int64_t ldx, const uint16_t *W, int64_t N, int64_t out,
+                     int64_t in, float beta, const loom_products *how)
+{
+    for (int64_t n = 0; n < N; n += LOOM_ROUND_ROWS) {
+        int64_t rows = loom_min_i64(LOOM_ROUND_ROWS, N - n);
+
+        loom_half_round(how->rounded, in, x + n * ldx, ldx, rows, in);
+        loom_half_nt(how->half, y + n * ldy, ldy, how->rounded, in, W, in, rows, out, in, beta != 0);
+    }
+}
+
+static void half_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, const uint16_t *W, int64_t N, int64_t out,
+                       int64_t in, float beta, const loom_products *how)
+{
+    for (int64_t n = 0; n < N; n += LOOM_ROUND_ROWS) {
+        int64_t rows = loom_min_i64(LOOM_ROUND_ROWS, N - n);
+
+        loom_half_round(how->rounded, out, dy + n * ldy, ldy, rows, out);
+        loom_half_nn(how->half, dx + n * ldx, ldx, how->rounded, out, W, in, rows, in, out, beta != 0);
+    }
+}
+
 void loom_linear_fwd(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N, int64_t out,
-                     int64_t in, float beta, float *widen)
+                     int64_t in, float beta, const loom_products *how)
 {
     if (W->f32) {
         loom_gemm_nt(y, ldy, x, ldx, W->f32, in, N, out, in, 1.0f, beta);
         return;
     }
-    for (int64_t o = 0; o < out; o += panel_rows(in)) {
-        int64_t n = loom_min_i64(panel_rows(in), out - o);
-
-        widen_rows(widen, W->bf16 + o * in, n * in);
-        loom_gemm_nt(y + o, ldy, x, ldx, widen, in, N, n, in, 1.0f, beta);
-    }
-}
-
-void loom_linear_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, const loom_mat *W, int64_t N, int64_t out,
-                       int64_t in, float beta, float *widen)
-{
-    if (W->f32) {
-        loom_gemm_nn(dx, ldx, dy, ldy, W->f32, in, N, in, out, 1.0f, beta);
+    if (how->half) {
+        half_fwd(y, ldy, x, ldx, W->bf16, N, out, in, beta, how);
         return;
     }
     for (int64_t o = 0; o < out; o += panel_rows(in)) {
         int64_t n = loom_min_i64(panel_rows(in), out - o);
 
-        widen_rows(widen, W->bf16 + o * in, n * in);
-        loom_gemm_nn(dx, ldx, dy + o, ldy, widen, in, N, in, n, 1.0f, o ? 1.0f : beta);
+        widen_rows(how->widen, W->bf16 + o * in, n * in);
+        loom_gemm_nt(y + o, ldy, x, ldx, how->widen, in, N, n, in, 1.0f, beta);
+    }
+}
+
+void loom_linear_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, const loom_mat *W, int64_t N, int64_t out,
+                       int64_t in, float beta, const loom_products *how)
+{
+    if (W->f32) {
+        loom_gemm_nn(dx, ldx, dy, ldy, W->f32, in, N, in, out, 1.0f, beta);
+        return;
+    }
+    if (how->half) {
+        half_bwd_x(dx, ldx, dy, ldy, W->bf16, N, out, in, beta, how);
+        return;
+    }
+    for (int64_t o = 0; o < out; o += panel_rows(in)) {
+        int64_t n = loom_min_i64(panel_rows(in), out - o);
+
+        widen_rows(how->widen, W->bf16 + o * in, n * in);
+        loom_gemm_nn(dx, ldx, dy + o, ldy, how->widen, in, N, in, n, 1.0f, o ? 1.0f : beta);
     }
 }
 
@@ -51,11 +83,14 @@ void loom_linear_bwd_w(float *dW, const float *dy, int64_t ldy, const float *x, 
         loom_gemm_tn(dW, in, dy + n * ldy, ldy, x + n * ldx, ldx, out, in, loom_min_i64(STRETCH, N - n), 1.0f, 1.0f);
 }
 
-/* True when the n float32 matrices lie one after the other. */
+/* True when the n matrices lie one after the other. */
 static bool adjacent(const loom_mat *W, const int64_t *out, int n, int64_t in)
 {
-    for (int i = 0; i < n; i++)
-        if (!W[i].f32 || (i && W[i].f32 != W[i - 1].f32 + out[i - 1] * in)) return false;
+    for (int i = 1; i < n; i++) {
+        if (!W[i].f32 != !W[0].f32) return false;
+        if (W[i].f32 && W[i].f32 != W[i - 1].f32 + out[i - 1] * in) return false;
+        if (W[i].bf16 && W[i].bf16 != W[i - 1].bf16 + out[i - 1] * in) return false;
+    }
     return true;
 }
 
@@ -68,27 +103,27 @@ static int64_t total(const int64_t *out, int n)
 }
 
 void loom_linears_fwd(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, const int64_t *out, int n,
-                      int64_t N, int64_t in, float *widen)
+                      int64_t N, int64_t in, const loom_products *how)
 {
     if (adjacent(W, out, n, in)) {
-        loom_linear_fwd(y, ldy, x, ldx, W, N, total(out, n), in, 0.0f, widen);
+        loom_linear_fwd(y, ldy, x, ldx, W, N, total(out, n), in, 0.0f, how);
         return;
     }
     for (int i = 0; i < n; i++) {
-        loom_linear_fwd(y, ldy, x, ldx, &W[i], N, out[i], in, 0.0f, widen);
+        loom_linear_fwd(y, ldy, x, ldx, &W[i], N, out[i], in, 0.0f, how);
         y += out[i];
     }
 }
 
 void loom_linears_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, const loom_mat *W, const int64_t *out,
-                        int n, int64_t N, int64_t in, float *widen)
+                        int n, int64_t N, int64_t in, const loom_products *how)
 {
     if (adjacent(W, out, n, in)) {
-        loom_linear_bwd_x(dx, ldx, dy, ldy, W, N, total(out, n), in, 0.0f, widen);
+        loom_linear_bwd_x(dx, ldx, dy, ldy, W, N, total(out, n), in, 0.0f, how);
         return;
     }
     for (int i = 0; i < n; i++) {
-        loom_linear_bwd_x(dx, ldx, dy, ldy, &W[i], N, out[i], in, i ? 1.0f : 0.0f, widen);
+        loom_linear_bwd_x(dx, ldx, dy, ldy, &W[i], N, out[i], in, i ? 1.0f : 0.0f, how);
         dy += out[i];
     }
 }

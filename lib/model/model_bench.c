@@ -92,7 +92,8 @@ static void fill_batch(bench *b, int64_t V, const loom_model_bench_options *o)
 static loom_status prepare(bench *b, const loom_config *config, const loom_lora_config *lora,
                            const loom_model_bench_options *o, loom_err *err)
 {
-    loom_acts_options ao = {.max_rows = o->B * o->T, .max_seq = o->T, .grad = true, .recompute = o->recompute, .pool = o->pool};
+    loom_acts_options ao = {.max_rows = o->B * o->T, .max_seq = o->T, .grad = true, .recompute = o->recompute,
+                            .half_compute = o->half_compute, .pool = o->pool};
     size_t bytes, n = (size_t)(o->B * o->T);
 
     LOOM_TRY(loom_llama_new(&b->m, config, err));
@@ -154,7 +155,8 @@ loom_status loom_model_bench(loom_model_bench_result *out, const loom_config *co
     bench b = {0};
     loom_model_bench_result r = {.params = loom_config_params(config), .B = o->B, .T = o->T,
                                  .threads = loom_pool_threads(o->pool)};
-    loom_acts_options ao = {.max_rows = o->B * o->T, .max_seq = o->T, .grad = true, .recompute = o->recompute};
+    loom_acts_options ao = {.max_rows = o->B * o->T, .max_seq = o->T, .grad = true, .recompute = o->recompute,
+                            .half_compute = o->half_compute};
     loom_status st;
 
     if (o->B < 1 || o->T < 1 || o->steps < 1 || o->B > 65536 || o->T > config->max_positions)

@@ -12,7 +12,7 @@
 
 typedef struct loom_model_bench_options {
     int64_t B, T, steps; /* sequences, their length, steps timed (after one to warm up) */
-    bool recompute;
+    bool recompute, half_compute; /* as in loom_acts_options */
     loom_pool *pool;
 } loom_model_bench_options;
 

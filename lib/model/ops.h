@@ -19,10 +19,19 @@ void loom_embed_fwd(float *x, const loom_mat *E, const int32_t *tokens, int64_t 
 void loom_embed_bwd(float *dE, const float *dx, const int32_t *tokens, int64_t N, int64_t C, int64_t c0, int64_t c1);
 
 /* ---- linear:  y = x Wᵀ,  W (out,in) ---- */
-#define LOOM_WIDEN_FLOATS 262144 /* scratch that a bfloat16 matrix needs, 1 MiB */
-/* y (N,out) = beta * y + x (N,in) Wᵀ.  widen: LOOM_WIDEN_FLOATS floats or `in` if larger, NULL when W is float32. */
+/* Scratch of one thread for bfloat16 matrices; not looked at when W is float32 (NULL is fine then).
+ * half NULL: W is widened in panels and multiplied in float32. Else x or dy is rounded and the product is in bfloat16. */
+#define LOOM_WIDEN_FLOATS 262144
+#define LOOM_ROUND_ROWS 128
+typedef struct loom_products {
+    float *widen;       /* LOOM_WIDEN_FLOATS floats (1 MiB), or `in` if larger */
+    uint16_t *rounded;  /* LOOM_ROUND_ROWS rows of the widest input or output */
+    struct loom_half *half;
+} loom_products;
+
+/* y (N,out) = beta * y + x (N,in) Wᵀ;  beta is 0 or 1 */
 void loom_linear_fwd(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N, int64_t out,
-                     int64_t in, float beta, float *widen);
+                     int64_t in, float beta, const loom_products *how);
 /* The same for very few rows, where reading W is all the time: no panels, no packing. 1 <= N <= LOOM_FEW_ROWS. */
 #define LOOM_FEW_ROWS 6
 void loom_linear_few(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N, int64_t out,
@@ -35,14 +44,14 @@ void loom_linear_skinny(float *y, int64_t ldy, const float *x, int64_t ldx, cons
                         int64_t in, float beta, float *scratch);
 /* dx (N,in) = beta * dx + dy (N,out) W */
 void loom_linear_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, const loom_mat *W, int64_t N, int64_t out,
-                       int64_t in, float beta, float *widen);
+                       int64_t in, float beta, const loom_products *how);
 /* n matrices that share their input, outputs side by side in y: one product when they follow each other in memory
  * (q k v, gate up of a float32 model). out: rows of each. */
 void loom_linears_fwd(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, const int64_t *out, int n,
-                      int64_t N, int64_t in, float *widen);
+                      int64_t N, int64_t in, const loom_products *how);
 /* dx = sum of dy W over the n matrices */
 void loom_linears_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, const loom_mat *W, const int64_t *out,
-                        int n, int64_t N, int64_t in, float *widen);
+                        int n, int64_t N, int64_t in, const loom_products *how);
 /* dW (out,in) += dyᵀ x */
 void loom_linear_bwd_w(float *dW, const float *dy, int64_t ldy, const float *x, int64_t ldx, int64_t N, int64_t out,
                        int64_t in);

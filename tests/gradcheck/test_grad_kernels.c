@@ -5,7 +5,9 @@
 #include "core/num.h"
 #include "core/rng.h"
 #include "model/blas.h"
+#include "model/half.h"
 #include "model/ops.h"
+#include "model/vmath.h"
 
 static loom_rng rng;
 
@@ -114,19 +116,20 @@ TEST(linear_bf16_and_few_rows)
 {
     int64_t N = 6, out = 1031, in = 601; /* three panels, the last one smaller */
     float *x = noise(N * in, 1), *w = noise(out * in, 1), *y = noise(N * out, 1), *z, *dy = noise(N * out, 1);
-    float *dx = noise(N * in, 1), *dz = noise(N * in, 1), *widen = loom_alloc(LOOM_WIDEN_FLOATS, sizeof(float));
+    float *dx = noise(N * in, 1), *dz = noise(N * in, 1), *keep;
+    loom_products how = {.widen = loom_alloc(LOOM_WIDEN_FLOATS, sizeof(float))};
     uint16_t *h = to_bf16(w, out * in);
     loom_mat full = {.f32 = w}, half = {.bf16 = h};
 
     z = loom_alloc((size_t)(N * out), sizeof *z);
     memcpy(z, y, (size_t)(N * out) * sizeof *z);
     loom_gemm_nt_plain(z, out, x, in, w, in, N, out, in, 1.0f, 1.0f);
-    float *keep = loom_alloc((size_t)(N * out), sizeof *keep);
+    keep = loom_alloc((size_t)(N * out), sizeof *keep);
     memcpy(keep, y, (size_t)(N * out) * sizeof *y);
     loom_linear_fwd(y, out, x, in, &full, N, out, in, 1.0f, NULL);
     CHECK(apart(y, z, N * out) <= CLOSE);
     memcpy(y, keep, (size_t)(N * out) * sizeof *y);
-    loom_linear_fwd(y, out, x, in, &half, N, out, in, 1.0f, widen);
+    loom_linear_fwd(y, out, x, in, &half, N, out, in, 1.0f, &how);
     CHECK(apart(y, z, N * out) <= CLOSE);
     memcpy(y, keep, (size_t)(N * out) * sizeof *y);
     loom_linear_few(y, out, x, in, &full, N, out, in, 1.0f);
@@ -140,9 +143,65 @@ TEST(linear_bf16_and_few_rows)
     loom_gemm_nn_plain(dz, in, dy, out, w, in, N, in, out, 1.0f, 0.0f);
     loom_linear_bwd_x(dx, in, dy, out, &full, N, out, in, 0.0f, NULL);
     CHECK(apart(dx, dz, N * in) <= CLOSE);
-    loom_linear_bwd_x(dx, in, dy, out, &half, N, out, in, 0.0f, widen);
+    loom_linear_bwd_x(dx, in, dy, out, &half, N, out, in, 0.0f, &how);
     CHECK(apart(dx, dz, N * in) <= CLOSE);
-    free(x), free(w), free(y), free(z), free(dy), free(dx), free(dz), free(widen), free(h), free(keep);
+    free(x), free(w), free(y), free(z), free(dy), free(dx), free(dz), free(how.widen), free(h), free(keep);
+}
+
+/* Products of bfloat16 numbers are exact in float32, so only the order of sums differs from float32's products. */
+TEST(half_products)
+{
+    int64_t sizes[][3] = {{1, 1, 1}, {7, 5, 3}, {200, 33, 65}, {129, 40, 18}, {16, 70, 1000}};
+    loom_half *h = NULL;
+    loom_err err;
+
+    if (loom_half_check(&err) != LOOM_OK) SKIP(err.msg);
+    REQUIRE_OK(loom_half_new(&h, &err), err);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        int64_t M = sizes[i][0], N = sizes[i][1], K = sizes[i][2], big = loom_max_i64(M, loom_max_i64(N, K)) + 3;
+        float *a = noise(big * big, 1), *b = noise(big * big, 1), *c = noise(big * big, 1), *d = noise(big * big, 1);
+        uint16_t *a16 = loom_alloc((size_t)(big * big), 2), *b16 = loom_alloc((size_t)(big * big), 2);
+
+        loom_half_round(a16, big, a, big, big, big);
+        loom_half_round(b16, big, b, big, big, big);
+        for (int64_t j = 0; j < big * big; j++) {
+            CHECK_NEAR(loom_bf16_to_f32(a16[j]), a[j], fabs(a[j]) / 256);
+            a[j] = loom_bf16_to_f32(a16[j]);
+            b[j] = loom_bf16_to_f32(b16[j]);
+        }
+        for (int add = 0; add < 2; add++) {
+            memcpy(d, c, (size_t)(big * big) * sizeof *c);
+            loom_half_nt(h, c, big, a16, big, b16, big, M, N, K, add);
+            loom_gemm_nt_plain(d, big, a, big, b, big, M, N, K, 1, (float)add);
+            CHECK(apart(c, d, big * big) <= CLOSE);
+            loom_half_nn(h, c, big, a16, big, b16, big, M, N, K, add);
+            loom_gemm_nn_plain(d, big, a, big, b, big, M, N, K, 1, (float)add);
+            CHECK(apart(c, d, big * big) <= CLOSE);
+            loom_half_tn(h, c, big, a16, big, b16, big, M, N, K, add);
+            loom_gemm_tn_plain(d, big, a, big, b, big, M, N, K, 1, (float)add);
+            CHECK(apart(c, d, big * big) <= CLOSE);
+        }
+        free(a), free(b), free(c), free(d), free(a16), free(b16);
+    }
+    loom_half_free(h);
+}
+
+/* Up to 64 rows without packing: every number of vectors, outputs that do not fill the last tile. */
+TEST(linear_of_skinny_rows)
+{
+    int64_t in = 37, out = 45, rows[] = {1, 7, 16, 17, 32, 40, 64};
+    float *x = noise(64 * in, 1), *w = noise(out * in, 1), *y = noise(64 * out, 1), *z = noise(64 * out, 1);
+    float *scratch = loom_alloc_aligned((size_t)loom_linear_skinny_scratch(in) * sizeof(float));
+
+    for (int i = 0; i < 7; i++) {
+        for (int beta = 0; beta < 2; beta++) {
+            memcpy(z, y, (size_t)(64 * out) * sizeof *y);
+            loom_linear_skinny(y, out, x, in, w, rows[i], out, in, (float)beta, scratch);
+            loom_gemm_nt_plain(z, out, x, in, w, in, rows[i], out, in, 1, (float)beta);
+            CHECK(apart(y, z, 64 * out) <= CLOSE);
+        }
+    }
+    free(x), free(w), free(y), free(z), free(scratch);
 }
 
 TEST(linear_weight_gradient)
@@ -393,5 +452,6 @@ TEST(xent)
 }
 
 TEST_MAIN(loom_blas_start(0, NULL); loom_rng_seed(&rng, 11, "grad", 0);
-          RUN(gemm_equals_plain) RUN(linear_bf16_and_few_rows) RUN(linear_weight_gradient) RUN(embed) RUN(rmsnorm)
+          RUN(gemm_equals_plain) RUN(linear_bf16_and_few_rows) RUN(half_products) RUN(linear_of_skinny_rows)
+              RUN(linear_weight_gradient) RUN(embed) RUN(rmsnorm)
               RUN(rope) RUN(attention) RUN(attention_of_extreme_scores) RUN(swiglu) RUN(xent))

@@ -8,6 +8,7 @@
 #include "model/acts.h"
 #include "model/adamw.h"
 #include "model/blas.h"
+#include "model/half.h"
 
 #define ROWS 61
 
@@ -316,6 +317,52 @@ TEST(frozen_base_equals_float32)
     teardown(&b);
 }
 
+/* Products in bfloat16: the same step up to rounding of their operands to 8 bits (2^-9 each, averaged over sums of some
+ * dozen terms and through two layers: a few percent of the gradient of these large random
+ * weights; a wrong formula would be off by all of it). And repeatable. */
+static void half_near_full(how h)
+{
+    bed b;
+    loom_err err;
+    loom_acts *acts = NULL;
+    loom_acts_options o = {.max_rows = ROWS, .max_seq = 40, .grad = true, .half_compute = true, .recompute = h.recompute};
+    float *grads, *again;
+    loom_loss loss, loss2;
+    double scale, diff = 0, size = 0, mean;
+
+    if (loom_half_check(&err) != LOOM_OK) SKIP(err.msg);
+    REQUIRE_OK(setup(&b, h, &err), err);
+    o.pool = b.pool;
+    mean = grad(&b);
+    scale = 1 / (double)loom_batch_count(&b.batch);
+    grads = loom_alloc_aligned(b.table->floats * sizeof *grads);
+    again = loom_alloc_aligned(b.table->floats * sizeof *again);
+    REQUIRE_OK(loom_acts_new(&acts, b.m, b.lora, &o, &err), err);
+    REQUIRE_OK(loom_llama_grad(acts, b.m, b.lora, &b.batch, scale, grads, &loss, &err), err);
+    REQUIRE_OK(loom_llama_grad(acts, b.m, b.lora, &b.batch, scale, again, &loss2, &err), err);
+    CHECK_NEAR(loss.sum * scale, mean, 5e-3);
+    CHECK(loss.sum == loss2.sum);
+    CHECK(memcmp(grads, again, b.table->floats * sizeof *grads) == 0);
+    for (int64_t i = 0; i < b.table->n; i++) {
+        const loom_tensor *t = &b.table->tensors[i];
+
+        diff = size = 0;
+        for (size_t j = 0; j < t->count; j++) {
+            diff += pow((double)grads[t->offset + j] - b.grads[t->offset + j], 2);
+            size += pow(b.grads[t->offset + j], 2);
+        }
+        test_checks_++;
+        if (!(sqrt(diff) <= 0.15 * sqrt(size))) TEST_FAIL_("%s is off by %g", t->name, sqrt(diff / size));
+    }
+    loom_acts_free(acts);
+    free(grads), free(again);
+    teardown(&b);
+}
+
+TEST(half_products_full) { half_near_full((how){.threads = 2}); }
+TEST(half_products_tied_recompute) { half_near_full((how){.threads = 3, .tied = true, .recompute = true}); }
+TEST(half_products_lora) { half_near_full((how){.threads = 2, .targets = 0x7f, .dropout = 0.2}); }
+
 /* PiSSA moves the principal part of W into the adapter: the function stays the same. */
 TEST(pissa_keeps_the_function)
 {
@@ -386,5 +433,6 @@ TEST(nothing_counted)
 TEST_MAIN(loom_blas_start(0, NULL); RUN(gradients_full) RUN(gradients_tied) RUN(gradients_lora_all)
               RUN(gradients_lora_dropout) RUN(gradients_lora_one_matrix_each) RUN(recompute_is_bit_identical)
                   RUN(same_settings_same_bits) RUN(threads_change_rounding_only) RUN(packed_equals_one_by_one)
-                      RUN(merged_equals_base_with_adapter) RUN(frozen_base_equals_float32) RUN(pissa_keeps_the_function)
+                      RUN(merged_equals_base_with_adapter) RUN(frozen_base_equals_float32) RUN(half_products_full)
+                              RUN(half_products_tied_recompute) RUN(half_products_lora) RUN(pissa_keeps_the_function)
                           RUN(bad_batches_are_refused) RUN(nothing_counted))

@@ -1,0 +1,34 @@
+/* Matrix products on bfloat16 numbers with float32 sums: the only caller of oneDNN.
+ *
+ * On a CPU with AVX512_BF16 they run about twice as fast as float32's. Operands are rounded to 8 bits of mantissa, sums
+ * are not: the usual "mixed precision" of training, where weights, moments, gradients and everything between the products
+ * stay float32. One loom_half belongs to one thread; it keeps a primitive for every shape it has met. */
+#ifndef LOOM_MODEL_HALF_H
+#define LOOM_MODEL_HALF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/err.h"
+
+/* OK, or ARG with the reason: built without oneDNN, or a CPU without AVX512_BF16. */
+loom_status loom_half_check(loom_err *err);
+
+typedef struct loom_half loom_half;
+/* Call it on any thread; use it on one thread at a time. */
+loom_status loom_half_new(loom_half **out, loom_err *err);
+void loom_half_free(loom_half *h);
+
+/* to (rows, cols) = from (rows, cols) rounded to nearest even; leading dimensions in elements. */
+void loom_half_round(uint16_t *to, int64_t ldto, const float *from, int64_t ldfrom, int64_t rows, int64_t cols);
+
+/* c (M,N) = op(a) op(b), or c += with `add`; as loom_gemm_nt, _nn and _tn (model/blas.h). A product that oneDNN refuses
+ * runs in plain float32 on the same rounded numbers. */
+void loom_half_nt(loom_half *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
+                  int64_t M, int64_t N, int64_t K, bool add);
+void loom_half_nn(loom_half *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
+                  int64_t M, int64_t N, int64_t K, bool add);
+void loom_half_tn(loom_half *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
+                  int64_t M, int64_t N, int64_t K, bool add);
+
+#endif
