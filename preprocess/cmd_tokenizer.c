@@ -160,12 +160,13 @@ const loom_cmd loom_cmd_tokenizer = {
     .args = "TEXT...",
     .min_args = 1,
     .max_args = -1,
-    .details =
-        "Learns a byte-level BPE tokenizer on encoded text and writes it as a Hugging Face tokenizer.json. Every digit is\n"
-        "a token of its own, so that sums can be learned; a key (num_edges:) or phrase (communication starts at) is one\n"
-        "token wherever it stands; names are one token where frequent, otherwise MS_ or S_ and their digits.\n"
-        "The result does not depend on the number of threads. Example:\n"
-        "  loom-preprocess tokenizer train.txt.zst --vocab-size 4096 -o tokenizer.json",
+    .details = "Learns a byte-level BPE tokenizer on encoded text and writes it as a Hugging Face tokenizer.json. "
+               "Every digit is\n"
+               "a token of its own, so that sums can be learned; a key (num_edges:) or phrase (communication starts "
+               "at) is one\n"
+               "token wherever it stands; names are one token where frequent, otherwise MS_ or S_ and their digits.\n"
+               "The result does not depend on the number of threads. Example:\n"
+               "  loom-preprocess tokenizer train.txt.zst --vocab-size 4096 -o tokenizer.json",
     .opts = tokenizer_opts,
     .conf_size = sizeof(tokenizer_conf),
     .run = run,

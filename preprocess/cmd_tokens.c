@@ -27,16 +27,18 @@ static const loom_opt tokens_opts[] = {
                   "begin-of-text token in front of every sample; auto: instruction samples only"),
     LOOM_OPT_ENUM("eos", 0, tokens_conf, eos, "auto", "auto|yes|no",
                   "end-of-text token behind every sample; auto: instruction samples only"),
-    LOOM_OPT_I64("max-tokens", 0, tokens_conf, max_tokens, "0", 0, 1000000000, "N", "leave out longer samples; 0: none"),
+    LOOM_OPT_I64("max-tokens", 0, tokens_conf, max_tokens, "0", 0, 1000000000, "N",
+                 "leave out longer samples; 0: none"),
     LOOM_OPT_FLAG("mode-agnostic", 0, tokens_conf, mode_agnostic,
                   "take tabular, recursive and instruction samples together; the shard's mode is then \"mixed\""),
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("output", 'o', tokens_conf, output, NULL, "FILE", "token shard to write (HDF5), such as train.tokens.h5"),
+    LOOM_OPT_STR("output", 'o', tokens_conf, output, NULL, "FILE",
+                 "token shard to write (HDF5), such as train.tokens.h5"),
     LOOM_OPT_END};
 
 /* The tokens of one chunk of samples. */
 typedef struct chunk {
-    loom_tokens tokens;     /* of all its samples */
+    loom_tokens tokens;      /* of all its samples */
     int64_t *ends, *answers; /* of each sample: end in tokens, answer_start */
     size_t cap;
 } chunk;
@@ -126,7 +128,8 @@ static loom_status create_shard(tokenizing *k, loom_err *err)
     spec.has_eos = k->has_eos = k->conf->eos == ENDS_YES || (k->conf->eos == ENDS_AUTO && instruction);
     if ((k->has_bos && spec.bos_id < 0) || (k->has_eos && spec.eos_id < 0))
         return loom_fail(err, LOOM_STATUS_ARG, "%s has no %s-of-text token; give --%s no", k->conf->tokenizer,
-                         k->has_bos && spec.bos_id < 0 ? "begin" : "end", k->has_bos && spec.bos_id < 0 ? "bos" : "eos");
+                         k->has_bos && spec.bos_id < 0 ? "begin" : "end",
+                         k->has_bos && spec.bos_id < 0 ? "bos" : "eos");
     spec.tokenizer = loom_tokenizer_json(k->tok, &spec.tokenizer_len);
     return loom_shard_create(&k->shard, k->conf->output, k->ctx->common.force, &spec, err);
 }
@@ -223,14 +226,14 @@ static void say(const tokenizing *k)
     double mb = (double)k->bytes / 1e6;
     loom_info("%lld samples, %s tokens (longest sample %lld), %s of text, %.2f bytes a token", (long long)k->samples,
               loom_format_count(tokens, sizeof tokens, (double)k->tokens), (long long)k->longest,
-              loom_format_bytes(size, sizeof size, (double)k->bytes), (double)k->bytes / (double)loom_max_i64(k->tokens, 1));
+              loom_format_bytes(size, sizeof size, (double)k->bytes),
+              (double)k->bytes / (double)loom_max_i64(k->tokens, 1));
     loom_info("tokenised at %.1f MB/s on %d thread%s", mb / (k->busy > 1e-9 ? k->busy : 1e-9), threads,
               threads == 1 ? "" : "s");
     if (k->too_long)
         loom_warn("%lld samples of more than %lld tokens were left out", (long long)k->too_long,
                   (long long)k->conf->max_tokens);
-    if (k->no_answer)
-        loom_warn("%lld samples have no answer to learn from", (long long)k->no_answer);
+    if (k->no_answer) loom_warn("%lld samples have no answer to learn from", (long long)k->no_answer);
 }
 
 static loom_status finish(tokenizing *k, loom_err *err)
@@ -260,10 +263,10 @@ static loom_status finish(tokenizing *k, loom_err *err)
 
 static loom_status open_all(tokenizing *k, loom_err *err)
 {
-    if (!k->conf->output)
-        return loom_fail(err, LOOM_STATUS_ARG, "give the token shard to write with --output FILE");
+    if (!k->conf->output) return loom_fail(err, LOOM_STATUS_ARG, "give the token shard to write with --output FILE");
     if (strcmp(k->conf->output, "-") == 0)
-        return loom_fail(err, LOOM_STATUS_ARG, "a token shard is HDF5 and cannot go to standard output; give a file name");
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "a token shard is HDF5 and cannot go to standard output; give a file name");
     LOOM_TRY(loom_tokenizer_load(&k->tok, k->conf->tokenizer, err));
     LOOM_TRY(loom_meta_input(&k->meta, k->conf->tokenizer, err));
     LOOM_TRY(loom_pool_new(&k->pool, (int)k->ctx->common.threads, err));
@@ -316,9 +319,11 @@ const loom_cmd loom_cmd_tokens = {
     .min_args = 1,
     .max_args = -1,
     .details =
-        "Cuts text files into samples, tokenises them on all threads and writes one token shard, in the order of the text.\n"
+        "Cuts text files into samples, tokenises them on all threads and writes one token shard, in the order of the "
+        "text.\n"
         "In instruction text the place where the answer begins is kept, so that training can leave out the prompts;\n"
-        "it is found by byte, not by token. Pre-training text gets neither begin nor end tokens, as samples are strung\n"
+        "it is found by byte, not by token. Pre-training text gets neither begin nor end tokens, as samples are "
+        "strung\n"
         "together there. Example:\n"
         "  loom-preprocess tokens sft.txt.zst --tokenizer tokenizer.json -o sft.tokens.h5",
     .opts = tokens_opts,

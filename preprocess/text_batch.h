@@ -11,10 +11,10 @@
 #include "trace/textfile.h"
 
 typedef struct loom_text_item {
-    size_t at, len;  /* in loom_text_batch.text */
-    size_t answer;   /* byte of the sample where the answer begins, 0: all of it counts */
+    size_t at, len; /* in loom_text_batch.text */
+    size_t answer;  /* byte of the sample where the answer begins, 0: all of it counts */
     loom_mode mode;
-    int64_t line;    /* of the file, from 1 */
+    int64_t line; /* of the file, from 1 */
 } loom_text_item;
 
 typedef struct loom_text_batch {

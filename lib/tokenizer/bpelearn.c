@@ -23,7 +23,7 @@ typedef struct learner {
     size_t n_words;
     int32_t **symbols; /* of each word, shrinking as merges are applied */
     int32_t *lens;
-    int32_t *block;    /* all symbols */
+    int32_t *block; /* all symbols */
     pair_info *pairs;
     size_t n_pairs, cap_pairs;
     loom_intern index; /* 8 bytes of a pair -> its number */

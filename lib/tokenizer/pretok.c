@@ -27,31 +27,24 @@ struct loom_pretok_scratch {
 /* ---- character classes of ASCII ---- */
 enum { LETTER = 1, DIGIT = 2, SPACE = 4, WORD = 8, KEY = 16, STOP = 32 };
 
-#define LETTER_(lower) [lower] = LETTER | WORD | KEY, [(lower) - 32] = LETTER | WORD
-#define DIGIT_(digit) [digit] = DIGIT | WORD | STOP
+#define LETTER_(lower) [lower] = LETTER | WORD | KEY, [(lower)-32] = LETTER | WORD
+#define DIGIT_(digit)  [digit] = DIGIT | WORD | STOP
 static const uint8_t class_of[256] = {
-    ['\t'] = SPACE,
-    ['\n'] = SPACE | STOP,
-    ['\v'] = SPACE,
-    ['\f'] = SPACE,
-    ['\r'] = SPACE,
-    [' '] = SPACE,
-    DIGIT_('0'), DIGIT_('1'), DIGIT_('2'), DIGIT_('3'), DIGIT_('4'), DIGIT_('5'), DIGIT_('6'), DIGIT_('7'),
-    DIGIT_('8'), DIGIT_('9'),
-    LETTER_('a'), LETTER_('b'), LETTER_('c'), LETTER_('d'), LETTER_('e'), LETTER_('f'), LETTER_('g'), LETTER_('h'),
-    LETTER_('i'), LETTER_('j'), LETTER_('k'), LETTER_('l'), LETTER_('m'), LETTER_('n'), LETTER_('o'), LETTER_('p'),
-    LETTER_('q'), LETTER_('r'), LETTER_('s'), LETTER_('t'), LETTER_('u'), LETTER_('v'), LETTER_('w'), LETTER_('x'),
-    LETTER_('y'), LETTER_('z'),
-    ['_'] = WORD | KEY,
-    ['/'] = STOP,
-    [','] = STOP,
-    ['('] = STOP,
-    [')'] = STOP,
-    ['<'] = STOP,
+    ['\t'] = SPACE,     ['\n'] = SPACE | STOP, ['\v'] = SPACE, ['\f'] = SPACE, ['\r'] = SPACE, [' '] = SPACE,
+    DIGIT_('0'),        DIGIT_('1'),           DIGIT_('2'),    DIGIT_('3'),    DIGIT_('4'),    DIGIT_('5'),
+    DIGIT_('6'),        DIGIT_('7'),           DIGIT_('8'),    DIGIT_('9'),    LETTER_('a'),   LETTER_('b'),
+    LETTER_('c'),       LETTER_('d'),          LETTER_('e'),   LETTER_('f'),   LETTER_('g'),   LETTER_('h'),
+    LETTER_('i'),       LETTER_('j'),          LETTER_('k'),   LETTER_('l'),   LETTER_('m'),   LETTER_('n'),
+    LETTER_('o'),       LETTER_('p'),          LETTER_('q'),   LETTER_('r'),   LETTER_('s'),   LETTER_('t'),
+    LETTER_('u'),       LETTER_('v'),          LETTER_('w'),   LETTER_('x'),   LETTER_('y'),   LETTER_('z'),
+    ['_'] = WORD | KEY, ['/'] = STOP,          [','] = STOP,   ['('] = STOP,   [')'] = STOP,   ['<'] = STOP,
     ['>'] = STOP,
 };
 
-static bool is(unsigned char c, int classes) { return (class_of[c] & classes) != 0; }
+static bool is(unsigned char c, int classes)
+{
+    return (class_of[c] & classes) != 0;
+}
 
 static size_t span(const unsigned char *s, size_t len, size_t at, int classes)
 {

@@ -1,8 +1,8 @@
 /* Cutting text into the pieces that byte-level BPE merges one by one: the pre_tokenizer of a tokenizer.json.
  *
- * A pattern cuts the text into its matches; what lies between matches is a piece too ("Isolated"). Two patterns are known
- * here and have a hand-written matcher (Llama-3's for ASCII text, our own for any), proven equal to PCRE2 by a test on
- * random text; everything else goes through PCRE2. */
+ * A pattern cuts the text into its matches; what lies between matches is a piece too ("Isolated"). Two patterns are
+ * known here and have a hand-written matcher (Llama-3's for ASCII text, our own for any), proven equal to PCRE2 by a
+ * test on random text; everything else goes through PCRE2. */
 #ifndef LOOM_TOKENIZER_PRETOK_H
 #define LOOM_TOKENIZER_PRETOK_H
 
@@ -25,11 +25,11 @@
  *   phrase  = characters up to the next VALUE, KEY, digit or delimiter, or up to and with " is "; may begin with "<".
  * No \b: regex libraries differ in what is part of a word beyond ASCII. */
 #define LOOM_PATTERN_VALUE_ "(?<![0-9A-Za-z_])(?:M?S_[0-9]+|(?:USER|http|rpc|mc|db|mq)(?![0-9A-Za-z_]))"
-#define LOOM_PATTERN_KEY_ "(?<![0-9A-Za-z_])[a-z_]+:"
+#define LOOM_PATTERN_KEY_   "(?<![0-9A-Za-z_])[a-z_]+:"
 #define LOOM_PATTERN_DOMAIN                                                                                            \
     LOOM_PATTERN_VALUE_ "|[0-9]|" LOOM_PATTERN_KEY_ " ?|</?[a-z]+>|\\)\\n|[/,()>\\n]|<?(?!" LOOM_PATTERN_VALUE_        \
-    "|" LOOM_PATTERN_KEY_ ")[^0-9/,()<>\\n](?:(?!" LOOM_PATTERN_VALUE_ "|" LOOM_PATTERN_KEY_                           \
-    ")(?<! is )[^0-9/,()<>\\n])*|<"
+                        "|" LOOM_PATTERN_KEY_ ")[^0-9/,()<>\\n](?:(?!" LOOM_PATTERN_VALUE_ "|" LOOM_PATTERN_KEY_       \
+                        ")(?<! is )[^0-9/,()<>\\n])*|<"
 
 typedef struct loom_pretok loom_pretok;
 

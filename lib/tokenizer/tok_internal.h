@@ -64,26 +64,26 @@ struct loom_tokenizer {
 
     /* character family */
     loom_tok_prefix prefix;
-    bool prefix_if_missing;   /* Metaspace: only where the text does not begin with a blank */
-    bool strip_first_blank;   /* decoder takes one blank off the front */
-    int32_t char_ids[128];    /* ASCII characters (blank as U+2581), -1: spelt by bytes */
+    bool prefix_if_missing;                          /* Metaspace: only where the text does not begin with a blank */
+    bool strip_first_blank;                          /* decoder takes one blank off the front */
+    int32_t char_ids[128];                           /* ASCII characters (blank as U+2581), -1: spelt by bytes */
     uint8_t cut[LOOM_TOK_CLASSES][LOOM_TOK_CLASSES]; /* 1: no token holds this pair, so words end between the two */
 
     /* added tokens by first byte, longest first */
     int32_t *added;
     int32_t n_added;
-    int32_t added_first[257];  /* added[added_first[b] .. added_first[b + 1]) begin with byte b */
+    int32_t added_first[257];   /* added[added_first[b] .. added_first[b + 1]) begin with byte b */
     uint32_t added_common[256]; /* bytes that all of a group have in common at the front */
-    int added_byte;            /* first byte when it is the same for all, else -1 */
+    int added_byte;             /* first byte when it is the same for all, else -1 */
 };
 
 /* Fills a zeroed tokenizer from its json. On failure the caller frees it. `name` stands in messages. */
 loom_status loom_tokenizer_build(loom_tokenizer *tok, const char *name, loom_err *err);
 
 /* Byte-level alphabet: byte <-> printable character. */
-uint32_t loom_byte_char(unsigned char byte);           /* code point for a byte */
-int loom_char_byte(uint32_t code);                     /* byte for a code point, -1 when it is not in the alphabet */
-size_t loom_utf8_put(char out[4], uint32_t code);      /* bytes written */
+uint32_t loom_byte_char(unsigned char byte);      /* code point for a byte */
+int loom_char_byte(uint32_t code);                /* byte for a code point, -1 when it is not in the alphabet */
+size_t loom_utf8_put(char out[4], uint32_t code); /* bytes written */
 /* Length of the valid UTF-8 character at text[0], 0 when it is not valid. code may be NULL. */
 size_t loom_utf8_get(const char *text, size_t len, uint32_t *code);
 

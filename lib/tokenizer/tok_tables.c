@@ -52,7 +52,10 @@ int32_t loom_span_map_find(const loom_span_map *m, const loom_span *spans, const
 
 /* ---- the byte-level alphabet ---- */
 
-static bool maps_to_itself(uint32_t b) { return (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b <= 0xFF && b != 0xAD); }
+static bool maps_to_itself(uint32_t b)
+{
+    return (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b <= 0xFF && b != 0xAD);
+}
 
 uint32_t loom_byte_char(unsigned char byte)
 {
@@ -102,7 +105,15 @@ size_t loom_utf8_get(const char *text, size_t len, uint32_t *code)
     const unsigned char *s = (const unsigned char *)text;
     static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
     if (len == 0) return 0;
-    size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xC2 && s[0] < 0xE0 ? 2 : (s[0] & 0xF0) == 0xE0 ? 3 : (s[0] & 0xF8) == 0xF0 ? 4 : 0;
+    size_t n = 0;
+    if (s[0] < 0x80)
+        n = 1;
+    else if (s[0] >= 0xC2 && s[0] < 0xE0)
+        n = 2;
+    else if ((s[0] & 0xF0) == 0xE0)
+        n = 3;
+    else if ((s[0] & 0xF8) == 0xF0)
+        n = 4;
     if (n == 0 || n > len) return 0;
     uint32_t c = n == 1 ? s[0] : s[0] & (0x7Fu >> n);
     for (size_t i = 1; i < n; i++) {

@@ -10,9 +10,9 @@
 
 enum {
     MAX_FILE = 64 << 20,
-    CACHE_SLOTS = 1 << 16,   /* words kept per thread; all are forgotten when the table is half full */
-    CACHE_WORD = 256,        /* longest word kept, bytes */
-    STRETCH_MAX = 1 << 30    /* symbol counts fit an int32_t; longer stretches are encoded in parts */
+    CACHE_SLOTS = 1 << 16, /* words kept per thread; all are forgotten when the table is half full */
+    CACHE_WORD = 256,      /* longest word kept, bytes */
+    STRETCH_MAX = 1 << 30  /* symbol counts fit an int32_t; longer stretches are encoded in parts */
 };
 
 /* ---- life and vocabulary ---- */
@@ -67,10 +67,22 @@ void loom_tokenizer_digest(const loom_tokenizer *tok, char text[33])
     snprintf(text, 33, "%016llx%016llx", (unsigned long long)h.hi, (unsigned long long)h.lo);
 }
 
-int64_t loom_tokenizer_vocab_size(const loom_tokenizer *tok) { return tok->n_ids; }
-int32_t loom_tokenizer_bos(const loom_tokenizer *tok) { return tok->bos; }
-int32_t loom_tokenizer_eos(const loom_tokenizer *tok) { return tok->eos; }
-int32_t loom_tokenizer_unk(const loom_tokenizer *tok) { return tok->unk; }
+int64_t loom_tokenizer_vocab_size(const loom_tokenizer *tok)
+{
+    return tok->n_ids;
+}
+int32_t loom_tokenizer_bos(const loom_tokenizer *tok)
+{
+    return tok->bos;
+}
+int32_t loom_tokenizer_eos(const loom_tokenizer *tok)
+{
+    return tok->eos;
+}
+int32_t loom_tokenizer_unk(const loom_tokenizer *tok)
+{
+    return tok->unk;
+}
 
 static bool has_token(const loom_tokenizer *tok, int32_t id)
 {
@@ -127,7 +139,10 @@ static inline void push(loom_tokens *t, int32_t id, int64_t offset)
     t->n++;
 }
 
-void loom_tokens_push(loom_tokens *tokens, int32_t id, int64_t offset) { push(tokens, id, offset); }
+void loom_tokens_push(loom_tokens *tokens, int32_t id, int64_t offset)
+{
+    push(tokens, id, offset);
+}
 
 void loom_tokens_release(loom_tokens *tokens)
 {
@@ -141,7 +156,7 @@ void loom_tokens_release(loom_tokens *tokens)
 /* Word cache: bytes of a word -> its tokens with their lengths. */
 typedef struct cache_slot {
     uint64_t hash;
-    uint32_t key, key_len;      /* in keys; key_len 0: empty */
+    uint32_t key, key_len;       /* in keys; key_len 0: empty */
     uint32_t symbols, n_symbols; /* in symbols */
 } cache_slot;
 
@@ -205,7 +220,8 @@ static void cache_keep(loom_tok_scratch *s, const char *word, size_t len, uint64
         loom_buf_reset(&s->kept);
     }
     cache_slot *c = cache_probe(s, word, len, hash);
-    *c = (cache_slot){hash, (uint32_t)s->keys.len, (uint32_t)len, (uint32_t)(s->kept.len / sizeof *symbols), (uint32_t)n};
+    *c = (cache_slot){hash, (uint32_t)s->keys.len, (uint32_t)len, (uint32_t)(s->kept.len / sizeof *symbols),
+                      (uint32_t)n};
     loom_buf_append(&s->keys, word, len);
     loom_buf_append(&s->kept, symbols, (size_t)n * sizeof *symbols);
     s->n_cached++;
@@ -270,7 +286,8 @@ static void encode_word(loom_tok_scratch *s, const char *word, size_t len, int64
     loom_buf_reset(&s->symbols);
     loom_buf_reserve(&s->symbols, len * sizeof(loom_symbol));
     loom_symbol *symbols = (loom_symbol *)(void *)s->symbols.data;
-    int64_t n = tok->family == LOOM_TOK_BYTES ? split_bytes(symbols, tok, word, len) : split_chars(symbols, tok, word, len);
+    bool bytes = tok->family == LOOM_TOK_BYTES;
+    int64_t n = bytes ? split_bytes(symbols, tok, word, len) : split_chars(symbols, tok, word, len);
     n = loom_bpe_merge(symbols, n, &tok->merges, &s->work);
     push_symbols(s, symbols, n, offset);
     if (len <= CACHE_WORD) cache_keep(s, word, len, hash, symbols, n);

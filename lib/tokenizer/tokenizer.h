@@ -12,8 +12,7 @@
  *   loom_tok_scratch_free(scratch);
  *   loom_tokenizer_free(tok);
  *
- * Two families are reproduced exactly (format and rules: docs/FORMATS.md, "tokenizer.json"); anything else is refused by
- * the name of the component:
+ * Two families are reproduced exactly (docs/FORMATS.md); anything else is refused by the name of the component:
  *   character BPE with byte fallback (Llama-2): blanks become U+2581, unknown characters become <0xHH> tokens;
  *   byte-level BPE (Llama-3, and our own domain tokenizer, see toktrain.h): a regular expression cuts the text into
  *   pieces, each piece is a byte string that is merged on its own.
@@ -51,7 +50,7 @@ void loom_tokenizer_digest(const loom_tokenizer *tok, char text[33]);
 
 /* Largest id + 1 (added tokens included); a model may have more rows than this, never fewer. */
 int64_t loom_tokenizer_vocab_size(const loom_tokenizer *tok);
-/* -1 where the tokenizer has none. bos and eos: the template's token, else <s>, </s>, <|begin_of_text|>, ... by name. */
+/* -1 where the tokenizer has none. bos, eos: the template's token, else by name: <s>, </s>, <|begin_of_text|>, ... */
 int32_t loom_tokenizer_bos(const loom_tokenizer *tok);
 int32_t loom_tokenizer_eos(const loom_tokenizer *tok);
 int32_t loom_tokenizer_unk(const loom_tokenizer *tok);
@@ -77,7 +76,10 @@ typedef struct loom_tokens {
 } loom_tokens;
 
 void loom_tokens_push(loom_tokens *tokens, int32_t id, int64_t offset);
-static inline void loom_tokens_reset(loom_tokens *tokens) { tokens->n = 0; }
+static inline void loom_tokens_reset(loom_tokens *tokens)
+{
+    tokens->n = 0;
+}
 void loom_tokens_release(loom_tokens *tokens);
 
 /* Working memory of one thread: merge queue and the cache of words already encoded. Ids do not depend on its history.
@@ -87,7 +89,7 @@ loom_tok_scratch *loom_tok_scratch_new(const loom_tokenizer *tok); /* ends the p
 void loom_tok_scratch_free(loom_tok_scratch *scratch);
 
 enum {
-    /* The text goes on where other text ended: no blank is put in front (Llama-2 would). For text appended to a prompt. */
+    /* The text goes on where other text ended: no blank is put in front (Llama-2 would). For what follows a prompt. */
     LOOM_ENCODE_CONTINUE = 1,
     /* Added tokens spelt out in the text ("</s>") are ordinary text: for text from outside. */
     LOOM_ENCODE_PLAIN = 2
@@ -95,8 +97,10 @@ enum {
 
 /* Appends the ids of text[0..len). Adds no BOS or EOS. `flags`: LOOM_ENCODE_... or 0.
  * Offsets grow (not strictly: the blank put in front and the first letter may share one); the bytes of token i are
- * text[offsets[i] .. offsets[i+1]). With the domain tokenizer a token never reaches over a line end, so a text cut after
- * LF has the same tokens as its parts; other families keep that for the prompt and the answer of our samples. */
+ * text[offsets[i] .. offsets[i+1]).
+ * Prompts: with the domain tokenizer no token reaches over a line end, or over the end of a tag, so that a prompt has the
+ * tokens it had in training. Llama-2 keeps that for our prompts too. Llama-3 joins ">" and the line end after it: where a
+ * prompt ends in "<edges>", training text has another token there. */
 void loom_tokenizer_encode(loom_tokens *into, const loom_tokenizer *tok, loom_tok_scratch *scratch, const char *text,
                            size_t len, unsigned flags);
 
@@ -104,7 +108,7 @@ void loom_tokenizer_encode(loom_tokens *into, const loom_tokenizer *tok, loom_to
 enum {
     LOOM_DECODE_SKIP_SPECIAL = 1, /* leave special tokens out */
     LOOM_DECODE_CONTINUE = 2,     /* keep the leading blank: the tokens go on where others ended */
-    LOOM_DECODE_UTF8 = 4          /* put U+FFFD for bytes that are not UTF-8, as Hugging Face does; otherwise raw bytes */
+    LOOM_DECODE_UTF8 = 4          /* U+FFFD for bytes that are not UTF-8, as Hugging Face puts it; else raw bytes */
 };
 
 /* Appends the text of ids[0..n). Ids without token give nothing. */

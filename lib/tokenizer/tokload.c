@@ -18,7 +18,10 @@ static const char *type_of(const loom_json *component)
     return type ? type : "without a type";
 }
 
-static bool has_type(const loom_json *component, const char *type) { return strcmp(type_of(component), type) == 0; }
+static bool has_type(const loom_json *component, const char *type)
+{
+    return strcmp(type_of(component), type) == 0;
+}
 
 static bool str_is(const loom_json *node, const char *text)
 {
@@ -69,7 +72,7 @@ static loom_status put_token(loom_tokenizer *tok, int64_t id, const char *text, 
         return loom_fail(err, LOOM_STATUS_FORMAT, "token %lld has %zu bytes, expected 1 to %d", (long long)id, len,
                          MAX_TOKEN_BYTES);
     if (t->data) {
-        if (t->len == len && memcmp(t->data, text, len) == 0) return LOOM_OK; /* an added token that is in the vocabulary */
+        if (t->len == len && memcmp(t->data, text, len) == 0) return LOOM_OK; /* added, and in the vocabulary */
         return loom_fail(err, LOOM_STATUS_FORMAT, "the tokens \"%.60s\" and \"%.60s\" have the same id %lld", t->data,
                          text, (long long)id);
     }
@@ -160,9 +163,9 @@ static loom_status put_merge(loom_tokenizer *tok, const loom_span side[2], size_
     id[1] = loom_span_map_find(&tok->by_text, tok->texts, side[1].data, side[1].len);
     id[2] = loom_span_map_find(&tok->by_text, tok->texts, joined->data, joined->len);
     if (id[0] < 0 || id[1] < 0 || id[2] < 0)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "merge %zu (\"%.*s\" and \"%.*s\") names a token that is not in \"vocab\"",
-                         rank, (int)loom_min_i64(side[0].len, 60), side[0].data, (int)loom_min_i64(side[1].len, 60),
-                         side[1].data);
+        return loom_fail(
+            err, LOOM_STATUS_FORMAT, "merge %zu (\"%.*s\" and \"%.*s\") names a token that is not in \"vocab\"", rank,
+            (int)loom_min_i64(side[0].len, 60), side[0].data, (int)loom_min_i64(side[1].len, 60), side[1].data);
     loom_merge_map_put(&tok->merges, id[0], id[1], (uint32_t)rank, id[2]);
     return LOOM_OK;
 }
@@ -193,7 +196,8 @@ static loom_status read_split(const loom_json *split, const char **pattern, loom
     if (loom_json_bool(loom_json_get(split, "invert"), false)) return refuse(err, "pre_tokenizer Split:", "invert");
     size_t len = 0;
     *pattern = loom_json_str(loom_json_get(loom_json_get(split, "pattern"), "Regex"), &len);
-    if (!*pattern || strlen(*pattern) != len) return refuse(err, "pre_tokenizer Split:", "a pattern that is not a Regex");
+    if (!*pattern || strlen(*pattern) != len)
+        return refuse(err, "pre_tokenizer Split:", "a pattern that is not a Regex");
     return LOOM_OK;
 }
 
@@ -223,7 +227,7 @@ static loom_status read_byte_pretokenizer(loom_tokenizer *tok, const loom_json *
     return loom_pretok_new(&tok->pretok, pattern, err);
 }
 
-/* The bytes a token stands for; its own text where it has characters outside the alphabet. True when it was converted. */
+/* The bytes a token stands for; its own text where that has characters outside the alphabet, and then false. */
 static bool byte_token_bytes(loom_tokenizer *tok, int64_t id, loom_buf *scratch)
 {
     const loom_span *t = &tok->texts[id];
@@ -520,7 +524,8 @@ static void find_special_ids(loom_tokenizer *tok, const loom_json *model)
 static loom_status check_model(const loom_json *model, loom_err *err)
 {
     static const char *const affixes[] = {"continuing_subword_prefix", "end_of_word_suffix"};
-    if (!loom_json_is_object(model)) return loom_fail(err, LOOM_STATUS_FORMAT, "not a tokenizer: it has no \"model\" object");
+    if (!loom_json_is_object(model))
+        return loom_fail(err, LOOM_STATUS_FORMAT, "not a tokenizer: it has no \"model\" object");
     const loom_json *type = loom_json_get(model, "type");
     if (type && !str_is(type, "BPE")) return refuse(err, "model", type_of(model));
     if (loom_json_f64(loom_json_get(model, "dropout"), 0) != 0) return refuse(err, "model:", "dropout");

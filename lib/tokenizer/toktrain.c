@@ -411,7 +411,8 @@ loom_status loom_toktrain_finish(loom_buf *json, loom_toktrain_report *report, l
                          (long long)conf->vocab_size, MIN_VOCAB);
     merge_counters(t);
     chooser c = {.n = (size_t)t->threads[0].pieces.n, .conf = conf};
-    if (c.n == 0) return loom_fail(err, LOOM_STATUS_FORMAT, "no text to learn a tokenizer from; give a file with samples");
+    if (c.n == 0)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "no text to learn a tokenizer from; give a file with samples");
     c.pieces = list_pieces(&t->threads[0]);
     if (!c.pieces) return loom_fail_nomem(err, "the pieces of the text");
 

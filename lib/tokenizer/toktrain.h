@@ -6,10 +6,10 @@
  *   st = loom_toktrain_finish(&json, &report, t, &conf, err);
  *   loom_toktrain_free(t);
  *
- * How the text is cut into pieces decides how fast a small model learns, so the pattern knows the text encodings
- * (docs/FORMATS.md): a name (MS_12345, S_000000012, USER) is one piece, a call type is one piece, every digit is one piece,
- * a key ("num_edges:") or phrase ("communication starts at ", " milliseconds", "edge_id is ") is one piece wherever it
- * stands, because `/ , ( ) >` and line ends stand alone (")" and a tag take their line end along). A line end always ends a piece.
+ * How the text is cut into pieces decides how fast a small model learns, so the pattern (tokenizer/pretok.h) knows the
+ * text encodings: a name (MS_12345, S_000000012, USER), a call type and every digit is one piece; a key ("num_edges:")
+ * or phrase ("communication starts at ", " milliseconds", "edge_id is ") is one piece wherever it stands, because
+ * `/ , ( ) >` and line ends stand alone (but for ")" and the line end after it). A line end always ends a piece.
  *
  * A piece that is in the vocabulary is one token (ignore_merges); any other is spelt by merges down to single bytes. So
  *   ids 0..2      <unk> <s> </s>
@@ -37,19 +37,19 @@ typedef struct loom_toktrain_conf {
 } loom_toktrain_conf;
 
 typedef struct loom_toktrain_report {
-    int64_t bytes;                        /* text seen */
-    int64_t pieces, distinct_pieces;      /* of the text */
-    int64_t names, distinct_names;        /* pieces that are names */
-    int64_t vocab_size;                   /* tokens made, of which: */
+    int64_t bytes;                   /* text seen */
+    int64_t pieces, distinct_pieces; /* of the text */
+    int64_t names, distinct_names;   /* pieces that are names */
+    int64_t vocab_size;              /* tokens made, of which: */
     int64_t merges, phrase_tokens, name_tokens;
-    int64_t tokens;                       /* the text in tokens */
-    int64_t names_single;                 /* names (occurrences) that are one token */
+    int64_t tokens;       /* the text in tokens */
+    int64_t names_single; /* names (occurrences) that are one token */
 } loom_toktrain_report;
 
 /* Counters for n_threads threads. */
 loom_status loom_toktrain_new(loom_toktrain **out, int n_threads, loom_err *err);
 void loom_toktrain_free(loom_toktrain *t);
-/* Counts the pieces of text[0..len), which should end at a line end. Threads 0..n_threads-1 may call at the same time. */
+/* Counts the pieces of text[0..len), which should end at a line end. Each thread 0..n_threads-1 may call meanwhile. */
 void loom_toktrain_count(loom_toktrain *t, int thread, const char *text, size_t len);
 /* Appends tokenizer.json to `json`; fills *report (may be NULL). The counters are used up. */
 loom_status loom_toktrain_finish(loom_buf *json, loom_toktrain_report *report, loom_toktrain *t,

@@ -1,5 +1,5 @@
-/* The published tokenizers, against ids from other programs (shared/golden/tokenizer), and there and back on the published
- * training text. Other people's files: skipped where they are absent. */
+/* The published tokenizers, against ids from other programs (shared/golden/tokenizer), and there and back on the
+ * published training text. Other people's files: skipped where they are absent. */
 #include "core/file.h"
 #include "core/json.h"
 #include "test.h"

@@ -13,7 +13,8 @@ static const char instruction[] = "### Question: You are a trace generator.\n"
                                   " ### Answer: \n"
                                   "<layer>\n(edge_id is 0,destination is MS_00017)\n</layer>\n"
                                   " ### Finish\n";
-static const char tabular[] = "[GENERATE GRAPH]id:S_000000001/num_edges:1\n<edges>\n(edge_id is 0,source is USER)\n</edges>\n";
+static const char tabular[] =
+    "[GENERATE GRAPH]id:S_000000001/num_edges:1\n<edges>\n(edge_id is 0,source is USER)\n</edges>\n";
 
 /* The path of a file in a scratch folder of this process. */
 static const char *in_scratch(const char *name)
@@ -68,7 +69,8 @@ static loom_shard *open_shard(const char *name, loom_tokenizer **tok)
         return NULL;
     }
     const loom_shard_info *info = loom_shard_get_info(s);
-    if (loom_tokenizer_parse(tok, info->tokenizer, info->tokenizer_len, name, &err) != LOOM_OK) TEST_FAIL_("%s", err.msg);
+    if (loom_tokenizer_parse(tok, info->tokenizer, info->tokenizer_len, name, &err) != LOOM_OK)
+        TEST_FAIL_("%s", err.msg);
     return s;
 }
 
@@ -89,8 +91,9 @@ TEST(instruction_samples)
     CHECK(strstr(info->meta, "\"counts\"") != NULL);
     for (int64_t i = 0; i < 500; i += 499) {
         loom_shard_range(s, i, &first, &n, &answer);
-        CHECK_STR(text_of(&text, s, tok, first, answer),
-                  "<s>### Question: You are a trace generator.\nRequirements:\nnum_edges:1/id:S_000000001\n\n ### Answer: ");
+        CHECK_STR(
+            text_of(&text, s, tok, first, answer),
+            "<s>### Question: You are a trace generator.\nRequirements:\nnum_edges:1/id:S_000000001\n\n ### Answer: ");
         CHECK_STR(text_of(&text, s, tok, first + answer, n - answer),
                   "\n<layer>\n(edge_id is 0,destination is MS_00017)\n</layer>\n ### Finish</s>");
     }
@@ -107,8 +110,9 @@ TEST(tabular_samples)
     int64_t first, n, answer;
     write_samples("t.txt", tabular, 3);
     CHECK_I64(COMMAND("tokens", in_scratch("t.txt"), "-t", in_scratch("tok.json"), "-o", in_scratch("t.h5"), "-q"), 0);
-    CHECK_I64(COMMAND("tokens", in_scratch("t.txt"), "-t", in_scratch("tok.json"), "-o", in_scratch("b.h5"), "-q", "--bos",
-                      "yes", "--eos", "yes"), 0);
+    CHECK_I64(COMMAND("tokens", in_scratch("t.txt"), "-t", in_scratch("tok.json"), "-o", in_scratch("b.h5"), "-q",
+                      "--bos", "yes", "--eos", "yes"),
+              0);
     loom_shard *s = open_shard("t.h5", &tok);
     REQUIRE(s && tok);
     CHECK(!loom_shard_get_info(s)->has_bos && !loom_shard_get_info(s)->has_eos);
@@ -135,9 +139,11 @@ TEST(threads_do_not_matter)
     loom_tokenizer *a_tok = NULL, *b_tok = NULL;
     write_samples("long.txt", instruction, 20000);
     CHECK_I64(COMMAND("tokens", in_scratch("long.txt"), "-t", in_scratch("tok.json"), "-o", in_scratch("1.h5"), "-q",
-                      "--threads", "1"), 0);
+                      "--threads", "1"),
+              0);
     CHECK_I64(COMMAND("tokens", in_scratch("long.txt"), "-t", in_scratch("tok.json"), "-o", in_scratch("4.h5"), "-q",
-                      "--threads", "4"), 0);
+                      "--threads", "4"),
+              0);
     loom_shard *a = open_shard("1.h5", &a_tok), *b = open_shard("4.h5", &b_tok);
     REQUIRE(a && b);
     const loom_shard_info *ia = loom_shard_get_info(a), *ib = loom_shard_get_info(b);
@@ -160,7 +166,8 @@ TEST(threads_do_not_matter)
 
 TEST(tidy_up)
 {
-    static const char *const names[] = {"i.txt", "t.txt", "long.txt", "tok.json", "i.h5", "t.h5", "b.h5", "1.h5", "4.h5"};
+    static const char *const names[] = {"i.txt", "t.txt", "long.txt", "tok.json", "i.h5",
+                                        "t.h5",  "b.h5",  "1.h5",     "4.h5"};
     char path[512];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s.meta.json", in_scratch(names[i]));

@@ -23,13 +23,66 @@ static void show_piece(void *arg, const char *text, size_t start, size_t len)
 /* Random text out of fragments that make the alternatives of the patterns meet. */
 static void random_text(loom_buf *text, loom_rng *rng, bool ascii)
 {
-    static const char *const parts[] = {
-        "MS_12",  "S_000000012", "S_", "_",   " is ", "is ",     " i",  "s ",  "USER", "http",   "rpc",          "mc",
-        "mq",     "db",          ":",  ": ",  "id:",  "num_edges:", "<",    "</",  "layer", ">",   ")\n",          "\n",
-        "(",      ")",           ",",  "/",   " ",    "  ",      "\t",  "\r\n", "\r",  "'s",     "'LL",          "'re",
-        "'",      "abc",         "X",  "9",   "123",  "a_b",     "-",   ".",   "!",    "\x0b",   "\x0c",         "\x1c",
-        "\x7f",   "### Answer: ", "=", "\xC3\xA9", "\xE4\xB8\xAD", "\xF0\x9F\x99\x82", "\xC2\xA0", "\xE2\x80\xA8",
-        "\xC5\xBF", "'\xC5\xBF", "\xC2\xB2", "\xE2\x96\x81"};
+    static const char *const parts[] = {"MS_12",
+                                        "S_000000012",
+                                        "S_",
+                                        "_",
+                                        " is ",
+                                        "is ",
+                                        " i",
+                                        "s ",
+                                        "USER",
+                                        "http",
+                                        "rpc",
+                                        "mc",
+                                        "mq",
+                                        "db",
+                                        ":",
+                                        ": ",
+                                        "id:",
+                                        "num_edges:",
+                                        "<",
+                                        "</",
+                                        "layer",
+                                        ">",
+                                        ")\n",
+                                        "\n",
+                                        "(",
+                                        ")",
+                                        ",",
+                                        "/",
+                                        " ",
+                                        "  ",
+                                        "\t",
+                                        "\r\n",
+                                        "\r",
+                                        "'s",
+                                        "'LL",
+                                        "'re",
+                                        "'",
+                                        "abc",
+                                        "X",
+                                        "9",
+                                        "123",
+                                        "a_b",
+                                        "-",
+                                        ".",
+                                        "!",
+                                        "\x0b",
+                                        "\x0c",
+                                        "\x1c",
+                                        "\x7f",
+                                        "### Answer: ",
+                                        "=",
+                                        "\xC3\xA9",
+                                        "\xE4\xB8\xAD",
+                                        "\xF0\x9F\x99\x82",
+                                        "\xC2\xA0",
+                                        "\xE2\x80\xA8",
+                                        "\xC5\xBF",
+                                        "'\xC5\xBF",
+                                        "\xC2\xB2",
+                                        "\xE2\x96\x81"};
     size_t n_ascii = 51, n_all = sizeof parts / sizeof *parts, n = loom_rng_below(rng, 20);
     loom_buf_reset(text);
     for (size_t i = 0; i < n; i++) {
@@ -59,7 +112,8 @@ static void compare_matchers(const char *pattern, bool ascii)
         loom_pretok_run_pcre2(p, s, loom_buf_text(&text), text.len, note_cut, &slow);
         test_checks_++;
         if (strcmp(loom_buf_text(&fast), loom_buf_text(&slow)) != 0 && differ++ < 5)
-            TEST_FAIL_("\"%s\" is cut %s, PCRE2 cuts %s", loom_buf_text(&text), loom_buf_text(&fast), loom_buf_text(&slow));
+            TEST_FAIL_("\"%s\" is cut %s, PCRE2 cuts %s", loom_buf_text(&text), loom_buf_text(&fast),
+                       loom_buf_text(&slow));
     }
     loom_buf_release(&text);
     loom_buf_release(&fast);
@@ -68,7 +122,10 @@ static void compare_matchers(const char *pattern, bool ascii)
     loom_pretok_free(p);
 }
 
-TEST(llama3_matcher_equals_pcre2) { compare_matchers(LOOM_PATTERN_LLAMA3, true); }
+TEST(llama3_matcher_equals_pcre2)
+{
+    compare_matchers(LOOM_PATTERN_LLAMA3, true);
+}
 TEST(domain_matcher_equals_pcre2)
 {
     compare_matchers(LOOM_PATTERN_DOMAIN, true);
@@ -78,7 +135,8 @@ TEST(domain_matcher_equals_pcre2)
 TEST(domain_pieces)
 {
     static const char *const cases[][2] = {
-        {"(edge_id is 0.12,type is rpc,source is USER)\n", "(|edge_id is |0|.|1|2|,|type is |rpc|,|source is |USER|)\n"},
+        {"(edge_id is 0.12,type is rpc,source is USER)\n",
+         "(|edge_id is |0|.|1|2|,|type is |rpc|,|source is |USER|)\n"},
         {"destination is MS_63670,communication starts at 15 milliseconds)",
          "destination is |MS_63670|,|communication starts at |1|5| milliseconds|)"},
         {"latency:8/id:S_000034483\n<layer>\n<edges>", "latency:|8|/|id:|S_000034483|\n|<layer>|\n|<edges>"},
@@ -110,7 +168,10 @@ TEST(other_patterns)
     loom_buf got = {0};
     REQUIRE_OK(loom_pretok_new(&p, "b*", &err), err); /* matches nothing at most places */
     loom_pretok_scratch *s = loom_pretok_scratch_new(p);
-    loom_pretok_run(p, s, "aab\xC3\xA9" "bbc", 8, show_piece, &got);
+    loom_pretok_run(p, s,
+                    "aab\xC3\xA9"
+                    "bbc",
+                    8, show_piece, &got);
     CHECK_STR(loom_buf_text(&got), "aa|b|\xC3\xA9|bb|c");
     loom_pretok_scratch_free(s);
     loom_pretok_free(p);
@@ -156,17 +217,31 @@ TEST(short_and_long_merging_agree)
 /* extra: members put in place of normalizer and pre_tokenizer */
 static void char_json(loom_buf *json, const char *extra)
 {
-    static const char *const tokens[] = {BLANK,      "a",  "b",   "c",       "\xC3\xA9", BLANK "a", "ab",
-                                         BLANK "ab", "bc", "abc", "\xC3\xA9" "a", BLANK BLANK, "1"};
+    static const char *const tokens[] = {BLANK,
+                                         "a",
+                                         "b",
+                                         "c",
+                                         "\xC3\xA9",
+                                         BLANK "a",
+                                         "ab",
+                                         BLANK "ab",
+                                         "bc",
+                                         "abc",
+                                         "\xC3\xA9"
+                                         "a",
+                                         BLANK BLANK,
+                                         "1"};
     loom_buf_printf(json, "{\"added_tokens\":[");
     for (int i = 0; i < 3; i++)
         loom_buf_printf(json, "%s{\"id\":%d,\"content\":\"%s\",\"special\":true,\"normalized\":false}", i ? "," : "", i,
                         (const char *[]){"<unk>", "<s>", "</s>"}[i]);
-    loom_buf_printf(json, "],%s,\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\",\"pattern\":"
-                          "{\"String\":\"" BLANK "\"},\"content\":\" \"},{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},"
-                          "{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}]},"
-                          "\"model\":{\"type\":\"BPE\",\"unk_token\":\"<unk>\",\"byte_fallback\":true,\"vocab\":"
-                          "{\"<unk>\":0,\"<s>\":1,\"</s>\":2", extra);
+    loom_buf_printf(json,
+                    "],%s,\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\",\"pattern\":"
+                    "{\"String\":\"" BLANK "\"},\"content\":\" \"},{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},"
+                    "{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}]},"
+                    "\"model\":{\"type\":\"BPE\",\"unk_token\":\"<unk>\",\"byte_fallback\":true,\"vocab\":"
+                    "{\"<unk>\":0,\"<s>\":1,\"</s>\":2",
+                    extra);
     for (int b = 0; b < 256; b++) loom_buf_printf(json, ",\"<0x%02X>\":%d", (unsigned)b, 3 + b);
     for (int i = 0; i < 13; i++) loom_buf_printf(json, ",\"%s\":%d", tokens[i], 259 + i);
     loom_buf_printf(json, "},\"merges\":[\"a b\",\"b c\",\"" BLANK " a\",\"" BLANK " ab\",[\"a\",\"bc\"],"
@@ -177,7 +252,7 @@ static const char legacy[] = "\"normalizer\":{\"type\":\"Sequence\",\"normalizer
                              "\"" BLANK "\"},{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"" BLANK
                              "\"}]},\"pre_tokenizer\":null";
 #define METASPACE(scheme, split)                                                                                       \
-    "\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"" BLANK                            \
+    "\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"" BLANK                           \
     "\",\"prepend_scheme\":\"" scheme "\",\"split\":" split "}"
 
 static loom_tokenizer *char_tokenizer(const char *extra)
@@ -220,8 +295,12 @@ TEST(characters_with_fallback)
     CHECK_ENCODED(tok, "abc", LOOM_ENCODE_CONTINUE, "ab@0 c@2");
     CHECK_ENCODED(tok, "bc bc", LOOM_ENCODE_CONTINUE, "bc@0 " BLANK "@2 bc@3");
     CHECK_ENCODED(tok, " a", 0, BLANK "@0 " BLANK "a@0");
-    CHECK_ENCODED(tok, "\xC3\xA9" "a\n\xF0\x9F\x99\x82", 0,
-                  BLANK "@0 \xC3\xA9" "a@0 <0x0A>@3 <0xF0>@4 <0x9F>@5 <0x99>@6 <0x82>@7");
+    CHECK_ENCODED(tok,
+                  "\xC3\xA9"
+                  "a\n\xF0\x9F\x99\x82",
+                  0,
+                  BLANK "@0 \xC3\xA9"
+                        "a@0 <0x0A>@3 <0xF0>@4 <0x9F>@5 <0x99>@6 <0x82>@7");
     CHECK_ENCODED(tok, "a\xC3", 0, BLANK "a@0 <0xC3>@1");
     CHECK_ENCODED(tok, "a<s>b</s>", 0, BLANK "a@0 <s>@1 " BLANK "@4 b@4 </s>@5");
     CHECK_ENCODED(tok, "<s>", LOOM_ENCODE_PLAIN, BLANK "@0 <0x3C>@0 <0x73>@1 <0x3E>@2");
@@ -239,7 +318,8 @@ TEST(characters_with_fallback)
 TEST(metaspace_schemes)
 {
     loom_buf got = {0};
-    loom_tokenizer *always = char_tokenizer(METASPACE("always", "false")), *first = char_tokenizer(METASPACE("first", "true"));
+    loom_tokenizer *always = char_tokenizer(METASPACE("always", "false")),
+                   *first = char_tokenizer(METASPACE("first", "true"));
     loom_tokenizer *never = char_tokenizer(METASPACE("never", "false"));
     REQUIRE(always && first && never);
     CHECK_ENCODED(always, "a<s>b", 0, BLANK "a@0 <s>@1 " BLANK "@4 b@4");
@@ -283,7 +363,9 @@ TEST(cutting_equals_merging_whole)
                                             {BLANK, "a", BLANK "a"},
                                             {BLANK, "ab", BLANK "ab"},
                                             {"a", "bc", "abc"},
-                                            {"\xC3\xA9", "a", "\xC3\xA9" "a"},
+                                            {"\xC3\xA9", "a",
+                                             "\xC3\xA9"
+                                             "a"},
                                             {BLANK, BLANK, BLANK BLANK}};
     loom_rng rng;
     loom_buf text = {0}, work = {0};
@@ -338,16 +420,21 @@ TEST(decoding_characters)
     REQUIRE(tok);
     /* <s> _ab c <0xC3> <0xA9> <0xC3> c </s>, an id that is no token */
     int32_t ids[] = {1, 266, 262, 3 + 0xC3, 3 + 0xA9, 261, 3 + 0xC3, 3 + 0xA9, 3 + 0xFF, 2, 5000};
-    CHECK_STR(decoded(&got, tok, ids, 11, 0), "<s> abc\xC3\xA9" "b\xC3\xA9\xFF</s>");
-    CHECK_STR(decoded(&got, tok, ids, 11, LOOM_DECODE_SKIP_SPECIAL), "abc\xC3\xA9" "b\xC3\xA9\xFF");
-    CHECK_STR(decoded(&got, tok, ids, 11, LOOM_DECODE_SKIP_SPECIAL | LOOM_DECODE_CONTINUE), " abc\xC3\xA9" "b\xC3\xA9\xFF");
+    CHECK_STR(decoded(&got, tok, ids, 11, 0), "<s> abc\xC3\xA9"
+                                              "b\xC3\xA9\xFF</s>");
+    CHECK_STR(decoded(&got, tok, ids, 11, LOOM_DECODE_SKIP_SPECIAL), "abc\xC3\xA9"
+                                                                     "b\xC3\xA9\xFF");
+    CHECK_STR(decoded(&got, tok, ids, 11, LOOM_DECODE_SKIP_SPECIAL | LOOM_DECODE_CONTINUE), " abc\xC3\xA9"
+                                                                                            "b\xC3\xA9\xFF");
     CHECK_STR(decoded(&got, tok, ids, 10, LOOM_DECODE_SKIP_SPECIAL | LOOM_DECODE_UTF8),
-              "abc\xC3\xA9" "b\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"); /* a run with a broken byte: every byte of it */
+              "abc\xC3\xA9"
+              "b\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"); /* a run with a broken byte: every byte of it */
     loom_tok_stream stream = loom_tok_stream_start(true);
     loom_buf_reset(&got);
     for (int i = 0; i < 11; i++) loom_tok_stream_push(&stream, &got, tok, ids[i]);
     loom_tok_stream_push(&stream, &got, tok, 266); /* only the first blank of a text goes */
-    CHECK_STR(loom_buf_text(&got), "abc\xC3\xA9" "b\xC3\xA9\xFF ab");
+    CHECK_STR(loom_buf_text(&got), "abc\xC3\xA9"
+                                   "b\xC3\xA9\xFF ab");
     loom_tokenizer_free(tok);
     loom_buf_release(&got);
 }
@@ -405,7 +492,8 @@ TEST(foreign_components_are_refused_by_name)
     refused_with(legacy, "\"a b\"", "\"a x\"", "merge 0");
     refused_with(legacy, "\"b c\"", "\"b c d\"", "merge 1");
     refused_with(legacy, "\"<0x41>\"", "\"<0xZZ>\"", "<0x41>");
-    refused_with(legacy, "\"decoder\"", "\"post_processor\":{\"type\":\"BertProcessing\"},\"decoder\"", "BertProcessing");
+    refused_with(legacy, "\"decoder\"", "\"post_processor\":{\"type\":\"BertProcessing\"},\"decoder\"",
+                 "BertProcessing");
 }
 
 TEST(truncated_and_damaged_files)
@@ -457,6 +545,5 @@ TEST(text_is_kept)
 
 TEST_MAIN(RUN(llama3_matcher_equals_pcre2) RUN(domain_matcher_equals_pcre2) RUN(domain_pieces) RUN(other_patterns)
               RUN(short_and_long_merging_agree) RUN(characters_with_fallback) RUN(metaspace_schemes)
-                  RUN(longest_added_token)
-                  RUN(cutting_equals_merging_whole) RUN(decoding_characters) RUN(foreign_components_are_refused_by_name)
-                      RUN(truncated_and_damaged_files) RUN(text_is_kept))
+                  RUN(longest_added_token) RUN(cutting_equals_merging_whole) RUN(decoding_characters)
+                      RUN(foreign_components_are_refused_by_name) RUN(truncated_and_damaged_files) RUN(text_is_kept))

@@ -18,8 +18,9 @@ static void make_text(loom_buf *into, int samples, uint64_t seed)
         for (int e = 0; e < n; e++) {
             int name = (int)(loom_rng_f64(&rng) * loom_rng_f64(&rng) * 40);
             if (loom_rng_chance(&rng, 0.01)) name = 90000 + i; /* seen once */
-            loom_buf_printf(into, "(edge_id is 0.%d,type is %s,destination is MS_%05d,communication starts at %d milliseconds)\n",
-                            e, loom_rng_chance(&rng, 0.5) ? "rpc" : "mc", name, (int)loom_rng_below(&rng, 300));
+            loom_buf_printf(
+                into, "(edge_id is 0.%d,type is %s,destination is MS_%05d,communication starts at %d milliseconds)\n",
+                e, loom_rng_chance(&rng, 0.5) ? "rpc" : "mc", name, (int)loom_rng_below(&rng, 300));
         }
         loom_buf_str(into, "</edges>\nhello frobnication");
         loom_buf_str(into, loom_rng_chance(&rng, 0.2) ? "s\n" : "\n");
@@ -87,7 +88,8 @@ TEST(names_phrases_digits)
               "(|edge_id is |0|.|3|,|type is |rpc|,|destination is |MS_00001|)\n");
     CHECK_STR(spelt(&got, tok, "latency:170/num_edges:2/id:S_000000000\n<edges>\n"),
               "latency:|1|7|0|/|num_edges:|2|/|id:|S_000000000|\n|<edges>|\n");
-    CHECK_STR(spelt(&got, tok, ",communication starts at 12 milliseconds"), ",|communication starts at |1|2| milliseconds");
+    CHECK_STR(spelt(&got, tok, ",communication starts at 12 milliseconds"),
+              ",|communication starts at |1|2| milliseconds");
     CHECK_STR(spelt(&got, tok, "MS_98765/S_000054321"), "MS_|9|8|7|6|5|/|S_|0|0|0|0|5|4|3|2|1");
     CHECK_STR(spelt(&got, tok, "<s>[GENERATE GRAPH]</s>"), "<s>|[GENERATE GRAPH]|</s>");
     CHECK_STR(spelt(&got, tok, "\xC3\xA9"), "\xC3|\xA9");
@@ -151,7 +153,8 @@ TEST(same_for_any_thread_count)
     loom_buf_release(&three);
 }
 
-/* A token never reaches over a line end: encoding line by line gives the tokens of the whole. The report's count too. */
+/* A token never reaches over a line end: encoding line by line gives the tokens of the whole. The report's count too.
+ */
 TEST(lines_stand_alone)
 {
     loom_buf text = {0}, json = {0}, back = {0};
@@ -263,5 +266,4 @@ TEST(wrong_use)
 }
 
 TEST_MAIN(RUN(names_phrases_digits) RUN(budgets) RUN(same_for_any_thread_count) RUN(lines_stand_alone)
-              RUN(merges_and_special_texts) RUN(order_of_merges) RUN(cache_changes_nothing)
-                  RUN(wrong_use))
+              RUN(merges_and_special_texts) RUN(order_of_merges) RUN(cache_changes_nothing) RUN(wrong_use))
