@@ -98,9 +98,9 @@ enum {
 /* Appends the ids of text[0..len). Adds no BOS or EOS. `flags`: LOOM_ENCODE_... or 0.
  * Offsets grow (not strictly: the blank put in front and the first letter may share one); the bytes of token i are
  * text[offsets[i] .. offsets[i+1]).
- * Prompts: with the domain tokenizer no token reaches over a line end, or over the end of a tag, so that a prompt has the
- * tokens it had in training. Llama-2 keeps that for our prompts too. Llama-3 joins ">" and the line end after it: where a
- * prompt ends in "<edges>", training text has another token there. */
+ * Prompts: with the domain tokenizer no token reaches over a line end, or over the end of a tag, so that a prompt has
+ * the tokens it had in training. Llama-2 keeps that for our prompts too. Llama-3 joins ">" and the line end after it:
+ * where a prompt ends in "<edges>", training text has another token there. */
 void loom_tokenizer_encode(loom_tokens *into, const loom_tokenizer *tok, loom_tok_scratch *scratch, const char *text,
                            size_t len, unsigned flags);
 
