@@ -7,6 +7,9 @@
 extern const loom_cmd loom_cmd_pretrain;
 extern const loom_cmd loom_cmd_sft;
 extern const loom_cmd loom_cmd_info;
+extern const loom_cmd loom_cmd_import;
+extern const loom_cmd loom_cmd_merge;
+extern const loom_cmd loom_cmd_export;
 extern const loom_cmd loom_cmd_bench;
 
 #endif

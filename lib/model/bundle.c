@@ -228,6 +228,18 @@ static loom_status make_model(loom_llama **out, const loom_config *config, const
     return st;
 }
 
+loom_status loom_bundle_check_st(loom_st *st, const loom_config *config, const char *path, loom_err *err)
+{
+    source s = {.st = st, .path = path};
+    loom_table table;
+    loom_status status;
+
+    LOOM_TRY(loom_llama_table(&table, config, err));
+    status = check_names(&s, &table, config, err);
+    loom_table_release(&table);
+    return status;
+}
+
 loom_status loom_bundle_read_weights(loom_llama *m, loom_ckpt *c, loom_err *err)
 {
     source s = {.ckpt = c, .group = "tensors/", .path = loom_ckpt_path(c)};

@@ -56,6 +56,10 @@ loom_status loom_bundle_resolve(char **file, loom_bundle_kind *kind, const char 
 /* Weights of one checkpoint into a model (float32 copies; both must have the same table) and back. */
 loom_status loom_bundle_read_weights(loom_llama *m, loom_ckpt *c, loom_err *err);
 loom_status loom_bundle_put_weights(loom_ckpt_writer *w, const loom_llama *m, loom_dtype dtype, loom_err *err);
+/* Checks that a safetensors model holds exactly the tensors of the configuration (those that Llama files may carry beside
+ * them are passed over); FORMAT names the first five that do not fit. */
+loom_status loom_bundle_check_st(loom_st *st, const loom_config *config, const char *path, loom_err *err);
+
 /* Digest of the weights in a checkpoint: the same for every checkpoint with these weights. "" when it has none. */
 void loom_bundle_weights_digest(char digest[17], const loom_ckpt *c);
 
