@@ -2,8 +2,8 @@
 #   make help      what there is
 RUN   ?= demo
 CONFIG ?= configs/$(RUN).conf
-OUT   ?= out/$(RUN)
 CSV   ?=
+OUT   ?= out/$(RUN)$(if $(CSV),-$(firstword $(subst ., ,$(notdir $(CSV:/=)))))
 BUILD ?= build
 JOBS  ?= $(shell nproc)
 CMAKE_OPTIONS ?=
@@ -14,7 +14,7 @@ DATA = $(MAKE) --no-print-directory -f Makefile.data BIN=$(BUILD)/bin RUN=$(RUN)
 # Debian packages: what they are needed for is said before anything is installed.
 REQUIRED = build-essential cmake ninja-build pkg-config libopenblas-dev liblapacke-dev libhdf5-dev libzstd-dev \
            libarchive-dev libjansson-dev libpcre2-dev libxxhash-dev
-OPTIONAL = gnuplot-nox libdnnl-dev libisal-dev
+OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
@@ -81,7 +81,7 @@ clean: ## remove the build folders (data, models and figures stay)
 help: ## this list
 	@echo "Spanloom learns microservice call graphs and weaves new ones."; echo
 	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
-	@echo; echo "  RUN=demo         configs/RUN.conf is read, out/RUN is written"
+	@echo; echo "  RUN=demo         configs/RUN.conf is read, out/RUN is written (with CSV: out/RUN-NAME)"
 	@echo "  CONFIG= OUT=     other configuration file, other output folder"
 	@echo "  CSV=PATH         your traces (a CallGraph CSV, .csv.gz, .tar.gz, or a folder of them) instead of made-up ones"
 	@echo "  JOBS=N           parallel compilation and tests"
