@@ -114,7 +114,9 @@ const loom_cmd loom_cmd_similarity = {
     .details = "GRAPHS are of any origin: answers of the sampler, graph stores, CallGraph CSV, output lines of the public\n"
                "program. A method is the file's name up to its first dot, or NAME. Beside every number stands what two\n"
                "random halves of the real graphs give.\n\n"
-               "  loom-eval similarity --real valid.graphs.zst instruction.answers.jsonl probabilistic.graphs.zst -o results\n",
+               "Ask for graphs as real ones occur (loom-infer sample --like valid.graphs.zst): prompts of the heat map hold\n"
+               "as many of every size, which no real system has.\n\n"
+               "  loom-eval similarity --real valid.graphs.zst instruction=like.answers.jsonl probabilistic.graphs.zst -o results\n",
     .opts = similarity_opts,
     .conf_size = sizeof(similarity_conf),
     .run = run_similarity};

@@ -10,6 +10,7 @@ extern const loom_cmd loom_cmd_memorization;
 extern const loom_cmd loom_cmd_baseline;
 extern const loom_cmd loom_cmd_distribution;
 extern const loom_cmd loom_cmd_oracle;
+extern const loom_cmd loom_cmd_report;
 extern const loom_cmd loom_cmd_similarity;
 
 #endif

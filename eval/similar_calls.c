@@ -162,7 +162,6 @@ static void compare(loom_results *r, const loom_similarity *s, const loom_interv
         const char *name = s->rivals[i].name;
         bool is_worst = kl[i].value >= worst;
         snprintf(ours, sizeof ours, "%.3f", kl[i].value);
-        if (isfinite(kl[i].lo)) snprintf(ours, sizeof ours, "%.3f (%.3f to %.3f)", kl[i].value, kl[i].lo, kl[i].hi);
         snprintf(note, sizeof note, "real against real: %.3f", floor);
         int same = s->n_rivals < 2 || !loom_paper_number("4a kl", name) ? -1 : (strcmp(name, "probabilistic") == 0) == is_worst;
         loom_results_summary(r, "4a", loom_method_title(name), loom_paper_number("4a kl", name), ours, same, note);

@@ -34,3 +34,14 @@ says err "exists already"
 : >empty.txt
 expect 1 loom-eval memorization --train empty.txt "$real" -o e3
 says err "empty.txt: the file is empty"
+
+# the page
+expect 0 loom-eval report res
+says res/report.html '^</body></html>$'
+says res/report.html 'Copies of training graphs'
+grep -qE '(src|href)="?(http|/|\.)' res/report.html && fail "the page needs other files"
+if command -v gnuplot >/dev/null; then
+    says res/report.html 'id="fig08-gnuplot_canvas"'
+fi
+expect 1 loom-eval report no-such-folder
+says err "holds no manifest.json"
