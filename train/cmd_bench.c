@@ -8,13 +8,17 @@
 #include "core/num.h"
 #include "core/usage.h"
 #include "model/blas.h"
+#include "model/half.h"
 #include "model/model_bench.h"
 #include "train/train_cmds.h"
 
 typedef struct bench_conf {
     int64_t batch, context, steps;
     bool small, middle, lora, recompute, one_thread;
+    int precision;
 } bench_conf;
+
+enum { PRECISION_F32, PRECISION_BF16, PRECISION_BOTH };
 
 static const loom_opt bench_opts[] = {
     LOOM_OPT_GROUP("What to run"),
@@ -22,6 +26,8 @@ static const loom_opt bench_opts[] = {
     LOOM_OPT_FLAG_ON("middle", 0, bench_conf, middle, "the model of 29.5 million parameters: width 512, 8 layers"),
     LOOM_OPT_FLAG_ON("lora", 0, bench_conf, lora, "an adapter (rank 8 on q and v) beside the middle model"),
     LOOM_OPT_FLAG_ON("one-thread", 0, bench_conf, one_thread, "run everything with one thread, too"),
+    LOOM_OPT_ENUM("precision", 0, bench_conf, precision, "both", "f32|bf16|both",
+                  "factors of matrix products; bf16 where the CPU has instructions for it"),
     LOOM_OPT_I64("batch", 0, bench_conf, batch, "8", 1, 4096, "B", "sequences of a step"),
     LOOM_OPT_I64("context", 0, bench_conf, context, "512", 8, 65536, "T", "their length in tokens"),
     LOOM_OPT_I64("steps", 0, bench_conf, steps, "5", 1, 10000, "N", "steps that are timed, after one to warm up"),
@@ -53,7 +59,7 @@ static loom_config config_of(const shape *s, int64_t positions)
     return c;
 }
 
-static void add_json(loom_jw *w, const shape *s, const loom_model_bench_result *r)
+static void add_json(loom_jw *w, const shape *s, bool half, const loom_model_bench_result *r)
 {
     const struct {
         const char *name;
@@ -65,6 +71,7 @@ static void add_json(loom_jw *w, const shape *s, const loom_model_bench_result *
 
     loom_jw_begin_object(w);
     loom_jw_kv_str(w, "model", s->name);
+    loom_jw_kv_str(w, "precision", half ? "bf16" : "f32");
     loom_jw_kv_i64(w, "parameters", r->params);
     loom_jw_kv_i64(w, "trained", r->trained);
     loom_jw_kv_i64(w, "threads", r->threads);
@@ -84,23 +91,25 @@ static void add_json(loom_jw *w, const shape *s, const loom_model_bench_result *
     loom_jw_end_object(w);
 }
 
-static loom_status bench_one(const shape *s, const bench_conf *conf, int threads, loom_jw *w, loom_buf *text, loom_err *err)
+static loom_status bench_one(const shape *s, const bench_conf *conf, bool half, int threads, loom_jw *w, loom_buf *text,
+                             loom_err *err)
 {
     loom_lora_config lc = {.R = 8, .alpha = 16, .dropout = 0.1, .targets = 1u << LOOM_ROLE_Q | 1u << LOOM_ROLE_V};
     loom_config config = config_of(s, conf->context);
-    loom_model_bench_options o = {.B = conf->batch, .T = conf->context, .steps = conf->steps, .recompute = conf->recompute};
+    loom_model_bench_options o = {.B = conf->batch, .T = conf->context, .steps = conf->steps, .recompute = conf->recompute,
+                                  .half_compute = half};
     loom_model_bench_result r;
     loom_status st;
 
     LOOM_TRY(loom_config_check(&config, err));
     LOOM_TRY(loom_pool_new(&o.pool, threads, err));
-    loom_info("%s, %d thread%s ...", s->name, threads, threads == 1 ? "" : "s");
+    loom_info("%s, %s, %d thread%s ...", s->name, half ? "bf16" : "f32", threads, threads == 1 ? "" : "s");
     st = loom_model_bench(&r, &config, s->lora ? &lc : NULL, &o, err);
     loom_pool_free(o.pool);
     if (st != LOOM_OK) return st;
-    loom_buf_printf(text, "%s\n", s->name);
+    loom_buf_printf(text, "\n%s, products in %s\n", s->name, half ? "bf16" : "f32");
     loom_model_bench_report(&r, text);
-    add_json(w, s, &r);
+    add_json(w, s, half, &r);
     return LOOM_OK;
 }
 
@@ -108,11 +117,14 @@ static loom_status run_bench(const loom_ctx *ctx, loom_err *err)
 {
     const bench_conf *conf = ctx->conf;
     const bool wanted[] = {conf->small, conf->middle, conf->lora};
+    bool f32 = conf->precision != PRECISION_BF16;
+    bool bf16 = conf->precision != PRECISION_F32 && loom_half_check(NULL) == LOOM_OK;
     int most = (int)ctx->common.threads;
     loom_buf json = {0}, text = {0};
     loom_status st = LOOM_OK;
     loom_jw w;
 
+    if (conf->precision == PRECISION_BF16) LOOM_TRY(loom_half_check(err));
     loom_jw_init(&w, &json, true);
     loom_jw_begin_object(&w);
     loom_jw_kv_str(&w, "blas", loom_blas_version());
@@ -123,7 +135,8 @@ static loom_status run_bench(const loom_ctx *ctx, loom_err *err)
     for (int threads = conf->one_thread ? 1 : most; st == LOOM_OK; threads = most) {
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes && st == LOOM_OK; i++) {
             if (loom_stop_requested()) st = loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted");
-            else if (wanted[i]) st = bench_one(&shapes[i], conf, threads, &w, &text, err);
+            if (wanted[i] && f32 && st == LOOM_OK) st = bench_one(&shapes[i], conf, false, threads, &w, &text, err);
+            if (wanted[i] && bf16 && st == LOOM_OK) st = bench_one(&shapes[i], conf, true, threads, &w, &text, err);
         }
         if (threads == most) break;
     }

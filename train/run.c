@@ -18,6 +18,7 @@
 #include "core/usage.h"
 #include "model/blas.h"
 #include "model/bundle.h"
+#include "model/half.h"
 #include "train/curve.h"
 #include "train/loader.h"
 #include "train/snapshot.h"
@@ -66,6 +67,7 @@ static loom_status check_options(const run *r, loom_err *err)
     if (is_sft(r) && !c->base) return loom_fail(err, LOOM_STATUS_ARG, "--base is missing: the model to fine-tune");
     if (c->lora && !c->base)
         return loom_fail(err, LOOM_STATUS_ARG, "--lora adapts a trained model; name it with --init");
+    if (c->precision == PRECISION_BF16) LOOM_TRY(loom_half_check(err));
     if ((c->steps > 0) + (c->tokens > 0) + (c->minutes > 0) > 1)
         return loom_fail(err, LOOM_STATUS_ARG, "give one of --steps, --tokens and --minutes");
     return LOOM_OK;
@@ -76,6 +78,11 @@ static int64_t micro_rows(const train_conf *c)
     int64_t rows = c->micro_tokens ? c->micro_tokens : loom_min_i64(c->batch_tokens, 8192);
 
     return loom_min_i64(loom_max_i64(rows, c->context), c->batch_tokens);
+}
+
+static bool half_compute(const train_conf *c)
+{
+    return c->precision == PRECISION_BF16 || (c->precision == PRECISION_AUTO && loom_half_check(NULL) == LOOM_OK);
 }
 
 static double peak_lr(const train_conf *c)
@@ -263,14 +270,15 @@ static void plan_trainer(run *r)
 
     r->how = (loom_trainer_options){.beta1 = c->beta1, .beta2 = c->beta2, .eps = c->eps, .decay = c->decay, .clip = c->clip,
                                     .micro_rows = micro_rows(c), .context = c->context, .recompute = c->recompute,
-                                    .seed = (uint64_t)r->ctx->common.seed};
+                                    .half_compute = half_compute(c), .seed = (uint64_t)r->ctx->common.seed};
 }
 
 /* What must stay the same when a run goes on: all options but those that only say where, how often and how fast. */
 static bool is_free(const char *option)
 {
     static const char *const list[] = {"output", "save-every", "save-minutes", "keep", "valid", "valid-every", "valid-tokens",
-                                       "log-every", "plot", "stop-after", "max-minutes", "recompute", "init", "base"};
+                                       "log-every", "plot", "stop-after", "max-minutes", "recompute", "init", "base",
+                                       "precision"};
 
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         if (strcmp(list[i], option) == 0) return true;
@@ -310,7 +318,8 @@ static loom_status write_rules(run *r, loom_err *err)
     loom_buf *b = &r->rules;
     char digest[33];
 
-    loom_buf_printf(b, "command=%s\nseed=%" PRId64 "\n", r->ctx->cmd->name, r->ctx->common.seed);
+    loom_buf_printf(b, "command=%s\nseed=%" PRId64 "\n--precision=%s\n", r->ctx->cmd->name, r->ctx->common.seed,
+                    half_compute(r->conf) ? "bf16" : "f32");
     for (const loom_opt *o = r->ctx->cmd->opts; o->type != LOOM_OPT_TYPE_END; o++) {
         if (o->type == LOOM_OPT_TYPE_GROUP || is_free(o->name)) continue;
         loom_buf_printf(b, "--%s=", o->name);
@@ -689,8 +698,8 @@ static void say_plan(const run *r)
     if (r->timed) snprintf(length, sizeof length, "%g minutes", r->conf->minutes);
     else snprintf(length, sizeof length, "%" PRId64 " steps", r->schedule.steps);
     loom_info("model: %s parameters, %s trained; %s of at most %" PRId64 " tokens, learning rate %g, %" PRId64
-              " threads (%s %s)", params, trained, length, r->conf->batch_tokens, r->schedule.peak, r->ctx->common.threads,
-              loom_blas_version(), loom_blas_core());
+              " threads (%s %s, products in %s)", params, trained, length, r->conf->batch_tokens, r->schedule.peak, r->ctx->common.threads,
+              loom_blas_version(), loom_blas_core(), r->how.half_compute ? "bf16" : "f32");
 }
 
 static loom_status train_and_finish(run *r, loom_err *err)

@@ -13,7 +13,7 @@ loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, 
                              loom_loader *loader, loom_pool *pool, loom_err *err)
 {
     loom_acts_options ao = {.max_rows = o->micro_rows, .max_seq = o->context, .grad = true, .recompute = o->recompute,
-                            .pool = pool};
+                            .half_compute = o->half_compute, .pool = pool};
     loom_trainer *t = loom_calloc(1, sizeof *t);
     size_t bytes;
     loom_status st;
@@ -165,7 +165,8 @@ loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t m
 void loom_trainer_memory(loom_train_memory *out, const loom_config *config, const loom_lora_config *lora, bool frozen,
                          const loom_trainer_options *o, int n_threads)
 {
-    loom_acts_options ao = {.max_rows = o->micro_rows, .max_seq = o->context, .grad = true, .recompute = o->recompute};
+    loom_acts_options ao = {.max_rows = o->micro_rows, .max_seq = o->context, .grad = true, .recompute = o->recompute,
+                            .half_compute = o->half_compute};
     size_t base = loom_llama_bytes(config), trained = lora ? loom_lora_bytes(config, lora) : base;
 
     out->weights = (frozen ? base / 2 : base) + (lora ? trained : 0);

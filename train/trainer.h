@@ -21,7 +21,7 @@ typedef struct loom_trainer_options {
     double clip;                     /* largest gradient norm; 0: none */
     int64_t micro_rows;              /* rows of a forward/backward pass, at least the context */
     int64_t context;
-    bool recompute;
+    bool recompute, half_compute;    /* as in loom_acts_options */
     uint64_t seed; /* of dropout */
 } loom_trainer_options;
 

@@ -13,6 +13,7 @@
 #include "core/usage.h"
 #include "model/blas.h"
 #include "model/bundle.h"
+#include "model/half.h"
 #include "store/ckpt.h"
 #include "store/shard.h"
 #include "test.h"
@@ -75,7 +76,7 @@ static loom_status pretrain(loom_err *err, const char *out, ...)
 
     /* the tiny shape as defaults */
     static const char *const tiny[][2] = {{"hidden", "16"}, {"layers", "2"}, {"heads", "2"}, {"context", "16"},
-                                          {"batch-tokens", "128"}, {"warmup", "2"}, {"plot", "false"}, {"log-every", "1"}};
+                                          {"batch-tokens", "128"}, {"warmup", "2"}, {"plot", "false"}, {"log-every", "1"}, {"precision", "f32"}};
     while (cmd.opts[n].type != LOOM_OPT_TYPE_END) n++;
     opts = malloc((n + 1) * sizeof *opts);
     memcpy(opts, cmd.opts, (n + 1) * sizeof *opts);
@@ -145,6 +146,20 @@ TEST(ten_is_five_and_five)
     REQUIRE_OK(pretrain(&err, in_dir("five"), "steps", "10", NULL), err);
     same_checkpoint(in_dir("ten/step-00000010.h5"), in_dir("five/step-00000010.h5"));
     same_checkpoint(in_dir("ten/model.h5"), in_dir("five/model.h5"));
+}
+
+/* The same with products in bfloat16, where there are any; such a run is not mixed with one in float32. */
+TEST(half_precision)
+{
+    loom_err err = {0};
+
+    if (loom_half_check(NULL) != LOOM_OK) SKIP("this build or CPU has no products in bfloat16");
+    REQUIRE_OK(pretrain(&err, in_dir("half"), "steps", "10", "precision", "bf16", NULL), err);
+    REQUIRE_OK(pretrain(&err, in_dir("half5"), "steps", "10", "precision", "bf16", "stop-after", "5", NULL), err);
+    CHECK(pretrain(&err, in_dir("half5"), "steps", "10", "precision", "f32", NULL) == LOOM_STATUS_ARG);
+    CHECK(strstr(err.msg, "--precision"));
+    REQUIRE_OK(pretrain(&err, in_dir("half5"), "steps", "10", "precision", "auto", NULL), err);
+    same_checkpoint(in_dir("half/step-00000010.h5"), in_dir("half5/step-00000010.h5"));
 }
 
 /* The curve of an interrupted run has each step once. */
@@ -376,6 +391,6 @@ static void finish(void)
     if (system(text) != 0) fprintf(stderr, "%s stays\n", dir);
 }
 
-TEST_MAIN(loom_blas_start(argc, argv); start(); RUN(ten_is_five_and_five) RUN(curve_goes_on) RUN(refuses_changes) RUN(force)
+TEST_MAIN(loom_blas_start(argc, argv); start(); RUN(ten_is_five_and_five) RUN(half_precision) RUN(curve_goes_on) RUN(refuses_changes) RUN(force)
           RUN(survives_kill) RUN(survives_damage) RUN(accumulation) RUN(learns) RUN(overfits) RUN(adapter) RUN(full_tuning)
           RUN(refuses) RUN(stops_at_nan) finish();)
