@@ -267,6 +267,10 @@ static loom_status run_dedupe(const loom_ctx *ctx, loom_err *err)
     if ((st = loom_out_open(&run.out, conf->output, ctx->common.force, err)) != LOOM_OK) goto done;
     if (conf->decisions && (st = loom_out_open(&run.decisions, conf->decisions, ctx->common.force, err)) != LOOM_OK) goto done;
     if ((st = loom_recstream_inputs(&paths, &n_paths, ctx, &meta, err)) != LOOM_OK) goto done;
+    if (ctx->common.dry_run) {
+        loom_info("%zu graph stores would be read, distinct graphs written to %s", n_paths, conf->output);
+        goto done;
+    }
     if ((st = loom_recstream_run(&stream, (const char *const *)paths, (int64_t)n_paths, err)) != LOOM_OK) goto done;
     if ((st = finish(&run, &meta, ctx, err)) != LOOM_OK) goto done;
     loom_progress_finish(&run.progress, NULL);

@@ -12,7 +12,7 @@
 
 typedef struct graphs_conf {
     const char *output, *report, *dropped, *verdicts, *type_map, *rename;
-    bool any_case;
+    bool any_case, merge;
     int service_from;
 } graphs_conf;
 
@@ -24,6 +24,8 @@ static const loom_opt graphs_opts[] = {
     LOOM_OPT_STR("verdicts", 0, graphs_conf, verdicts, NULL, "FILE", "JSON lines, one per trace: accepted or why not"),
     LOOM_OPT_GROUP("Reading"),
     LOOM_OPT_STR("type-map", 0, graphs_conf, type_map, NULL, "FROM=TO,...", "rpctypes to read as rpc, http, mc, db or mq"),
+    LOOM_OPT_FLAG("merge", 0, graphs_conf, merge,
+                  "read all inputs as one table, so that traces may straddle files (needs memory for all rows)"),
     LOOM_OPT_FLAG("any-case", 0, graphs_conf, any_case, "accept rpctypes in any case (RPC, Http)"),
     LOOM_OPT_ENUM("service-from", 0, graphs_conf, service_from, "column", "column|root",
                   "service of a graph: the service column, or the callee of the root call (v2021 tables)"),
@@ -33,21 +35,33 @@ static const loom_opt graphs_opts[] = {
 
 static void show_progress(void *arg, int64_t bytes) { loom_progress_update(arg, bytes, NULL); }
 
-static loom_status add_folder(loom_graphs_job *job, loom_meta *meta, const char *dir, loom_err *err)
+static bool is_table_name(const char *path)
 {
     static const char *const suffixes[] = {".csv", ".csv.gz", ".csv.zst", ".csv.xz", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar"};
+    size_t len = strlen(path);
+    for (size_t k = 0; k < sizeof suffixes / sizeof *suffixes; k++) {
+        size_t end = strlen(suffixes[k]);
+        if (len > end && strcmp(path + len - end, suffixes[k]) == 0) return true;
+    }
+    return false;
+}
+
+static loom_status add_input(loom_graphs_job *job, loom_meta *meta, const char *path, bool dry_run, loom_err *err)
+{
+    if (dry_run) return loom_graphs_check_file(job, path, err);
+    LOOM_TRY(loom_graphs_add_file(job, path, err));
+    return loom_meta_input(meta, path, err);
+}
+
+static loom_status add_folder(loom_graphs_job *job, loom_meta *meta, const char *dir, bool dry_run, loom_err *err)
+{
     char **paths = NULL;
     size_t n = 0, used = 0;
     loom_status st = loom_list_files(&paths, &n, dir, "", err);
     for (size_t i = 0; i < n && st == LOOM_OK; i++) {
-        bool fits = false;
-        for (size_t k = 0; k < sizeof suffixes / sizeof *suffixes; k++) {
-            size_t len = strlen(paths[i]), end = strlen(suffixes[k]);
-            fits = fits || (len > end && strcmp(paths[i] + len - end, suffixes[k]) == 0);
-        }
-        if (!fits) continue;
+        if (!is_table_name(paths[i])) continue;
         used++;
-        if ((st = loom_meta_input(meta, paths[i], err)) == LOOM_OK) st = loom_graphs_add_file(job, paths[i], err);
+        st = add_input(job, meta, paths[i], dry_run, err);
     }
     if (st == LOOM_OK && used == 0)
         st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no CSV file in this folder (.csv, .csv.gz, .csv.zst, .tar.gz); name another", dir);
@@ -59,14 +73,12 @@ static loom_status add_inputs(loom_graphs_job *job, loom_meta *meta, const loom_
 {
     for (int i = 0; i < ctx->n_args; i++) {
         const char *path = ctx->args[i];
-        if (loom_file_is_dir(path)) {
-            LOOM_TRY(add_folder(job, meta, path, err));
-            continue;
-        }
-        LOOM_TRY(loom_graphs_add_file(job, path, err));
-        LOOM_TRY(loom_meta_input(meta, path, err));
+        if (loom_file_is_dir(path))
+            LOOM_TRY(add_folder(job, meta, path, ctx->common.dry_run, err));
+        else
+            LOOM_TRY(add_input(job, meta, path, ctx->common.dry_run, err));
     }
-    return LOOM_OK;
+    return loom_graphs_finish(job, err);
 }
 
 static loom_status check_not_empty(const loom_graphs_job *job, const char *input, loom_err *err)
@@ -148,7 +160,7 @@ static loom_status commit_all(loom_graphs_job *job, const graphs_conf *conf, loo
 static loom_status run_graphs(const loom_ctx *ctx, loom_err *err)
 {
     const graphs_conf *conf = ctx->conf;
-    loom_graphs_job job = {.service_from_root = conf->service_from == 1};
+    loom_graphs_job job = {.service_from_root = conf->service_from == 1, .merge = conf->merge};
     loom_rename rename = {0};
     loom_meta meta = {0};
     loom_progress progress;
@@ -168,6 +180,10 @@ static loom_status run_graphs(const loom_ctx *ctx, loom_err *err)
     if ((st = loom_pool_new(&job.pool, (int)ctx->common.threads, err)) != LOOM_OK) goto done;
     if ((st = open_outputs(&job, conf, ctx->common.force, err)) != LOOM_OK) goto done;
     if ((st = add_inputs(&job, &meta, ctx, err)) != LOOM_OK) goto done;
+    if (ctx->common.dry_run) {
+        loom_info("all inputs have the columns of a CallGraph table; the graphs would be written to %s", conf->output);
+        goto done;
+    }
     if ((st = check_not_empty(&job, ctx->args[0], err)) != LOOM_OK) goto done;
     if ((st = commit_all(&job, conf, &meta, ctx, err)) != LOOM_OK) goto done;
     loom_progress_finish(&progress, NULL);

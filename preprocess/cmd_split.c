@@ -134,6 +134,11 @@ static loom_status run_split(const loom_ctx *ctx, loom_err *err)
     if ((st = loom_out_open(&run.out[0], conf->train, ctx->common.force, err)) != LOOM_OK) goto done;
     if ((st = loom_out_open(&run.out[1], conf->valid, ctx->common.force, err)) != LOOM_OK) goto done;
     if ((st = loom_recstream_inputs(&paths, &n_paths, ctx, &meta, err)) != LOOM_OK) goto done;
+    if (ctx->common.dry_run) {
+        loom_info("%zu graph stores would be read, one graph in %lld written to %s, the others to %s", n_paths,
+                  (long long)conf->modulo, conf->valid, conf->train);
+        goto done;
+    }
     if ((st = loom_recstream_run(&stream, (const char *const *)paths, (int64_t)n_paths, err)) != LOOM_OK) goto done;
     loom_progress_finish(&run.progress, NULL);
     st = finish(&run, &meta, ctx, err);

@@ -111,6 +111,10 @@ static loom_status run_stats(const loom_ctx *ctx, loom_err *err)
     loom_progress_start(&run.progress, &ctx->common, "gathering statistics", 0, "bytes");
     if ((st = loom_pool_new(&stream.pool, (int)n_workers, err)) != LOOM_OK) goto done;
     if ((st = loom_recstream_inputs(&paths, &n_paths, ctx, &meta, err)) != LOOM_OK) goto done;
+    if (ctx->common.dry_run) {
+        loom_info("%zu graph stores would be read, statistics written to %s", n_paths, conf->output);
+        goto done;
+    }
     if ((st = loom_recstream_run(&stream, (const char *const *)paths, (int64_t)n_paths, err)) != LOOM_OK) goto done;
     loom_progress_finish(&run.progress, NULL);
     for (size_t i = 1; i < n_workers; i++) {

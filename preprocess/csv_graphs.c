@@ -12,25 +12,31 @@ enum { TRACES_PER_ITEM = 512, ITEMS_PER_THREAD = 4 };
 
 typedef struct block_info {
     int64_t first_line; /* of the file, from 1; first the number of lines in the block */
+    uint32_t table;
 } block_info;
+
+/* A file or member that was read into a run; more than one with merge. */
+typedef struct table_info {
+    char *place; /* "file" or "file(member)" for messages */
+    int64_t header_lines;
+} table_info;
 
 /* A trace in the order of the output. */
 typedef struct trace_key {
     uint32_t time_of_day, trace;
 } trace_key;
 
-/* A file being turned into graphs. */
-typedef struct file_run {
+/* A file (with merge: all files) being turned into graphs. */
+typedef struct loom_graphs_run {
     loom_graphs_job *job;
-    const char *path;
-    loom_buf place; /* "file" or "file(member)" for messages */
+    table_info *tables;
+    size_t n_tables, cap_tables;
     int n_threads;
     loom_intake *intakes; /* (n_threads) */
     loom_chunks chunks;
     loom_csv_reader reader;
     block_info *blocks;
     size_t n_blocks, cap_blocks;
-    int64_t header_lines;
     pthread_mutex_t lock;
     loom_status status; /* first failure of any thread */
     loom_err err;
@@ -54,6 +60,8 @@ typedef struct file_run {
     size_t n_ordered;
     loom_graphs_counts counts;
 } file_run;
+
+static const char *place_of(const file_run *run) { return run->tables[run->n_tables - 1].place; }
 
 static const char *const extra_faults[] = {"NO_ROWS_LEFT", "TOO_LARGE"};
 
@@ -85,7 +93,7 @@ static loom_status take_chunk(void *arg, int32_t thread, uint32_t *chunk, loom_r
     pthread_mutex_lock(&run->lock);
     loom_chunks *c = &run->chunks;
     if (c->n >= 65536)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: more than 4 billion rows; split the file", run->place.data);
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: more than 4 billion rows; split the file", place_of(run));
     else
         st = loom_grow(&c->items, &c->cap, c->n + 1, sizeof *c->items, err);
     if (st == LOOM_OK) {
@@ -108,9 +116,13 @@ static loom_status next_block(file_run *run, loom_buf *block, size_t *whole, boo
         st = loom_csv_reader_block(&run->reader, block, whole, last, err);
         if (st == LOOM_OK && *whole) {
             st = loom_grow(&run->blocks, &run->cap_blocks, run->n_blocks + 1, sizeof *run->blocks, err);
-            if (st == LOOM_OK) *number = (int64_t)run->n_blocks++;
+            if (st == LOOM_OK) {
+                run->blocks[run->n_blocks].table = (uint32_t)run->n_tables - 1;
+                *number = (int64_t)run->n_blocks++;
+            }
         }
-        if (run->job->progress) run->job->progress(run->job->progress_arg, run->job->total.bytes + run->reader.bytes);
+        if (run->job->progress)
+            run->job->progress(run->job->progress_arg, run->job->total.bytes + run->counts.bytes + run->reader.bytes);
     }
     pthread_mutex_unlock(&run->lock);
     return st;
@@ -140,9 +152,10 @@ static void read_blocks(void *arg, int thread, int n_threads)
 
 static void number_lines(file_run *run)
 {
-    int64_t line = 1 + run->header_lines;
+    int64_t line = 1;
     for (size_t i = 0; i < run->n_blocks; i++) {
         int64_t lines = run->blocks[i].first_line;
+        if (i == 0 || run->blocks[i].table != run->blocks[i - 1].table) line = 1 + run->tables[run->blocks[i].table].header_lines;
         run->blocks[i].first_line = line;
         line += lines;
     }
@@ -168,7 +181,6 @@ static void add_unlisted(loom_graphs_job *job, const loom_intake *t)
 static void count_rows(file_run *run)
 {
     loom_graphs_counts *c = &run->counts;
-    c->bytes = run->reader.bytes;
     for (int i = 0; i < run->n_threads; i++) {
         const loom_intake *t = &run->intakes[i];
         c->rows += t->rows;
@@ -654,11 +666,12 @@ done:
 static int compare_dropped(const void *a, const void *b)
 {
     const loom_dropped *x = a, *y = b;
+    if (x->block != y->block) return x->block < y->block ? -1 : 1;
     return (x->line > y->line) - (x->line < y->line);
 }
 
-/* file,line,trace,reason of every dropped row, in the order of the file. The block and line of a row become its line in
- * the file, the number of its trace that of the joined table. */
+/* file,line,trace,reason of every dropped row, in the order of the file. The line of a row in its block becomes its line
+ * in the file, the number of its trace that of the joined table. */
 static loom_status list_dropped(file_run *run, loom_err *err)
 {
     size_t n = 0;
@@ -676,7 +689,8 @@ static loom_status list_dropped(file_run *run, loom_err *err)
         }
     qsort(all, n, sizeof *all, compare_dropped);
     for (size_t i = 0; i < n && st == LOOM_OK; i++)
-        st = loom_out_printf(run->job->dropped, err, "%s,%lld,%s,%s\n", run->place.data, (long long)all[i].line,
+        st = loom_out_printf(run->job->dropped, err, "%s,%lld,%s,%s\n", run->tables[run->blocks[all[i].block].table].place,
+                             (long long)all[i].line,
                              all[i].trace == UINT32_MAX ? "" : loom_texts_at(&run->traces, all[i].trace),
                              loom_drop_name(all[i].why));
     free(all);
@@ -703,8 +717,8 @@ static loom_status read_header(file_run *run, loom_err *err)
 {
     loom_csv csv = {0};
     loom_csv_kind kind;
-    const char *place = run->place.data;
-    loom_status st = loom_csv_reader_header(&run->reader, &csv, &kind, &run->header_lines, err);
+    const char *place = place_of(run);
+    loom_status st = loom_csv_reader_header(&run->reader, &csv, &kind, &run->tables[run->n_tables - 1].header_lines, err);
     if (st != LOOM_OK) goto done;
     if (kind == LOOM_CSV_END)
         st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: the file is empty; expected a CSV file whose first line names its columns", place);
@@ -722,19 +736,24 @@ done:
     return st;
 }
 
-static loom_status start_run(file_run *run, loom_err *err)
+static loom_status new_run(file_run **out, loom_graphs_job *job, loom_err *err)
 {
-    run->n_threads = loom_pool_threads(run->job->pool);
+    file_run *run = loom_calloc(1, sizeof *run);
+    if (!run) return loom_fail_nomem(err, "reading a file");
+    run->job = job;
+    run->n_threads = loom_pool_threads(job->pool);
+    pthread_mutex_init(&run->lock, NULL);
     run->intakes = loom_calloc((size_t)run->n_threads, sizeof *run->intakes);
     run->maps = loom_calloc((size_t)run->n_threads * 4, sizeof *run->maps);
+    *out = run;
     if (!run->intakes || !run->maps) return loom_fail_nomem(err, "reading a file");
-    LOOM_TRY(read_header(run, err));
-    for (int i = 0; i < run->n_threads; i++) LOOM_TRY(loom_intake_init(&run->intakes[i], &run->job->rules, i, err));
+    for (int i = 0; i < run->n_threads; i++) LOOM_TRY(loom_intake_init(&run->intakes[i], &job->rules, i, err));
     return LOOM_OK;
 }
 
-static void release_run(file_run *run)
+static void free_run(file_run *run)
 {
+    if (!run) return;
     for (int i = 0; run->intakes && i < run->n_threads; i++) loom_intake_release(&run->intakes[i]);
     for (int i = 0; run->maps && i < run->n_threads * 4; i++) free(run->maps[i]);
     for (size_t i = 0; i < run->chunks.n; i++) free(run->chunks.items[i].rows);
@@ -751,7 +770,10 @@ static void release_run(file_run *run)
     loom_intern_release(&run->all_services);
     loom_intern_release(&run->all_ids);
     loom_arena_release(&run->arena);
-    loom_buf_release(&run->place);
+    for (size_t i = 0; i < run->n_tables; i++) free(run->tables[i].place);
+    free(run->tables);
+    pthread_mutex_destroy(&run->lock);
+    free(run);
 }
 
 /* How many rows each chunk holds, from the segments. */
@@ -771,22 +793,45 @@ static void report_file(file_run *run)
     if (job->files.len) loom_buf_char(&job->files, ',');
     loom_jw_init(&w, &job->files, false);
     loom_jw_begin_object(&w);
-    loom_jw_kv_str(&w, "file", run->place.data);
-    render_counts(&w, &run->counts, true);
+    if (job->merge)
+        loom_jw_kv_i64(&w, "files_merged", (int64_t)run->n_tables);
+    else
+        loom_jw_kv_str(&w, "file", place_of(run));
+    render_counts(&w, &run->counts, !job->merge);
     loom_jw_end_object(&w);
     add_counts(&job->total, &run->counts);
-    job->n_files++;
+    job->n_files += (int64_t)run->n_tables;
     job->n_empty_files += run->counts.graphs == 0;
 }
 
-static loom_status run_file(file_run *run, loom_err *err)
+static loom_status add_table(file_run *run, loom_in *in, const char *path, loom_err *err)
 {
-    LOOM_TRY(start_run(run, err));
+    const char *member = loom_in_member(in);
+    loom_buf place = {0};
+    LOOM_TRY(loom_grow(&run->tables, &run->cap_tables, run->n_tables + 1, sizeof *run->tables, err));
+    loom_buf_str(&place, strcmp(path, "-") == 0 ? "standard input" : path);
+    if (member[0]) loom_buf_printf(&place, "(%s)", member);
+    run->tables[run->n_tables++] = (table_info){.place = place.data}; /* the buffer's memory becomes the table's */
+    loom_csv_reader_release(&run->reader);
+    run->reader = (loom_csv_reader){.in = in};
+    return read_header(run, err);
+}
+
+/* The rows of one file or member. */
+static loom_status read_table(file_run *run, loom_in *in, const char *path, loom_err *err)
+{
+    LOOM_TRY(add_table(run, in, path, err));
+    for (int i = 0; i < run->n_threads; i++) run->intakes[i].csv.n_columns = run->job->rules.n_columns;
     loom_pool_each(run->job->pool, read_blocks, run);
-    if (run->status != LOOM_OK) {
-        if (err) *err = run->err;
-        return run->status;
-    }
+    run->counts.bytes += run->reader.bytes;
+    run->reader.bytes = 0;
+    if (run->status != LOOM_OK && err) *err = run->err;
+    return run->status;
+}
+
+/* Everything after the rows are read. */
+static loom_status finish_run(file_run *run, loom_err *err)
+{
     count_chunk_rows(run);
     number_lines(run);
     count_rows(run);
@@ -801,15 +846,23 @@ static loom_status run_file(file_run *run, loom_err *err)
 
 static loom_status add_member(loom_graphs_job *job, loom_in *in, const char *path, loom_err *err)
 {
-    file_run run = {.job = job, .path = path};
-    const char *member = loom_in_member(in);
-    run.reader.in = in;
-    pthread_mutex_init(&run.lock, NULL);
-    loom_buf_str(&run.place, strcmp(path, "-") == 0 ? "standard input" : path);
-    if (member[0]) loom_buf_printf(&run.place, "(%s)", member);
-    loom_status st = run_file(&run, err);
-    pthread_mutex_destroy(&run.lock);
-    release_run(&run);
+    file_run *run = NULL;
+    loom_status st = LOOM_OK;
+    if (job->merge) {
+        if (!job->merged) LOOM_TRY(new_run(&job->merged, job, err));
+        return read_table(job->merged, in, path, err);
+    }
+    if ((st = new_run(&run, job, err)) == LOOM_OK && (st = read_table(run, in, path, err)) == LOOM_OK) st = finish_run(run, err);
+    free_run(run);
+    return st;
+}
+
+static loom_status check_member(loom_graphs_job *job, loom_in *in, const char *path, loom_err *err)
+{
+    file_run *run = NULL;
+    loom_status st = new_run(&run, job, err);
+    if (st == LOOM_OK) st = add_table(run, in, path, err);
+    free_run(run);
     return st;
 }
 
@@ -819,19 +872,42 @@ static bool is_csv_member(const char *name)
     return n == 0 || (n >= 4 && strcmp(name + n - 4, ".csv") == 0);
 }
 
-loom_status loom_graphs_add_file(loom_graphs_job *job, const char *path, loom_err *err)
+typedef loom_status member_fn(loom_graphs_job *job, loom_in *in, const char *path, loom_err *err);
+
+static loom_status each_member(loom_graphs_job *job, const char *path, member_fn *fn, loom_err *err)
 {
     loom_in *in = NULL;
-    bool more = true;
-    int64_t before = job->n_files;
+    bool more = true, found = false;
     loom_status st = loom_in_open(&in, path, err);
     while (st == LOOM_OK && more) {
-        if (is_csv_member(loom_in_member(in)) && (st = add_member(job, in, path, err)) != LOOM_OK) break;
+        if (is_csv_member(loom_in_member(in))) {
+            found = true;
+            if ((st = fn(job, in, path, err)) != LOOM_OK) break;
+        }
         st = loom_in_next_member(in, &more, err);
     }
-    if (st == LOOM_OK && job->n_files == before)
+    if (st == LOOM_OK && !found)
         st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no member whose name ends in .csv; pack the CallGraph table itself", path);
     loom_in_close(&in);
+    return st;
+}
+
+loom_status loom_graphs_add_file(loom_graphs_job *job, const char *path, loom_err *err)
+{
+    return each_member(job, path, add_member, err);
+}
+
+loom_status loom_graphs_check_file(loom_graphs_job *job, const char *path, loom_err *err)
+{
+    return each_member(job, path, check_member, err);
+}
+
+loom_status loom_graphs_finish(loom_graphs_job *job, loom_err *err)
+{
+    if (!job->merged) return LOOM_OK;
+    loom_status st = finish_run(job->merged, err);
+    free_run(job->merged);
+    job->merged = NULL;
     return st;
 }
 
@@ -912,6 +988,7 @@ void loom_graphs_render_reasons(const loom_graphs_counts *c, loom_buf *into)
 
 void loom_graphs_job_release(loom_graphs_job *job)
 {
+    free_run(job->merged);
     loom_buf_release(&job->files);
     loom_intern_release(&job->unlisted);
     free(job->unlisted_counts);

@@ -35,6 +35,7 @@ typedef struct loom_graphs_counts {
 typedef struct loom_graphs_job {
     loom_intake_rules rules;        /* type maps, any_case, free_names, keep_dropped; columns are found by the run */
     bool service_from_root;
+    bool merge;                     /* all inputs are one table: traces may straddle files */
     loom_pool *pool;
     loom_rename *rename;            /* NULL: names stay */
     loom_out *out;                  /* the graph store */
@@ -49,10 +50,16 @@ typedef struct loom_graphs_job {
     int64_t *unlisted_counts;
     size_t cap_unlisted;
     char odd_name[64];              /* a name that the text encodings cannot carry, "" when there is none */
+    struct loom_graphs_run *merged; /* with merge: what was read so far */
 } loom_graphs_job;
 
-/* Reads one input: a plain or compressed CSV file, every .csv member of a tar file, "-". */
+/* Reads one input: a plain or compressed CSV file, every .csv member of a tar file, "-". Its graphs are written, unless
+ * they have to wait for the other files (merge). */
 loom_status loom_graphs_add_file(loom_graphs_job *job, const char *path, loom_err *err);
+/* After the last file. */
+loom_status loom_graphs_finish(loom_graphs_job *job, loom_err *err);
+/* Opens the input and reads the headers only. */
+loom_status loom_graphs_check_file(loom_graphs_job *job, const char *path, loom_err *err);
 /* {"files":[...],"total":{...},"types_not_listed":{...}} */
 void loom_graphs_render_report(const loom_graphs_job *job, loom_buf *into);
 /* "3 rows: TYPE_NOT_LISTED 2, RT_NULL 1; 1 trace: NO_ROOT 1" for messages. */

@@ -48,6 +48,21 @@ awk -F, 'BEGIN{OFS=","} {print $11,$9,$7,$5,$4,$3,$2,$1}' "$CSV" | head -46 | ta
 expect 0 loom-preprocess graphs order.csv -o -
 head -5 "$WANT" | cut -c1-60 >want5; grep -v S_100000019 out | head -4 | cut -c1-60 | cmp - <(grep -v S_100000019 want5) || fail "column order"
 
+# traces that straddle files: lost without --merge, whole with it, whatever the layout of each file
+{ head -31 "$CSV"; } >half1.csv
+{ head -1 "$CSV"; tail -n +32 "$CSV"; } | awk -F, 'BEGIN{OFS=","} {x=$1; $1=$2; $2=x} 1' >half2.csv
+expect 0 loom-preprocess graphs half1.csv half2.csv -o - --merge --report r.json --dropped d.csv --force; same "merged files"
+says r.json '"files_merged":2'
+says d.csv '^half1.csv,8,T_02,TYPE_NOT_LISTED$'
+says d.csv '^half2.csv,17,T_16,BAD_FIELD_COUNT$'
+expect 0 loom-preprocess graphs half1.csv half2.csv -o -
+! cmp -s <(sort out) <(sort "$WANT") || fail "files are not kept apart"
+
+# a request that is only checked
+expect 0 loom-preprocess graphs half1.csv half2.csv -o dry.graphs.zst --dry-run
+[ ! -e dry.graphs.zst ] || fail "--dry-run wrote"
+expect 1 loom-preprocess graphs half1.csv <(echo) -o dry.graphs.zst --dry-run; one_sentence
+
 # decimal and missing trailing fields
 sed 's/^\([0-9]*\),/\1.75,/' "$CSV" >decimal.csv
 expect 0 loom-preprocess graphs decimal.csv -o -; same "decimal timestamps"
