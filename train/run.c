@@ -226,24 +226,6 @@ static loom_status config_from_checkpoint(run *r, loom_ckpt *c, loom_err *err)
     return st;
 }
 
-/* `c`: the checkpoint to go on from, or NULL. */
-static loom_status make_model(run *r, loom_ckpt *c, loom_err *err)
-{
-    const train_conf *conf = r->conf;
-
-    if (conf->lora) {
-        LOOM_TRY(load_base(r, err));
-        return make_adapter(r, err);
-    }
-    if (conf->base && !c) return load_base(r, err);
-    if (c) LOOM_TRY(config_from_checkpoint(r, c, err));
-    else LOOM_TRY(config_from_options(r, err));
-    LOOM_TRY(loom_llama_new(&r->fresh, &r->config, err));
-    if (!c) loom_llama_init(r->fresh, (uint64_t)r->ctx->common.seed);
-    r->model = r->fresh;
-    return LOOM_OK;
-}
-
 /* ---- the plan ---- */
 
 static void plan_schedule(run *r)
@@ -370,7 +352,79 @@ static void set_texts(run *r)
                                      .base_path = r->base_path, .base_digest = r->base.digest};
 }
 
-/* ---- dry run ---- */
+/* ---- memory ---- */
+
+/* Weights that stay in their file; a model that is yet to be made has none. */
+static bool is_frozen(const run *r) { return r->model && r->model->frozen; }
+
+static int64_t trained_params(const run *r)
+{
+    int64_t n = 0;
+
+    if (!r->lora) return loom_config_params(&r->config);
+    for (int64_t i = 0; i < r->lora->table.n; i++) n += (int64_t)r->lora->table.tensors[i].count;
+    return n;
+}
+
+/* Memory of the run; returns the sum. *data: the tokens held. */
+static size_t predict_memory(const run *r, loom_train_memory *m, size_t *data)
+{
+    *data = loom_loader_bytes(r->train) + (r->valid ? loom_loader_bytes(r->valid) : 0);
+    loom_trainer_memory(m, &r->config, r->lora ? &r->lora_config : NULL, is_frozen(r), &r->how,
+                        (int)r->ctx->common.threads);
+    return m->weights + m->gradients + m->moments + m->activations + *data;
+}
+
+/* A limit of the control group, 0 when there is none. */
+static double cgroup_limit(const char *path)
+{
+    loom_buf text = {0};
+    int64_t limit = 0;
+
+    if (loom_file_read(&text, path, 64, NULL) == LOOM_OK)
+        loom_parse_i64(loom_buf_text(&text), strcspn(loom_buf_text(&text), "\n"), &limit);
+    loom_buf_release(&text);
+    return (double)limit;
+}
+
+/* Asking for more memory than there is ends in a kill without a word, later; better to say so now. Frozen weights stay
+ * in their file and need not fit. */
+static loom_status check_memory(const run *r, loom_err *err)
+{
+    double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE), need, limit;
+    loom_train_memory m;
+    size_t data;
+    char need_text[32], have_text[32];
+
+    need = (double)predict_memory(r, &m, &data) - (is_frozen(r) ? (double)m.weights : 0);
+    if ((limit = cgroup_limit("/sys/fs/cgroup/memory.max")) > 0 && limit < have) have = limit;
+    if ((limit = cgroup_limit("/sys/fs/cgroup/memory/memory.limit_in_bytes")) > 0 && limit < have) have = limit;
+    if (need <= have) return LOOM_OK;
+    return loom_fail(err, LOOM_STATUS_NOMEM,
+                     "this run needs about %s of memory, there are %s; lower --micro-tokens, use --recompute, train an adapter "
+                     "(--lora), or choose a smaller model", loom_format_bytes(need_text, sizeof need_text, need),
+                     loom_format_bytes(have_text, sizeof have_text, have));
+}
+
+/* `c`: the checkpoint to go on from, or NULL. */
+static loom_status make_model(run *r, loom_ckpt *c, loom_err *err)
+{
+    const train_conf *conf = r->conf;
+
+    if (conf->lora) {
+        LOOM_TRY(load_base(r, err));
+        return make_adapter(r, err);
+    }
+    if (conf->base && !c) return load_base(r, err);
+    if (c) LOOM_TRY(config_from_checkpoint(r, c, err));
+    else LOOM_TRY(config_from_options(r, err));
+    if (r->ctx->common.dry_run) return LOOM_OK; /* the plan needs no weights */
+    LOOM_TRY(check_memory(r, err));
+    LOOM_TRY(loom_llama_new(&r->fresh, &r->config, err));
+    if (!c) loom_llama_init(r->fresh, (uint64_t)r->ctx->common.seed);
+    r->model = r->fresh;
+    return LOOM_OK;
+}
 
 static loom_status print_plan(const run *r, loom_err *err)
 {
@@ -379,16 +433,13 @@ static loom_status print_plan(const run *r, loom_err *err)
     char t[6][32];
     loom_jw w;
     loom_status st;
-    bool frozen = r->model->frozen;
-    size_t data = loom_loader_bytes(r->train) + (r->valid ? loom_loader_bytes(r->valid) : 0), total;
+    size_t data, total = predict_memory(r, &m, &data);
 
-    loom_trainer_memory(&m, &r->config, r->lora ? &r->lora_config : NULL, frozen, &r->how, (int)r->ctx->common.threads);
-    total = m.weights + m.gradients + m.moments + m.activations + data;
     if (r->ctx->common.json) {
         loom_jw_init(&w, &b, true);
         loom_jw_begin_object(&w);
         loom_jw_kv_i64(&w, "parameters", loom_config_params(&r->config));
-        loom_jw_kv_i64(&w, "trained", (int64_t)(r->lora ? r->lora->table.floats : r->model->table.floats));
+        loom_jw_kv_i64(&w, "trained", trained_params(r));
         loom_jw_kv_i64(&w, "steps", r->timed ? 0 : r->schedule.steps);
         loom_jw_kv_i64(&w, "tokens_a_step", r->conf->batch_tokens);
         loom_jw_kv_i64(&w, "weights_bytes", (int64_t)m.weights);
@@ -402,7 +453,7 @@ static loom_status print_plan(const run *r, loom_err *err)
     } else {
         loom_buf_printf(&b, "model        %s parameters, %s trained\n",
                         loom_format_count(t[0], 32, (double)loom_config_params(&r->config)),
-                        loom_format_count(t[1], 32, (double)(r->lora ? r->lora->table.floats : r->model->table.floats)));
+                        loom_format_count(t[1], 32, (double)trained_params(r)));
         if (r->timed) loom_buf_printf(&b, "length       %g minutes\n", r->conf->minutes);
         else loom_buf_printf(&b, "length       %" PRId64 " steps of at most %" PRId64 " tokens, %" PRId64 " of warm-up\n",
                              r->schedule.steps, r->conf->batch_tokens, r->schedule.warmup);
@@ -639,6 +690,8 @@ static loom_status train(run *r, bool *done, loom_err *err)
 
 static loom_status print_result(const run *r, const char *path, loom_err *err)
 {
+    loom_train_memory m;
+    size_t data;
     loom_buf b = {0};
     loom_jw w;
     loom_status st;
@@ -652,6 +705,8 @@ static loom_status print_result(const run *r, const char *path, loom_err *err)
     loom_jw_kv_f64(&w, "seconds", r->numbers.seconds);
     loom_jw_kv_f64(&w, "tokens_per_s", r->numbers.seconds > 0 ? (double)r->trainer->tokens / r->numbers.seconds : 0);
     loom_jw_kv_f64(&w, "valid_loss", r->numbers.valid_loss);
+    loom_jw_kv_i64(&w, "predicted_bytes", (int64_t)predict_memory(r, &m, &data));
+    loom_jw_kv_i64(&w, "peak_bytes", loom_peak_bytes());
     loom_jw_end_object(&w);
     loom_buf_char(&b, '\n');
     st = loom_stdout_write(b.data, b.len, err);
@@ -694,7 +749,7 @@ static void say_plan(const run *r)
     char params[32], trained[32], length[64];
 
     loom_format_count(params, sizeof params, (double)loom_config_params(&r->config));
-    loom_format_count(trained, sizeof trained, (double)r->trainer->table->floats);
+    loom_format_count(trained, sizeof trained, (double)trained_params(r));
     if (r->timed) snprintf(length, sizeof length, "%g minutes", r->conf->minutes);
     else snprintf(length, sizeof length, "%" PRId64 " steps", r->schedule.steps);
     loom_info("model: %s parameters, %s trained; %s of at most %" PRId64 " tokens, learning rate %g, %" PRId64
@@ -723,10 +778,11 @@ static loom_status train_and_finish(run *r, loom_err *err)
 /* Everything from the checkpoint on; c is NULL for a new run. */
 static loom_status run_from(run *r, loom_ckpt *c, loom_err *err)
 {
-    LOOM_TRY(make_model(r, c, err));
     plan_trainer(r);
+    LOOM_TRY(make_model(r, c, err));
     plan_schedule(r);
     if (r->ctx->common.dry_run) return print_plan(r, err);
+    LOOM_TRY(check_memory(r, err));
     LOOM_TRY(write_meta(r, err));
     set_texts(r);
     LOOM_TRY(loom_trainer_new(&r->trainer, &r->how, r->model, r->lora, r->train, r->pool, err));
