@@ -83,7 +83,7 @@ static void place_thread(loom_acts *a, loom_thread_acts *t, cursor *c)
     t->r = take_rows(c, block, 1);
     t->how.widen = take_rows(c, a->frozen && !half ? 1 : 0, loom_max_i64(LOOM_WIDEN_FLOATS, widest));
     t->how.rounded = take_halves(c, half ? LOOM_ROUND_ROWS : 0, loom_max_i64(broadest, widest));
-    t->strip = take_rows(c, 1, loom_attention_scratch(a->o.max_seq, grad));
+    t->strip = take_rows(c, 1, half ? loom_attention_half_scratch(a->o.max_seq, a->c.D) : loom_attention_scratch(a->o.max_seq, grad));
     t->dnorm_att = take_rows(c, grad ? 1 : 0, C);
     t->dnorm_ffn = take_rows(c, grad ? 1 : 0, C);
     t->dnorm_out = take_rows(c, grad ? 1 : 0, C);

@@ -80,7 +80,11 @@ static void attention_item(void *arg, int64_t item, int thread)
                           .G = G,
                           .D = D};
 
-    loom_attention_bwd(a->dqkv + at_q, a->dqkv + at_k, a->dqkv + at_v, a->datt + at_o, &att, a->threads[thread].strip);
+    if (loom_step_half(s))
+        loom_attention_half_bwd(a->dqkv + at_q, a->dqkv + at_k, a->dqkv + at_v, a->datt + at_o, &att, a->halves[thread],
+                                a->threads[thread].strip);
+    else
+        loom_attention_bwd(a->dqkv + at_q, a->dqkv + at_k, a->dqkv + at_v, a->datt + at_o, &att, a->threads[thread].strip);
 }
 
 static void qkv_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)

@@ -367,6 +367,40 @@ TEST(attention)
     }
 }
 
+/* Products in bfloat16: probabilities and rows are rounded to 2^-9 of themselves. */
+TEST(attention_half)
+{
+    int64_t shapes[][3] = {{1, 1, 2}, {20, 2, 6}, {64, 1, 8}, {65, 3, 4}, {150, 2, 10}};
+    loom_half *h = NULL;
+    loom_err err;
+
+    if (loom_half_check(&err) != LOOM_OK) SKIP(err.msg);
+    REQUIRE_OK(loom_half_new(&h, &err), err);
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        int64_t T = shapes[i][0], G = shapes[i][1], D = shapes[i][2];
+        att_case k = att_new(T, G, D);
+        int64_t n = T * k.a.ld_qkv, no = T * k.a.ld_o;
+        float *plain_o = noise(no, 1), *plain_lse = noise(T * (G + 1), 1), *d = noise(n, 0), *d2 = noise(n, 0);
+        float *scratch = loom_alloc_aligned((size_t)loom_attention_half_scratch(T, D) * sizeof(float));
+
+        memcpy(plain_o, k.o, (size_t)no * sizeof *plain_o); /* what lies between the rows must stay */
+        memcpy(plain_lse, k.lse, (size_t)(T * (G + 1)) * sizeof *plain_lse);
+        loom_attention_half_fwd(&k.a, h, scratch);
+        att_case p = k;
+        p.a.o = plain_o;
+        p.a.lse = plain_lse;
+        loom_attention_fwd_plain(&p.a);
+        CHECK(apart(k.o, plain_o, no) <= 1e-2);
+        CHECK(apart(k.lse, plain_lse, T * (G + 1)) <= 1e-2);
+        loom_attention_half_bwd(d, d + G * D, d + (G + 1) * D, k.w, &k.a, h, scratch);
+        loom_attention_bwd_plain(d2, d2 + G * D, d2 + (G + 1) * D, k.w, &p.a);
+        CHECK(apart(d, d2, n) <= 2e-2);
+        free(plain_o), free(plain_lse), free(d), free(d2), free(scratch);
+        att_free(&k);
+    }
+    loom_half_free(h);
+}
+
 /* Large scores must not overflow, and a very unlikely key must not underflow into NaN. */
 TEST(attention_of_extreme_scores)
 {
@@ -454,4 +488,4 @@ TEST(xent)
 TEST_MAIN(loom_blas_start(0, NULL); loom_rng_seed(&rng, 11, "grad", 0);
           RUN(gemm_equals_plain) RUN(linear_bf16_and_few_rows) RUN(half_products) RUN(linear_of_skinny_rows)
               RUN(linear_weight_gradient) RUN(embed) RUN(rmsnorm)
-              RUN(rope) RUN(attention) RUN(attention_of_extreme_scores) RUN(swiglu) RUN(xent))
+              RUN(rope) RUN(attention) RUN(attention_half) RUN(attention_of_extreme_scores) RUN(swiglu) RUN(xent))
