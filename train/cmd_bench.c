@@ -15,10 +15,10 @@
 typedef struct bench_conf {
     int64_t batch, context, steps;
     bool small, middle, lora, recompute, one_thread;
-    int precision;
+    int compute;
 } bench_conf;
 
-enum { PRECISION_F32, PRECISION_BF16, PRECISION_BOTH };
+enum { COMPUTE_F32, COMPUTE_BF16, COMPUTE_BOTH };
 
 static const loom_opt bench_opts[] = {
     LOOM_OPT_GROUP("What to run"),
@@ -26,7 +26,7 @@ static const loom_opt bench_opts[] = {
     LOOM_OPT_FLAG_ON("middle", 0, bench_conf, middle, "the model of 29.5 million parameters: width 512, 8 layers"),
     LOOM_OPT_FLAG_ON("lora", 0, bench_conf, lora, "an adapter (rank 8 on q and v) beside the middle model"),
     LOOM_OPT_FLAG_ON("one-thread", 0, bench_conf, one_thread, "run everything with one thread, too"),
-    LOOM_OPT_ENUM("precision", 0, bench_conf, precision, "both", "f32|bf16|both",
+    LOOM_OPT_ENUM("compute", 0, bench_conf, compute, "both", "f32|bf16|both",
                   "factors of matrix products; bf16 where the CPU has instructions for it"),
     LOOM_OPT_I64("batch", 0, bench_conf, batch, "8", 1, 4096, "B", "sequences of a step"),
     LOOM_OPT_I64("context", 0, bench_conf, context, "512", 8, 65536, "T", "their length in tokens"),
@@ -71,7 +71,7 @@ static void add_json(loom_jw *w, const shape *s, bool half, const loom_model_ben
 
     loom_jw_begin_object(w);
     loom_jw_kv_str(w, "model", s->name);
-    loom_jw_kv_str(w, "precision", half ? "bf16" : "f32");
+    loom_jw_kv_str(w, "compute", half ? "bf16" : "f32");
     loom_jw_kv_i64(w, "parameters", r->params);
     loom_jw_kv_i64(w, "trained", r->trained);
     loom_jw_kv_i64(w, "threads", r->threads);
@@ -117,14 +117,14 @@ static loom_status run_bench(const loom_ctx *ctx, loom_err *err)
 {
     const bench_conf *conf = ctx->conf;
     const bool wanted[] = {conf->small, conf->middle, conf->lora};
-    bool f32 = conf->precision != PRECISION_BF16;
-    bool bf16 = conf->precision != PRECISION_F32 && loom_half_check(NULL) == LOOM_OK;
+    bool f32 = conf->compute != COMPUTE_BF16;
+    bool bf16 = conf->compute != COMPUTE_F32 && loom_half_check(NULL) == LOOM_OK;
     int most = (int)ctx->common.threads;
     loom_buf json = {0}, text = {0};
     loom_status st = LOOM_OK;
     loom_jw w;
 
-    if (conf->precision == PRECISION_BF16) LOOM_TRY(loom_half_check(err));
+    if (conf->compute == COMPUTE_BF16) LOOM_TRY(loom_half_check(err));
     loom_jw_init(&w, &json, true);
     loom_jw_begin_object(&w);
     loom_jw_kv_str(&w, "blas", loom_blas_version());

@@ -67,7 +67,7 @@ static loom_status check_options(const run *r, loom_err *err)
     if (is_sft(r) && !c->base) return loom_fail(err, LOOM_STATUS_ARG, "--base is missing: the model to fine-tune");
     if (c->lora && !c->base)
         return loom_fail(err, LOOM_STATUS_ARG, "--lora adapts a trained model; name it with --init");
-    if (c->precision == PRECISION_BF16) LOOM_TRY(loom_half_check(err));
+    if (c->compute == COMPUTE_BF16) LOOM_TRY(loom_half_check(err));
     if ((c->steps > 0) + (c->tokens > 0) + (c->minutes > 0) > 1)
         return loom_fail(err, LOOM_STATUS_ARG, "give one of --steps, --tokens and --minutes");
     return LOOM_OK;
@@ -82,7 +82,7 @@ static int64_t micro_rows(const train_conf *c)
 
 static bool half_compute(const train_conf *c)
 {
-    return c->precision == PRECISION_BF16 || (c->precision == PRECISION_AUTO && loom_half_check(NULL) == LOOM_OK);
+    return c->compute == COMPUTE_BF16 || (c->compute == COMPUTE_AUTO && loom_half_check(NULL) == LOOM_OK);
 }
 
 static double peak_lr(const train_conf *c)
@@ -260,7 +260,7 @@ static bool is_free(const char *option)
 {
     static const char *const list[] = {"output", "save-every", "save-minutes", "keep", "valid", "valid-every", "valid-tokens",
                                        "log-every", "plot", "stop-after", "max-minutes", "recompute", "init", "base",
-                                       "precision"};
+                                       "compute"};
 
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         if (strcmp(list[i], option) == 0) return true;
@@ -300,7 +300,7 @@ static loom_status write_rules(run *r, loom_err *err)
     loom_buf *b = &r->rules;
     char digest[33];
 
-    loom_buf_printf(b, "command=%s\nseed=%" PRId64 "\n--precision=%s\n", r->ctx->cmd->name, r->ctx->common.seed,
+    loom_buf_printf(b, "command=%s\nseed=%" PRId64 "\n--compute=%s\n", r->ctx->cmd->name, r->ctx->common.seed,
                     half_compute(r->conf) ? "bf16" : "f32");
     for (const loom_opt *o = r->ctx->cmd->opts; o->type != LOOM_OPT_TYPE_END; o++) {
         if (o->type == LOOM_OPT_TYPE_GROUP || is_free(o->name)) continue;

@@ -28,7 +28,7 @@ typedef struct train_conf {
     int schedule;
     double beta1, beta2, eps, decay, clip;
     bool recompute;
-    int precision;
+    int compute;
     /* output */
     const char *output;
     int64_t save_every, keep, valid_every, valid_tokens, log_every, stop_after;
@@ -38,7 +38,7 @@ typedef struct train_conf {
 
 enum { PACKING_SAMPLES, PACKING_JOINED };
 enum { LOSS_ALL, LOSS_ANSWER };
-enum { PRECISION_AUTO, PRECISION_F32, PRECISION_BF16 };
+enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
 
 #define TRAIN_LORA_OPTS                                                                                                \
     LOOM_OPT_I64("lora-rank", 0, train_conf, lora_rank, "8", 1, 4096, "R", "rank of the adapter"),                     \
@@ -69,7 +69,7 @@ enum { PRECISION_AUTO, PRECISION_F32, PRECISION_BF16 };
     LOOM_OPT_F64("beta2", 0, train_conf, beta2, "0.999", 0, 0.999999, "B", "AdamW: decay of the mean square"),         \
     LOOM_OPT_F64("eps", 0, train_conf, eps, "1e-8", 1e-16, 1, "E", "AdamW: added to the root"),                        \
     LOOM_OPT_F64("clip", 0, train_conf, clip, "1", 0, 1e9, "NORM", "largest norm of the gradient (0: no clipping)"),   \
-    LOOM_OPT_ENUM("precision", 0, train_conf, precision, "auto", "auto|f32|bf16",                                      \
+    LOOM_OPT_ENUM("compute", 0, train_conf, compute, "f32", "auto|f32|bf16",                                      \
                   "factors of matrix products; auto: bf16 (with float32 sums) where the CPU is faster with it"),       \
     LOOM_OPT_FLAG("recompute", 0, train_conf, recompute, "compute activations twice to save memory; same result")
 

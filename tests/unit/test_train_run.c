@@ -76,7 +76,7 @@ static loom_status pretrain(loom_err *err, const char *out, ...)
 
     /* the tiny shape as defaults */
     static const char *const tiny[][2] = {{"hidden", "16"}, {"layers", "2"}, {"heads", "2"}, {"context", "16"},
-                                          {"batch-tokens", "128"}, {"warmup", "2"}, {"plot", "false"}, {"log-every", "1"}, {"precision", "f32"}};
+                                          {"batch-tokens", "128"}, {"warmup", "2"}, {"plot", "false"}, {"log-every", "1"}, {"compute", "f32"}};
     while (cmd.opts[n].type != LOOM_OPT_TYPE_END) n++;
     opts = malloc((n + 1) * sizeof *opts);
     memcpy(opts, cmd.opts, (n + 1) * sizeof *opts);
@@ -154,11 +154,11 @@ TEST(half_precision)
     loom_err err = {0};
 
     if (loom_half_check(NULL) != LOOM_OK) SKIP("this build or CPU has no products in bfloat16");
-    REQUIRE_OK(pretrain(&err, in_dir("half"), "steps", "10", "precision", "bf16", NULL), err);
-    REQUIRE_OK(pretrain(&err, in_dir("half5"), "steps", "10", "precision", "bf16", "stop-after", "5", NULL), err);
-    CHECK(pretrain(&err, in_dir("half5"), "steps", "10", "precision", "f32", NULL) == LOOM_STATUS_ARG);
-    CHECK(strstr(err.msg, "--precision"));
-    REQUIRE_OK(pretrain(&err, in_dir("half5"), "steps", "10", "precision", "auto", NULL), err);
+    REQUIRE_OK(pretrain(&err, in_dir("half"), "steps", "10", "compute", "bf16", NULL), err);
+    REQUIRE_OK(pretrain(&err, in_dir("half5"), "steps", "10", "compute", "bf16", "stop-after", "5", NULL), err);
+    CHECK(pretrain(&err, in_dir("half5"), "steps", "10", "compute", "f32", NULL) == LOOM_STATUS_ARG);
+    CHECK(strstr(err.msg, "--compute"));
+    REQUIRE_OK(pretrain(&err, in_dir("half5"), "steps", "10", "compute", "auto", NULL), err);
     same_checkpoint(in_dir("half/step-00000010.h5"), in_dir("half5/step-00000010.h5"));
 }
 
