@@ -91,9 +91,9 @@ static loom_status check_not_empty(const loom_graphs_job *job, const char *input
                        job->n_files == 1 && strcmp(input, "-") != 0 ? input : job->n_files == 1 ? "standard input" : "all inputs",
                        (long long)job->total.rows, job->total.rows == 1 ? "" : "s", (long long)job->total.traces,
                        job->total.traces == 1 ? "" : "s", reasons.len ? reasons.data : "no rows",
-                       job->total.dropped[LOOM_DROP_TYPE_NOT_LISTED] * 2 > job->total.rows
-                           ? " --type-map maps other rpctypes"
-                           : "");
+                       job->total.dropped[LOOM_DROP_TYPE_NOT_LISTED] * 2 > job->total.rows ? " --type-map maps other rpctypes"
+                       : job->total.dropped[LOOM_DROP_BAD_NAME] ? " --rename replaces names with white space or |"
+                                                                : "");
     loom_buf_release(&reasons);
     return st;
 }
@@ -110,6 +110,9 @@ static void say_result(const loom_graphs_job *job, double seconds)
               reasons.len ? "; " : "", loom_buf_text(&reasons));
     if (c->other_case && c->dropped[LOOM_DROP_TYPE_NOT_LISTED])
         loom_warn("%lld rows have an rpctype in another case (RPC for rpc); --any-case accepts them", (long long)c->other_case);
+    if (c->dropped[LOOM_DROP_BAD_NAME])
+        loom_warn("%lld rows have a name with white space, | or bytes that are no text; --rename replaces names",
+                  (long long)c->dropped[LOOM_DROP_BAD_NAME]);
     if (job->n_empty_files)
         loom_warn("%lld of %lld files gave no valid graph; see --report", (long long)job->n_empty_files, (long long)job->n_files);
     if (job->odd_name[0])

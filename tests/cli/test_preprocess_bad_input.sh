@@ -1,4 +1,5 @@
 # Bad input: one sentence that names file, place and cure; exit code 1 or 2; nothing half-written.
+for tool in zstd; do command -v $tool >/dev/null || skip "$tool is not installed"; done
 CSV=$SRC/tests/golden/spec/raw/callgraph_small.csv
 nothing_left() { [ -z "$(ls | grep -E '^o\.|tmp')" ] || fail "left behind: $(ls)"; }
 refused() { # CODE PATTERN command...: fails with one sentence that matches

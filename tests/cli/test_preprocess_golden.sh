@@ -1,4 +1,5 @@
 # Stage 1, stage 2 and statistics against the golden cases, byte for byte.
+for tool in zstd; do command -v $tool >/dev/null || skip "$tool is not installed"; done
 G=$SRC/tests/golden/spec
 
 expect 0 loom-preprocess graphs "$G/raw/callgraph_small.csv" -o raw.graphs.zst --report report.json --dropped dropped.csv --verdicts verdicts.jsonl

@@ -1,4 +1,5 @@
 # Published traces, which are not part of the repository: the graphs survive unchanged, every row and trace is accounted for.
+for tool in zstd; do command -v $tool >/dev/null || skip "$tool is not installed"; done
 D=$SHARED/data
 [ -f "$D/alibaba-v2022-tracellm-tabular.csv" ] || skip "no published traces beside the checkout ($D)"
 
