@@ -212,6 +212,7 @@ static void rewrite(const char *from, const char *to, const char *without, bool 
     loom_st *st = NULL;
     loom_err err = {0};
     loom_st_item items[64] = {0};
+    const float one = 1;
     char names[64][160];
     size_t n = 0;
 
@@ -227,7 +228,7 @@ static void rewrite(const char *from, const char *to, const char *without, bool 
         n++;
     }
     if (!without && !odd) items[n++] = (loom_st_item){.view = {.name = "model.extra", .dtype = LOOM_DTYPE_F32, .rank = 1,
-                                                              .shape = {1}, .data = &(float){1}}, .from = LOOM_DTYPE_F32};
+                                                              .shape = {1}, .data = &one}, .from = LOOM_DTYPE_F32};
     REQUIRE_OK(loom_st_write(to, true, items, n, NULL, 0, &err), err);
     loom_st_close(&st);
 }
