@@ -47,18 +47,18 @@ static loom_status count_shapes(shape *s, const char *path, loom_err *err)
     return st;
 }
 
-static void rows(loom_table *t, const loom_ctx *ctx, const shape *s, const char *axis, const int64_t *counts, int64_t most)
+static void rows(loom_csv_table *t, const loom_ctx *ctx, const shape *s, const char *axis, const int64_t *counts, int64_t most)
 {
     for (int64_t x = 1; x <= most; x++) {
         if (counts[x] == 0) continue;
-        loom_table_str(t, "fig08");
-        loom_table_str(t, s->name);
-        loom_table_i64(t, ctx->common.seed);
-        loom_table_str(t, axis);
-        loom_table_i64(t, x);
-        loom_table_i64(t, counts[x]);
-        loom_table_f64(t, (double)counts[x] / (double)s->n);
-        loom_table_end_row(t);
+        loom_csv_table_str(t, "fig08");
+        loom_csv_table_str(t, s->name);
+        loom_csv_table_i64(t, ctx->common.seed);
+        loom_csv_table_str(t, axis);
+        loom_csv_table_i64(t, x);
+        loom_csv_table_i64(t, counts[x]);
+        loom_csv_table_f64(t, (double)counts[x] / (double)s->n);
+        loom_csv_table_end_row(t);
     }
 }
 
@@ -93,10 +93,10 @@ static loom_status run_distribution(const loom_ctx *ctx, loom_err *err)
 {
     const distribution_conf *conf = ctx->conf;
     loom_results r = {0};
-    loom_table t = {0};
+    loom_csv_table t = {0};
     shape *shapes = loom_calloc((size_t)ctx->n_args, sizeof *shapes);
     loom_status st = loom_results_open(&r, ctx, conf->output, conf->pictures, err);
-    loom_table_init(&t, "experiment,method,seed,axis,x,count,share");
+    loom_csv_table_init(&t, "experiment,method,seed,axis,x,count,share");
     for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) {
         const char *path = loom_results_name(shapes[i].name, sizeof shapes[i].name, ctx->args[i]);
         if ((st = count_shapes(&shapes[i], path, err)) != LOOM_OK) break;
@@ -108,7 +108,7 @@ static loom_status run_distribution(const loom_ctx *ctx, loom_err *err)
     if (st == LOOM_OK) st = draw(&r, shapes, ctx->n_args, conf, err);
     if (st == LOOM_OK) st = loom_results_close(&r, err);
     free(shapes);
-    loom_table_release(&t);
+    loom_csv_table_release(&t);
     loom_results_release(&r);
     return st;
 }

@@ -41,52 +41,52 @@ static const char *const validity_names[] = {"paper", "code"};
 
 /* ---- tables ---- */
 
-static void lead(loom_table *t, const char *experiment, const loom_series *s)
+static void lead(loom_csv_table *t, const char *experiment, const loom_series *s)
 {
-    loom_table_str(t, experiment);
-    loom_table_str(t, s->method);
-    loom_table_i64(t, s->seed);
-    loom_table_f64(t, s->temperature);
+    loom_csv_table_str(t, experiment);
+    loom_csv_table_str(t, s->method);
+    loom_csv_table_i64(t, s->seed);
+    loom_csv_table_f64(t, s->temperature);
 }
 
-static void proportion(loom_table *t, int64_t k, int64_t n)
+static void proportion(loom_csv_table *t, int64_t k, int64_t n)
 {
     loom_interval i = loom_metrics_wilson(k, n);
-    loom_table_i64(t, k);
-    loom_table_i64(t, n);
-    loom_table_f64(t, i.value);
-    if (n > 0) loom_table_f64(t, i.lo), loom_table_f64(t, i.hi);
-    else loom_table_none(t), loom_table_none(t);
+    loom_csv_table_i64(t, k);
+    loom_csv_table_i64(t, n);
+    loom_csv_table_f64(t, i.value);
+    if (n > 0) loom_csv_table_f64(t, i.lo), loom_csv_table_f64(t, i.hi);
+    else loom_csv_table_none(t), loom_csv_table_none(t);
 }
 
-static void count_or_none(loom_table *t, int64_t v)
+static void count_or_none(loom_csv_table *t, int64_t v)
 {
-    if (v >= 0) loom_table_i64(t, v);
-    else loom_table_none(t);
+    if (v >= 0) loom_csv_table_i64(t, v);
+    else loom_csv_table_none(t);
 }
 
-static void cell_row(loom_table *t, const loom_tally *tally, const loom_series *s, loom_validity v, int64_t at)
+static void cell_row(loom_csv_table *t, const loom_tally *tally, const loom_series *s, loom_validity v, int64_t at)
 {
     const loom_tally_cell *c = &s->cells[at];
     const loom_coverage *cover = &tally->coverage[at];
     lead(t, "fig12", s);
-    loom_table_str(t, validity_names[v]);
-    loom_table_i64(t, loom_grid_edges(&tally->grid, at));
-    loom_table_i64(t, loom_grid_depth(&tally->grid, at));
+    loom_csv_table_str(t, validity_names[v]);
+    loom_csv_table_i64(t, loom_grid_edges(&tally->grid, at));
+    loom_csv_table_i64(t, loom_grid_depth(&tally->grid, at));
     proportion(t, loom_tally_k(c, v), c->n);
     count_or_none(t, cover->prompts);
     count_or_none(t, cover->distinct);
     count_or_none(t, cover->valid);
     count_or_none(t, cover->train);
-    loom_table_f64(t, c->valid ? (double)c->sum_edges / (double)c->valid : NAN);
-    loom_table_f64(t, c->valid ? (double)c->sum_depth / (double)c->valid : NAN);
-    loom_table_str(t, c->n > 0 ? "scored" : cover->prompts == 0 ? "not_covered" : "no_answers");
-    loom_table_end_row(t);
+    loom_csv_table_f64(t, c->valid ? (double)c->sum_edges / (double)c->valid : NAN);
+    loom_csv_table_f64(t, c->valid ? (double)c->sum_depth / (double)c->valid : NAN);
+    loom_csv_table_str(t, c->n > 0 ? "scored" : cover->prompts == 0 ? "not_covered" : "no_answers");
+    loom_csv_table_end_row(t);
 }
 
-static void fill_fig12(loom_table *t, const loom_tally *tally, int first, int last)
+static void fill_fig12(loom_csv_table *t, const loom_tally *tally, int first, int last)
 {
-    loom_table_init(t, FIG12_COLUMNS);
+    loom_csv_table_init(t, FIG12_COLUMNS);
     for (size_t i = 0; i < tally->n_series; i++)
         for (int v = first; v <= last; v++)
             for (int64_t at = 0; at < loom_grid_cells(&tally->grid); at++)
@@ -94,21 +94,21 @@ static void fill_fig12(loom_table *t, const loom_tally *tally, int first, int la
                     cell_row(t, tally, &tally->series[i], (loom_validity)v, at);
 }
 
-static void axis_row(loom_table *t, const loom_series *s, loom_validity v, const char *axis, double x, loom_tally_cell sum)
+static void axis_row(loom_csv_table *t, const loom_series *s, loom_validity v, const char *axis, double x, loom_tally_cell sum)
 {
     if (sum.n == 0) return;
     lead(t, "fig03", s);
-    loom_table_str(t, validity_names[v]);
-    loom_table_str(t, axis);
-    loom_table_f64(t, x);
+    loom_csv_table_str(t, validity_names[v]);
+    loom_csv_table_str(t, axis);
+    loom_csv_table_f64(t, x);
     proportion(t, loom_tally_k(&sum, v), sum.n);
-    loom_table_end_row(t);
+    loom_csv_table_end_row(t);
 }
 
-static void fill_fig03(loom_table *t, const loom_tally *tally, int first, int last)
+static void fill_fig03(loom_csv_table *t, const loom_tally *tally, int first, int last)
 {
     const loom_grid *g = &tally->grid;
-    loom_table_init(t, FIG03_COLUMNS);
+    loom_csv_table_init(t, FIG03_COLUMNS);
     for (size_t i = 0; i < tally->n_series; i++) {
         const loom_series *s = &tally->series[i];
         for (int v = first; v <= last; v++) {
@@ -154,23 +154,23 @@ static const char *const rule_meanings[LOOM_RULES] = {
     [LOOM_RULE_UNFINISHED] = "every layer is there and free of codes",
 };
 
-static void error_row(loom_table *t, const loom_series *s, const char *kind, const char *name, const char *meaning,
+static void error_row(loom_csv_table *t, const loom_series *s, const char *kind, const char *name, const char *meaning,
                       int64_t graphs, int64_t occurrences)
 {
     lead(t, "errors", s);
-    loom_table_str(t, kind);
-    loom_table_str(t, name);
-    loom_table_str(t, meaning);
-    loom_table_i64(t, graphs);
-    loom_table_f64(t, s->all.n ? (double)graphs / (double)s->all.n : NAN);
+    loom_csv_table_str(t, kind);
+    loom_csv_table_str(t, name);
+    loom_csv_table_str(t, meaning);
+    loom_csv_table_i64(t, graphs);
+    loom_csv_table_f64(t, s->all.n ? (double)graphs / (double)s->all.n : NAN);
     count_or_none(t, occurrences);
-    loom_table_end_row(t);
+    loom_csv_table_end_row(t);
 }
 
-static void fill_errors(loom_table *t, const loom_tally *tally)
+static void fill_errors(loom_csv_table *t, const loom_tally *tally)
 {
     char name[16];
-    loom_table_init(t, ERRORS_COLUMNS);
+    loom_csv_table_init(t, ERRORS_COLUMNS);
     for (size_t i = 0; i < tally->n_series; i++) {
         const loom_series *s = &tally->series[i];
         for (int r = 0; r < LOOM_RULES; r++) error_row(t, s, "rule", loom_rule_names[r], rule_meanings[r], s->rules[r], -1);
@@ -531,7 +531,7 @@ static void warn_gaps(const loom_tally *t)
 static loom_status write_results(loom_results *r, const loom_tally *t, const heatmap_conf *conf, loom_err *err)
 {
     int first = conf->validity == 2 ? 0 : conf->validity, last = conf->validity == 2 ? 1 : conf->validity;
-    loom_table fig12 = {0}, fig03 = {0}, errors = {0};
+    loom_csv_table fig12 = {0}, fig03 = {0}, errors = {0};
     loom_status st;
     fill_fig12(&fig12, t, first, last);
     fill_fig03(&fig03, t, first, last);
@@ -545,9 +545,9 @@ static loom_status write_results(loom_results *r, const loom_tally *t, const hea
     if ((st = loom_results_close(r, err)) != LOOM_OK) goto done;
     st = print_summary(r->ctx, t, first, last, err);
 done:
-    loom_table_release(&fig12);
-    loom_table_release(&fig03);
-    loom_table_release(&errors);
+    loom_csv_table_release(&fig12);
+    loom_csv_table_release(&fig03);
+    loom_csv_table_release(&errors);
     return st;
 }
 

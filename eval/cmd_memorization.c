@@ -46,30 +46,30 @@ typedef struct memorization_job {
 
 /* ---- table ---- */
 
-static void bucket_row(loom_table *t, const memorization_job *j, const suspect *s, const char *bucket, const loom_memory_counts *c)
+static void bucket_row(loom_csv_table *t, const memorization_job *j, const suspect *s, const char *bucket, const loom_memory_counts *c)
 {
     loom_interval i = loom_metrics_wilson(c->exact, c->n);
-    loom_table_str(t, "fig15");
-    loom_table_str(t, s->name);
-    loom_table_i64(t, j->ctx->common.seed);
-    loom_table_str(t, bucket);
-    loom_table_i64(t, c->exact);
-    loom_table_i64(t, c->n);
-    loom_table_i64(t, s->report.n_requested);
-    loom_table_f64(t, i.value);
-    if (c->n) loom_table_f64(t, i.lo), loom_table_f64(t, i.hi);
-    else loom_table_none(t), loom_table_none(t);
+    loom_csv_table_str(t, "fig15");
+    loom_csv_table_str(t, s->name);
+    loom_csv_table_i64(t, j->ctx->common.seed);
+    loom_csv_table_str(t, bucket);
+    loom_csv_table_i64(t, c->exact);
+    loom_csv_table_i64(t, c->n);
+    loom_csv_table_i64(t, s->report.n_requested);
+    loom_csv_table_f64(t, i.value);
+    if (c->n) loom_csv_table_f64(t, i.lo), loom_csv_table_f64(t, i.hi);
+    else loom_csv_table_none(t), loom_csv_table_none(t);
     bool all = strcmp(bucket, "all") == 0;
-    loom_table_f64(t, all && s->report.n_requested ? (double)c->exact / (double)s->report.n_requested : NAN);
-    loom_table_i64(t, c->structure);
-    loom_table_f64(t, c->n ? (double)c->structure / (double)c->n : NAN);
-    loom_table_i64(t, c->unique_structure);
-    loom_table_end_row(t);
+    loom_csv_table_f64(t, all && s->report.n_requested ? (double)c->exact / (double)s->report.n_requested : NAN);
+    loom_csv_table_i64(t, c->structure);
+    loom_csv_table_f64(t, c->n ? (double)c->structure / (double)c->n : NAN);
+    loom_csv_table_i64(t, c->unique_structure);
+    loom_csv_table_end_row(t);
 }
 
-static void fill_table(loom_table *t, const memorization_job *j)
+static void fill_table(loom_csv_table *t, const memorization_job *j)
 {
-    loom_table_init(t, "experiment,method,seed,bucket,k,n_valid,n_requested,value_valid,lo,hi,value_requested,k_notime,"
+    loom_csv_table_init(t, "experiment,method,seed,bucket,k,n_valid,n_requested,value_valid,lo,hi,value_requested,k_notime,"
                        "value_notime,k_notime_unique");
     for (int64_t i = 0; i < j->n; i++) {
         bucket_row(t, j, &j->suspects[i], "all", &j->suspects[i].report.all);
@@ -199,7 +199,7 @@ static loom_status judge(const memorization_job *j, loom_err *err)
 
 static loom_status write_results(const memorization_job *j, loom_results *r, loom_err *err)
 {
-    loom_table t = {0};
+    loom_csv_table t = {0};
     loom_buf privacy = {0};
     loom_status st;
     fill_table(&t, j);
@@ -212,7 +212,7 @@ static loom_status write_results(const memorization_job *j, loom_results *r, loo
     if ((st = print_summary(j, err)) != LOOM_OK) goto done;
     st = judge(j, err);
 done:
-    loom_table_release(&t);
+    loom_csv_table_release(&t);
     loom_buf_release(&privacy);
     return st;
 }

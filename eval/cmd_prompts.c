@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "core/meta.h"
 #include "core/num.h"
+#include "eval/asking.h"
 #include "eval/eval_cmds.h"
 #include "eval/graphs.h"
 #include "eval/grid.h"
@@ -15,8 +16,8 @@
 
 typedef struct prompts_conf {
     const char *edges, *depths, *output, *stats, *train;
-    int mode;
-    int64_t per_cell, min_train;
+    int mode, ask;
+    int64_t per_cell, min_train, count;
     bool match_training, repeat, records;
 } prompts_conf;
 
@@ -27,6 +28,8 @@ static const loom_opt prompts_opts[] = {
     LOOM_OPT_STR("depths", 0, prompts_conf, depths, "1:6", "FIRST:LAST", "depths; the root call alone has depth 1"),
     LOOM_OPT_I64("per-cell", 0, prompts_conf, per_cell, "50", 1, 1000000, "N", "prompts for each (edges, depth)"),
     LOOM_OPT_FLAG_ON("repeat", 0, prompts_conf, repeat, "ask again for the prompts of cells that have fewer distinct ones (as the paper does; with greedy decoding the answers are the same again)"),
+    LOOM_OPT_ENUM("ask", 0, prompts_conf, ask, "none", LOOM_ASK_CHOICES, "instead of the cells: instruction prompts in pairs, with and without the line that asks for this (loom-eval following); needs --stats"),
+    LOOM_OPT_I64("count", 0, prompts_conf, count, "1000", 1, 1000000000, "N", "with --ask: most pairs"),
     LOOM_OPT_FLAG("match-training", 0, prompts_conf, match_training, "write prompts exactly like training text, not like the published prompt files"),
     LOOM_OPT_GROUP("What is known"),
     LOOM_OPT_STR("stats", 0, prompts_conf, stats, NULL, "FILE", "statistics of the services, for conditions on latency and rare calls"),
@@ -112,7 +115,24 @@ static loom_status render_prompt(prompts_job *j, loom_buf *into, const loom_grap
     return loom_request_root_prompt(into, g, &facts, &conf, &rng, &j->arena, err);
 }
 
-static loom_status write_prompt(prompts_job *j, const loom_graph *g, const loom_buf *prompt, loom_err *err)
+/* What was asked for, so that `following` can look for it. */
+static void describe_asked(loom_jw *w, const loom_asked *asked, bool with)
+{
+    loom_jw_kv_str(w, "ask", loom_ask_names[asked->ask]);
+    loom_jw_kv_str(w, "arm", with ? "with" : "without");
+    if (asked->ask != LOOM_ASK_UNCOMMON) loom_jw_kv_i64(w, "p90", asked->p90);
+    if (!asked->source) return;
+    loom_jw_key(w, "include");
+    loom_jw_begin_array(w);
+    loom_jw_str(w, asked->source);
+    loom_jw_str(w, asked->type);
+    loom_jw_str(w, asked->destination);
+    loom_jw_end_array(w);
+}
+
+/* `asked` is NULL for the prompts of the cells. */
+static loom_status write_prompt(prompts_job *j, const loom_graph *g, const loom_buf *prompt, const loom_asked *asked,
+                                bool with, loom_err *err)
 {
     loom_buf line = {0}, record = {0};
     loom_jw w;
@@ -125,6 +145,7 @@ static loom_status write_prompt(prompts_job *j, const loom_graph *g, const loom_
     loom_jw_kv_str(&w, "service", g->service);
     loom_jw_key(&w, "prompt");
     loom_jw_strn(&w, prompt->data, prompt->len);
+    if (asked) describe_asked(&w, asked, with);
     if (j->conf->records) {
         loom_record_render(&record, g);
         loom_jw_kv_str(&w, "record", record.data);
@@ -160,7 +181,7 @@ static loom_status write_cell(prompts_job *j, int64_t at, loom_err *err)
     for (int64_t k = 0; distinct > 0 && k < want; k++) {
         const loom_graph *g = &j->valid.graphs[chosen[k % distinct]];
         if ((st = render_prompt(j, &prompt, g, err)) != LOOM_OK) goto done;
-        if ((st = write_prompt(j, g, &prompt, err)) != LOOM_OK) goto done;
+        if ((st = write_prompt(j, g, &prompt, NULL, false, err)) != LOOM_OK) goto done;
         loom_arena_reset(&j->arena);
         c->n_prompts++;
     }
@@ -233,13 +254,55 @@ static loom_status write_meta(const prompts_job *j, const char *valid_path, cons
     loom_meta_i64(&meta, "prompts", j->n_written);
     loom_meta_i64(&meta, "cells_possible", v->possible);
     loom_meta_i64(&meta, "cells_covered", v->covered);
-    describe_cells(j, &cells);
-    loom_meta_json(&meta, "cells", cells.data);
+    if (!j->conf->ask) {
+        describe_cells(j, &cells);
+        loom_meta_json(&meta, "cells", cells.data);
+    }
     st = loom_meta_write(&meta, j->ctx, j->conf->output, err);
 done:
     loom_meta_release(&meta);
     loom_buf_release(&cells);
     return st;
+}
+
+/* ---- pairs that ask for something ---- */
+
+static loom_status write_pair(prompts_job *j, const loom_graph *g, const loom_asked *asked, loom_rng *rng, loom_err *err)
+{
+    loom_buf with = {0}, without = {0};
+    loom_status st = loom_asked_prompts(&with, &without, asked, g, j->conf->match_training, rng, &j->arena, err);
+    if (st == LOOM_OK) st = write_prompt(j, g, &with, asked, true, err);
+    if (st == LOOM_OK) st = write_prompt(j, g, &without, asked, false, err);
+    loom_buf_release(&with);
+    loom_buf_release(&without);
+    loom_arena_reset(&j->arena);
+    return st;
+}
+
+static loom_status write_pairs(prompts_job *j, const char *valid_path, loom_err *err)
+{
+    loom_rng rng;
+    if (!j->conf->stats)
+        return loom_fail(err, LOOM_STATUS_ARG, "--ask needs to know what is usual; give the statistics with --stats");
+    LOOM_TRY(loom_graph_set_load(&j->valid, valid_path, 0, err));
+    LOOM_TRY(loom_stats_load(&j->stats, j->conf->stats, err));
+    LOOM_TRY(loom_out_open(&j->out, j->conf->output, j->ctx->common.force, err));
+    loom_rng_seed(&rng, (uint64_t)j->ctx->common.seed, "ask", (uint64_t)j->conf->ask);
+    loom_rng_shuffle(&rng, j->valid.graphs, (size_t)j->valid.n, sizeof *j->valid.graphs);
+    for (int64_t i = 0; i < j->valid.n && j->n_written < 2 * j->conf->count; i++) {
+        const loom_graph *g = &j->valid.graphs[i];
+        loom_asked asked;
+        if (loom_grid_cell(&j->grid, g->n_calls, loom_graph_depth(g)) < 0) continue;
+        if (!loom_asked_of(&asked, (loom_ask)j->conf->ask, g, j->stats, &rng)) continue;
+        LOOM_TRY(write_pair(j, g, &asked, &rng, err));
+    }
+    if (j->n_written == 0)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: no graph of these sizes can be asked for %s", valid_path,
+                         loom_ask_names[j->conf->ask]);
+    LOOM_TRY(loom_out_commit(&j->out, err));
+    loom_info("%lld pairs of prompts", (long long)(j->n_written / 2));
+    coverage none = {0};
+    return write_meta(j, valid_path, &none, err);
 }
 
 static loom_status write_all(prompts_job *j, const char *valid_path, loom_err *err)
@@ -270,7 +333,7 @@ static loom_status run_prompts(const loom_ctx *ctx, loom_err *err)
     LOOM_TRY(loom_grid_range(&j.grid.edges_lo, &j.grid.edges_hi, j.conf->edges, "--edges", err));
     LOOM_TRY(loom_grid_range(&j.grid.depth_lo, &j.grid.depth_hi, j.conf->depths, "--depths", err));
     j.cells = loom_calloc((size_t)loom_grid_cells(&j.grid), sizeof *j.cells);
-    loom_status st = write_all(&j, ctx->args[0], err);
+    loom_status st = j.conf->ask ? write_pairs(&j, ctx->args[0], err) : write_all(&j, ctx->args[0], err);
     loom_out_abandon(&j.out);
     for (int64_t at = 0; at < loom_grid_cells(&j.grid); at++) free(j.cells[at].graphs);
     free(j.cells);

@@ -5,6 +5,8 @@
 #include "core/cli.h"
 
 extern const loom_cmd loom_cmd_prompts;
+extern const loom_cmd loom_cmd_figures;
+extern const loom_cmd loom_cmd_following;
 extern const loom_cmd loom_cmd_heatmap;
 extern const loom_cmd loom_cmd_memorization;
 extern const loom_cmd loom_cmd_baseline;

@@ -147,14 +147,14 @@ static bool run_gnuplot(const char *dir, const char *script, const char *format,
 }
 
 /* The script writes NAME.FORMAT.tmp; it gets its own name only when gnuplot succeeded. */
-static loom_status draw_format(const loom_figure *f, const char *dir, const char *format, char *why, size_t cap,
+static loom_status draw_format(const char *name, const char *dir, const char *format, char *why, size_t cap,
                                loom_err *err)
 {
     loom_buf script = {0}, temp = {0}, final = {0};
     loom_status st = LOOM_OK;
-    loom_buf_printf(&script, "%s.gp", f->name);
-    loom_buf_printf(&temp, "%s/%s.%s.tmp", dir, f->name, format);
-    loom_buf_printf(&final, "%s/%s.%s", dir, f->name, format);
+    loom_buf_printf(&script, "%s.gp", name);
+    loom_buf_printf(&temp, "%s/%s.%s.tmp", dir, name, format);
+    loom_buf_printf(&final, "%s/%s.%s", dir, name, format);
     if (!run_gnuplot(dir, script.data, format, why, cap)) unlink(temp.data);
     else if (rename(temp.data, final.data) != 0)
         st = loom_fail(err, LOOM_STATUS_IO, "cannot rename %s to %s: %s", temp.data, final.data, strerror(errno));
@@ -173,10 +173,16 @@ loom_status loom_figure_draw(const loom_figure *f, const char *dir, const loom_f
     script_into(&script, f, vars);
     loom_buf_printf(&path, "%s/%s.gp", dir, f->name);
     if ((st = loom_file_write(path.data, script.data, script.len, force, err)) != LOOM_OK) goto done;
-    if ((st = draw_format(f, dir, "png", why, cap, err)) != LOOM_OK || *why) goto done;
-    st = draw_format(f, dir, "svg", why, cap, err);
+    st = loom_figure_redraw(f->name, dir, why, cap, err);
 done:
     loom_buf_release(&script);
     loom_buf_release(&path);
     return st;
+}
+
+loom_status loom_figure_redraw(const char *name, const char *dir, char *why, size_t cap, loom_err *err)
+{
+    *why = 0;
+    LOOM_TRY(draw_format(name, dir, "png", why, cap, err));
+    return *why ? LOOM_OK : draw_format(name, dir, "svg", why, cap, err);
 }

@@ -41,5 +41,7 @@ void loom_figure_vars_release(loom_figure_vars *v);
 /* `why` (cap bytes) is empty when the pictures were drawn, else says in a few words why not; that is no error. */
 loom_status loom_figure_draw(const loom_figure *f, const char *dir, const loom_figure_vars *vars, bool force, char *why,
                              size_t cap, loom_err *err);
+/* Draws NAME.png and NAME.svg from DIR/NAME.gp as it stands, a user's changes included. */
+loom_status loom_figure_redraw(const char *name, const char *dir, char *why, size_t cap, loom_err *err);
 
 #endif

@@ -326,6 +326,37 @@ static const char *const fig08_body[] = {
     "unset multiplot",
     NULL};
 
+static const char *const fig06_size[] = {
+    "W = 760; H = 460",
+    NULL};
+
+/* Instructions with and without their line */
+static const char *const fig06_body[] = {
+    "set lmargin at screen 74.0 / W",
+    "set rmargin at screen 1 - 24.0 / W",
+    "set tmargin at screen 1 - 112.0 / H",
+    "set bmargin at screen 50.0 / H",
+    "set border 3 lc rgb \"#888888\"",
+    "set grid ytics lc rgb \"#e4e4e4\" lt 1",
+    "set tics scale 0.4",
+    "set ylabel \"graphs that follow, %\" offset 0.6,0 textcolor rgb \"#333333\"",
+    "set yrange [0:100]",
+    "set ytics 0,20,100",
+    "set xtics (\"high latency\" 1, \"uncommon call\" 2, \"both\" 3) scale 0",
+    "set xrange [0.4:3.6]",
+    "unset key",
+    "key_y = 86.0; key_x = 80.0",
+    "eval legend(1, \"instruction\", \"asked for\")",
+    "key_x = 190.0",
+    "eval legend(2, \"real\", \"not asked for\")",
+    "place(a) = a eq \"high_latency\" ? 1 : a eq \"uncommon\" ? 2 : 3",
+    "at(w) = place(strcol(\"instruction\")) + (w ? -0.19 : 0.19)",
+    "mine(w) = strcol(\"arm\") eq (w ? \"with\" : \"without\")",
+    "set style fill solid 1.0 noborder",
+    "plot for [w = 0:1] csv using (mine(w) ? at(w) : NaN):(100 * column(\"value\")):(at(w) - 0.17):(at(w) + 0.17):(0):(100 * column(\"value\")) with boxxyerror lc rgb (w ? 0x0072b2 : 0x9a9a9a) notitle, \\",
+    "     for [w = 0:1] csv using (mine(w) ? at(w) : NaN):(100 * column(\"lo\")):(0):(100 * (column(\"hi\") - column(\"lo\"))) with vectors heads size 0.02,90 lw 1.2 lc rgb \"#222222\" notitle",
+    NULL};
+
 const loom_figure loom_figures[] = {
     {"fig12", "fig12.csv", fig12_size, fig12_body},
     {"fig03a", "fig03.csv", fig03_size, fig03_body},
@@ -336,4 +367,5 @@ const loom_figure loom_figures[] = {
     {"fig16", "fig16.csv", fig16_size, fig16_body},
     {"fig15", "fig15.csv", fig15_size, fig15_body},
     {"fig08", "fig08.csv", fig08_size, fig08_body},
+    {"fig06", "fig06.csv", fig06_size, fig06_body},
     {NULL, NULL, NULL, NULL}};

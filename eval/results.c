@@ -100,7 +100,7 @@ loom_status loom_results_text(loom_results *r, const char *name, const char *tex
     return st;
 }
 
-loom_status loom_results_table(loom_results *r, const char *name, const loom_table *table, loom_err *err)
+loom_status loom_results_table(loom_results *r, const char *name, const loom_csv_table *table, loom_err *err)
 {
     return loom_results_text(r, name, table->text.data, table->text.len, err);
 }

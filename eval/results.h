@@ -33,7 +33,7 @@ typedef struct loom_results {
 loom_status loom_results_open(loom_results *r, const loom_ctx *ctx, const char *dir, bool pictures, loom_err *err);
 /* Records an input file and looks through its provenance for generated sample traces. */
 loom_status loom_results_input(loom_results *r, const char *path, loom_err *err);
-loom_status loom_results_table(loom_results *r, const char *name, const loom_table *table, loom_err *err);
+loom_status loom_results_table(loom_results *r, const char *name, const loom_csv_table *table, loom_err *err);
 loom_status loom_results_text(loom_results *r, const char *name, const char *text, size_t len, loom_err *err);
 /* Writes the script and the pictures; without gnuplot warns once and goes on. */
 loom_status loom_results_figure(loom_results *r, const char *name, const loom_figure_vars *vars, loom_err *err);

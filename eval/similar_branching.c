@@ -132,7 +132,7 @@ loom_emd loom_similarity_emd(const loom_corpus *real, const loom_corpus *made, l
 typedef struct branching_job {
     const loom_similarity *s;
     double *range; /* normalised by range, per (rival, field) */
-    loom_table t;
+    loom_csv_table t;
 } branching_job;
 
 static int64_t reference_rival(const loom_similarity *s)
@@ -163,23 +163,23 @@ static void field_rows(branching_job *j, loom_field field)
             pair_release(&p);
         }
         j->range[i * LOOM_FIELDS + field] = e.range;
-        loom_table_str(&j->t, "fig16");
-        loom_table_str(&j->t, s->rivals[i].name);
-        loom_table_i64(&j->t, (int64_t)s->seed);
-        loom_table_str(&j->t, loom_field_names[field]);
-        loom_table_str(&j->t, "graph");
-        loom_table_i64(&j->t, s->real.n_graphs);
-        loom_table_i64(&j->t, made->n_graphs);
-        loom_table_i64(&j->t, made->n_rejected);
-        loom_table_f64(&j->t, e.w1);
-        loom_table_f64(&j->t, e.range);
-        loom_table_f64(&j->t, divide(ci.lo, by.range));
-        loom_table_f64(&j->t, divide(ci.hi, by.range));
-        loom_table_f64(&j->t, e.std);
-        loom_table_f64(&j->t, e.p99);
-        loom_table_f64(&j->t, divide(e.w1, reference));
-        loom_table_f64(&j->t, divide(floor, by.range));
-        loom_table_end_row(&j->t);
+        loom_csv_table_str(&j->t, "fig16");
+        loom_csv_table_str(&j->t, s->rivals[i].name);
+        loom_csv_table_i64(&j->t, (int64_t)s->seed);
+        loom_csv_table_str(&j->t, loom_field_names[field]);
+        loom_csv_table_str(&j->t, "graph");
+        loom_csv_table_i64(&j->t, s->real.n_graphs);
+        loom_csv_table_i64(&j->t, made->n_graphs);
+        loom_csv_table_i64(&j->t, made->n_rejected);
+        loom_csv_table_f64(&j->t, e.w1);
+        loom_csv_table_f64(&j->t, e.range);
+        loom_csv_table_f64(&j->t, divide(ci.lo, by.range));
+        loom_csv_table_f64(&j->t, divide(ci.hi, by.range));
+        loom_csv_table_f64(&j->t, e.std);
+        loom_csv_table_f64(&j->t, e.p99);
+        loom_csv_table_f64(&j->t, divide(e.w1, reference));
+        loom_csv_table_f64(&j->t, divide(floor, by.range));
+        loom_csv_table_end_row(&j->t);
     }
 }
 
@@ -220,13 +220,13 @@ static void compare_with_paper(const branching_job *j, loom_results *r)
 loom_status loom_similarity_branching(const loom_similarity *s, loom_results *r, loom_err *err)
 {
     branching_job j = {.s = s, .range = loom_calloc((size_t)s->n_rivals * LOOM_FIELDS, sizeof *j.range)};
-    loom_table_init(&j.t, "experiment,method,seed,field,scope,n_real,n_syn,n_rejected,w1,nemd_range,lo,hi,nemd_std,nemd_p99,"
+    loom_csv_table_init(&j.t, "experiment,method,seed,field,scope,n_real,n_syn,n_rejected,w1,nemd_range,lo,hi,nemd_std,nemd_p99,"
                           "ratio_to_instruction,floor");
     for (int f = 0; f < LOOM_FIELDS; f++) field_rows(&j, (loom_field)f);
     loom_status st = loom_results_table(r, "fig16.csv", &j.t, err);
     if (st == LOOM_OK) st = draw(&j, r, err);
     if (st == LOOM_OK) compare_with_paper(&j, r);
-    loom_table_release(&j.t);
+    loom_csv_table_release(&j.t);
     free(j.range);
     return st;
 }

@@ -74,7 +74,7 @@ static double noise_floor(calls_job *j)
     return sum / FLOOR_SPLITS;
 }
 
-static void kl_row(loom_table *t, calls_job *j, const loom_rival *m, double floor, loom_interval *headline)
+static void kl_row(loom_csv_table *t, calls_job *j, const loom_rival *m, double floor, loom_interval *headline)
 {
     const loom_similarity *s = j->s;
     loom_interval ci = {NAN, NAN, NAN};
@@ -86,26 +86,26 @@ static void kl_row(loom_table *t, calls_job *j, const loom_rival *m, double floo
     loom_divergence d = loom_metrics_divergence(j->real.n, j->made.n, j->n_top, j->real.other, j->made.other, j->alpha);
     ci.value = d.kl_pq;
     if (j->alpha == alphas[0]) *headline = ci;
-    loom_table_str(t, "fig04a");
-    loom_table_str(t, m->name);
-    loom_table_i64(t, (int64_t)s->seed);
-    loom_table_i64(t, m->corpus.n_graphs);
-    loom_table_i64(t, m->corpus.n_edges);
-    loom_table_f64(t, j->alpha);
-    loom_table_f64(t, d.kl_pq);
-    loom_table_f64(t, ci.lo);
-    loom_table_f64(t, ci.hi);
-    loom_table_f64(t, d.kl_qp);
-    loom_table_f64(t, d.js);
-    loom_table_f64(t, d.tv);
-    loom_table_f64(t, d.coverage);
-    loom_table_f64(t, d.kl_other);
-    loom_table_f64(t, floor);
-    loom_table_end_row(t);
+    loom_csv_table_str(t, "fig04a");
+    loom_csv_table_str(t, m->name);
+    loom_csv_table_i64(t, (int64_t)s->seed);
+    loom_csv_table_i64(t, m->corpus.n_graphs);
+    loom_csv_table_i64(t, m->corpus.n_edges);
+    loom_csv_table_f64(t, j->alpha);
+    loom_csv_table_f64(t, d.kl_pq);
+    loom_csv_table_f64(t, ci.lo);
+    loom_csv_table_f64(t, ci.hi);
+    loom_csv_table_f64(t, d.kl_qp);
+    loom_csv_table_f64(t, d.js);
+    loom_csv_table_f64(t, d.tv);
+    loom_csv_table_f64(t, d.coverage);
+    loom_csv_table_f64(t, d.kl_other);
+    loom_csv_table_f64(t, floor);
+    loom_csv_table_end_row(t);
 }
 
 /* Rows rank, source, destination, type, method, count, probability among the top calls. */
-static void call_rows(loom_table *t, const calls_job *j, const char *method, const top_counts *c)
+static void call_rows(loom_csv_table *t, const calls_job *j, const char *method, const top_counts *c)
 {
     int64_t sum = 0;
     for (int64_t i = 0; i < j->n_top; i++) sum += c->n[i];
@@ -115,16 +115,16 @@ static void call_rows(loom_table *t, const calls_job *j, const char *method, con
         char *destination = strchr(text, ','), *type = destination ? strchr(destination + 1, ',') : NULL;
         if (!type) continue;
         *destination++ = *type++ = 0;
-        loom_table_str(t, "fig04a");
-        loom_table_str(t, method);
-        loom_table_i64(t, (int64_t)j->s->seed);
-        loom_table_i64(t, i + 1);
-        loom_table_str(t, text);
-        loom_table_str(t, destination);
-        loom_table_str(t, type);
-        loom_table_i64(t, c->n[i]);
-        loom_table_f64(t, sum ? (double)c->n[i] / (double)sum : NAN);
-        loom_table_end_row(t);
+        loom_csv_table_str(t, "fig04a");
+        loom_csv_table_str(t, method);
+        loom_csv_table_i64(t, (int64_t)j->s->seed);
+        loom_csv_table_i64(t, i + 1);
+        loom_csv_table_str(t, text);
+        loom_csv_table_str(t, destination);
+        loom_csv_table_str(t, type);
+        loom_csv_table_i64(t, c->n[i]);
+        loom_csv_table_f64(t, sum ? (double)c->n[i] / (double)sum : NAN);
+        loom_csv_table_end_row(t);
     }
 }
 
@@ -174,15 +174,15 @@ loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loo
     calls_job j = {.s = s, .all = loom_alloc(n_calls, sizeof(int64_t)), .top = loom_alloc(top, sizeof(int64_t)),
                    .real.n = loom_alloc(top, sizeof(int64_t)), .made.n = loom_alloc(top, sizeof(int64_t))};
     loom_interval *kl = loom_calloc((size_t)s->n_rivals, sizeof *kl);
-    loom_table rows = {0}, kls = {0};
+    loom_csv_table rows = {0}, kls = {0};
     double floors[N_ALPHAS];
     loom_status st;
 
     loom_corpus_count_calls(&s->real, NULL, 0, j.all, (int64_t)n_calls);
     j.n_top = loom_corpus_top_calls(&s->words, j.all, j.top, s->top);
     count_top(&j, &s->real, NULL, 0, j.top, j.n_top, &j.real);
-    loom_table_init(&rows, "experiment,method,seed,rank,source,destination,type,count,prob");
-    loom_table_init(&kls, "experiment,method,seed,n_graphs,n_edges,alpha,kl_pq,lo,hi,kl_qp,js,tv,coverage,kl_other,floor");
+    loom_csv_table_init(&rows, "experiment,method,seed,rank,source,destination,type,count,prob");
+    loom_csv_table_init(&kls, "experiment,method,seed,n_graphs,n_edges,alpha,kl_pq,lo,hi,kl_qp,js,tv,coverage,kl_other,floor");
     call_rows(&rows, &j, "real", &j.real);
     for (int a = 0; a < N_ALPHAS; a++) {
         j.alpha = alphas[a];
@@ -205,7 +205,7 @@ done:
     free(j.real.n);
     free(j.made.n);
     free(kl);
-    loom_table_release(&rows);
-    loom_table_release(&kls);
+    loom_csv_table_release(&rows);
+    loom_csv_table_release(&kls);
     return st;
 }

@@ -32,7 +32,7 @@ typedef struct heavy_job {
     const loom_similarity *s;
     int64_t n_nodes, m; /* graphs of a sequence */
     int64_t *place, *raw, *counts[2], *index;
-    loom_table rows;
+    loom_csv_table rows;
     double *sum, *least, *most; /* per (series, rank); series 0 is real against real */
 } heavy_job;
 
@@ -54,34 +54,34 @@ static void compare_run(heavy_job *j, int64_t series, const char *method, int64_
         j->sum[at] += o.overlap;
         j->least[at] = run ? fmin(j->least[at], o.overlap) : o.overlap;
         j->most[at] = run ? fmax(j->most[at], o.overlap) : o.overlap;
-        loom_table_str(&j->rows, "fig04b");
-        loom_table_str(&j->rows, method);
-        loom_table_i64(&j->rows, (int64_t)j->s->seed);
-        loom_table_i64(&j->rows, run);
-        loom_table_i64(&j->rows, j->m);
-        loom_table_i64(&j->rows, ranks[k]);
-        loom_table_i64(&j->rows, o.K_eff);
-        loom_table_f64(&j->rows, o.overlap);
-        loom_table_f64(&j->rows, o.expected);
-        loom_table_end_row(&j->rows);
+        loom_csv_table_str(&j->rows, "fig04b");
+        loom_csv_table_str(&j->rows, method);
+        loom_csv_table_i64(&j->rows, (int64_t)j->s->seed);
+        loom_csv_table_i64(&j->rows, run);
+        loom_csv_table_i64(&j->rows, j->m);
+        loom_csv_table_i64(&j->rows, ranks[k]);
+        loom_csv_table_i64(&j->rows, o.K_eff);
+        loom_csv_table_f64(&j->rows, o.overlap);
+        loom_csv_table_f64(&j->rows, o.expected);
+        loom_csv_table_end_row(&j->rows);
     }
 }
 
-static void fill_summary(heavy_job *j, loom_table *t)
+static void fill_summary(heavy_job *j, loom_csv_table *t)
 {
-    loom_table_init(t, "experiment,method,seed,K,runs,mean,least,most");
+    loom_csv_table_init(t, "experiment,method,seed,K,runs,mean,least,most");
     for (int64_t i = 0; i <= j->s->n_rivals; i++) {
         for (int64_t k = 0; k < N_RANKS; k++) {
             int64_t at = i * N_RANKS + k;
-            loom_table_str(t, "fig04b");
-            loom_table_str(t, i ? j->s->rivals[i - 1].name : "real");
-            loom_table_i64(t, (int64_t)j->s->seed);
-            loom_table_i64(t, ranks[k]);
-            loom_table_i64(t, j->s->runs);
-            loom_table_f64(t, j->sum[at] / (double)j->s->runs);
-            loom_table_f64(t, j->least[at]);
-            loom_table_f64(t, j->most[at]);
-            loom_table_end_row(t);
+            loom_csv_table_str(t, "fig04b");
+            loom_csv_table_str(t, i ? j->s->rivals[i - 1].name : "real");
+            loom_csv_table_i64(t, (int64_t)j->s->seed);
+            loom_csv_table_i64(t, ranks[k]);
+            loom_csv_table_i64(t, j->s->runs);
+            loom_csv_table_f64(t, j->sum[at] / (double)j->s->runs);
+            loom_csv_table_f64(t, j->least[at]);
+            loom_csv_table_f64(t, j->most[at]);
+            loom_csv_table_end_row(t);
         }
     }
 }
@@ -127,7 +127,7 @@ loom_status loom_similarity_heavy(const loom_similarity *s, loom_results *r, loo
     }
     heavy_job j = {.s = s, .n_nodes = (int64_t)n_nodes, .m = loom_max_i64(m, 1)};
     double *work = loom_calloc(3 * n_series * (size_t)N_RANKS, sizeof *work);
-    loom_table summary = {0};
+    loom_csv_table summary = {0};
     loom_status st;
     j.sum = work;
     j.least = work + n_series * (size_t)N_RANKS;
@@ -137,7 +137,7 @@ loom_status loom_similarity_heavy(const loom_similarity *s, loom_results *r, loo
     j.counts[0] = loom_alloc(n_nodes, sizeof **j.counts);
     j.counts[1] = loom_alloc(n_nodes, sizeof **j.counts);
     j.index = loom_alloc((size_t)most, sizeof *j.index);
-    loom_table_init(&j.rows, "experiment,method,seed,run,n_graphs,K,K_eff,overlap,expected_overlap");
+    loom_csv_table_init(&j.rows, "experiment,method,seed,run,n_graphs,K,K_eff,overlap,expected_overlap");
     for (int64_t run = 0; run < s->runs; run++) {
         count_sequence(&j, &s->real, "heavy real", (uint64_t)run, 0, j.counts[0]);
         count_sequence(&j, &s->real, "heavy real", (uint64_t)run, s->real.n_graphs - j.m, j.counts[1]);
@@ -153,8 +153,8 @@ loom_status loom_similarity_heavy(const loom_similarity *s, loom_results *r, loo
     if ((st = draw(&j, r, err)) != LOOM_OK) goto done;
     compare_with_paper(&j, r);
 done:
-    loom_table_release(&j.rows);
-    loom_table_release(&summary);
+    loom_csv_table_release(&j.rows);
+    loom_csv_table_release(&summary);
     free(work);
     free(j.place);
     free(j.raw);

@@ -243,15 +243,15 @@ TEST(grid_and_tables)
     static const char *const bad[] = {"", ":", "0:3", "5:4", "1:1001", "1:2:3", "a", "1: 2", "-1:3"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) CHECK(loom_grid_range(&lo, &hi, bad[i], "x", NULL) == LOOM_STATUS_ARG);
 
-    loom_table t;
-    loom_table_init(&t, "a,b,c,d");
-    loom_table_str(&t, "x,\"y\"");
-    loom_table_i64(&t, -3);
-    loom_table_f64(&t, 1.0 / 3);
-    loom_table_f64(&t, NAN);
-    loom_table_end_row(&t);
+    loom_csv_table t;
+    loom_csv_table_init(&t, "a,b,c,d");
+    loom_csv_table_str(&t, "x,\"y\"");
+    loom_csv_table_i64(&t, -3);
+    loom_csv_table_f64(&t, 1.0 / 3);
+    loom_csv_table_f64(&t, NAN);
+    loom_csv_table_end_row(&t);
     CHECK_STR(t.text.data, "a,b,c,d\n\"x,\"\"y\"\"\",-3,0.3333333,\n");
-    loom_table_release(&t);
+    loom_csv_table_release(&t);
 }
 
 TEST_MAIN(RUN(corpus_by_hand) RUN(distances_by_hand) RUN(memory_by_hand) RUN(formats_are_told_apart) RUN(probabilistic)
