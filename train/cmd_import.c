@@ -122,7 +122,7 @@ done:
 static loom_status put_tensors(loom_ckpt_writer *w, loom_st *file, const loom_config *config, const import_conf *conf,
                                bool *any_bf16, loom_err *err)
 {
-    loom_table table;
+    loom_tensors table;
     loom_status st;
 
     LOOM_TRY(loom_llama_table(&table, config, err));
@@ -137,7 +137,7 @@ static loom_status put_tensors(loom_ckpt_writer *w, loom_st *file, const loom_co
         loom_st_forget(file, v);
         if (loom_stop_requested()) st = loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was written");
     }
-    loom_table_release(&table);
+    loom_tensors_release(&table);
     return st;
 }
 

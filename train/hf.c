@@ -144,13 +144,13 @@ static loom_status fetch(void *arg, const loom_st_item *item, float *values, loo
     const stream *s = arg;
 
     (void)err;
-    tensor_values(values, s, loom_table_find(&s->b->model->table, item->view.name));
+    tensor_values(values, s, loom_tensors_find(&s->b->model->table, item->view.name));
     return LOOM_OK;
 }
 
 static loom_status write_safetensors(const char *dir, const loom_bundle *b, const loom_hf_how *how, loom_err *err)
 {
-    const loom_table *table = &b->model->table;
+    const loom_tensors *table = &b->model->table;
     loom_st_item *items = loom_calloc((size_t)table->n, sizeof *items);
     const char *const metadata[][2] = {{"spanloom", how->meta}};
     stream s = {.b = b, .merge = how->merge};

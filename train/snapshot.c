@@ -9,7 +9,7 @@
 #include "model/bundle.h"
 
 /* A block of moments under the names of the trained tensors. */
-static loom_status put_block(loom_ckpt_writer *w, const char *group, const loom_table *table, const float *block,
+static loom_status put_block(loom_ckpt_writer *w, const char *group, const loom_tensors *table, const float *block,
                              loom_err *err)
 {
     loom_buf name = {0};
@@ -25,7 +25,7 @@ static loom_status put_block(loom_ckpt_writer *w, const char *group, const loom_
     return st;
 }
 
-static loom_status read_block(float *block, const char *group, const loom_table *table, loom_ckpt *c, loom_err *err)
+static loom_status read_block(float *block, const char *group, const loom_tensors *table, loom_ckpt *c, loom_err *err)
 {
     loom_buf name = {0};
     loom_status st = LOOM_OK;

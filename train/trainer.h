@@ -39,7 +39,7 @@ typedef struct loom_trainer {
     loom_loader *loader;
     loom_pool *pool;
     loom_acts *acts;
-    const loom_table *table; /* of what is trained */
+    const loom_tensors *table; /* of what is trained */
     float *w;                /* state: the trained block, in model or lora */
     float *m, *v;            /* state: AdamW moments */
     float *g;

@@ -359,7 +359,7 @@ static void round_item(void *arg, int64_t item, int thread)
 static void round_weights(loom_step *s)
 {
     loom_acts *a = s->a;
-    const loom_table *table = &s->m->table;
+    const loom_tensors *table = &s->m->table;
 
     loom_pool_for(a->o.pool, ((int64_t)table->floats + ROUND_PIECE - 1) / ROUND_PIECE, round_item, s);
     for (int64_t l = 0; l < a->c.L; l++) {

@@ -12,7 +12,7 @@
 #define STRETCHES 256
 
 typedef struct block {
-    const loom_table *table;
+    const loom_tensors *table;
     const float *g;
     float *w, *m, *v;
     const loom_adamw *how;
@@ -32,7 +32,7 @@ static void norm_stretch(void *arg, int64_t item, int thread)
     b->sums[item] = sum;
 }
 
-double loom_grad_norm(loom_pool *pool, const loom_table *table, const float *grads)
+double loom_grad_norm(loom_pool *pool, const loom_tensors *table, const float *grads)
 {
     block b = {.table = table, .g = grads};
     double sum = 0;
@@ -68,7 +68,7 @@ void loom_adamw_update(float *restrict w, float *restrict m, float *restrict v, 
 }
 
 /* Number of the last tensor that starts at or before `at`. */
-static int64_t tensor_at(const loom_table *t, size_t at)
+static int64_t tensor_at(const loom_tensors *t, size_t at)
 {
     int64_t lo = 0, hi = t->n - 1;
 
@@ -98,7 +98,7 @@ static void update_piece(void *arg, int64_t item, int thread)
     }
 }
 
-void loom_adamw_step(loom_pool *pool, const loom_table *table, float *w, float *m, float *v, const float *g,
+void loom_adamw_step(loom_pool *pool, const loom_tensors *table, float *w, float *m, float *v, const float *g,
                      const loom_adamw *how)
 {
     block b = {.table = table, .g = g, .w = w, .m = m, .v = v, .how = how};

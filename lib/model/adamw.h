@@ -23,13 +23,13 @@ typedef struct loom_adamw {
 } loom_adamw;
 
 /* L2 norm over all tensors; sums in double. Not finite when a gradient is not. */
-double loom_grad_norm(loom_pool *pool, const loom_table *table, const float *grads);
+double loom_grad_norm(loom_pool *pool, const loom_tensors *table, const float *grads);
 
 /* min(1, clip / (norm + 1e-6)); 1 when clip <= 0 (no clipping). */
 double loom_clip_scale(double norm, double clip);
 
 /* w, m, v, g: blocks laid out as the table. */
-void loom_adamw_step(loom_pool *pool, const loom_table *table, float *w, float *m, float *v, const float *g,
+void loom_adamw_step(loom_pool *pool, const loom_tensors *table, float *w, float *m, float *v, const float *g,
                      const loom_adamw *how);
 
 /* The kernel: n elements that share one rule. w, m, v, g must not overlap. */

@@ -14,7 +14,7 @@
 
 static const loom_tensor *tensor_of(const loom_step *s, loom_role role)
 {
-    const loom_table *t = &s->m->table;
+    const loom_tensors *t = &s->m->table;
 
     for (int64_t i = 1 + 9 * s->l; i < 10 + 9 * s->l; i++) /* nine tensors a layer, after the embedding */
         if (t->tensors[i].role == role) return &t->tensors[i];
@@ -256,7 +256,7 @@ static void embed_columns(void *arg, int thread, int n_threads)
 
 void loom_backward(loom_step *s)
 {
-    const loom_table *table = &s->m->table;
+    const loom_tensors *table = &s->m->table;
     double since;
 
     clear_thread_sums(s);

@@ -162,7 +162,7 @@ static bool may_be_ignored(const char *name, const loom_config *c)
 }
 
 /* Exactly the tensors of the table, each with its shape. */
-static loom_status check_names(const source *s, const loom_table *table, const loom_config *c, loom_err *err)
+static loom_status check_names(const source *s, const loom_tensors *table, const loom_config *c, loom_err *err)
 {
     names missing = {0}, extra = {0};
     loom_tensor_view v;
@@ -172,7 +172,7 @@ static loom_status check_names(const source *s, const loom_table *table, const l
     }
     for (size_t i = 0; i < source_count(s); i++) {
         const char *name = source_name(s, i);
-        if (name && !loom_table_find(table, name) && !may_be_ignored(name, c)) names_add(&extra, name);
+        if (name && !loom_tensors_find(table, name) && !may_be_ignored(name, c)) names_add(&extra, name);
     }
     LOOM_TRY(names_fail(&missing, &extra, s->path, err));
     for (int64_t i = 0; i < table->n; i++) {
@@ -203,7 +203,7 @@ static loom_status read_weights(loom_llama *m, const source *s, loom_err *err)
 /* Matrices can stay where they are when all are bfloat16 at even addresses. */
 static bool can_freeze(const source *s, const loom_config *config)
 {
-    loom_table table = {0};
+    loom_tensors table = {0};
     loom_tensor_view v;
     bool can = loom_llama_table(&table, config, NULL) == LOOM_OK;
 
@@ -211,7 +211,7 @@ static bool can_freeze(const source *s, const loom_config *config)
         if (table.tensors[i].n_dims != 2) continue;
         can = source_find(&v, s, table.tensors[i].name) && v.dtype == LOOM_DTYPE_BF16 && (uintptr_t)v.data % 2 == 0;
     }
-    loom_table_release(&table);
+    loom_tensors_release(&table);
     return can;
 }
 
@@ -231,12 +231,12 @@ static loom_status make_model(loom_llama **out, const loom_config *config, const
 loom_status loom_bundle_check_st(loom_st *st, const loom_config *config, const char *path, loom_err *err)
 {
     source s = {.st = st, .path = path};
-    loom_table table;
+    loom_tensors table;
     loom_status status;
 
     LOOM_TRY(loom_llama_table(&table, config, err));
     status = check_names(&s, &table, config, err);
-    loom_table_release(&table);
+    loom_tensors_release(&table);
     return status;
 }
 

@@ -20,9 +20,9 @@ static const char *const role_names[] = {
 /* ---- the table ---- */
 
 /* Starts the next tensor on a 64-byte boundary (16 floats). */
-static void align_table(loom_table *t) { t->floats = (t->floats + 15) & ~(size_t)15; }
+static void align_table(loom_tensors *t) { t->floats = (t->floats + 15) & ~(size_t)15; }
 
-static void add(loom_table *t, loom_role role, int64_t layer, int64_t out, int64_t in)
+static void add(loom_tensors *t, loom_role role, int64_t layer, int64_t out, int64_t in)
 {
     loom_tensor *x = &t->tensors[t->n++];
 
@@ -44,7 +44,7 @@ static void add(loom_table *t, loom_role role, int64_t layer, int64_t out, int64
 }
 
 /* q, k, v follow each other without gaps, and so do gate and up: each group is one matrix to the products. */
-static void add_layer(loom_table *t, const loom_config *c, int64_t l)
+static void add_layer(loom_tensors *t, const loom_config *c, int64_t l)
 {
     align_table(t);
     add(t, LOOM_ROLE_NORM_ATT, l, c->C, 0);
@@ -63,10 +63,10 @@ static void add_layer(loom_table *t, const loom_config *c, int64_t l)
     add(t, LOOM_ROLE_DOWN, l, c->C, c->F);
 }
 
-loom_status loom_llama_table(loom_table *out, const loom_config *config, loom_err *err)
+loom_status loom_llama_table(loom_tensors *out, const loom_config *config, loom_err *err)
 {
     loom_config c = *config;
-    loom_table t = {0};
+    loom_tensors t = {0};
 
     LOOM_TRY(loom_config_check(&c, err));
     t.tensors = loom_calloc((size_t)(3 + 9 * c.L), sizeof *t.tensors);
@@ -82,13 +82,13 @@ loom_status loom_llama_table(loom_table *out, const loom_config *config, loom_er
     return LOOM_OK;
 }
 
-void loom_table_release(loom_table *t)
+void loom_tensors_release(loom_tensors *t)
 {
     free(t->tensors);
-    *t = (loom_table){0};
+    *t = (loom_tensors){0};
 }
 
-const loom_tensor *loom_table_find(const loom_table *t, const char *name)
+const loom_tensor *loom_tensors_find(const loom_tensors *t, const char *name)
 {
     for (int64_t i = 0; i < t->n; i++)
         if (strcmp(t->tensors[i].name, name) == 0) return &t->tensors[i];
@@ -97,12 +97,12 @@ const loom_tensor *loom_table_find(const loom_table *t, const char *name)
 
 size_t loom_llama_bytes(const loom_config *config)
 {
-    loom_table t;
+    loom_tensors t;
     size_t bytes = 0;
 
     if (loom_llama_table(&t, config, NULL) != LOOM_OK) return 0;
     if (!loom_mul_size(&bytes, t.floats, sizeof(float))) bytes = SIZE_MAX;
-    loom_table_release(&t);
+    loom_tensors_release(&t);
     return bytes;
 }
 
@@ -131,7 +131,7 @@ static void link_views(loom_llama *m)
 }
 
 /* In a frozen model only the vectors take room. */
-static void drop_matrices(loom_table *t)
+static void drop_matrices(loom_tensors *t)
 {
     t->floats = 0;
     for (int64_t i = 0; i < t->n; i++) {
@@ -247,7 +247,7 @@ loom_status loom_llama_complete(const loom_llama *m, loom_err *err)
 void loom_llama_free(loom_llama *m)
 {
     if (!m) return;
-    loom_table_release(&m->table);
+    loom_tensors_release(&m->table);
     free(m->params);
     free(m->layers);
     free(m->rope_cos);

@@ -38,14 +38,14 @@ typedef struct loom_tensor {
     int64_t layer;    /* -1 outside the layers */
 } loom_tensor;
 
-typedef struct loom_table {
+typedef struct loom_tensors {
     loom_tensor *tensors;
     int64_t n;
     size_t floats; /* length of a block, gaps for alignment included (gaps stay zero) */
-} loom_table;
+} loom_tensors;
 
-const loom_tensor *loom_table_find(const loom_table *t, const char *name); /* NULL when absent */
-void loom_table_release(loom_table *t);
+const loom_tensor *loom_tensors_find(const loom_tensors *t, const char *name); /* NULL when absent */
+void loom_tensors_release(loom_tensors *t);
 
 /* A matrix as the kernels take it: float32, or frozen bfloat16 that is widened block by block. Exactly one is set. */
 typedef struct loom_mat {
@@ -62,7 +62,7 @@ typedef struct loom_llama_layer {
 
 typedef struct loom_llama {
     loom_config config;
-    loom_table table;
+    loom_tensors table;
     float *params; /* table.floats, 64-byte aligned; in a frozen model only the vectors are in there */
     bool frozen;   /* matrices are borrowed bfloat16: forward, LoRA and decoding only */
     /* derived, kept by the functions below */
@@ -93,6 +93,6 @@ void loom_llama_init(loom_llama *m, uint64_t seed);
 size_t loom_llama_bytes(const loom_config *config);
 
 /* Builds the table of a configuration alone (for --dry-run, import, info). Release it. */
-loom_status loom_llama_table(loom_table *out, const loom_config *config, loom_err *err);
+loom_status loom_llama_table(loom_tensors *out, const loom_config *config, loom_err *err);
 
 #endif

@@ -71,7 +71,7 @@ static loom_status check(const loom_lora_config *c, const loom_config *base, loo
 }
 
 /* ---- table ---- */
-static void add(loom_table *t, const loom_tensor *of, char which, int64_t out, int64_t in)
+static void add(loom_tensors *t, const loom_tensor *of, char which, int64_t out, int64_t in)
 {
     loom_tensor *x = &t->tensors[t->n++];
     int stem = (int)(strlen(of->name) - strlen(".weight"));
@@ -87,9 +87,9 @@ static void add(loom_table *t, const loom_tensor *of, char which, int64_t out, i
     t->floats = (t->floats + x->count + 15) & ~(size_t)15;
 }
 
-static loom_status make_table(loom_table *out, const loom_config *base, const loom_lora_config *c, loom_err *err)
+static loom_status make_table(loom_tensors *out, const loom_config *base, const loom_lora_config *c, loom_err *err)
 {
-    loom_table whole, t = {0};
+    loom_tensors whole, t = {0};
 
     LOOM_TRY(loom_llama_table(&whole, base, err));
     t.tensors = loom_calloc((size_t)(2 * LOOM_N_ADAPTABLE * base->L), sizeof *t.tensors);
@@ -100,7 +100,7 @@ static loom_status make_table(loom_table *out, const loom_config *base, const lo
         add(&t, of, 'A', c->R, of->shape[1]);
         add(&t, of, 'B', of->shape[0], c->R);
     }
-    loom_table_release(&whole);
+    loom_tensors_release(&whole);
     if (!t.tensors) return loom_fail_nomem(err, "the table of adapter tensors");
     *out = t;
     return LOOM_OK;
@@ -108,12 +108,12 @@ static loom_status make_table(loom_table *out, const loom_config *base, const lo
 
 size_t loom_lora_bytes(const loom_config *base, const loom_lora_config *config)
 {
-    loom_table t;
+    loom_tensors t;
     size_t bytes;
 
     if (make_table(&t, base, config, NULL) != LOOM_OK) return 0;
     bytes = t.floats * sizeof(float);
-    loom_table_release(&t);
+    loom_tensors_release(&t);
     return bytes;
 }
 
@@ -158,7 +158,7 @@ done:
 void loom_lora_free(loom_lora *lora)
 {
     if (!lora) return;
-    loom_table_release(&lora->table);
+    loom_tensors_release(&lora->table);
     free(lora->params);
     free(lora->adapters);
     free(lora);

@@ -33,7 +33,7 @@ typedef struct loom_adapter {
 typedef struct loom_lora {
     loom_lora_config config;
     float scale; /* s */
-    loom_table table;
+    loom_tensors table;
     float *params;          /* table.floats */
     loom_adapter *adapters; /* (L, LOOM_N_ADAPTABLE) by layer and role */
 } loom_lora;

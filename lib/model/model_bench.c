@@ -230,7 +230,7 @@ loom_status loom_decode_bench(double *tokens_per_s, const loom_config *config, i
     loom_decode *d = NULL;
     float *logits = NULL;
     loom_decode_row *rows = NULL;
-    loom_decode_options o = {.max_rows = jobs, .max_seqs = jobs, .pool = pool};
+    loom_decode_options o = {.max_rows = jobs, .max_seqs = jobs, .pool = pool, .half_cache = getenv("HC"), .half_compute = getenv("HH")};
     loom_status st;
 
     if (jobs < 1 || tokens < 1 || tokens > config->max_positions || jobs > 65536)

@@ -26,7 +26,7 @@ typedef struct golden {
     int32_t tokens[B * T], labels[B * T];
     int64_t segments[B + 1];
     loom_batch batch;
-    const loom_table *table; /* of what is trained */
+    const loom_tensors *table; /* of what is trained */
     float *params, *grads, *m1, *m2;
 } golden;
 
@@ -50,7 +50,7 @@ static const char *in_dir(golden *g, const char *file)
     return path;
 }
 
-static loom_status fill(float *params, const loom_table *table, const char *prefix, const char *path, loom_err *err)
+static loom_status fill(float *params, const loom_tensors *table, const char *prefix, const char *path, loom_err *err)
 {
     loom_st *st = NULL;
     loom_status status = loom_st_open(&st, path, err);

@@ -18,7 +18,7 @@ typedef struct bed {
     loom_lora *lora;
     loom_pool *pool;
     loom_acts *acts;
-    const loom_table *table;
+    const loom_tensors *table;
     float *params, *grads;
     int32_t tokens[ROWS], labels[ROWS];
     int64_t segments[5];

@@ -104,7 +104,7 @@ static void published(int64_t C, int64_t F, int64_t L, int64_t H, int64_t K, int
     loom_config c;
     loom_err err;
     loom_lora_config lc = {.R = 8, .alpha = 16, .targets = 1u << LOOM_ROLE_Q | 1u << LOOM_ROLE_V};
-    loom_table t;
+    loom_tensors t;
     int64_t count = 0;
 
     loom_config_default(&c);
@@ -115,7 +115,7 @@ static void published(int64_t C, int64_t F, int64_t L, int64_t H, int64_t K, int
     for (int64_t i = 0; i < t.n; i++) count += (int64_t)t.tensors[i].count;
     CHECK_I64(count, params);
     CHECK_I64(t.n, 2 + 9 * L + !tied);
-    loom_table_release(&t);
+    loom_tensors_release(&t);
     CHECK_I64((int64_t)(loom_lora_bytes(&c, &lc) / sizeof(float)), lora);
 }
 
@@ -157,14 +157,14 @@ TEST(tensors_have_their_names_and_places)
     c.C = 12, c.F = 20, c.L = 2, c.H = 3, c.K = 1, c.V = 7;
     REQUIRE_OK(loom_llama_new(&m, &c, &err), err);
     loom_llama_init(m, 3);
-    q = loom_table_find(&m->table, "model.layers.1.self_attn.q_proj.weight");
-    k = loom_table_find(&m->table, "model.layers.1.self_attn.k_proj.weight");
+    q = loom_tensors_find(&m->table, "model.layers.1.self_attn.q_proj.weight");
+    k = loom_tensors_find(&m->table, "model.layers.1.self_attn.k_proj.weight");
     REQUIRE(q && k);
     CHECK_I64(q->shape[0], 12);
     CHECK_I64(k->shape[0], 4);
     CHECK_I64(k->offset, q->offset + q->count); /* side by side: one product */
     CHECK(m->layers[1].w[LOOM_ROLE_K].f32 == m->params + k->offset);
-    CHECK(loom_table_find(&m->table, "lm_head.weight") && !loom_table_find(&m->table, "lm_head"));
+    CHECK(loom_tensors_find(&m->table, "lm_head.weight") && !loom_tensors_find(&m->table, "lm_head"));
     CHECK(m->layers[0].norm_att[11] == 1.0f);
     CHECK(m->params[q->offset] != 0 && fabsf(m->params[q->offset]) < 0.2f);
     loom_llama_free(m);
@@ -191,7 +191,7 @@ TEST(lora_targets_and_checks)
     REQUIRE_OK(loom_lora_new(&lora, &c, &lc, &err), err);
     CHECK_NEAR(lora->scale, 4.0, 1e-6);
     loom_lora_init(lora, 1);
-    CHECK(loom_table_find(&lora->table, "model.layers.1.self_attn.v_proj.lora_B.weight"));
+    CHECK(loom_tensors_find(&lora->table, "model.layers.1.self_attn.v_proj.lora_B.weight"));
     CHECK(lora->adapters[0].a && !lora->adapters[LOOM_ROLE_K].a);
     CHECK(lora->adapters[0].a[0] != 0 && fabsf(lora->adapters[0].a[0]) <= 0.25f && lora->adapters[0].b[0] == 0);
     loom_lora_free(lora);
@@ -207,7 +207,7 @@ TEST(lora_targets_and_checks)
 TEST(adamw_walks_every_tensor_once)
 {
     loom_config c;
-    loom_table t;
+    loom_tensors t;
     loom_err err;
     loom_pool *pool = NULL;
     float *a[4], *b[4];
@@ -242,7 +242,7 @@ TEST(adamw_walks_every_tensor_once)
         CHECK_NEAR(worst, 0, 2e-7);
     }
     for (int i = 0; i < 4; i++) free(a[i]), free(b[i]);
-    loom_table_release(&t);
+    loom_tensors_release(&t);
     loom_pool_free(pool);
 }
 
