@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/log.h"
 #include "core/num.h"
+#include "core/usage.h"
 #include "trace/record.h"
 #include "trace/rows.h"
 
@@ -59,6 +61,7 @@ typedef struct loom_graphs_run {
     trace_key *order; /* (n_ordered) */
     size_t n_ordered;
     loom_graphs_counts counts;
+    double read_seconds;
 } file_run;
 
 static const char *place_of(const file_run *run) { return run->tables[run->n_tables - 1].place; }
@@ -822,7 +825,9 @@ static loom_status read_table(file_run *run, loom_in *in, const char *path, loom
 {
     LOOM_TRY(add_table(run, in, path, err));
     for (int i = 0; i < run->n_threads; i++) run->intakes[i].csv.n_columns = run->job->rules.n_columns;
+    double start = loom_time_now();
     loom_pool_each(run->job->pool, read_blocks, run);
+    run->read_seconds += loom_time_now() - start;
     run->counts.bytes += run->reader.bytes;
     run->reader.bytes = 0;
     if (run->status != LOOM_OK && err) *err = run->err;
@@ -832,13 +837,18 @@ static loom_status read_table(file_run *run, loom_in *in, const char *path, loom
 /* Everything after the rows are read. */
 static loom_status finish_run(file_run *run, loom_err *err)
 {
+    double start = loom_time_now(), joined, grouped;
     count_chunk_rows(run);
     number_lines(run);
     count_rows(run);
     LOOM_TRY(join_tables(run, err));
+    joined = loom_time_now();
     LOOM_TRY(group(run, err));
+    grouped = loom_time_now();
     if (run->job->dropped) LOOM_TRY(list_dropped(run, err));
     LOOM_TRY(build_graphs(run, err));
+    loom_verbose("%s: rows read in %.2f s, tables joined in %.2f s, rows grouped in %.2f s, graphs built in %.2f s", place_of(run),
+                 run->read_seconds, joined - start, grouped - joined, loom_time_now() - grouped);
     if (run->job->verdicts) LOOM_TRY(list_empty_traces(run, err));
     report_file(run);
     return LOOM_OK;
