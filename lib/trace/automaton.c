@@ -1112,6 +1112,7 @@ static bool step_choice(loom_automaton *a, loom_automaton_state *s, unsigned cha
 
 bool loom_automaton_step(loom_automaton *a, loom_automaton_state *s, unsigned char b)
 {
+    if (b == 0) return false; /* names are compared up to their NUL */
     for (;;) {
         if (s->done) return true;
         switch (s->kind) {
