@@ -53,7 +53,7 @@ typedef struct bench {
     loom_llama *m;
     loom_lora *lora;
     loom_acts *acts;
-    const loom_table *table;
+    const loom_tensors *table;
     float *params, *grads, *m1, *m2;
     int32_t *tokens, *labels;
     int64_t *segments;
