@@ -97,7 +97,8 @@ static loom_csv_kind next_quoted(loom_csv *csv, const char *at, const char *stop
             *n_lines = lines;
             return LOOM_CSV_RECORD;
         }
-        if (r == QUOTED_BAD || lines == LOOM_CSV_JOIN_LINES || after - at > LOOM_CSV_JOIN_BYTES) return LOOM_CSV_BAD_QUOTES;
+        if (r == QUOTED_BAD || lines == LOOM_CSV_JOIN_LINES || after - at > LOOM_CSV_JOIN_BYTES)
+            return LOOM_CSV_BAD_QUOTES;
         if (after == end) return last ? LOOM_CSV_BAD_QUOTES : LOOM_CSV_MORE;
         stop = line_end(after, end, last, &after);
         if (!stop) return end - at > LOOM_CSV_JOIN_BYTES ? LOOM_CSV_BAD_QUOTES : LOOM_CSV_MORE;
@@ -188,7 +189,8 @@ static size_t whole_records(loom_csv_reader *r, const loom_buf *block)
     }
 }
 
-loom_status loom_csv_reader_header(loom_csv_reader *r, loom_csv *csv, loom_csv_kind *kind, int64_t *n_lines, loom_err *err)
+loom_status loom_csv_reader_header(loom_csv_reader *r, loom_csv *csv, loom_csv_kind *kind, int64_t *n_lines,
+                                   loom_err *err)
 {
     LOOM_TRY(fill(r, &r->carry, LOOM_CSV_MAX_LINE + LOOM_CSV_JOIN_BYTES, err));
     const char *at = r->carry.data, *end = at + r->carry.len;

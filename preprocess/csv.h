@@ -62,10 +62,11 @@ typedef struct loom_csv_reader {
 
 /* Reads the first record that is not blank, a header, into csv->fields (valid until the next call on r or csv) and sets
  * n_columns of both; a byte-order mark is skipped. *kind is LOOM_CSV_END for an empty file. *n_lines: lines it took. */
-loom_status loom_csv_reader_header(loom_csv_reader *r, loom_csv *csv, loom_csv_kind *kind, int64_t *n_lines, loom_err *err);
+loom_status loom_csv_reader_header(loom_csv_reader *r, loom_csv *csv, loom_csv_kind *kind, int64_t *n_lines,
+                                   loom_err *err);
 /* Fills *block (replacing what it holds); the records that start in its first *whole bytes, about LOOM_CSV_BLOCK, are
- * this block's. What stands behind them is only for loom_csv_next to look ahead, and comes again. *whole = 0 is the end.
- * *last: the member ends with the text of this block. Not thread-safe: lock around it. */
+ * this block's. What stands behind them is only for loom_csv_next to look ahead, and comes again. *whole = 0 is the
+ * end. *last: the member ends with the text of this block. Not thread-safe: lock around it. */
 loom_status loom_csv_reader_block(loom_csv_reader *r, loom_buf *block, size_t *whole, bool *last, loom_err *err);
 void loom_csv_reader_release(loom_csv_reader *r);
 

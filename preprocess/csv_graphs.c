@@ -144,7 +144,8 @@ static void read_blocks(void *arg, int thread, int n_threads)
         int64_t number = 0, lines = 0;
         size_t whole;
         if ((st = next_block(run, &block, &whole, &last, &number, &err)) != LOOM_OK || whole == 0) break;
-        st = loom_intake_block(&run->intakes[thread], block.data, whole, block.len, last, number, &lines, &source, &err);
+        st =
+            loom_intake_block(&run->intakes[thread], block.data, whole, block.len, last, number, &lines, &source, &err);
         pthread_mutex_lock(&run->lock); /* the array may move while other threads read blocks */
         run->blocks[number].first_line = lines;
         pthread_mutex_unlock(&run->lock);
@@ -158,7 +159,8 @@ static void number_lines(file_run *run)
     int64_t line = 1;
     for (size_t i = 0; i < run->n_blocks; i++) {
         int64_t lines = run->blocks[i].first_line;
-        if (i == 0 || run->blocks[i].table != run->blocks[i - 1].table) line = 1 + run->tables[run->blocks[i].table].header_lines;
+        if (i == 0 || run->blocks[i].table != run->blocks[i - 1].table)
+            line = 1 + run->tables[run->blocks[i].table].header_lines;
         run->blocks[i].first_line = line;
         line += lines;
     }
@@ -173,7 +175,8 @@ static void add_unlisted(loom_graphs_job *job, const loom_intake *t)
         int64_t id = loom_intern_add(&job->unlisted, loom_intern_text(&t->unlisted, (int64_t)i),
                                      loom_intern_len(&t->unlisted, (int64_t)i));
         if (job->unlisted.n > before) {
-            if (loom_grow(&job->unlisted_counts, &job->cap_unlisted, job->unlisted.n, sizeof *job->unlisted_counts, NULL) != LOOM_OK)
+            if (loom_grow(&job->unlisted_counts, &job->cap_unlisted, job->unlisted.n, sizeof *job->unlisted_counts,
+                          NULL) != LOOM_OK)
                 return;
             job->unlisted_counts[id] = 0;
         }
@@ -214,7 +217,8 @@ static loom_status join_names(file_run *run, loom_intern *all, int which, loom_e
         if (!map) return loom_fail_nomem(err, "the names of a file");
         run->maps[i * 4 + which] = map;
         for (size_t k = 0; k < own->n; k++)
-            map[k] = (uint32_t)loom_intern_add(all, loom_intern_text(own, (int64_t)k), loom_intern_len(own, (int64_t)k));
+            map[k] =
+                (uint32_t)loom_intern_add(all, loom_intern_text(own, (int64_t)k), loom_intern_len(own, (int64_t)k));
     }
     return LOOM_OK;
 }
@@ -286,8 +290,8 @@ static loom_status final_names(file_run *run, loom_err *err)
         run->names[i] = final_name(run, LOOM_RENAME_MICROSERVICE, loom_intern_text(&run->all_names, (int64_t)i));
     for (size_t i = 0; i < run->n_services; i++) {
         run->service_raw[i] = loom_intern_text(services, (int64_t)i);
-        run->service_out[i] = from_root && !run->job->rename ? run->names[i]
-                                                             : final_name(run, LOOM_RENAME_SERVICE, run->service_raw[i]);
+        run->service_out[i] =
+            from_root && !run->job->rename ? run->names[i] : final_name(run, LOOM_RENAME_SERVICE, run->service_raw[i]);
     }
     return LOOM_OK;
 }
@@ -301,7 +305,8 @@ static void parse_ids(file_run *run)
     run->ids = loom_arena_alloc(a, (n + 1) * sizeof *run->ids);
     run->id_lens = loom_arena_alloc(a, (n + 1) * sizeof *run->id_lens);
     for (size_t i = 0; i < n; i++) {
-        int32_t len = loom_id_parse(components, LOOM_ID_MAX_COMPONENTS, run->id_texts[i], loom_intern_len(&run->all_ids, (int64_t)i));
+        int32_t len = loom_id_parse(components, LOOM_ID_MAX_COMPONENTS, run->id_texts[i],
+                                    loom_intern_len(&run->all_ids, (int64_t)i));
         int32_t *id = loom_arena_alloc(a, (size_t)(len > 0 ? len : 1) * sizeof *id);
         if (len > 0) memcpy(id, components, (size_t)len * sizeof *id);
         run->ids[i] = id;
@@ -404,7 +409,8 @@ static void sort_by_time(trace_key *keys, trace_key *copy, size_t n)
 
 static int compare_traceids(const void *a, const void *b, void *texts)
 {
-    return strcmp(loom_texts_at(texts, ((const trace_key *)a)->trace), loom_texts_at(texts, ((const trace_key *)b)->trace));
+    return strcmp(loom_texts_at(texts, ((const trace_key *)a)->trace),
+                  loom_texts_at(texts, ((const trace_key *)b)->trace));
 }
 
 /* The order of the output: time of day, then trace id by bytes. */
@@ -426,7 +432,8 @@ static loom_status order_traces(file_run *run, const int64_t *base, loom_err *er
     }
     run->n_ordered = n;
     run->counts.traces = (int64_t)run->traces.n;
-    run->counts.rejected[LOOM_TRACE_NO_ROWS_LEFT] = run->counts.reasons[LOOM_TRACE_NO_ROWS_LEFT] = (int64_t)(run->traces.n - n);
+    run->counts.rejected[LOOM_TRACE_NO_ROWS_LEFT] = run->counts.reasons[LOOM_TRACE_NO_ROWS_LEFT] =
+        (int64_t)(run->traces.n - n);
     return LOOM_OK;
 }
 
@@ -524,7 +531,8 @@ static void render_verdict(loom_buf *into, const char *trace, const loom_verdict
     loom_jw_key(&w, "reasons");
     loom_jw_begin_array(&w);
     if (fault) loom_jw_str(&w, fault);
-    for (int32_t i = 0; v && i < v->n && i < LOOM_VERDICT_MAX; i++) loom_jw_str(&w, loom_reason_name((loom_reason)v->reasons[i]));
+    for (int32_t i = 0; v && i < v->n && i < LOOM_VERDICT_MAX; i++)
+        loom_jw_str(&w, loom_reason_name((loom_reason)v->reasons[i]));
     loom_jw_end_array(&w);
     if (!fault) loom_jw_kv_i64(&w, "unique_edges", edges);
     loom_jw_end_object(&w);
@@ -541,7 +549,8 @@ static void build_trace(const file_run *run, builder *b, uint32_t trace, batch_i
     if (n > LOOM_TRACE_MAX_ROWS) {
         b->counts.rejected[LOOM_TRACE_TOO_LARGE]++;
         b->counts.reasons[LOOM_TRACE_TOO_LARGE]++;
-        if (run->job->verdicts) render_verdict(&item->verdicts, traceid, NULL, loom_trace_fault_name(LOOM_TRACE_TOO_LARGE), 0);
+        if (run->job->verdicts)
+            render_verdict(&item->verdicts, traceid, NULL, loom_trace_fault_name(LOOM_TRACE_TOO_LARGE), 0);
         return;
     }
     if (n > b->cap_rows) {
@@ -673,8 +682,8 @@ static int compare_dropped(const void *a, const void *b)
     return (x->line > y->line) - (x->line < y->line);
 }
 
-/* file,line,trace,reason of every dropped row, in the order of the file. The line of a row in its block becomes its line
- * in the file, the number of its trace that of the joined table. */
+/* file,line,trace,reason of every dropped row, in the order of the file. The line of a row in its block becomes its
+ * line in the file, the number of its trace that of the joined table. */
 static loom_status list_dropped(file_run *run, loom_err *err)
 {
     size_t n = 0;
@@ -692,8 +701,8 @@ static loom_status list_dropped(file_run *run, loom_err *err)
         }
     qsort(all, n, sizeof *all, compare_dropped);
     for (size_t i = 0; i < n && st == LOOM_OK; i++)
-        st = loom_out_printf(run->job->dropped, err, "%s,%lld,%s,%s\n", run->tables[run->blocks[all[i].block].table].place,
-                             (long long)all[i].line,
+        st = loom_out_printf(run->job->dropped, err, "%s,%lld,%s,%s\n",
+                             run->tables[run->blocks[all[i].block].table].place, (long long)all[i].line,
                              all[i].trace == UINT32_MAX ? "" : loom_texts_at(&run->traces, all[i].trace),
                              loom_drop_name(all[i].why));
     free(all);
@@ -707,7 +716,8 @@ static loom_status list_empty_traces(file_run *run, loom_err *err)
     for (size_t t = 0; t < run->traces.n && st == LOOM_OK; t++) {
         if (run->starts[t + 1] != run->starts[t]) continue;
         loom_buf_reset(&line);
-        render_verdict(&line, loom_texts_at(&run->traces, (uint32_t)t), NULL, loom_trace_fault_name(LOOM_TRACE_NO_ROWS_LEFT), 0);
+        render_verdict(&line, loom_texts_at(&run->traces, (uint32_t)t), NULL,
+                       loom_trace_fault_name(LOOM_TRACE_NO_ROWS_LEFT), 0);
         st = loom_out_write(run->job->verdicts, line.data, line.len, err);
     }
     loom_buf_release(&line);
@@ -721,14 +731,17 @@ static loom_status read_header(file_run *run, loom_err *err)
     loom_csv csv = {0};
     loom_csv_kind kind;
     const char *place = place_of(run);
-    loom_status st = loom_csv_reader_header(&run->reader, &csv, &kind, &run->tables[run->n_tables - 1].header_lines, err);
+    loom_status st =
+        loom_csv_reader_header(&run->reader, &csv, &kind, &run->tables[run->n_tables - 1].header_lines, err);
     if (st != LOOM_OK) goto done;
     if (kind == LOOM_CSV_END)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: the file is empty; expected a CSV file whose first line names its columns", place);
+        st = loom_fail(err, LOOM_STATUS_FORMAT,
+                       "%s: the file is empty; expected a CSV file whose first line names its columns", place);
     else if (kind != LOOM_CSV_RECORD || !loom_utf8_valid(run->reader.carry.data, run->reader.used))
         st = loom_fail(err, LOOM_STATUS_FORMAT,
-                       "%s: line 1: not a CSV file (the header line is %s); expected a line that names the columns", place,
-                       kind == LOOM_CSV_BAD_QUOTES ? "not closed by its quotes"
+                       "%s: line 1: not a CSV file (the header line is %s); expected a line that names the columns",
+                       place,
+                       kind == LOOM_CSV_BAD_QUOTES                          ? "not closed by its quotes"
                        : kind == LOOM_CSV_TOO_LONG || kind == LOOM_CSV_MORE ? "longer than 1 MiB"
                                                                             : "binary data");
     else
@@ -847,8 +860,8 @@ static loom_status finish_run(file_run *run, loom_err *err)
     grouped = loom_time_now();
     if (run->job->dropped) LOOM_TRY(list_dropped(run, err));
     LOOM_TRY(build_graphs(run, err));
-    loom_verbose("%s: rows read in %.2f s, tables joined in %.2f s, rows grouped in %.2f s, graphs built in %.2f s", place_of(run),
-                 run->read_seconds, joined - start, grouped - joined, loom_time_now() - grouped);
+    loom_verbose("%s: rows read in %.2f s, tables joined in %.2f s, rows grouped in %.2f s, graphs built in %.2f s",
+                 place_of(run), run->read_seconds, joined - start, grouped - joined, loom_time_now() - grouped);
     if (run->job->verdicts) LOOM_TRY(list_empty_traces(run, err));
     report_file(run);
     return LOOM_OK;
@@ -862,7 +875,8 @@ static loom_status add_member(loom_graphs_job *job, loom_in *in, const char *pat
         if (!job->merged) LOOM_TRY(new_run(&job->merged, job, err));
         return read_table(job->merged, in, path, err);
     }
-    if ((st = new_run(&run, job, err)) == LOOM_OK && (st = read_table(run, in, path, err)) == LOOM_OK) st = finish_run(run, err);
+    if ((st = new_run(&run, job, err)) == LOOM_OK && (st = read_table(run, in, path, err)) == LOOM_OK)
+        st = finish_run(run, err);
     free_run(run);
     return st;
 }
@@ -897,7 +911,8 @@ static loom_status each_member(loom_graphs_job *job, const char *path, member_fn
         st = loom_in_next_member(in, &more, err);
     }
     if (st == LOOM_OK && !found)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no member whose name ends in .csv; pack the CallGraph table itself", path);
+        st = loom_fail(err, LOOM_STATUS_FORMAT,
+                       "%s: no member whose name ends in .csv; pack the CallGraph table itself", path);
     loom_in_close(&in);
     return st;
 }

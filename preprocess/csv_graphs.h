@@ -1,5 +1,5 @@
-/* Stage 1: rows of CallGraph tables to call graphs (spec/01 section 2), one file after the other, several threads within
- * a file. The output does not depend on the number of threads.
+/* Stage 1: rows of CallGraph tables to call graphs (spec/01 section 2), one file after the other, several threads
+ * within a file. The output does not depend on the number of threads.
  *
  * Within a file: blocks are read under a lock and taken apart in parallel (preprocess/intake.h); the tables of the
  * threads are joined; rows are grouped by trace with a counting sort that keeps the order of the file; traces are put

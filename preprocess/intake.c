@@ -21,8 +21,9 @@ const char *loom_drop_name(loom_drop drop) { return drop < LOOM_DROPS ? drop_nam
 
 bool loom_is_null_text(const char *text, size_t len)
 {
-    static const char *const spellings[] = {"NA",   "N/A",  "n/a",  "NaN", "nan",      "-NaN", "-nan",   "null",    "NULL",
-                                            "None", "#N/A", "#NA",  "#N/A N/A", "<NA>", "1.#IND", "1.#QNAN", "-1.#IND", "-1.#QNAN"};
+    static const char *const spellings[] = {"NA",       "N/A",  "n/a",    "NaN",     "nan",     "-NaN",
+                                            "-nan",     "null", "NULL",   "None",    "#N/A",    "#NA",
+                                            "#N/A N/A", "<NA>", "1.#IND", "1.#QNAN", "-1.#IND", "-1.#QNAN"};
     if (len == 0) return true;
     if (len > 8) return false;
     switch (text[0]) { /* nearly all values end here */
@@ -63,7 +64,11 @@ bool loom_utf8_valid(const char *text, size_t len)
     const unsigned char *s = (const unsigned char *)text;
     for (size_t i = 0; i < len;) {
         unsigned char c = s[i++];
-        int more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : -1;
+        int more = c < 0x80                ? 0
+                   : c >= 0xc2 && c < 0xe0 ? 1
+                   : c >= 0xe0 && c < 0xf0 ? 2
+                   : c >= 0xf0 && c < 0xf5 ? 3
+                                           : -1;
         if (more < 0 || len - i < (size_t)more) return false;
         if (more >= 2) { /* overlong forms, surrogates, beyond U+10FFFF */
             if ((c == 0xe0 && s[i] < 0xa0) || (c == 0xed && s[i] > 0x9f)) return false;
@@ -96,7 +101,8 @@ loom_status loom_type_maps_parse(loom_intake_rules *rules, const char *text, loo
         if (rules->n_type_maps == LOOM_TYPE_MAPS_MAX)
             return loom_fail(err, LOOM_STATUS_ARG, "--type-map: more than %d pairs", LOOM_TYPE_MAPS_MAX);
         if (!equals)
-            return loom_fail(err, LOOM_STATUS_ARG, "--type-map: \"%.*s\" is not FROM=TO, as in UNKNOWN=rpc", (int)len, text);
+            return loom_fail(err, LOOM_STATUS_ARG, "--type-map: \"%.*s\" is not FROM=TO, as in UNKNOWN=rpc", (int)len,
+                             text);
         m->from = text;
         m->from_len = (size_t)(equals - text);
         m->to = loom_call_type_of(equals + 1, len - m->from_len - 1);
@@ -146,16 +152,16 @@ loom_status loom_intake_columns(loom_intake_rules *rules, const loom_csv *header
         for (int32_t i = 0; i < header->n_fields && st == LOOM_OK; i++) {
             if (!is_column(header->fields[i], c)) continue;
             if (rules->column[c] >= 0)
-                st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: column \"%s\" stands twice in the header (%s); keep one", place,
-                               column_names[c], found.data);
+                st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: column \"%s\" stands twice in the header (%s); keep one",
+                               place, column_names[c], found.data);
             rules->column[c] = i;
         }
         if (rules->column[c] < 0 && !(c == LOOM_COLUMN_SERVICE && service_optional))
             loom_buf_printf(&missing, "%s\"%s\"", missing.len ? ", " : "", column_names[c]);
     }
     if (st == LOOM_OK && missing.len)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: line 1: no column %s in the header, found: %s; %s", place, missing.data,
-                       loom_buf_text(&found),
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: line 1: no column %s in the header, found: %s; %s", place,
+                       missing.data, loom_buf_text(&found),
                        strcmp(missing.data, "\"service\"") == 0
                            ? "name it, or give --service-from root to take the root call's callee"
                            : "the first line must name the columns of a CallGraph table");
@@ -292,8 +298,8 @@ static struct loom_quick_entry *quick_entry(loom_quick *quick, loom_csv_field f,
 }
 
 /* Number of a name; *ok says whether it can be used, judged once for each distinct text. */
-static uint32_t intern_judged(loom_quick *quick, loom_intern *names, unsigned char **verdicts, size_t *cap, loom_csv_field f,
-                              bool free_names, bool *ok)
+static uint32_t intern_judged(loom_quick *quick, loom_intern *names, unsigned char **verdicts, size_t *cap,
+                              loom_csv_field f, bool free_names, bool *ok)
 {
     bool hit;
     struct loom_quick_entry *e = quick_entry(quick, f, &hit);
@@ -383,7 +389,8 @@ static bool is_null(loom_csv_field f) { return loom_is_null_text(f.at, f.len); }
 static loom_drop read_row(loom_intake *t, loom_raw_row *row, loom_csv_field trace)
 {
     const loom_intake_rules *rules = t->rules;
-    loom_csv_field um = column_of(t, LOOM_COLUMN_UM), dm = column_of(t, LOOM_COLUMN_DM), rt = column_of(t, LOOM_COLUMN_RT);
+    loom_csv_field um = column_of(t, LOOM_COLUMN_UM), dm = column_of(t, LOOM_COLUMN_DM),
+                   rt = column_of(t, LOOM_COLUMN_RT);
     loom_csv_field timestamp = column_of(t, LOOM_COLUMN_TIMESTAMP), service = column_of(t, LOOM_COLUMN_SERVICE);
     loom_csv_field id = column_of(t, LOOM_COLUMN_RPC_ID);
     bool id_ok, service_ok = true, um_ok, dm_ok;
@@ -408,8 +415,8 @@ static loom_drop read_row(loom_intake *t, loom_raw_row *row, loom_csv_field trac
     row->destination = intern_judged(quick, &t->names, &t->name_ok, &t->cap_name_ok, dm, rules->free_names, &dm_ok);
     row->service = 0;
     if (rules->column[LOOM_COLUMN_SERVICE] >= 0)
-        row->service = intern_judged(&t->quick[QUICK_SERVICES], &t->services, &t->service_ok, &t->cap_service_ok, service,
-                                     rules->free_names, &service_ok);
+        row->service = intern_judged(&t->quick[QUICK_SERVICES], &t->services, &t->service_ok, &t->cap_service_ok,
+                                     service, rules->free_names, &service_ok);
     return um_ok && dm_ok && service_ok ? LOOM_DROP_NONE : LOOM_DROP_BAD_NAME;
 }
 
@@ -439,7 +446,8 @@ static loom_status need_room(loom_intake *t, int64_t block, const loom_chunk_sou
     return LOOM_OK;
 }
 
-static loom_status take_record(loom_intake *t, int64_t block, int64_t line, const loom_chunk_source *chunks, loom_err *err)
+static loom_status take_record(loom_intake *t, int64_t block, int64_t line, const loom_chunk_source *chunks,
+                               loom_err *err)
 {
     LOOM_TRY(need_room(t, block, chunks, err));
     loom_csv_field trace = column_of(t, LOOM_COLUMN_TRACEID);

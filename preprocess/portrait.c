@@ -102,7 +102,8 @@ int64_t loom_counter_add(loom_counter *c, const char *text, size_t len, int64_t 
 void loom_counter_merge(loom_counter *into, const loom_counter *from)
 {
     for (size_t i = 0; i < from->texts.n; i++)
-        loom_counter_add(into, loom_intern_text(&from->texts, (int64_t)i), loom_intern_len(&from->texts, (int64_t)i), from->counts[i]);
+        loom_counter_add(into, loom_intern_text(&from->texts, (int64_t)i), loom_intern_len(&from->texts, (int64_t)i),
+                         from->counts[i]);
 }
 
 double loom_counter_top_share(const loom_counter *c, size_t k)
@@ -160,7 +161,8 @@ static void add_children(loom_portrait *p, const loom_graph *g, int32_t parent)
     int64_t last_finish = INT64_MIN;
     int32_t n = 0;
     bool repeated = false;
-    for (int32_t i = parent + 1; i < g->n_calls && loom_id_is_prefix(up->id, up->n_id, g->calls[i].id, g->calls[i].n_id); i++) {
+    for (int32_t i = parent + 1;
+         i < g->n_calls && loom_id_is_prefix(up->id, up->n_id, g->calls[i].id, g->calls[i].n_id); i++) {
         const loom_call *c = &g->calls[i];
         if (c->n_id != up->n_id + 1) continue;
         n++;
@@ -219,10 +221,11 @@ static void merge_shapes(loom_portrait *into, const loom_portrait *from)
     for (size_t i = 0; i < from->shapes.texts.n; i++) {
         const char *service = loom_intern_text(&from->service_names, from->shape_services[i]);
         size_t before = into->shapes.texts.n;
-        int64_t id = loom_counter_add(&into->shapes, loom_intern_text(&from->shapes.texts, (int64_t)i), sizeof(loom_hash128),
-                                      from->shapes.counts[i]);
+        int64_t id = loom_counter_add(&into->shapes, loom_intern_text(&from->shapes.texts, (int64_t)i),
+                                      sizeof(loom_hash128), from->shapes.counts[i]);
         if (into->shapes.texts.n == before) continue;
-        into->shape_services = grown(into->shape_services, &into->cap_shape_services, into->shapes.texts.n, sizeof *into->shape_services);
+        into->shape_services =
+            grown(into->shape_services, &into->cap_shape_services, into->shapes.texts.n, sizeof *into->shape_services);
         into->shape_services[id] = (uint32_t)loom_intern_add(&into->service_names, service, strlen(service));
     }
 }
@@ -279,7 +282,8 @@ static void finish_shapes(loom_portrait *p)
     for (size_t s = 0; s < n; s++) {
         loom_tally_add(&p->shapes_per_service, shapes[s]);
         loom_tally_add(&p->dominant_share,
-                       most[s] * 1000 / loom_stats_service_graphs(p->stats, loom_intern_text(&p->service_names, (int64_t)s)));
+                       most[s] * 1000 /
+                           loom_stats_service_graphs(p->stats, loom_intern_text(&p->service_names, (int64_t)s)));
     }
     free(shapes);
     free(most);
@@ -304,7 +308,8 @@ bool loom_portrait_is_rare(const loom_portrait *p, const loom_graph *g, bool *ju
 
 void loom_portrait_release(loom_portrait *p)
 {
-    loom_tally *tallies[] = {&p->depth, &p->edges, &p->root_finish, &p->gap, &p->slack, &p->shapes_per_service, &p->dominant_share};
+    loom_tally *tallies[] = {&p->depth,         &p->edges, &p->root_finish, &p->gap, &p->slack, &p->shapes_per_service,
+                             &p->dominant_share};
     for (size_t i = 0; i < sizeof tallies / sizeof *tallies; i++) loom_tally_release(tallies[i]);
     for (int t = 0; t < LOOM_CALL_TYPES; t++) loom_tally_release(&p->rt[t]);
     loom_counter_release(&p->communications);

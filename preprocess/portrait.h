@@ -52,7 +52,8 @@ typedef struct loom_portrait {
     int64_t leaves_at[LOOM_PORTRAIT_DEPTHS + 1];                 /* rpc and http calls without children */
     int64_t http_roots, user_roots;
     int64_t sibling_pairs, overlapping_pairs, sibling_groups, repeated_groups, self_calls;
-    int64_t rare_graphs, judged_graphs; /* graphs with a rare communication, among those of services with enough graphs */
+    int64_t rare_graphs,
+        judged_graphs; /* graphs with a rare communication, among those of services with enough graphs */
     loom_counter communications;        /* "source|type|destination" by calls */
     loom_counter microservices;         /* destinations by calls; after finish */
     loom_counter shapes;                /* 16-byte hash of the structure by graphs */

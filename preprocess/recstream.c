@@ -82,8 +82,9 @@ static loom_status fill_block(stream_run *run, loom_recblock *block, bool *more,
             LOOM_TRY(read_some(run, &block->text, &ended, err));
             lf = memrchr(block->text.data, '\n', block->text.len);
             if (!lf && block->text.len > LOOM_RECORD_MAX_BYTES)
-                return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: a line of more than 64 MiB; this is not a graph store",
-                                 run->path, (long long)run->line + 1);
+                return loom_fail(err, LOOM_STATUS_FORMAT,
+                                 "%s:%lld: a line of more than 64 MiB; this is not a graph store", run->path,
+                                 (long long)run->line + 1);
         }
         if (!ended) {
             size_t whole = (size_t)(lf + 1 - block->text.data);
@@ -205,7 +206,8 @@ static loom_status add_folder(char ***paths, size_t *n, size_t *cap, const char 
     size_t n_found = 0;
     loom_status st = loom_list_files(&found, &n_found, dir, ".graphs.zst", err);
     if (st == LOOM_OK && n_found == 0)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no graph store (*.graphs.zst) in this folder; name files or another folder", dir);
+        st = loom_fail(err, LOOM_STATUS_FORMAT,
+                       "%s: no graph store (*.graphs.zst) in this folder; name files or another folder", dir);
     for (size_t i = 0; i < n_found && st == LOOM_OK; i++) st = add_path(paths, n, cap, found[i], meta, err);
     loom_free_list(found, n_found);
     return st;

@@ -23,7 +23,7 @@ typedef struct loom_recstream {
     loom_pool *pool; /* NULL: one thread */
     size_t result_size;
     void (*work)(void *arg, loom_recblock *block, int thread);                     /* any thread, any order */
-    loom_status (*take)(void *arg, loom_recblock *block, loom_err *err);           /* one thread, in order; may be NULL */
+    loom_status (*take)(void *arg, loom_recblock *block, loom_err *err); /* one thread, in order; may be NULL */
     void (*release)(void *result);                                                 /* NULL: nothing to release */
     void (*progress)(void *arg, int64_t bytes);                                    /* NULL: none */
     void *arg;

@@ -49,9 +49,10 @@ loom_status loom_rename_load(loom_rename *r, const char *path, loom_err *err)
     if ((st = loom_lines_open(&lines, path, err)) != LOOM_OK) return st;
     while ((st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
         if (len == 0 || take_line(r, line, len)) continue;
-        st = loom_fail(err, LOOM_STATUS_FORMAT,
-                       "%s:%lld: not \"MS_<number><TAB>name\" or \"S_<number><TAB>name\"; mend the line or name another file",
-                       path, (long long)loom_lines_number(lines));
+        st = loom_fail(
+            err, LOOM_STATUS_FORMAT,
+            "%s:%lld: not \"MS_<number><TAB>name\" or \"S_<number><TAB>name\"; mend the line or name another file",
+            path, (long long)loom_lines_number(lines));
         break;
     }
     loom_lines_close(&lines);
@@ -72,7 +73,10 @@ void loom_rename_render(const loom_rename *r, loom_buf *into)
         }
 }
 
-static int compare_names(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
 void loom_rename_add(loom_rename *r, loom_rename_kind kind, const char **names, size_t n)
 {

@@ -1,7 +1,7 @@
 /* Set of 128-bit hashes for counting what was seen: at most 27 bytes a key, also while it grows.
  *
- * 256 parts by the top bits, each an open-addressing table of its own that grows by a third when it is four fifths full;
- * only one small part is ever held twice. */
+ * 256 parts by the top bits, each an open-addressing table of its own that grows by a third when it is four fifths
+ * full; only one small part is ever held twice. */
 #ifndef LOOM_PREPROCESS_SEEN_H
 #define LOOM_PREPROCESS_SEEN_H
 

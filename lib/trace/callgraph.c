@@ -14,7 +14,8 @@ const char *loom_call_type_name(loom_call_type type)
 
 loom_call_type loom_call_type_of(const char *text, size_t len)
 {
-    if (len == 2 && text[0] == 'm') return text[1] == 'c' ? LOOM_CALL_MC : text[1] == 'q' ? LOOM_CALL_MQ : LOOM_CALL_TYPES;
+    if (len == 2 && text[0] == 'm')
+        return text[1] == 'c' ? LOOM_CALL_MC : text[1] == 'q' ? LOOM_CALL_MQ : LOOM_CALL_TYPES;
     if (len == 2 && memcmp(text, "db", 2) == 0) return LOOM_CALL_DB;
     if (len == 3 && memcmp(text, "rpc", 3) == 0) return LOOM_CALL_RPC;
     if (len == 4 && memcmp(text, "http", 4) == 0) return LOOM_CALL_HTTP;
@@ -270,7 +271,8 @@ static bool calls_equal(const loom_call *a, const loom_call *b)
 
 bool loom_graph_equal(const loom_graph *a, const loom_graph *b)
 {
-    if (a->n_calls != b->n_calls || a->time_of_day != b->time_of_day || strcmp(a->service, b->service) != 0) return false;
+    if (a->n_calls != b->n_calls || a->time_of_day != b->time_of_day || strcmp(a->service, b->service) != 0)
+        return false;
     for (int32_t i = 0; i < a->n_calls; i++)
         if (!calls_equal(&a->calls[i], &b->calls[i])) return false;
     return true;

@@ -2,8 +2,8 @@
  *
  * A call graph is one request through a system of microservices: a service, a time of day and a list of calls (edges).
  * A call has a dotted id ("0" the root, "0.1" the first call made by the callee of "0", ...), a type, a caller
- * (source), a callee (destination), a start relative to the graph's first row (arrived, ms) and a response time (rt, ms);
- * its finish is arrived + rt. Depth of a call = number of id components; depth of a graph = the largest.
+ * (source), a callee (destination), a start relative to the graph's first row (arrived, ms) and a response time (rt,
+ * ms); its finish is arrived + rt. Depth of a call = number of id components; depth of a graph = the largest.
  *
  * Neighbours: trace/record.h (one graph as one line of text), trace/validity.h (is it a tree, do times and names fit),
  * trace/rows.h (CSV rows to a graph), trace/stats.h (what is usual for a service). */
@@ -49,7 +49,7 @@ static inline int64_t loom_call_finish(const loom_call *c) { return c->arrived +
 
 /* ---- call types ---- */
 const char *loom_call_type_name(loom_call_type type);                /* "rpc"; "UNKNOWN" for LOOM_CALL_TYPES */
-loom_call_type loom_call_type_of(const char *text, size_t len);      /* lower case only; LOOM_CALL_TYPES: none of them */
+loom_call_type loom_call_type_of(const char *text, size_t len); /* lower case only; LOOM_CALL_TYPES: none of them */
 
 /* ---- dotted ids ---- */
 /* Order by components as integers, a proper prefix first: 0 < 0.1 < 0.1.1 < 0.1.10 < 0.2. Negative, 0 or positive. */

@@ -122,7 +122,8 @@ static bool parse_edge(parser *w, span *rest)
     span f[6];
     for (int i = 0; i < 6; i++)
         if (!next_field(rest, &f[i]))
-            return edge_fault(w, LOOM_REASON_BAD_EDGE, "has fewer than 6 fields id|type|source|destination|ARRIVED_n|RT_n");
+            return edge_fault(w, LOOM_REASON_BAD_EDGE,
+                              "has fewer than 6 fields id|type|source|destination|ARRIVED_n|RT_n");
     if (rest->at <= rest->end) { /* not the last edge: an empty field must follow */
         span gap;
         next_field(rest, &gap);
@@ -188,7 +189,8 @@ static bool parse_columns(loom_graph *g, parser *w, span columns[3], loom_arena 
 static bool in_order(const loom_graph *g)
 {
     for (int32_t i = 1; i < g->n_calls; i++)
-        if (loom_id_compare(g->calls[i - 1].id, g->calls[i - 1].n_id, g->calls[i].id, g->calls[i].n_id) >= 0) return false;
+        if (loom_id_compare(g->calls[i - 1].id, g->calls[i - 1].n_id, g->calls[i].id, g->calls[i].n_id) >= 0)
+            return false;
     return true;
 }
 

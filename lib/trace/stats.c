@@ -146,7 +146,9 @@ void loom_stats_add(loom_stats *s, const loom_graph *g)
     add_latency(&s->entries[service], loom_call_finish(&g->calls[0]));
     for (int32_t i = 0; i < g->n_calls; i++) {
         const loom_call *c = &g->calls[i];
-        triple_slot key = {.service = service, .source = name_id(s, c->source), .destination = name_id(s, c->destination),
+        triple_slot key = {.service = service,
+                           .source = name_id(s, c->source),
+                           .destination = name_id(s, c->destination),
                            .type = (uint32_t)c->type};
         triple_slot *slot = slot_of(s, &key);
         if (slot->seen == s->graphs) continue;
@@ -485,8 +487,10 @@ static loom_status read_infilling(loom_stats *s, const loom_json *root, const ch
             break;
         }
         for (void *k = loom_json_iter(counts); k; k = loom_json_iter_next(counts, k)) {
-            triple_slot key = {.service = service_id(s, loom_buf_text(&service)), .source = name_id(s, loom_buf_text(&source)),
-                               .destination = name_id(s, loom_json_iter_key(k)), .type = (uint32_t)type};
+            triple_slot key = {.service = service_id(s, loom_buf_text(&service)),
+                               .source = name_id(s, loom_buf_text(&source)),
+                               .destination = name_id(s, loom_json_iter_key(k)),
+                               .type = (uint32_t)type};
             int64_t count = loom_json_i64(loom_json_iter_value(k), 0);
             if (count < 1 || count > s->entries[key.service].graphs) {
                 st = bad_stats(name, "\"infilling\" holds a value that is not a count of the service's graphs", err);

@@ -45,7 +45,8 @@ static bool call_has_missing_info(const loom_call *c)
 
 static bool service_is_bad(const char *service)
 {
-    return !service || !service[0] || strncmp(service, "S_-", 3) == 0 || name_is_missing(service) || strchr(service, '|');
+    return !service || !service[0] || strncmp(service, "S_-", 3) == 0 || name_is_missing(service) ||
+           strchr(service, '|');
 }
 
 /* The checks that look at the graph as a list. */
@@ -72,8 +73,8 @@ static void check_list(loom_verdict *v, const loom_graph *g)
 
 static bool names_differ(const char *a, const char *b) { return a != b && strcmp(a, b) != 0; }
 
-/* Sorted order is depth-first order, so one pass with the stack of present ancestors sees every parent, and the children
- * below one absent id stand together. Depth is bounded by LOOM_ID_MAX_COMPONENTS, and so is the stack. */
+/* Sorted order is depth-first order, so one pass with the stack of present ancestors sees every parent, and the
+ * children below one absent id stand together. Depth is bounded by LOOM_ID_MAX_COMPONENTS, and so is the stack. */
 typedef struct ancestor {
     int32_t call;
     int32_t absent; /* last child component that was found absent with descendants, -1: none */
@@ -94,7 +95,8 @@ static void check_tree(loom_verdict *v, const loom_graph *g)
         if (top >= 0) {
             const loom_call *parent = &g->calls[stack[top].call];
             if (parent->n_id + 1 == c->n_id) {
-                if (loom_call_finish(c) > loom_call_finish(parent)) loom_verdict_add(v, LOOM_REASON_CHILD_OUTLIVES_PARENT);
+                if (loom_call_finish(c) > loom_call_finish(parent))
+                    loom_verdict_add(v, LOOM_REASON_CHILD_OUTLIVES_PARENT);
                 if (names_differ(c->source, parent->destination)) loom_verdict_add(v, LOOM_REASON_SRC_DEST_MISMATCH);
             } else if (stack[top].absent != c->id[parent->n_id]) {
                 stack[top].absent = c->id[parent->n_id];
