@@ -43,6 +43,8 @@ static const loom_opt common_opts[] = {
     LOOM_OPT_FLAG("json", 0, struct common_conf, common.json, "results as JSON on standard output, where there are any"),
     LOOM_OPT_FLAG("dry-run", 0, struct common_conf, common.dry_run, "check the request and say what would be done"),
     LOOM_OPT_FLAG("force", 'f', struct common_conf, common.force, "replace existing outputs"),
+    LOOM_OPT_FLAG("update", 0, struct common_conf, common.update,
+                  "do nothing when the outputs are up to date, replace them otherwise"),
     LOOM_OPT_END};
 
 static loom_buf version_lines;
@@ -448,6 +450,9 @@ static void print_config(struct run *r)
 
 static loom_status check_args(const struct run *r, loom_err *err)
 {
+    if (r->common.common.update && !r->cmd->updates)
+        return loom_fail(err, LOOM_STATUS_ARG, "%s %s cannot tell whether its outputs are up to date; leave --update out, or give --force",
+                         r->program, r->cmd->name);
     if (r->n_args < r->cmd->min_args)
         return loom_fail(err, LOOM_STATUS_ARG, "missing argument: %s %s %s (see --help)", r->program, r->cmd->name, r->cmd->args);
     if (r->cmd->max_args >= 0 && r->n_args > r->cmd->max_args)
@@ -484,6 +489,7 @@ static loom_status run_command(struct run *r, int argc, char **argv, loom_err *e
         return LOOM_OK;
     }
     LOOM_TRY(check_args(r, err));
+    r->common.common.force |= r->common.common.update;
     if (r->common.common.threads == 0) r->common.common.threads = loom_cpu_count();
     loom_log_set_level(r->common.common.quiet ? LOOM_LOG_QUIET : r->common.common.verbose ? LOOM_LOG_VERBOSE : LOOM_LOG_NORMAL);
     loom_ctx ctx = {.program = r->program, .cmd = r->cmd, .common = r->common.common, .conf = r->conf,

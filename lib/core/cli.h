@@ -21,7 +21,9 @@
 typedef struct loom_common {
     int64_t threads; /* never 0 here: resolved from CPU set and cgroup limit */
     int64_t seed;
-    bool quiet, verbose, json, dry_run, force;
+    bool quiet, verbose, json, dry_run;
+    bool force;  /* replace outputs; --update sets it too */
+    bool update; /* do nothing when the outputs are up to date (loom_meta_up_to_date) */
     int progress; /* 0 auto, 1 always, 2 never */
     const char *config;
 } loom_common;
@@ -48,6 +50,7 @@ struct loom_cmd {
     const loom_opt *opts;
     size_t conf_size;
     loom_status (*run)(const loom_ctx *ctx, loom_err *err);
+    bool updates; /* knows --update */
 }; /* a table ends with {.name = NULL} */
 
 int loom_cli_main(const char *program, const char *summary, const loom_cmd *cmds, int argc, char **argv);

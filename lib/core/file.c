@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -347,6 +348,44 @@ static bool is_special(const char *path)
     return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
 }
 
+/* A live writer holds a lock besides its number, which another container may use again. */
+static void remove_if_stale(const char *path, const char *number)
+{
+    int64_t pid;
+    if (!loom_parse_i64(number, strlen(number), &pid) || pid <= 0 || pid > INT32_MAX) return;
+    if (kill((pid_t)pid, 0) == 0 || errno != ESRCH) return;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) return;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) unlink(path);
+    close(fd);
+}
+
+void loom_remove_stale_temps(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    loom_buf dir = {0}, full = {0};
+    size_t len = strlen(name);
+    if (slash) loom_buf_append(&dir, path, (size_t)(slash - path) + 1);
+    DIR *d = opendir(slash ? dir.data : ".");
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (strncmp(e->d_name, name, len) != 0 || strncmp(e->d_name + len, ".tmp.", 5) != 0) continue;
+        loom_buf_reset(&full);
+        loom_buf_printf(&full, "%s%s", loom_buf_text(&dir), e->d_name);
+        remove_if_stale(full.data, e->d_name + len + 5);
+    }
+    if (d) closedir(d);
+    loom_buf_release(&dir);
+    loom_buf_release(&full);
+}
+
+void loom_forget_meta(const char *path)
+{
+    loom_buf name = {0};
+    loom_buf_printf(&name, "%s.meta.json", path);
+    unlink(name.data);
+    loom_buf_release(&name);
+}
+
 loom_status loom_out_open(loom_out **result, const char *path, bool force, loom_err *err)
 {
     bool to_stdout = strcmp(path, "-") == 0;
@@ -363,12 +402,14 @@ loom_status loom_out_open(loom_out **result, const char *path, bool force, loom_
     out->path = strdup(path);
     out->temp = in_place ? NULL : strdup(temp.data);
     loom_buf_release(&temp);
+    if (!in_place) loom_remove_stale_temps(path);
     out->file = to_stdout ? stdout : fopen(in_place ? path : out->temp, "wb");
     if (!out->file) {
         int code = errno;
         out_free(out);
         return loom_fail(err, LOOM_STATUS_IO, "cannot create %s: %s", path, strerror(code));
     }
+    if (out->temp) flock(fileno(out->file), LOCK_EX | LOCK_NB); /* tells that this temporary file is in use */
     if (!to_stdout && has_suffix(path, ".zst")) {
         out->packed_cap = ZSTD_CStreamOutSize();
         out->packed = malloc(out->packed_cap);
@@ -447,6 +488,7 @@ loom_status loom_out_commit(loom_out **handle, loom_err *err)
         if (fsync(fileno(out->file)) != 0 && errno != EINVAL && errno != EROFS) st = write_failed(out, err);
         if (fclose(out->file) != 0 && st == LOOM_OK) st = write_failed(out, err);
         out->file = NULL;
+        if (st == LOOM_OK) loom_forget_meta(out->path);
         if (st == LOOM_OK && rename(out->temp, out->path) != 0) st = write_failed(out, err);
         if (st == LOOM_OK) sync_parent(out->path);
     }

@@ -2,7 +2,7 @@
  *
  * Reading: plain, .gz, .zst, .xz and .tar.* through libarchive, by content, not by name; "-" is stdin.
  * Writing: `path.tmp.<pid>`, then flush, fsync, rename on commit; ".zst" in the name compresses; "-" is stdout; a device
- * or pipe (/dev/null) is written in place.
+ * or pipe (/dev/null) is written in place. A commit removes `path.meta.json` first: it told of the file that is replaced.
  * Reads return LOOM_STATUS_INTERRUPT once loom_stop_requested() is true, so that streaming commands unwind cleanly. */
 #ifndef LOOM_CORE_FILE_H
 #define LOOM_CORE_FILE_H
@@ -37,13 +37,18 @@ void loom_lines_close(loom_lines **lines);
 /* ---- writing ---- */
 typedef struct loom_out loom_out;
 
-/* Refuses to replace an existing file unless `force`; makes no folders. */
+/* Refuses to replace an existing file unless `force`; makes no folders. Removes temporary files of the same output that
+ * killed processes have left. */
 loom_status loom_out_open(loom_out **out, const char *path, bool force, loom_err *err);
 loom_status loom_out_write(loom_out *out, const void *data, size_t len, loom_err *err);
 loom_status loom_out_printf(loom_out *out, loom_err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Flush, sync, rename; frees *out and sets it to NULL, also on failure (then the old file is still there). */
 loom_status loom_out_commit(loom_out **out, loom_err *err);
 void loom_out_abandon(loom_out **out); /* removes the temporary file; NULL is fine */
+
+/* For writers of their own (HDF5): what loom_out does before a file is begun and before it gets its name. */
+void loom_remove_stale_temps(const char *path); /* `path.tmp.<pid>` of processes that are gone */
+void loom_forget_meta(const char *path);        /* `path.meta.json` of the file that is replaced */
 
 /* ---- whole files ---- */
 /* Appends the raw bytes (no decompression) of a file of at most `max` bytes. */

@@ -4,13 +4,15 @@
  *
  *   static const loom_opt split_opts[] = {
  *       LOOM_OPT_GROUP("Output"),
- *       LOOM_OPT_STR("output", 'o', split_conf, out, "-", "FILE", "where to write"),
+ *       LOOM_OPT_OUT("output", 'o', split_conf, out, "-", "FILE", "where to write"),
  *       LOOM_OPT_I64("modulo", 0, split_conf, modulo, "10", 2, 1000, "N", "one graph in N goes to validation"),
  *       LOOM_OPT_FLAG("strict", 0, split_conf, strict, "stop at the first bad line"),
  *       LOOM_OPT_ENUM("by", 0, split_conf, by, "graph", "graph|service", "unit that is kept together"),
  *       LOOM_OPT_END
  *   };
  *
+ * LOOM_OPT_STR is a word, LOOM_OPT_IN a file to read, LOOM_OPT_OUT a file to write: the three differ in what counts for
+ * --update (core/meta.h).
  * Defaults are the texts in the table; precedence: default < configuration file < command line.
  * --name VALUE and --name=VALUE; flags: --name, --no-name, --name=true|false; "--" ends the options. */
 #ifndef LOOM_CORE_OPT_H
@@ -34,6 +36,13 @@ typedef enum loom_opt_type {
     LOOM_OPT_TYPE_ENUM   /* int: index into choices */
 } loom_opt_type;
 
+/* What an option's value means for the outputs (core/meta.h). */
+typedef enum loom_opt_role {
+    LOOM_OPT_SETTING, /* may change the bytes of an output */
+    LOOM_OPT_INPUT,   /* names a file that is read: its content counts, not its name */
+    LOOM_OPT_OUTPUT   /* names a file that is written: does not count */
+} loom_opt_role;
+
 typedef struct loom_opt {
     loom_opt_type type;
     const char *name;
@@ -44,6 +53,7 @@ typedef struct loom_opt {
     const char *meta;  /* placeholder in --help; for ENUM the choices "a|b|c" */
     const char *help;
     bool hidden;       /* GROUP: the options after it are left out of --help (testing aids) */
+    loom_opt_role role;
 } loom_opt;
 
 #define LOOM_OPT_GROUP(title) {.type = LOOM_OPT_TYPE_GROUP, .name = (title)}
@@ -60,6 +70,12 @@ typedef struct loom_opt {
      .max = (hi), .meta = (m), .help = (h)}
 #define LOOM_OPT_STR(n, c, S, f, v, m, h)                                                                              \
     {.type = LOOM_OPT_TYPE_STR, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (m), .help = (h)}
+#define LOOM_OPT_IN(n, c, S, f, v, m, h)                                                                               \
+    {.type = LOOM_OPT_TYPE_STR, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (m),        \
+     .help = (h), .role = LOOM_OPT_INPUT}
+#define LOOM_OPT_OUT(n, c, S, f, v, m, h)                                                                              \
+    {.type = LOOM_OPT_TYPE_STR, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (m),        \
+     .help = (h), .role = LOOM_OPT_OUTPUT}
 #define LOOM_OPT_ENUM(n, c, S, f, v, choices, h)                                                                       \
     {.type = LOOM_OPT_TYPE_ENUM, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (choices), .help = (h)}
 #define LOOM_OPT_END {.type = LOOM_OPT_TYPE_END}

@@ -99,6 +99,7 @@ loom_status loom_h5_create(loom_h5_out *out, const char *path, bool force, loom_
     hid_t list;
 
     quiet();
+    loom_remove_stale_temps(path);
     if (strcmp(path, "-") == 0)
         return loom_fail(err, LOOM_STATUS_ARG, "HDF5 files cannot go to standard output; give a file name");
     if (!force && loom_file_exists(path))
@@ -182,6 +183,7 @@ loom_status loom_h5_commit(loom_h5_out *out, loom_err *err)
     if (st == LOOM_OK) st = sync_path(out->tmp, O_RDONLY, err);
     if (st == LOOM_OK && !out->force && loom_file_exists(out->path))
         st = loom_fail(err, LOOM_STATUS_IO, "%s exists already; use --force to replace it", out->path);
+    if (st == LOOM_OK) loom_forget_meta(out->path);
     if (st == LOOM_OK && rename(out->tmp, out->path) != 0)
         st = loom_fail(err, LOOM_STATUS_IO, "cannot rename %s to %s: %s", out->tmp, out->path, strerror(errno));
     if (st == LOOM_OK) st = sync_folder_of(out->path, err);
