@@ -19,6 +19,7 @@
 
 #include "core/num.h"
 #include "model/blas.h"
+#include "model/half.h"
 #include "model/ops.h"
 #include "model/vmath.h"
 
@@ -46,6 +47,11 @@ typedef struct thread_scratch {
 struct loom_decode {
     const loom_llama *m;
     const loom_lora *lora;
+    const loom_llama_layer *layers; /* the model's, or rounded ones */
+    loom_mat head;
+    uint16_t *weights16;            /* half_compute: all weights, rounded; NULL when the model's are bfloat16 already */
+    loom_llama_layer *layers16;
+    loom_half **halves;             /* (n_threads) */
     loom_decode_options o;
     int n_threads;
     int64_t R, n_blocks, blocks_per_seq;
@@ -94,7 +100,7 @@ static void *take(cursor *c, int64_t n, int64_t m, size_t size)
     return p;
 }
 
-static void place(loom_decode *d, const loom_config *c, cursor *k)
+static void place(loom_decode *d, const loom_config *c, bool own, cursor *k)
 {
     int64_t rows = d->o.max_rows, Q = c->H * c->D, E = c->K * c->D;
     int64_t widest = loom_max_i64(c->C, loom_max_i64(Q, c->F)), reach = loom_min_i64(c->max_positions, d->o.positions);
@@ -119,11 +125,15 @@ static void place(loom_decode *d, const loom_config *c, cursor *k)
         t->h = take(k, rows, c->C + 2 * (c->F / d->n_threads + 32), sizeof(float));
         t->xa = take(k, rows, d->R, sizeof(float));
         t->r = take(k, rows, 1, sizeof(float));
+        t->how.rounded = take(k, d->o.half_compute ? LOOM_ROUND_ROWS : 0, widest, sizeof(uint16_t));
         t->how.widen = take(k, 1, loom_max_i64(LOOM_WIDEN_FLOATS, widest), sizeof(float));
         t->xt = take(k, 1, loom_linear_skinny_scratch(widest), sizeof(float));
         t->scores = take(k, c->H, d->blocks_per_seq * LOOM_KV_BLOCK, sizeof(float));
         t->sums = take(k, c->H, padded(c->D), sizeof(float));
     }
+    d->halves = take(k, d->o.half_compute ? d->n_threads : 0, 1, sizeof *d->halves);
+    d->weights16 = take(k, own ? (int64_t)(loom_llama_bytes(c) / sizeof(float)) : 0, 1, sizeof *d->weights16);
+    d->layers16 = take(k, own ? c->L : 0, 1, sizeof *d->layers16);
     d->cache = take(k, c->L * d->n_blocks, block_numbers(c), d->number);
 }
 
@@ -132,7 +142,7 @@ size_t loom_decode_bytes(const loom_config *c, const loom_decode_options *o)
     loom_decode d = {.o = *o, .n_threads = loom_pool_threads(o->pool)};
     cursor k = {0};
 
-    place(&d, c, &k);
+    place(&d, c, o->half_compute, &k);
     return k.overflow ? SIZE_MAX : k.used;
 }
 
@@ -146,10 +156,43 @@ static loom_status check_options(const loom_decode_options *o, loom_err *err)
     return LOOM_OK;
 }
 
+#define ROUND_PIECE 65536
+
+static void round_item(void *arg, int64_t item, int thread)
+{
+    const loom_decode *d = arg;
+    int64_t from = item * ROUND_PIECE, n = loom_min_i64(ROUND_PIECE, (int64_t)d->m->table.floats - from);
+
+    (void)thread;
+    loom_half_round(d->weights16 + from, n, d->m->params + from, n, 1, n);
+}
+
+/* half_compute: products, and with `own` a rounded copy of the weights. */
+static loom_status make_halves(loom_decode *d, bool own, loom_err *err)
+{
+    const loom_tensors *table = &d->m->table;
+
+    for (int i = 0; i < d->n_threads; i++) {
+        LOOM_TRY(loom_half_new(&d->halves[i], err));
+        d->threads[i].how.half = d->halves[i];
+    }
+    if (!own) return LOOM_OK;
+    loom_pool_for(d->o.pool, ((int64_t)table->floats + ROUND_PIECE - 1) / ROUND_PIECE, round_item, d);
+    for (int64_t i = 0; i < table->n; i++) {
+        const loom_tensor *t = &table->tensors[i];
+
+        if (t->role < LOOM_N_ADAPTABLE) d->layers16[t->layer].w[t->role].bf16 = d->weights16 + t->offset;
+    }
+    d->layers = d->layers16; /* norms are read from the model */
+    d->head = (loom_mat){.bf16 = d->weights16 + table->tensors[d->m->config.tied ? 0 : table->n - 1].offset};
+    return LOOM_OK;
+}
+
 loom_status loom_decode_new(loom_decode **out, const loom_llama *m, const loom_lora *lora, const loom_decode_options *o,
                             loom_err *err)
 {
     loom_decode *d;
+    loom_status st = LOOM_OK;
     cursor k = {0};
 
     LOOM_TRY(check_options(o, err));
@@ -160,7 +203,9 @@ loom_status loom_decode_new(loom_decode **out, const loom_llama *m, const loom_l
     d->o = *o;
     d->n_threads = loom_pool_threads(o->pool);
     d->R = lora ? lora->config.R : 0;
-    place(d, &m->config, &k);
+    d->layers = m->layers;
+    d->head = m->head;
+    place(d, &m->config, o->half_compute && !m->frozen, &k);
     if (!k.overflow) d->scratch = loom_alloc_aligned(k.used);
     if (!d->scratch) {
         char text[32];
@@ -171,17 +216,20 @@ loom_status loom_decode_new(loom_decode **out, const loom_llama *m, const loom_l
                          text);
     }
     k = (cursor){.base = d->scratch};
-    place(d, &m->config, &k);
+    place(d, &m->config, o->half_compute && !m->frozen, &k);
     for (int64_t i = 0; i < o->max_seqs; i++) d->seqs[i].blocks = d->block_tables + i * d->blocks_per_seq;
     for (d->n_free = 0; d->n_free < d->n_blocks; d->n_free++) /* taken from the end: block 0 first */
         d->free_blocks[d->n_free] = (int32_t)(d->n_blocks - 1 - d->n_free);
-    *out = d;
-    return LOOM_OK;
+    if (o->half_compute) st = make_halves(d, o->half_compute && !m->frozen, err);
+    if (st == LOOM_OK) *out = d;
+    else loom_decode_free(d);
+    return st;
 }
 
 void loom_decode_free(loom_decode *d)
 {
     if (!d) return;
+    for (int i = 0; d->o.half_compute && i < d->n_threads; i++) loom_half_free(d->halves[i]);
     free(d->scratch);
     free(d);
 }
@@ -360,7 +408,7 @@ static void adapted(loom_decode *d, thread_scratch *t, loom_role role, float *y,
     int64_t R = d->R;
 
     if (c0 >= c1) return;
-    product(t, y, ldy, x, ldx, d->m->layers[d->l].w[role], d->n, c0, c1, in, beta);
+    product(t, y, ldy, x, ldx, d->layers[d->l].w[role], d->n, c0, c1, in, beta);
     if (!ad || !ad->a) return;
     loom_gemm_nt(t->xa, R, x, ldx, ad->a, in, d->n, R, in, 1.0f, 0.0f);
     loom_gemm_nt(y, ldy, t->xa, R, ad->b + c0 * R, R, d->n, c1 - c0, R, d->lora->scale, 1.0f);
@@ -600,7 +648,7 @@ static void head_phase(void *arg, int thread, int n_threads)
 
     share(V, 16, thread, n_threads, &v0, &v1);
     loom_rmsnorm_fwd(t->h, t->r, d->out, d->m->norm_out, c->rms_eps, d->n_out, C);
-    product(t, d->logits + v0, V, t->h, C, d->m->head, d->n_out, v0, v1, C, 0.0f);
+    product(t, d->logits + v0, V, t->h, C, d->head, d->n_out, v0, v1, C, 0.0f);
 }
 
 /* ---- the run ---- */

@@ -34,6 +34,7 @@ typedef struct loom_decode_options {
     int64_t max_seqs;  /* most open sequences */
     int64_t positions; /* size of the cache: positions of all sequences together (shared ones once) */
     bool half_cache;   /* keys and values as bfloat16: half the memory and traffic, results differ in the third digit */
+    bool half_compute; /* products in bfloat16 (model/half.h), on weights rounded once, here: less to read, faster */
     loom_pool *pool;   /* borrowed; NULL: one thread */
 } loom_decode_options;
 

@@ -6,10 +6,13 @@
 #include "model/acts.h"
 #include "model/blas.h"
 #include "model/decode.h"
+#include "model/half.h"
 
 #define T 53
 /* Two ways to sum some hundred products in float32 differ by a few 1e-7 of their size; logits here are about 1. */
 #define TOLERANCE 2e-5
+/* Weights, rows, keys and values rounded to 2^-9 of themselves, three layers. */
+#define HALF_TOLERANCE 0.15
 
 typedef struct bed {
     loom_config c;
@@ -46,10 +49,11 @@ static loom_status full_logits(bed *b, loom_err *err)
     return LOOM_OK;
 }
 
-static loom_status setup(bed *b, bool lora, int threads, int64_t positions, loom_err *err)
+/* half: products and cache in bfloat16 */
+static loom_status setup(bed *b, bool lora, bool half, int threads, int64_t positions, loom_err *err)
 {
     loom_lora_config lc = {.R = 3, .alpha = 6, .targets = 0x7f};
-    loom_decode_options o = {.max_rows = 64, .max_seqs = 8, .positions = positions};
+    loom_decode_options o = {.max_rows = 64, .max_seqs = 8, .positions = positions, .half_cache = half, .half_compute = half};
     loom_rng r;
 
     *b = (bed){0};
@@ -82,18 +86,18 @@ static void teardown(bed *b)
     for (int i = 0; i < 3; i++) free(b->full[i]);
 }
 
-static void same_logits(const bed *b, const float *got, int seq, int64_t t)
+static void same_logits(const bed *b, const float *got, int seq, int64_t t, bool half)
 {
     const float *want = b->full[seq] + t * b->c.V;
     double worst = 0;
 
     for (int64_t v = 0; v < b->c.V; v++) worst = fmax(worst, fabs((double)got[v] - want[v]));
     test_checks_++;
-    if (!(worst <= TOLERANCE)) TEST_FAIL_("sequence %d position %d: logits differ by %g", seq, (int)t, worst);
+    if (!(worst <= (half ? HALF_TOLERANCE : TOLERANCE))) TEST_FAIL_("sequence %d position %d: logits differ by %g", seq, (int)t, worst);
 }
 
 /* Three sequences advance by random numbers of tokens in each run, rows in random order of sequences. */
-static void mixed_runs(bool lora, int threads)
+static void mixed_runs(bool lora, bool half, int threads)
 {
     bed b;
     loom_err err;
@@ -102,7 +106,7 @@ static void mixed_runs(bool lora, int threads)
     int64_t done[3] = {0};
     float *logits;
 
-    REQUIRE_OK(setup(&b, lora, threads, 3 * 64, &err), err);
+    REQUIRE_OK(setup(&b, lora, half, threads, 3 * 64, &err), err);
     logits = loom_alloc((size_t)(64 * b.c.V), sizeof *logits);
     loom_rng_seed(&r, 9, "runs", 0);
     for (int i = 0; i < 3; i++) ids[i] = loom_decode_open(b.d);
@@ -123,16 +127,24 @@ static void mixed_runs(bool lora, int threads)
         }
         REQUIRE_OK(loom_decode_run(b.d, rows, n, logits, &err), err);
         for (int i = 0; i < n; i++)
-            if (rows[i].logits) same_logits(&b, logits + want++ * b.c.V, which[i], at[i]);
+            if (rows[i].logits) same_logits(&b, logits + want++ * b.c.V, which[i], at[i], half);
     }
     for (int i = 0; i < 3; i++) CHECK_I64(loom_decode_len(b.d, ids[i]), T);
     free(logits);
     teardown(&b);
 }
 
-TEST(mixed_runs_equal_full_forward) { mixed_runs(false, 1); }
-TEST(mixed_runs_on_three_threads) { mixed_runs(false, 3); }
-TEST(mixed_runs_with_adapter) { mixed_runs(true, 2); }
+TEST(mixed_runs_equal_full_forward) { mixed_runs(false, false, 1); }
+TEST(mixed_runs_on_three_threads) { mixed_runs(false, false, 3); }
+TEST(mixed_runs_with_adapter) { mixed_runs(true, false, 2); }
+TEST(mixed_runs_in_bfloat16)
+{
+    loom_err err;
+
+    if (loom_half_check(&err) != LOOM_OK) SKIP(err.msg);
+    mixed_runs(false, true, 2);
+    mixed_runs(true, true, 1);
+}
 
 static loom_status feed(bed *b, int32_t id, int seq, int64_t from, int64_t to, float *logits, loom_err *err)
 {
@@ -140,7 +152,7 @@ static loom_status feed(bed *b, int32_t id, int seq, int64_t from, int64_t to, f
         loom_decode_row row = {id, b->tokens[seq][t], true};
 
         LOOM_TRY(loom_decode_run(b->d, &row, 1, logits, err));
-        same_logits(b, logits, seq, t);
+        same_logits(b, logits, seq, t, false);
     }
     return LOOM_OK;
 }
@@ -154,7 +166,7 @@ TEST(forks_share_and_part)
     int32_t a, f, g;
     int64_t all;
 
-    REQUIRE_OK(setup(&b, false, 2, 12 * LOOM_KV_BLOCK, &err), err);
+    REQUIRE_OK(setup(&b, false, false, 2, 12 * LOOM_KV_BLOCK, &err), err);
     logits = loom_alloc((size_t)b.c.V, sizeof *logits);
     all = loom_decode_free_blocks(b.d);
     CHECK_I64(all, 12);
@@ -191,7 +203,7 @@ TEST(refuses_before_changing_anything)
     int32_t s;
     loom_decode_row rows[64];
 
-    REQUIRE_OK(setup(&b, false, 1, 2 * LOOM_KV_BLOCK, &err), err);
+    REQUIRE_OK(setup(&b, false, false, 1, 2 * LOOM_KV_BLOCK, &err), err);
     logits = loom_alloc((size_t)(64 * b.c.V), sizeof *logits);
     s = loom_decode_open(b.d);
     for (int i = 0; i < 64; i++) rows[i] = (loom_decode_row){s, 1, false};
@@ -217,4 +229,4 @@ TEST(refuses_before_changing_anything)
 }
 
 TEST_MAIN(loom_blas_start(0, NULL); RUN(mixed_runs_equal_full_forward) RUN(mixed_runs_on_three_threads)
-              RUN(mixed_runs_with_adapter) RUN(forks_share_and_part) RUN(refuses_before_changing_anything))
+              RUN(mixed_runs_with_adapter) RUN(mixed_runs_in_bfloat16) RUN(forks_share_and_part) RUN(refuses_before_changing_anything))
