@@ -184,7 +184,7 @@ static loom_status draw(loom_results *r, const following_job *j, loom_err *err)
     char caption[512], origin[128];
     int64_t most = 0;
     for (int a = 1; a < LOOM_ASKS; a++) most = loom_max_i64(most, j->arms[a][1].n);
-    snprintf(caption, sizeof caption, "%sup to %lld prompts each, invalid graphs count as not followed · bars: 95 %% interval",
+    snprintf(caption, sizeof caption, "%sup to %lld pairs of prompts · an invalid graph does not follow · bars: 95 %% interval",
              loom_results_origin(r, origin, sizeof origin), (long long)most);
     loom_figure_str(&vars, "title", "Does the model do what it is told?");
     loom_figure_str(&vars, "caption", caption);

@@ -327,7 +327,7 @@ static const char *const fig08_body[] = {
     NULL};
 
 static const char *const fig06_size[] = {
-    "W = 760; H = 460",
+    "W = 860; H = 460",
     NULL};
 
 /* Instructions with and without their line */

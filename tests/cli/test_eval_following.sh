@@ -1,0 +1,42 @@
+# Instruction following: prompts in pairs, perfect answers, the table.
+cat "$SRC"/tests/golden/spec/stats/part_*.txt >real.txt
+expect 0 loom-preprocess stats real.txt -o stats.json
+expect 2 loom-eval prompts real.txt --ask uncommon -o ask.jsonl
+says err "give the statistics with --stats"
+expect 0 loom-eval prompts real.txt --ask uncommon --stats stats.json --count 20 -o ask.jsonl
+[ $(($(wc -l <ask.jsonl) % 2)) = 0 ] || fail "prompts do not come in pairs"
+says ask.jsonl '"ask":"uncommon","arm":"with","include":\["MS_'
+# the two prompts of a pair differ in one line
+diff <(sed -n 1p ask.jsonl | grep -o '"prompt":".*### Answer' | sed 's/\\n/\n/g') \
+     <(sed -n 2p ask.jsonl | grep -o '"prompt":".*### Answer' | sed 's/\\n/\n/g') >difference
+[ "$(grep -c '^[<>]' difference)" = 1 ] || fail "a pair differs in more than a line"
+says difference '^< Include an edge from MS_'
+
+expect 0 loom-eval oracle ask.jsonl -o ask.answers.jsonl
+expect 0 loom-eval following ask.answers.jsonl --prompts ask.jsonl -o res
+says out '^fig06,1,uncommon,with,([0-9]+),\1,1,'
+cmp -s out res/fig06.csv || fail "the printed table is another one"
+expect 0 loom-eval oracle ask.jsonl --damage 1 -o bad.answers.jsonl
+expect 0 loom-eval following bad.answers.jsonl --prompts ask.jsonl -o res2
+grep -qE '^fig06,1,uncommon,with,([0-9]+),\1,' res2/fig06.csv && fail "damage is not seen"
+
+expect 2 loom-eval following ask.answers.jsonl -o e1
+says err "no prompts for ask.answers.jsonl"
+expect 0 loom-eval prompts real.txt --mode instruction --per-cell 2 -o cells.jsonl
+expect 1 loom-eval following ask.answers.jsonl --prompts cells.jsonl -o e2
+says err "cells.jsonl:1: this prompt asks for nothing"
+expect 0 loom-eval prompts real.txt --ask uncommon --stats stats.json --count 20 --seed 9 -o other.jsonl
+expect 1 loom-eval following ask.answers.jsonl --prompts other.jsonl -o e3
+says err "ask.answers.jsonl:[0-9]+: this is no answer to a prompt of the file"
+
+# pictures drawn again from a script edited by hand
+if command -v gnuplot >/dev/null; then
+    rm -f res/fig06.png
+    expect 0 loom-eval figures res
+    [ -s res/fig06.png ] || fail "figures drew nothing"
+    echo "this is no gnuplot" >res/broken.gp
+    expect 1 loom-eval figures res
+    says err "res/broken.gp: gnuplot failed"
+fi
+expect 2 loom-eval figures e1
+says err "holds no scripts"
