@@ -83,7 +83,8 @@ static void place_thread(loom_acts *a, loom_thread_acts *t, cursor *c)
     t->r = take_rows(c, block, 1);
     t->how.widen = take_rows(c, a->frozen && !half ? 1 : 0, loom_max_i64(LOOM_WIDEN_FLOATS, widest));
     t->how.rounded = take_halves(c, half ? LOOM_ROUND_ROWS : 0, loom_max_i64(broadest, widest));
-    t->strip = take_rows(c, 1, half ? loom_attention_half_scratch(a->o.max_seq, a->c.D) : loom_attention_scratch(a->o.max_seq, grad));
+    t->strip = take_rows(
+        c, 1, half ? loom_attention_half_scratch(a->o.max_seq, a->c.D) : loom_attention_scratch(a->o.max_seq, grad));
     t->dnorm_att = take_rows(c, grad ? 1 : 0, C);
     t->dnorm_ffn = take_rows(c, grad ? 1 : 0, C);
     t->dnorm_out = take_rows(c, grad ? 1 : 0, C);
@@ -190,8 +191,9 @@ static loom_status check_options(const loom_acts_options *o, const loom_config *
         return loom_fail(err, LOOM_STATUS_ARG, "a batch of %" PRId64 " tokens cannot be prepared, expected 1..%d",
                          o->max_rows, INT32_MAX);
     if (o->max_seq < 1 || o->max_seq > c->max_positions)
-        return loom_fail(err, LOOM_STATUS_ARG, "sequences of %" PRId64 " tokens do not fit the model's %" PRId64 " positions",
-                         o->max_seq, c->max_positions);
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "sequences of %" PRId64 " tokens do not fit the model's %" PRId64 " positions", o->max_seq,
+                         c->max_positions);
     return LOOM_OK;
 }
 
@@ -301,8 +303,9 @@ static loom_status check_segments(loom_acts *a, const loom_batch *b, loom_err *e
         int64_t from = b->segments[i], len = b->segments[i + 1] - from;
 
         if (len < 1 || len > a->o.max_seq)
-            return loom_fail(err, LOOM_STATUS_ARG, "sequence %" PRId64 " of the batch has %" PRId64
-                             " tokens, expected 1..%" PRId64, i, len, a->o.max_seq);
+            return loom_fail(err, LOOM_STATUS_ARG,
+                             "sequence %" PRId64 " of the batch has %" PRId64 " tokens, expected 1..%" PRId64, i, len,
+                             a->o.max_seq);
         for (int64_t t = 0; t < len; t++) a->position[from + t] = (int32_t)t;
     }
     return LOOM_OK;
@@ -321,8 +324,10 @@ static loom_status check_batch(loom_acts *a, const loom_batch *b, bool labels, l
         int32_t token = b->tokens[n], label = labels ? b->labels[n] : 0;
 
         if (token < 0 || token >= V)
-            return loom_fail(err, LOOM_STATUS_ARG, "token %d at row %" PRId64 " is outside the vocabulary of %" PRId64
-                             "; was the text encoded with another tokenizer?", token, n, V);
+            return loom_fail(err, LOOM_STATUS_ARG,
+                             "token %d at row %" PRId64 " is outside the vocabulary of %" PRId64
+                             "; was the text encoded with another tokenizer?",
+                             token, n, V);
         if (label == LOOM_IGNORE) continue;
         if (label < 0 || label >= V)
             return loom_fail(err, LOOM_STATUS_ARG, "label %d at row %" PRId64 " is outside the vocabulary of %" PRId64,

@@ -24,26 +24,27 @@
 #define LOOM_IGNORE (-100) /* label of a row that is not in the loss */
 
 typedef struct loom_batch {
-    int64_t N;                /* rows */
-    int64_t n_segments;       /* sequences, each at least one row */
-    const int32_t *tokens;    /* (N) ids, checked against V */
-    const int32_t *labels;    /* (N) target of each row (already shifted) or LOOM_IGNORE; NULL: no loss wanted */
-    const int64_t *segments;  /* (n_segments+1), from 0 to N, increasing */
-    uint64_t dropout_seed;    /* another one for every micro-batch; used by LoRA dropout only */
+    int64_t N;               /* rows */
+    int64_t n_segments;      /* sequences, each at least one row */
+    const int32_t *tokens;   /* (N) ids, checked against V */
+    const int32_t *labels;   /* (N) target of each row (already shifted) or LOOM_IGNORE; NULL: no loss wanted */
+    const int64_t *segments; /* (n_segments+1), from 0 to N, increasing */
+    uint64_t dropout_seed;   /* another one for every micro-batch; used by LoRA dropout only */
 } loom_batch;
 
 /* Sum and count, so that parts can be added: mean = sum / count. */
 typedef struct loom_loss {
-    double sum;     /* cross-entropy in nats over the counted rows */
-    int64_t count;  /* rows whose label is not LOOM_IGNORE */
-    int64_t right;  /* of these, rows whose most likely token is the label */
+    double sum;    /* cross-entropy in nats over the counted rows */
+    int64_t count; /* rows whose label is not LOOM_IGNORE */
+    int64_t right; /* of these, rows whose most likely token is the label */
 } loom_loss;
 
 typedef struct loom_acts_options {
     int64_t max_rows;  /* largest N */
     int64_t max_seq;   /* longest segment, at most the model's max_positions */
     bool grad;         /* loom_llama_grad will be called (needs what the backward pass reads) */
-    bool half_compute; /* products in bfloat16 (model/half.h): about twice as fast where the CPU can, see loom_half_check */
+    bool half_compute; /* products in bfloat16 (model/half.h): about twice as fast where the CPU can, see
+                          loom_half_check */
     bool recompute;    /* keep only the input of each layer and run its forward again on the way back: same bits */
     loom_pool *pool;   /* borrowed until loom_acts_free; NULL: one thread */
 } loom_acts_options;

@@ -1,9 +1,10 @@
 /* Inside of loom_acts, shared by acts.c, forward.c, head.c and backward.c only.
  *
  * A step is a list of phases; a phase runs on every thread of the pool at once. Phases over rows give each thread one
- * stretch of the N rows, which it walks in blocks of LOOM_ROW_BLOCK so that what one product leaves in the cache is still
- * there for the next. Attention is a phase over (sequence, key/value head); gradients of weights are phases over pieces
- * of the matrices, each summed over all rows by one thread: nothing is added up in an order that depends on timing. */
+ * stretch of the N rows, which it walks in blocks of LOOM_ROW_BLOCK so that what one product leaves in the cache is
+ * still there for the next. Attention is a phase over (sequence, key/value head); gradients of weights are phases over
+ * pieces of the matrices, each summed over all rows by one thread: nothing is added up in an order that depends on
+ * timing. */
 #ifndef LOOM_MODEL_ACTS_IMPL_H
 #define LOOM_MODEL_ACTS_IMPL_H
 
@@ -27,45 +28,45 @@ typedef struct loom_layer_acts {
 
 /* Private to one thread. Blocks have LOOM_ROW_BLOCK rows. */
 typedef struct loom_thread_acts {
-    float *h, *dh;               /* (block, C) */
-    float *prod, *dprod;         /* (block, F) */
-    float *dgu;                  /* (block, 2F), unless the whole one below is used */
-    float *drop, *mask_out;      /* (block, max(C,Q,F)) LoRA: input after dropout, its gradient */
-    float *dxa;                  /* (block, R) */
-    float *r;                    /* (block) */
-    loom_products how;           /* for bfloat16 matrices */
-    float *strip;                /* attention */
+    float *h, *dh;                            /* (block, C) */
+    float *prod, *dprod;                      /* (block, F) */
+    float *dgu;                               /* (block, 2F), unless the whole one below is used */
+    float *drop, *mask_out;                   /* (block, max(C,Q,F)) LoRA: input after dropout, its gradient */
+    float *dxa;                               /* (block, R) */
+    float *r;                                 /* (block) */
+    loom_products how;                        /* for bfloat16 matrices */
+    float *strip;                             /* attention */
     float *dnorm_att, *dnorm_ffn, *dnorm_out; /* (C) sums over this thread's rows */
-    float *dlora;                /* gradient of one layer's adapters */
+    float *dlora;                             /* gradient of one layer's adapters */
 } loom_thread_acts;
 
 struct loom_acts {
     loom_acts_options o;
     loom_config c;
-    int64_t R;            /* 0: no adapter */
+    int64_t R; /* 0: no adapter */
     unsigned targets;
     bool frozen;
     int n_threads;
-    int64_t lora_floats;  /* one layer's adapters */
+    int64_t lora_floats; /* one layer's adapters */
 
-    char *block;          /* everything below lies in here */
-    float *x;             /* (L+1,N,C), or (2,N,C) without gradients */
+    char *block;             /* everything below lies in here */
+    float *x;                /* (L+1,N,C), or (2,N,C) without gradients */
     loom_layer_acts *layers; /* slots: L of them, or one */
     loom_thread_acts *threads;
-    int32_t *position;    /* (N) */
-    int32_t *counted;     /* (N) rows that the head works on */
-    int32_t *targets_of;  /* (N) their labels */
-    double *losses;       /* (N) of the counted rows */
+    int32_t *position;   /* (N) */
+    int32_t *counted;    /* (N) rows that the head works on */
+    int32_t *targets_of; /* (N) their labels */
+    double *losses;      /* (N) of the counted rows */
     int64_t n_counted;
-    int64_t head_rows;    /* rows of logits held at a time */
+    int64_t head_rows;      /* rows of logits held at a time */
     float *head_x, *logits; /* (head_rows,C) (head_rows,V) */
-    int64_t *rights;      /* (n_threads) */
-    float *dx, *dmid;     /* (N,C) */
-    float *datt, *dqkv;   /* (N,Q) (N,Q+2E) */
-    float *h, *prod, *dgu; /* (N,C) (N,F) (N,2F): inputs and gradients for the weights' gradients, float32 */
+    int64_t *rights;        /* (n_threads) */
+    float *dx, *dmid;       /* (N,C) */
+    float *datt, *dqkv;     /* (N,Q) (N,Q+2E) */
+    float *h, *prod, *dgu;  /* (N,C) (N,F) (N,2F): inputs and gradients for the weights' gradients, float32 */
     /* half_compute: weights and operands of the weights' gradients, rounded */
-    loom_half **halves;    /* (n_threads), freed one by one */
-    uint16_t *weights16;   /* table.floats, unless the base is borrowed bfloat16 */
+    loom_half **halves;  /* (n_threads), freed one by one */
+    uint16_t *weights16; /* table.floats, unless the base is borrowed bfloat16 */
     loom_llama_layer *layers16;
     uint16_t *h16, *prod16, *dgu16, *dx16, *dmid16, *att16, *dqkv16; /* (N,C) (N,F) (N,2F) (N,C) (N,C) (N,Q) (N,Q+2E) */
     uint16_t *head_x16, *logits16;
@@ -117,8 +118,8 @@ void loom_head_logits(loom_step *s, float *logits);
 /* backward.c: from a->dx down to the embedding */
 void loom_backward(loom_step *s);
 
-/* adapt.c: adapter branch of one matrix on rows n0..n1-1. x is the input of these rows, y += s drop(x) Aᵀ Bᵀ; xa (all rows) is
- * kept. Backward: adds to this thread's dA, dB and to dx. */
+/* adapt.c: adapter branch of one matrix on rows n0..n1-1. x is the input of these rows, y += s drop(x) Aᵀ Bᵀ; xa (all
+ * rows) is kept. Backward: adds to this thread's dA, dB and to dx. */
 void loom_adapt_fwd(const loom_step *s, loom_thread_acts *t, loom_role role, float *y, int64_t ldy, const float *x,
                     int64_t ldx, float *xa, int64_t n0, int64_t n1);
 void loom_adapt_bwd(const loom_step *s, loom_thread_acts *t, loom_role role, float *dx, int64_t ldx, const float *dy,

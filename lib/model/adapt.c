@@ -7,7 +7,8 @@
  * column, so that it can be made again and does not depend on threads or blocks. */
 static uint32_t row_key(uint64_t seed, int64_t layer, loom_role role, int64_t n)
 {
-    uint64_t z = seed + ((uint64_t)layer * LOOM_N_ADAPTABLE + role + 1) * 0x9E3779B97F4A7C15u + (uint64_t)n * 0xD1B54A32D192ED03u;
+    uint64_t z = seed + ((uint64_t)layer * LOOM_N_ADAPTABLE + role + 1) * 0x9E3779B97F4A7C15u +
+                 (uint64_t)n * 0xD1B54A32D192ED03u;
 
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
     z = (z ^ z >> 27) * 0x94D049BB133111EBu;
@@ -44,8 +45,8 @@ static void sizes(const loom_step *s, loom_role role, int64_t *out, int64_t *in)
     int64_t Q = c->H * c->D, E = c->K * c->D;
 
     *in = role == LOOM_ROLE_O ? Q : role == LOOM_ROLE_DOWN ? c->F : c->C;
-    *out = role == LOOM_ROLE_Q                          ? Q
-           : role == LOOM_ROLE_K || role == LOOM_ROLE_V ? E
+    *out = role == LOOM_ROLE_Q                              ? Q
+           : role == LOOM_ROLE_K || role == LOOM_ROLE_V     ? E
            : role == LOOM_ROLE_GATE || role == LOOM_ROLE_UP ? c->F
                                                             : c->C;
 }

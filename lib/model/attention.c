@@ -11,10 +11,7 @@
 
 static int64_t strip_ld(int64_t T) { return (T + 15) & ~INT64_C(15); }
 
-int64_t loom_attention_scratch(int64_t T, bool backward)
-{
-    return LOOM_ATT_TILE * strip_ld(T) * (backward ? 2 : 1);
-}
+int64_t loom_attention_scratch(int64_t T, bool backward) { return LOOM_ATT_TILE * strip_ld(T) * (backward ? 2 : 1); }
 
 /* s[0..n) -> exp(s - max), the rest up to `width` 0; returns the log of the denominator, *sum = denominator. */
 static float softmax_row(float *restrict s, int64_t n, int64_t width, float *sum_out)
@@ -60,7 +57,8 @@ void loom_attention_fwd(const loom_attention *a, float *scratch)
             forward_tile(a, g, i0, loom_min_i64(i0 + LOOM_ATT_TILE, a->T), scratch);
 }
 
-/* p = exp(s - lse) in place of s; ds = p (dp - delta) / sqrt(D) in place of dp, delta = do.o; zero above the diagonal. */
+/* p = exp(s - lse) in place of s; ds = p (dp - delta) / sqrt(D) in place of dp, delta = do.o; zero above the diagonal.
+ */
 static void score_gradient(float *restrict s, float *restrict dp, float lse, float delta, float scale, int64_t n,
                            int64_t width)
 {

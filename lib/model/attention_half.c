@@ -1,6 +1,6 @@
 /* attention.c with its products in bfloat16. The rows of one head are rounded once into packed, zero-padded copies, so
- * that every product has one of a few shapes: 64 queries, and keys in multiples of 64. Softmax, its gradient, the log of
- * the denominators and all sums stay float32. */
+ * that every product has one of a few shapes: 64 queries, and keys in multiples of 64. Softmax, its gradient, the log
+ * of the denominators and all sums stay float32. */
 #include <math.h>
 #include <string.h>
 
@@ -147,7 +147,8 @@ static void backward_tile(float *dq, const float *d_o, const loom_attention *a, 
         int64_t at = (i0 + i) * a->ld_o + g * D, keys = i < n ? i0 + i + 1 : 0;
 
         score_gradient(w->p16 + i * w->P, w->ds16 + i * w->P, w->s + i * w->P, w->ds + i * w->P,
-                       keys ? a->lse[(i0 + i) * a->ld_lse + g] : 0, keys ? dot(d_o + at, a->o + at, D) : 0, keys, width);
+                       keys ? a->lse[(i0 + i) * a->ld_lse + g] : 0, keys ? dot(d_o + at, a->o + at, D) : 0, keys,
+                       width);
     }
     loom_half_tn(half, w->dv, D, w->p16, w->P, w->go + i0 * D, D, width, D, TILE, true);
     loom_half_tn(half, w->dk, D, w->ds16, w->P, w->q + i0 * D, D, width, D, TILE, true);
@@ -156,8 +157,8 @@ static void backward_tile(float *dq, const float *d_o, const loom_attention *a, 
         for (int64_t d = 0; d < D; d++) dq[(i0 + i) * a->ld_qkv + g * D + d] = w->rows[i * D + d] * scale;
 }
 
-void loom_attention_half_bwd(float *dq, float *dk, float *dv, const float *d_o, const loom_attention *a, loom_half *half,
-                             float *scratch)
+void loom_attention_half_bwd(float *dq, float *dk, float *dv, const float *d_o, const loom_attention *a,
+                             loom_half *half, float *scratch)
 {
     workspace w = carve(scratch, a->T, a->D);
     float scale = (float)(1.0 / sqrt((double)a->D));

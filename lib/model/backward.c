@@ -84,7 +84,8 @@ static void attention_item(void *arg, int64_t item, int thread)
         loom_attention_half_bwd(a->dqkv + at_q, a->dqkv + at_k, a->dqkv + at_v, a->datt + at_o, &att, a->halves[thread],
                                 a->threads[thread].strip);
     else
-        loom_attention_bwd(a->dqkv + at_q, a->dqkv + at_k, a->dqkv + at_v, a->datt + at_o, &att, a->threads[thread].strip);
+        loom_attention_bwd(a->dqkv + at_q, a->dqkv + at_k, a->dqkv + at_v, a->datt + at_o, &att,
+                           a->threads[thread].strip);
 }
 
 static void qkv_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
@@ -135,10 +136,9 @@ static void weight_item(void *arg, int64_t item, int thread)
     int64_t o0 = item * PIECE, o1 = loom_min_i64(o0 + PIECE, j->out[i]);
     dw = j->s->grads + tensor_of(j->s, j->role[i])->offset + o0 * j->in[i];
     if (loom_step_half(j->s))
-        loom_half_tn(j->s->a->halves[thread], dw, j->in[i], j->dy16[i] + o0, j->ldy[i], j->x16[i], j->ldx[i], o1 - o0, j->in[i],
-                     j->s->b->N, true);
-    else
-        loom_linear_bwd_w(dw, j->dy[i] + o0, j->ldy[i], j->x[i], j->ldx[i], j->s->b->N, o1 - o0, j->in[i]);
+        loom_half_tn(j->s->a->halves[thread], dw, j->in[i], j->dy16[i] + o0, j->ldy[i], j->x16[i], j->ldx[i], o1 - o0,
+                     j->in[i], j->s->b->N, true);
+    else loom_linear_bwd_w(dw, j->dy[i] + o0, j->ldy[i], j->x[i], j->ldx[i], j->s->b->N, o1 - o0, j->in[i]);
 }
 
 static void run_job(const loom_step *s, weight_job *j)

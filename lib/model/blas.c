@@ -70,8 +70,7 @@ void loom_gemm_nt(float *c, int64_t ldc, const float *a, int64_t lda, const floa
                   int64_t K, float alpha, float beta)
 {
     if (M == 0 || N == 0) return;
-    if (use_plain)
-        loom_gemm_nt_plain(c, ldc, a, lda, b, ldb, M, N, K, alpha, beta);
+    if (use_plain) loom_gemm_nt_plain(c, ldc, a, lda, b, ldb, M, N, K, alpha, beta);
     else
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, narrow(M), narrow(N), narrow(K), alpha, a, narrow(lda), b,
                     narrow(ldb), beta, c, narrow(ldc));
@@ -81,8 +80,7 @@ void loom_gemm_nn(float *c, int64_t ldc, const float *a, int64_t lda, const floa
                   int64_t K, float alpha, float beta)
 {
     if (M == 0 || N == 0) return;
-    if (use_plain)
-        loom_gemm_nn_plain(c, ldc, a, lda, b, ldb, M, N, K, alpha, beta);
+    if (use_plain) loom_gemm_nn_plain(c, ldc, a, lda, b, ldb, M, N, K, alpha, beta);
     else
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, narrow(M), narrow(N), narrow(K), alpha, a, narrow(lda),
                     b, narrow(ldb), beta, c, narrow(ldc));
@@ -92,8 +90,7 @@ void loom_gemm_tn(float *c, int64_t ldc, const float *a, int64_t lda, const floa
                   int64_t K, float alpha, float beta)
 {
     if (M == 0 || N == 0) return;
-    if (use_plain)
-        loom_gemm_tn_plain(c, ldc, a, lda, b, ldb, M, N, K, alpha, beta);
+    if (use_plain) loom_gemm_tn_plain(c, ldc, a, lda, b, ldb, M, N, K, alpha, beta);
     else
         cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, narrow(M), narrow(N), narrow(K), alpha, a, narrow(lda), b,
                     narrow(ldb), beta, c, narrow(ldc));

@@ -27,9 +27,8 @@ const char *loom_blas_version(void); /* "OpenBLAS 0.3.21" */
 /* Route every product through the plain twin (tests; slow). Not to be changed while products run. */
 void loom_blas_use_plain(bool plain);
 
-/* c (M,N) = beta * c + alpha * op(a) op(b), the inner size is K. The letters t/n say whether a, b are stored transposed.
- *   nt:  a (M,K)  b (N,K)      y = x Wᵀ     forward of a linear layer
- *   nn:  a (M,K)  b (K,N)      dx = dy W
+/* c (M,N) = beta * c + alpha * op(a) op(b), the inner size is K. The letters t/n say whether a, b are stored
+ * transposed. nt:  a (M,K)  b (N,K)      y = x Wᵀ     forward of a linear layer nn:  a (M,K)  b (K,N)      dx = dy W
  *   tn:  a (K,M)  b (K,N)      dW = dyᵀ x
  * c must not overlap a or b. beta = 0 does not read c. */
 void loom_gemm_nt(float *c, int64_t ldc, const float *a, int64_t lda, const float *b, int64_t ldb, int64_t M, int64_t N,

@@ -7,7 +7,7 @@
 #include "core/num.h"
 
 /* Larger than any real model; keeps every later product of two sizes far from overflow. */
-#define MAX_SIZE (INT64_C(1) << 24)
+#define MAX_SIZE   (INT64_C(1) << 24)
 #define MAX_LAYERS 4096
 
 void loom_config_default(loom_config *c)
@@ -40,7 +40,8 @@ static loom_status check_rope(const loom_config *c, loom_err *err)
     if (c->rope_kind == LOOM_ROPE_DEFAULT) return LOOM_OK;
     if (!(c->rope_factor > 0) || !isfinite(c->rope_factor))
         return loom_fail(err, LOOM_STATUS_ARG, "rope_scaling factor is %g, expected a positive number", c->rope_factor);
-    if (c->rope_kind == LOOM_ROPE_LLAMA3 && !(c->rope_low > 0 && c->rope_high > c->rope_low && c->rope_old_positions > 0))
+    if (c->rope_kind == LOOM_ROPE_LLAMA3 &&
+        !(c->rope_low > 0 && c->rope_high > c->rope_low && c->rope_old_positions > 0))
         return loom_fail(err, LOOM_STATUS_ARG,
                          "rope_scaling llama3 needs 0 < low_freq_factor < high_freq_factor and "
                          "original_max_position_embeddings > 0, found %g, %g, %" PRId64,
@@ -61,7 +62,8 @@ loom_status loom_config_check(loom_config *c, loom_err *err)
     if (c->D == 0) {
         if (c->C % c->H)
             return loom_fail(err, LOOM_STATUS_ARG,
-                             "num_attention_heads (%" PRId64 ") must divide hidden_size (%" PRId64 ") when head_dim is not set",
+                             "num_attention_heads (%" PRId64 ") must divide hidden_size (%" PRId64
+                             ") when head_dim is not set",
                              c->H, c->C);
         c->D = c->C / c->H;
     }
@@ -91,13 +93,15 @@ static loom_status read_identity(const loom_json *root, loom_err *err)
         return loom_fail(err, LOOM_STATUS_FORMAT, "model_type is \"%.60s\", only \"llama\" can be read",
                          type ? type : "(absent)");
     if (!loom_json_is_null(arch) && (!first || strcmp(first, "LlamaForCausalLM") != 0))
-        return loom_fail(err, LOOM_STATUS_FORMAT, "architectures holds \"%.60s\", only \"LlamaForCausalLM\" can be read",
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "architectures holds \"%.60s\", only \"LlamaForCausalLM\" can be read",
                          first ? first : "(no text)");
     if (act && strcmp(act, "silu") != 0)
         return loom_fail(err, LOOM_STATUS_FORMAT, "hidden_act is \"%.60s\", only \"silu\" can be read", act);
     if (loom_json_bool(loom_json_get(root, "attention_bias"), false) ||
         loom_json_bool(loom_json_get(root, "mlp_bias"), false))
-        return loom_fail(err, LOOM_STATUS_FORMAT, "attention_bias or mlp_bias is true; models with biases cannot be read");
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "attention_bias or mlp_bias is true; models with biases cannot be read");
     return LOOM_OK;
 }
 
@@ -122,8 +126,7 @@ static loom_status read_rope(loom_config *c, const loom_json *root, loom_err *er
 
     LOOM_TRY(read_f64(root, "rope_theta", &c->rope_theta, err));
     if (loom_json_is_null(scaling)) return LOOM_OK;
-    if (!loom_json_is_object(scaling))
-        return loom_fail(err, LOOM_STATUS_FORMAT, "rope_scaling is not an object");
+    if (!loom_json_is_object(scaling)) return loom_fail(err, LOOM_STATUS_FORMAT, "rope_scaling is not an object");
     LOOM_TRY(read_f64(scaling, "rope_theta", &c->rope_theta, err));
     kind = loom_json_str(loom_json_get(scaling, "rope_type"), NULL);
     if (!kind) kind = loom_json_str(loom_json_get(scaling, "type"), NULL);
@@ -153,7 +156,8 @@ static loom_status read_ids(loom_config *c, const loom_json *root, loom_err *err
         return LOOM_OK;
     }
     if (!loom_json_is_array(eos) || loom_json_len(eos) > LOOM_MAX_EOS)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "eos_token_id is neither a number nor a list of at most %d", LOOM_MAX_EOS);
+        return loom_fail(err, LOOM_STATUS_FORMAT, "eos_token_id is neither a number nor a list of at most %d",
+                         LOOM_MAX_EOS);
     c->n_eos = 0;
     for (size_t i = 0; i < loom_json_len(eos); i++) {
         if (!loom_json_is_int(loom_json_at(eos, i)))
@@ -184,7 +188,8 @@ loom_status loom_config_from_json(loom_config *out, const loom_json *root, loom_
     loom_config c;
 
     loom_config_default(&c);
-    if (!loom_json_is_object(root)) return loom_fail(err, LOOM_STATUS_FORMAT, "model configuration is not a JSON object");
+    if (!loom_json_is_object(root))
+        return loom_fail(err, LOOM_STATUS_FORMAT, "model configuration is not a JSON object");
     LOOM_TRY(read_identity(root, err));
     LOOM_TRY(read_sizes(&c, root, err));
     LOOM_TRY(read_rope(&c, root, err));
@@ -279,10 +284,7 @@ bool loom_config_is_eos(const loom_config *c, int64_t token)
 }
 
 /* Weights of one layer's seven matrices. */
-static int64_t layer_matrices(const loom_config *c)
-{
-    return c->C * (2 * c->H * c->D + 2 * c->K * c->D + 3 * c->F);
-}
+static int64_t layer_matrices(const loom_config *c) { return c->C * (2 * c->H * c->D + 2 * c->K * c->D + 3 * c->F); }
 
 int64_t loom_config_params(const loom_config *c)
 {

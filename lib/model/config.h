@@ -27,16 +27,16 @@ typedef enum loom_rope_kind { LOOM_ROPE_DEFAULT, LOOM_ROPE_LINEAR, LOOM_ROPE_LLA
 
 typedef struct loom_config {
     int64_t C, L, H, K, D, F, V;
-    int64_t max_positions;   /* longest sequence the model is meant for; the rotary tables are this long */
-    double rms_eps;          /* epsilon of the norms */
-    double init_range;       /* standard deviation of fresh weights */
-    bool tied;               /* the output matrix is the embedding matrix */
+    int64_t max_positions; /* longest sequence the model is meant for; the rotary tables are this long */
+    double rms_eps;        /* epsilon of the norms */
+    double init_range;     /* standard deviation of fresh weights */
+    bool tied;             /* the output matrix is the embedding matrix */
     double rope_theta;
     loom_rope_kind rope_kind;
-    double rope_factor;      /* linear, llama3 */
+    double rope_factor;         /* linear, llama3 */
     double rope_low, rope_high; /* llama3: low_freq_factor, high_freq_factor */
     int64_t rope_old_positions; /* llama3: original_max_position_embeddings */
-    int64_t bos_id, pad_id;  /* -1: none */
+    int64_t bos_id, pad_id;     /* -1: none */
     int64_t eos_ids[LOOM_MAX_EOS];
     int n_eos;
 } loom_config;

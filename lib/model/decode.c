@@ -30,15 +30,15 @@ typedef uint16_t vec16h __attribute__((vector_size(32)));
 typedef struct sequence {
     bool open;
     int64_t len;
-    int64_t pending;  /* rows of the run being checked */
-    int32_t *blocks;  /* (blocks_per_seq), the first ceil(len / BLOCK) are in use */
+    int64_t pending; /* rows of the run being checked */
+    int32_t *blocks; /* (blocks_per_seq), the first ceil(len / BLOCK) are in use */
 } sequence;
 
 typedef struct thread_scratch {
-    float *h;      /* (rows, C) rows after the norm, which every thread computes; behind it (rows, 2 shares of F) */
-    float *xa;     /* (rows, R) */
-    float *r;      /* (rows) */
-    float *xt;     /* loom_linear_skinny's */
+    float *h;  /* (rows, C) rows after the norm, which every thread computes; behind it (rows, 2 shares of F) */
+    float *xa; /* (rows, R) */
+    float *r;  /* (rows) */
+    float *xt; /* loom_linear_skinny's */
     loom_products how;
     float *scores; /* (H, positions) */
     float *sums;   /* (H, ceil16(D)) */
@@ -49,9 +49,9 @@ struct loom_decode {
     const loom_lora *lora;
     const loom_llama_layer *layers; /* the model's, or rounded ones */
     loom_mat head;
-    uint16_t *weights16;            /* half_compute: all weights, rounded; NULL when the model's are bfloat16 already */
+    uint16_t *weights16; /* half_compute: all weights, rounded; NULL when the model's are bfloat16 already */
     loom_llama_layer *layers16;
-    loom_half **halves;             /* (n_threads) */
+    loom_half **halves; /* (n_threads) */
     loom_decode_options o;
     int n_threads;
     int64_t R, n_blocks, blocks_per_seq;
@@ -78,10 +78,7 @@ static int64_t padded(int64_t D) { return (D + 15) & ~INT64_C(15); }
 static int64_t block_keys(const loom_config *c) { return c->K * c->D * LOOM_KV_BLOCK; }
 static int64_t block_numbers(const loom_config *c) { return block_keys(c) + c->K * padded(c->D) * LOOM_KV_BLOCK; }
 
-static int64_t count_blocks(const loom_decode_options *o)
-{
-    return (o->positions + LOOM_KV_BLOCK - 1) / LOOM_KV_BLOCK;
-}
+static int64_t count_blocks(const loom_decode_options *o) { return (o->positions + LOOM_KV_BLOCK - 1) / LOOM_KV_BLOCK; }
 
 typedef struct cursor {
     char *base;
@@ -151,7 +148,8 @@ static loom_status check_options(const loom_decode_options *o, loom_err *err)
     if (o->max_rows < 1 || o->max_rows > INT32_MAX || o->max_seqs < 1 || o->max_seqs > INT32_MAX || o->positions < 1 ||
         o->positions > INT64_C(1) << 34)
         return loom_fail(err, LOOM_STATUS_ARG,
-                         "decoding needs at least one row, sequence and position, got %" PRId64 ", %" PRId64 ", %" PRId64,
+                         "decoding needs at least one row, sequence and position, got %" PRId64 ", %" PRId64
+                         ", %" PRId64,
                          o->max_rows, o->max_seqs, o->positions);
     return LOOM_OK;
 }
@@ -212,8 +210,8 @@ loom_status loom_decode_new(loom_decode **out, const loom_llama *m, const loom_l
 
         loom_format_bytes(text, sizeof text, (double)k.used);
         free(d);
-        return loom_fail(err, LOOM_STATUS_NOMEM, "not enough memory for the key/value cache (%s); ask for fewer positions",
-                         text);
+        return loom_fail(err, LOOM_STATUS_NOMEM,
+                         "not enough memory for the key/value cache (%s); ask for fewer positions", text);
     }
     k = (cursor){.base = d->scratch};
     place(d, &m->config, o->half_compute && !m->frozen, &k);
@@ -380,17 +378,17 @@ static loom_status check_run(loom_decode *d, loom_err *err)
     for (int64_t i = 0; i < d->o.max_seqs; i++) d->seqs[i].pending = 0;
     for (; st == LOOM_OK && checked < d->n; checked++) st = check_row(d, checked, err);
     if (st != LOOM_OK) return st;
-    for (int64_t i = 0; i < d->o.max_seqs; i++)
-        need += loom_decode_need_blocks(d, (int32_t)i, d->seqs[i].pending);
+    for (int64_t i = 0; i < d->o.max_seqs; i++) need += loom_decode_need_blocks(d, (int32_t)i, d->seqs[i].pending);
     if (need > d->n_free)
-        return loom_fail(err, LOOM_STATUS_ARG, "the key/value cache is full: %" PRId64 " blocks of %d positions are missing",
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "the key/value cache is full: %" PRId64 " blocks of %d positions are missing",
                          need - d->n_free, LOOM_KV_BLOCK);
     return LOOM_OK;
 }
 
 /* ---- products: columns c0..c1-1 of an output; y points at column c0 of the first row ---- */
-static void product(thread_scratch *t, float *y, int64_t ldy, const float *x, int64_t ldx, loom_mat W, int64_t N, int64_t c0,
-                    int64_t c1, int64_t in, float beta)
+static void product(thread_scratch *t, float *y, int64_t ldy, const float *x, int64_t ldx, loom_mat W, int64_t N,
+                    int64_t c0, int64_t c1, int64_t in, float beta)
 {
     if (c0 >= c1) return;
     if (W.f32) W.f32 += c0 * in;
@@ -401,8 +399,8 @@ static void product(thread_scratch *t, float *y, int64_t ldy, const float *x, in
 }
 
 /* The same with its adapter. */
-static void adapted(loom_decode *d, thread_scratch *t, loom_role role, float *y, int64_t ldy, const float *x, int64_t ldx,
-                    int64_t c0, int64_t c1, int64_t in, float beta)
+static void adapted(loom_decode *d, thread_scratch *t, loom_role role, float *y, int64_t ldy, const float *x,
+                    int64_t ldx, int64_t c0, int64_t c1, int64_t in, float beta)
 {
     const loom_adapter *ad = d->lora ? &d->lora->adapters[d->l * LOOM_N_ADAPTABLE + (int64_t)role] : NULL;
     int64_t R = d->R;
@@ -493,7 +491,8 @@ static void qkv_phase(void *arg, int thread, int n_threads)
     } while (0)
 
 /* s[0..16) = q . keys of one head and block, times scale */
-static inline void score_block(float *s, const float *q, const char *keys, const char *next, int64_t D, float scale, bool half)
+static inline void score_block(float *s, const float *q, const char *keys, const char *next, int64_t D, float scale,
+                               bool half)
 {
     size_t step = half ? sizeof(vec16h) : sizeof(vec16);
     vec16 sum = {0}, other = {0}, row;
@@ -546,7 +545,8 @@ static float softmax(float *restrict s, int64_t n)
 static inline void attend(loom_decode *d, thread_scratch *t, int64_t n, int64_t k0, int64_t k1, bool half)
 {
     const loom_config *c = &d->m->config;
-    int64_t D = c->D, P = padded(D), G = c->H / c->K, reach = d->position[n] + 1, ld = d->blocks_per_seq * LOOM_KV_BLOCK;
+    int64_t D = c->D, P = padded(D), G = c->H / c->K, reach = d->position[n] + 1,
+            ld = d->blocks_per_seq * LOOM_KV_BLOCK;
     int64_t n_blocks = (reach + LOOM_KV_BLOCK - 1) / LOOM_KV_BLOCK;
     const int32_t *blocks = d->seqs[d->rows[n].seq].blocks;
     const float *q = d->qkv + n * (c->H + 2 * c->K) * D;
@@ -577,7 +577,8 @@ static inline void attend(loom_decode *d, thread_scratch *t, int64_t n, int64_t 
             for (int64_t i = 0; i < P; i += 16) {
                 size_t at = (size_t)((h / G * P + i) * LOOM_KV_BLOCK) * d->number;
 
-                mix_block(t->sums + h * P + i, t->scores + h * ld + b * LOOM_KV_BLOCK, base + at, next + at, left, half);
+                mix_block(t->sums + h * P + i, t->scores + h * ld + b * LOOM_KV_BLOCK, base + at, next + at, left,
+                          half);
             }
         }
     }

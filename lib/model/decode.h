@@ -14,8 +14,8 @@
  * prompts (many rows of one sequence) and decoding (one row of each of many sequences) mix freely. The results of a row
  * do not depend on what else is in the run beyond the rounding of the matrix product.
  *
- * Keys and values live in blocks of LOOM_KV_BLOCK positions, counted by reference: a fork shares whole blocks and copies
- * at most one. Not thread-safe: one caller; the pool does the parallel work. */
+ * Keys and values live in blocks of LOOM_KV_BLOCK positions, counted by reference: a fork shares whole blocks and
+ * copies at most one. Not thread-safe: one caller; the pool does the parallel work. */
 #ifndef LOOM_MODEL_DECODE_H
 #define LOOM_MODEL_DECODE_H
 
@@ -54,7 +54,7 @@ size_t loom_decode_bytes(const loom_config *c, const loom_decode_options *o); /*
  * open, or when the one block that a fork must copy is not free. */
 int32_t loom_decode_open(loom_decode *d);
 int32_t loom_decode_fork(loom_decode *d, int32_t seq, int64_t len);
-void loom_decode_close(loom_decode *d, int32_t seq);                /* its blocks go back when nobody shares them */
+void loom_decode_close(loom_decode *d, int32_t seq);                 /* its blocks go back when nobody shares them */
 void loom_decode_truncate(loom_decode *d, int32_t seq, int64_t len); /* forgets positions len, len+1, ... */
 
 int64_t loom_decode_len(const loom_decode *d, int32_t seq); /* positions in the cache */

@@ -22,8 +22,8 @@ void loom_half_round(uint16_t *to, int64_t ldto, const float *from, int64_t ldfr
 #include <dlfcn.h>
 #include <oneapi/dnnl/dnnl.h>
 
-/* What makes a primitive: sizes, strides of a and b (row, column), and whether it adds. Zeroed before it is filled, since
- * it is hashed as bytes. */
+/* What makes a primitive: sizes, strides of a and b (row, column), and whether it adds. Zeroed before it is filled,
+ * since it is hashed as bytes. */
 typedef struct shape {
     int64_t M, N, K, a_row, a_col, b_row, b_col, ldc, add;
 } shape;
@@ -96,7 +96,8 @@ void loom_half_free(loom_half *h)
     free(h);
 }
 
-static bool describe(dnnl_memory_desc_t *md, int64_t rows, int64_t cols, dnnl_data_type_t type, int64_t row, int64_t col)
+static bool describe(dnnl_memory_desc_t *md, int64_t rows, int64_t cols, dnnl_data_type_t type, int64_t row,
+                     int64_t col)
 {
     dnnl_dims_t dims = {rows, cols}, strides = {row, col};
 
@@ -111,7 +112,8 @@ static bool make_primitive(loom_half *h, product *p, dnnl_matmul_desc_t *d)
     bool ok = dnnl_primitive_attr_create(&attr) == dnnl_success && dnnl_post_ops_create(&ops) == dnnl_success;
 
     if (ok && p->shape.add)
-        ok = dnnl_post_ops_append_sum(ops, 1.0f) == dnnl_success && dnnl_primitive_attr_set_post_ops(attr, ops) == dnnl_success;
+        ok = dnnl_post_ops_append_sum(ops, 1.0f) == dnnl_success &&
+             dnnl_primitive_attr_set_post_ops(attr, ops) == dnnl_success;
     ok = ok && dnnl_primitive_desc_create(&pd, d, attr, h->engine, NULL) == dnnl_success &&
          dnnl_primitive_create(&p->primitive, pd) == dnnl_success;
     if (pd) dnnl_primitive_desc_destroy(pd);
@@ -127,9 +129,10 @@ static void make_product(loom_half *h, product *p, const shape *s)
 
     p->shape = *s;
     p->used = true;
-    if (!describe(&a, s->M, s->K, dnnl_bf16, s->a_row, s->a_col) || !describe(&b, s->K, s->N, dnnl_bf16, s->b_row, s->b_col) ||
-        !describe(&c, s->M, s->N, dnnl_f32, s->ldc, 1) || dnnl_matmul_desc_init(&d, &a, &b, NULL, &c) != dnnl_success ||
-        !make_primitive(h, p, &d) || dnnl_memory_create(&p->a, &a, h->engine, DNNL_MEMORY_NONE) != dnnl_success ||
+    if (!describe(&a, s->M, s->K, dnnl_bf16, s->a_row, s->a_col) ||
+        !describe(&b, s->K, s->N, dnnl_bf16, s->b_row, s->b_col) || !describe(&c, s->M, s->N, dnnl_f32, s->ldc, 1) ||
+        dnnl_matmul_desc_init(&d, &a, &b, NULL, &c) != dnnl_success || !make_primitive(h, p, &d) ||
+        dnnl_memory_create(&p->a, &a, h->engine, DNNL_MEMORY_NONE) != dnnl_success ||
         dnnl_memory_create(&p->b, &b, h->engine, DNNL_MEMORY_NONE) != dnnl_success ||
         dnnl_memory_create(&p->c, &c, h->engine, DNNL_MEMORY_NONE) != dnnl_success) {
         release_product(p);
@@ -210,7 +213,8 @@ static void plain(const shape *s, float *c, const uint16_t *a, const uint16_t *b
             double sum = s->add ? c[i * s->ldc + j] : 0;
 
             for (int64_t k = 0; k < s->K; k++)
-                sum += (double)loom_bf16_to_f32(a[i * s->a_row + k * s->a_col]) * loom_bf16_to_f32(b[k * s->b_row + j * s->b_col]);
+                sum += (double)loom_bf16_to_f32(a[i * s->a_row + k * s->a_col]) *
+                       loom_bf16_to_f32(b[k * s->b_row + j * s->b_col]);
             c[i * s->ldc + j] = (float)sum;
         }
     }
@@ -222,7 +226,7 @@ static void multiply(loom_half *h, const shape *s, float *c, const uint16_t *a, 
 }
 
 /* Batches differ in their number of rows. Rows are taken in powers of two up to MOST, so that few shapes ever occur. */
-#define MOST_ROWS 128
+#define MOST_ROWS  128
 #define MOST_INNER 512
 
 static int64_t bite(int64_t left, int64_t most)

@@ -1,8 +1,8 @@
 /* Matrix products on bfloat16 numbers with float32 sums: the only caller of oneDNN.
  *
  * On a CPU with AVX512_BF16 they run about twice as fast as float32's. Operands are rounded to 8 bits of mantissa, sums
- * are not: the usual "mixed precision" of training, where weights, moments, gradients and everything between the products
- * stay float32. One loom_half belongs to one thread; it keeps a primitive for every shape it has met. */
+ * are not: the usual "mixed precision" of training, where weights, moments, gradients and everything between the
+ * products stay float32. One loom_half belongs to one thread; it keeps a primitive for every shape it has met. */
 #ifndef LOOM_MODEL_HALF_H
 #define LOOM_MODEL_HALF_H
 

@@ -52,7 +52,8 @@ static void loss_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64
     for (int64_t n = 0; n < rows; n++) {
         float *dx = a->dx + (int64_t)a->counted[first + n] * C;
 
-        loom_rmsnorm_bwd(dx, a->R ? NULL : t->dnorm_out, dx, t->dh + n * C, t->h + n * C, s->m->norm_out, t->r + n, 1, C);
+        loom_rmsnorm_bwd(dx, a->R ? NULL : t->dnorm_out, dx, t->dh + n * C, t->h + n * C, s->m->norm_out, t->r + n, 1,
+                         C);
     }
 }
 
@@ -67,10 +68,9 @@ static void weights_item(void *arg, int64_t item, int thread)
     const loom_tensor *w = &s->m->table.tensors[a->c.tied ? 0 : s->m->table.n - 1];
 
     if (loom_step_half(s))
-        loom_half_tn(a->halves[thread], s->grads + w->offset + v0 * C, C, a->logits16 + v0, V, a->head_x16, C, v1 - v0, C,
-                     s->c1 - s->c0, true);
-    else
-        loom_linear_bwd_w(s->grads + w->offset + v0 * C, a->logits + v0, V, a->head_x, C, s->c1 - s->c0, v1 - v0, C);
+        loom_half_tn(a->halves[thread], s->grads + w->offset + v0 * C, C, a->logits16 + v0, V, a->head_x16, C, v1 - v0,
+                     C, s->c1 - s->c0, true);
+    else loom_linear_bwd_w(s->grads + w->offset + v0 * C, a->logits + v0, V, a->head_x, C, s->c1 - s->c0, v1 - v0, C);
 }
 
 static void clear_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
@@ -93,8 +93,7 @@ void loom_head(loom_step *s, loom_loss *out)
     for (s->c0 = 0; s->c0 < a->n_counted; s->c0 = s->c1) {
         s->c1 = loom_min_i64(s->c0 + a->head_rows, a->n_counted);
         loom_step_rows(s, loss_rows, s->c1 - s->c0);
-        if (s->backward && !s->lora)
-            loom_pool_for(a->o.pool, (a->c.V + HEAD_PIECE - 1) / HEAD_PIECE, weights_item, s);
+        if (s->backward && !s->lora) loom_pool_for(a->o.pool, (a->c.V + HEAD_PIECE - 1) / HEAD_PIECE, weights_item, s);
     }
     for (int64_t i = 0; i < a->n_counted; i++) out->sum += a->losses[i];
     for (int i = 0; i < a->n_threads; i++) out->right += a->rights[i];

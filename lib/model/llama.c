@@ -10,10 +10,14 @@
 #include "core/rng.h"
 
 static const char *const role_names[] = {
-    [LOOM_ROLE_Q] = "self_attn.q_proj",       [LOOM_ROLE_K] = "self_attn.k_proj",
-    [LOOM_ROLE_V] = "self_attn.v_proj",       [LOOM_ROLE_O] = "self_attn.o_proj",
-    [LOOM_ROLE_GATE] = "mlp.gate_proj",       [LOOM_ROLE_UP] = "mlp.up_proj",
-    [LOOM_ROLE_DOWN] = "mlp.down_proj",       [LOOM_ROLE_NORM_ATT] = "input_layernorm",
+    [LOOM_ROLE_Q] = "self_attn.q_proj",
+    [LOOM_ROLE_K] = "self_attn.k_proj",
+    [LOOM_ROLE_V] = "self_attn.v_proj",
+    [LOOM_ROLE_O] = "self_attn.o_proj",
+    [LOOM_ROLE_GATE] = "mlp.gate_proj",
+    [LOOM_ROLE_UP] = "mlp.up_proj",
+    [LOOM_ROLE_DOWN] = "mlp.down_proj",
+    [LOOM_ROLE_NORM_ATT] = "input_layernorm",
     [LOOM_ROLE_NORM_FFN] = "post_attention_layernorm",
 };
 
@@ -34,8 +38,7 @@ static void add(loom_tensors *t, loom_role role, int64_t layer, int64_t out, int
                        .role = role,
                        .layer = layer};
     t->floats += x->count;
-    if (layer >= 0)
-        snprintf(x->name, sizeof x->name, "model.layers.%" PRId64 ".%s.weight", layer, role_names[role]);
+    if (layer >= 0) snprintf(x->name, sizeof x->name, "model.layers.%" PRId64 ".%s.weight", layer, role_names[role]);
     else
         snprintf(x->name, sizeof x->name, "%s.weight",
                  role == LOOM_ROLE_EMBED  ? "model.embed_tokens"

@@ -22,8 +22,18 @@
 
 /* What a tensor is in the model. q..down are the seven matrices LoRA can adapt, in this order. */
 typedef enum loom_role {
-    LOOM_ROLE_Q, LOOM_ROLE_K, LOOM_ROLE_V, LOOM_ROLE_O, LOOM_ROLE_GATE, LOOM_ROLE_UP, LOOM_ROLE_DOWN,
-    LOOM_ROLE_NORM_ATT, LOOM_ROLE_NORM_FFN, LOOM_ROLE_EMBED, LOOM_ROLE_NORM_OUT, LOOM_ROLE_HEAD
+    LOOM_ROLE_Q,
+    LOOM_ROLE_K,
+    LOOM_ROLE_V,
+    LOOM_ROLE_O,
+    LOOM_ROLE_GATE,
+    LOOM_ROLE_UP,
+    LOOM_ROLE_DOWN,
+    LOOM_ROLE_NORM_ATT,
+    LOOM_ROLE_NORM_FFN,
+    LOOM_ROLE_EMBED,
+    LOOM_ROLE_NORM_OUT,
+    LOOM_ROLE_HEAD
 } loom_role;
 #define LOOM_N_ADAPTABLE 7
 
@@ -35,7 +45,7 @@ typedef struct loom_tensor {
     size_t count;     /* elements */
     bool decay;       /* weight decay applies (matrices yes, vectors no) */
     loom_role role;
-    int64_t layer;    /* -1 outside the layers */
+    int64_t layer; /* -1 outside the layers */
 } loom_tensor;
 
 typedef struct loom_tensors {
@@ -68,7 +78,7 @@ typedef struct loom_llama {
     /* derived, kept by the functions below */
     loom_llama_layer *layers; /* (L) */
     const float *norm_out;
-    loom_mat embed, head;  /* (V,C); head is embed when tied */
+    loom_mat embed, head;       /* (V,C); head is embed when tied */
     float *rope_cos, *rope_sin; /* (max_positions, D/2) */
 } loom_llama;
 

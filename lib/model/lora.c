@@ -27,9 +27,10 @@ static loom_status add_target(unsigned *bits, const char *word, size_t len, loom
             return LOOM_OK;
         }
     }
-    return loom_fail(err, LOOM_STATUS_ARG,
-                     "\"%.*s\" is not a matrix LoRA can adapt; use q, k, v, o, gate, up, down, separated by commas, or all",
-                     (int)(len > 60 ? 60 : len), word);
+    return loom_fail(
+        err, LOOM_STATUS_ARG,
+        "\"%.*s\" is not a matrix LoRA can adapt; use q, k, v, o, gate, up, down, separated by commas, or all",
+        (int)(len > 60 ? 60 : len), word);
 }
 
 loom_status loom_lora_parse_targets(unsigned *out, const char *text, loom_err *err)
@@ -199,7 +200,8 @@ static float *base_matrix(loom_llama *base, const loom_tensor *a, int64_t *out, 
 static loom_status check_base(const loom_llama *base, const loom_lora *lora, loom_err *err)
 {
     if (base->frozen)
-        return loom_fail(err, LOOM_STATUS_ARG, "the base is mapped as bfloat16 and cannot be changed; load it as float32");
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "the base is mapped as bfloat16 and cannot be changed; load it as float32");
     for (int64_t i = 0; i < lora->table.n; i++) {
         const loom_tensor *t = &lora->table.tensors[i];
         int64_t out = 0, in = 0;

@@ -12,7 +12,7 @@
 #include "model/decode.h"
 
 /* ---- the ceiling: square products that fit the second-level cache, every thread its own ---- */
-#define SIDE 512
+#define SIDE          512
 #define SGEMM_SECONDS 0.5
 
 typedef struct peak {
@@ -85,15 +85,19 @@ static void fill_batch(bench *b, int64_t V, const loom_model_bench_options *o)
         b->labels[n] = (int32_t)loom_rng_below(&r, (uint64_t)V);
     }
     for (int64_t i = 0; i <= o->B; i++) b->segments[i] = i * o->T;
-    b->batch = (loom_batch){.N = o->B * o->T, .n_segments = o->B, .tokens = b->tokens, .labels = b->labels,
-                            .segments = b->segments};
+    b->batch = (loom_batch){
+        .N = o->B * o->T, .n_segments = o->B, .tokens = b->tokens, .labels = b->labels, .segments = b->segments};
 }
 
 static loom_status prepare(bench *b, const loom_config *config, const loom_lora_config *lora,
                            const loom_model_bench_options *o, loom_err *err)
 {
-    loom_acts_options ao = {.max_rows = o->B * o->T, .max_seq = o->T, .grad = true, .recompute = o->recompute,
-                            .half_compute = o->half_compute, .pool = o->pool};
+    loom_acts_options ao = {.max_rows = o->B * o->T,
+                            .max_seq = o->T,
+                            .grad = true,
+                            .recompute = o->recompute,
+                            .half_compute = o->half_compute,
+                            .pool = o->pool};
     size_t bytes, n = (size_t)(o->B * o->T);
 
     LOOM_TRY(loom_llama_new(&b->m, config, err));
@@ -143,8 +147,8 @@ static int by_value(const void *a, const void *b)
 
 static void divide(loom_acts_times *t, double n)
 {
-    double *each[] = {&t->embed,    &t->qkv,            &t->attention, &t->ffn,          &t->head,
-                      &t->back_ffn, &t->back_attention, &t->back_qkv,  &t->back_weights, &t->back_embed};
+    double *each[] = {&t->embed,          &t->qkv,      &t->attention,    &t->ffn,       &t->head, &t->back_ffn,
+                      &t->back_attention, &t->back_qkv, &t->back_weights, &t->back_embed};
 
     for (size_t i = 0; i < sizeof each / sizeof *each; i++) *each[i] /= n;
 }
@@ -153,15 +157,20 @@ loom_status loom_model_bench(loom_model_bench_result *out, const loom_config *co
                              const loom_model_bench_options *o, loom_err *err)
 {
     bench b = {0};
-    loom_model_bench_result r = {.params = loom_config_params(config), .B = o->B, .T = o->T,
-                                 .threads = loom_pool_threads(o->pool)};
-    loom_acts_options ao = {.max_rows = o->B * o->T, .max_seq = o->T, .grad = true, .recompute = o->recompute,
+    loom_model_bench_result r = {
+        .params = loom_config_params(config), .B = o->B, .T = o->T, .threads = loom_pool_threads(o->pool)};
+    loom_acts_options ao = {.max_rows = o->B * o->T,
+                            .max_seq = o->T,
+                            .grad = true,
+                            .recompute = o->recompute,
                             .half_compute = o->half_compute};
     loom_status st;
 
     if (o->B < 1 || o->T < 1 || o->steps < 1 || o->B > 65536 || o->T > config->max_positions)
-        return loom_fail(err, LOOM_STATUS_ARG, "the benchmark needs at least one sequence, token and step, and sequences of "
-                         "at most %" PRId64 " tokens", config->max_positions);
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "the benchmark needs at least one sequence, token and step, and sequences of "
+                         "at most %" PRId64 " tokens",
+                         config->max_positions);
     if ((st = prepare(&b, config, lora, o, err)) != LOOM_OK) goto done;
     r.sgemm_gflops = loom_sgemm_gflops(o->pool);
     for (int64_t step = 0; step <= o->steps; step++) {
@@ -198,13 +207,15 @@ void loom_model_bench_report(const loom_model_bench_result *r, loom_buf *into)
     loom_buf_printf(into, "%s parameters, %s trained, %" PRId64 " x %" PRId64 " tokens, %" PRId64 " threads\n",
                     loom_format_count(params, sizeof params, (double)r->params),
                     loom_format_count(trained, sizeof trained, (double)r->trained), r->B, r->T, r->threads);
-    loom_buf_printf(into, "%.0f tokens/s, %.1f ms a step, %.0f GFLOP/s of the model = %.0f %% of sgemm (%.0f), activations %s\n",
-                    r->tokens_per_s, 1e3 * r->step_s, r->model_gflops, 100 * r->model_gflops / r->sgemm_gflops,
-                    r->sgemm_gflops, loom_format_bytes(size, sizeof size, (double)r->acts_bytes));
+    loom_buf_printf(
+        into, "%.0f tokens/s, %.1f ms a step, %.0f GFLOP/s of the model = %.0f %% of sgemm (%.0f), activations %s\n",
+        r->tokens_per_s, 1e3 * r->step_s, r->model_gflops, 100 * r->model_gflops / r->sgemm_gflops, r->sgemm_gflops,
+        loom_format_bytes(size, sizeof size, (double)r->acts_bytes));
     loom_buf_printf(into, "forward   ms: embed %.1f  qkv %.1f  attention %.1f  ffn %.1f  head %.1f\n", 1e3 * t->embed,
                     1e3 * t->qkv, 1e3 * t->attention, 1e3 * t->ffn, 1e3 * t->head);
-    loom_buf_printf(into, "backward  ms: ffn %.1f  attention %.1f  qkv %.1f  weights %.1f  embed %.1f\n", 1e3 * t->back_ffn,
-                    1e3 * t->back_attention, 1e3 * t->back_qkv, 1e3 * t->back_weights, 1e3 * t->back_embed);
+    loom_buf_printf(into, "backward  ms: ffn %.1f  attention %.1f  qkv %.1f  weights %.1f  embed %.1f\n",
+                    1e3 * t->back_ffn, 1e3 * t->back_attention, 1e3 * t->back_qkv, 1e3 * t->back_weights,
+                    1e3 * t->back_embed);
     loom_buf_printf(into, "optimizer ms: %.1f\n", 1e3 * r->adamw_s);
 }
 
@@ -230,7 +241,8 @@ loom_status loom_decode_bench(double *tokens_per_s, const loom_config *config, i
     loom_decode *d = NULL;
     float *logits = NULL;
     loom_decode_row *rows = NULL;
-    loom_decode_options o = {.max_rows = jobs, .max_seqs = jobs, .pool = pool, .half_cache = getenv("HC"), .half_compute = getenv("HH")};
+    loom_decode_options o = {
+        .max_rows = jobs, .max_seqs = jobs, .pool = pool, .half_cache = getenv("HC"), .half_compute = getenv("HH")};
     loom_status st;
 
     if (jobs < 1 || tokens < 1 || tokens > config->max_positions || jobs > 65536)

@@ -11,16 +11,16 @@
 #include "model/acts.h"
 
 typedef struct loom_model_bench_options {
-    int64_t B, T, steps; /* sequences, their length, steps timed (after one to warm up) */
+    int64_t B, T, steps;          /* sequences, their length, steps timed (after one to warm up) */
     bool recompute, half_compute; /* as in loom_acts_options */
     loom_pool *pool;
 } loom_model_bench_options;
 
 typedef struct loom_model_bench_result {
     int64_t params, trained, B, T, threads;
-    double sgemm_gflops;  /* best square product of the pool's threads together, same run */
+    double sgemm_gflops;         /* best square product of the pool's threads together, same run */
     double tokens_per_s, step_s; /* forward + backward + AdamW, median step */
-    double model_gflops;  /* loom_config_flops per second (weights of a frozen base count 4 instead of 6) */
+    double model_gflops;         /* loom_config_flops per second (weights of a frozen base count 4 instead of 6) */
     double adamw_s;
     loom_acts_times phase; /* seconds a step */
     size_t acts_bytes;

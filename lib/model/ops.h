@@ -20,12 +20,13 @@ void loom_embed_bwd(float *dE, const float *dx, const int32_t *tokens, int64_t N
 
 /* ---- linear:  y = x Wᵀ,  W (out,in) ---- */
 /* Scratch of one thread for bfloat16 matrices; not looked at when W is float32 (NULL is fine then).
- * half NULL: W is widened in panels and multiplied in float32. Else x or dy is rounded and the product is in bfloat16. */
+ * half NULL: W is widened in panels and multiplied in float32. Else x or dy is rounded and the product is in bfloat16.
+ */
 #define LOOM_WIDEN_FLOATS 262144
-#define LOOM_ROUND_ROWS 128
+#define LOOM_ROUND_ROWS   128
 typedef struct loom_products {
-    float *widen;       /* LOOM_WIDEN_FLOATS floats (1 MiB), or `in` if larger */
-    uint16_t *rounded;  /* LOOM_ROUND_ROWS rows of the widest input or output */
+    float *widen;      /* LOOM_WIDEN_FLOATS floats (1 MiB), or `in` if larger */
+    uint16_t *rounded; /* LOOM_ROUND_ROWS rows of the widest input or output */
     struct loom_half *half;
 } loom_products;
 

@@ -28,7 +28,8 @@ void loom_rmsnorm_again(float *restrict y, const float *restrict r, const float 
     }
 }
 
-/* With h[c] = x[c] r (normalised) and e[c] = dy[c] g[c]:  dx[c] = r (e[c] - h[c] * mean_c(e h)),  dg[c] += dy[c] h[c] */
+/* With h[c] = x[c] r (normalised) and e[c] = dy[c] g[c]:  dx[c] = r (e[c] - h[c] * mean_c(e h)),  dg[c] += dy[c] h[c]
+ */
 void loom_rmsnorm_bwd(float *dx, float *restrict dg, const float *residual, const float *restrict dy,
                       const float *restrict x, const float *restrict g, const float *restrict r, int64_t N, int64_t C)
 {

@@ -1,7 +1,7 @@
 /* Linear layers for few rows, as decoding needs them: N <= LOOM_SKINNY_ROWS tokens against all weights.
  *
- * BLAS packs W before it multiplies, which costs as much as the product when rows are few. Here x is transposed instead:
- * with xt[k] = the k-th element of all rows (one to four vectors of 16), output o of all rows is
+ * BLAS packs W before it multiplies, which costs as much as the product when rows are few. Here x is transposed
+ * instead: with xt[k] = the k-th element of all rows (one to four vectors of 16), output o of all rows is
  *
  *   y[:,o] = sum_k W[o,k] * xt[k]           a broadcast of one weight times vectors
  *

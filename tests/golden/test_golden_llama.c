@@ -11,8 +11,8 @@
 #include "store/safetensors.h"
 
 #define TOLERANCE 1e-4
-#define B 3
-#define T 37
+#define B         3
+#define T         37
 
 typedef struct golden {
     const char *name;
@@ -63,8 +63,7 @@ static loom_status fill(float *params, const loom_tensors *table, const char *pr
         v = loom_st_find(st, name);
         if (!v || (size_t)v->count != table->tensors[i].count)
             status = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no tensor %s of the right size", path, name);
-        else
-            loom_dtype_to_f32(params + table->tensors[i].offset, v->data, v->dtype, v->count);
+        else loom_dtype_to_f32(params + table->tensors[i].offset, v->data, v->dtype, v->count);
     }
     loom_st_close(&st);
     return status;
@@ -83,7 +82,8 @@ static loom_status load_lora(golden *g, loom_err *err)
     for (size_t i = 0; i < loom_json_len(loom_json_get(root, "target_modules")); i++) {
         unsigned bits = 0;
 
-        loom_lora_parse_targets(&bits, loom_json_str(loom_json_at(loom_json_get(root, "target_modules"), i), NULL), err);
+        loom_lora_parse_targets(&bits, loom_json_str(loom_json_at(loom_json_get(root, "target_modules"), i), NULL),
+                                err);
         lc.targets |= bits;
     }
     loom_json_free(root);
@@ -100,8 +100,8 @@ static loom_status load_batch(golden *g, loom_err *err)
     memcpy(g->tokens, tokens->data, sizeof g->tokens);
     memcpy(g->labels, labels->data, sizeof g->labels);
     for (int64_t b = 0; b <= B; b++) g->segments[b] = b * T;
-    g->batch = (loom_batch){
-        .N = B * T, .n_segments = B, .tokens = g->tokens, .labels = g->labels, .segments = g->segments};
+    g->batch =
+        (loom_batch){.N = B * T, .n_segments = B, .tokens = g->tokens, .labels = g->labels, .segments = g->segments};
     return LOOM_OK;
 }
 
@@ -178,11 +178,15 @@ static float expected_at(golden *g, const char *name, int i)
 static void check_near(const char *what, const char *name, double got, double want)
 {
     test_checks_++;
-    if (!(fabs(got - want) <= TOLERANCE * fabs(want))) TEST_FAIL_("%s: %s is %.9g, expected %.9g", name, what, got, want);
+    if (!(fabs(got - want) <= TOLERANCE * fabs(want)))
+        TEST_FAIL_("%s: %s is %.9g, expected %.9g", name, what, got, want);
 }
 
 /* Linear warm-up to step 2, then cosine to 0 at step 10: train.json. */
-static double rate(int step) { return 3e-3 * (step <= 2 ? step / 2.0 : 0.5 * (1 + cos(3.14159265358979 * (step - 2) / 8.0))); }
+static double rate(int step)
+{
+    return 3e-3 * (step <= 2 ? step / 2.0 : 0.5 * (1 + cos(3.14159265358979 * (step - 2) / 8.0)));
+}
 
 static void four_steps(golden *g)
 {
@@ -194,8 +198,8 @@ static void four_steps(golden *g)
         loom_adamw how = {.lr = rate(step), .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .decay = 0.1, .step = step};
 
         memset(g->grads, 0, g->table->floats * sizeof(float));
-        REQUIRE_OK(loom_llama_grad(g->acts, g->m, g->lora, &g->batch, 1.0 / (double)loom_batch_count(&g->batch), g->grads,
-                                   &loss, &err),
+        REQUIRE_OK(loom_llama_grad(g->acts, g->m, g->lora, &g->batch, 1.0 / (double)loom_batch_count(&g->batch),
+                                   g->grads, &loss, &err),
                    err);
         norm = loom_grad_norm(g->pool, g->table, g->grads);
         how.grad_scale = loom_clip_scale(norm, 1.0);

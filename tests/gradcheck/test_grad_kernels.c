@@ -44,8 +44,9 @@ static double apart(const float *a, const float *b, int64_t n)
 #define CLOSE 3e-6
 
 /* Central differences: loss(x) = sum w * f(x) computed from float32 outputs of the plain twin (rounded once, error 6e-8
- * of the outputs) over a step of 1e-2 leaves about 1e-5; the cubic term of these smooth functions is of the same size. */
-#define STEP 1e-2f
+ * of the outputs) over a step of 1e-2 leaves about 1e-5; the cubic term of these smooth functions is of the same size.
+ */
+#define STEP           1e-2f
 #define DIFF_TOLERANCE 5e-4
 
 typedef double loss_fn(void *arg);
@@ -220,7 +221,8 @@ TEST(embed)
 {
     int32_t tokens[] = {3, 0, 3, 1};
     int64_t N = 4, C = 5, V = 4;
-    float *E = noise(V * C, 1), *x = noise(N * C, 1), *dE = noise(V * C, 1), *dx = noise(N * C, 1), *want = noise(V * C, 1);
+    float *E = noise(V * C, 1), *x = noise(N * C, 1), *dE = noise(V * C, 1), *dx = noise(N * C, 1),
+          *want = noise(V * C, 1);
     loom_mat mat = {.f32 = E};
 
     loom_embed_fwd(x, &mat, tokens, N, C);
@@ -320,8 +322,17 @@ static att_case att_new(int64_t T, int64_t G, int64_t D)
     k.o = noise(T * ldo, 1);
     k.lse = noise(T * (G + 1), 1);
     k.w = noise(T * ldo, 1);
-    k.a = (loom_attention){.q = k.qkv, .k = k.qkv + G * D, .v = k.qkv + (G + 1) * D, .ld_qkv = ld, .o = k.o, .ld_o = ldo,
-                           .lse = k.lse, .ld_lse = G + 1, .T = T, .G = G, .D = D};
+    k.a = (loom_attention){.q = k.qkv,
+                           .k = k.qkv + G * D,
+                           .v = k.qkv + (G + 1) * D,
+                           .ld_qkv = ld,
+                           .o = k.o,
+                           .ld_o = ldo,
+                           .lse = k.lse,
+                           .ld_lse = G + 1,
+                           .T = T,
+                           .G = G,
+                           .D = D};
     return k;
 }
 
@@ -333,8 +344,7 @@ static double att_loss(void *arg)
     double sum = 0;
 
     loom_attention_fwd_plain(&k->a);
-    for (int64_t i = 0; i < k->a.T; i++)
-        sum += weighted(k->o + i * k->a.ld_o, k->w + i * k->a.ld_o, k->a.G * k->a.D);
+    for (int64_t i = 0; i < k->a.T; i++) sum += weighted(k->o + i * k->a.ld_o, k->w + i * k->a.ld_o, k->a.G * k->a.D);
     return sum;
 }
 
@@ -487,5 +497,5 @@ TEST(xent)
 
 TEST_MAIN(loom_blas_start(0, NULL); loom_rng_seed(&rng, 11, "grad", 0);
           RUN(gemm_equals_plain) RUN(linear_bf16_and_few_rows) RUN(half_products) RUN(linear_of_skinny_rows)
-              RUN(linear_weight_gradient) RUN(embed) RUN(rmsnorm)
-              RUN(rope) RUN(attention) RUN(attention_half) RUN(attention_of_extreme_scores) RUN(swiglu) RUN(xent))
+              RUN(linear_weight_gradient) RUN(embed) RUN(rmsnorm) RUN(rope) RUN(attention) RUN(attention_half)
+                  RUN(attention_of_extreme_scores) RUN(swiglu) RUN(xent))

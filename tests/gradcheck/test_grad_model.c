@@ -1,6 +1,6 @@
 /* The whole model: gradients of every tensor against central differences along random directions, and the properties
- * that must hold exactly or nearly: packed = one by one, recompute = stored, many threads = one, merged = base + adapter,
- * accumulated = one large batch. */
+ * that must hold exactly or nearly: packed = one by one, recompute = stored, many threads = one, merged = base +
+ * adapter, accumulated = one large batch. */
 #include "test.h"
 
 #include "core/num.h"
@@ -67,7 +67,11 @@ static loom_status setup(bed *b, how h, loom_err *err)
         b->tokens[n] = (int32_t)loom_rng_below(&r, 31);
         b->labels[n] = n % 5 == 3 ? LOOM_IGNORE : (int32_t)loom_rng_below(&r, 31);
     }
-    b->batch = (loom_batch){.N = ROWS, .n_segments = 4, .tokens = b->tokens, .labels = b->labels, .segments = b->segments,
+    b->batch = (loom_batch){.N = ROWS,
+                            .n_segments = 4,
+                            .tokens = b->tokens,
+                            .labels = b->labels,
+                            .segments = b->segments,
                             .dropout_seed = 77};
     LOOM_TRY(loom_pool_new(&b->pool, h.threads ? h.threads : 1, err));
     o.pool = b->pool;
@@ -157,7 +161,8 @@ TEST(gradients_lora_all) { check_directions((how){.targets = 0x7f, .threads = 3}
 TEST(gradients_lora_dropout) { check_directions((how){.targets = 0x7f, .dropout = 0.3, .threads = 2}); }
 TEST(gradients_lora_one_matrix_each)
 {
-    for (unsigned r = 0; r < LOOM_N_ADAPTABLE; r++) check_directions((how){.targets = 1u << r, .dropout = r % 2 ? 0.2 : 0});
+    for (unsigned r = 0; r < LOOM_N_ADAPTABLE; r++)
+        check_directions((how){.targets = 1u << r, .dropout = r % 2 ? 0.2 : 0});
 }
 
 /* The same step in two settings; the gradient blocks must differ by at most `tolerance` (0: bit for bit). */
@@ -197,13 +202,15 @@ TEST(recompute_is_bit_identical)
 TEST(same_settings_same_bits)
 {
     same_gradients((how){.threads = 3}, (how){.threads = 3}, 0);
-    same_gradients((how){.targets = 0x7f, .dropout = 0.1, .threads = 3}, (how){.targets = 0x7f, .dropout = 0.1, .threads = 3}, 0);
+    same_gradients((how){.targets = 0x7f, .dropout = 0.1, .threads = 3},
+                   (how){.targets = 0x7f, .dropout = 0.1, .threads = 3}, 0);
 }
 
 TEST(threads_change_rounding_only)
 {
     same_gradients((how){.threads = 1}, (how){.threads = 4}, 2e-6);
-    same_gradients((how){.targets = 0x7f, .dropout = 0.4, .threads = 1}, (how){.targets = 0x7f, .dropout = 0.4, .threads = 4}, 2e-6);
+    same_gradients((how){.targets = 0x7f, .dropout = 0.4, .threads = 1},
+                   (how){.targets = 0x7f, .dropout = 0.4, .threads = 4}, 2e-6);
 }
 
 /* Each segment alone: losses of its rows and gradients add up to those of the packed batch. */
@@ -225,7 +232,8 @@ TEST(packed_equals_one_by_one)
     for (int i = 0; i < 4; i++) {
         int64_t from = b.segments[i], n = b.segments[i + 1] - from, one[] = {0, n};
         float alone[ROWS];
-        loom_batch part = {.N = n, .n_segments = 1, .tokens = b.tokens + from, .labels = b.labels + from, .segments = one};
+        loom_batch part = {
+            .N = n, .n_segments = 1, .tokens = b.tokens + from, .labels = b.labels + from, .segments = one};
 
         REQUIRE_OK(loom_llama_row_losses(b.acts, b.m, NULL, &part, alone, &err), err);
         for (int64_t t = 0; t < n; t++) CHECK_NEAR(alone[t], packed[from + t], 1e-5);
@@ -302,7 +310,8 @@ TEST(frozen_base_equals_float32)
     mean = grad(&b);
     grads = loom_alloc_aligned(b.table->floats * sizeof *grads);
     REQUIRE_OK(loom_acts_new(&acts, half, b.lora, &o, &err), err);
-    REQUIRE_OK(loom_llama_grad(acts, half, b.lora, &b.batch, 1 / (double)loom_batch_count(&b.batch), grads, &loss, &err), err);
+    REQUIRE_OK(
+        loom_llama_grad(acts, half, b.lora, &b.batch, 1 / (double)loom_batch_count(&b.batch), grads, &loss, &err), err);
     CHECK_NEAR(loss.sum / (double)loss.count, mean, 1e-6);
     for (size_t i = 0; i < b.table->floats; i++) {
         diff += pow((double)grads[i] - b.grads[i], 2);
@@ -325,7 +334,8 @@ static void half_near_full(how h)
     bed b;
     loom_err err;
     loom_acts *acts = NULL;
-    loom_acts_options o = {.max_rows = ROWS, .max_seq = 40, .grad = true, .half_compute = true, .recompute = h.recompute};
+    loom_acts_options o = {
+        .max_rows = ROWS, .max_seq = 40, .grad = true, .half_compute = true, .recompute = h.recompute};
     float *grads, *again;
     loom_loss loss, loss2;
     double scale, diff = 0, size = 0, mean;
@@ -434,5 +444,5 @@ TEST_MAIN(loom_blas_start(0, NULL); RUN(gradients_full) RUN(gradients_tied) RUN(
               RUN(gradients_lora_dropout) RUN(gradients_lora_one_matrix_each) RUN(recompute_is_bit_identical)
                   RUN(same_settings_same_bits) RUN(threads_change_rounding_only) RUN(packed_equals_one_by_one)
                       RUN(merged_equals_base_with_adapter) RUN(frozen_base_equals_float32) RUN(half_products_full)
-                              RUN(half_products_tied_recompute) RUN(half_products_lora) RUN(pissa_keeps_the_function)
-                          RUN(bad_batches_are_refused) RUN(nothing_counted))
+                          RUN(half_products_tied_recompute) RUN(half_products_lora) RUN(pissa_keeps_the_function)
+                              RUN(bad_batches_are_refused) RUN(nothing_counted))

@@ -1,11 +1,12 @@
-/* Configurations: both spellings are read, nonsense is refused by name, what is written reads back; sizes and tables. */
+/* Configurations: both spellings are read, nonsense is refused by name, what is written reads back; sizes and tables.
+ */
 #include "test.h"
 
+#include "core/num.h"
 #include "model/adamw.h"
 #include "model/config.h"
 #include "model/llama.h"
 #include "model/lora.h"
-#include "core/num.h"
 
 static loom_status parse(loom_config *c, const char *text, loom_err *err)
 {
@@ -19,7 +20,7 @@ static loom_status parse(loom_config *c, const char *text, loom_err *err)
 }
 
 #define SIZES                                                                                                          \
-    "\"model_type\": \"llama\", \"hidden_size\": 64, \"intermediate_size\": 172, \"num_hidden_layers\": 2, "            \
+    "\"model_type\": \"llama\", \"hidden_size\": 64, \"intermediate_size\": 172, \"num_hidden_layers\": 2, "           \
     "\"num_attention_heads\": 4, \"vocab_size\": 97"
 
 TEST(defaults_of_missing_keys)
@@ -39,11 +40,19 @@ TEST(both_spellings_of_rope)
     loom_config a, b;
     loom_err err;
 
-    REQUIRE_OK(parse(&a, "{" SIZES ", \"rope_theta\": 500000.0, \"rope_scaling\": {\"type\": \"llama3\", \"factor\": 32, "
-                     "\"low_freq_factor\": 1, \"high_freq_factor\": 4.0, \"original_max_position_embeddings\": 8192}}", &err), err);
-    REQUIRE_OK(parse(&b, "{" SIZES ", \"rope_theta\": 1.0, \"rope_scaling\": null, \"rope_parameters\": {\"rope_type\": \"llama3\", "
-                     "\"rope_theta\": 5e5, \"factor\": 32.0, \"low_freq_factor\": 1, \"high_freq_factor\": 4, "
-                     "\"original_max_position_embeddings\": 8192}, \"eos_token_id\": [7, 8, 9], \"tie_word_embeddings\": true}", &err), err);
+    REQUIRE_OK(parse(&a,
+                     "{" SIZES ", \"rope_theta\": 500000.0, \"rope_scaling\": {\"type\": \"llama3\", \"factor\": 32, "
+                     "\"low_freq_factor\": 1, \"high_freq_factor\": 4.0, \"original_max_position_embeddings\": 8192}}",
+                     &err),
+               err);
+    REQUIRE_OK(
+        parse(
+            &b,
+            "{" SIZES ", \"rope_theta\": 1.0, \"rope_scaling\": null, \"rope_parameters\": {\"rope_type\": \"llama3\", "
+            "\"rope_theta\": 5e5, \"factor\": 32.0, \"low_freq_factor\": 1, \"high_freq_factor\": 4, "
+            "\"original_max_position_embeddings\": 8192}, \"eos_token_id\": [7, 8, 9], \"tie_word_embeddings\": true}",
+            &err),
+        err);
     CHECK(a.rope_theta == b.rope_theta && a.rope_factor == b.rope_factor && a.rope_kind == LOOM_ROPE_LLAMA3 &&
           b.rope_kind == LOOM_ROPE_LLAMA3 && b.tied);
     CHECK(loom_config_is_eos(&b, 9) && !loom_config_is_eos(&b, 2) && loom_config_is_eos(&a, 2));
@@ -85,9 +94,13 @@ TEST(written_reads_back)
     loom_err err;
     loom_buf text = {0};
 
-    REQUIRE_OK(parse(&a, "{" SIZES ", \"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 1, "
-                     "\"high_freq_factor\": 4, \"original_max_position_embeddings\": 64}, \"head_dim\": 12, \"eos_token_id\": [4, 5], "
-                     "\"num_key_value_heads\": 2, \"pad_token_id\": 0, \"initializer_range\": 0.01}", &err), err);
+    REQUIRE_OK(parse(&a,
+                     "{" SIZES ", \"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 1, "
+                     "\"high_freq_factor\": 4, \"original_max_position_embeddings\": 64}, \"head_dim\": 12, "
+                     "\"eos_token_id\": [4, 5], "
+                     "\"num_key_value_heads\": 2, \"pad_token_id\": 0, \"initializer_range\": 0.01}",
+                     &err),
+               err);
     loom_config_write(&a, "float32", &text);
     REQUIRE_OK(parse(&b, loom_buf_text(&text), &err), err);
     CHECK(a.C == b.C && a.L == b.L && a.H == b.H && a.K == b.K && a.D == b.D && a.F == b.F && a.V == b.V);
@@ -99,7 +112,8 @@ TEST(written_reads_back)
 }
 
 /* Published models: numbers of parameters, and of adapter parameters at rank 8 on q and v (spec/07 section 2.1). */
-static void published(int64_t C, int64_t F, int64_t L, int64_t H, int64_t K, int64_t V, bool tied, int64_t params, int64_t lora)
+static void published(int64_t C, int64_t F, int64_t L, int64_t H, int64_t K, int64_t V, bool tied, int64_t params,
+                      int64_t lora)
 {
     loom_config c;
     loom_err err;
@@ -233,7 +247,8 @@ TEST(adamw_walks_every_tensor_once)
     for (int64_t j = 0; j < t.n; j++) {
         size_t o = t.tensors[j].offset;
 
-        loom_adamw_update(b[0] + o, b[1] + o, b[2] + o, b[3] + o, (int64_t)t.tensors[j].count, t.tensors[j].n_dims == 2, &how);
+        loom_adamw_update(b[0] + o, b[1] + o, b[2] + o, b[3] + o, (int64_t)t.tensors[j].count, t.tensors[j].n_dims == 2,
+                          &how);
     }
     for (int i = 0; i < 3; i++) {
         double worst = 0; /* a vector loop may start elsewhere and round its last bits otherwise */

@@ -53,7 +53,8 @@ static loom_status full_logits(bed *b, loom_err *err)
 static loom_status setup(bed *b, bool lora, bool half, int threads, int64_t positions, loom_err *err)
 {
     loom_lora_config lc = {.R = 3, .alpha = 6, .targets = 0x7f};
-    loom_decode_options o = {.max_rows = 64, .max_seqs = 8, .positions = positions, .half_cache = half, .half_compute = half};
+    loom_decode_options o = {
+        .max_rows = 64, .max_seqs = 8, .positions = positions, .half_cache = half, .half_compute = half};
     loom_rng r;
 
     *b = (bed){0};
@@ -93,7 +94,8 @@ static void same_logits(const bed *b, const float *got, int seq, int64_t t, bool
 
     for (int64_t v = 0; v < b->c.V; v++) worst = fmax(worst, fabs((double)got[v] - want[v]));
     test_checks_++;
-    if (!(worst <= (half ? HALF_TOLERANCE : TOLERANCE))) TEST_FAIL_("sequence %d position %d: logits differ by %g", seq, (int)t, worst);
+    if (!(worst <= (half ? HALF_TOLERANCE : TOLERANCE)))
+        TEST_FAIL_("sequence %d position %d: logits differ by %g", seq, (int)t, worst);
 }
 
 /* Three sequences advance by random numbers of tokens in each run, rows in random order of sequences. */
@@ -228,5 +230,6 @@ TEST(refuses_before_changing_anything)
     teardown(&b);
 }
 
-TEST_MAIN(loom_blas_start(0, NULL); RUN(mixed_runs_equal_full_forward) RUN(mixed_runs_on_three_threads)
-              RUN(mixed_runs_with_adapter) RUN(mixed_runs_in_bfloat16) RUN(forks_share_and_part) RUN(refuses_before_changing_anything))
+TEST_MAIN(loom_blas_start(0, NULL);
+          RUN(mixed_runs_equal_full_forward) RUN(mixed_runs_on_three_threads) RUN(mixed_runs_with_adapter)
+              RUN(mixed_runs_in_bfloat16) RUN(forks_share_and_part) RUN(refuses_before_changing_anything))

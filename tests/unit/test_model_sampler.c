@@ -3,7 +3,7 @@
 
 #include "model/sampler.h"
 
-#define V 8
+#define V     8
 #define DRAWS 40000
 
 static const float logits[V] = {0.1f, 2.0f, -INFINITY, 1.0f, 2.0f, -3.0f, 0.5f, -1.0f};
@@ -24,8 +24,7 @@ static void check_frequencies(const loom_sampling *how, const double want[V])
         REQUIRE(t >= 0 && t < V);
         seen[t]++;
     }
-    for (int v = 0; v < V; v++)
-        CHECK_NEAR((double)seen[v] / DRAWS, want[v], 5 * sqrt(want[v] * (1 - want[v]) / DRAWS));
+    for (int v = 0; v < V; v++) CHECK_NEAR((double)seen[v] / DRAWS, want[v], 5 * sqrt(want[v] * (1 - want[v]) / DRAWS));
     loom_sampler_free(s);
 }
 
