@@ -661,7 +661,8 @@ static loom_status explain_nan(const run *r, double lr, loom_err *err)
     return err->status;
 }
 
-/* Steps until the end, a stop or an error. The state saved at a stop is that after a whole step. */
+/* Steps until the end, a stop or an error. The state saved at a stop is that after a whole step: a step that was broken off
+ * is done again from its beginning. */
 static loom_status train(run *r, bool *done, loom_err *err)
 {
     while (!finished(r)) {
@@ -671,6 +672,10 @@ static loom_status train(run *r, bool *done, loom_err *err)
         bool last;
 
         if (st == LOOM_STATUS_NUMERIC) return explain_nan(r, lr, err);
+        if (st == LOOM_STATUS_INTERRUPT) {
+            *done = false;
+            return save(r, err);
+        }
         if (st != LOOM_OK) return st;
         r->numbers.curve_sum += report.loss * (double)report.counted;
         r->numbers.curve_count += report.counted;

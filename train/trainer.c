@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "core/num.h"
 #include "core/rng.h"
 #include "model/adamw.h"
@@ -103,7 +104,12 @@ static loom_status accumulate(loom_trainer *t, const loom_batch *step, loom_loss
     memset(t->g, 0, t->table->floats * sizeof(float));
     for (int64_t micro = 0; segment < step->n_segments && st == LOOM_OK; micro++) {
         loom_loss loss = {0};
-        loom_batch b = cut(step, &segment, t->o.micro_rows, local);
+        loom_batch b;
+        if (loom_stop_requested()) {
+            st = loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted");
+            break;
+        }
+        b = cut(step, &segment, t->o.micro_rows, local);
         b.dropout_seed = dropout_seed(t, micro);
         st = loom_llama_grad(t->acts, t->model, t->lora, &b, scale, t->g, &loss, err);
         total->sum += loss.sum;
@@ -147,9 +153,11 @@ loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t m
     loom_loss total = {0}, loss;
     int64_t rows = 0;
 
+    *out = total;
     loom_loader_seek(valid, &start);
     while (rows < max_rows) {
         loom_batch b;
+        if (loom_stop_requested()) return LOOM_OK;
         LOOM_TRY(loom_loader_next(valid, &b, err));
         LOOM_TRY(loom_llama_loss(t->acts, t->model, t->lora, &b, &loss, err));
         total.sum += loss.sum;

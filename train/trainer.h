@@ -51,11 +51,13 @@ loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, 
                              loom_loader *loader, loom_pool *pool, loom_err *err);
 void loom_trainer_free(loom_trainer *t); /* NULL is fine */
 
-/* One update with this learning rate. NUMERIC when loss or gradient is not finite: names the step and the tensor; the
- * weights are then as before. */
+/* One update with this learning rate. NUMERIC when loss or gradient is not finite: names the step and the tensor.
+ * INTERRUPT when loom_stop_requested() between two micro-batches. After both, weights, moments and the loader are as before
+ * the step. */
 loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *report, loom_err *err);
 
-/* Mean loss over the first `max_rows` rows of a loader, from its beginning, without dropout. */
+/* Mean loss over the first `max_rows` rows of a loader, from its beginning, without dropout; count 0
+ * when a stop was requested meanwhile. */
 loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t max_rows, loom_loss *out, loom_err *err);
 
 /* Bytes a run needs, for --dry-run. */

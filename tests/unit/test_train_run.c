@@ -162,6 +162,20 @@ TEST(half_precision)
     same_checkpoint(in_dir("half/step-00000010.h5"), in_dir("half5/step-00000010.h5"));
 }
 
+/* A stop in the middle of a step: the step is done again when the run goes on. */
+TEST(stops_within_a_step)
+{
+    loom_err err = {0};
+
+    REQUIRE_OK(pretrain(&err, in_dir("signal"), "steps", "10", "stop-after", "4", NULL), err);
+    loom_stop_set(true);
+    CHECK(pretrain(&err, in_dir("signal"), "steps", "10", NULL) == LOOM_STATUS_INTERRUPT);
+    loom_stop_set(false);
+    CHECK(strstr(err.msg, "interrupted at step 4"));
+    REQUIRE_OK(pretrain(&err, in_dir("signal"), "steps", "10", NULL), err);
+    same_checkpoint(in_dir("ten/step-00000010.h5"), in_dir("signal/step-00000010.h5"));
+}
+
 /* The curve of an interrupted run has each step once. */
 TEST(curve_goes_on)
 {
@@ -391,6 +405,6 @@ static void finish(void)
     if (system(text) != 0) fprintf(stderr, "%s stays\n", dir);
 }
 
-TEST_MAIN(loom_blas_start(argc, argv); start(); RUN(ten_is_five_and_five) RUN(half_precision) RUN(curve_goes_on) RUN(refuses_changes) RUN(force)
+TEST_MAIN(loom_blas_start(argc, argv); start(); RUN(ten_is_five_and_five) RUN(half_precision) RUN(stops_within_a_step) RUN(curve_goes_on) RUN(refuses_changes) RUN(force)
           RUN(survives_kill) RUN(survives_damage) RUN(accumulation) RUN(learns) RUN(overfits) RUN(adapter) RUN(full_tuning)
           RUN(refuses) RUN(stops_at_nan) finish();)
