@@ -64,10 +64,17 @@ static void add_json(loom_jw *w, const shape *s, bool half, const loom_model_ben
     const struct {
         const char *name;
         double seconds;
-    } phases[] = {{"embed", r->phase.embed}, {"qkv", r->phase.qkv}, {"attention", r->phase.attention},
-                  {"ffn", r->phase.ffn}, {"head", r->phase.head}, {"back_ffn", r->phase.back_ffn},
-                  {"back_attention", r->phase.back_attention}, {"back_qkv", r->phase.back_qkv},
-                  {"back_weights", r->phase.back_weights}, {"back_embed", r->phase.back_embed}, {"adamw", r->adamw_s}};
+    } phases[] = {{"embed", r->phase.embed},
+                  {"qkv", r->phase.qkv},
+                  {"attention", r->phase.attention},
+                  {"ffn", r->phase.ffn},
+                  {"head", r->phase.head},
+                  {"back_ffn", r->phase.back_ffn},
+                  {"back_attention", r->phase.back_attention},
+                  {"back_qkv", r->phase.back_qkv},
+                  {"back_weights", r->phase.back_weights},
+                  {"back_embed", r->phase.back_embed},
+                  {"adamw", r->adamw_s}};
 
     loom_jw_begin_object(w);
     loom_jw_kv_str(w, "model", s->name);
@@ -96,8 +103,8 @@ static loom_status bench_one(const shape *s, const bench_conf *conf, bool half, 
 {
     loom_lora_config lc = {.R = 8, .alpha = 16, .dropout = 0.1, .targets = 1u << LOOM_ROLE_Q | 1u << LOOM_ROLE_V};
     loom_config config = config_of(s, conf->context);
-    loom_model_bench_options o = {.B = conf->batch, .T = conf->context, .steps = conf->steps, .recompute = conf->recompute,
-                                  .half_compute = half};
+    loom_model_bench_options o = {
+        .B = conf->batch, .T = conf->context, .steps = conf->steps, .recompute = conf->recompute, .half_compute = half};
     loom_model_bench_result r;
     loom_status st;
 
@@ -143,7 +150,9 @@ static loom_status run_bench(const loom_ctx *ctx, loom_err *err)
     loom_jw_end_array(&w);
     loom_jw_end_object(&w);
     loom_buf_char(&json, '\n');
-    if (st == LOOM_OK) st = ctx->common.json ? loom_stdout_write(json.data, json.len, err) : loom_stdout_write(text.data, text.len, err);
+    if (st == LOOM_OK)
+        st = ctx->common.json ? loom_stdout_write(json.data, json.len, err)
+                              : loom_stdout_write(text.data, text.len, err);
     loom_buf_release(&json);
     loom_buf_release(&text);
     return st;
@@ -157,7 +166,8 @@ const loom_cmd loom_cmd_bench = {
     .max_args = 0,
     .details =
         "Trains models of fixed shapes on random tokens and prints tokens a second, the share of the machine's best\n"
-        "single-precision matrix product (measured in the same run) that goes into the model, and the time of each phase.\n"
+        "single-precision matrix product (measured in the same run) that goes into the model, and the time of each "
+        "phase.\n"
         "The figures hold for the machine as it is: other work on it lowers them.",
     .opts = bench_opts,
     .conf_size = sizeof(bench_conf),

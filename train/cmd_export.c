@@ -21,7 +21,8 @@ static const loom_opt export_opts[] = {
     LOOM_OPT_ENUM("dtype", 0, export_conf, dtype, "auto", "auto|f32|f16|bf16", "type of the matrices; auto: as stored"),
     LOOM_OPT_F64("max-gb", 0, export_conf, max_gb, "5", 0.000001, 1000, "GB", "largest safetensors file"),
     LOOM_OPT_STR("base", 0, export_conf, base, NULL, "MODEL", "base of an adapter, when it has moved"),
-    LOOM_OPT_STR("base-name", 0, export_conf, name, NULL, "NAME", "what an adapter's configuration calls its base (default: the path)"),
+    LOOM_OPT_STR("base-name", 0, export_conf, name, NULL, "NAME",
+                 "what an adapter's configuration calls its base (default: the path)"),
     LOOM_OPT_END};
 
 static loom_dtype target_type(const export_conf *conf, const loom_bundle *b)
@@ -39,7 +40,8 @@ static loom_status write_model(const loom_ctx *ctx, const loom_bundle *b, loom_e
     const export_conf *conf = ctx->conf;
     loom_meta m = {0};
     loom_buf meta = {0};
-    loom_hf_how how = {.dtype = target_type(conf, b), .force = ctx->common.force, .max_bytes = (int64_t)(conf->max_gb * 1e9)};
+    loom_hf_how how = {
+        .dtype = target_type(conf, b), .force = ctx->common.force, .max_bytes = (int64_t)(conf->max_gb * 1e9)};
     loom_status st;
 
     loom_meta_str(&m, "source", b->path);
@@ -60,8 +62,10 @@ static loom_status run_export(const loom_ctx *ctx, loom_err *err)
 
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "--output DIR is missing");
     LOOM_TRY(loom_bundle_load(&b, ctx->args[0], NULL, &o, err));
-    if (b.lora) st = loom_hf_write_peft(conf->output, b.lora, conf->name ? conf->name : b.path, ctx->common.force, err);
-    else st = write_model(ctx, &b, err);
+    if (b.lora)
+        st = loom_hf_write_peft(conf->output, b.lora, conf->name ? conf->name : b.path, ctx->common.force, err);
+    else
+        st = write_model(ctx, &b, err);
     if (st == LOOM_OK) loom_info("%s: %s", conf->output, b.lora ? "PEFT adapter" : "Hugging Face model");
     loom_bundle_release(&b);
     return st;
@@ -74,7 +78,8 @@ const loom_cmd loom_cmd_export = {
     .min_args = 1,
     .max_args = 1,
     .details =
-        "Writes a checkpoint as a Hugging Face folder (config.json, model.safetensors, tokenizer.json, ...) and an adapter as\n"
+        "Writes a checkpoint as a Hugging Face folder (config.json, model.safetensors, tokenizer.json, ...) and an "
+        "adapter as\n"
         "a PEFT folder (adapter_config.json, adapter_model.safetensors). To write both as one model, see merge.\n"
         "\n"
         "Example: loom-train export runs/small -o small-hf",

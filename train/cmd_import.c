@@ -21,9 +21,9 @@ static const loom_opt import_opts[] = {
     LOOM_OPT_GROUP("What to write"),
     LOOM_OPT_STR("output", 'o', import_conf, output, NULL, "FILE", "checkpoint to write (.h5)"),
     LOOM_OPT_ENUM("dtype", 0, import_conf, dtype, "auto", "auto|f32|bf16",
-                  "type of the matrices; auto: as stored, float16 becomes bfloat16, which can stay mapped while adapters are trained"),
-    LOOM_OPT_STR("base", 0, import_conf, base, NULL, "MODEL", "for an adapter: the model it belongs to"),
-    LOOM_OPT_END};
+                  "type of the matrices; auto: as stored, float16 becomes bfloat16, which can stay mapped while "
+                  "adapters are trained"),
+    LOOM_OPT_STR("base", 0, import_conf, base, NULL, "MODEL", "for an adapter: the model it belongs to"), LOOM_OPT_END};
 
 static bool has_file(const char *dir, const char *name)
 {
@@ -156,8 +156,8 @@ static loom_status import_model(const loom_ctx *ctx, loom_err *err)
     if ((st = loom_config_read(&config, path.data, err)) != LOOM_OK) goto done;
     if ((st = loom_st_open(&file, dir, err)) != LOOM_OK) goto done;
     if ((st = loom_bundle_check_st(file, &config, dir, err)) != LOOM_OK) goto done;
-    st = loom_ckpt_create(&w, conf->output, ctx->common.force, loom_config_params(&config) * (conf->dtype == DTYPE_F32 ? 4 : 2),
-                          err);
+    st = loom_ckpt_create(&w, conf->output, ctx->common.force,
+                          loom_config_params(&config) * (conf->dtype == DTYPE_F32 ? 4 : 2), err);
     if (st != LOOM_OK) goto done;
     if ((st = put_tensors(w, file, &config, conf, &bf16, err)) != LOOM_OK) goto done;
     if ((st = put_texts(w, ctx, &config, bf16 ? "bfloat16" : "float32", err)) != LOOM_OK) goto done;
@@ -182,7 +182,8 @@ static loom_status write_adapter(const loom_ctx *ctx, const loom_bundle *b, loom
     loom_config_write(&b->model->config, "float32", &text);
     if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/config", text.data, text.len, err);
     if (st == LOOM_OK) st = loom_bundle_put_adapter(w, b->lora, real ? real : b->path, b->digest, err);
-    if (st == LOOM_OK && b->tokenizer) st = loom_ckpt_put_text(w, "text/tokenizer", b->tokenizer, b->tokenizer_len, err);
+    if (st == LOOM_OK && b->tokenizer)
+        st = loom_ckpt_put_text(w, "text/tokenizer", b->tokenizer, b->tokenizer_len, err);
     loom_buf_reset(&text);
     render_meta(&text, ctx);
     if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/meta", text.data, text.len, err);
@@ -201,7 +202,8 @@ static loom_status import_adapter(const loom_ctx *ctx, loom_err *err)
     loom_status st;
 
     if (!conf->base)
-        return loom_fail(err, LOOM_STATUS_ARG, "%s is an adapter; name the model it belongs to with --base", ctx->args[0]);
+        return loom_fail(err, LOOM_STATUS_ARG, "%s is an adapter; name the model it belongs to with --base",
+                         ctx->args[0]);
     LOOM_TRY(loom_bundle_load(&b, conf->base, ctx->args[0], &o, err));
     if (b.note[0]) loom_info("%s", b.note);
     st = write_adapter(ctx, &b, err);
@@ -218,7 +220,8 @@ static loom_status run_import(const loom_ctx *ctx, loom_err *err)
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "--output FILE is missing");
     if (has_file(dir, "config.json") && !conf->base) return import_model(ctx, err);
     if (has_file(dir, "adapter_config.json")) return import_adapter(ctx, err);
-    return loom_fail(err, LOOM_STATUS_IO, "%s holds neither config.json (a model) nor adapter_config.json (an adapter)", dir);
+    return loom_fail(err, LOOM_STATUS_IO, "%s holds neither config.json (a model) nor adapter_config.json (an adapter)",
+                     dir);
 }
 
 const loom_cmd loom_cmd_import = {
@@ -227,13 +230,14 @@ const loom_cmd loom_cmd_import = {
     .args = "DIR",
     .min_args = 1,
     .max_args = 1,
-    .details =
-        "Reads a Llama from a Hugging Face folder (config.json, model.safetensors or shards, tokenizer.json), or a LoRA\n"
-        "adapter from a PEFT folder, and writes a checkpoint. Weights are streamed: a model of 13 GB needs little memory.\n"
-        "\n"
-        "Examples:\n"
-        "  loom-train import Llama-2-7b-hf -o llama-2-7b.h5\n"
-        "  loom-train import tracellm-adapter --base llama-2-7b.h5 -o adapter.h5",
+    .details = "Reads a Llama from a Hugging Face folder (config.json, model.safetensors or shards, tokenizer.json), "
+               "or a LoRA\n"
+               "adapter from a PEFT folder, and writes a checkpoint. Weights are streamed: a model of 13 GB needs "
+               "little memory.\n"
+               "\n"
+               "Examples:\n"
+               "  loom-train import Llama-2-7b-hf -o llama-2-7b.h5\n"
+               "  loom-train import tracellm-adapter --base llama-2-7b.h5 -o adapter.h5",
     .opts = import_opts,
     .conf_size = sizeof(import_conf),
     .run = run_import,

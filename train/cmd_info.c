@@ -18,8 +18,7 @@ static const loom_opt info_opts[] = {
     LOOM_OPT_GROUP("What to print"),
     LOOM_OPT_FLAG("tensors", 't', info_conf, tensors, "every tensor with type and shape"),
     LOOM_OPT_FLAG("meta", 'm', info_conf, meta, "how the file was made"),
-    LOOM_OPT_FLAG("verify", 0, info_conf, verify, "read everything and check the checksums"),
-    LOOM_OPT_END};
+    LOOM_OPT_FLAG("verify", 0, info_conf, verify, "read everything and check the checksums"), LOOM_OPT_END};
 
 /* Facts in order, printed as "name  value" lines or as one JSON object. */
 typedef struct facts {
@@ -30,20 +29,26 @@ typedef struct facts {
 
 static void say_str(facts *f, const char *name, const char *value)
 {
-    if (f->as_json) loom_jw_kv_str(&f->w, name, value);
-    else loom_buf_printf(&f->text, "%-18s %s\n", name, value);
+    if (f->as_json)
+        loom_jw_kv_str(&f->w, name, value);
+    else
+        loom_buf_printf(&f->text, "%-18s %s\n", name, value);
 }
 
 static void say_i64(facts *f, const char *name, int64_t value)
 {
-    if (f->as_json) loom_jw_kv_i64(&f->w, name, value);
-    else loom_buf_printf(&f->text, "%-18s %" PRId64 "\n", name, value);
+    if (f->as_json)
+        loom_jw_kv_i64(&f->w, name, value);
+    else
+        loom_buf_printf(&f->text, "%-18s %" PRId64 "\n", name, value);
 }
 
 static void say_f64(facts *f, const char *name, double value)
 {
-    if (f->as_json) loom_jw_kv_f64(&f->w, name, value);
-    else loom_buf_printf(&f->text, "%-18s %g\n", name, value);
+    if (f->as_json)
+        loom_jw_kv_f64(&f->w, name, value);
+    else
+        loom_buf_printf(&f->text, "%-18s %g\n", name, value);
 }
 
 /* A JSON text becomes a value of the object, or stands in the text as it is. */
@@ -290,8 +295,10 @@ static loom_status run_info(const loom_ctx *ctx, loom_err *err)
         say_str(&f, "path", ctx->args[i]);
         st = info_path(&f, ctx->args[i], ctx->conf, err);
         if (f.as_json) loom_jw_end_object(&f.w);
-        if (st == LOOM_OK && f.as_json) loom_buf_printf(&f.text, "%s\n", f.json.data);
-        else if (st == LOOM_OK && i + 1 < ctx->n_args) loom_buf_char(&f.text, '\n');
+        if (st == LOOM_OK && f.as_json)
+            loom_buf_printf(&f.text, "%s\n", f.json.data);
+        else if (st == LOOM_OK && i + 1 < ctx->n_args)
+            loom_buf_char(&f.text, '\n');
         if (st == LOOM_OK) st = loom_stdout_write(f.text.data, f.text.len, err);
         loom_buf_release(&f.text);
         loom_buf_release(&f.json);
@@ -305,11 +312,11 @@ const loom_cmd loom_cmd_info = {
     .args = "FILE|DIR...",
     .min_args = 1,
     .max_args = -1,
-    .details =
-        "Prints the kind, shape, tokenizer and training state of a checkpoint, run folder, adapter, token shard or Hugging\n"
-        "Face folder; with --json one object a line.\n"
-        "\n"
-        "Example: loom-train info runs/small --verify",
+    .details = "Prints the kind, shape, tokenizer and training state of a checkpoint, run folder, adapter, token shard "
+               "or Hugging\n"
+               "Face folder; with --json one object a line.\n"
+               "\n"
+               "Example: loom-train info runs/small --verify",
     .opts = info_opts,
     .conf_size = sizeof(info_conf),
     .run = run_info,

@@ -19,8 +19,10 @@ static const loom_opt merge_opts[] = {
     LOOM_OPT_STR("adapter", 'a', merge_conf, adapter, NULL, "ADAPTER", "adapter checkpoint, run folder or PEFT folder"),
     LOOM_OPT_STR("base", 0, merge_conf, base, NULL, "MODEL", "base of an adapter checkpoint, when it has moved"),
     LOOM_OPT_GROUP("What to write"),
-    LOOM_OPT_STR("output", 'o', merge_conf, output, NULL, "FILE|DIR", "checkpoint (a name ending in .h5) or Hugging Face folder"),
-    LOOM_OPT_ENUM("dtype", 0, merge_conf, dtype, "auto", "auto|f32|f16|bf16", "type of the matrices; auto: as in the base"),
+    LOOM_OPT_STR("output", 'o', merge_conf, output, NULL, "FILE|DIR",
+                 "checkpoint (a name ending in .h5) or Hugging Face folder"),
+    LOOM_OPT_ENUM("dtype", 0, merge_conf, dtype, "auto", "auto|f32|f16|bf16",
+                  "type of the matrices; auto: as in the base"),
     LOOM_OPT_F64("max-gb", 0, merge_conf, max_gb, "5", 0.000001, 1000, "GB", "largest safetensors file of a folder"),
     LOOM_OPT_END};
 
@@ -46,7 +48,9 @@ static loom_status write_merged(const loom_ctx *ctx, const loom_bundle *b, loom_
     const merge_conf *conf = ctx->conf;
     loom_meta m = {0};
     loom_buf meta = {0};
-    loom_hf_how how = {.dtype = target_type(conf, b), .merge = true, .force = ctx->common.force,
+    loom_hf_how how = {.dtype = target_type(conf, b),
+                       .merge = true,
+                       .force = ctx->common.force,
                        .max_bytes = (int64_t)(conf->max_gb * 1e9)};
     loom_status st;
 
@@ -54,8 +58,10 @@ static loom_status write_merged(const loom_ctx *ctx, const loom_bundle *b, loom_
     if (b->adapter_path) loom_meta_str(&m, "adapter", b->adapter_path);
     loom_meta_render(&m, ctx, &meta);
     how.meta = meta.data;
-    if (is_ckpt_name(conf->output)) st = loom_hf_write_ckpt(conf->output, b, &how, err);
-    else st = loom_hf_write_folder(conf->output, b, &how, err);
+    if (is_ckpt_name(conf->output))
+        st = loom_hf_write_ckpt(conf->output, b, &how, err);
+    else
+        st = loom_hf_write_folder(conf->output, b, &how, err);
     loom_buf_release(&meta);
     loom_meta_release(&m);
     return st;
@@ -74,7 +80,8 @@ static loom_status run_merge(const loom_ctx *ctx, loom_err *err)
     if (!b.lora)
         st = loom_fail(err, LOOM_STATUS_ARG, "%s carries no adapter; name one with --adapter, or use loom-train export",
                        ctx->args[0]);
-    else st = write_merged(ctx, &b, err);
+    else
+        st = write_merged(ctx, &b, err);
     if (st == LOOM_OK) loom_info("%s: %s with %s", conf->output, b.path, b.adapter_path);
     loom_bundle_release(&b);
     return st;
@@ -87,7 +94,8 @@ const loom_cmd loom_cmd_merge = {
     .min_args = 1,
     .max_args = 1,
     .details =
-        "Computes W + (alpha / rank) B A in float32 for every adapted matrix, rounds once, and writes a model that needs no\n"
+        "Computes W + (alpha / rank) B A in float32 for every adapted matrix, rounds once, and writes a model that "
+        "needs no\n"
         "adapter. MODEL is an adapter (run folder or adapter.h5, which knows its base) or a base with --adapter.\n"
         "\n"
         "Examples:\n"

@@ -15,8 +15,7 @@
 
 extern char **environ;
 
-static const char header[] =
-    "step,tokens,epoch,lr,loss,grad_norm,tokens_per_s,seconds,valid_loss,valid_accuracy\n";
+static const char header[] = "step,tokens,epoch,lr,loss,grad_norm,tokens_per_s,seconds,valid_loss,valid_accuracy\n";
 
 /* Rows of the old file up to a step; a damaged row ends it. */
 static void keep_rows(loom_buf *into, const char *text, int64_t step)
@@ -52,10 +51,12 @@ loom_status loom_curve_open(loom_curve *c, const char *dir, int64_t step, loom_e
 
 loom_status loom_curve_add(loom_curve *c, const loom_curve_row *r, loom_err *err)
 {
-    fprintf(c->file, "%" PRId64 ",%" PRId64 ",%.4f,%.6g,%.6f,%.5g,%.1f,%.2f,", r->step, r->tokens, r->epoch, r->lr, r->loss,
-            r->grad_norm, r->tokens_per_s, r->seconds);
-    if (r->has_valid) fprintf(c->file, "%.6f,%.5f\n", r->valid_loss, r->valid_accuracy);
-    else fputs(",\n", c->file);
+    fprintf(c->file, "%" PRId64 ",%" PRId64 ",%.4f,%.6g,%.6f,%.5g,%.1f,%.2f,", r->step, r->tokens, r->epoch, r->lr,
+            r->loss, r->grad_norm, r->tokens_per_s, r->seconds);
+    if (r->has_valid)
+        fprintf(c->file, "%.6f,%.5f\n", r->valid_loss, r->valid_accuracy);
+    else
+        fputs(",\n", c->file);
     if (fflush(c->file) != 0) return loom_fail(err, LOOM_STATUS_IO, "cannot write %s: %s", c->path, strerror(errno));
     return LOOM_OK;
 }

@@ -27,7 +27,7 @@ typedef struct loom_curve {
 /* Opens DIR/curve.csv for appending, keeping only rows up to `step` (0: starts anew). */
 loom_status loom_curve_open(loom_curve *c, const char *dir, int64_t step, loom_err *err);
 loom_status loom_curve_add(loom_curve *c, const loom_curve_row *row, loom_err *err); /* visible in the file at once */
-void loom_curve_close(loom_curve *c); /* zero-initialised is fine */
+void loom_curve_close(loom_curve *c);                                                /* zero-initialised is fine */
 
 /* Writes DIR/curve.gp and, if gnuplot is there, draws DIR/curve.png and DIR/curve.svg. *drawn says whether. */
 loom_status loom_curve_draw(const char *dir, bool *drawn, loom_err *err);

@@ -130,13 +130,15 @@ static void tensor_values(float *values, const stream *s, const loom_tensor *t)
     const uint16_t *bf16 = bf16_of(m, t);
     const loom_lora *lora = s->merge ? s->b->lora : NULL;
 
-    if (bf16) loom_dtype_to_f32(values, bf16, LOOM_DTYPE_BF16, (int64_t)t->count);
-    else memcpy(values, m->params + t->offset, t->count * sizeof(float));
+    if (bf16)
+        loom_dtype_to_f32(values, bf16, LOOM_DTYPE_BF16, (int64_t)t->count);
+    else
+        memcpy(values, m->params + t->offset, t->count * sizeof(float));
     if (!lora || t->role >= LOOM_N_ADAPTABLE) return;
     const loom_adapter *a = &lora->adapters[t->layer * LOOM_N_ADAPTABLE + (int64_t)t->role];
     if (a->a)
-        loom_gemm_nn(values, t->shape[1], a->b, lora->config.R, a->a, t->shape[1], t->shape[0], t->shape[1], lora->config.R,
-                     lora->scale, 1);
+        loom_gemm_nn(values, t->shape[1], a->b, lora->config.R, a->a, t->shape[1], t->shape[0], t->shape[1],
+                     lora->config.R, lora->scale, 1);
 }
 
 static loom_status fetch(void *arg, const loom_st_item *item, float *values, loom_err *err)
@@ -159,10 +161,13 @@ static loom_status write_safetensors(const char *dir, const loom_bundle *b, cons
     if (!items) return loom_fail_nomem(err, "the list of tensors");
     for (int64_t i = 0; i < table->n; i++) {
         const loom_tensor *t = &table->tensors[i];
-        items[i] = (loom_st_item){.view = {.name = t->name, .dtype = how->dtype, .rank = t->n_dims,
-                                           .shape = {t->shape[0], t->shape[1]}}, .fetch = fetch, .arg = &s};
+        items[i] = (loom_st_item){
+            .view = {.name = t->name, .dtype = how->dtype, .rank = t->n_dims, .shape = {t->shape[0], t->shape[1]}},
+            .fetch = fetch,
+            .arg = &s};
     }
-    st = loom_st_write_model(dir, how->force, items, (size_t)table->n, how->max_bytes, metadata, how->meta ? 1 : 0, err);
+    st =
+        loom_st_write_model(dir, how->force, items, (size_t)table->n, how->max_bytes, metadata, how->meta ? 1 : 0, err);
     free(items);
     return st;
 }
@@ -172,7 +177,8 @@ static const char *torch_name(loom_dtype dtype)
     return dtype == LOOM_DTYPE_BF16 ? "bfloat16" : dtype == LOOM_DTYPE_F16 ? "float16" : "float32";
 }
 
-static loom_status write_text(const char *dir, const char *name, const char *text, size_t len, bool force, loom_err *err)
+static loom_status write_text(const char *dir, const char *name, const char *text, size_t len, bool force,
+                              loom_err *err)
 {
     loom_buf path = {0};
     loom_status st;
@@ -209,7 +215,8 @@ done:
     return st;
 }
 
-static loom_status put_tensor(loom_ckpt_writer *w, const stream *s, const loom_tensor *t, loom_dtype dtype, loom_err *err)
+static loom_status put_tensor(loom_ckpt_writer *w, const stream *s, const loom_tensor *t, loom_dtype dtype,
+                              loom_err *err)
 {
     float *values = loom_alloc(t->count, sizeof *values);
     void *stored = values;
@@ -286,8 +293,11 @@ loom_status loom_hf_write_peft(const char *dir, const loom_lora *lora, const cha
     for (int64_t i = 0; i < lora->table.n; i++) {
         const loom_tensor *t = &lora->table.tensors[i];
         snprintf(names[i], sizeof names[i], LOOM_LORA_PREFIX "%s", t->name);
-        items[i] = (loom_st_item){.view = {.name = names[i], .dtype = LOOM_DTYPE_F32, .rank = 2,
-                                           .shape = {t->shape[0], t->shape[1]}, .data = lora->params + t->offset},
+        items[i] = (loom_st_item){.view = {.name = names[i],
+                                           .dtype = LOOM_DTYPE_F32,
+                                           .rank = 2,
+                                           .shape = {t->shape[0], t->shape[1]},
+                                           .data = lora->params + t->offset},
                                   .from = LOOM_DTYPE_F32};
     }
     if ((st = loom_make_dirs(dir, err)) != LOOM_OK) goto done;

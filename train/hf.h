@@ -1,5 +1,6 @@
 /* Writing models for others: a Hugging Face folder, a PEFT folder, or a checkpoint of another type or with its adapter
- * merged. Weights are streamed tensor by tensor, so that a model kept in mapped bfloat16 is written in little memory. */
+ * merged. Weights are streamed tensor by tensor, so that a model kept in mapped bfloat16 is written in little memory.
+ */
 #ifndef LOOM_TRAIN_HF_H
 #define LOOM_TRAIN_HF_H
 
@@ -8,7 +9,8 @@
 
 /* The small files beside the weights, byte for byte as the base model has them, or made up when it has none. */
 #define LOOM_HF_SIDE_FILES 3
-extern const char *const loom_hf_side_names[LOOM_HF_SIDE_FILES]; /* generation_config.json, tokenizer_config.json, ... */
+extern const char
+    *const loom_hf_side_names[LOOM_HF_SIDE_FILES]; /* generation_config.json, tokenizer_config.json, ... */
 typedef struct loom_hf_side {
     loom_buf files[LOOM_HF_SIDE_FILES];
 } loom_hf_side;
@@ -18,11 +20,12 @@ loom_status loom_hf_side_read(loom_hf_side *side, const char *path, loom_err *er
 void loom_hf_side_release(loom_hf_side *side);
 
 typedef struct loom_hf_how {
-    loom_dtype dtype;   /* of the matrices: F32, F16 or BF16; vectors are F32 in checkpoints, like the matrices elsewhere */
-    bool merge;         /* W + s B A with the bundle's adapter: in float32, rounded once */
+    loom_dtype
+        dtype;  /* of the matrices: F32, F16 or BF16; vectors are F32 in checkpoints, like the matrices elsewhere */
+    bool merge; /* W + s B A with the bundle's adapter: in float32, rounded once */
     bool force;
-    int64_t max_bytes;  /* of one safetensors file */
-    const char *meta;   /* JSON: how it was made */
+    int64_t max_bytes; /* of one safetensors file */
+    const char *meta;  /* JSON: how it was made */
 } loom_hf_how;
 
 /* DIR (made if needed): config.json, model.safetensors or shards with an index, tokenizer.json, the side files. */

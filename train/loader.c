@@ -44,9 +44,11 @@ static loom_status same_tokenizer(const loom_loader *l, const loom_shard_info *i
 {
     const loom_shard_info *first = loom_shard_get_info(l->sources[0].shard);
 
-    if (strcmp(first->tokenizer_digest, info->tokenizer_digest) == 0 && first->vocab_size == info->vocab_size) return LOOM_OK;
-    return loom_fail(err, LOOM_STATUS_FORMAT, "%s and %s were made with different tokenizers; make both with the same one",
-                     first->path, info->path);
+    if (strcmp(first->tokenizer_digest, info->tokenizer_digest) == 0 && first->vocab_size == info->vocab_size)
+        return LOOM_OK;
+    return loom_fail(err, LOOM_STATUS_FORMAT,
+                     "%s and %s were made with different tokenizers; make both with the same one", first->path,
+                     info->path);
 }
 
 /* Keeps the tokens of a shard in memory; reads in blocks of the shard's own chunks. */
@@ -58,8 +60,10 @@ static loom_status load_tokens(loom_loader *l, source *s, loom_err *err)
     int32_t *ids = loom_alloc((size_t)block, sizeof *ids);
     loom_status st = LOOM_OK;
 
-    if (small) s->narrow = loom_alloc((size_t)info->n_tokens, sizeof *s->narrow);
-    else s->wide = loom_alloc((size_t)info->n_tokens, sizeof *s->wide);
+    if (small)
+        s->narrow = loom_alloc((size_t)info->n_tokens, sizeof *s->narrow);
+    else
+        s->wide = loom_alloc((size_t)info->n_tokens, sizeof *s->wide);
     if (!ids || (!s->narrow && !s->wide)) {
         free(ids);
         return loom_fail_nomem(err, "the tokens");
@@ -99,8 +103,10 @@ static loom_status admit(loom_loader *l, const sample *s, int64_t number, bool *
     *use = false;
     if (l->o.answers_only && s->answer >= s->n)
         return loom_fail(err, LOOM_STATUS_FORMAT,
-                         "%s: sample %" PRId64 " has no answer to learn from; make the shard again, or train on all tokens "
-                         "with --loss all", loom_shard_get_info(l->sources[s->source].shard)->path, number);
+                         "%s: sample %" PRId64
+                         " has no answer to learn from; make the shard again, or train on all tokens "
+                         "with --loss all",
+                         loom_shard_get_info(l->sources[s->source].shard)->path, number);
     if (l->o.drop_long && s->n - 1 > l->o.context) {
         l->dropped++;
         return LOOM_OK;
@@ -143,11 +149,12 @@ static loom_status check_samples(const loom_loader *l, loom_err *err)
 
     if (l->o.joined && l->n_tokens < l->o.context)
         return loom_fail(err, LOOM_STATUS_ARG,
-                         "%s holds %" PRId64 " tokens, less than one sequence of %" PRId64 "; lower --context", path, l->n_tokens,
-                         l->o.context);
+                         "%s holds %" PRId64 " tokens, less than one sequence of %" PRId64 "; lower --context", path,
+                         l->n_tokens, l->o.context);
     if (l->n_samples == 0)
-        return loom_fail(err, LOOM_STATUS_ARG, "%s has no usable sample (%" PRId64 " are longer than the context of %" PRId64 ")",
-                         path, l->dropped, l->o.context);
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "%s has no usable sample (%" PRId64 " are longer than the context of %" PRId64 ")", path,
+                         l->dropped, l->o.context);
     return LOOM_OK;
 }
 
@@ -173,8 +180,10 @@ loom_status loom_loader_new(loom_loader **out, char *const *paths, int64_t n_pat
 
     if (o->budget < o->context)
         return loom_fail(err, LOOM_STATUS_ARG,
-                         "a step of %" PRId64 " tokens cannot hold one sequence of %" PRId64 "; raise --batch-tokens or lower "
-                         "--context", o->budget, o->context);
+                         "a step of %" PRId64 " tokens cannot hold one sequence of %" PRId64
+                         "; raise --batch-tokens or lower "
+                         "--context",
+                         o->budget, o->context);
     if (!(l = loom_calloc(1, sizeof *l))) return loom_fail_nomem(err, "the loader");
     l->o = *o;
     if ((st = open_sources(l, paths, n_paths, err)) != LOOM_OK) goto done;
@@ -224,7 +233,7 @@ static void prepare_order(loom_loader *l, int64_t epoch)
 /* A run of tokens from one sample. */
 typedef struct piece {
     int64_t sample;
-    int64_t offset, n; /* tokens */
+    int64_t offset, n;  /* tokens */
     bool ends_sequence; /* joined packing: the sequence is full after it */
 } piece;
 
@@ -373,7 +382,10 @@ loom_status loom_loader_next(loom_loader *l, loom_batch *batch, loom_err *err)
     return LOOM_OK;
 }
 
-loom_position loom_loader_tell(const loom_loader *l) { return l->at; }
+loom_position loom_loader_tell(const loom_loader *l)
+{
+    return l->at;
+}
 
 /* A position that cannot be is moved to the nearest one that can. */
 void loom_loader_seek(loom_loader *l, const loom_position *p)
@@ -381,8 +393,10 @@ void loom_loader_seek(loom_loader *l, const loom_position *p)
     l->at = *p;
     l->at.sample = loom_min_i64(loom_max_i64(p->sample, 0), l->n_samples);
     prepare_order(l, l->at.epoch);
-    if (l->at.sample == l->n_samples || p->offset < 0) l->at.offset = 0;
-    else if (p->offset >= l->samples[l->order[l->at.sample]].n + l->o.joined) l->at.offset = 0; /* a stream may stand at its end */
+    if (l->at.sample == l->n_samples || p->offset < 0)
+        l->at.offset = 0;
+    else if (p->offset >= l->samples[l->order[l->at.sample]].n + l->o.joined)
+        l->at.offset = 0; /* a stream may stand at its end */
 }
 
 /* In the joined stream a rest too short for a sequence counts as nothing. */
@@ -424,12 +438,27 @@ int64_t loom_loader_steps(loom_loader *l, int64_t epochs)
     return steps;
 }
 
-const loom_shard_info *loom_loader_info(const loom_loader *l) { return loom_shard_get_info(l->sources[0].shard); }
+const loom_shard_info *loom_loader_info(const loom_loader *l)
+{
+    return loom_shard_get_info(l->sources[0].shard);
+}
 
-int64_t loom_loader_samples(const loom_loader *l) { return l->n_samples; }
+int64_t loom_loader_samples(const loom_loader *l)
+{
+    return l->n_samples;
+}
 
-int64_t loom_loader_tokens(const loom_loader *l) { return l->n_tokens; }
+int64_t loom_loader_tokens(const loom_loader *l)
+{
+    return l->n_tokens;
+}
 
-int64_t loom_loader_dropped(const loom_loader *l) { return l->dropped; }
+int64_t loom_loader_dropped(const loom_loader *l)
+{
+    return l->dropped;
+}
 
-size_t loom_loader_bytes(const loom_loader *l) { return l->bytes; }
+size_t loom_loader_bytes(const loom_loader *l)
+{
+    return l->bytes;
+}

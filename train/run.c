@@ -31,39 +31,43 @@ typedef struct run {
     const train_conf *conf;
     loom_loader *train, *valid; /* valid: NULL without --valid */
     loom_pool *pool;
-    loom_bundle base;           /* what --init or --base names; its model is the one trained unless resuming */
-    loom_llama *fresh;          /* a model made here */
-    loom_llama *model;          /* the one trained: fresh or base.model */
+    loom_bundle base;  /* what --init or --base names; its model is the one trained unless resuming */
+    loom_llama *fresh; /* a model made here */
+    loom_llama *model; /* the one trained: fresh or base.model */
     loom_lora *lora;
     loom_lora_config lora_config;
     loom_config config;
-    char *checkpoint;           /* to go on from; NULL: a new run */
+    char *checkpoint; /* to go on from; NULL: a new run */
     loom_trainer_options how;
     loom_trainer *trainer;
     loom_schedule schedule;
-    bool timed;                 /* --minutes: the schedule runs over time */
+    bool timed; /* --minutes: the schedule runs over time */
     loom_snapshot_run numbers;
     loom_snapshot_texts texts;
-    loom_buf meta, rules;       /* what texts points to */
+    loom_buf meta, rules; /* what texts points to */
     char base_path[4096];
     loom_curve curve;
     loom_progress progress;
     int lock;
     double started, seconds_before; /* clock at the start of this part of the run; training seconds before it */
     double last_save, last_row;
-    int64_t first_step;         /* steps done when this part of the run began */
+    int64_t first_step; /* steps done when this part of the run began */
     double last_accuracy;
 } run;
 
 /* ---- options that depend on one another ---- */
 
-static bool is_sft(const run *r) { return strcmp(r->ctx->cmd->name, "sft") == 0; }
+static bool is_sft(const run *r)
+{
+    return strcmp(r->ctx->cmd->name, "sft") == 0;
+}
 
 static loom_status check_options(const run *r, loom_err *err)
 {
     const train_conf *c = r->conf;
 
-    if (!c->output) return loom_fail(err, LOOM_STATUS_ARG, "--output DIR is missing: the folder for checkpoints and the model");
+    if (!c->output)
+        return loom_fail(err, LOOM_STATUS_ARG, "--output DIR is missing: the folder for checkpoints and the model");
     if (is_sft(r) && !c->base) return loom_fail(err, LOOM_STATUS_ARG, "--base is missing: the model to fine-tune");
     if (c->lora && !c->base)
         return loom_fail(err, LOOM_STATUS_ARG, "--lora adapts a trained model; name it with --init");
@@ -97,9 +101,14 @@ static loom_loader_options loader_options(const run *r)
 {
     const train_conf *c = r->conf;
 
-    return (loom_loader_options){.context = c->context, .budget = c->batch_tokens, .seed = (uint64_t)r->ctx->common.seed,
-                                 .shuffle = true, .joined = c->packing == PACKING_JOINED,
-                                 .answers_only = c->loss == LOSS_ANSWER, .drop_long = is_sft(r), .limit = c->overfit,
+    return (loom_loader_options){.context = c->context,
+                                 .budget = c->batch_tokens,
+                                 .seed = (uint64_t)r->ctx->common.seed,
+                                 .shuffle = true,
+                                 .joined = c->packing == PACKING_JOINED,
+                                 .answers_only = c->loss == LOSS_ANSWER,
+                                 .drop_long = is_sft(r),
+                                 .limit = c->overfit,
                                  .memory = DATA_IN_MEMORY};
 }
 
@@ -116,8 +125,9 @@ static loom_status open_valid(run *r, loom_err *err)
     LOOM_TRY(loom_loader_new(&r->valid, paths, 1, &o, err));
     valid = loom_loader_info(r->valid);
     if (strcmp(valid->tokenizer_digest, train->tokenizer_digest) != 0)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s and %s were made with different tokenizers; make both with the same one",
-                         train->path, valid->path);
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s and %s were made with different tokenizers; make both with the same one", train->path,
+                         valid->path);
     return LOOM_OK;
 }
 
@@ -129,7 +139,8 @@ static loom_status open_data(run *r, loom_err *err)
     LOOM_TRY(loom_loader_new(&r->train, r->ctx->args, r->ctx->n_args, &o, err));
     LOOM_TRY(open_valid(r, err));
     loom_info("data: %" PRId64 " samples, %s tokens, %s encoding", loom_loader_samples(r->train),
-              loom_format_count(tokens, sizeof tokens, (double)loom_loader_tokens(r->train)), loom_loader_info(r->train)->mode);
+              loom_format_count(tokens, sizeof tokens, (double)loom_loader_tokens(r->train)),
+              loom_loader_info(r->train)->mode);
     if (loom_loader_dropped(r->train))
         loom_warn("%" PRId64 " samples are longer than the context of %" PRId64 " tokens and are left out",
                   loom_loader_dropped(r->train), r->conf->context);
@@ -139,7 +150,10 @@ static loom_status open_data(run *r, loom_err *err)
 /* ---- model ---- */
 
 /* Two thirds of four times the width, as Llama does, rounded up to a multiple of 16. */
-static int64_t default_ffn(int64_t C) { return (8 * C / 3 + 15) / 16 * 16; }
+static int64_t default_ffn(int64_t C)
+{
+    return (8 * C / 3 + 15) / 16 * 16;
+}
 
 static loom_status config_from_options(run *r, loom_err *err)
 {
@@ -173,14 +187,17 @@ static loom_status check_base(const run *r, loom_err *err)
         return loom_fail(err, LOOM_STATUS_ARG, "%s carries an adapter; put it into the weights first: loom-train merge",
                          r->conf->base);
     if (b->tokenizer && strcmp(b->tokenizer_digest, info->tokenizer_digest) != 0)
-        return loom_fail(err, LOOM_STATUS_FORMAT,
-                         "%s was trained with another tokenizer than %s was made with; make the shard with the model's: "
-                         "loom-preprocess tokens --tokenizer", b->path, info->path);
+        return loom_fail(
+            err, LOOM_STATUS_FORMAT,
+            "%s was trained with another tokenizer than %s was made with; make the shard with the model's: "
+            "loom-preprocess tokens --tokenizer",
+            b->path, info->path);
     if (info->vocab_size > b->model->config.V)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s has token ids up to %" PRId64 ", the model %s only %" PRId64, info->path,
-                         info->vocab_size, b->path, b->model->config.V);
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s has token ids up to %" PRId64 ", the model %s only %" PRId64,
+                         info->path, info->vocab_size, b->path, b->model->config.V);
     if (r->conf->context > b->model->config.max_positions)
-        return loom_fail(err, LOOM_STATUS_ARG, "--context %" PRId64 " is more than the %" PRId64 " positions of %s; lower it",
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--context %" PRId64 " is more than the %" PRId64 " positions of %s; lower it",
                          r->conf->context, b->model->config.max_positions, b->path);
     return LOOM_OK;
 }
@@ -237,30 +254,44 @@ static void plan_schedule(run *r)
 
     *s = (loom_schedule){.kind = (loom_schedule_kind)c->schedule, .peak = peak_lr(c), .floor = c->lr_floor};
     r->timed = c->minutes > 0;
-    if (r->timed) s->steps = INT64_MAX / 4;
-    else if (c->steps) s->steps = c->steps;
-    else if (c->tokens) s->steps = (c->tokens + c->batch_tokens - 1) / c->batch_tokens;
-    else s->steps = loom_loader_steps(r->train, (int64_t)whole) + (int64_t)ceil((c->epochs - whole) * (double)per_epoch);
-    if (c->warmup >= 0) s->warmup = c->warmup;
-    else if (!r->timed) s->warmup = (int64_t)ceil(c->warmup_ratio * (double)s->steps);
-    else s->warmup = 20; /* how many steps there will be is not known */
+    if (r->timed)
+        s->steps = INT64_MAX / 4;
+    else if (c->steps)
+        s->steps = c->steps;
+    else if (c->tokens)
+        s->steps = (c->tokens + c->batch_tokens - 1) / c->batch_tokens;
+    else
+        s->steps = loom_loader_steps(r->train, (int64_t)whole) + (int64_t)ceil((c->epochs - whole) * (double)per_epoch);
+    if (c->warmup >= 0)
+        s->warmup = c->warmup;
+    else if (!r->timed)
+        s->warmup = (int64_t)ceil(c->warmup_ratio * (double)s->steps);
+    else
+        s->warmup = 20; /* how many steps there will be is not known */
 }
 
 static void plan_trainer(run *r)
 {
     const train_conf *c = r->conf;
 
-    r->how = (loom_trainer_options){.beta1 = c->beta1, .beta2 = c->beta2, .eps = c->eps, .decay = c->decay, .clip = c->clip,
-                                    .micro_rows = micro_rows(c), .context = c->context, .recompute = c->recompute,
-                                    .half_compute = half_compute(c), .seed = (uint64_t)r->ctx->common.seed};
+    r->how = (loom_trainer_options){.beta1 = c->beta1,
+                                    .beta2 = c->beta2,
+                                    .eps = c->eps,
+                                    .decay = c->decay,
+                                    .clip = c->clip,
+                                    .micro_rows = micro_rows(c),
+                                    .context = c->context,
+                                    .recompute = c->recompute,
+                                    .half_compute = half_compute(c),
+                                    .seed = (uint64_t)r->ctx->common.seed};
 }
 
 /* What must stay the same when a run goes on: all options but those that only say where, how often and how fast. */
 static bool is_free(const char *option)
 {
-    static const char *const list[] = {"output", "save-every", "save-minutes", "keep", "valid", "valid-every", "valid-tokens",
-                                       "log-every", "plot", "stop-after", "max-minutes", "recompute", "init", "base",
-                                       "compute"};
+    static const char *const list[] = {"output",      "save-every",   "save-minutes", "keep", "valid",
+                                       "valid-every", "valid-tokens", "log-every",    "plot", "stop-after",
+                                       "max-minutes", "recompute",    "init",         "base", "compute"};
 
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         if (strcmp(list[i], option) == 0) return true;
@@ -347,15 +378,21 @@ static void set_texts(run *r)
     const loom_shard_info *info = loom_loader_info(r->train);
 
     note_base_path(r);
-    r->texts = (loom_snapshot_texts){.tokenizer = info->tokenizer, .tokenizer_len = info->tokenizer_len,
-                                     .meta = loom_buf_text(&r->meta), .rules = loom_buf_text(&r->rules),
-                                     .base_path = r->base_path, .base_digest = r->base.digest};
+    r->texts = (loom_snapshot_texts){.tokenizer = info->tokenizer,
+                                     .tokenizer_len = info->tokenizer_len,
+                                     .meta = loom_buf_text(&r->meta),
+                                     .rules = loom_buf_text(&r->rules),
+                                     .base_path = r->base_path,
+                                     .base_digest = r->base.digest};
 }
 
 /* ---- memory ---- */
 
 /* Weights that stay in their file; a model that is yet to be made has none. */
-static bool is_frozen(const run *r) { return r->model && r->model->frozen; }
+static bool is_frozen(const run *r)
+{
+    return r->model && r->model->frozen;
+}
 
 static int64_t trained_params(const run *r)
 {
@@ -400,10 +437,11 @@ static loom_status check_memory(const run *r, loom_err *err)
     if ((limit = cgroup_limit("/sys/fs/cgroup/memory.max")) > 0 && limit < have) have = limit;
     if ((limit = cgroup_limit("/sys/fs/cgroup/memory/memory.limit_in_bytes")) > 0 && limit < have) have = limit;
     if (need <= have) return LOOM_OK;
-    return loom_fail(err, LOOM_STATUS_NOMEM,
-                     "this run needs about %s of memory, there are %s; lower --micro-tokens, use --recompute, train an adapter "
-                     "(--lora), or choose a smaller model", loom_format_bytes(need_text, sizeof need_text, need),
-                     loom_format_bytes(have_text, sizeof have_text, have));
+    return loom_fail(
+        err, LOOM_STATUS_NOMEM,
+        "this run needs about %s of memory, there are %s; lower --micro-tokens, use --recompute, train an adapter "
+        "(--lora), or choose a smaller model",
+        loom_format_bytes(need_text, sizeof need_text, need), loom_format_bytes(have_text, sizeof have_text, have));
 }
 
 /* `c`: the checkpoint to go on from, or NULL. */
@@ -416,8 +454,10 @@ static loom_status make_model(run *r, loom_ckpt *c, loom_err *err)
         return make_adapter(r, err);
     }
     if (conf->base && !c) return load_base(r, err);
-    if (c) LOOM_TRY(config_from_checkpoint(r, c, err));
-    else LOOM_TRY(config_from_options(r, err));
+    if (c)
+        LOOM_TRY(config_from_checkpoint(r, c, err));
+    else
+        LOOM_TRY(config_from_options(r, err));
     if (r->ctx->common.dry_run) return LOOM_OK; /* the plan needs no weights */
     LOOM_TRY(check_memory(r, err));
     LOOM_TRY(loom_llama_new(&r->fresh, &r->config, err));
@@ -454,12 +494,16 @@ static loom_status print_plan(const run *r, loom_err *err)
         loom_buf_printf(&b, "model        %s parameters, %s trained\n",
                         loom_format_count(t[0], 32, (double)loom_config_params(&r->config)),
                         loom_format_count(t[1], 32, (double)trained_params(r)));
-        if (r->timed) loom_buf_printf(&b, "length       %g minutes\n", r->conf->minutes);
-        else loom_buf_printf(&b, "length       %" PRId64 " steps of at most %" PRId64 " tokens, %" PRId64 " of warm-up\n",
-                             r->schedule.steps, r->conf->batch_tokens, r->schedule.warmup);
+        if (r->timed)
+            loom_buf_printf(&b, "length       %g minutes\n", r->conf->minutes);
+        else
+            loom_buf_printf(&b,
+                            "length       %" PRId64 " steps of at most %" PRId64 " tokens, %" PRId64 " of warm-up\n",
+                            r->schedule.steps, r->conf->batch_tokens, r->schedule.warmup);
         loom_buf_printf(&b, "memory       %s: weights %s, gradients %s, moments %s, activations %s, data %s\n",
                         loom_format_bytes(t[0], 32, (double)total), loom_format_bytes(t[1], 32, (double)m.weights),
-                        loom_format_bytes(t[2], 32, (double)m.gradients), loom_format_bytes(t[3], 32, (double)m.moments),
+                        loom_format_bytes(t[2], 32, (double)m.gradients),
+                        loom_format_bytes(t[3], 32, (double)m.moments),
                         loom_format_bytes(t[4], 32, (double)m.activations), loom_format_bytes(t[5], 32, (double)data));
         loom_buf_printf(&b, "checkpoints  %s each, %" PRId64 " kept\n",
                         loom_format_bytes(t[0], 32, (double)(m.gradients + m.moments)), r->conf->keep);
@@ -480,10 +524,11 @@ static loom_status lock_folder(run *r, loom_err *err)
     LOOM_TRY(loom_make_dirs(r->conf->output, err));
     loom_buf_printf(&path, "%s/run.lock", r->conf->output);
     r->lock = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (r->lock < 0) st = loom_fail(err, LOOM_STATUS_IO, "cannot create %s: %s", path.data, strerror(errno));
+    if (r->lock < 0)
+        st = loom_fail(err, LOOM_STATUS_IO, "cannot create %s: %s", path.data, strerror(errno));
     else if (flock(r->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        st = loom_fail(err, LOOM_STATUS_IO, "another loom-train is at work in %s; wait for it or choose another --output",
-                       r->conf->output);
+        st = loom_fail(err, LOOM_STATUS_IO,
+                       "another loom-train is at work in %s; wait for it or choose another --output", r->conf->output);
     loom_buf_release(&path);
     return st;
 }
@@ -523,11 +568,14 @@ static loom_status check_same_run(const run *r, loom_ckpt *c, loom_err *err)
     const loom_shard_info *info = loom_loader_info(r->train);
     char digest[33];
 
-    if (!rules || !tokenizer) return loom_fail(err, LOOM_STATUS_FORMAT, "%s is no checkpoint of a run", loom_ckpt_path(c));
+    if (!rules || !tokenizer)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s is no checkpoint of a run", loom_ckpt_path(c));
     loom_text_digest(digest, tokenizer, len);
     if (strcmp(digest, info->tokenizer_digest) != 0)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s was trained with another tokenizer than %s was made with; choose another "
-                         "--output or start over with --force", loom_ckpt_path(c), info->path);
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s was trained with another tokenizer than %s was made with; choose another "
+                         "--output or start over with --force",
+                         loom_ckpt_path(c), info->path);
     return loom_snapshot_same_rules(loom_buf_text(&r->rules), rules, r->conf->output, err);
 }
 
@@ -558,7 +606,10 @@ static loom_status find_checkpoint(run *r, loom_ckpt **c, loom_err *err)
 
 /* ---- training ---- */
 
-static double seconds_now(const run *r) { return r->seconds_before + loom_time_now() - r->started; }
+static double seconds_now(const run *r)
+{
+    return r->seconds_before + loom_time_now() - r->started;
+}
 
 static double learning_rate(const run *r)
 {
@@ -603,8 +654,12 @@ static loom_status log_step(run *r, const loom_step_report *report, double lr, b
     int64_t step = r->trainer->step;
     bool validation = r->valid && (last || step % c->valid_every == 0);
     double now = loom_time_now(), span = now - r->last_row;
-    loom_curve_row row = {.step = step, .tokens = r->trainer->tokens, .epoch = epochs_done(r), .lr = lr,
-                          .grad_norm = report->grad_norm, .seconds = seconds_now(r)};
+    loom_curve_row row = {.step = step,
+                          .tokens = r->trainer->tokens,
+                          .epoch = epochs_done(r),
+                          .lr = lr,
+                          .grad_norm = report->grad_norm,
+                          .seconds = seconds_now(r)};
 
     if (!validation && !last && step % c->log_every != 0) return LOOM_OK;
     row.loss = r->numbers.curve_count ? r->numbers.curve_sum / (double)r->numbers.curve_count : report->loss;
@@ -623,8 +678,10 @@ static void show_progress(run *r, const loom_step_report *report, double lr)
     double seconds = loom_time_now() - r->started;
     int64_t done = r->timed ? (int64_t)(seconds_now(r) - r->seconds_before) : r->trainer->step - r->first_step;
 
-    loom_format_count(rate, sizeof rate, (double)report->rows / (seconds > 0 ? seconds / (double)(r->trainer->step - r->first_step) : 1));
-    snprintf(note, sizeof note, "step %" PRId64 "  loss %.4f  lr %.2g  %s tokens/s", r->trainer->step, report->loss, lr, rate);
+    loom_format_count(rate, sizeof rate,
+                      (double)report->rows / (seconds > 0 ? seconds / (double)(r->trainer->step - r->first_step) : 1));
+    snprintf(note, sizeof note, "step %" PRId64 "  loss %.4f  lr %.2g  %s tokens/s", r->trainer->step, report->loss, lr,
+             rate);
     loom_progress_update(&r->progress, done, note);
 }
 
@@ -661,8 +718,8 @@ static loom_status explain_nan(const run *r, double lr, loom_err *err)
     return err->status;
 }
 
-/* Steps until the end, a stop or an error. The state saved at a stop is that after a whole step: a step that was broken off
- * is done again from its beginning. */
+/* Steps until the end, a stop or an error. The state saved at a stop is that after a whole step: a step that was broken
+ * off is done again from its beginning. */
 static loom_status train(run *r, bool *done, loom_err *err)
 {
     while (!finished(r)) {
@@ -736,7 +793,8 @@ static loom_status stopped(const run *r, loom_err *err)
 {
     loom_info("stopped at step %" PRId64 " and saved; the same command goes on from there", r->trainer->step);
     if (!loom_stop_requested()) return LOOM_OK;
-    return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted at step %" PRId64 ", which is saved in %s; the same command goes on",
+    return loom_fail(err, LOOM_STATUS_INTERRUPT,
+                     "interrupted at step %" PRId64 ", which is saved in %s; the same command goes on",
                      r->trainer->step, r->conf->output);
 }
 
@@ -755,10 +813,13 @@ static void say_plan(const run *r)
 
     loom_format_count(params, sizeof params, (double)loom_config_params(&r->config));
     loom_format_count(trained, sizeof trained, (double)trained_params(r));
-    if (r->timed) snprintf(length, sizeof length, "%g minutes", r->conf->minutes);
-    else snprintf(length, sizeof length, "%" PRId64 " steps", r->schedule.steps);
+    if (r->timed)
+        snprintf(length, sizeof length, "%g minutes", r->conf->minutes);
+    else
+        snprintf(length, sizeof length, "%" PRId64 " steps", r->schedule.steps);
     loom_info("model: %s parameters, %s trained; %s of at most %" PRId64 " tokens, learning rate %g, %" PRId64
-              " threads (%s %s, products in %s)", params, trained, length, r->conf->batch_tokens, r->schedule.peak, r->ctx->common.threads,
+              " threads (%s %s, products in %s)",
+              params, trained, length, r->conf->batch_tokens, r->schedule.peak, r->ctx->common.threads,
               loom_blas_version(), loom_blas_core(), r->how.half_compute ? "bf16" : "f32");
 }
 
@@ -772,7 +833,8 @@ static loom_status train_and_finish(run *r, loom_err *err)
     r->started = r->last_save = r->last_row = loom_time_now();
     r->first_step = r->trainer->step;
     loom_progress_start(&r->progress, &r->ctx->common, r->ctx->cmd->name,
-                        r->timed ? (int64_t)(60 * r->conf->minutes - r->seconds_before) : r->schedule.steps - r->first_step,
+                        r->timed ? (int64_t)(60 * r->conf->minutes - r->seconds_before)
+                                 : r->schedule.steps - r->first_step,
                         r->timed ? "s" : "steps");
     st = train(r, &done, err);
     loom_progress_finish(&r->progress, NULL);

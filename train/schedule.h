@@ -11,13 +11,17 @@
 
 #include <stdint.h>
 
-typedef enum loom_schedule_kind { LOOM_SCHEDULE_COSINE, LOOM_SCHEDULE_LINEAR, LOOM_SCHEDULE_CONSTANT } loom_schedule_kind;
+typedef enum loom_schedule_kind {
+    LOOM_SCHEDULE_COSINE,
+    LOOM_SCHEDULE_LINEAR,
+    LOOM_SCHEDULE_CONSTANT
+} loom_schedule_kind;
 #define LOOM_SCHEDULE_CHOICES "cosine|linear|constant"
 
 typedef struct loom_schedule {
     loom_schedule_kind kind;
-    double peak;  /* learning rate */
-    double floor; /* share of the peak that is left at the end, 0..1 */
+    double peak;           /* learning rate */
+    double floor;          /* share of the peak that is left at the end, 0..1 */
     int64_t warmup, steps; /* updates; steps counts them all */
 } loom_schedule;
 

@@ -47,8 +47,10 @@ static loom_status put_weights(loom_ckpt_writer *w, const loom_trainer *t, const
 
     loom_config_write(&t->model->config, "float32", &config);
     st = loom_ckpt_put_text(w, "text/config", config.data, config.len, err);
-    if (st == LOOM_OK && t->lora) st = loom_bundle_put_adapter(w, t->lora, x->base_path, x->base_digest, err);
-    else if (st == LOOM_OK) st = loom_bundle_put_weights(w, t->model, LOOM_DTYPE_F32, err);
+    if (st == LOOM_OK && t->lora)
+        st = loom_bundle_put_adapter(w, t->lora, x->base_path, x->base_digest, err);
+    else if (st == LOOM_OK)
+        st = loom_bundle_put_weights(w, t->model, LOOM_DTYPE_F32, err);
     if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/tokenizer", x->tokenizer, x->tokenizer_len, err);
     if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/meta", x->meta, strlen(x->meta), err);
     if (st == LOOM_OK) st = loom_ckpt_put_i64(w, "state/step", t->step, err);
@@ -179,10 +181,12 @@ loom_status loom_snapshot_same_rules(const char *now, const char *then, const ch
         const char *value = equals ? equals + 1 : end, *old = value_of(then, line, key_len, &old_len);
         len = (size_t)(end - value);
         if (!old || len != old_len || memcmp(value, old, len) != 0)
-            return loom_fail(err, LOOM_STATUS_ARG,
-                             "%.*s is \"%.*s\" here, but \"%.*s\" in the run that %s holds; go on with the same, choose another "
-                             "--output, or start over with --force", (int)key_len, line, (int)loom_min_i64((int64_t)len, 100),
-                             value, (int)loom_min_i64((int64_t)old_len, 100), old ? old : "", dir);
+            return loom_fail(
+                err, LOOM_STATUS_ARG,
+                "%.*s is \"%.*s\" here, but \"%.*s\" in the run that %s holds; go on with the same, choose another "
+                "--output, or start over with --force",
+                (int)key_len, line, (int)loom_min_i64((int64_t)len, 100), value,
+                (int)loom_min_i64((int64_t)old_len, 100), old ? old : "", dir);
         line = *end ? end + 1 : end;
     }
     return LOOM_OK;

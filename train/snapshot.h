@@ -1,9 +1,9 @@
 /* Checkpoints of a training run: all that is needed to go on as if nothing had happened.
  *
- * step-N.h5 holds the trained weights (all of the model, or the adapter), both AdamW moments, the step, the tokens seen,
- * the position in the data, and text/train: "key=value" lines of everything that must be the same when the run goes on.
- * Random numbers are drawn from streams seeded by (seed, purpose, index), so the seed and these counters are their
- * state. model.h5 / adapter.h5, written at the end, hold the weights alone. */
+ * step-N.h5 holds the trained weights (all of the model, or the adapter), both AdamW moments, the step, the tokens
+ * seen, the position in the data, and text/train: "key=value" lines of everything that must be the same when the run
+ * goes on. Random numbers are drawn from streams seeded by (seed, purpose, index), so the seed and these counters are
+ * their state. model.h5 / adapter.h5, written at the end, hold the weights alone. */
 #ifndef LOOM_TRAIN_SNAPSHOT_H
 #define LOOM_TRAIN_SNAPSHOT_H
 
@@ -23,10 +23,10 @@ typedef struct loom_snapshot_texts {
 
 /* Numbers of the run beside the trainer's own. */
 typedef struct loom_snapshot_run {
-    double seconds;                   /* of training so far */
-    double curve_sum;                 /* loss since the last row of the curve */
+    double seconds;   /* of training so far */
+    double curve_sum; /* loss since the last row of the curve */
     int64_t curve_count, curve_tokens;
-    double valid_loss;                /* of the last validation; NaN: none yet */
+    double valid_loss; /* of the last validation; NaN: none yet */
 } loom_snapshot_run;
 
 /* Writes DIR/step-N.h5 (atomic) and removes all but the newest `keep`. */

@@ -42,49 +42,68 @@ enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
 
 #define TRAIN_LORA_OPTS                                                                                                \
     LOOM_OPT_I64("lora-rank", 0, train_conf, lora_rank, "8", 1, 4096, "R", "rank of the adapter"),                     \
-    LOOM_OPT_F64("lora-alpha", 0, train_conf, lora_alpha, "16", 1e-6, 1e6, "A", "the adapter counts alpha / rank"),    \
-    LOOM_OPT_F64("lora-dropout", 0, train_conf, lora_dropout, "0.1", 0, 0.99, "P", "dropout on the adapter's input"),  \
-    LOOM_OPT_STR("lora-targets", 0, train_conf, lora_targets, "q_proj,v_proj", "LIST",                                 \
-                 "adapted matrices: some of q,k,v,o,gate,up,down, or all"),                                            \
-    LOOM_OPT_FLAG("rslora", 0, train_conf, rslora, "the adapter counts alpha / sqrt(rank)")
+        LOOM_OPT_F64("lora-alpha", 0, train_conf, lora_alpha, "16", 1e-6, 1e6, "A",                                    \
+                     "the adapter counts alpha / rank"),                                                               \
+        LOOM_OPT_F64("lora-dropout", 0, train_conf, lora_dropout, "0.1", 0, 0.99, "P",                                 \
+                     "dropout on the adapter's input"),                                                                \
+        LOOM_OPT_STR("lora-targets", 0, train_conf, lora_targets, "q_proj,v_proj", "LIST",                             \
+                     "adapted matrices: some of q,k,v,o,gate,up,down, or all"),                                        \
+        LOOM_OPT_FLAG("rslora", 0, train_conf, rslora, "the adapter counts alpha / sqrt(rank)")
 
 #define TRAIN_LENGTH_OPTS(epochs_default)                                                                              \
-    LOOM_OPT_F64("epochs", 0, train_conf, epochs, epochs_default, 0, 1e6, "E", "passes over the data; unless one of the next three is given"), \
-    LOOM_OPT_I64("steps", 0, train_conf, steps, "0", 0, 1e12, "N", "optimizer steps instead"),                         \
-    LOOM_OPT_I64("tokens", 0, train_conf, tokens, "0", 0, 1e15, "N", "trained tokens instead"),                        \
-    LOOM_OPT_F64("minutes", 0, train_conf, minutes, "0", 0, 1e7, "M", "training time instead; the learning rate falls over it"), \
-    LOOM_OPT_F64("max-minutes", 0, train_conf, max_minutes, "0", 0, 1e7, "M", "save and stop after this time, done or not (0: no limit)"), \
-    LOOM_OPT_I64("batch-tokens", 'b', train_conf, batch_tokens, "4096", 16, 1e9, "N", "tokens of an optimizer step"),  \
-    LOOM_OPT_I64("micro-tokens", 0, train_conf, micro_tokens, "0", 0, 1e8, "N", "tokens computed at once; more needs memory (0: as many as the step, at most 8192)"), \
-    LOOM_OPT_I64("overfit", 0, train_conf, overfit, "0", 0, 1e9, "N", "train on the first N samples only, as a test (0: all)")
+    LOOM_OPT_F64("epochs", 0, train_conf, epochs, epochs_default, 0, 1e6, "E",                                         \
+                 "passes over the data; unless one of the next three is given"),                                       \
+        LOOM_OPT_I64("steps", 0, train_conf, steps, "0", 0, 1e12, "N", "optimizer steps instead"),                     \
+        LOOM_OPT_I64("tokens", 0, train_conf, tokens, "0", 0, 1e15, "N", "trained tokens instead"),                    \
+        LOOM_OPT_F64("minutes", 0, train_conf, minutes, "0", 0, 1e7, "M",                                              \
+                     "training time instead; the learning rate falls over it"),                                        \
+        LOOM_OPT_F64("max-minutes", 0, train_conf, max_minutes, "0", 0, 1e7, "M",                                      \
+                     "save and stop after this time, done or not (0: no limit)"),                                      \
+        LOOM_OPT_I64("batch-tokens", 'b', train_conf, batch_tokens, "4096", 16, 1e9, "N",                              \
+                     "tokens of an optimizer step"),                                                                   \
+        LOOM_OPT_I64("micro-tokens", 0, train_conf, micro_tokens, "0", 0, 1e8, "N",                                    \
+                     "tokens computed at once; more needs memory (0: as many as the step, at most 8192)"),             \
+        LOOM_OPT_I64("overfit", 0, train_conf, overfit, "0", 0, 1e9, "N",                                              \
+                     "train on the first N samples only, as a test (0: all)")
 
 #define TRAIN_OPTIMIZER_OPTS(lr_default, lr_help)                                                                      \
     LOOM_OPT_F64("lr", 0, train_conf, lr, lr_default, 0, 10, "RATE", lr_help),                                         \
-    LOOM_OPT_ENUM("schedule", 0, train_conf, schedule, "cosine", LOOM_SCHEDULE_CHOICES, "how the learning rate falls"), \
-    LOOM_OPT_F64("lr-floor", 0, train_conf, lr_floor, "0", 0, 1, "SHARE", "share of the learning rate left at the end"), \
-    LOOM_OPT_I64("warmup", 0, train_conf, warmup, "-1", -1, 1e9, "N", "steps until the full learning rate (-1: by ratio)"), \
-    LOOM_OPT_F64("warmup-ratio", 0, train_conf, warmup_ratio, "0.05", 0, 1, "SHARE", "the same as a share of all steps"), \
-    LOOM_OPT_F64("weight-decay", 0, train_conf, decay, "0.1", 0, 10, "D", "decoupled weight decay of the matrices"),   \
-    LOOM_OPT_F64("beta1", 0, train_conf, beta1, "0.9", 0, 0.99999, "B", "AdamW: decay of the mean gradient"),          \
-    LOOM_OPT_F64("beta2", 0, train_conf, beta2, "0.999", 0, 0.999999, "B", "AdamW: decay of the mean square"),         \
-    LOOM_OPT_F64("eps", 0, train_conf, eps, "1e-8", 1e-16, 1, "E", "AdamW: added to the root"),                        \
-    LOOM_OPT_F64("clip", 0, train_conf, clip, "1", 0, 1e9, "NORM", "largest norm of the gradient (0: no clipping)"),   \
-    LOOM_OPT_ENUM("compute", 0, train_conf, compute, "f32", "auto|f32|bf16",                                      \
-                  "factors of matrix products; auto: bf16 (with float32 sums) where the CPU is faster with it"),       \
-    LOOM_OPT_FLAG("recompute", 0, train_conf, recompute, "compute activations twice to save memory; same result")
+        LOOM_OPT_ENUM("schedule", 0, train_conf, schedule, "cosine", LOOM_SCHEDULE_CHOICES,                            \
+                      "how the learning rate falls"),                                                                  \
+        LOOM_OPT_F64("lr-floor", 0, train_conf, lr_floor, "0", 0, 1, "SHARE",                                          \
+                     "share of the learning rate left at the end"),                                                    \
+        LOOM_OPT_I64("warmup", 0, train_conf, warmup, "-1", -1, 1e9, "N",                                              \
+                     "steps until the full learning rate (-1: by ratio)"),                                             \
+        LOOM_OPT_F64("warmup-ratio", 0, train_conf, warmup_ratio, "0.05", 0, 1, "SHARE",                               \
+                     "the same as a share of all steps"),                                                              \
+        LOOM_OPT_F64("weight-decay", 0, train_conf, decay, "0.1", 0, 10, "D",                                          \
+                     "decoupled weight decay of the matrices"),                                                        \
+        LOOM_OPT_F64("beta1", 0, train_conf, beta1, "0.9", 0, 0.99999, "B", "AdamW: decay of the mean gradient"),      \
+        LOOM_OPT_F64("beta2", 0, train_conf, beta2, "0.999", 0, 0.999999, "B", "AdamW: decay of the mean square"),     \
+        LOOM_OPT_F64("eps", 0, train_conf, eps, "1e-8", 1e-16, 1, "E", "AdamW: added to the root"),                    \
+        LOOM_OPT_F64("clip", 0, train_conf, clip, "1", 0, 1e9, "NORM",                                                 \
+                     "largest norm of the gradient (0: no clipping)"),                                                 \
+        LOOM_OPT_ENUM("compute", 0, train_conf, compute, "f32", "auto|f32|bf16",                                       \
+                      "factors of matrix products; auto: bf16 (with float32 sums) where the CPU is faster with it"),   \
+        LOOM_OPT_FLAG("recompute", 0, train_conf, recompute, "compute activations twice to save memory; same result")
 
 #define TRAIN_OUTPUT_OPTS                                                                                              \
     LOOM_OPT_GROUP("Output"),                                                                                          \
-    LOOM_OPT_STR("output", 'o', train_conf, output, NULL, "DIR", "folder of the run; goes on with the run it holds (--force: another run in it is thrown away)"), \
-    LOOM_OPT_I64("save-every", 0, train_conf, save_every, "500", 0, 1e9, "N", "steps between checkpoints (0: by time only)"), \
-    LOOM_OPT_F64("save-minutes", 0, train_conf, save_minutes, "15", 0, 1e6, "M", "minutes between checkpoints (0: by steps only)"), \
-    LOOM_OPT_I64("keep", 0, train_conf, keep, "2", 1, 1000, "K", "checkpoints kept"),                                  \
-    LOOM_OPT_STR("valid", 0, train_conf, valid, NULL, "SHARD", "shard for the validation loss"),                       \
-    LOOM_OPT_I64("valid-every", 0, train_conf, valid_every, "200", 1, 1e9, "N", "steps between validations"),          \
-    LOOM_OPT_I64("valid-tokens", 0, train_conf, valid_tokens, "50000", 1, 1e12, "N", "tokens of a validation"),        \
-    LOOM_OPT_I64("log-every", 0, train_conf, log_every, "10", 1, 1e9, "N", "steps between rows of the learning curve"), \
-    LOOM_OPT_FLAG_ON("plot", 0, train_conf, plot, "draw the learning curve when gnuplot is there"),                    \
-    LOOM_OPT_GROUP_HIDDEN("Tests"),                                                                                    \
-    LOOM_OPT_I64("stop-after", 0, train_conf, stop_after, "0", 0, 1e12, "N", "stop and save after this step, as if interrupted")
+        LOOM_OPT_STR("output", 'o', train_conf, output, NULL, "DIR",                                                   \
+                     "folder of the run; goes on with the run it holds (--force: another run in it is thrown away)"),  \
+        LOOM_OPT_I64("save-every", 0, train_conf, save_every, "500", 0, 1e9, "N",                                      \
+                     "steps between checkpoints (0: by time only)"),                                                   \
+        LOOM_OPT_F64("save-minutes", 0, train_conf, save_minutes, "15", 0, 1e6, "M",                                   \
+                     "minutes between checkpoints (0: by steps only)"),                                                \
+        LOOM_OPT_I64("keep", 0, train_conf, keep, "2", 1, 1000, "K", "checkpoints kept"),                              \
+        LOOM_OPT_STR("valid", 0, train_conf, valid, NULL, "SHARD", "shard for the validation loss"),                   \
+        LOOM_OPT_I64("valid-every", 0, train_conf, valid_every, "200", 1, 1e9, "N", "steps between validations"),      \
+        LOOM_OPT_I64("valid-tokens", 0, train_conf, valid_tokens, "50000", 1, 1e12, "N", "tokens of a validation"),    \
+        LOOM_OPT_I64("log-every", 0, train_conf, log_every, "10", 1, 1e9, "N",                                         \
+                     "steps between rows of the learning curve"),                                                      \
+        LOOM_OPT_FLAG_ON("plot", 0, train_conf, plot, "draw the learning curve when gnuplot is there"),                \
+        LOOM_OPT_GROUP_HIDDEN("Tests"),                                                                                \
+        LOOM_OPT_I64("stop-after", 0, train_conf, stop_after, "0", 0, 1e12, "N",                                       \
+                     "stop and save after this step, as if interrupted")
 
 #endif

@@ -13,8 +13,12 @@
 loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, loom_llama *model, loom_lora *lora,
                              loom_loader *loader, loom_pool *pool, loom_err *err)
 {
-    loom_acts_options ao = {.max_rows = o->micro_rows, .max_seq = o->context, .grad = true, .recompute = o->recompute,
-                            .half_compute = o->half_compute, .pool = pool};
+    loom_acts_options ao = {.max_rows = o->micro_rows,
+                            .max_seq = o->context,
+                            .grad = true,
+                            .recompute = o->recompute,
+                            .half_compute = o->half_compute,
+                            .pool = pool};
     loom_trainer *t = loom_calloc(1, sizeof *t);
     size_t bytes;
     loom_status st;
@@ -27,10 +31,14 @@ loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, 
     t->m = loom_alloc_aligned(bytes);
     t->v = loom_alloc_aligned(bytes);
     t->g = loom_alloc_aligned(bytes);
-    if (!t->m || !t->v || !t->g) st = loom_fail_nomem(err, "gradients and moments");
-    else st = loom_acts_new(&t->acts, model, lora, &ao, err);
-    if (st != LOOM_OK) loom_trainer_free(t);
-    else *out = t;
+    if (!t->m || !t->v || !t->g)
+        st = loom_fail_nomem(err, "gradients and moments");
+    else
+        st = loom_acts_new(&t->acts, model, lora, &ao, err);
+    if (st != LOOM_OK)
+        loom_trainer_free(t);
+    else
+        *out = t;
     return st;
 }
 
@@ -82,13 +90,14 @@ static loom_status not_finite(const loom_trainer *t, loom_err *err)
     for (int64_t i = 0; i < t->table->n; i++) {
         const loom_tensor *x = &t->table->tensors[i];
         if (!all_finite(t->w + x->offset, x->count))
-            return loom_fail(err, LOOM_STATUS_NUMERIC, "step %" PRId64 ": weight %s is not finite", t->step + 1, x->name);
+            return loom_fail(err, LOOM_STATUS_NUMERIC, "step %" PRId64 ": weight %s is not finite", t->step + 1,
+                             x->name);
     }
     for (int64_t i = 0; i < t->table->n; i++) {
         const loom_tensor *x = &t->table->tensors[i];
         if (!all_finite(t->g + x->offset, x->count))
-            return loom_fail(err, LOOM_STATUS_NUMERIC, "step %" PRId64 ": the gradient of %s is not finite", t->step + 1,
-                             x->name);
+            return loom_fail(err, LOOM_STATUS_NUMERIC, "step %" PRId64 ": the gradient of %s is not finite",
+                             t->step + 1, x->name);
     }
     return loom_fail(err, LOOM_STATUS_NUMERIC, "step %" PRId64 ": the loss is not finite", t->step + 1);
 }
@@ -122,8 +131,8 @@ static loom_status accumulate(loom_trainer *t, const loom_batch *step, loom_loss
 
 loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *report, loom_err *err)
 {
-    loom_adamw how = {.lr = lr, .beta1 = t->o.beta1, .beta2 = t->o.beta2, .eps = t->o.eps, .decay = t->o.decay,
-                      .step = t->step + 1};
+    loom_adamw how = {
+        .lr = lr, .beta1 = t->o.beta1, .beta2 = t->o.beta2, .eps = t->o.eps, .decay = t->o.decay, .step = t->step + 1};
     loom_position before = loom_loader_tell(t->loader);
     loom_batch step;
     loom_loss total = {0};
@@ -142,8 +151,11 @@ loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *repo
     loom_adamw_step(t->pool, t->table, t->w, t->m, t->v, t->g, &how);
     t->step++;
     t->tokens += step.N;
-    *report = (loom_step_report){.loss = total.count ? total.sum / (double)total.count : 0, .grad_norm = norm,
-                                 .rows = step.N, .counted = total.count, .right = total.right};
+    *report = (loom_step_report){.loss = total.count ? total.sum / (double)total.count : 0,
+                                 .grad_norm = norm,
+                                 .rows = step.N,
+                                 .counted = total.count,
+                                 .right = total.right};
     return LOOM_OK;
 }
 
@@ -173,7 +185,10 @@ loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t m
 void loom_trainer_memory(loom_train_memory *out, const loom_config *config, const loom_lora_config *lora, bool frozen,
                          const loom_trainer_options *o, int n_threads)
 {
-    loom_acts_options ao = {.max_rows = o->micro_rows, .max_seq = o->context, .grad = true, .recompute = o->recompute,
+    loom_acts_options ao = {.max_rows = o->micro_rows,
+                            .max_seq = o->context,
+                            .grad = true,
+                            .recompute = o->recompute,
                             .half_compute = o->half_compute};
     size_t base = loom_llama_bytes(config), trained = lora ? loom_lora_bytes(config, lora) : base;
 

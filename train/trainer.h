@@ -6,8 +6,8 @@
  *   loom_trainer_free(t);
  *
  * With an adapter (lora not NULL) only the adapter is trained and the model is const; else all of the model. A step
- * accumulates micro-batches of at most micro_rows rows; the gradient is that of the mean loss over all counted labels of
- * the step, however it is cut. Everything that determines the next step is in the fields marked "state" and the
+ * accumulates micro-batches of at most micro_rows rows; the gradient is that of the mean loss over all counted labels
+ * of the step, however it is cut. Everything that determines the next step is in the fields marked "state" and the
  * loader's position: a run restored from them goes on bit for bit. */
 #ifndef LOOM_TRAIN_TRAINER_H
 #define LOOM_TRAIN_TRAINER_H
@@ -21,8 +21,8 @@ typedef struct loom_trainer_options {
     double clip;                     /* largest gradient norm; 0: none */
     int64_t micro_rows;              /* rows of a forward/backward pass, at least the context */
     int64_t context;
-    bool recompute, half_compute;    /* as in loom_acts_options */
-    uint64_t seed; /* of dropout */
+    bool recompute, half_compute; /* as in loom_acts_options */
+    uint64_t seed;                /* of dropout */
 } loom_trainer_options;
 
 /* What one step did. */
@@ -40,11 +40,11 @@ typedef struct loom_trainer {
     loom_pool *pool;
     loom_acts *acts;
     const loom_tensors *table; /* of what is trained */
-    float *w;                /* state: the trained block, in model or lora */
-    float *m, *v;            /* state: AdamW moments */
+    float *w;                  /* state: the trained block, in model or lora */
+    float *m, *v;              /* state: AdamW moments */
     float *g;
-    int64_t step;            /* state: updates done */
-    int64_t tokens;          /* state: rows trained on so far */
+    int64_t step;   /* state: updates done */
+    int64_t tokens; /* state: rows trained on so far */
 } loom_trainer;
 
 loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, loom_llama *model, loom_lora *lora,
@@ -52,8 +52,8 @@ loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, 
 void loom_trainer_free(loom_trainer *t); /* NULL is fine */
 
 /* One update with this learning rate. NUMERIC when loss or gradient is not finite: names the step and the tensor.
- * INTERRUPT when loom_stop_requested() between two micro-batches. After both, weights, moments and the loader are as before
- * the step. */
+ * INTERRUPT when loom_stop_requested() between two micro-batches. After both, weights, moments and the loader are as
+ * before the step. */
 loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *report, loom_err *err);
 
 /* Mean loss over the first `max_rows` rows of a loader, from its beginning, without dropout; count 0

@@ -10,7 +10,7 @@
 #include "store/shard.h"
 
 #define MAX_TOKENIZER ((size_t)64 << 20)
-#define MAX_CONFIG ((size_t)1 << 20)
+#define MAX_CONFIG    ((size_t)1 << 20)
 
 /* ---- finding files ---- */
 
@@ -47,7 +47,8 @@ static loom_status resolve_folder(char **file, loom_bundle_kind *kind, const cha
 loom_status loom_bundle_resolve(char **file, loom_bundle_kind *kind, const char *path, loom_err *err)
 {
     if (loom_file_is_dir(path)) return resolve_folder(file, kind, path, err);
-    if (!loom_file_exists(path)) return loom_fail(err, LOOM_STATUS_IO, "%s does not exist; give a checkpoint or a folder", path);
+    if (!loom_file_exists(path))
+        return loom_fail(err, LOOM_STATUS_IO, "%s does not exist; give a checkpoint or a folder", path);
     *kind = LOOM_BUNDLE_CKPT;
     *file = strdup(path);
     return *file ? LOOM_OK : loom_fail_nomem(err, "a file name");
@@ -63,7 +64,10 @@ typedef struct source {
     const char *path;
 } source;
 
-static size_t source_count(const source *s) { return s->ckpt ? loom_ckpt_count(s->ckpt) : loom_st_count(s->st); }
+static size_t source_count(const source *s)
+{
+    return s->ckpt ? loom_ckpt_count(s->ckpt) : loom_st_count(s->st);
+}
 
 /* Name of tensor i without its group; NULL for what is not in the group. */
 static const char *source_name(const source *s, size_t i)
@@ -90,7 +94,8 @@ static bool source_find(loom_tensor_view *out, const source *s, const char *name
     e = loom_ckpt_find(s->ckpt, full.data);
     loom_buf_release(&full);
     if (!e || e->is_text) return false;
-    *out = (loom_tensor_view){.name = e->name, .dtype = e->dtype, .rank = e->rank, .count = e->count, .bytes = e->bytes};
+    *out =
+        (loom_tensor_view){.name = e->name, .dtype = e->dtype, .rank = e->rank, .count = e->count, .bytes = e->bytes};
     memcpy(out->shape, e->shape, sizeof out->shape);
     return true;
 }
@@ -117,8 +122,10 @@ typedef struct names {
 
 static void names_add(names *list, const char *name)
 {
-    if (list->n < 5) loom_buf_printf(&list->text, "%s%s", list->n ? ", " : "", name);
-    else if (list->n == 5) loom_buf_str(&list->text, ", ...");
+    if (list->n < 5)
+        loom_buf_printf(&list->text, "%s%s", list->n ? ", " : "", name);
+    else if (list->n == 5)
+        loom_buf_str(&list->text, ", ...");
     list->n++;
 }
 
@@ -158,7 +165,8 @@ static bool may_be_ignored(const char *name, const loom_config *c)
 {
     size_t n = strlen(name), m = strlen(".rotary_emb.inv_freq");
 
-    return (n > m && strcmp(name + n - m, ".rotary_emb.inv_freq") == 0) || (c->tied && strcmp(name, "lm_head.weight") == 0);
+    return (n > m && strcmp(name + n - m, ".rotary_emb.inv_freq") == 0) ||
+           (c->tied && strcmp(name, "lm_head.weight") == 0);
 }
 
 /* Exactly the tensors of the table, each with its shape. */
@@ -220,11 +228,15 @@ static loom_status make_model(loom_llama **out, const loom_config *config, const
     loom_llama *m = NULL;
     loom_status st;
 
-    if (freeze && can_freeze(s, config)) st = loom_llama_new_frozen(&m, config, err);
-    else st = loom_llama_new(&m, config, err);
+    if (freeze && can_freeze(s, config))
+        st = loom_llama_new_frozen(&m, config, err);
+    else
+        st = loom_llama_new(&m, config, err);
     if (st == LOOM_OK) st = read_weights(m, s, err);
-    if (st != LOOM_OK) loom_llama_free(m);
-    else *out = m;
+    if (st != LOOM_OK)
+        loom_llama_free(m);
+    else
+        *out = m;
     return st;
 }
 
@@ -285,8 +297,10 @@ void loom_bundle_weights_digest(char digest[17], const loom_ckpt *c)
         if (strncmp(e->name, "tensors/", 8) == 0)
             loom_buf_printf(&b, "%s %s %016" PRIx64 "\n", e->name, loom_dtype_name(e->dtype), e->checksum);
     }
-    if (b.len) snprintf(digest, 17, "%016" PRIx64, loom_hash64(b.data, b.len, 0));
-    else digest[0] = 0;
+    if (b.len)
+        snprintf(digest, 17, "%016" PRIx64, loom_hash64(b.data, b.len, 0));
+    else
+        digest[0] = 0;
     loom_buf_release(&b);
 }
 
@@ -295,10 +309,12 @@ void loom_bundle_weights_digest(char digest[17], const loom_ckpt *c)
 static loom_status refuse_key(const loom_json *root, const char *key, const char *name, loom_err *err)
 {
     const loom_json *v = loom_json_get(root, key);
-    bool set = loom_json_bool(v, false) || loom_json_len(v) > 0 || (loom_json_is_string(v) && loom_json_str(v, NULL)[0]) ||
+    bool set = loom_json_bool(v, false) || loom_json_len(v) > 0 ||
+               (loom_json_is_string(v) && loom_json_str(v, NULL)[0]) ||
                (loom_json_is_int(v) && loom_json_i64(v, 0) != 0);
 
-    return set ? loom_fail(err, LOOM_STATUS_FORMAT, "%s: \"%s\" is set; such adapters are not supported", name, key) : LOOM_OK;
+    return set ? loom_fail(err, LOOM_STATUS_FORMAT, "%s: \"%s\" is set; such adapters are not supported", name, key)
+               : LOOM_OK;
 }
 
 static loom_status parse_targets(unsigned *out, const loom_json *node, const char *name, loom_err *err)
@@ -319,14 +335,16 @@ static loom_status parse_targets(unsigned *out, const loom_json *node, const cha
 
 static loom_status parse_adapter(loom_lora_config *out, const loom_json *root, const char *name, loom_err *err)
 {
-    static const char *const unknown[] = {"use_dora", "modules_to_save", "rank_pattern", "alpha_pattern",
-                                          "layers_to_transform", "fan_in_fan_out", "lora_bias"};
+    static const char *const unknown[] = {"use_dora",      "modules_to_save",     "rank_pattern",
+                                          "alpha_pattern", "layers_to_transform", "fan_in_fan_out",
+                                          "lora_bias"};
     const char *bias = loom_json_str(loom_json_get(root, "bias"), NULL);
     const char *type = loom_json_str(loom_json_get(root, "peft_type"), NULL);
     loom_lora_config c = {0};
 
     if (!type || strcmp(type, "LORA") != 0)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: peft_type is %.40s, expected LORA", name, type ? type : "missing");
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: peft_type is %.40s, expected LORA", name,
+                         type ? type : "missing");
     if (bias && strcmp(bias, "none") != 0)
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s: bias is \"%.40s\", expected \"none\"", name, bias);
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) LOOM_TRY(refuse_key(root, unknown[i], name, err));
@@ -447,7 +465,8 @@ static loom_status read_adapter(loom_lora *lora, const source *s, bool *odd, loo
     }
     for (size_t i = 0; i < source_count(s); i++) in_group += source_name(s, i) != NULL;
     if (!missing.n && in_group > lora->table.n) {
-        loom_buf_printf(&extra.text, "it has %" PRId64 ", the configuration asks for %" PRId64, in_group, lora->table.n);
+        loom_buf_printf(&extra.text, "it has %" PRId64 ", the configuration asks for %" PRId64, in_group,
+                        lora->table.n);
         extra.n = in_group - lora->table.n;
     }
     LOOM_TRY(names_fail(&missing, &extra, s->path, err));
@@ -460,19 +479,22 @@ static loom_status read_adapter(loom_lora *lora, const source *s, bool *odd, loo
     return LOOM_OK;
 }
 
-static loom_status make_adapter(loom_lora **out, const loom_config *base, const loom_lora_config *config, const source *s,
-                                bool *odd, loom_err *err)
+static loom_status make_adapter(loom_lora **out, const loom_config *base, const loom_lora_config *config,
+                                const source *s, bool *odd, loom_err *err)
 {
     loom_lora *lora = NULL;
     loom_status st = loom_lora_new(&lora, base, config, err);
 
     if (st == LOOM_OK && s) st = read_adapter(lora, s, odd, err);
-    if (st != LOOM_OK) loom_lora_free(lora);
-    else *out = lora;
+    if (st != LOOM_OK)
+        loom_lora_free(lora);
+    else
+        *out = lora;
     return st;
 }
 
-loom_status loom_bundle_read_adapter(loom_lora **out, const loom_config *base, loom_ckpt *c, bool weights, loom_err *err)
+loom_status loom_bundle_read_adapter(loom_lora **out, const loom_config *base, loom_ckpt *c, bool weights,
+                                     loom_err *err)
 {
     source s = {.ckpt = c, .group = "adapter/", .path = loom_ckpt_path(c)};
     loom_lora_config config;
@@ -503,7 +525,9 @@ static loom_status load_peft(loom_bundle *b, const char *dir, loom_err *err)
     s.st = st_file;
     s.path = path.data;
     if ((st = make_adapter(&b->lora, &b->model->config, &config, &s, &odd, err)) != LOOM_OK) goto done;
-    if (odd) snprintf(b->note, sizeof b->note, "%.180s: the names of the tensors are not PEFT's plain ones; read anyway", dir);
+    if (odd)
+        snprintf(b->note, sizeof b->note, "%.180s: the names of the tensors are not PEFT's plain ones; read anyway",
+                 dir);
     b->adapter_path = strdup(dir);
 done:
     loom_st_close(&st_file);
@@ -524,7 +548,8 @@ static loom_status check_base(const loom_bundle *b, const loom_ckpt *adapter, lo
     if ((st = loom_json_parse(&root, json, len, loom_ckpt_path(adapter), err)) != LOOM_OK) return st;
     digest = loom_json_str(loom_json_get(root, "digest"), NULL);
     if (digest && digest[0] && b->digest[0] && strcmp(digest, b->digest) != 0)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "adapter %s was trained on other weights than those of %s; give its base",
+        st = loom_fail(err, LOOM_STATUS_FORMAT,
+                       "adapter %s was trained on other weights than those of %s; give its base",
                        loom_ckpt_path(adapter), b->path);
     loom_json_free(root);
     return st;
@@ -554,8 +579,10 @@ static loom_status load_adapter(loom_bundle *b, const char *adapter, loom_err *e
     loom_buf_release(&path);
     if (peft) return load_peft(b, adapter, err);
     if ((st = loom_bundle_resolve(&file, &kind, adapter, err)) != LOOM_OK) return st;
-    if (kind != LOOM_BUNDLE_CKPT) st = loom_fail(err, LOOM_STATUS_FORMAT, "%s is a model, not an adapter", adapter);
-    else st = load_adapter_ckpt(b, file, err);
+    if (kind != LOOM_BUNDLE_CKPT)
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s is a model, not an adapter", adapter);
+    else
+        st = load_adapter_ckpt(b, file, err);
     free(file);
     return st;
 }
@@ -642,14 +669,20 @@ static loom_status recorded_base(char **out, const loom_ckpt *c, loom_err *err)
     if ((st = loom_json_parse(&root, json, len, loom_ckpt_path(c), err)) != LOOM_OK) return st;
     path = loom_json_str(loom_json_get(root, "path"), NULL);
     if (!path || !loom_file_exists(path))
-        st = loom_fail(err, LOOM_STATUS_IO, "%s is an adapter and its base %.300s is not there; give the base as the model and "
-                       "this file as --adapter", loom_ckpt_path(c), path ? path : "(unknown)");
-    else if (!(*out = strdup(path))) st = loom_fail_nomem(err, "a file name");
+        st = loom_fail(err, LOOM_STATUS_IO,
+                       "%s is an adapter and its base %.300s is not there; give the base as the model and "
+                       "this file as --adapter",
+                       loom_ckpt_path(c), path ? path : "(unknown)");
+    else if (!(*out = strdup(path)))
+        st = loom_fail_nomem(err, "a file name");
     loom_json_free(root);
     return st;
 }
 
-static bool has_weights(const loom_ckpt *c) { return loom_ckpt_find(c, "tensors/model.embed_tokens.weight") != NULL; }
+static bool has_weights(const loom_ckpt *c)
+{
+    return loom_ckpt_find(c, "tensors/model.embed_tokens.weight") != NULL;
+}
 
 /* `path` is a checkpoint file. An adapter alone leads to its base, then to itself. */
 static loom_status load_ckpt_file(loom_bundle *b, const char *path, const char *adapter, const loom_bundle_options *o,
@@ -674,8 +707,10 @@ static loom_status load_ckpt_file(loom_bundle *b, const char *path, const char *
         st = loom_fail(err, LOOM_STATUS_ARG, "%s is an adapter itself; give its base as the model", path);
         goto done;
     }
-    if (o->base) base = strdup(o->base);
-    else if ((st = recorded_base(&base, c, err)) != LOOM_OK) goto done;
+    if (o->base)
+        base = strdup(o->base);
+    else if ((st = recorded_base(&base, c, err)) != LOOM_OK)
+        goto done;
     st = loom_bundle_load(b, base, path, &plain, err);
 done:
     free(base);

@@ -7,12 +7,12 @@
  *   loom_bundle_release(&b);
  *
  * A model is given by one path:
- *   a checkpoint of loom-train (*.h5) with weights; or one with an adapter only: its base is found at the path recorded in
- *       it (text/base), and must be the very base it was trained on (same digest);
- *   a run folder: model.h5 or adapter.h5 in it when the run has ended, else the newest intact step-*.h5;
- *   a Hugging Face folder: config.json, model.safetensors (or shards with an index), tokenizer.json if there.
- * An adapter is given by a second path (NULL: none): an adapter checkpoint, a run folder holding one, or a PEFT folder
- * (adapter_config.json, adapter_model.safetensors). Missing, left-over or wrongly shaped tensors are FORMAT errors. */
+ *   a checkpoint of loom-train (*.h5) with weights; or one with an adapter only: its base is found at the path recorded
+ * in it (text/base), and must be the very base it was trained on (same digest); a run folder: model.h5 or adapter.h5 in
+ * it when the run has ended, else the newest intact step-*.h5; a Hugging Face folder: config.json, model.safetensors
+ * (or shards with an index), tokenizer.json if there. An adapter is given by a second path (NULL: none): an adapter
+ * checkpoint, a run folder holding one, or a PEFT folder (adapter_config.json, adapter_model.safetensors). Missing,
+ * left-over or wrongly shaped tensors are FORMAT errors. */
 #ifndef LOOM_MODEL_BUNDLE_H
 #define LOOM_MODEL_BUNDLE_H
 
@@ -23,24 +23,24 @@
 #include "store/safetensors.h"
 
 typedef struct loom_bundle_options {
-    bool frozen; /* keep matrices that are stored as bfloat16 in the mapped file (no training of them, no merge) */
+    bool frozen;      /* keep matrices that are stored as bfloat16 in the mapped file (no training of them, no merge) */
     const char *base; /* overrides the base path recorded in an adapter checkpoint; NULL: as recorded */
 } loom_bundle_options;
 
 typedef struct loom_bundle {
     loom_llama *model;
-    loom_lora *lora;        /* NULL: no adapter */
-    char *tokenizer;        /* tokenizer.json, NUL-terminated; NULL: the files have none */
+    loom_lora *lora; /* NULL: no adapter */
+    char *tokenizer; /* tokenizer.json, NUL-terminated; NULL: the files have none */
     size_t tokenizer_len;
     char tokenizer_digest[33]; /* loom_text_digest; "" without tokenizer */
-    char *path;             /* of the weights: the file or folder really read */
-    char *adapter_path;     /* NULL: no adapter */
-    char *meta;             /* how the checkpoint was made (JSON); NULL: unknown */
-    char digest[17];        /* of the base weights (names, types, checksums); "" for Hugging Face folders */
-    int64_t step;           /* training steps behind it; -1 unknown */
-    loom_ckpt *ckpt;        /* kept open while weights are mapped */
+    char *path;                /* of the weights: the file or folder really read */
+    char *adapter_path;        /* NULL: no adapter */
+    char *meta;                /* how the checkpoint was made (JSON); NULL: unknown */
+    char digest[17];           /* of the base weights (names, types, checksums); "" for Hugging Face folders */
+    int64_t step;              /* training steps behind it; -1 unknown */
+    loom_ckpt *ckpt;           /* kept open while weights are mapped */
     loom_st *st;
-    char note[256];         /* something a person may want to know about the files; "" nothing */
+    char note[256]; /* something a person may want to know about the files; "" nothing */
 } loom_bundle;
 
 loom_status loom_bundle_load(loom_bundle *out, const char *model, const char *adapter, const loom_bundle_options *o,
@@ -56,8 +56,8 @@ loom_status loom_bundle_resolve(char **file, loom_bundle_kind *kind, const char 
 /* Weights of one checkpoint into a model (float32 copies; both must have the same table) and back. */
 loom_status loom_bundle_read_weights(loom_llama *m, loom_ckpt *c, loom_err *err);
 loom_status loom_bundle_put_weights(loom_ckpt_writer *w, const loom_llama *m, loom_dtype dtype, loom_err *err);
-/* Checks that a safetensors model holds exactly the tensors of the configuration (those that Llama files may carry beside
- * them are passed over); FORMAT names the first five that do not fit. */
+/* Checks that a safetensors model holds exactly the tensors of the configuration (those that Llama files may carry
+ * beside them are passed over); FORMAT names the first five that do not fit. */
 loom_status loom_bundle_check_st(loom_st *st, const loom_config *config, const char *path, loom_err *err);
 
 /* Digest of the weights in a checkpoint: the same for every checkpoint with these weights. "" when it has none. */
@@ -67,7 +67,8 @@ void loom_bundle_weights_digest(char digest[17], const loom_ckpt *c);
 loom_status loom_bundle_put_adapter(loom_ckpt_writer *w, const loom_lora *lora, const char *base_path,
                                     const char *base_digest, loom_err *err);
 /* Makes the adapter from text/adapter and, if `weights`, reads its tensors. */
-loom_status loom_bundle_read_adapter(loom_lora **out, const loom_config *base, loom_ckpt *c, bool weights, loom_err *err);
+loom_status loom_bundle_read_adapter(loom_lora **out, const loom_config *base, loom_ckpt *c, bool weights,
+                                     loom_err *err);
 
 /* PEFT's adapter_config.json: reading (leniently, spec/07 section 4) and writing. */
 loom_status loom_bundle_parse_adapter_config(loom_lora_config *out, const char *json, size_t len, const char *name,

@@ -20,10 +20,10 @@
 #include "core/num.h"
 #include "store/h5.h"
 
-#define FORMAT "spanloom-checkpoint"
-#define VERSION 1
+#define FORMAT      "spanloom-checkpoint"
+#define VERSION     1
 #define MAX_ENTRIES 1000000
-#define MAX_TEXT ((size_t)256 << 20)
+#define MAX_TEXT    ((size_t)256 << 20)
 
 typedef struct entry {
     loom_ckpt_entry e;
@@ -93,7 +93,8 @@ static loom_status check_room(const char *path, int64_t bytes, loom_err *err)
                      loom_format_bytes(room, sizeof room, (double)fs.f_bavail * (double)fs.f_frsize));
 }
 
-loom_status loom_ckpt_create(loom_ckpt_writer **out, const char *path, bool force, int64_t expected_bytes, loom_err *err)
+loom_status loom_ckpt_create(loom_ckpt_writer **out, const char *path, bool force, int64_t expected_bytes,
+                             loom_err *err)
 {
     loom_ckpt_writer *w = NULL;
 
@@ -135,8 +136,10 @@ static loom_status write_set(loom_ckpt_writer *w, const loom_ckpt_entry *e, hid_
         st = loom_h5_fail(err, "cannot write %s to %s", e->name, w->out.path);
     if (st == LOOM_OK) st = loom_h5_put_attr_i64(set, "checksum", (int64_t)e->checksum, err);
     if (st == LOOM_OK && !e->is_text) st = loom_h5_put_attr_str(set, "dtype", loom_dtype_name(e->dtype), err);
-    if (st != LOOM_OK) w->out.broken = true;
-    else H5Dclose(set);
+    if (st != LOOM_OK)
+        w->out.broken = true;
+    else
+        H5Dclose(set);
     H5Pclose(create);
     H5Pclose(links);
     return st;
@@ -221,8 +224,10 @@ loom_status loom_ckpt_commit(loom_ckpt_writer **writer, loom_err *err)
     st = loom_h5_put_attr_str(w->out.file, "format", FORMAT, err);
     if (st == LOOM_OK) st = loom_h5_put_attr_i64(w->out.file, "version", VERSION, err);
     if (st == LOOM_OK) st = loom_h5_put_attr_i64(w->out.file, "digest", (int64_t)digest_of(&w->list), err);
-    if (st == LOOM_OK) st = loom_h5_commit(&w->out, err);
-    else loom_h5_abandon(&w->out);
+    if (st == LOOM_OK)
+        st = loom_h5_commit(&w->out, err);
+    else
+        loom_h5_abandon(&w->out);
     entries_release(&w->list);
     free(w);
     return st;
@@ -369,8 +374,10 @@ static loom_status read_directory(loom_ckpt *c, hid_t file, loom_err *err)
                          format[0] ? " but \"" : "", format, format[0] ? "\"" : "");
     if (loom_h5_get_attr_i64(file, "version", &version, NULL) != LOOM_OK || version != VERSION)
         return loom_fail(err, LOOM_STATUS_FORMAT,
-                         "%s is a checkpoint of version %" PRId64 ", this program reads version %d; use the program that "
-                         "wrote it", c->path, version, VERSION);
+                         "%s is a checkpoint of version %" PRId64
+                         ", this program reads version %d; use the program that "
+                         "wrote it",
+                         c->path, version, VERSION);
     if (H5Literate(file, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, visit_group, &w) < 0) {
         H5Eclear2(H5E_DEFAULT);
         return w.st != LOOM_OK ? w.st : bad_entry(&w, "its table of contents", "cannot be read");
@@ -395,8 +402,9 @@ static loom_status read_bytes(const loom_ckpt *c, const entry *x, void *out, loo
         done += (size_t)n;
     }
     if (loom_hash64(out, x->e.bytes, 0) != x->e.checksum)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s is damaged: the checksum of %s does not agree; use another checkpoint",
-                         c->path, x->e.name);
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s is damaged: the checksum of %s does not agree; use another checkpoint", c->path,
+                         x->e.name);
     return LOOM_OK;
 }
 
@@ -450,8 +458,8 @@ loom_status loom_ckpt_open(loom_ckpt **out, const char *path, loom_err *err)
     if (!loom_file_is_dir(path)) return open_file(out, path, err);
     if ((st = loom_ckpt_newest(&newest, path, NULL, NULL, err)) != LOOM_OK) return st;
     if (!newest)
-        return loom_fail(err, LOOM_STATUS_IO, "%s holds no checkpoint (step-*.h5); give a folder of loom-train or a file",
-                         path);
+        return loom_fail(err, LOOM_STATUS_IO,
+                         "%s holds no checkpoint (step-*.h5); give a folder of loom-train or a file", path);
     st = open_file(out, newest, err);
     free(newest);
     return st;
@@ -470,13 +478,25 @@ void loom_ckpt_close(loom_ckpt **ckpt)
     *ckpt = NULL;
 }
 
-const char *loom_ckpt_path(const loom_ckpt *c) { return c->path; }
+const char *loom_ckpt_path(const loom_ckpt *c)
+{
+    return c->path;
+}
 
-const char *loom_ckpt_digest(const loom_ckpt *c) { return c->digest; }
+const char *loom_ckpt_digest(const loom_ckpt *c)
+{
+    return c->digest;
+}
 
-size_t loom_ckpt_count(const loom_ckpt *c) { return c->list.n; }
+size_t loom_ckpt_count(const loom_ckpt *c)
+{
+    return c->list.n;
+}
 
-const loom_ckpt_entry *loom_ckpt_at(const loom_ckpt *c, size_t i) { return &c->list.items[i].e; }
+const loom_ckpt_entry *loom_ckpt_at(const loom_ckpt *c, size_t i)
+{
+    return &c->list.items[i].e;
+}
 
 static entry *find(const loom_ckpt *c, const char *name)
 {
@@ -517,7 +537,8 @@ loom_status loom_ckpt_read(loom_ckpt *c, const char *name, void *out, size_t byt
 
     LOOM_TRY(need(&x, c, name, err));
     if (x->e.bytes != bytes)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: %s has %zu bytes, expected %zu", c->path, name, x->e.bytes, bytes);
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: %s has %zu bytes, expected %zu", c->path, name, x->e.bytes,
+                         bytes);
     return read_bytes(c, x, out, err);
 }
 
@@ -576,8 +597,12 @@ loom_status loom_ckpt_map(loom_ckpt *c, const char *name, loom_tensor_view *out,
         if (map == MAP_FAILED) return loom_fail(err, LOOM_STATUS_IO, "cannot map %s: %s", c->path, strerror(errno));
         c->map = map;
     }
-    *out = (loom_tensor_view){.name = x->e.name, .dtype = x->e.dtype, .rank = x->e.rank, .count = x->e.count,
-                              .bytes = x->e.bytes, .data = c->map + x->offset};
+    *out = (loom_tensor_view){.name = x->e.name,
+                              .dtype = x->e.dtype,
+                              .rank = x->e.rank,
+                              .count = x->e.count,
+                              .bytes = x->e.bytes,
+                              .data = c->map + x->offset};
     memcpy(out->shape, x->e.shape, sizeof out->shape);
     return LOOM_OK;
 }
@@ -640,8 +665,10 @@ static loom_status list_steps(char ***paths, size_t *n, const char *dir, loom_er
 
     LOOM_TRY(loom_list_files(&all, &n_all, dir, ".h5", err));
     for (size_t i = 0; i < n_all; i++) {
-        if (step_of(all[i]) >= 0) all[kept++] = all[i];
-        else free(all[i]);
+        if (step_of(all[i]) >= 0)
+            all[kept++] = all[i];
+        else
+            free(all[i]);
     }
     if (kept) qsort(all, kept, sizeof *all, newest_first);
     *paths = all;
@@ -679,8 +706,8 @@ loom_status loom_ckpt_newest(char **path, const char *dir, void (*note)(void *ar
     }
     st = LOOM_OK;
     if (n && !found)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "none of the %zu checkpoints in %s is intact (the last one: %s)", n, dir,
-                       bad.msg);
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "none of the %zu checkpoints in %s is intact (the last one: %s)", n,
+                       dir, bad.msg);
     for (size_t i = 0; i < n; i++) free(paths[i]);
     free(paths);
     if (st == LOOM_OK) *path = found;

@@ -2,13 +2,13 @@
  *
  * Names are paths of one group and one name. What the toolkit's own checkpoints hold:
  *   tensors/NAME      model weights under Hugging Face names ("tensors/model.norm.weight"); absent in a pure adapter
- *   adapter/NAME      LoRA weights under PEFT names ("adapter/base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight")
- *   adam_m/NAME, adam_v/NAME    moments of the trained tensors (absent in an exported or final slim checkpoint)
- *   state/NAME        the training state: step, tokens, rng words, data position (int64, uint64, float64 arrays)
- *   text/config       Hugging Face config.json of the model        text/adapter   PEFT adapter_config.json (adapters)
- *   text/tokenizer    tokenizer.json                               text/meta      how the file was made
- *   text/...          whatever else a command keeps (text/train: the schedule and options that must not change)
- * Root attributes: format "spanloom-checkpoint", version 1, digest (over all names and checksums).
+ *   adapter/NAME      LoRA weights under PEFT names
+ * ("adapter/base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight") adam_m/NAME, adam_v/NAME    moments of the
+ * trained tensors (absent in an exported or final slim checkpoint) state/NAME        the training state: step, tokens,
+ * rng words, data position (int64, uint64, float64 arrays) text/config       Hugging Face config.json of the model
+ * text/adapter   PEFT adapter_config.json (adapters) text/tokenizer    tokenizer.json text/meta      how the file was
+ * made text/...          whatever else a command keeps (text/train: the schedule and options that must not change) Root
+ * attributes: format "spanloom-checkpoint", version 1, digest (over all names and checksums).
  *
  * Writing:
  *   LOOM_TRY(loom_ckpt_create(&w, path, force, expected_bytes, err));
@@ -40,7 +40,8 @@ typedef struct loom_ckpt_writer loom_ckpt_writer;
 
 /* Refuses to replace a file unless `force`. expected_bytes: about what will be written (0: unknown); a disk with less
  * room is an IO error now, before anything is written. */
-loom_status loom_ckpt_create(loom_ckpt_writer **out, const char *path, bool force, int64_t expected_bytes, loom_err *err);
+loom_status loom_ckpt_create(loom_ckpt_writer **out, const char *path, bool force, int64_t expected_bytes,
+                             loom_err *err);
 loom_status loom_ckpt_put(loom_ckpt_writer *w, const char *name, loom_dtype dtype, const void *data, int rank,
                           const int64_t *shape, loom_err *err);
 loom_status loom_ckpt_put_i64(loom_ckpt_writer *w, const char *name, int64_t value, loom_err *err);
@@ -72,8 +73,8 @@ void loom_ckpt_close(loom_ckpt **c);
 const char *loom_ckpt_path(const loom_ckpt *c);   /* the file really opened */
 const char *loom_ckpt_digest(const loom_ckpt *c); /* 16 hex digits over all names and checksums: which file it is */
 
-size_t loom_ckpt_count(const loom_ckpt *c);                        /* entries, in name order */
-const loom_ckpt_entry *loom_ckpt_at(const loom_ckpt *c, size_t i); /* borrowed until close */
+size_t loom_ckpt_count(const loom_ckpt *c);                                  /* entries, in name order */
+const loom_ckpt_entry *loom_ckpt_at(const loom_ckpt *c, size_t i);           /* borrowed until close */
 const loom_ckpt_entry *loom_ckpt_find(const loom_ckpt *c, const char *name); /* NULL when absent */
 
 /* NULL when absent; NUL-terminated, borrowed until close. len may be NULL. */
@@ -95,7 +96,8 @@ loom_status loom_ckpt_verify(loom_ckpt *c, loom_err *err);
 /* "DIR/step-00001000.h5"; the caller frees. */
 char *loom_ckpt_step_path(const char *dir, int64_t step);
 /* Path of the newest checkpoint that passes loom_ckpt_verify; the caller frees; NULL when there is none at all (that is
- * no error). Damaged newer ones are passed over: `note` (if not NULL) is told a sentence for each. All damaged: error. */
+ * no error). Damaged newer ones are passed over: `note` (if not NULL) is told a sentence for each. All damaged: error.
+ */
 loom_status loom_ckpt_newest(char **path, const char *dir, void (*note)(void *arg, const char *sentence), void *arg,
                              loom_err *err);
 /* Deletes all but the newest `keep` (>= 1) step files of the folder. */

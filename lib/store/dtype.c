@@ -11,16 +11,22 @@ static const struct {
     const char *name;
     size_t size;
 } types[LOOM_DTYPE_N] = {
-    [LOOM_DTYPE_F32] = {"F32", 4}, [LOOM_DTYPE_F16] = {"F16", 2}, [LOOM_DTYPE_BF16] = {"BF16", 2},
-    [LOOM_DTYPE_F64] = {"F64", 8}, [LOOM_DTYPE_I64] = {"I64", 8}, [LOOM_DTYPE_U64] = {"U64", 8},
-    [LOOM_DTYPE_I32] = {"I32", 4}, [LOOM_DTYPE_U32] = {"U32", 4}, [LOOM_DTYPE_I16] = {"I16", 2},
-    [LOOM_DTYPE_U16] = {"U16", 2}, [LOOM_DTYPE_I8] = {"I8", 1},   [LOOM_DTYPE_U8] = {"U8", 1},
+    [LOOM_DTYPE_F32] = {"F32", 4},   [LOOM_DTYPE_F16] = {"F16", 2}, [LOOM_DTYPE_BF16] = {"BF16", 2},
+    [LOOM_DTYPE_F64] = {"F64", 8},   [LOOM_DTYPE_I64] = {"I64", 8}, [LOOM_DTYPE_U64] = {"U64", 8},
+    [LOOM_DTYPE_I32] = {"I32", 4},   [LOOM_DTYPE_U32] = {"U32", 4}, [LOOM_DTYPE_I16] = {"I16", 2},
+    [LOOM_DTYPE_U16] = {"U16", 2},   [LOOM_DTYPE_I8] = {"I8", 1},   [LOOM_DTYPE_U8] = {"U8", 1},
     [LOOM_DTYPE_BOOL] = {"BOOL", 1},
 };
 
-size_t loom_dtype_size(loom_dtype type) { return types[type].size; }
+size_t loom_dtype_size(loom_dtype type)
+{
+    return types[type].size;
+}
 
-const char *loom_dtype_name(loom_dtype type) { return types[type].name; }
+const char *loom_dtype_name(loom_dtype type)
+{
+    return types[type].name;
+}
 
 bool loom_dtype_from_name(loom_dtype *out, const char *name)
 {

@@ -27,8 +27,8 @@ typedef enum loom_dtype {
     LOOM_DTYPE_N
 } loom_dtype;
 
-size_t loom_dtype_size(loom_dtype type);            /* bytes of one element */
-const char *loom_dtype_name(loom_dtype type);       /* as safetensors spells it: "F32", "BF16", ... */
+size_t loom_dtype_size(loom_dtype type);                      /* bytes of one element */
+const char *loom_dtype_name(loom_dtype type);                 /* as safetensors spells it: "F32", "BF16", ... */
 bool loom_dtype_from_name(loom_dtype *out, const char *name); /* false: not one of ours */
 
 /* A tensor somewhere in memory: C order, packed, little-endian. */

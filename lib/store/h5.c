@@ -14,7 +14,10 @@
 #ifdef __SANITIZE_ADDRESS__
 /* HDF5 1.10 forgets some memory whenever it refuses a damaged file; that is no leak of ours. */
 const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void) { return "leak:libhdf5"; }
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libhdf5";
+}
 #endif
 
 /* ---- errors ---- */
@@ -133,10 +136,13 @@ void loom_h5_close_file(hid_t file)
 
 void loom_h5_abandon(loom_h5_out *out)
 {
-    if (!out->broken) loom_h5_close_file(out->file);
-    else left_open = true;
+    if (!out->broken)
+        loom_h5_close_file(out->file);
+    else
+        left_open = true;
     if (out->tmp) {
-        if (out->broken && truncate(out->tmp, 0) != 0) errno = 0; /* the space is wanted back while the file stays open */
+        if (out->broken && truncate(out->tmp, 0) != 0)
+            errno = 0; /* the space is wanted back while the file stays open */
         unlink(out->tmp);
     }
     free(out->tmp);
@@ -144,7 +150,8 @@ void loom_h5_abandon(loom_h5_out *out)
     *out = (loom_h5_out){.file = -1};
 }
 
-/* What was renamed must be on the disk before the new name is: otherwise a power cut may leave the name of an empty file. */
+/* What was renamed must be on the disk before the new name is: otherwise a power cut may leave the name of an empty
+ * file. */
 static loom_status sync_path(const char *path, int flags, loom_err *err)
 {
     int fd = open(path, flags | O_CLOEXEC);
@@ -327,8 +334,8 @@ static bool is_scalar(hid_t attr)
 loom_status loom_h5_get_attr_i64(hid_t object, const char *name, int64_t *v, loom_err *err)
 {
     hid_t attr = H5Aopen(object, name, H5P_DEFAULT), type = attr < 0 ? -1 : H5Aget_type(attr);
-    bool good = type >= 0 && H5Tget_class(type) == H5T_INTEGER && is_scalar(attr) &&
-                H5Aread(attr, H5T_NATIVE_INT64, v) >= 0;
+    bool good =
+        type >= 0 && H5Tget_class(type) == H5T_INTEGER && is_scalar(attr) && H5Aread(attr, H5T_NATIVE_INT64, v) >= 0;
 
     if (type >= 0) H5Tclose(type);
     if (attr >= 0) H5Aclose(attr);
@@ -376,7 +383,8 @@ loom_status loom_h5_get_text(hid_t file, const char *name, char **text, size_t *
     }
     size = H5Tget_size(type);
     if (size > max) {
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "text %s is %zu bytes long, more than the %zu allowed", name, size, max);
+        st =
+            loom_fail(err, LOOM_STATUS_FORMAT, "text %s is %zu bytes long, more than the %zu allowed", name, size, max);
         goto done;
     }
     if (!(copy = loom_alloc(size + 1, 1))) {

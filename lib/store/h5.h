@@ -13,8 +13,9 @@
 /* Fails with IO: "<fmt>: <innermost HDF5 message>" and clears HDF5's error stack. */
 loom_status loom_h5_fail(loom_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* A file being written under a temporary name. Whoever writes into `file` sets `broken` when HDF5 reports a failure: HDF5
- * cannot close a file whose disk is full (it fails again, or crashes), so such a file is emptied, removed and left. */
+/* A file being written under a temporary name. Whoever writes into `file` sets `broken` when HDF5 reports a failure:
+ * HDF5 cannot close a file whose disk is full (it fails again, or crashes), so such a file is emptied, removed and
+ * left. */
 typedef struct loom_h5_out {
     hid_t file;
     char *path, *tmp;
@@ -28,8 +29,8 @@ void loom_h5_abandon(loom_h5_out *out);
 loom_status loom_h5_open(hid_t *file, const char *path, loom_err *err);
 void loom_h5_close_file(hid_t file); /* also closes what was left open in it; negative ids are fine */
 
-hid_t loom_h5_type(loom_dtype type);                  /* file and memory type; borrowed for the process's life */
-bool loom_h5_type_is(loom_dtype *out, hid_t h5type);  /* false: none of ours */
+hid_t loom_h5_type(loom_dtype type);                 /* file and memory type; borrowed for the process's life */
+bool loom_h5_type_is(loom_dtype *out, hid_t h5type); /* false: none of ours */
 
 loom_status loom_h5_put_attr_i64(hid_t object, const char *name, int64_t v, loom_err *err);
 loom_status loom_h5_put_attr_str(hid_t object, const char *name, const char *text, loom_err *err);

@@ -13,8 +13,8 @@
 #include "core/num.h"
 
 #define MAX_HEADER 100000000 /* bytes; the reference reader's limit */
-#define MAX_FILES 10000
-#define BLOCK 65536 /* floats converted at a time when writing */
+#define MAX_FILES  10000
+#define BLOCK      65536 /* floats converted at a time when writing */
 
 /* One file: mapped, or the caller's bytes. */
 typedef struct part {
@@ -61,12 +61,14 @@ static loom_status parse_shape(loom_tensor_view *t, const loom_json *shape, cons
     for (int i = 0; i < t->rank; i++) {
         const loom_json *size = loom_json_at(shape, (size_t)i);
         t->shape[i] = loom_json_i64(size, -1);
-        if (!loom_json_is_int(size) || t->shape[i] < 0) return bad_tensor(p, t->name, "has a bad size in its shape", err);
+        if (!loom_json_is_int(size) || t->shape[i] < 0)
+            return bad_tensor(p, t->name, "has a bad size in its shape", err);
     }
     return loom_tensor_measure(t) ? LOOM_OK : bad_tensor(p, t->name, "has a shape that overflows", err);
 }
 
-static loom_status parse_tensor(loom_tensor_view *t, const char *name, const loom_json *node, const part *p, loom_err *err)
+static loom_status parse_tensor(loom_tensor_view *t, const char *name, const loom_json *node, const part *p,
+                                loom_err *err)
 {
     const char *dtype = loom_json_str(loom_json_get(node, "dtype"), NULL);
     const loom_json *place = loom_json_get(node, "data_offsets");
@@ -75,12 +77,15 @@ static loom_status parse_tensor(loom_tensor_view *t, const char *name, const loo
     *t = (loom_tensor_view){.name = name};
     if (!dtype) return bad_tensor(p, name, "has no dtype", err);
     if (!loom_dtype_from_name(&t->dtype, dtype))
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: tensor %.200s is of type %.32s, which is not supported; convert the "
-                         "model to BF16, F16 or F32", p->path, name, dtype);
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s: tensor %.200s is of type %.32s, which is not supported; convert the "
+                         "model to BF16, F16 or F32",
+                         p->path, name, dtype);
     LOOM_TRY(parse_shape(t, loom_json_get(node, "shape"), p, err));
     if (loom_json_len(place) != 2 || begin < 0 || end < begin || (uint64_t)end > p->data_len)
         return bad_tensor(p, name, "lies outside the file", err);
-    if ((uint64_t)(end - begin) != t->bytes) return bad_tensor(p, name, "has more or fewer bytes than its shape needs", err);
+    if ((uint64_t)(end - begin) != t->bytes)
+        return bad_tensor(p, name, "has more or fewer bytes than its shape needs", err);
     t->data = p->data + begin;
     return LOOM_OK;
 }
@@ -142,7 +147,10 @@ static loom_status add_part(loom_st *st, const char *path, const void *bytes, si
 
 /* ---- models of several files ---- */
 
-static bool plain_name(const char *name) { return name[0] && name[0] != '.' && !strchr(name, '/'); }
+static bool plain_name(const char *name)
+{
+    return name[0] && name[0] != '.' && !strchr(name, '/');
+}
 
 static loom_status add_file_once(loom_st *st, const char *dir, size_t dir_len, const char *name, loom_err *err)
 {
@@ -150,12 +158,15 @@ static loom_status add_file_once(loom_st *st, const char *dir, size_t dir_len, c
     loom_status status = LOOM_OK;
     bool known = false;
 
-    if (!plain_name(name)) return loom_fail(err, LOOM_STATUS_FORMAT, "file name \"%.100s\" points out of the folder", name);
+    if (!plain_name(name))
+        return loom_fail(err, LOOM_STATUS_FORMAT, "file name \"%.100s\" points out of the folder", name);
     loom_buf_append(&path, dir, dir_len);
     loom_buf_str(&path, name);
     for (size_t i = 0; i < st->n_parts && !known; i++) known = strcmp(st->parts[i].path, path.data) == 0;
-    if (!known && st->n_parts >= MAX_FILES) status = loom_fail(err, LOOM_STATUS_FORMAT, "more than %d files", MAX_FILES);
-    else if (!known) status = add_part(st, path.data, NULL, 0, err);
+    if (!known && st->n_parts >= MAX_FILES)
+        status = loom_fail(err, LOOM_STATUS_FORMAT, "more than %d files", MAX_FILES);
+    else if (!known)
+        status = add_part(st, path.data, NULL, 0, err);
     loom_buf_release(&path);
     return status;
 }
@@ -167,7 +178,8 @@ static loom_status check_map(const loom_st *st, const loom_json *map, loom_err *
         if (!loom_st_find(st, loom_json_iter_key(it)))
             return loom_fail(err, LOOM_STATUS_FORMAT, "tensor %.200s is in no file", loom_json_iter_key(it));
     }
-    if (loom_json_len(map) != st->n) return loom_fail(err, LOOM_STATUS_FORMAT, "the files hold tensors it does not name");
+    if (loom_json_len(map) != st->n)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "the files hold tensors it does not name");
     return LOOM_OK;
 }
 
@@ -194,8 +206,10 @@ static loom_status open_index(loom_st *st, const char *path, loom_err *err)
     if (!loom_json_is_object(map)) status = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no weight_map", path);
     for (void *it = loom_json_iter(map); it && status == LOOM_OK; it = loom_json_iter_next(map, it)) {
         const char *file = loom_json_str(loom_json_iter_value(it), NULL);
-        if (!file) status = loom_fail(err, LOOM_STATUS_FORMAT, "%s: weight_map holds no file names", path);
-        else if ((status = add_file_once(st, path, dir_len, file, err)) != LOOM_OK) loom_err_in(err, "%s", path);
+        if (!file)
+            status = loom_fail(err, LOOM_STATUS_FORMAT, "%s: weight_map holds no file names", path);
+        else if ((status = add_file_once(st, path, dir_len, file, err)) != LOOM_OK)
+            loom_err_in(err, "%s", path);
     }
     if (status == LOOM_OK) status = check_unique(st, path, err);
     if (status == LOOM_OK && (status = check_map(st, map, err)) != LOOM_OK) loom_err_in(err, "%s", path);
@@ -205,7 +219,8 @@ static loom_status open_index(loom_st *st, const char *path, loom_err *err)
 
 static loom_status open_folder(loom_st *st, const char *dir, loom_err *err)
 {
-    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors"};
+    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json",
+                                        "adapter_model.safetensors"};
     loom_status status = LOOM_OK;
     loom_buf path = {0};
     bool found = false;
@@ -235,12 +250,17 @@ loom_status loom_st_open(loom_st **out, const char *path, loom_err *err)
     loom_status status;
 
     if (!st) return loom_fail_nomem(err, "a safetensors file");
-    if (loom_file_is_dir(path)) status = open_folder(st, path, err);
-    else if (ends_in(path, ".index.json")) status = open_index(st, path, err);
-    else status = add_part(st, path, NULL, 0, err);
+    if (loom_file_is_dir(path))
+        status = open_folder(st, path, err);
+    else if (ends_in(path, ".index.json"))
+        status = open_index(st, path, err);
+    else
+        status = add_part(st, path, NULL, 0, err);
     if (status == LOOM_OK) status = check_unique(st, path, err);
-    if (status != LOOM_OK) loom_st_close(&st);
-    else *out = st;
+    if (status != LOOM_OK)
+        loom_st_close(&st);
+    else
+        *out = st;
     return status;
 }
 
@@ -252,8 +272,10 @@ loom_status loom_st_open_bytes(loom_st **out, const void *bytes, size_t len, con
     if (!st) return loom_fail_nomem(err, "a safetensors file");
     status = add_part(st, name, bytes ? bytes : "", len, err);
     if (status == LOOM_OK) status = check_unique(st, name, err);
-    if (status != LOOM_OK) loom_st_close(&st);
-    else *out = st;
+    if (status != LOOM_OK)
+        loom_st_close(&st);
+    else
+        *out = st;
     return status;
 }
 
@@ -273,9 +295,15 @@ void loom_st_close(loom_st **ptr)
     *ptr = NULL;
 }
 
-size_t loom_st_count(const loom_st *st) { return st->n; }
+size_t loom_st_count(const loom_st *st)
+{
+    return st->n;
+}
 
-const loom_tensor_view *loom_st_at(const loom_st *st, size_t i) { return &st->tensors[i]; }
+const loom_tensor_view *loom_st_at(const loom_st *st, size_t i)
+{
+    return &st->tensors[i];
+}
 
 const loom_tensor_view *loom_st_find(const loom_st *st, const char *name)
 {
@@ -356,7 +384,8 @@ static void render_header(loom_buf *b, const loom_st_item *items, size_t n, cons
 }
 
 /* Converts and writes in blocks; `block` holds BLOCK elements of any type. */
-static loom_status write_converted(loom_out *out, const loom_tensor_view *v, const float *values, void *block, loom_err *err)
+static loom_status write_converted(loom_out *out, const loom_tensor_view *v, const float *values, void *block,
+                                   loom_err *err)
 {
     for (int64_t i = 0; i < v->count; i += BLOCK) {
         int64_t n = loom_min_i64(BLOCK, v->count - i);
@@ -409,8 +438,8 @@ done:
     return st;
 }
 
-loom_status loom_st_write(const char *path, bool force, loom_st_item *items, size_t n,
-                          const char *const (*metadata)[2], size_t n_metadata, loom_err *err)
+loom_status loom_st_write(const char *path, bool force, loom_st_item *items, size_t n, const char *const (*metadata)[2],
+                          size_t n_metadata, loom_err *err)
 {
     LOOM_TRY(prepare(items, n, err));
     return write_file(path, force, items, n, metadata, n_metadata, err);
@@ -425,7 +454,10 @@ static size_t file_end(const loom_st_item *items, size_t n, size_t i, int64_t ma
     return i;
 }
 
-static void part_name(loom_buf *b, size_t i, size_t n) { loom_buf_printf(b, "model-%05zu-of-%05zu.safetensors", i, n); }
+static void part_name(loom_buf *b, size_t i, size_t n)
+{
+    loom_buf_printf(b, "model-%05zu-of-%05zu.safetensors", i, n);
+}
 
 static void add_to_map(loom_jw *w, const loom_st_item *items, size_t n, const char *file)
 {

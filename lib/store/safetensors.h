@@ -7,8 +7,8 @@
  *   loom_st_close(&st);
  *
  * Files are mapped read-only: a 13 GB model costs no memory until its pages are touched, and those can be given back.
- * Everything in the header is treated as hostile: JSON, UTF-8, duplicate names, sizes that overflow, holes, overlaps and
- * trailing bytes are FORMAT errors that name the file and the tensor. */
+ * Everything in the header is treated as hostile: JSON, UTF-8, duplicate names, sizes that overflow, holes, overlaps
+ * and trailing bytes are FORMAT errors that name the file and the tensor. */
 #ifndef LOOM_STORE_SAFETENSORS_H
 #define LOOM_STORE_SAFETENSORS_H
 
@@ -37,8 +37,9 @@ void loom_st_forget(const loom_st *st, const loom_tensor_view *t);
 
 /* ---- writing ---- */
 
-/* One tensor to be written as `view.dtype`. Its values come from view.data, of type `from` (equal to view.dtype: copied;
- * else F32, converted); or, when view.data is NULL, from `fetch`, which fills `count` floats (view.shape, C order). */
+/* One tensor to be written as `view.dtype`. Its values come from view.data, of type `from` (equal to view.dtype:
+ * copied; else F32, converted); or, when view.data is NULL, from `fetch`, which fills `count` floats (view.shape, C
+ * order). */
 typedef struct loom_st_item {
     loom_tensor_view view; /* name, dtype, rank, shape, data; count and bytes are filled in here */
     loom_dtype from;
@@ -48,8 +49,8 @@ typedef struct loom_st_item {
 
 /* Writes one file, whole or not at all. Items are reordered (by alignment, then name, as the reference writer does).
  * metadata: n_metadata pairs key, value; {"format": "pt"} is always written. */
-loom_status loom_st_write(const char *path, bool force, loom_st_item *items, size_t n,
-                          const char *const (*metadata)[2], size_t n_metadata, loom_err *err);
+loom_status loom_st_write(const char *path, bool force, loom_st_item *items, size_t n, const char *const (*metadata)[2],
+                          size_t n_metadata, loom_err *err);
 
 /* Writes DIR/model.safetensors, or model-0000i-of-0000n.safetensors with an index once the tensors exceed max_bytes. */
 loom_status loom_st_write_model(const char *dir, bool force, loom_st_item *items, size_t n, int64_t max_bytes,

@@ -10,9 +10,9 @@
 #include "core/num.h"
 #include "store/h5.h"
 
-#define FORMAT "spanloom-tokens"
-#define VERSION 1
-#define CHUNK 32768 /* elements; also the block that is gathered before it is written */
+#define FORMAT   "spanloom-tokens"
+#define VERSION  1
+#define CHUNK    32768 /* elements; also the block that is gathered before it is written */
 #define MAX_TEXT ((size_t)256 << 20)
 
 void loom_text_digest(char digest[33], const char *text, size_t len)
@@ -52,8 +52,10 @@ static loom_status column_open(column *c, hid_t file, const char *name, hid_t st
     H5Pset_shuffle(create);
     H5Pset_deflate(create, 1);
     c->set = H5Dcreate2(file, name, stored, space, H5P_DEFAULT, create, H5P_DEFAULT);
-    if (!c->block) st = loom_fail_nomem(err, "a token shard");
-    else if (c->set < 0) st = loom_h5_fail(err, "cannot create /%s", name);
+    if (!c->block)
+        st = loom_fail_nomem(err, "a token shard");
+    else if (c->set < 0)
+        st = loom_h5_fail(err, "cannot create /%s", name);
     H5Pclose(create);
     H5Sclose(space);
     return st;
@@ -133,9 +135,12 @@ loom_status loom_shard_create(loom_shard_writer **out, const char *path, bool fo
         return st;
     }
     if ((st = column_open(&w->tokens, w->out.file, "tokens", small ? H5T_STD_U16LE : H5T_STD_I32LE,
-                          small ? H5T_NATIVE_UINT16 : H5T_NATIVE_INT32, small ? 2 : 4, err)) != LOOM_OK) goto done;
-    if ((st = column_open(&w->offsets, w->out.file, "offsets", H5T_STD_I64LE, H5T_NATIVE_INT64, 8, err)) != LOOM_OK) goto done;
-    if ((st = column_open(&w->answers, w->out.file, "answer_start", H5T_STD_I32LE, H5T_NATIVE_INT32, 4, err)) != LOOM_OK)
+                          small ? H5T_NATIVE_UINT16 : H5T_NATIVE_INT32, small ? 2 : 4, err)) != LOOM_OK)
+        goto done;
+    if ((st = column_open(&w->offsets, w->out.file, "offsets", H5T_STD_I64LE, H5T_NATIVE_INT64, 8, err)) != LOOM_OK)
+        goto done;
+    if ((st = column_open(&w->answers, w->out.file, "answer_start", H5T_STD_I32LE, H5T_NATIVE_INT32, 4, err)) !=
+        LOOM_OK)
         goto done;
     if ((st = write_attrs(w->out.file, spec, err)) != LOOM_OK) goto done;
     if ((st = column_add(&w->offsets, &zero, 1, err)) != LOOM_OK) goto done;
@@ -153,8 +158,8 @@ static loom_status check_sample(const loom_shard_writer *w, const int32_t *ids, 
 
     if (n < 1 || n > INT32_MAX || answer_start < 0 || answer_start > n)
         return loom_fail(err, LOOM_STATUS_ARG,
-                         "%s: sample %" PRId64 " has %" PRId64 " tokens and an answer from token %" PRId64,
-                         w->out.path, sample, n, answer_start);
+                         "%s: sample %" PRId64 " has %" PRId64 " tokens and an answer from token %" PRId64, w->out.path,
+                         sample, n, answer_start);
     for (int64_t i = 0; i < n; i++) {
         if (ids[i] < 0 || ids[i] >= w->vocab_size)
             return loom_fail(err, LOOM_STATUS_ARG,
@@ -285,13 +290,17 @@ static loom_status read_column(void **out, int64_t *n, const loom_shard *s, cons
     loom_status st;
 
     LOOM_TRY(open_column(&set, n, s, name, err));
-    if (!(values = loom_alloc((size_t)*n, size))) st = loom_fail_nomem(err, "the table of samples");
+    if (!(values = loom_alloc((size_t)*n, size)))
+        st = loom_fail_nomem(err, "the table of samples");
     else if (*n && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
         st = loom_h5_fail(err, "%s: cannot read /%s", s->path, name);
-    else st = LOOM_OK;
+    else
+        st = LOOM_OK;
     H5Dclose(set);
-    if (st == LOOM_OK) *out = values;
-    else free(values);
+    if (st == LOOM_OK)
+        *out = values;
+    else
+        free(values);
     return st;
 }
 
@@ -373,8 +382,10 @@ loom_status loom_shard_open(loom_shard **out, const char *path, loom_err *err)
 
     if (!s) return loom_fail_nomem(err, "a token shard");
     s->file = s->tokens = s->space = -1;
-    if (!(s->path = strdup(path))) st = loom_fail_nomem(err, "a token shard");
-    else st = open_shard(s, err);
+    if (!(s->path = strdup(path)))
+        st = loom_fail_nomem(err, "a token shard");
+    else
+        st = open_shard(s, err);
     if (st != LOOM_OK) {
         loom_shard_close(&s);
         if (err && !strstr(err->msg, path)) loom_err_in(err, "%s", path);
@@ -384,7 +395,10 @@ loom_status loom_shard_open(loom_shard **out, const char *path, loom_err *err)
     return LOOM_OK;
 }
 
-const loom_shard_info *loom_shard_get_info(const loom_shard *s) { return &s->info; }
+const loom_shard_info *loom_shard_get_info(const loom_shard *s)
+{
+    return &s->info;
+}
 
 void loom_shard_close(loom_shard **shard)
 {
@@ -417,8 +431,8 @@ loom_status loom_shard_read(loom_shard *s, int64_t first, int64_t n, int32_t *id
     herr_t failed;
 
     if (first < 0 || n < 0 || n > s->info.n_tokens - first)
-        return loom_fail(err, LOOM_STATUS_ARG, "%s: tokens %" PRId64 "..%" PRId64 " of %" PRId64, s->path, first, first + n,
-                         s->info.n_tokens);
+        return loom_fail(err, LOOM_STATUS_ARG, "%s: tokens %" PRId64 "..%" PRId64 " of %" PRId64, s->path, first,
+                         first + n, s->info.n_tokens);
     if (n == 0) return LOOM_OK;
     memory = H5Screate_simple(1, &count, NULL);
     H5Sselect_hyperslab(s->space, H5S_SELECT_SET, &start, NULL, &count, NULL);
@@ -430,8 +444,10 @@ loom_status loom_shard_read(loom_shard *s, int64_t first, int64_t n, int32_t *id
     for (int64_t i = 0; i < n; i++) {
         if (ids[i] < 0 || ids[i] >= s->info.vocab_size)
             return loom_fail(err, LOOM_STATUS_FORMAT,
-                             "%s: token %" PRId64 " is %" PRId32 ", the vocabulary has %" PRId64 "; the file is damaged, "
-                             "make it again", s->path, first + i, ids[i], s->info.vocab_size);
+                             "%s: token %" PRId64 " is %" PRId32 ", the vocabulary has %" PRId64
+                             "; the file is damaged, "
+                             "make it again",
+                             s->path, first + i, ids[i], s->info.vocab_size);
     }
     return LOOM_OK;
 }

@@ -37,11 +37,11 @@
 
 /* ---- writing ---- */
 typedef struct loom_shard_spec {
-    int64_t vocab_size;       /* ids are 0..vocab_size-1 */
-    int32_t bos_id, eos_id;   /* -1: the tokenizer has none */
-    bool has_bos, has_eos;    /* every sample begins / ends with it */
-    const char *mode;         /* name of the text's mode (trace/grammar.h: loom_mode_names); at most 15 bytes, copied */
-    const char *tokenizer;    /* tokenizer.json, borrowed during create */
+    int64_t vocab_size;     /* ids are 0..vocab_size-1 */
+    int32_t bos_id, eos_id; /* -1: the tokenizer has none */
+    bool has_bos, has_eos;  /* every sample begins / ends with it */
+    const char *mode;       /* name of the text's mode (trace/grammar.h: loom_mode_names); at most 15 bytes, copied */
+    const char *tokenizer;  /* tokenizer.json, borrowed during create */
     size_t tokenizer_len;
 } loom_shard_spec;
 

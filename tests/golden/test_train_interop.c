@@ -38,7 +38,12 @@ static loom_status command(const loom_cmd *cmd, loom_err *err, const char *arg, 
     void *conf = calloc(1, cmd->conf_size);
     loom_arena arena = {0};
     char *args[1] = {(char *)(uintptr_t)arg};
-    loom_ctx ctx = {.program = "loom-train", .cmd = cmd, .conf = conf, .args = args, .n_args = 1, .command_line = "test",
+    loom_ctx ctx = {.program = "loom-train",
+                    .cmd = cmd,
+                    .conf = conf,
+                    .args = args,
+                    .n_args = 1,
+                    .command_line = "test",
                     .common = {.threads = 1, .seed = 7, .quiet = true, .progress = 2}};
     loom_status st = loom_opt_defaults(conf, cmd->opts, &arena, err);
     va_list list;
@@ -47,7 +52,8 @@ static loom_status command(const loom_cmd *cmd, loom_err *err, const char *arg, 
     for (const char *name; st == LOOM_OK && (name = va_arg(list, const char *));) {
         const loom_opt *opt = loom_opt_find(cmd->opts, name);
         const char *value = va_arg(list, const char *);
-        st = opt ? loom_opt_set(conf, opt, value, name, &arena, err) : loom_fail(err, LOOM_STATUS_ARG, "no option %s", name);
+        st = opt ? loom_opt_set(conf, opt, value, name, &arena, err)
+                 : loom_fail(err, LOOM_STATUS_ARG, "no option %s", name);
     }
     va_end(list);
     if (st == LOOM_OK) st = cmd->run(&ctx, err);
@@ -111,7 +117,8 @@ TEST(imports_and_exports)
 
     REQUIRE_OK(command(&loom_cmd_import, &err, golden("gqa-untied-masked"), "output", in_dir("m.h5"), NULL), err);
     CHECK(logit_error("gqa-untied-masked", in_dir("m.h5"), NULL, false) < 1e-5);
-    CHECK(command(&loom_cmd_import, &err, golden("gqa-untied-masked"), "output", in_dir("m.h5"), NULL) == LOOM_STATUS_IO);
+    CHECK(command(&loom_cmd_import, &err, golden("gqa-untied-masked"), "output", in_dir("m.h5"), NULL) ==
+          LOOM_STATUS_IO);
     REQUIRE_OK(command(&loom_cmd_export, &err, in_dir("m.h5"), "output", in_dir("hf"), "max-gb", "0.00005", NULL), err);
     CHECK(loom_file_exists(in_dir("hf/model.safetensors.index.json")));
     CHECK(loom_file_exists(in_dir("hf/generation_config.json")));
@@ -135,7 +142,8 @@ TEST(bfloat16)
     loom_bundle_options o = {.frozen = true};
     loom_st *st = NULL;
 
-    REQUIRE_OK(command(&loom_cmd_import, &err, golden("lora-qv"), "output", in_dir("b.h5"), "dtype", "bf16", NULL), err);
+    REQUIRE_OK(command(&loom_cmd_import, &err, golden("lora-qv"), "output", in_dir("b.h5"), "dtype", "bf16", NULL),
+               err);
     REQUIRE_OK(loom_bundle_load(&b, in_dir("b.h5"), NULL, &o, &err), err);
     CHECK(b.model->frozen);
     loom_bundle_release(&b);
@@ -185,15 +193,19 @@ TEST(adapters)
     CHECK(command(&loom_cmd_import, &err, in_dir("peft"), "output", in_dir("ad.h5"), NULL) == LOOM_STATUS_ARG);
     CHECK(strstr(err.msg, "--base"));
     REQUIRE_OK(command(&loom_cmd_import, &err, in_dir("base"), "output", in_dir("base.h5"), NULL), err);
-    REQUIRE_OK(command(&loom_cmd_import, &err, in_dir("peft"), "output", in_dir("ad.h5"), "base", in_dir("base.h5"), NULL), err);
+    REQUIRE_OK(
+        command(&loom_cmd_import, &err, in_dir("peft"), "output", in_dir("ad.h5"), "base", in_dir("base.h5"), NULL),
+        err);
     CHECK(logit_error("lora-all", in_dir("ad.h5"), NULL, false) < 1e-5);
     CHECK(logit_error("lora-all", in_dir("base"), in_dir("ad.h5"), false) < 1e-5);
     REQUIRE_OK(command(&loom_cmd_merge, &err, in_dir("ad.h5"), "output", in_dir("merged.h5"), NULL), err);
     CHECK(logit_error("lora-all", in_dir("merged.h5"), NULL, false) < 1e-5);
-    REQUIRE_OK(command(&loom_cmd_merge, &err, in_dir("base"), "adapter", in_dir("peft"), "output", in_dir("mhf"), NULL), err);
+    REQUIRE_OK(command(&loom_cmd_merge, &err, in_dir("base"), "adapter", in_dir("peft"), "output", in_dir("mhf"), NULL),
+               err);
     CHECK(logit_error("lora-all", in_dir("mhf"), NULL, false) < 1e-5);
     CHECK(command(&loom_cmd_merge, &err, in_dir("base"), "output", in_dir("no"), NULL) == LOOM_STATUS_ARG);
-    REQUIRE_OK(command(&loom_cmd_export, &err, in_dir("ad.h5"), "output", in_dir("peft2"), "base-name", "b", NULL), err);
+    REQUIRE_OK(command(&loom_cmd_export, &err, in_dir("ad.h5"), "output", in_dir("peft2"), "base-name", "b", NULL),
+               err);
     REQUIRE_OK(loom_st_open(&a, in_dir("peft"), &err), err);
     REQUIRE_OK(loom_st_open(&b, in_dir("peft2"), &err), err);
     CHECK_I64(loom_st_count(a), loom_st_count(b));
@@ -221,14 +233,18 @@ static void rewrite(const char *from, const char *to, const char *without, bool 
         const loom_tensor_view *v = loom_st_at(st, i);
         const char *last = strrchr(v->name, '.');
         if (without && strcmp(v->name, without) == 0) continue;
-        if (odd) snprintf(names[n], sizeof names[n], "%.*s.default%s", (int)(last - v->name), v->name, last);
-        else snprintf(names[n], sizeof names[n], "%s", v->name);
+        if (odd)
+            snprintf(names[n], sizeof names[n], "%.*s.default%s", (int)(last - v->name), v->name, last);
+        else
+            snprintf(names[n], sizeof names[n], "%s", v->name);
         items[n] = (loom_st_item){.view = *v, .from = v->dtype};
         items[n].view.name = names[n];
         n++;
     }
-    if (!without && !odd) items[n++] = (loom_st_item){.view = {.name = "model.extra", .dtype = LOOM_DTYPE_F32, .rank = 1,
-                                                              .shape = {1}, .data = &one}, .from = LOOM_DTYPE_F32};
+    if (!without && !odd)
+        items[n++] = (loom_st_item){
+            .view = {.name = "model.extra", .dtype = LOOM_DTYPE_F32, .rank = 1, .shape = {1}, .data = &one},
+            .from = LOOM_DTYPE_F32};
     REQUIRE_OK(loom_st_write(to, true, items, n, NULL, 0, &err), err);
     loom_st_close(&st);
 }
@@ -289,5 +305,5 @@ static void finish(void)
     if (system(text) != 0) fprintf(stderr, "%s stays\n", dir);
 }
 
-TEST_MAIN(loom_blas_start(argc, argv); start(); RUN(reads_folders) RUN(imports_and_exports) RUN(bfloat16) RUN(adapters)
-          RUN(refuses) RUN(odd_names) finish();)
+TEST_MAIN(loom_blas_start(argc, argv); start();
+          RUN(reads_folders) RUN(imports_and_exports) RUN(bfloat16) RUN(adapters) RUN(refuses) RUN(odd_names) finish();)

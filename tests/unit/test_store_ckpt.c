@@ -181,7 +181,8 @@ TEST(folders)
     }
 }
 
-/* The end of a child: a proper one, that HDF5 must survive, except where a leak checker would count what it abandons. */
+/* The end of a child: a proper one, that HDF5 must survive, except where a leak checker would count what it abandons.
+ */
 static void leave(int code)
 {
 #ifdef __SANITIZE_ADDRESS__
@@ -278,5 +279,5 @@ static void finish(void)
     if (rmdir(dir) != 0) fprintf(stderr, "%s is not empty\n", dir);
 }
 
-TEST_MAIN(start(); RUN(round_trip) RUN(flipped_bytes) RUN(cut_short) RUN(folders) RUN(full_disk) RUN(no_room) RUN(foreign)
-          RUN(sweep) finish();)
+TEST_MAIN(start(); RUN(round_trip) RUN(flipped_bytes) RUN(cut_short) RUN(folders) RUN(full_disk) RUN(no_room)
+              RUN(foreign) RUN(sweep) finish();)

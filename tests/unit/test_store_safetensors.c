@@ -42,7 +42,8 @@ TEST(reads)
     make(&b,
          "{\"__metadata__\":{\"who\":\"me\"},\"b\":{\"dtype\":\"U8\",\"shape\":[2,3],\"data_offsets\":[4,10]},"
          "\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},"
-         "\"empty\":{\"dtype\":\"BF16\",\"shape\":[0,7],\"data_offsets\":[4,4]}}   ", 10);
+         "\"empty\":{\"dtype\":\"BF16\",\"shape\":[0,7],\"data_offsets\":[4,4]}}   ",
+         10);
     REQUIRE_OK(loom_st_open_bytes(&st, b.data, b.len, "x", &err), err);
     CHECK_I64(loom_st_count(st), 3);
     CHECK_STR(loom_st_at(st, 0)->name, "a");
@@ -61,7 +62,8 @@ TEST(reads)
     loom_buf_release(&b);
 }
 
-#define T(name, dtype, shape, place) "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" place "}"
+#define T(name, dtype, shape, place)                                                                                   \
+    "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" place "}"
 
 TEST(refuses)
 {
@@ -119,9 +121,12 @@ TEST(round_trip)
     REQUIRE(mkdtemp(dir));
     for (int several = 0; several < 2; several++) {
         loom_st_item items[] = {
-            {.view = {.name = "z", .dtype = LOOM_DTYPE_BF16, .rank = 1, .shape = {2}, .data = bf}, .from = LOOM_DTYPE_BF16},
-            {.view = {.name = "m", .dtype = LOOM_DTYPE_F32, .rank = 2, .shape = {2, 3}, .data = data}, .from = LOOM_DTYPE_F32},
-            {.view = {.name = "h", .dtype = LOOM_DTYPE_F16, .rank = 1, .shape = {6}, .data = data}, .from = LOOM_DTYPE_F32},
+            {.view = {.name = "z", .dtype = LOOM_DTYPE_BF16, .rank = 1, .shape = {2}, .data = bf},
+             .from = LOOM_DTYPE_BF16},
+            {.view = {.name = "m", .dtype = LOOM_DTYPE_F32, .rank = 2, .shape = {2, 3}, .data = data},
+             .from = LOOM_DTYPE_F32},
+            {.view = {.name = "h", .dtype = LOOM_DTYPE_F16, .rank = 1, .shape = {6}, .data = data},
+             .from = LOOM_DTYPE_F32},
             {.view = {.name = "c", .dtype = LOOM_DTYPE_F32, .rank = 1, .shape = {4}}, .fetch = ramp, .arg = &step},
         };
         loom_st *st = NULL;

@@ -15,8 +15,13 @@ static char path[200];
 
 static loom_status make(int64_t V, int64_t n_samples, loom_err *err)
 {
-    loom_shard_spec spec = {.vocab_size = V, .bos_id = 1, .eos_id = 2, .has_eos = true, .mode = "tabular",
-                            .tokenizer = "{\"x\":1}", .tokenizer_len = 7};
+    loom_shard_spec spec = {.vocab_size = V,
+                            .bos_id = 1,
+                            .eos_id = 2,
+                            .has_eos = true,
+                            .mode = "tabular",
+                            .tokenizer = "{\"x\":1}",
+                            .tokenizer_len = 7};
     loom_shard_writer *w = NULL;
     int32_t ids[5000];
     loom_status st = loom_shard_create(&w, path, true, &spec, err);
@@ -63,7 +68,12 @@ static void round_trip_of(int64_t V)
     loom_shard_close(&s);
 }
 
-TEST(round_trip) { round_trip_of(4096); round_trip_of(65536); round_trip_of(128256); }
+TEST(round_trip)
+{
+    round_trip_of(4096);
+    round_trip_of(65536);
+    round_trip_of(128256);
+}
 
 TEST(refuses_bad_samples)
 {
@@ -159,7 +169,8 @@ TEST(foreign_files)
     CHECK(loom_shard_open(&s, "/tmp", &err) == LOOM_STATUS_IO);
 }
 
-/* The end of a child: a proper one, that HDF5 must survive, except where a leak checker would count what it abandons. */
+/* The end of a child: a proper one, that HDF5 must survive, except where a leak checker would count what it abandons.
+ */
 static void leave(int code)
 {
 #ifdef __SANITIZE_ADDRESS__
@@ -205,4 +216,4 @@ static void finish(void)
 }
 
 TEST_MAIN(start(); RUN(round_trip) RUN(refuses_bad_samples) RUN(keeps_old_file) RUN(cut_short) RUN(flipped_bytes)
-          RUN(foreign_files) RUN(full_disk) finish();)
+              RUN(foreign_files) RUN(full_disk) finish();)

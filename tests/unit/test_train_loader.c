@@ -11,12 +11,20 @@ static char *paths[2] = {path_a, path_b};
 enum { SAMPLES = 37 };
 
 /* Sample i of shard k has length 2 + (7 i + k) % 23; token j is 3 + (i * 31 + j) % 90. BOS first. */
-static int64_t length(int64_t k, int64_t i) { return 2 + (7 * i + k) % 23; }
+static int64_t length(int64_t k, int64_t i)
+{
+    return 2 + (7 * i + k) % 23;
+}
 
 static loom_status make(const char *path, int64_t k, const char *tokenizer, loom_err *err)
 {
-    loom_shard_spec spec = {.vocab_size = 100, .bos_id = 1, .eos_id = 2, .has_bos = true, .mode = "instruction",
-                            .tokenizer = tokenizer, .tokenizer_len = strlen(tokenizer)};
+    loom_shard_spec spec = {.vocab_size = 100,
+                            .bos_id = 1,
+                            .eos_id = 2,
+                            .has_bos = true,
+                            .mode = "instruction",
+                            .tokenizer = tokenizer,
+                            .tokenizer_len = strlen(tokenizer)};
     loom_shard_writer *w = NULL;
     loom_status st = loom_shard_create(&w, path, true, &spec, err);
 
@@ -66,7 +74,10 @@ TEST(samples_cover_everything)
     const int64_t shapes[][2] = {{8, 8}, {8, 64}, {5, 7}, {100, 100}, {24, 1000}};
     for (size_t c = 0; c < sizeof shapes / sizeof *shapes; c++) {
         for (int in_memory = 0; in_memory < 2; in_memory++) {
-            loom_loader_options o = {.context = shapes[c][0], .budget = shapes[c][1], .seed = 5, .shuffle = true,
+            loom_loader_options o = {.context = shapes[c][0],
+                                     .budget = shapes[c][1],
+                                     .seed = 5,
+                                     .shuffle = true,
                                      .memory = in_memory ? 1 << 20 : 0};
             loom_loader *l = NULL;
             REQUIRE_OK(loom_loader_new(&l, paths, 2, &o, &err), err);
@@ -119,7 +130,12 @@ TEST(joined)
 TEST(answers)
 {
     loom_err err = {0};
-    loom_loader_options o = {.context = 12, .budget = 50, .seed = 1, .shuffle = true, .answers_only = true, .drop_long = true,
+    loom_loader_options o = {.context = 12,
+                             .budget = 50,
+                             .seed = 1,
+                             .shuffle = true,
+                             .answers_only = true,
+                             .drop_long = true,
                              .memory = 1 << 20};
     loom_loader *l = NULL;
     int64_t got[100], rows, counted, want = 0, dropped = 0;
@@ -127,8 +143,10 @@ TEST(answers)
     REQUIRE_OK(loom_loader_new(&l, paths, 1, &o, &err), err);
     for (int64_t i = 0; i < SAMPLES; i++) {
         int64_t n = length(0, i);
-        if (n - 1 > 12) dropped++;
-        else want += n - (n / 2 > 1 ? n / 2 : 1);
+        if (n - 1 > 12)
+            dropped++;
+        else
+            want += n - (n / 2 > 1 ? n / 2 : 1);
     }
     CHECK(dropped > 0);
     CHECK_I64(loom_loader_dropped(l), dropped);
@@ -242,4 +260,4 @@ static void finish(void)
 }
 
 TEST_MAIN(start(); RUN(samples_cover_everything) RUN(joined) RUN(answers) RUN(resumes) RUN(orders_differ) RUN(refuses)
-          RUN(refuses_unanswered) finish();)
+              RUN(refuses_unanswered) finish();)

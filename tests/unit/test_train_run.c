@@ -25,8 +25,14 @@ static char train_shard[200], valid_shard[200], other_shard[200];
 /* Sequences that count upwards by a step: learnable by a tiny model in a hundred steps. */
 static loom_status make_shard(const char *path, int64_t n_samples, uint64_t seed, const char *tokenizer, loom_err *err)
 {
-    loom_shard_spec spec = {.vocab_size = 64, .bos_id = 1, .eos_id = 2, .has_bos = true, .has_eos = true,
-                            .mode = "instruction", .tokenizer = tokenizer, .tokenizer_len = strlen(tokenizer)};
+    loom_shard_spec spec = {.vocab_size = 64,
+                            .bos_id = 1,
+                            .eos_id = 2,
+                            .has_bos = true,
+                            .has_eos = true,
+                            .mode = "instruction",
+                            .tokenizer = tokenizer,
+                            .tokenizer_len = strlen(tokenizer)};
     loom_shard_writer *w = NULL;
     loom_rng rng;
     loom_status st = loom_shard_create(&w, path, true, &spec, err);
@@ -50,14 +56,20 @@ static loom_status command(const loom_cmd *cmd, bool force, char *shard, loom_er
     train_conf conf = {0};
     loom_arena arena = {0};
     char *shards[1] = {shard};
-    loom_ctx ctx = {.program = "loom-train", .cmd = cmd, .conf = &conf, .args = shards, .n_args = 1, .command_line = "test",
+    loom_ctx ctx = {.program = "loom-train",
+                    .cmd = cmd,
+                    .conf = &conf,
+                    .args = shards,
+                    .n_args = 1,
+                    .command_line = "test",
                     .common = {.threads = 1, .seed = 7, .quiet = true, .progress = 2, .force = force}};
     loom_status st = loom_opt_defaults(&conf, cmd->opts, &arena, err);
 
     for (const char *name; st == LOOM_OK && (name = va_arg(args, const char *));) {
         const loom_opt *opt = loom_opt_find(cmd->opts, name);
         const char *value = va_arg(args, const char *);
-        st = opt ? loom_opt_set(&conf, opt, value, name, &arena, err) : loom_fail(err, LOOM_STATUS_ARG, "no option %s", name);
+        st = opt ? loom_opt_set(&conf, opt, value, name, &arena, err)
+                 : loom_fail(err, LOOM_STATUS_ARG, "no option %s", name);
     }
     if (st == LOOM_OK) st = cmd->run(&ctx, err);
     loom_arena_release(&arena);
@@ -75,14 +87,16 @@ static loom_status pretrain(loom_err *err, const char *out, ...)
     size_t n = 0;
 
     /* the tiny shape as defaults */
-    static const char *const tiny[][2] = {{"hidden", "16"}, {"layers", "2"}, {"heads", "2"}, {"context", "16"},
-                                          {"batch-tokens", "128"}, {"warmup", "2"}, {"plot", "false"}, {"log-every", "1"}, {"compute", "f32"}};
+    static const char *const tiny[][2] = {{"hidden", "16"},  {"layers", "2"},         {"heads", "2"},
+                                          {"context", "16"}, {"batch-tokens", "128"}, {"warmup", "2"},
+                                          {"plot", "false"}, {"log-every", "1"},      {"compute", "f32"}};
     while (cmd.opts[n].type != LOOM_OPT_TYPE_END) n++;
     opts = malloc((n + 1) * sizeof *opts);
     memcpy(opts, cmd.opts, (n + 1) * sizeof *opts);
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < sizeof tiny / sizeof *tiny; j++) {
-            if (opts[i].type != LOOM_OPT_TYPE_GROUP && strcmp(opts[i].name, tiny[j][0]) == 0) opts[i].value = tiny[j][1];
+            if (opts[i].type != LOOM_OPT_TYPE_GROUP && strcmp(opts[i].name, tiny[j][0]) == 0)
+                opts[i].value = tiny[j][1];
         }
         if (opts[i].type != LOOM_OPT_TYPE_GROUP && strcmp(opts[i].name, "output") == 0) opts[i].value = out;
     }
@@ -230,12 +244,15 @@ TEST(survives_kill)
         pid_t child;
         fflush(NULL);
         child = fork();
-        if (child == 0) _exit(pretrain(&err, in_dir("killed"), "steps", "200", "save-every", "3", NULL) == LOOM_OK ? 0 : 1);
+        if (child == 0)
+            _exit(pretrain(&err, in_dir("killed"), "steps", "200", "save-every", "3", NULL) == LOOM_OK ? 0 : 1);
         usleep((useconds_t)(20000 + loom_rng_below(&rng, 300000)));
         kill(child, SIGKILL);
         REQUIRE(waitpid(child, &status, 0) == child);
-        if (WIFSIGNALED(status)) kills++;
-        else CHECK(WEXITSTATUS(status) == 0);
+        if (WIFSIGNALED(status))
+            kills++;
+        else
+            CHECK(WEXITSTATUS(status) == 0);
     }
     REQUIRE_OK(pretrain(&err, in_dir("killed"), "steps", "200", "save-every", "3", NULL), err);
     printf("killed %d times\n", kills);
@@ -280,7 +297,9 @@ TEST(learns)
     loom_err err = {0};
     double loss = 99;
 
-    REQUIRE_OK(pretrain(&err, in_dir("learn"), "steps", "300", "lr", "0.01", "context", "32", "valid", valid_shard, NULL), err);
+    REQUIRE_OK(
+        pretrain(&err, in_dir("learn"), "steps", "300", "lr", "0.01", "context", "32", "valid", valid_shard, NULL),
+        err);
     REQUIRE_OK(loom_ckpt_open(&c, in_dir("learn"), &err), err);
     REQUIRE_OK(loom_ckpt_read_f64(c, "state/valid_loss", &loss, &err), err);
     CHECK(loss < 1.8); /* log 61 = 4.1 for guessing; the first two tokens of a sample cannot be known */
@@ -293,7 +312,8 @@ TEST(overfits)
     loom_err err = {0};
     loom_buf text = {0};
 
-    REQUIRE_OK(pretrain(&err, in_dir("overfit"), "steps", "150", "lr", "0.02", "overfit", "4", "hidden", "32", NULL), err);
+    REQUIRE_OK(pretrain(&err, in_dir("overfit"), "steps", "150", "lr", "0.02", "overfit", "4", "hidden", "32", NULL),
+               err);
     REQUIRE_OK(loom_file_read(&text, in_dir("overfit/curve.csv"), 1 << 20, &err), err);
     const char *last = strstr(text.data, "\n150,");
     REQUIRE(last);
@@ -311,18 +331,22 @@ TEST(adapter)
     loom_err err = {0};
     double moved = 0;
 
-    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("ad10"), "steps", "10", "context", "32", "batch-tokens",
-                   "128", "lora-rank", "4", "plot", "false", "lr", "0.01", NULL), err);
-    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("ad5"), "steps", "10", "context", "16", "batch-tokens",
-                   "128", "lora-rank", "4", "plot", "false", "lr", "0.01", "stop-after", "5", NULL), err);
+    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("ad10"), "steps", "10", "context", "32",
+                   "batch-tokens", "128", "lora-rank", "4", "plot", "false", "lr", "0.01", NULL),
+               err);
+    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("ad5"), "steps", "10", "context", "16",
+                   "batch-tokens", "128", "lora-rank", "4", "plot", "false", "lr", "0.01", "stop-after", "5", NULL),
+               err);
     CHECK(!loom_file_exists(in_dir("ad5/adapter.h5")));
-    CHECK(sft(&err, "base", in_dir("learn"), "output", in_dir("ad5"), "steps", "10", "context", "32", "batch-tokens", "128",
-              "lora-rank", "4", "plot", "false", "lr", "0.01", NULL) == LOOM_STATUS_ARG);
+    CHECK(sft(&err, "base", in_dir("learn"), "output", in_dir("ad5"), "steps", "10", "context", "32", "batch-tokens",
+              "128", "lora-rank", "4", "plot", "false", "lr", "0.01", NULL) == LOOM_STATUS_ARG);
     CHECK(strstr(err.msg, "--context"));
-    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("ad5b"), "steps", "10", "context", "32", "batch-tokens",
-                   "128", "lora-rank", "4", "plot", "false", "lr", "0.01", "stop-after", "5", NULL), err);
-    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("ad5b"), "steps", "10", "context", "32", "batch-tokens",
-                   "128", "lora-rank", "4", "plot", "false", "lr", "0.01", NULL), err);
+    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("ad5b"), "steps", "10", "context", "32",
+                   "batch-tokens", "128", "lora-rank", "4", "plot", "false", "lr", "0.01", "stop-after", "5", NULL),
+               err);
+    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("ad5b"), "steps", "10", "context", "32",
+                   "batch-tokens", "128", "lora-rank", "4", "plot", "false", "lr", "0.01", NULL),
+               err);
     same_checkpoint(in_dir("ad10/step-00000010.h5"), in_dir("ad5b/step-00000010.h5"));
     REQUIRE_OK(loom_bundle_load(&b, in_dir("ad10"), NULL, &o, &err), err);
     REQUIRE(b.lora);
@@ -335,8 +359,8 @@ TEST(adapter)
     CHECK(strstr(err.msg, "trained on other weights"));
     CHECK(sft(&err, "base", in_dir("ad10"), "output", in_dir("ad3"), NULL) == LOOM_STATUS_ARG);
     CHECK(strstr(err.msg, "loom-train merge"));
-    CHECK(sft(&err, "base", in_dir("ten"), "output", in_dir("ad10"), "steps", "10", "context", "16", "batch-tokens", "128",
-              "lora-rank", "4", "plot", "false", "lr", "0.01", NULL) == LOOM_STATUS_ARG);
+    CHECK(sft(&err, "base", in_dir("ten"), "output", in_dir("ad10"), "steps", "10", "context", "16", "batch-tokens",
+              "128", "lora-rank", "4", "plot", "false", "lr", "0.01", NULL) == LOOM_STATUS_ARG);
 }
 
 /* All weights, from given ones. */
@@ -344,8 +368,9 @@ TEST(full_tuning)
 {
     loom_err err = {0};
 
-    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("full"), "steps", "4", "context", "32", "batch-tokens",
-                   "128", "lora", "false", "plot", "false", NULL), err);
+    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("full"), "steps", "4", "context", "32",
+                   "batch-tokens", "128", "lora", "false", "plot", "false", NULL),
+               err);
     CHECK(loom_file_exists(in_dir("full/model.h5")));
     REQUIRE_OK(pretrain(&err, in_dir("more"), "steps", "4", "init", in_dir("learn"), NULL), err);
     CHECK(loom_file_exists(in_dir("more/model.h5")));
@@ -363,7 +388,8 @@ TEST(refuses)
     CHECK(pretrain(&err, in_dir("x"), "valid", other_shard, NULL) == LOOM_STATUS_FORMAT);
     CHECK(strstr(err.msg, "different tokenizers"));
     snprintf(train_shard, sizeof train_shard, "%s", other_shard);
-    CHECK(sft(&err, "base", in_dir("learn"), "output", in_dir("x"), "context", "16", "batch-tokens", "64", NULL) == LOOM_STATUS_FORMAT);
+    CHECK(sft(&err, "base", in_dir("learn"), "output", in_dir("x"), "context", "16", "batch-tokens", "64", NULL) ==
+          LOOM_STATUS_FORMAT);
     CHECK(strstr(err.msg, "another tokenizer"));
     CHECK(pretrain(&err, in_dir("five"), "steps", "10", NULL) != LOOM_OK);
     snprintf(train_shard, sizeof train_shard, "%s", keep);
@@ -376,8 +402,8 @@ TEST(refuses)
 TEST(stops_at_nan)
 {
     loom_err err = {0};
-    loom_status st = pretrain(&err, in_dir("nan"), "steps", "300", "lr", "10", "clip", "0", "weight-decay", "10", "beta2", "0",
-                              "warmup", "0", "eps", "1e-16", "save-every", "1", NULL);
+    loom_status st = pretrain(&err, in_dir("nan"), "steps", "300", "lr", "10", "clip", "0", "weight-decay", "10",
+                              "beta2", "0", "warmup", "0", "eps", "1e-16", "save-every", "1", NULL);
 
     CHECK(st == LOOM_STATUS_NUMERIC);
     CHECK(strstr(err.msg, "not finite") && strstr(err.msg, "step-"));
@@ -392,7 +418,8 @@ static void start(void)
     snprintf(valid_shard, sizeof valid_shard, "%s/valid.tokens.h5", dir);
     snprintf(other_shard, sizeof other_shard, "%s/other.tokens.h5", dir);
     loom_log_set_level(LOOM_LOG_QUIET);
-    if (make_shard(train_shard, 300, 1, "{}", &err) != LOOM_OK || make_shard(valid_shard, 50, 2, "{}", &err) != LOOM_OK ||
+    if (make_shard(train_shard, 300, 1, "{}", &err) != LOOM_OK ||
+        make_shard(valid_shard, 50, 2, "{}", &err) != LOOM_OK ||
         make_shard(other_shard, 50, 2, "{\"other\":1}", &err) != LOOM_OK)
         exit(1);
 }
@@ -405,6 +432,7 @@ static void finish(void)
     if (system(text) != 0) fprintf(stderr, "%s stays\n", dir);
 }
 
-TEST_MAIN(loom_blas_start(argc, argv); start(); RUN(ten_is_five_and_five) RUN(half_precision) RUN(stops_within_a_step) RUN(curve_goes_on) RUN(refuses_changes) RUN(force)
-          RUN(survives_kill) RUN(survives_damage) RUN(accumulation) RUN(learns) RUN(overfits) RUN(adapter) RUN(full_tuning)
-          RUN(refuses) RUN(stops_at_nan) finish();)
+TEST_MAIN(loom_blas_start(argc, argv); start();
+          RUN(ten_is_five_and_five) RUN(half_precision) RUN(stops_within_a_step) RUN(curve_goes_on) RUN(refuses_changes)
+              RUN(force) RUN(survives_kill) RUN(survives_damage) RUN(accumulation) RUN(learns) RUN(overfits)
+                  RUN(adapter) RUN(full_tuning) RUN(refuses) RUN(stops_at_nan) finish();)
