@@ -305,10 +305,10 @@ static int32_t choose_again(const loom_chooser *c, worker *w, loom_job *job, con
 /* Does the shortest way from `s` to the end fit into `room` tokens? */
 static bool fits(const loom_chooser *c, worker *w, const loom_job *job, const loom_automaton_state *s, int64_t room)
 {
-    int64_t edges = 0, subs = 0;
+    int64_t edges = 0, subs = 0, digits = 0;
 
-    loom_automaton_left(job->guide, s, &edges, &subs);
-    if (edges * c->edge_tokens + subs * c->sub_tokens + c->base_tokens <= room) return true;
+    loom_automaton_left(job->guide, s, &edges, &subs, &digits);
+    if (edges * c->edge_tokens + digits + subs * c->sub_tokens + c->base_tokens <= room) return true;
     loom_buf_reset(&w->text);
     loom_automaton_shortest(job->guide, s, &w->text);
     return count_tokens(w, c->tok, loom_buf_text(&w->text), w->text.len) + SLACK <= room;

@@ -260,7 +260,9 @@ static bool step_name(const loom_automaton *a, loom_automaton_state *s, unsigned
 {
     uint32_t left = 0;
 
-    if ((s->choices & NAME_MS) && fits_numbered("MS_", s->at, b, 9)) left |= NAME_MS;
+    /* canonical names: zeros in front fill up to five digits, longer numbers have none */
+    int32_t most = s->at > 3 && s->small[3] == '0' ? 5 : 9;
+    if ((s->choices & NAME_MS) && fits_numbered("MS_", s->at, b, most)) left |= NAME_MS;
     if ((s->choices & NAME_SERVICE) && fits_numbered("S_", s->at, b, 12)) left |= NAME_SERVICE;
     if ((s->choices & NAME_USER) && s->at < 4 && (unsigned char)"USER"[s->at] == b) left |= NAME_USER;
     if ((s->choices & NAME_NONE) && s->at < 4 && (unsigned char)"None"[s->at] == b) left |= NAME_NONE;
@@ -1246,11 +1248,13 @@ void loom_automaton_shortest(loom_automaton *a, const loom_automaton_state *from
     }
 }
 
-void loom_automaton_left(const loom_automaton *a, const loom_automaton_state *s, int64_t *edges, int64_t *subs)
+void loom_automaton_left(const loom_automaton *a, const loom_automaton_state *s, int64_t *edges, int64_t *subs,
+                         int64_t *digits)
 {
     int64_t all = tabular(a) ? s->total : a->c_hi;
 
     *edges = full(a) && !s->split && all >= 0 ? loom_max_i64(all - s->n_edges, 0) : 1;
+    *digits = tabular(a) && full(a) ? *edges * 7 * (s->depth >= 0 ? s->depth : DEPTH_CAP) : 0; /* "." and up to six */
     if (!full(a)) *subs = 2;
     else if (tabular(a)) *subs = 0;
     else if (s->all_subs >= 0) *subs = s->all_subs - s->n_subs + 1;

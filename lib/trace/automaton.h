@@ -104,8 +104,10 @@ bool loom_automaton_feed(loom_automaton *a, loom_automaton_state *s, const char 
 void loom_automaton_forced(loom_automaton *a, const loom_automaton_state *s, loom_buf *into);
 /* Appends a shortest way to the end. */
 void loom_automaton_shortest(loom_automaton *a, const loom_automaton_state *s, loom_buf *into);
-/* Edges and subgraphs that must still be written, the ones begun included: for cheap bounds on what is to come. */
-void loom_automaton_left(const loom_automaton *a, const loom_automaton_state *s, int64_t *edges, int64_t *subs);
+/* Edges and subgraphs that must still be written, the ones begun included, and the digits that the edges' ids may need:
+ * for cheap bounds on what is to come. */
+void loom_automaton_left(const loom_automaton *a, const loom_automaton_state *s, int64_t *edges, int64_t *subs,
+                         int64_t *digits);
 
 /* Can a root request be met at all? NULL: yes; else why not. -1: not asked for. `depth` counts like the mode's
  * attribute: graph depth (tabular) or remaining depth. */

@@ -1,0 +1,90 @@
+# A model of a few steps, from traces to generated graphs.
+for b in loom-preprocess loom-train; do [ -x "$BIN/$b" ] || skip "$b is not built"; done
+quiet() { "$@" >log 2>&1 || { tail -5 log >&2; fail "$*"; }; }
+quiet loom-preprocess sample-traces --profile tiny -o traces
+quiet loom-preprocess graphs traces -o raw.graphs.zst
+quiet loom-preprocess dedupe raw.graphs.zst -o all.graphs.zst
+quiet loom-preprocess stats all.graphs.zst -o stats.json
+quiet loom-preprocess encode all.graphs.zst --stats stats.json --max-edges 8 -o i.txt.zst
+quiet loom-preprocess tokenizer i.txt.zst -o tokenizer.json
+quiet loom-preprocess tokens i.txt.zst -t tokenizer.json -o i.tokens.h5
+quiet loom-train pretrain i.tokens.h5 -o run --steps 3 --hidden 32 --layers 2 --heads 4 --threads 1
+M="--model run --threads 1 -q"
+
+# free text of an untrained model: answers, no graph
+expect 0 loom-infer sample $M --like all.graphs.zst --limit 3 -n 2 --max-tokens 20 -o free.answers.jsonl
+[ "$(wc -l <free.answers.jsonl)" = 6 ] || fail "six answers expected"
+says free.answers.jsonl '"id":2,"sample":1,"mode":"instruction",.*"stop":"length"'
+[ -s free.answers.jsonl.meta.json ] || fail "no provenance"
+says free.answers.jsonl.meta.json '"stopped_by_length": '
+
+# constrained: every graph as asked for, whatever the batch, the threads and the sharing
+expect 0 loom-infer sample $M --edges 7 --depth 3 --service S_5 -n 12 -t 1 --constrain full --json \
+    -o a.answers.jsonl --records a.graphs --csv a.csv
+says out '"graphs":12,"finished":12,"valid":12,"correct":12'
+[ "$(wc -l <a.graphs)" = 12 ] || fail "twelve graphs expected"
+[ "$(grep -c ' S_000000005 0|' a.graphs)" = 12 ] || fail "the service is not the one asked for"
+expect 0 loom-infer sample --model run --threads 2 -q --edges 7 --depth 3 --service S_5 -n 12 -t 1 --constrain full --batch 3 \
+    --no-share-prefixes -o b.answers.jsonl --records b.graphs
+cmp a.answers.jsonl b.answers.jsonl || fail "answers depend on batch, threads or sharing"
+cmp a.graphs b.graphs || fail "graphs depend on batch, threads or sharing"
+expect 0 loom-infer sample $M --edges 7 --depth 3 --service S_5 -n 12 -t 1 --constrain full --seed 2 --records c.graphs
+if cmp -s a.graphs c.graphs; then fail "the seed changes nothing"; fi
+
+# the rows are the same graphs
+expect 0 loom-preprocess graphs a.csv -o again.graphs.zst
+expect 0 loom-infer convert again.graphs.zst -o again.graphs
+sort a.graphs >want; sort again.graphs | cmp - want || fail "the CSV does not read back as the same graphs"
+
+# other modes and forms
+for mode in tabular recursive; do
+    expect 0 loom-infer sample $M --mode $mode --edges 9 --depth 4 -n 5 -t 1 --constrain full --json --records $mode.graphs
+    says out '"graphs":5,"finished":5,"valid":5,"correct":5'
+done
+expect 0 loom-infer sample $M --prompt-form reference --edges 9 --depth 4 -n 5 --constrain full --json --records ref.graphs
+says out '"correct":5'
+expect 0 loom-infer sample $M --edges 30 --depth 3 -n 2 -t 1 --constrain syntax --max-tokens 300 -o s.answers.jsonl
+says s.answers.jsonl '"constrain":"syntax"'
+
+# only names that are known
+printf 'MS_00001\nMS_00002\n' >names
+expect 0 loom-infer sample $M --edges 6 --depth 3 -n 4 -t 1 --constrain full --names names --records n.graphs
+if grep -oE '\|MS_[0-9]+\|ARRIVED' n.graphs | grep -vqE 'MS_0000[12]\|'; then fail "a name that is not on the list"; fi
+
+# the evaluator believes it
+if [ -x "$BIN/loom-eval" ]; then
+    expect 0 loom-eval prompts all.graphs.zst --edges 1:6 --depths 1:3 --per-cell 2 -o p.prompts.jsonl
+    expect 0 loom-infer sample $M --prompts p.prompts.jsonl --constrain full --json -o p.answers.jsonl
+    n=$(wc -l <p.prompts.jsonl)
+    says out "\"graphs\":$n,\"finished\":$n,\"valid\":$n,\"correct\":$n"
+fi
+
+# Ctrl-C: exit code 130, nothing half-written
+loom-infer sample $M --edges 20 --depth 4 -n 100000 -t 1 --constrain full -o x.answers.jsonl --csv x.csv >out 2>err &
+pid=$!
+sleep 2
+kill -INT $pid
+wait $pid; code=$?
+[ $code = 130 ] || { cat err >&2; fail "exit code $code after Ctrl-C, expected 130"; }
+ls x.* >/dev/null 2>&1 && fail "an interrupted run left a file"
+
+# completion
+expect 0 loom-infer complete $M --max-tokens 5 'latency:1'
+expect 0 loom-infer complete $M --max-tokens 5 --logprobs -t 1 -n 2 'latency:1'
+[ "$(wc -l <out)" -ge 6 ] || fail "a line for each token expected"
+says out '^-[0-9.]+	[0-9]+	".*"$'
+expect 0 loom-infer complete $M --max-tokens 5 --json --logprobs 'latency:1'
+says out '"prompt_tokens":[0-9]+,"tokens":5,"logprob":-'
+
+# refusals
+expect 2 loom-infer sample --edges 3 --depth 2 -o x; one_sentence; says err 'model'
+expect 2 loom-infer sample $M -o x; one_sentence; says err 'nothing to generate'
+expect 2 loom-infer sample $M --edges 3 --depth 2; one_sentence; says err 'nothing to write'
+expect 2 loom-infer sample $M --edges 3 --depth 4 -o x; one_sentence; says err 'deeper'
+expect 2 loom-infer sample $M --edges 3 --prompts p -o x; one_sentence; says err 'exclude'
+expect 1 loom-infer sample $M --prompts none.jsonl -o x; one_sentence
+printf '{"id":0,"mode":"no","prompt":"x"}\n' >bad.jsonl
+expect 1 loom-infer sample $M --prompts bad.jsonl -o x; one_sentence; says err 'bad.jsonl:1'
+expect 1 loom-infer sample --model nothing --edges 3 --depth 2 -o x; one_sentence
+ls x* >/dev/null 2>&1 && fail "a refused run left a file"
+true
