@@ -20,9 +20,10 @@ typedef struct dedupe_conf {
 
 static const loom_opt dedupe_opts[] = {
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("output", 'o', dedupe_conf, output, NULL, "FILE", "graph store to write (.graphs.zst), - for stdout"),
-    LOOM_OPT_STR("report", 0, dedupe_conf, report, NULL, "FILE", "JSON report of what was dropped, by reason"),
-    LOOM_OPT_STR("decisions", 0, dedupe_conf, decisions, NULL, "FILE", "JSON lines, one per input line: kept or why not"),
+    LOOM_OPT_OUT("output", 'o', dedupe_conf, output, NULL, "FILE", "graph store to write (.graphs.zst), - for stdout"),
+    LOOM_OPT_OUT("report", 0, dedupe_conf, report, NULL, "FILE", "JSON report of what was dropped, by reason"),
+    LOOM_OPT_OUT("decisions", 0, dedupe_conf, decisions, NULL, "FILE",
+                 "JSON lines, one per input line: kept or why not"),
     LOOM_OPT_GROUP("Rules"),
     LOOM_OPT_I64("max-depth", 0, dedupe_conf, max_depth, "15", 1, 1000, "N", "drop deeper graphs"),
     LOOM_OPT_FLAG("structural", 0, dedupe_conf, structural, "graphs that differ in times only count as equal"),
@@ -193,7 +194,10 @@ static void release_block(void *result)
     free(b->lines);
 }
 
-static void show_progress(void *arg, int64_t bytes) { loom_progress_update(&((dedupe_run *)arg)->progress, bytes, NULL); }
+static void show_progress(void *arg, int64_t bytes)
+{
+    loom_progress_update(&((dedupe_run *)arg)->progress, bytes, NULL);
+}
 
 static void render_report(const dedupe_run *run, loom_buf *into)
 {
@@ -225,15 +229,17 @@ static loom_status finish(dedupe_run *run, loom_meta *meta, const loom_ctx *ctx,
     loom_meta_json(meta, "report", text.data);
     loom_buf_char(&text, '\n');
     if (run->graphs == 0)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no graph in the input; make a graph store with loom-preprocess graphs", ctx->args[0]);
+        st = loom_fail(err, LOOM_STATUS_FORMAT,
+                       "%s: no graph in the input; make a graph store with loom-preprocess graphs", ctx->args[0]);
     else if (run->kept == 0)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no valid graph among %lld (%.*s); is it a graph store?", ctx->args[0],
-                       (long long)run->graphs, (int)(text.len - 1), text.data);
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no valid graph among %lld (%.*s); is it a graph store?",
+                       ctx->args[0], (long long)run->graphs, (int)(text.len - 1), text.data);
     if (st == LOOM_OK && run->decisions) st = loom_out_commit(&run->decisions, err);
     if (st == LOOM_OK && conf->report) st = loom_file_write(conf->report, text.data, text.len, ctx->common.force, err);
     if (st == LOOM_OK) st = loom_out_commit(&run->out, err);
     if (st == LOOM_OK) st = loom_meta_write(meta, ctx, conf->output, err);
-    if (st == LOOM_OK && ctx->common.json && strcmp(conf->output, "-") != 0) st = loom_stdout_write(text.data, text.len, err);
+    if (st == LOOM_OK && ctx->common.json && strcmp(conf->output, "-") != 0)
+        st = loom_stdout_write(text.data, text.len, err);
     loom_buf_release(&text);
     return st;
 }
@@ -242,8 +248,9 @@ static void say_result(const dedupe_run *run, double seconds)
 {
     char rate[32];
     int64_t invalid = run->graphs - run->kept - run->duplicates - run->too_deep;
-    loom_info("%lld of %lld graphs kept: %lld duplicates, %lld too deep, %lld invalid dropped; %s graphs/s", (long long)run->kept,
-              (long long)run->graphs, (long long)run->duplicates, (long long)run->too_deep, (long long)invalid,
+    loom_info("%lld of %lld graphs kept: %lld duplicates, %lld too deep, %lld invalid dropped; %s graphs/s",
+              (long long)run->kept, (long long)run->graphs, (long long)run->duplicates, (long long)run->too_deep,
+              (long long)invalid,
               loom_format_count(rate, sizeof rate, (double)run->graphs / (seconds > 0 ? seconds : 1)));
 }
 
@@ -265,8 +272,10 @@ static loom_status run_dedupe(const loom_ctx *ctx, loom_err *err)
     loom_progress_start(&run.progress, &ctx->common, "deduplicating", 0, "bytes");
     if ((st = loom_pool_new(&stream.pool, (int)ctx->common.threads, err)) != LOOM_OK) goto done;
     if ((st = loom_out_open(&run.out, conf->output, ctx->common.force, err)) != LOOM_OK) goto done;
-    if (conf->decisions && (st = loom_out_open(&run.decisions, conf->decisions, ctx->common.force, err)) != LOOM_OK) goto done;
+    if (conf->decisions && (st = loom_out_open(&run.decisions, conf->decisions, ctx->common.force, err)) != LOOM_OK)
+        goto done;
     if ((st = loom_recstream_inputs(&paths, &n_paths, ctx, &meta, err)) != LOOM_OK) goto done;
+    if (loom_meta_up_to_date(&meta, ctx, conf->output)) goto done;
     if (ctx->common.dry_run) {
         loom_info("%zu graph stores would be read, distinct graphs written to %s", n_paths, conf->output);
         goto done;
@@ -291,12 +300,14 @@ const loom_cmd loom_cmd_dedupe = {
     .args = "GRAPHS...",
     .min_args = 1,
     .max_args = -1,
-    .details = "Reads graph stores (or folders of them, or - for stdin) in the order given and writes every valid graph that\n"
-               "was not written before, with its time of day set to zero. Graphs are equal when service and all calls with\n"
-               "their times are; with --structural times do not count.\n"
-               "\n"
-               "  loom-preprocess dedupe raw.graphs.zst -o all.graphs.zst",
+    .details =
+        "Reads graph stores (or folders of them, or - for stdin) in the order given and writes every valid graph that\n"
+        "was not written before, with its time of day set to zero. Graphs are equal when service and all calls with\n"
+        "their times are; with --structural times do not count.\n"
+        "\n"
+        "  loom-preprocess dedupe raw.graphs.zst -o all.graphs.zst",
     .opts = dedupe_opts,
     .conf_size = sizeof(dedupe_conf),
     .run = run_dedupe,
+    .updates = true,
 };

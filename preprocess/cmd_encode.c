@@ -18,7 +18,7 @@ typedef struct encode_conf {
 static const loom_opt encode_opts[] = {
     LOOM_OPT_GROUP("Text"),
     LOOM_OPT_ENUM("mode", 'm', encode_conf, mode, "instruction", LOOM_MODE_CHOICES, "encoding"),
-    LOOM_OPT_STR("stats", 0, encode_conf, stats, NULL, "FILE",
+    LOOM_OPT_IN("stats", 0, encode_conf, stats, NULL, "FILE",
                  "output of loom-preprocess stats: needed for high-latency and uncommon-call conditions"),
     LOOM_OPT_FLAG_ON("intermediate", 0, encode_conf, intermediate, "instruction: counting lines in the answers"),
     LOOM_OPT_FLAG_ON("finish", 0, encode_conf, finish, "instruction: end samples with \"### Finish\""),
@@ -39,7 +39,7 @@ static const loom_opt encode_opts[] = {
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_FLAG("shuffle", 0, encode_conf, shuffle,
                   "random order of graphs and samples (holds all records in memory)"),
-    LOOM_OPT_STR("output", 'o', encode_conf, output, "-", "FILE", "text file; a name ending in .zst is compressed"),
+    LOOM_OPT_OUT("output", 'o', encode_conf, output, "-", "FILE", "text file; a name ending in .zst is compressed"),
     LOOM_OPT_GROUP_HIDDEN("Testing"),
     LOOM_OPT_ENUM("draws", 0, encode_conf, draws, "random", LOOM_DRAW_CHOICES,
                   "every draw at random, succeeds, or fails"),
@@ -215,7 +215,6 @@ static loom_status read_store(encoding *e, const char *path, loom_err *err)
     size_t len;
     loom_status st;
 
-    if ((st = loom_meta_input(&e->meta, path, err)) != LOOM_OK) return st;
     if ((st = loom_lines_open(&lines, path, err)) != LOOM_OK) return st;
     while ((st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
         if (!len) continue;
@@ -325,6 +324,9 @@ static loom_status run(const loom_ctx *ctx, loom_err *err)
                   loom_mode_names[e.conf->mode], e.conf->output);
         goto done;
     }
+    for (int i = 0; i < ctx->n_args; i++)
+        if ((st = loom_meta_input(&e.meta, ctx->args[i], err)) != LOOM_OK) goto done;
+    if (loom_meta_up_to_date(&e.meta, ctx, e.conf->output)) goto done;
     if ((st = loom_out_open(&e.out, e.conf->output, ctx->common.force, err)) != LOOM_OK) goto done;
     loom_progress_start(&e.progress, &ctx->common, "encode", 0, "graphs");
     for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) st = read_store(&e, ctx->args[i], err);
@@ -366,4 +368,5 @@ const loom_cmd loom_cmd_encode = {
     .opts = encode_opts,
     .conf_size = sizeof(encode_conf),
     .run = run,
+    .updates = true,
 };

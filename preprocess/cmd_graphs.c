@@ -18,18 +18,21 @@ typedef struct graphs_conf {
 
 static const loom_opt graphs_opts[] = {
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("output", 'o', graphs_conf, output, NULL, "FILE", "graph store to write (.graphs.zst), - for stdout"),
-    LOOM_OPT_STR("report", 0, graphs_conf, report, NULL, "FILE", "JSON report of every row and graph dropped, by reason"),
-    LOOM_OPT_STR("dropped", 0, graphs_conf, dropped, NULL, "FILE", "CSV list of the dropped rows: file,line,trace,reason"),
-    LOOM_OPT_STR("verdicts", 0, graphs_conf, verdicts, NULL, "FILE", "JSON lines, one per trace: accepted or why not"),
+    LOOM_OPT_OUT("output", 'o', graphs_conf, output, NULL, "FILE", "graph store to write (.graphs.zst), - for stdout"),
+    LOOM_OPT_OUT("report", 0, graphs_conf, report, NULL, "FILE",
+                 "JSON report of every row and graph dropped, by reason"),
+    LOOM_OPT_OUT("dropped", 0, graphs_conf, dropped, NULL, "FILE",
+                 "CSV list of the dropped rows: file,line,trace,reason"),
+    LOOM_OPT_OUT("verdicts", 0, graphs_conf, verdicts, NULL, "FILE", "JSON lines, one per trace: accepted or why not"),
     LOOM_OPT_GROUP("Reading"),
-    LOOM_OPT_STR("type-map", 0, graphs_conf, type_map, NULL, "FROM=TO,...", "rpctypes to read as rpc, http, mc, db or mq"),
+    LOOM_OPT_STR("type-map", 0, graphs_conf, type_map, NULL, "FROM=TO,...",
+                 "rpctypes to read as rpc, http, mc, db or mq"),
     LOOM_OPT_FLAG("merge", 0, graphs_conf, merge,
                   "read all inputs as one table, so that traces may straddle files (needs memory for all rows)"),
     LOOM_OPT_FLAG("any-case", 0, graphs_conf, any_case, "accept rpctypes in any case (RPC, Http)"),
     LOOM_OPT_ENUM("service-from", 0, graphs_conf, service_from, "column", "column|root",
                   "service of a graph: the service column, or the callee of the root call (v2021 tables)"),
-    LOOM_OPT_STR("rename", 0, graphs_conf, rename, NULL, "FILE",
+    LOOM_OPT_OUT("rename", 0, graphs_conf, rename, NULL, "FILE",
                  "replace names by MS_n and S_n; the mapping is read from FILE when it exists, and written to it"),
     LOOM_OPT_END};
 
@@ -37,7 +40,8 @@ static void show_progress(void *arg, int64_t bytes) { loom_progress_update(arg, 
 
 static bool is_table_name(const char *path)
 {
-    static const char *const suffixes[] = {".csv", ".csv.gz", ".csv.zst", ".csv.xz", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar"};
+    static const char *const suffixes[] = {".csv", ".csv.gz",  ".csv.zst", ".csv.xz", ".tar.gz",
+                                           ".tgz", ".tar.zst", ".tar.xz",  ".tar"};
     size_t len = strlen(path);
     for (size_t k = 0; k < sizeof suffixes / sizeof *suffixes; k++) {
         size_t end = strlen(suffixes[k]);
@@ -46,38 +50,46 @@ static bool is_table_name(const char *path)
     return false;
 }
 
-static loom_status add_input(loom_graphs_job *job, loom_meta *meta, const char *path, bool dry_run, loom_err *err)
+static loom_status add_path(char ***paths, size_t *n, size_t *cap, const char *path, loom_err *err)
 {
-    if (dry_run) return loom_graphs_check_file(job, path, err);
-    LOOM_TRY(loom_graphs_add_file(job, path, err));
-    return loom_meta_input(meta, path, err);
+    LOOM_TRY(loom_grow(paths, cap, *n + 1, sizeof **paths, err));
+    (*paths)[*n] = strdup(path);
+    if (!(*paths)[*n]) return loom_fail_nomem(err, "a list of files");
+    ++*n;
+    return LOOM_OK;
 }
 
-static loom_status add_folder(loom_graphs_job *job, loom_meta *meta, const char *dir, bool dry_run, loom_err *err)
+static loom_status add_folder(char ***paths, size_t *n, size_t *cap, const char *dir, loom_err *err)
 {
-    char **paths = NULL;
-    size_t n = 0, used = 0;
-    loom_status st = loom_list_files(&paths, &n, dir, "", err);
-    for (size_t i = 0; i < n && st == LOOM_OK; i++) {
-        if (!is_table_name(paths[i])) continue;
-        used++;
-        st = add_input(job, meta, paths[i], dry_run, err);
-    }
-    if (st == LOOM_OK && used == 0)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no CSV file in this folder (.csv, .csv.gz, .csv.zst, .tar.gz); name another", dir);
-    loom_free_list(paths, n);
+    char **found = NULL;
+    size_t n_found = 0, before = *n;
+    loom_status st = loom_list_files(&found, &n_found, dir, "", err);
+    for (size_t i = 0; i < n_found && st == LOOM_OK; i++)
+        if (is_table_name(found[i])) st = add_path(paths, n, cap, found[i], err);
+    if (st == LOOM_OK && *n == before)
+        st = loom_fail(err, LOOM_STATUS_FORMAT,
+                       "%s: no CSV file in this folder (.csv, .csv.gz, .csv.zst, .tar.gz); name another", dir);
+    loom_free_list(found, n_found);
     return st;
 }
 
-static loom_status add_inputs(loom_graphs_job *job, loom_meta *meta, const loom_ctx *ctx, loom_err *err)
+/* The tables that the arguments name; free with loom_free_list, also after an error. */
+static loom_status list_inputs(char ***paths, size_t *n, const loom_ctx *ctx, loom_err *err)
 {
+    size_t cap = 0;
     for (int i = 0; i < ctx->n_args; i++) {
-        const char *path = ctx->args[i];
-        if (loom_file_is_dir(path))
-            LOOM_TRY(add_folder(job, meta, path, ctx->common.dry_run, err));
+        if (loom_file_is_dir(ctx->args[i]))
+            LOOM_TRY(add_folder(paths, n, &cap, ctx->args[i], err));
         else
-            LOOM_TRY(add_input(job, meta, path, ctx->common.dry_run, err));
+            LOOM_TRY(add_path(paths, n, &cap, ctx->args[i], err));
     }
+    return LOOM_OK;
+}
+
+static loom_status read_inputs(loom_graphs_job *job, char *const *paths, size_t n, bool dry_run, loom_err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        LOOM_TRY(dry_run ? loom_graphs_check_file(job, paths[i], err) : loom_graphs_add_file(job, paths[i], err));
     return loom_graphs_finish(job, err);
 }
 
@@ -87,11 +99,15 @@ static loom_status check_not_empty(const loom_graphs_job *job, const char *input
     loom_status st = LOOM_OK;
     loom_graphs_render_reasons(&job->total, &reasons);
     if (job->total.graphs == 0)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no valid graph in %lld row%s of %lld trace%s (%s); is it a CallGraph table?%s",
-                       job->n_files == 1 && strcmp(input, "-") != 0 ? input : job->n_files == 1 ? "standard input" : "all inputs",
+        st = loom_fail(err, LOOM_STATUS_FORMAT,
+                       "%s: no valid graph in %lld row%s of %lld trace%s (%s); is it a CallGraph table?%s",
+                       job->n_files == 1 && strcmp(input, "-") != 0 ? input
+                       : job->n_files == 1                          ? "standard input"
+                                                                    : "all inputs",
                        (long long)job->total.rows, job->total.rows == 1 ? "" : "s", (long long)job->total.traces,
                        job->total.traces == 1 ? "" : "s", reasons.len ? reasons.data : "no rows",
-                       job->total.dropped[LOOM_DROP_TYPE_NOT_LISTED] * 2 > job->total.rows ? " --type-map maps other rpctypes"
+                       job->total.dropped[LOOM_DROP_TYPE_NOT_LISTED] * 2 > job->total.rows
+                           ? " --type-map maps other rpctypes"
                        : job->total.dropped[LOOM_DROP_BAD_NAME] ? " --rename replaces names with white space or |"
                                                                 : "");
     loom_buf_release(&reasons);
@@ -104,19 +120,23 @@ static void say_result(const loom_graphs_job *job, double seconds)
     loom_buf reasons = {0};
     char rate[32];
     loom_graphs_render_reasons(c, &reasons);
-    loom_info("%lld graphs with %lld calls from %lld rows of %lld traces, %lld file%s, %s rows/s%s%s", (long long)c->graphs,
-              (long long)c->edges, (long long)c->rows, (long long)c->traces, (long long)job->n_files,
-              job->n_files == 1 ? "" : "s", loom_format_count(rate, sizeof rate, (double)c->rows / (seconds > 0 ? seconds : 1)),
+    loom_info("%lld graphs with %lld calls from %lld rows of %lld traces, %lld file%s, %s rows/s%s%s",
+              (long long)c->graphs, (long long)c->edges, (long long)c->rows, (long long)c->traces,
+              (long long)job->n_files, job->n_files == 1 ? "" : "s",
+              loom_format_count(rate, sizeof rate, (double)c->rows / (seconds > 0 ? seconds : 1)),
               reasons.len ? "; " : "", loom_buf_text(&reasons));
     if (c->other_case && c->dropped[LOOM_DROP_TYPE_NOT_LISTED])
-        loom_warn("%lld rows have an rpctype in another case (RPC for rpc); --any-case accepts them", (long long)c->other_case);
+        loom_warn("%lld rows have an rpctype in another case (RPC for rpc); --any-case accepts them",
+                  (long long)c->other_case);
     if (c->dropped[LOOM_DROP_BAD_NAME])
         loom_warn("%lld rows have a name with white space, | or bytes that are no text; --rename replaces names",
                   (long long)c->dropped[LOOM_DROP_BAD_NAME]);
     if (job->n_empty_files)
-        loom_warn("%lld of %lld files gave no valid graph; see --report", (long long)job->n_empty_files, (long long)job->n_files);
+        loom_warn("%lld of %lld files gave no valid graph; see --report", (long long)job->n_empty_files,
+                  (long long)job->n_files);
     if (job->odd_name[0])
-        loom_warn("name \"%s\" holds one of / , : ( ) < > [ ], which the text encodings cannot carry; --rename replaces names",
+        loom_warn("name \"%s\" holds one of / , : ( ) < > [ ], which the text encodings cannot carry; --rename "
+                  "replaces names",
                   job->odd_name);
     loom_buf_release(&reasons);
 }
@@ -135,7 +155,8 @@ static loom_status open_outputs(loom_graphs_job *job, const graphs_conf *conf, b
     return LOOM_OK;
 }
 
-static loom_status commit_all(loom_graphs_job *job, const graphs_conf *conf, loom_meta *meta, const loom_ctx *ctx, loom_err *err)
+static loom_status commit_all(loom_graphs_job *job, const graphs_conf *conf, loom_meta *meta, const loom_ctx *ctx,
+                              loom_err *err)
 {
     loom_buf text = {0};
     loom_status st = LOOM_OK;
@@ -151,11 +172,13 @@ static loom_status commit_all(loom_graphs_job *job, const graphs_conf *conf, loo
     if (st == LOOM_OK && job->dropped) st = loom_out_commit(&job->dropped, err);
     if (st == LOOM_OK && job->verdicts) st = loom_out_commit(&job->verdicts, err);
     if (st == LOOM_OK && conf->report)
-        st = strcmp(conf->report, "-") == 0 ? loom_stdout_write(text.data, text.len, err)
-                                            : loom_file_write(conf->report, text.data, text.len, ctx->common.force, err);
+        st = strcmp(conf->report, "-") == 0
+                 ? loom_stdout_write(text.data, text.len, err)
+                 : loom_file_write(conf->report, text.data, text.len, ctx->common.force, err);
     if (st == LOOM_OK) st = loom_out_commit(&job->out, err);
     if (st == LOOM_OK) st = loom_meta_write(meta, ctx, conf->output, err);
-    if (st == LOOM_OK && ctx->common.json && strcmp(conf->output, "-") != 0) st = loom_stdout_write(text.data, text.len, err);
+    if (st == LOOM_OK && ctx->common.json && strcmp(conf->output, "-") != 0)
+        st = loom_stdout_write(text.data, text.len, err);
     loom_buf_release(&text);
     return st;
 }
@@ -167,6 +190,8 @@ static loom_status run_graphs(const loom_ctx *ctx, loom_err *err)
     loom_rename rename = {0};
     loom_meta meta = {0};
     loom_progress progress;
+    char **paths = NULL;
+    size_t n_paths = 0;
     double start = loom_time_now();
     loom_status st;
 
@@ -182,7 +207,12 @@ static loom_status run_graphs(const loom_ctx *ctx, loom_err *err)
     if (conf->rename && (st = loom_rename_load(&rename, conf->rename, err)) != LOOM_OK) goto done;
     if ((st = loom_pool_new(&job.pool, (int)ctx->common.threads, err)) != LOOM_OK) goto done;
     if ((st = open_outputs(&job, conf, ctx->common.force, err)) != LOOM_OK) goto done;
-    if ((st = add_inputs(&job, &meta, ctx, err)) != LOOM_OK) goto done;
+    if ((st = list_inputs(&paths, &n_paths, ctx, err)) != LOOM_OK) goto done;
+    for (size_t i = 0; i < n_paths && !ctx->common.dry_run; i++)
+        if ((st = loom_meta_input(&meta, paths[i], err)) != LOOM_OK) goto done;
+    /* A mapping of names is read and written: whether it is still the same is not known. */
+    if (!ctx->common.dry_run && !conf->rename && loom_meta_up_to_date(&meta, ctx, conf->output)) goto done;
+    if ((st = read_inputs(&job, paths, n_paths, ctx->common.dry_run, err)) != LOOM_OK) goto done;
     if (ctx->common.dry_run) {
         loom_info("all inputs have the columns of a CallGraph table; the graphs would be written to %s", conf->output);
         goto done;
@@ -195,6 +225,7 @@ done:
     loom_out_abandon(&job.out);
     loom_out_abandon(&job.dropped);
     loom_out_abandon(&job.verdicts);
+    loom_free_list(paths, n_paths);
     loom_pool_free(job.pool);
     loom_graphs_job_release(&job);
     loom_rename_release(&rename);
@@ -208,13 +239,15 @@ const loom_cmd loom_cmd_graphs = {
     .args = "CSV...",
     .min_args = 1,
     .max_args = -1,
-    .details = "Reads CSV files (plain, .gz, .zst, .xz, inside .tar.gz), folders of them, or - for stdin; columns are found\n"
-               "by name. Rows are filtered, grouped by trace and checked; valid graphs are written one a line, file after\n"
-               "file, ordered by time of day within a file. Every row and graph that is dropped is counted by reason.\n"
-               "\n"
-               "  loom-preprocess graphs CallGraph_0.tar.gz CallGraph_1.tar.gz -o raw.graphs.zst --report report.json\n"
-               "  loom-preprocess graphs own.csv -o own.graphs.zst --type-map UNKNOWN=rpc --rename names.tsv",
+    .details =
+        "Reads CSV files (plain, .gz, .zst, .xz, inside .tar.gz), folders of them, or - for stdin; columns are found\n"
+        "by name. Rows are filtered, grouped by trace and checked; valid graphs are written one a line, file after\n"
+        "file, ordered by time of day within a file. Every row and graph that is dropped is counted by reason.\n"
+        "\n"
+        "  loom-preprocess graphs CallGraph_0.tar.gz CallGraph_1.tar.gz -o raw.graphs.zst --report report.json\n"
+        "  loom-preprocess graphs own.csv -o own.graphs.zst --type-map UNKNOWN=rpc --rename names.tsv",
     .opts = graphs_opts,
     .conf_size = sizeof(graphs_conf),
     .run = run_graphs,
+    .updates = true,
 };

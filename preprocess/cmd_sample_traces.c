@@ -29,7 +29,7 @@ static const loom_opt sample_opts[] = {
     LOOM_OPT_FLAG_ON("quirks", 0, sample_conf, quirks, "damage rows as real collection does"),
     LOOM_OPT_FLAG("harsh", 0, sample_conf, harsh, "as much damage as in the published raw sample"),
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("output", 'o', sample_conf, output, NULL, "DIR", "folder for CallGraph_<i>.csv"),
+    LOOM_OPT_OUT("output", 'o', sample_conf, output, NULL, "DIR", "folder for CallGraph_<i>.csv"),
     LOOM_OPT_I64("files", 0, sample_conf, files, "4", 1, 500, "N", "number of CSV files"),
     LOOM_OPT_FLAG("truth", 0, sample_conf, truth,
                   "also write truth.jsonl and templates.json, what is known of the traces"),
@@ -72,6 +72,28 @@ static void totals_json(loom_jw *j, const loom_sample_totals *t, bool truth)
     loom_jw_end_object(j);
 }
 
+/* The path of output i; false when there are fewer. */
+static bool output_path(loom_buf *path, const sample_conf *conf, int64_t i)
+{
+    loom_buf_reset(path);
+    if (i < conf->files)
+        loom_buf_printf(path, "%s/CallGraph_%lld.csv", conf->output, (long long)i);
+    else
+        loom_buf_printf(path, "%s/%s", conf->output, i == conf->files ? "truth.jsonl" : "templates.json");
+    return i < conf->files + (conf->truth ? 2 : 0);
+}
+
+static bool up_to_date(const loom_ctx *ctx)
+{
+    loom_meta meta = {0};
+    loom_buf path = {0};
+    bool fresh = true;
+    for (int64_t i = 0; fresh && output_path(&path, ctx->conf, i); i++)
+        fresh = loom_meta_up_to_date(&meta, ctx, path.data);
+    loom_buf_release(&path);
+    return fresh;
+}
+
 /* Every file says that it is synthetic, so that no picture made from it can pass for a measurement. */
 static loom_status write_sidecars(const loom_ctx *ctx, const char *totals_text, loom_err *err)
 {
@@ -84,17 +106,8 @@ static loom_status write_sidecars(const loom_ctx *ctx, const char *totals_text, 
     loom_meta_str(&meta, "caption", caption);
     loom_meta_json(&meta, "sample", totals_text);
     loom_meta_i64(&meta, "files", conf->files);
-    for (int64_t i = 0; i < conf->files && st == LOOM_OK; i++) {
-        loom_buf_reset(&path);
-        loom_buf_printf(&path, "%s/CallGraph_%lld.csv", conf->output, (long long)i);
+    for (int64_t i = 0; st == LOOM_OK && output_path(&path, conf, i); i++)
         st = loom_meta_write(&meta, ctx, path.data, err);
-    }
-    const char *others[] = {"truth.jsonl", "templates.json"};
-    for (int i = 0; conf->truth && i < 2 && st == LOOM_OK; i++) {
-        loom_buf_reset(&path);
-        loom_buf_printf(&path, "%s/%s", conf->output, others[i]);
-        st = loom_meta_write(&meta, ctx, path.data, err);
-    }
     loom_buf_release(&path);
     loom_meta_release(&meta);
     return st;
@@ -132,6 +145,7 @@ static loom_status run(const loom_ctx *ctx, loom_err *err)
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no folder given for the sample; use -o DIR");
     if (conf->harsh && !conf->quirks)
         return loom_fail(err, LOOM_STATUS_ARG, "--harsh and --no-quirks exclude each other");
+    if (up_to_date(ctx)) return LOOM_OK;
     world_conf(&world_settings, ctx);
     if ((st = loom_sample_world_new(&world, &world_settings, err)) != LOOM_OK) goto done;
     if (ctx->common.dry_run) {
@@ -167,4 +181,5 @@ const loom_cmd loom_cmd_sample_traces = {
     .opts = sample_opts,
     .conf_size = sizeof(sample_conf),
     .run = run,
+    .updates = true,
 };

@@ -18,8 +18,8 @@ typedef struct split_conf {
 
 static const loom_opt split_opts[] = {
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("train", 0, split_conf, train, NULL, "FILE", "graph store for training"),
-    LOOM_OPT_STR("valid", 0, split_conf, valid, NULL, "FILE", "graph store for validation"),
+    LOOM_OPT_OUT("train", 0, split_conf, train, NULL, "FILE", "graph store for training"),
+    LOOM_OPT_OUT("valid", 0, split_conf, valid, NULL, "FILE", "graph store for validation"),
     LOOM_OPT_GROUP("Rules"),
     LOOM_OPT_I64("modulo", 0, split_conf, modulo, "10", 2, 1000000, "N", "one graph in N goes to validation"),
     LOOM_OPT_ENUM("by", 0, split_conf, by, "graph", "graph|structure",
@@ -95,13 +95,18 @@ static void release_block(void *result)
     loom_arena_release(&b->arena);
 }
 
-static void show_progress(void *arg, int64_t bytes) { loom_progress_update(&((split_run *)arg)->progress, bytes, NULL); }
+static void show_progress(void *arg, int64_t bytes)
+{
+    loom_progress_update(&((split_run *)arg)->progress, bytes, NULL);
+}
 
 static loom_status finish(split_run *run, loom_meta *meta, const loom_ctx *ctx, loom_err *err)
 {
     if (run->graphs[0] + run->graphs[1] == 0)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: no valid graph in the input (%lld invalid); make a graph store with "
-                         "loom-preprocess dedupe", ctx->args[0], (long long)run->invalid);
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s: no valid graph in the input (%lld invalid); make a graph store with "
+                         "loom-preprocess dedupe",
+                         ctx->args[0], (long long)run->invalid);
     loom_meta_i64(meta, "training_graphs", run->graphs[0]);
     loom_meta_i64(meta, "validation_graphs", run->graphs[1]);
     loom_meta_i64(meta, "invalid_graphs", run->invalid);
@@ -110,8 +115,10 @@ static loom_status finish(split_run *run, loom_meta *meta, const loom_ctx *ctx, 
     LOOM_TRY(loom_meta_write(meta, ctx, run->conf->train, err));
     LOOM_TRY(loom_meta_write(meta, ctx, run->conf->valid, err));
     loom_info("%lld graphs for training, %lld for validation", (long long)run->graphs[0], (long long)run->graphs[1]);
-    if (run->invalid) loom_warn("%lld invalid graphs were dropped; loom-preprocess dedupe says why", (long long)run->invalid);
-    if (run->graphs[1] == 0) loom_warn("no graph fell to validation; there are too few for one in %lld", (long long)run->conf->modulo);
+    if (run->invalid)
+        loom_warn("%lld invalid graphs were dropped; loom-preprocess dedupe says why", (long long)run->invalid);
+    if (run->graphs[1] == 0)
+        loom_warn("no graph fell to validation; there are too few for one in %lld", (long long)run->conf->modulo);
     return LOOM_OK;
 }
 
@@ -126,7 +133,8 @@ static loom_status run_split(const loom_ctx *ctx, loom_err *err)
     size_t n_paths = 0;
     loom_status st;
 
-    if (!conf->train || !conf->valid) return loom_fail(err, LOOM_STATUS_ARG, "two outputs are needed; give --train FILE and --valid FILE");
+    if (!conf->train || !conf->valid)
+        return loom_fail(err, LOOM_STATUS_ARG, "two outputs are needed; give --train FILE and --valid FILE");
     if (strcmp(conf->train, conf->valid) == 0)
         return loom_fail(err, LOOM_STATUS_ARG, "--train and --valid name the same file; give two names");
     loom_progress_start(&run.progress, &ctx->common, "splitting", 0, "bytes");
@@ -134,6 +142,7 @@ static loom_status run_split(const loom_ctx *ctx, loom_err *err)
     if ((st = loom_out_open(&run.out[0], conf->train, ctx->common.force, err)) != LOOM_OK) goto done;
     if ((st = loom_out_open(&run.out[1], conf->valid, ctx->common.force, err)) != LOOM_OK) goto done;
     if ((st = loom_recstream_inputs(&paths, &n_paths, ctx, &meta, err)) != LOOM_OK) goto done;
+    if (loom_meta_up_to_date(&meta, ctx, conf->train) && loom_meta_up_to_date(&meta, ctx, conf->valid)) goto done;
     if (ctx->common.dry_run) {
         loom_info("%zu graph stores would be read, one graph in %lld written to %s, the others to %s", n_paths,
                   (long long)conf->modulo, conf->valid, conf->train);
@@ -157,12 +166,14 @@ const loom_cmd loom_cmd_split = {
     .args = "GRAPHS...",
     .min_args = 1,
     .max_args = -1,
-    .details = "A graph goes to validation when the hash of its text (time of day left out) under --seed is divisible by\n"
-               "--modulo: the split does not depend on the order of the graphs, and a graph stays on its side when others\n"
-               "are added.\n"
-               "\n"
-               "  loom-preprocess split all.graphs.zst --train train.graphs.zst --valid valid.graphs.zst",
+    .details =
+        "A graph goes to validation when the hash of its text (time of day left out) under --seed is divisible by\n"
+        "--modulo: the split does not depend on the order of the graphs, and a graph stays on its side when others\n"
+        "are added.\n"
+        "\n"
+        "  loom-preprocess split all.graphs.zst --train train.graphs.zst --valid valid.graphs.zst",
     .opts = split_opts,
     .conf_size = sizeof(split_conf),
     .run = run_split,
+    .updates = true,
 };

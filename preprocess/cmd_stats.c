@@ -15,10 +15,10 @@ typedef struct stats_conf {
     const char *output;
 } stats_conf;
 
-static const loom_opt stats_opts[] = {
-    LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("output", 'o', stats_conf, output, NULL, "FILE", "statistics to write (.json, .json.zst), - for stdout"),
-    LOOM_OPT_END};
+static const loom_opt stats_opts[] = {LOOM_OPT_GROUP("Output"),
+                                      LOOM_OPT_OUT("output", 'o', stats_conf, output, NULL, "FILE",
+                                                   "statistics to write (.json, .json.zst), - for stdout"),
+                                      LOOM_OPT_END};
 
 /* One of these per thread. */
 typedef struct stats_worker {
@@ -48,7 +48,10 @@ static void work(void *arg, loom_recblock *block, int thread)
     }
 }
 
-static void show_progress(void *arg, int64_t bytes) { loom_progress_update(&((stats_run *)arg)->progress, bytes, NULL); }
+static void show_progress(void *arg, int64_t bytes)
+{
+    loom_progress_update(&((stats_run *)arg)->progress, bytes, NULL);
+}
 
 static void count_rare(const loom_stats *s, int64_t *with_latency, int64_t *triples, int64_t *rare)
 {
@@ -63,7 +66,8 @@ static void count_rare(const loom_stats *s, int64_t *with_latency, int64_t *trip
     }
 }
 
-static loom_status write_stats(const loom_stats *s, int64_t invalid, loom_meta *meta, const loom_ctx *ctx, loom_err *err)
+static loom_status write_stats(const loom_stats *s, int64_t invalid, loom_meta *meta, const loom_ctx *ctx,
+                               loom_err *err)
 {
     const stats_conf *conf = ctx->conf;
     loom_buf text = {0};
@@ -82,7 +86,8 @@ static loom_status write_stats(const loom_stats *s, int64_t invalid, loom_meta *
     if ((st = loom_out_write(out, text.data, text.len, err)) != LOOM_OK) goto done;
     if ((st = loom_out_commit(&out, err)) != LOOM_OK) goto done;
     if ((st = loom_meta_write(meta, ctx, conf->output, err)) != LOOM_OK) goto done;
-    loom_info("%lld graphs of %lld services: latency of %lld services with %d graphs or more, %lld of %lld communications rare",
+    loom_info("%lld graphs of %lld services: latency of %lld services with %d graphs or more, %lld of %lld "
+              "communications rare",
               (long long)loom_stats_graphs(s), (long long)loom_stats_n_services(s), (long long)with_latency,
               LOOM_STATS_MIN_GRAPHS, (long long)rare, (long long)triples);
     if (invalid) loom_warn("%lld invalid graphs were left out; loom-preprocess dedupe says why", (long long)invalid);
@@ -111,6 +116,7 @@ static loom_status run_stats(const loom_ctx *ctx, loom_err *err)
     loom_progress_start(&run.progress, &ctx->common, "gathering statistics", 0, "bytes");
     if ((st = loom_pool_new(&stream.pool, (int)n_workers, err)) != LOOM_OK) goto done;
     if ((st = loom_recstream_inputs(&paths, &n_paths, ctx, &meta, err)) != LOOM_OK) goto done;
+    if (loom_meta_up_to_date(&meta, ctx, conf->output)) goto done;
     if (ctx->common.dry_run) {
         loom_info("%zu graph stores would be read, statistics written to %s", n_paths, conf->output);
         goto done;
@@ -123,8 +129,10 @@ static loom_status run_stats(const loom_ctx *ctx, loom_err *err)
     }
     loom_stats_finish(run.workers[0].stats);
     if (loom_stats_graphs(run.workers[0].stats) == 0)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no valid graph in the input (%lld invalid); make a graph store with "
-                       "loom-preprocess dedupe", ctx->args[0], (long long)run.workers[0].invalid);
+        st = loom_fail(err, LOOM_STATUS_FORMAT,
+                       "%s: no valid graph in the input (%lld invalid); make a graph store with "
+                       "loom-preprocess dedupe",
+                       ctx->args[0], (long long)run.workers[0].invalid);
     else
         st = write_stats(run.workers[0].stats, run.workers[0].invalid, &meta, ctx, err);
 done:
@@ -145,12 +153,14 @@ const loom_cmd loom_cmd_stats = {
     .args = "GRAPHS...",
     .min_args = 1,
     .max_args = -1,
-    .details = "Pools all graphs of the inputs. Services with 10 graphs or more get largest, mean and 90th percentile of the\n"
-               "root's finish; a communication (source, type, destination) is rare when fewer than one graph in ten of its\n"
-               "service has it. encode uses the result.\n"
-               "\n"
-               "  loom-preprocess stats train.graphs.zst -o stats.json",
+    .details =
+        "Pools all graphs of the inputs. Services with 10 graphs or more get largest, mean and 90th percentile of the\n"
+        "root's finish; a communication (source, type, destination) is rare when fewer than one graph in ten of its\n"
+        "service has it. encode uses the result.\n"
+        "\n"
+        "  loom-preprocess stats train.graphs.zst -o stats.json",
     .opts = stats_opts,
     .conf_size = sizeof(stats_conf),
     .run = run_stats,
+    .updates = true,
 };

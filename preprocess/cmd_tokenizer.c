@@ -25,7 +25,7 @@ static const loom_opt tokenizer_opts[] = {
     LOOM_OPT_I64("min-count", 0, tokenizer_conf, min_count, "8", 1, 1000000000, "N",
                  "a phrase or name seen less often gets no token"),
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("output", 'o', tokenizer_conf, output, "tokenizer.json", "FILE", "tokenizer.json to write"),
+    LOOM_OPT_OUT("output", 'o', tokenizer_conf, output, "tokenizer.json", "FILE", "tokenizer.json to write"),
     LOOM_OPT_END};
 
 typedef struct learning {
@@ -53,7 +53,6 @@ static loom_status count_file(learning *l, const char *path, loom_err *err)
 {
     loom_textfile *file = NULL;
     loom_status st;
-    if ((st = loom_meta_input(&l->meta, path, err)) != LOOM_OK) return st;
     if ((st = loom_textfile_open(&file, path, err)) != LOOM_OK) return st;
     while ((st = loom_text_batch_fill(&l->batch, file, path, err)) == LOOM_OK && l->batch.n > 0) {
         loom_pool_for(l->pool, l->batch.n_chunks, count_chunk, l);
@@ -138,6 +137,9 @@ static loom_status run(const loom_ctx *ctx, loom_err *err)
     }
     if (!ctx->common.force && strcmp(l.conf->output, "-") != 0 && loom_file_exists(l.conf->output))
         return loom_fail(err, LOOM_STATUS_IO, "%s exists; remove it or give --force", l.conf->output);
+    for (int i = 0; i < ctx->n_args; i++)
+        if ((st = loom_meta_input(&l.meta, ctx->args[i], err)) != LOOM_OK) goto done;
+    if (loom_meta_up_to_date(&l.meta, ctx, l.conf->output)) goto done;
     if ((st = loom_pool_new(&l.pool, (int)ctx->common.threads, err)) != LOOM_OK) goto done;
     if ((st = loom_toktrain_new(&l.train, loom_pool_threads(l.pool), err)) != LOOM_OK) goto done;
     loom_progress_start(&l.progress, &ctx->common, "tokenizer", 0, "samples");
@@ -170,4 +172,5 @@ const loom_cmd loom_cmd_tokenizer = {
     .opts = tokenizer_opts,
     .conf_size = sizeof(tokenizer_conf),
     .run = run,
+    .updates = true,
 };

@@ -21,7 +21,7 @@ typedef struct tokens_conf {
 
 static const loom_opt tokens_opts[] = {
     LOOM_OPT_GROUP("Samples"),
-    LOOM_OPT_STR("tokenizer", 't', tokens_conf, tokenizer, "tokenizer.json", "FILE",
+    LOOM_OPT_IN("tokenizer", 't', tokens_conf, tokenizer, "tokenizer.json", "FILE",
                  "tokenizer.json: ours, Llama-2's or Llama-3's"),
     LOOM_OPT_ENUM("bos", 0, tokens_conf, bos, "auto", "auto|yes|no",
                   "begin-of-text token in front of every sample; auto: instruction samples only"),
@@ -32,7 +32,7 @@ static const loom_opt tokens_opts[] = {
     LOOM_OPT_FLAG("mode-agnostic", 0, tokens_conf, mode_agnostic,
                   "take tabular, recursive and instruction samples together; the shard's mode is then \"mixed\""),
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("output", 'o', tokens_conf, output, NULL, "FILE",
+    LOOM_OPT_OUT("output", 'o', tokens_conf, output, NULL, "FILE",
                  "token shard to write (HDF5), such as train.tokens.h5"),
     LOOM_OPT_END};
 
@@ -192,7 +192,6 @@ static loom_status tokenize_file(tokenizing *k, const char *path, loom_err *err)
 {
     loom_textfile *file = NULL;
     loom_status st;
-    if ((st = loom_meta_input(&k->meta, path, err)) != LOOM_OK) return st;
     if ((st = loom_textfile_open(&file, path, err)) != LOOM_OK) return st;
     while ((st = loom_text_batch_fill(&k->batch, file, path, err)) == LOOM_OK && k->batch.n > 0)
         if ((st = run_batch(k, path, err)) != LOOM_OK) break;
@@ -269,6 +268,8 @@ static loom_status open_all(tokenizing *k, loom_err *err)
                          "a token shard is HDF5 and cannot go to standard output; give a file name");
     LOOM_TRY(loom_tokenizer_load(&k->tok, k->conf->tokenizer, err));
     LOOM_TRY(loom_meta_input(&k->meta, k->conf->tokenizer, err));
+    for (int i = 0; i < k->ctx->n_args && !k->ctx->common.dry_run; i++)
+        LOOM_TRY(loom_meta_input(&k->meta, k->ctx->args[i], err));
     LOOM_TRY(loom_pool_new(&k->pool, (int)k->ctx->common.threads, err));
     int n = loom_pool_threads(k->pool);
     k->scratch = loom_calloc((size_t)n, sizeof *k->scratch);
@@ -302,7 +303,7 @@ static loom_status run(const loom_ctx *ctx, loom_err *err)
     if (st == LOOM_OK && ctx->common.dry_run)
         loom_info("would tokenise %d file%s with %s (%lld tokens) into %s", ctx->n_args, ctx->n_args == 1 ? "" : "s",
                   k.conf->tokenizer, (long long)loom_tokenizer_vocab_size(k.tok), k.conf->output);
-    else if (st == LOOM_OK) {
+    else if (st == LOOM_OK && !loom_meta_up_to_date(&k.meta, ctx, k.conf->output)) {
         loom_progress_start(&k.progress, &ctx->common, "tokens", 0, "samples");
         for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) st = tokenize_file(&k, ctx->args[i], err);
         loom_progress_finish(&k.progress, NULL);
@@ -329,4 +330,5 @@ const loom_cmd loom_cmd_tokens = {
     .opts = tokens_opts,
     .conf_size = sizeof(tokens_conf),
     .run = run,
+    .updates = true,
 };
