@@ -1,0 +1,274 @@
+/* The memory of decoding: rounded weights, scratch, and the cache with its sequences. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/num.h"
+#include "model/decode_impl.h"
+
+static int64_t count_blocks(const loom_decode_options *o) { return (o->positions + LOOM_KV_BLOCK - 1) / LOOM_KV_BLOCK; }
+
+typedef struct cursor {
+    char *base;
+    size_t used;
+    bool overflow;
+} cursor;
+
+static void *take(cursor *c, int64_t n, int64_t m, size_t size)
+{
+    size_t bytes;
+    void *p = c->base ? c->base + c->used : NULL;
+
+    if (!loom_mul_size(&bytes, (size_t)n, (size_t)m) || !loom_mul_size(&bytes, bytes, size) ||
+        !loom_add_size(&bytes, bytes, 63) || !loom_add_size(&c->used, c->used, bytes & ~(size_t)63))
+        c->overflow = true;
+    return p;
+}
+
+static void place(loom_decode *d, const loom_config *c, bool own, cursor *k)
+{
+    int64_t rows = d->o.max_rows, Q = c->H * c->D, E = c->K * c->D;
+    int64_t widest = loom_max_i64(c->C, loom_max_i64(Q, c->F)), reach = loom_min_i64(c->max_positions, d->o.positions);
+
+    d->number = d->o.half_cache ? sizeof(uint16_t) : sizeof(float);
+    d->n_blocks = count_blocks(&d->o);
+    d->blocks_per_seq = (reach + LOOM_KV_BLOCK - 1) / LOOM_KV_BLOCK;
+    d->seqs = take(k, d->o.max_seqs, 1, sizeof *d->seqs);
+    d->block_tables = take(k, d->o.max_seqs, d->blocks_per_seq, sizeof *d->block_tables);
+    d->refs = take(k, d->n_blocks, 1, sizeof *d->refs);
+    d->free_blocks = take(k, d->n_blocks, 1, sizeof *d->free_blocks);
+    d->position = take(k, rows, 1, sizeof *d->position);
+    d->x = take(k, rows, c->C, sizeof(float));
+    d->qkv = take(k, rows, Q + 2 * E, sizeof(float));
+    d->att = take(k, rows, Q, sizeof(float));
+    d->prod = take(k, rows, c->F, sizeof(float));
+    d->out = take(k, rows, c->C, sizeof(float));
+    d->threads = take(k, d->n_threads, 1, sizeof *d->threads);
+    for (int i = 0; i < d->n_threads; i++) {
+        loom_decode_thread none, *t = d->threads ? &d->threads[i] : &none;
+
+        t->h = take(k, rows, c->C + 2 * (c->F / d->n_threads + 32), sizeof(float));
+        t->xa = take(k, rows, d->R, sizeof(float));
+        t->r = take(k, rows, 1, sizeof(float));
+        t->how.rounded = take(k, d->o.half_compute ? LOOM_ROUND_ROWS : 0, widest, sizeof(uint16_t));
+        t->how.widen = take(k, 1, loom_max_i64(LOOM_WIDEN_FLOATS, widest), sizeof(float));
+        t->xt = take(k, 1, loom_linear_skinny_scratch(widest), sizeof(float));
+        t->scores = take(k, c->H, d->blocks_per_seq * LOOM_KV_BLOCK, sizeof(float));
+        t->sums = take(k, c->H, loom_kv_padded(c->D), sizeof(float));
+    }
+    d->halves = take(k, d->o.half_compute ? d->n_threads : 0, 1, sizeof *d->halves);
+    d->weights16 = take(k, own ? (int64_t)(loom_llama_bytes(c) / sizeof(float)) : 0, 1, sizeof *d->weights16);
+    d->layers16 = take(k, own ? c->L : 0, 1, sizeof *d->layers16);
+    d->cache = take(k, c->L * d->n_blocks, loom_kv_numbers(c), d->number);
+}
+
+size_t loom_decode_bytes(const loom_config *c, const loom_decode_options *o)
+{
+    loom_decode d = {.o = *o, .n_threads = loom_pool_threads(o->pool)};
+    cursor k = {0};
+
+    place(&d, c, o->half_compute, &k);
+    return k.overflow ? SIZE_MAX : k.used;
+}
+
+static loom_status check_options(const loom_decode_options *o, loom_err *err)
+{
+    if (o->max_rows < 1 || o->max_rows > INT32_MAX || o->max_seqs < 1 || o->max_seqs > INT32_MAX || o->positions < 1 ||
+        o->positions > INT64_C(1) << 34)
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "decoding needs at least one row, sequence and position, got %" PRId64 ", %" PRId64
+                         ", %" PRId64,
+                         o->max_rows, o->max_seqs, o->positions);
+    return LOOM_OK;
+}
+
+#define ROUND_PIECE 65536
+
+static void round_item(void *arg, int64_t item, int thread)
+{
+    const loom_decode *d = arg;
+    int64_t from = item * ROUND_PIECE, n = loom_min_i64(ROUND_PIECE, (int64_t)d->m->table.floats - from);
+
+    (void)thread;
+    loom_half_round(d->weights16 + from, n, d->m->params + from, n, 1, n);
+}
+
+/* half_compute: products, and with `own` a rounded copy of the weights. */
+static loom_status make_halves(loom_decode *d, bool own, loom_err *err)
+{
+    const loom_tensors *table = &d->m->table;
+
+    for (int i = 0; i < d->n_threads; i++) {
+        LOOM_TRY(loom_half_new(&d->halves[i], err));
+        d->threads[i].how.half = d->halves[i];
+    }
+    if (!own) return LOOM_OK;
+    loom_pool_for(d->o.pool, ((int64_t)table->floats + ROUND_PIECE - 1) / ROUND_PIECE, round_item, d);
+    for (int64_t i = 0; i < table->n; i++) {
+        const loom_tensor *t = &table->tensors[i];
+
+        if (t->role < LOOM_N_ADAPTABLE) d->layers16[t->layer].w[t->role].bf16 = d->weights16 + t->offset;
+    }
+    d->layers = d->layers16; /* norms are read from the model */
+    d->head = (loom_mat){.bf16 = d->weights16 + table->tensors[d->m->config.tied ? 0 : table->n - 1].offset};
+    return LOOM_OK;
+}
+
+loom_status loom_decode_new(loom_decode **out, const loom_llama *m, const loom_lora *lora, const loom_decode_options *o,
+                            loom_err *err)
+{
+    loom_decode *d;
+    loom_status st = LOOM_OK;
+    cursor k = {0};
+
+    LOOM_TRY(check_options(o, err));
+    d = loom_calloc(1, sizeof *d);
+    if (!d) return loom_fail_nomem(err, "the decoder");
+    d->m = m;
+    d->lora = lora;
+    d->o = *o;
+    d->n_threads = loom_pool_threads(o->pool);
+    d->R = lora ? lora->config.R : 0;
+    d->layers = m->layers;
+    d->head = m->head;
+    place(d, &m->config, o->half_compute && !m->frozen, &k);
+    if (!k.overflow) d->scratch = loom_alloc_aligned(k.used);
+    if (!d->scratch) {
+        char text[32];
+
+        loom_format_bytes(text, sizeof text, (double)k.used);
+        free(d);
+        return loom_fail(err, LOOM_STATUS_NOMEM,
+                         "not enough memory for the key/value cache (%s); ask for fewer positions", text);
+    }
+    k = (cursor){.base = d->scratch};
+    place(d, &m->config, o->half_compute && !m->frozen, &k);
+    for (int64_t i = 0; i < o->max_seqs; i++) d->seqs[i].blocks = d->block_tables + i * d->blocks_per_seq;
+    for (d->n_free = 0; d->n_free < d->n_blocks; d->n_free++) /* taken from the end: block 0 first */
+        d->free_blocks[d->n_free] = (int32_t)(d->n_blocks - 1 - d->n_free);
+    if (o->half_compute) st = make_halves(d, o->half_compute && !m->frozen, err);
+    if (st == LOOM_OK) *out = d;
+    else loom_decode_free(d);
+    return st;
+}
+
+void loom_decode_free(loom_decode *d)
+{
+    if (!d) return;
+    for (int i = 0; d->o.half_compute && i < d->n_threads; i++) loom_half_free(d->halves[i]);
+    free(d->scratch);
+    free(d);
+}
+
+/* ---- sequences ---- */
+loom_sequence *loom_kv_sequence(const loom_decode *d, int32_t seq)
+{
+    return seq >= 0 && seq < d->o.max_seqs && d->seqs[seq].open ? &d->seqs[seq] : NULL;
+}
+
+static int64_t blocks_of(int64_t len) { return (len + LOOM_KV_BLOCK - 1) / LOOM_KV_BLOCK; }
+
+static int32_t take_block(loom_decode *d)
+{
+    int32_t b = d->free_blocks[--d->n_free];
+
+    d->refs[b] = 1;
+    return b;
+}
+
+static void drop_block(loom_decode *d, int32_t b)
+{
+    if (--d->refs[b] == 0) d->free_blocks[d->n_free++] = b;
+}
+
+static void copy_block(loom_decode *d, int32_t to, int32_t from)
+{
+    for (int64_t l = 0; l < d->m->config.L; l++)
+        memcpy(loom_kv_at(d, l, to), loom_kv_at(d, l, from), (size_t)loom_kv_numbers(&d->m->config) * d->number);
+}
+
+int32_t loom_decode_open(loom_decode *d)
+{
+    for (int64_t i = 0; i < d->o.max_seqs; i++) {
+        if (d->seqs[i].open) continue;
+        d->seqs[i].open = true;
+        d->seqs[i].len = 0;
+        return (int32_t)i;
+    }
+    return -1;
+}
+
+int32_t loom_decode_fork(loom_decode *d, int32_t seq, int64_t len)
+{
+    const loom_sequence *from = loom_kv_sequence(d, seq);
+    loom_sequence *to;
+    int64_t whole = len / LOOM_KV_BLOCK;
+    int32_t twin;
+
+    if (!from || len < 0 || len > from->len || (len % LOOM_KV_BLOCK && !d->n_free)) return -1;
+    if ((twin = loom_decode_open(d)) < 0) return -1;
+    to = &d->seqs[twin];
+    to->len = len;
+    for (int64_t i = 0; i < whole; i++) {
+        to->blocks[i] = from->blocks[i];
+        d->refs[to->blocks[i]]++;
+    }
+    if (len % LOOM_KV_BLOCK) {
+        to->blocks[whole] = take_block(d);
+        copy_block(d, to->blocks[whole], from->blocks[whole]);
+    }
+    return twin;
+}
+
+void loom_decode_truncate(loom_decode *d, int32_t seq, int64_t len)
+{
+    loom_sequence *s = loom_kv_sequence(d, seq);
+
+    if (!s || len < 0 || len >= s->len) return;
+    for (int64_t i = blocks_of(len); i < blocks_of(s->len); i++) drop_block(d, s->blocks[i]);
+    s->len = len;
+}
+
+void loom_decode_close(loom_decode *d, int32_t seq)
+{
+    loom_decode_truncate(d, seq, 0);
+    if (loom_kv_sequence(d, seq)) d->seqs[seq].open = false;
+}
+
+int64_t loom_decode_len(const loom_decode *d, int32_t seq)
+{
+    const loom_sequence *s = loom_kv_sequence(d, seq);
+
+    return s ? s->len : 0;
+}
+
+int64_t loom_decode_free_blocks(const loom_decode *d) { return d->n_free; }
+
+int64_t loom_decode_need_blocks(const loom_decode *d, int32_t seq, int64_t n)
+{
+    const loom_sequence *s = loom_kv_sequence(d, seq);
+    int64_t need;
+
+    if (!s || n <= 0) return 0;
+    need = blocks_of(s->len + n) - blocks_of(s->len);
+    /* a last block that is not full and that somebody shares is copied before it is written */
+    if (s->len % LOOM_KV_BLOCK && d->refs[s->blocks[s->len / LOOM_KV_BLOCK]] > 1) need++;
+    return need;
+}
+
+/* Makes room for position s->len and counts it. */
+void loom_kv_append(loom_decode *d, loom_sequence *s)
+{
+    int64_t i = s->len / LOOM_KV_BLOCK;
+
+    if (s->len % LOOM_KV_BLOCK == 0) {
+        s->blocks[i] = take_block(d);
+    } else if (d->refs[s->blocks[i]] > 1) {
+        int32_t own = take_block(d);
+
+        copy_block(d, own, s->blocks[i]);
+        drop_block(d, s->blocks[i]);
+        s->blocks[i] = own;
+    }
+    s->len++;
+}
