@@ -96,7 +96,8 @@ static loom_status run_convert(const loom_ctx *ctx, loom_err *err)
     }
     if (source.graphs == 0) {
         loom_source_render_counts(&source, &counts);
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "no valid call graph in the input: %s", counts.data);
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s%s: no valid call graph in the input: %s", ctx->args[0],
+                       ctx->n_args > 1 ? ", ..." : "", counts.data);
         goto done;
     }
     loom_meta_i64(&meta, "graphs", loom_sink_count(c.sink));

@@ -156,7 +156,8 @@ static loom_status run_show(const loom_ctx *ctx, loom_err *err)
     if (st == LOOM_OK && !s.shown) {
         loom_buf_reset(&name);
         loom_source_render_counts(&source, &name);
-        st = loom_fail(err, LOOM_STATUS_ARG, "no graph to show: %s", name.data);
+        st = loom_fail(err, LOOM_STATUS_ARG, "%s%s: no graph to show: %s", ctx->args[0], ctx->n_args > 1 ? ", ..." : "",
+                       name.data);
     }
     loom_buf_release(&s.out);
     loom_buf_release(&name);
