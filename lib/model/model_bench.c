@@ -235,14 +235,14 @@ static loom_status decode_all(double *tokens_per_s, loom_decode *d, float *logit
 }
 
 loom_status loom_decode_bench(double *tokens_per_s, const loom_config *config, int64_t jobs, int64_t tokens,
-                              loom_pool *pool, loom_err *err)
+                              bool half, loom_pool *pool, loom_err *err)
 {
     loom_llama *m = NULL;
     loom_decode *d = NULL;
     float *logits = NULL;
     loom_decode_row *rows = NULL;
     loom_decode_options o = {
-        .max_rows = jobs, .max_seqs = jobs, .pool = pool, .half_cache = getenv("HC"), .half_compute = getenv("HH")};
+        .max_rows = jobs, .max_seqs = jobs, .pool = pool, .half_cache = half, .half_compute = half};
     loom_status st;
 
     if (jobs < 1 || tokens < 1 || tokens > config->max_positions || jobs > 65536)

@@ -33,8 +33,9 @@ loom_status loom_model_bench(loom_model_bench_result *out, const loom_config *co
 /* Best measured GFLOP/s of single-precision products on the pool's threads (about a second). */
 double loom_sgemm_gflops(loom_pool *pool);
 
-/* Decoding: tokens/s of `jobs` sequences that decode side by side, each `tokens` long. */
-loom_status loom_decode_bench(double *tokens_per_s, const loom_config *config, int64_t jobs, int64_t tokens,
+/* Decoding: tokens/s of `jobs` sequences that decode side by side, each `tokens` long; half: products and cache in
+ * bfloat16. Random weights; no prompt, no sampling. */
+loom_status loom_decode_bench(double *tokens_per_s, const loom_config *config, int64_t jobs, int64_t tokens, bool half,
                               loom_pool *pool, loom_err *err);
 
 void loom_model_bench_report(const loom_model_bench_result *r, loom_buf *into);
