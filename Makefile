@@ -8,6 +8,7 @@ BUILD ?= build
 JOBS  ?= $(shell nproc)
 CMAKE_OPTIONS ?=
 FUZZ_SECONDS ?= 600
+LIKE ?= 500
 
 DATA = $(MAKE) --no-print-directory -f Makefile.data BIN=$(BUILD)/bin RUN=$(RUN) CONFIG=$(CONFIG) OUT=$(OUT) CSV='$(CSV)'
 
@@ -18,7 +19,7 @@ OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-sanitize pretrain sft sample figures bench fuzz deps help clean
+.PHONY: build demo test test-sanitize pretrain sft sample figures likeness bench fuzz deps help clean
 
 build: $(BUILD)/build.ninja ## build the four executables into build/bin
 	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
@@ -66,6 +67,9 @@ sample: build ## answer the prompts of the accuracy grid with every model
 
 figures: build ## draw the figures from what is there; makes what is missing
 	@$(DATA) figures
+
+likeness: build ## compare LIKE=500 graphs of every model with real ones: popular calls, heavy hitters, branching
+	@$(DATA) likeness LIKE=$(LIKE)
 
 bench: build ## measure this machine: training and preprocessing, beside the goals
 	@$(DATA) bench

@@ -21,12 +21,12 @@ typedef struct baseline_conf {
 static const loom_opt baseline_opts[] = {
     LOOM_OPT_GROUP("What to draw"),
     LOOM_OPT_I64("count", 0, baseline_conf, count, "1000", 1, 1000000000, "N", "graphs to draw (without --prompts)"),
-    LOOM_OPT_STR("prompts", 'p', baseline_conf, prompts, NULL, "FILE", "one graph for each prompt, of its service, edges and depth"),
+    LOOM_OPT_IN("prompts", 'p', baseline_conf, prompts, NULL, "FILE", "one graph for each prompt, of its service, edges and depth"),
     LOOM_OPT_I64("tries", 0, baseline_conf, tries, "200", 1, 1000000, "N", "draws for a prompt until edges and depth fit; then the closest is taken"),
     LOOM_OPT_ENUM("names", 0, baseline_conf, names, "frequency", "frequency|uniform", "how destinations are drawn"),
     LOOM_OPT_ENUM("times", 0, baseline_conf, times, "repair", "repair|raw", "let callers grow to cover their calls, or leave what was drawn"),
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("output", 'o', baseline_conf, output, "-", "FILE", "graph store to write (.graphs.zst)"),
+    LOOM_OPT_OUT("output", 'o', baseline_conf, output, "-", "FILE", "graph store to write (.graphs.zst)"),
     LOOM_OPT_END};
 
 typedef struct baseline_job {
@@ -35,6 +35,7 @@ typedef struct baseline_job {
     loom_prob_conf draw;
     loom_prob *p;
     loom_out *out;
+    loom_meta meta;
     loom_arena arena;
     loom_buf line;
     int64_t n, missed, invalid;
@@ -95,16 +96,11 @@ static loom_status draw_prompts(baseline_job *j, loom_err *err)
 
 static loom_status write_meta(baseline_job *j, loom_err *err)
 {
-    loom_meta meta = {0};
-    loom_status st = loom_meta_input(&meta, j->ctx->args[0], err);
-    if (st == LOOM_OK && j->conf->prompts) st = loom_meta_input(&meta, j->conf->prompts, err);
-    loom_meta_i64(&meta, "training_graphs", loom_prob_graphs(j->p));
-    loom_meta_i64(&meta, "graphs", j->n);
-    loom_meta_i64(&meta, "not_of_the_wished_size", j->missed);
-    loom_meta_i64(&meta, "invalid", j->invalid);
-    if (st == LOOM_OK) st = loom_meta_write(&meta, j->ctx, j->conf->output, err);
-    loom_meta_release(&meta);
-    return st;
+    loom_meta_i64(&j->meta, "training_graphs", loom_prob_graphs(j->p));
+    loom_meta_i64(&j->meta, "graphs", j->n);
+    loom_meta_i64(&j->meta, "not_of_the_wished_size", j->missed);
+    loom_meta_i64(&j->meta, "invalid", j->invalid);
+    return loom_meta_write(&j->meta, j->ctx, j->conf->output, err);
 }
 
 static loom_status run_baseline(const loom_ctx *ctx, loom_err *err)
@@ -112,6 +108,9 @@ static loom_status run_baseline(const loom_ctx *ctx, loom_err *err)
     baseline_job j = {.ctx = ctx, .conf = ctx->conf};
     loom_status st;
     j.draw = (loom_prob_conf){.uniform_names = j.conf->names == 1, .raw_times = j.conf->times == 1};
+    if ((st = loom_meta_input(&j.meta, ctx->args[0], err)) != LOOM_OK) goto done;
+    if (j.conf->prompts && (st = loom_meta_input(&j.meta, j.conf->prompts, err)) != LOOM_OK) goto done;
+    if (loom_meta_up_to_date(&j.meta, ctx, j.conf->output)) goto done;
     if ((st = fit(&j, ctx->args[0], err)) != LOOM_OK) goto done;
     if ((st = loom_out_open(&j.out, j.conf->output, ctx->common.force, err)) != LOOM_OK) goto done;
     if (j.conf->prompts) st = draw_prompts(&j, err);
@@ -124,6 +123,7 @@ static loom_status run_baseline(const loom_ctx *ctx, loom_err *err)
 done:
     loom_out_abandon(&j.out);
     loom_prob_free(j.p);
+    loom_meta_release(&j.meta);
     loom_arena_release(&j.arena);
     loom_buf_release(&j.line);
     return st;
@@ -140,4 +140,5 @@ const loom_cmd loom_cmd_baseline = {
                "  loom-eval baseline train.graphs.zst --count 2000 -o probabilistic.graphs.zst\n",
     .opts = baseline_opts,
     .conf_size = sizeof(baseline_conf),
-    .run = run_baseline};
+    .run = run_baseline,
+    .updates = true};

@@ -23,7 +23,7 @@ static const loom_opt distribution_opts[] = {
     LOOM_OPT_I64("depth", 0, distribution_conf, depth, "8", 1, MOST_DEPTH, "N", "show graphs of up to N levels"),
     LOOM_OPT_FLAG("log", 0, distribution_conf, log_scale, "logarithmic share"),
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("output", 'o', distribution_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
+    LOOM_OPT_OUT("output", 'o', distribution_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
     LOOM_OPT_FLAG_ON("pictures", 0, distribution_conf, pictures, "draw PNG and SVG with gnuplot"),
     LOOM_OPT_END};
 

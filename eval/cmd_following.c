@@ -19,9 +19,9 @@ typedef struct following_conf {
 
 static const loom_opt following_opts[] = {
     LOOM_OPT_GROUP("Judging"),
-    LOOM_OPT_STR("prompts", 'p', following_conf, prompts, NULL, "FILE[,FILE]", "pairs of prompts (loom-eval prompts --ask), one file for each answers file, in this order"),
+    LOOM_OPT_IN("prompts", 'p', following_conf, prompts, NULL, "FILE[,FILE]", "pairs of prompts (loom-eval prompts --ask), one file for each answers file, in this order"),
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("output", 'o', following_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
+    LOOM_OPT_OUT("output", 'o', following_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
     LOOM_OPT_FLAG_ON("pictures", 0, following_conf, pictures, "draw PNG and SVG with gnuplot"),
     LOOM_OPT_END};
 

@@ -22,12 +22,12 @@ typedef struct heatmap_conf {
 static const loom_opt heatmap_opts[] = {
     LOOM_OPT_GROUP("Judging"),
     LOOM_OPT_ENUM("validity", 0, heatmap_conf, validity, "paper", "paper|code|both", "rules: the paper's Appendix C, the public validator's, or a row for each"),
-    LOOM_OPT_STR("prompts", 'p', heatmap_conf, prompts, NULL, "FILE[,FILE]", "prompts the answers belong to: every answer must fit its prompt, missing ones are reported (default: those named in the answers' .meta.json)"),
+    LOOM_OPT_IN("prompts", 'p', heatmap_conf, prompts, NULL, "FILE[,FILE]", "prompts the answers belong to: every answer must fit its prompt, missing ones are reported (default: those named in the answers' .meta.json)"),
     LOOM_OPT_STR("edges", 0, heatmap_conf, edges, "1:30", "FIRST:LAST", "numbers of edges to show"),
     LOOM_OPT_STR("depths", 0, heatmap_conf, depths, "1:6", "FIRST:LAST", "depths to show"),
     LOOM_OPT_I64("min-train", 0, heatmap_conf, min_train, "10", 0, 1000000000, "N", "mark cells with fewer training graphs"),
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("output", 'o', heatmap_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
+    LOOM_OPT_OUT("output", 'o', heatmap_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
     LOOM_OPT_STR("title", 0, heatmap_conf, title, "Correct call graphs by requested size", "TEXT", "title of the heat map"),
     LOOM_OPT_FLAG_ON("pictures", 0, heatmap_conf, pictures, "draw PNG and SVG with gnuplot"),
     LOOM_OPT_END};

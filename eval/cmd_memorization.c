@@ -23,11 +23,11 @@ typedef struct memorization_conf {
 
 static const loom_opt memorization_opts[] = {
     LOOM_OPT_GROUP("Comparison"),
-    LOOM_OPT_STR("train", 0, memorization_conf, train, NULL, "STORE", "graphs that the model was trained on"),
+    LOOM_OPT_IN("train", 0, memorization_conf, train, NULL, "STORE", "graphs that the model was trained on"),
     LOOM_OPT_F64("fail-above", 0, memorization_conf, fail_above, "1", 0, 1, "SHARE", "exit 3 when a method copies a larger share of its graphs with 4 or more calls"),
     LOOM_OPT_I64("examples", 0, memorization_conf, examples, "20", 0, 100000, "N", "copied graphs that privacy.json shows for each method, the largest"),
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("output", 'o', memorization_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
+    LOOM_OPT_OUT("output", 'o', memorization_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
     LOOM_OPT_FLAG_ON("pictures", 0, memorization_conf, pictures, "draw PNG and SVG with gnuplot"),
     LOOM_OPT_END};
 
@@ -159,6 +159,7 @@ static void compare_with_paper(const memorization_job *j, loom_results *r)
         const char *paper = strcmp(name, "tabular") == 0 ? "16 to 24 %" : layered ? "3 to 5 %" : NULL;
         char ours[96];
         loom_interval ci = loom_metrics_wilson(c->exact, c->n);
+        if (c->n == 0) continue;
         snprintf(ours, sizeof ours, "%.1f %% (%.1f to %.1f)", 100 * ci.value, 100 * ci.lo, 100 * ci.hi);
         loom_results_summary(r, "15", loom_method_title(name), paper, ours, -1, NULL);
     }

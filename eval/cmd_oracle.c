@@ -18,7 +18,7 @@ typedef struct oracle_conf {
 static const loom_opt oracle_opts[] = {
     LOOM_OPT_GROUP("Answers"),
     LOOM_OPT_F64("damage", 0, oracle_conf, damage, "0", 0, 1, "SHARE", "share of the answers in which one layer loses a digit, a line or its end"),
-    LOOM_OPT_STR("output", 'o', oracle_conf, output, "-", "FILE", "where to write the answers, one JSON object a line"),
+    LOOM_OPT_OUT("output", 'o', oracle_conf, output, "-", "FILE", "where to write the answers, one JSON object a line"),
     LOOM_OPT_END};
 
 typedef struct oracle_job {
@@ -70,6 +70,8 @@ static loom_status answer_all(oracle_job *j, const char *path, loom_err *err)
     char *line;
     size_t len;
     loom_status st;
+    if ((st = loom_meta_input(&meta, path, err)) != LOOM_OK) goto done;
+    if (loom_meta_up_to_date(&meta, j->ctx, j->conf->output)) goto done;
     if ((st = loom_lines_open(&lines, path, err)) != LOOM_OK) goto done;
     if ((st = loom_out_open(&j->out, j->conf->output, j->ctx->common.force, err)) != LOOM_OK) goto done;
     while ((st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
@@ -82,8 +84,9 @@ static loom_status answer_all(oracle_job *j, const char *path, loom_err *err)
         loom_json_free(root);
         if (st != LOOM_OK) goto done;
     }
+    if (st == LOOM_OK && j->n == 0)
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no prompt in this file; write it with `loom-eval prompts`", path);
     if (st != LOOM_OK || (st = loom_out_commit(&j->out, err)) != LOOM_OK) goto done;
-    if ((st = loom_meta_input(&meta, path, err)) != LOOM_OK) goto done;
     loom_meta_i64(&meta, "answers", j->n);
     loom_meta_i64(&meta, "damaged", j->n_damaged);
     st = loom_meta_write(&meta, j->ctx, j->conf->output, err);
@@ -113,4 +116,5 @@ const loom_cmd loom_cmd_oracle = {
                "  loom-eval heatmap oracle=oracle.answers.jsonl -o check\n",
     .opts = oracle_opts,
     .conf_size = sizeof(oracle_conf),
-    .run = run_oracle};
+    .run = run_oracle,
+    .updates = true};

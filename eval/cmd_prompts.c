@@ -32,11 +32,11 @@ static const loom_opt prompts_opts[] = {
     LOOM_OPT_I64("count", 0, prompts_conf, count, "1000", 1, 1000000000, "N", "with --ask: most pairs"),
     LOOM_OPT_FLAG("match-training", 0, prompts_conf, match_training, "write prompts exactly like training text, not like the published prompt files"),
     LOOM_OPT_GROUP("What is known"),
-    LOOM_OPT_STR("stats", 0, prompts_conf, stats, NULL, "FILE", "statistics of the services, for conditions on latency and rare calls"),
-    LOOM_OPT_STR("train", 0, prompts_conf, train, NULL, "STORE", "training graphs, counted for each cell"),
+    LOOM_OPT_IN("stats", 0, prompts_conf, stats, NULL, "FILE", "statistics of the services, for conditions on latency and rare calls"),
+    LOOM_OPT_IN("train", 0, prompts_conf, train, NULL, "STORE", "training graphs, counted for each cell"),
     LOOM_OPT_I64("min-train", 0, prompts_conf, min_train, "10", 0, 1000000000, "N", "cells with fewer training graphs are reported as thin"),
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("output", 'o', prompts_conf, output, "-", "FILE", "where to write the prompts, one JSON object a line"),
+    LOOM_OPT_OUT("output", 'o', prompts_conf, output, "-", "FILE", "where to write the prompts, one JSON object a line"),
     LOOM_OPT_FLAG_ON("records", 0, prompts_conf, records, "keep the graph that each prompt comes from"),
     LOOM_OPT_END};
 
@@ -55,6 +55,7 @@ typedef struct prompts_job {
     loom_graph_set valid;
     loom_stats *stats;
     loom_out *out;
+    loom_meta meta;
     loom_arena arena;
     int64_t n_written, outside;
 } prompts_job;
@@ -243,24 +244,25 @@ static void report(const prompts_job *j, const coverage *v)
     if (j->valid.n_rejected) loom_warn("%lld lines of the validation file hold no valid graph", (long long)j->valid.n_rejected);
 }
 
-static loom_status write_meta(const prompts_job *j, const char *valid_path, const coverage *v, loom_err *err)
+static loom_status record_inputs(prompts_job *j, const char *valid_path, loom_err *err)
 {
-    loom_meta meta = {0};
+    LOOM_TRY(loom_meta_input(&j->meta, valid_path, err));
+    if (j->conf->train) LOOM_TRY(loom_meta_input(&j->meta, j->conf->train, err));
+    return j->conf->stats ? loom_meta_input(&j->meta, j->conf->stats, err) : LOOM_OK;
+}
+
+/* `v` is NULL for pairs, which know no cells. */
+static loom_status write_meta(prompts_job *j, const coverage *v, loom_err *err)
+{
     loom_buf cells = {0};
-    loom_status st;
-    if ((st = loom_meta_input(&meta, valid_path, err)) != LOOM_OK) goto done;
-    if (j->conf->train && (st = loom_meta_input(&meta, j->conf->train, err)) != LOOM_OK) goto done;
-    if (j->conf->stats && (st = loom_meta_input(&meta, j->conf->stats, err)) != LOOM_OK) goto done;
-    loom_meta_i64(&meta, "prompts", j->n_written);
-    loom_meta_i64(&meta, "cells_possible", v->possible);
-    loom_meta_i64(&meta, "cells_covered", v->covered);
-    if (!j->conf->ask) {
+    loom_meta_i64(&j->meta, "prompts", j->n_written);
+    if (v) {
+        loom_meta_i64(&j->meta, "cells_possible", v->possible);
+        loom_meta_i64(&j->meta, "cells_covered", v->covered);
         describe_cells(j, &cells);
-        loom_meta_json(&meta, "cells", cells.data);
+        loom_meta_json(&j->meta, "cells", cells.data);
     }
-    st = loom_meta_write(&meta, j->ctx, j->conf->output, err);
-done:
-    loom_meta_release(&meta);
+    loom_status st = loom_meta_write(&j->meta, j->ctx, j->conf->output, err);
     loom_buf_release(&cells);
     return st;
 }
@@ -301,8 +303,7 @@ static loom_status write_pairs(prompts_job *j, const char *valid_path, loom_err 
                          loom_ask_names[j->conf->ask]);
     LOOM_TRY(loom_out_commit(&j->out, err));
     loom_info("%lld pairs of prompts", (long long)(j->n_written / 2));
-    coverage none = {0};
-    return write_meta(j, valid_path, &none, err);
+    return write_meta(j, NULL, err);
 }
 
 static loom_status write_all(prompts_job *j, const char *valid_path, loom_err *err)
@@ -324,7 +325,7 @@ static loom_status write_all(prompts_job *j, const char *valid_path, loom_err *e
     LOOM_TRY(loom_out_commit(&j->out, err));
     v = count_coverage(j);
     report(j, &v);
-    return write_meta(j, valid_path, &v, err);
+    return write_meta(j, &v, err);
 }
 
 static loom_status run_prompts(const loom_ctx *ctx, loom_err *err)
@@ -333,11 +334,14 @@ static loom_status run_prompts(const loom_ctx *ctx, loom_err *err)
     LOOM_TRY(loom_grid_range(&j.grid.edges_lo, &j.grid.edges_hi, j.conf->edges, "--edges", err));
     LOOM_TRY(loom_grid_range(&j.grid.depth_lo, &j.grid.depth_hi, j.conf->depths, "--depths", err));
     j.cells = loom_calloc((size_t)loom_grid_cells(&j.grid), sizeof *j.cells);
-    loom_status st = j.conf->ask ? write_pairs(&j, ctx->args[0], err) : write_all(&j, ctx->args[0], err);
+    loom_status st = record_inputs(&j, ctx->args[0], err);
+    if (st == LOOM_OK && !loom_meta_up_to_date(&j.meta, ctx, j.conf->output))
+        st = j.conf->ask ? write_pairs(&j, ctx->args[0], err) : write_all(&j, ctx->args[0], err);
     loom_out_abandon(&j.out);
     for (int64_t at = 0; at < loom_grid_cells(&j.grid); at++) free(j.cells[at].graphs);
     free(j.cells);
     loom_stats_free(j.stats);
+    loom_meta_release(&j.meta);
     loom_graph_set_release(&j.valid);
     loom_arena_release(&j.arena);
     return st;
@@ -356,4 +360,5 @@ const loom_cmd loom_cmd_prompts = {
                "      -o recursive.prompts.jsonl\n",
     .opts = prompts_opts,
     .conf_size = sizeof(prompts_conf),
-    .run = run_prompts};
+    .run = run_prompts,
+    .updates = true};

@@ -20,7 +20,7 @@ static const loom_opt report_opts[] = {
     LOOM_OPT_GROUP("Page"),
     LOOM_OPT_STR("title", 0, report_conf, title, "Spanloom: generated against real call graphs", "TEXT", "title of the page"),
     LOOM_OPT_I64("rows", 0, report_conf, rows, "60", 0, 100000, "N", "rows of each table that the page shows"),
-    LOOM_OPT_STR("output", 'o', report_conf, output, NULL, "FILE", "page to write (default: report.html in the folder)"),
+    LOOM_OPT_OUT("output", 'o', report_conf, output, NULL, "FILE", "page to write (default: report.html in the folder)"),
     LOOM_OPT_END};
 
 /* What the page shows, in this order; a part without files is left out. */

@@ -16,7 +16,7 @@ typedef struct similarity_conf {
 
 static const loom_opt similarity_opts[] = {
     LOOM_OPT_GROUP("Comparison"),
-    LOOM_OPT_STR("real", 'r', similarity_conf, real, NULL, "STORE", "real graphs that were not trained on (validation)"),
+    LOOM_OPT_IN("real", 'r', similarity_conf, real, NULL, "STORE", "real graphs that were not trained on (validation)"),
     LOOM_OPT_I64("limit", 0, similarity_conf, limit, "0", 0, 1000000000, "N", "use the first N graphs of every file; 0: all"),
     LOOM_OPT_I64("top", 0, similarity_conf, top, "100", 1, 100000, "N", "popular calls that are compared"),
     LOOM_OPT_I64("runs", 0, similarity_conf, runs, "20", 1, 10000, "N", "runs of the heavy hitters"),
@@ -24,7 +24,7 @@ static const loom_opt similarity_opts[] = {
     LOOM_OPT_I64("resamples", 0, similarity_conf, resamples, "1000", 0, 1000000, "N", "bootstrap resamples of the 95 % intervals; 0: none"),
     LOOM_OPT_FLAG("with-user", 0, similarity_conf, with_user, "count the calls that USER makes in the out-degree"),
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("output", 'o', similarity_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
+    LOOM_OPT_OUT("output", 'o', similarity_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
     LOOM_OPT_FLAG_ON("pictures", 0, similarity_conf, pictures, "draw PNG and SVG with gnuplot"),
     LOOM_OPT_END};
 
@@ -45,6 +45,9 @@ static loom_status load_all(loom_similarity *s, loom_results *r, const loom_ctx 
                 return loom_fail(err, LOOM_STATUS_ARG, "two files are called \"%s\"; name them with NAME=FILE", name);
         LOOM_TRY(loom_corpus_load(&m->corpus, &s->words, path, conf->limit, conf->with_user, err));
         LOOM_TRY(loom_results_input(r, path, err));
+        if (m->corpus.n_graphs == 0)
+            return loom_fail(err, LOOM_STATUS_FORMAT, "%s: none of the %lld answers is a correct graph, nothing can be compared; leave it out",
+                             path, (long long)m->corpus.n_read);
         loom_verbose("%s: %lld graphs, %lld rejected", name, (long long)m->corpus.n_graphs, (long long)m->corpus.n_rejected);
     }
     return LOOM_OK;

@@ -277,7 +277,7 @@ loom_status loom_graphs_next(loom_graphs *in, loom_graph *g, bool *more, loom_er
     do LOOM_TRY(read_graph(in, g, &valid, more, err));
     while (*more && !valid);
     if (*more) in->n_given++;
-    if (*more || in->n_given) return LOOM_OK;
+    if (*more || in->n_given || (in->format == FORMAT_ANSWERS && in->n_read)) return LOOM_OK;
     if (in->n_read == 0)
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s: the file is empty, expected call graphs (records, CSV, answers)",
                          in->path);

@@ -19,7 +19,8 @@
 typedef struct loom_graphs loom_graphs;
 
 loom_status loom_graphs_open(loom_graphs **out, const char *path, loom_err *err);
-/* *g is borrowed until the next call. A file without a single valid graph is a FORMAT error that says why. */
+/* *g is borrowed until the next call. A file without a single valid graph is a FORMAT error that says why, but for
+ * answers: a model may well get none right. */
 loom_status loom_graphs_next(loom_graphs *in, loom_graph *g, bool *more, loom_err *err);
 int64_t loom_graphs_read(const loom_graphs *in);     /* graphs seen so far, valid or not */
 int64_t loom_graphs_rejected(const loom_graphs *in); /* of those, not valid (answers: not correct) */

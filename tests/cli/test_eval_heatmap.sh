@@ -79,3 +79,12 @@ expect 1 loom-eval prompts "$valid" --edges 900:901 -o e.jsonl
 says err "no graph has 900:901 edges"
 expect 1 loom-eval heatmap x=missing.jsonl -o e5
 says err "missing.jsonl"
+
+# --update: nothing to do, then another setting
+expect 0 loom-eval prompts "$valid" --mode recursive --per-cell 4 --update -o again.jsonl
+says err "up to date"
+expect 0 loom-eval prompts "$valid" --mode recursive --per-cell 2 --update -o again.jsonl
+says err "prompts for [0-9]+ of 136 cells"
+expect 0 loom-eval oracle again.jsonl --update -o again.answers.jsonl
+expect 0 loom-eval oracle again.jsonl --update -o again.answers.jsonl
+says err "up to date"

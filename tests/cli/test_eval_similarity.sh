@@ -45,3 +45,13 @@ if command -v gnuplot >/dev/null; then
 fi
 expect 1 loom-eval report no-such-folder
 says err "holds no manifest.json"
+
+# a model that gets nothing right
+expect 0 loom-eval oracle tabular.prompts.jsonl -o good.answers.jsonl
+sed 's/"text":"[^"]*"/"text":"(nonsense)"/' good.answers.jsonl >wrong.answers.jsonl
+expect 0 loom-eval memorization --train "$real" wrong.answers.jsonl good.answers.jsonl -o res5
+says out '^wrong +0 +0 '
+says res5/fig15.csv '^fig15,wrong,1,all,0,0,[0-9]+,,,,'
+expect 0 loom-eval distribution wrong.answers.jsonl good.answers.jsonl -o res5
+expect 1 loom-eval similarity --real "$real" wrong.answers.jsonl -o res6
+says err "wrong.answers.jsonl: none of the [0-9]+ answers is a correct graph"
