@@ -24,6 +24,7 @@ loom_status loom_backend_open(loom_backend *b, const loom_backend_conf *conf, co
 {
     loom_bundle_options bo = {.frozen = true, .base = conf->base};
     loom_engine_options eo = {.batch = conf->batch, .context = conf->context, .cache_bytes = conf->cache_mib << 20,
+                              .half_cache = conf->half_cache, .half_compute = conf->compute == 1,
                               .no_sharing = !conf->share, .no_jump = !conf->jump};
     loom_status st;
 
@@ -50,17 +51,17 @@ void loom_backend_close(loom_backend *b)
     *b = (loom_backend){0};
 }
 
-static loom_status file_meta(loom_meta *meta, const char *path, loom_err *err)
+loom_status loom_backend_inputs(loom_meta *meta, const loom_backend *b, const loom_backend_conf *conf, loom_err *err)
 {
-    return path && !loom_file_is_dir(path) ? loom_meta_input(meta, path, err) : LOOM_OK;
+    LOOM_TRY(loom_meta_input(meta, b->bundle.path, err));
+    if (b->bundle.adapter_path) LOOM_TRY(loom_meta_input(meta, b->bundle.adapter_path, err));
+    return conf->tokenizer ? loom_meta_input(meta, conf->tokenizer, err) : LOOM_OK;
 }
 
-loom_status loom_backend_meta(loom_meta *meta, const loom_backend *b, loom_err *err)
+void loom_backend_meta(loom_meta *meta, const loom_backend *b)
 {
     loom_engine_counts c = loom_engine_count(b->engine);
 
-    LOOM_TRY(file_meta(meta, b->bundle.path, err));
-    LOOM_TRY(file_meta(meta, b->bundle.adapter_path, err));
     loom_meta_str(meta, "model", b->bundle.path);
     if (b->bundle.adapter_path) loom_meta_str(meta, "adapter", b->bundle.adapter_path);
     if (b->bundle.digest[0]) loom_meta_str(meta, "model_digest", b->bundle.digest);
@@ -69,7 +70,6 @@ loom_status loom_backend_meta(loom_meta *meta, const loom_backend *b, loom_err *
     loom_meta_i64(meta, "decoded_tokens", c.decoded);
     loom_meta_i64(meta, "prompt_tokens_computed", c.prefilled);
     loom_meta_i64(meta, "prompt_tokens_shared", c.shared);
-    return LOOM_OK;
 }
 
 void loom_backend_report(const loom_backend *b, double seconds)

@@ -18,22 +18,27 @@
 typedef struct loom_backend_conf {
     const char *model, *adapter, *base, *tokenizer;
     int64_t batch, context, cache_mib;
+    int compute;
+    bool half_cache;
     int bos; /* index into "auto|yes|no" */
     bool share, jump;
 } loom_backend_conf;
 
 #define LOOM_BACKEND_OPTS(S, m)                                                                                        \
     LOOM_OPT_GROUP("Model"),                                                                                           \
-    LOOM_OPT_STR("model", 'm', S, m.model, NULL, "PATH", "checkpoint, run folder or Hugging Face folder"),             \
-    LOOM_OPT_STR("adapter", 'a', S, m.adapter, NULL, "PATH", "LoRA adapter: checkpoint, run folder or PEFT folder"),   \
-    LOOM_OPT_STR("base", 0, S, m.base, NULL, "PATH", "base of an adapter checkpoint, when it has moved"),              \
-    LOOM_OPT_STR("tokenizer", 0, S, m.tokenizer, NULL, "FILE", "tokenizer.json, when the model has none"),             \
+    LOOM_OPT_IN("model", 'm', S, m.model, NULL, "PATH", "checkpoint, run folder or Hugging Face folder"),              \
+    LOOM_OPT_IN("adapter", 'a', S, m.adapter, NULL, "PATH", "LoRA adapter: checkpoint, run folder or PEFT folder"),    \
+    LOOM_OPT_IN("base", 0, S, m.base, NULL, "PATH", "base of an adapter checkpoint, when it has moved"),               \
+    LOOM_OPT_IN("tokenizer", 0, S, m.tokenizer, NULL, "FILE", "tokenizer.json, when the model has none"),              \
     LOOM_OPT_ENUM("bos", 0, S, m.bos, "auto", "auto|yes|no",                                                           \
                   "begin prompts with the BOS token; auto: questions only, as in training"),                           \
     LOOM_OPT_GROUP("Speed and memory"),                                                                                \
     LOOM_OPT_I64("batch", 'b', S, m.batch, "64", 1, 4096, "N", "texts decoded together"),                              \
     LOOM_OPT_I64("context", 0, S, m.context, "0", 0, 1 << 24, "N", "longest prompt and text in tokens; 0: the model's"), \
-    LOOM_OPT_I64("cache", 0, S, m.cache_mib, "0", 0, 1 << 20, "MIB", "memory for keys and values; 0: 1024, or less"),  \
+    LOOM_OPT_I64("cache", 0, S, m.cache_mib, "0", 0, 1 << 20, "MIB", "memory for keys and values; 0: up to an eighth"), \
+    LOOM_OPT_ENUM("compute", 0, S, m.compute, "f32", "f32|bf16",                                                       \
+                  "factors of matrix products; bf16 where the CPU has instructions for it: faster, rounded"),          \
+    LOOM_OPT_FLAG("half-cache", 0, S, m.half_cache, "keys and values as bfloat16: half the memory, rounded"),          \
     LOOM_OPT_FLAG_ON("share-prefixes", 0, S, m.share, "compute what prompts have in common once"),                     \
     LOOM_OPT_FLAG_ON("jump-ahead", 0, S, m.jump, "constrained: append forced text without asking the model")
 
@@ -51,8 +56,10 @@ void loom_backend_close(loom_backend *b); /* zero-initialised is fine */
 /* Does a prompt begin with BOS? auto: "### Question" does, other training text is strung together without. */
 bool loom_backend_bos(const loom_backend_conf *conf, const char *prompt, size_t len);
 
-/* Adds model, adapter and tokenizer to the provenance, and what the engine counted. */
-loom_status loom_backend_meta(loom_meta *meta, const loom_backend *b, loom_err *err);
+/* Records model, adapter and tokenizer as inputs; a Hugging Face folder has no digest. */
+loom_status loom_backend_inputs(loom_meta *meta, const loom_backend *b, const loom_backend_conf *conf, loom_err *err);
+/* Adds what the model is and what the engine counted to the provenance. */
+void loom_backend_meta(loom_meta *meta, const loom_backend *b);
 /* With --verbose: one line about speed and sharing. */
 void loom_backend_report(const loom_backend *b, double seconds);
 

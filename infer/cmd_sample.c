@@ -22,10 +22,10 @@ typedef struct sample_conf {
 static const loom_opt sample_opts[] = {
     LOOM_BACKEND_OPTS(sample_conf, model),
     LOOM_OPT_GROUP("What to generate"),
-    LOOM_OPT_STR("prompts", 'p', sample_conf, prompts, NULL, "FILE", "prompts of loom-eval prompts (*.prompts.jsonl)"),
-    LOOM_OPT_STR("like", 0, sample_conf, like, NULL, "STORE", "one request for each graph of a store"),
+    LOOM_OPT_IN("prompts", 'p', sample_conf, prompts, NULL, "FILE", "prompts of loom-eval prompts (*.prompts.jsonl)"),
+    LOOM_OPT_IN("like", 0, sample_conf, like, NULL, "STORE", "one request for each graph of a store"),
     LOOM_OPT_I64("limit", 0, sample_conf, limit, "0", 0, 1e15, "N", "only the first N prompts or graphs; 0: all"),
-    LOOM_OPT_STR("stats", 0, sample_conf, stats, NULL, "FILE", "with --like: what is usual (loom-preprocess stats)"),
+    LOOM_OPT_IN("stats", 0, sample_conf, stats, NULL, "FILE", "with --like: what is usual (loom-preprocess stats)"),
     LOOM_OPT_STR("service", 0, sample_conf, service, NULL, "NAME", "without a file: service of the graphs"),
     LOOM_OPT_I64("edges", 0, sample_conf, edges, "-1", -1, 1e6, "N", "without a file: number of calls"),
     LOOM_OPT_I64("depth", 0, sample_conf, depth, "-1", -1, 1000, "N", "without a file: depth, the root counting 1"),
@@ -44,12 +44,12 @@ static const loom_opt sample_opts[] = {
     LOOM_OPT_FLAG("keep-going", 0, sample_conf, keep_going, "finish the other layers of a graph that has failed"),
     LOOM_OPT_ENUM("constrain", 0, sample_conf, constrain, "off", LOOM_CONSTRAIN_CHOICES,
                   "allow only text of the right form, or only text that meets the request"),
-    LOOM_OPT_STR("names", 0, sample_conf, names, NULL, "FILE",
+    LOOM_OPT_IN("names", 0, sample_conf, names, NULL, "FILE",
                  "constrain full: only microservices of this store or list of names"),
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("output", 'o', sample_conf, output, NULL, "FILE", "raw answers (*.answers.jsonl)"),
-    LOOM_OPT_STR("records", 'r', sample_conf, records, NULL, "FILE", "valid graphs as a store (*.graphs.zst)"),
-    LOOM_OPT_STR("csv", 0, sample_conf, csv, NULL, "FILE", "valid graphs as rows of an Alibaba CallGraph table"),
+    LOOM_OPT_OUT("output", 'o', sample_conf, output, NULL, "FILE", "raw answers (*.answers.jsonl)"),
+    LOOM_OPT_OUT("records", 'r', sample_conf, records, NULL, "FILE", "valid graphs as a store (*.graphs.zst)"),
+    LOOM_OPT_OUT("csv", 0, sample_conf, csv, NULL, "FILE", "valid graphs as rows of an Alibaba CallGraph table"),
     LOOM_OPT_FLAG("only-correct", 0, sample_conf, only_correct, "records and rows only of graphs that meet their request"),
     LOOM_OPT_END};
 
@@ -58,6 +58,7 @@ typedef struct sampling_run {
     const sample_conf *conf;
     loom_backend backend;
     loom_prompts prompts;
+    loom_meta meta;
     loom_names names;
     loom_results results;
     loom_progress progress;
@@ -146,20 +147,32 @@ static void meta_totals(loom_meta *m, const loom_gen_totals *t)
     loom_meta_i64(m, "mask_forced", t->mask.forced);
 }
 
-static loom_status write_metas(const sampling_run *r, const loom_gen_totals *t, loom_err *err)
+static loom_status record_inputs(sampling_run *r, loom_err *err)
+{
+    const char *ins[] = {r->conf->prompts, r->conf->like, r->conf->stats, r->conf->names};
+    for (size_t i = 0; i < sizeof ins / sizeof *ins; i++)
+        if (ins[i]) LOOM_TRY(loom_meta_input(&r->meta, ins[i], err));
+    return loom_backend_inputs(&r->meta, &r->backend, &r->conf->model, err);
+}
+
+static bool up_to_date(const sampling_run *r)
 {
     const char *outs[] = {r->conf->output, r->conf->records, r->conf->csv};
-    const char *ins[] = {r->conf->prompts, r->conf->like, r->conf->stats, r->conf->names};
-    loom_meta m = {0};
+    bool fresh = outs[0] || outs[1] || outs[2];
+    for (size_t i = 0; fresh && i < sizeof outs / sizeof *outs; i++)
+        if (outs[i]) fresh = loom_meta_up_to_date(&r->meta, r->ctx, outs[i]);
+    return fresh;
+}
+
+static loom_status write_metas(sampling_run *r, const loom_gen_totals *t, loom_err *err)
+{
+    const char *outs[] = {r->conf->output, r->conf->records, r->conf->csv};
     loom_status st = LOOM_OK;
 
-    for (size_t i = 0; st == LOOM_OK && i < sizeof ins / sizeof *ins; i++)
-        if (ins[i]) st = loom_meta_input(&m, ins[i], err);
-    if (st == LOOM_OK) st = loom_backend_meta(&m, &r->backend, err);
-    meta_totals(&m, t);
+    loom_backend_meta(&r->meta, &r->backend);
+    meta_totals(&r->meta, t);
     for (size_t i = 0; st == LOOM_OK && i < sizeof outs / sizeof *outs; i++)
-        if (outs[i]) st = loom_meta_write(&m, r->ctx, outs[i], err);
-    loom_meta_release(&m);
+        if (outs[i]) st = loom_meta_write(&r->meta, r->ctx, outs[i], err);
     return st;
 }
 
@@ -222,6 +235,7 @@ static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
         loom_info("would generate %lld graphs", (long long)(r.prompts.n * c->n));
         goto done;
     }
+    if ((st = record_inputs(&r, err)) != LOOM_OK || up_to_date(&r)) goto done;
     if ((st = loom_results_open(&r.results, &rc, err)) != LOOM_OK) goto done;
     if ((st = generate(&r, &totals, err)) != LOOM_OK) goto done;
     if ((st = loom_results_commit(&r.results, err)) != LOOM_OK) goto done;
@@ -236,6 +250,7 @@ done:
     loom_backend_close(&r.backend);
     loom_names_release(&r.names);
     loom_prompts_release(&r.prompts);
+    loom_meta_release(&r.meta);
     loom_buf_release(&json);
     return st;
 }
@@ -252,4 +267,5 @@ const loom_cmd loom_cmd_sample = {
     .opts = sample_opts,
     .conf_size = sizeof(sample_conf),
     .run = run_sample,
+    .updates = true,
 };
