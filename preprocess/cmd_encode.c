@@ -313,6 +313,19 @@ static loom_status open_all(encoding *e, loom_err *err)
     return loom_batch_new(&e->batch, &batch, e->pool, err);
 }
 
+/* Selection may leave nothing; input without a single graph is the wrong file. */
+static loom_status check_graphs(const encoding *e, loom_err *err)
+{
+    const loom_encode_counts c = loom_batch_counts(e->batch);
+
+    if (e->read == 0 || (c.records > 0 && c.invalid == c.records))
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s%s: no valid call graph in %lld records; give graph stores (*.graphs.zst), and see with "
+                         "loom-preprocess dedupe --decisions what is wrong with them",
+                         e->ctx->args[0], e->ctx->n_args > 1 ? ", ..." : "", (long long)e->read);
+    return LOOM_OK;
+}
+
 static loom_status run(const loom_ctx *ctx, loom_err *err)
 {
     encoding e = {.ctx = ctx, .conf = ctx->conf};
@@ -332,6 +345,7 @@ static loom_status run(const loom_ctx *ctx, loom_err *err)
     for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) st = read_store(&e, ctx->args[i], err);
     if (st == LOOM_OK) st = e.conf->shuffle ? encode_shuffled(&e, err) : flush_lines(&e, err);
     loom_progress_finish(&e.progress, NULL);
+    if (st == LOOM_OK) st = check_graphs(&e, err);
     if (st != LOOM_OK) goto done;
     if ((st = loom_out_commit(&e.out, err)) == LOOM_OK) st = report(&e, err);
 done:

@@ -114,7 +114,10 @@ static loom_status learn(learning *l, loom_err *err)
     loom_buf json = {0};
     loom_status st;
 
-    if ((st = loom_toktrain_finish(&json, &r, l->train, &conf, err)) != LOOM_OK) goto done;
+    if ((st = loom_toktrain_finish(&json, &r, l->train, &conf, err)) != LOOM_OK) {
+        if (st == LOOM_STATUS_FORMAT) loom_err_in(err, "%s%s", l->ctx->args[0], l->ctx->n_args > 1 ? ", ..." : "");
+        goto done;
+    }
     if (strcmp(c->output, "-") == 0)
         st = loom_stdout_write(json.data, json.len, err);
     else

@@ -242,7 +242,8 @@ static loom_status finish(tokenizing *k, loom_err *err)
     loom_status st;
 
     if (!k->samples)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "no sample to write; give text made by loom-preprocess encode%s",
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s%s: no sample to write; give text made by loom-preprocess encode%s",
+                         k->ctx->args[0], k->ctx->n_args > 1 ? ", ..." : "",
                          k->too_long ? ", or a larger --max-tokens" : "");
     loom_jw_init(&j, &counts, false);
     report_json(&j, k);
