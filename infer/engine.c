@@ -4,6 +4,7 @@
 #include "infer/engine.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/num.h"
 #include "core/usage.h"
@@ -54,17 +55,23 @@ struct loom_engine {
 
 /* ---- cache ---- */
 
-static int64_t position_bytes(const loom_config *c)
+static int64_t position_bytes(const loom_engine *e)
 {
-    return 2 * c->L * c->K * c->D * (int64_t)sizeof(float);
+    const loom_config *c = &e->model->config;
+    return 2 * c->L * c->K * c->D * (e->o.half_cache ? 2 : (int64_t)sizeof(float));
+}
+
+static int64_t default_cache_bytes(void)
+{
+    int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * (int64_t)sysconf(_SC_PAGESIZE) / 8;
+    return loom_max_i64(bytes, (int64_t)256 << 20);
 }
 
 static int64_t cache_positions(const loom_engine *e)
 {
-    const loom_config *c = &e->model->config;
-    int64_t bytes = e->o.cache_bytes ? e->o.cache_bytes : (int64_t)1 << 30;
+    int64_t bytes = e->o.cache_bytes ? e->o.cache_bytes : default_cache_bytes();
     int64_t most = (e->o.batch + 1) * (e->o.context + LOOM_KV_BLOCK);
-    int64_t fit = bytes / position_bytes(c);
+    int64_t fit = bytes / position_bytes(e);
     int64_t least = e->o.context + 2 * LOOM_KV_BLOCK; /* one job must always fit */
 
     return loom_max_i64(loom_min_i64(fit, most), least);
@@ -444,7 +451,8 @@ loom_status loom_engine_new(loom_engine **out, const loom_llama *model, const lo
                                .config = &model->config};
     if ((st = loom_chooser_new(&e->chooser, tok, &co, err)) != LOOM_OK) goto done;
     loom_decode_options dopt = {.max_rows = e->max_rows, .max_seqs = e->o.batch + PARKED,
-                                .positions = cache_positions(e), .pool = o->pool};
+                                .positions = cache_positions(e), .half_cache = o->half_cache,
+                                .half_compute = o->half_compute, .pool = o->pool};
     if ((st = loom_decode_new(&e->decode, model, lora, &dopt, err)) != LOOM_OK) goto done;
     e->face = (loom_completer){.room = e->o.batch, .submit = submit, .step = step, .drop = drop};
     *out = e;
