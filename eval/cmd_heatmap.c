@@ -23,8 +23,8 @@ static const loom_opt heatmap_opts[] = {
     LOOM_OPT_GROUP("Judging"),
     LOOM_OPT_ENUM("validity", 0, heatmap_conf, validity, "paper", "paper|code|both", "rules: the paper's Appendix C, the public validator's, or a row for each"),
     LOOM_OPT_IN("prompts", 'p', heatmap_conf, prompts, NULL, "FILE[,FILE]", "prompts the answers belong to: every answer must fit its prompt, missing ones are reported (default: those named in the answers' .meta.json)"),
-    LOOM_OPT_STR("edges", 0, heatmap_conf, edges, "1:30", "FIRST:LAST", "numbers of edges to show"),
-    LOOM_OPT_STR("depths", 0, heatmap_conf, depths, "1:6", "FIRST:LAST", "depths to show"),
+    LOOM_OPT_STR("edges", 0, heatmap_conf, edges, "auto", "FIRST:LAST", "numbers of edges to show (auto: those the prompts ask for, else 1:30)"),
+    LOOM_OPT_STR("depths", 0, heatmap_conf, depths, "auto", "FIRST:LAST", "depths to show (auto: those the prompts ask for, else 1:6)"),
     LOOM_OPT_I64("min-train", 0, heatmap_conf, min_train, "10", 0, 1000000000, "N", "mark cells with fewer training graphs"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', heatmap_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
@@ -276,8 +276,8 @@ static loom_status draw_heatmap(loom_results *r, const loom_tally *tally, const 
     loom_figure_vars vars = {0};
     char caption[512], origin[128], each[64];
     per_cell_text(each, sizeof each, c);
-    snprintf(caption, sizeof caption, "%s%s prompts per cell · share of correct graphs in %%, judged by %s",
-             loom_results_origin(r, origin, sizeof origin), each, rules_text(v));
+    snprintf(caption, sizeof caption, "%s%s prompt%s per cell · share of correct graphs in %%, judged by %s",
+             loom_results_origin(r, origin, sizeof origin), each, c->most_n == 1 ? "" : "s", rules_text(v));
     loom_figure_str(&vars, "title", conf->title);
     loom_figure_str(&vars, "caption", caption);
     series_vars(&vars, "panels", c, v, true);
@@ -302,8 +302,9 @@ static loom_status draw_lines(loom_results *r, const chosen *c, loom_validity v,
     for (int64_t i = 0; i < c->n; i++) same = same && c->list[i]->temperature == t;
     if (strcmp(axis, "temperature") != 0 && same) temperature_text(temp, sizeof temp, t);
     per_cell_text(each, sizeof each, c);
-    snprintf(caption, sizeof caption, "%s%s graphs per cell%s%s, judged by %s · bands: 95 %% interval",
-             loom_results_origin(r, origin, sizeof origin), each, *temp ? ", " : "", temp, rules_text(v));
+    snprintf(caption, sizeof caption, "%s%s graph%s per cell%s%s, judged by %s · bands: 95 %% interval",
+             loom_results_origin(r, origin, sizeof origin), each, c->most_n == 1 ? "" : "s", *temp ? ", " : "", temp,
+             rules_text(v));
     loom_figure_str(&vars, "title", title);
     loom_figure_str(&vars, "caption", caption);
     loom_figure_str(&vars, "axis", axis);
@@ -466,8 +467,22 @@ static const char *split_name(loom_buf *name, const char *arg)
     return equals + 1;
 }
 
+typedef struct path_list {
+    char **paths;
+    size_t n, cap;
+} path_list;
+
+static loom_status add_path(path_list *list, const char *path, loom_err *err)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (strcmp(list->paths[i], path) == 0) return LOOM_OK;
+    LOOM_TRY(loom_grow(&list->paths, &list->cap, list->n + 1, sizeof *list->paths, err));
+    list->paths[list->n++] = strdup(path);
+    return LOOM_OK;
+}
+
 /* Prompts files named in the answers' sidecar, unless they have changed since. */
-static loom_status prompts_of_answers(loom_tally *t, loom_results *r, const char *answers, loom_err *err)
+static loom_status prompts_of_answers(path_list *list, const char *answers, loom_err *err)
 {
     loom_buf name = {0};
     loom_json *root = NULL;
@@ -479,16 +494,10 @@ static loom_status prompts_of_answers(loom_tally *t, loom_results *r, const char
         const char *path = loom_json_str(loom_json_get(loom_json_at(inputs, i), "path"), NULL);
         const char *digest = loom_json_str(loom_json_get(loom_json_at(inputs, i), "xxh3_128"), NULL);
         char now[33];
-        bool known = false;
         if (!path || !digest || !strstr(path, ".prompts.jsonl") || !loom_file_exists(path)) continue;
-        for (int m = 0; m < LOOM_MODES; m++) known |= t->prompts_path[m] && strcmp(t->prompts_path[m], path) == 0;
-        if (known || loom_hash_file(now, path, NULL) != LOOM_OK) continue;
-        if (strcmp(now, digest) != 0) {
-            loom_warn("%s has changed since %s was made from it and is not used", path, answers);
-            continue;
-        }
-        st = loom_tally_prompts(t, path, err);
-        if (st == LOOM_OK) st = loom_results_input(r, path, err);
+        if (loom_hash_file(now, path, NULL) != LOOM_OK) continue;
+        if (strcmp(now, digest) == 0) st = add_path(list, path, err);
+        else loom_warn("%s has changed since %s was made from it and is not used", path, answers);
     }
 done:
     loom_json_free(root);
@@ -496,26 +505,34 @@ done:
     return st;
 }
 
-static loom_status load_prompts(loom_tally *t, loom_results *r, const loom_ctx *ctx, loom_err *err)
+static loom_status find_prompts(path_list *list, const loom_ctx *ctx, loom_err *err)
 {
     const heatmap_conf *conf = ctx->conf;
     loom_buf name = {0};
     loom_status st = LOOM_OK;
-    if (!conf->prompts) {
-        for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) st = prompts_of_answers(t, r, split_name(&name, ctx->args[i]), err);
-        loom_buf_release(&name);
-        return st;
-    }
-    for (const char *from = conf->prompts; st == LOOM_OK && *from;) {
+    for (int i = 0; !conf->prompts && i < ctx->n_args && st == LOOM_OK; i++)
+        st = prompts_of_answers(list, split_name(&name, ctx->args[i]), err);
+    for (const char *from = conf->prompts; from && *from && st == LOOM_OK;) {
         size_t n = strcspn(from, ",");
         loom_buf_reset(&name);
         loom_buf_append(&name, from, n);
         from += n + (from[n] == ',');
-        if (n == 0) continue;
-        if ((st = loom_tally_prompts(t, name.data, err)) == LOOM_OK) st = loom_results_input(r, name.data, err);
+        if (n) st = add_path(list, name.data, err);
     }
     loom_buf_release(&name);
     return st;
+}
+
+/* The sizes to show: as the options say, else those that the prompts' sidecars name, else the paper's. */
+static loom_status choose_grid(loom_grid *g, const heatmap_conf *conf, const path_list *prompts, loom_err *err)
+{
+    loom_grid asked = LOOM_GRID_PAPER;
+    bool any = false;
+    for (size_t i = 0; i < prompts->n; i++) loom_tally_extent(&asked, &any, prompts->paths[i]);
+    *g = asked;
+    if (strcmp(conf->edges, "auto") != 0) LOOM_TRY(loom_grid_range(&g->edges_lo, &g->edges_hi, conf->edges, "--edges", err));
+    if (strcmp(conf->depths, "auto") != 0) LOOM_TRY(loom_grid_range(&g->depth_lo, &g->depth_hi, conf->depths, "--depths", err));
+    return LOOM_OK;
 }
 
 static void warn_gaps(const loom_tally *t)
@@ -555,18 +572,22 @@ static loom_status run_heatmap(const loom_ctx *ctx, loom_err *err)
 {
     const heatmap_conf *conf = ctx->conf;
     loom_grid grid;
-    loom_tally tally;
+    loom_tally tally = {0};
     loom_results r = {0};
     loom_pool *pool = NULL;
+    path_list prompts = {0};
     loom_buf name = {0};
     loom_status st;
     double started = loom_time_now();
 
-    LOOM_TRY(loom_grid_range(&grid.edges_lo, &grid.edges_hi, conf->edges, "--edges", err));
-    LOOM_TRY(loom_grid_range(&grid.depth_lo, &grid.depth_hi, conf->depths, "--depths", err));
-    loom_tally_init(&tally, &grid);
     if ((st = loom_results_open(&r, ctx, conf->output, conf->pictures, err)) != LOOM_OK) goto done;
-    if ((st = load_prompts(&tally, &r, ctx, err)) != LOOM_OK) goto done;
+    if ((st = find_prompts(&prompts, ctx, err)) != LOOM_OK) goto done;
+    if ((st = choose_grid(&grid, conf, &prompts, err)) != LOOM_OK) goto done;
+    loom_tally_init(&tally, &grid);
+    for (size_t i = 0; i < prompts.n; i++) {
+        if ((st = loom_tally_prompts(&tally, prompts.paths[i], err)) != LOOM_OK) goto done;
+        if ((st = loom_results_input(&r, prompts.paths[i], err)) != LOOM_OK) goto done;
+    }
     if ((st = loom_pool_new(&pool, (int)ctx->common.threads, err)) != LOOM_OK) goto done;
     int64_t total = 0;
     for (int i = 0; i < ctx->n_args; i++) {
@@ -576,8 +597,8 @@ static loom_status run_heatmap(const loom_ctx *ctx, loom_err *err)
     }
     for (size_t i = 0; i < tally.n_series; i++) total += tally.series[i].all.n;
     if (total == 0) {
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "no answer asks for %s edges and depth %s; widen --edges and --depths",
-                       conf->edges, conf->depths);
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "no answer asks for %lld to %lld edges and depth %lld to %lld; widen --edges and --depths",
+                       (long long)grid.edges_lo, (long long)grid.edges_hi, (long long)grid.depth_lo, (long long)grid.depth_hi);
         goto done;
     }
     double seconds = loom_time_now() - started;
@@ -587,6 +608,7 @@ static loom_status run_heatmap(const loom_ctx *ctx, loom_err *err)
     st = write_results(&r, &tally, conf, err);
 done:
     loom_pool_free(pool);
+    loom_free_list(prompts.paths, prompts.n);
     loom_results_release(&r);
     loom_tally_release(&tally);
     loom_buf_release(&name);

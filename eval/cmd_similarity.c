@@ -45,11 +45,16 @@ static loom_status load_all(loom_similarity *s, loom_results *r, const loom_ctx 
                 return loom_fail(err, LOOM_STATUS_ARG, "two files are called \"%s\"; name them with NAME=FILE", name);
         LOOM_TRY(loom_corpus_load(&m->corpus, &s->words, path, conf->limit, conf->with_user, err));
         LOOM_TRY(loom_results_input(r, path, err));
-        if (m->corpus.n_graphs == 0)
-            return loom_fail(err, LOOM_STATUS_FORMAT, "%s: none of the %lld answers is a correct graph, nothing can be compared; leave it out",
-                             path, (long long)m->corpus.n_read);
+        if (m->corpus.n_graphs == 0) {
+            loom_warn("%s: none of the %lld answers is a correct graph; left out", path, (long long)m->corpus.n_read);
+            free(m->name);
+            loom_corpus_release(&m->corpus);
+            s->n_rivals--;
+            continue;
+        }
         loom_verbose("%s: %lld graphs, %lld rejected", name, (long long)m->corpus.n_graphs, (long long)m->corpus.n_rejected);
     }
+    if (s->n_rivals == 0) return loom_fail(err, LOOM_STATUS_FORMAT, "no file holds a correct graph, nothing can be compared");
     return LOOM_OK;
 }
 

@@ -33,29 +33,53 @@ void loom_tally_release(loom_tally *t)
 
 /* ---- prompts ---- */
 
-/* The sidecar's cells. A cell that it names with no prompts is not covered. */
-static void read_coverage(loom_tally *t, const char *path)
+/* The sidecar of a prompts file; NULL when there is none. */
+static loom_json *open_sidecar(const char *path)
 {
     loom_buf name = {0};
     loom_json *root = NULL;
     loom_buf_printf(&name, "%s.meta.json", path);
-    if (loom_file_exists(name.data) && loom_json_read_file(&root, name.data, (size_t)64 << 20, NULL) == LOOM_OK) {
-        const loom_json *cells = loom_json_get(root, "cells");
-        for (size_t i = 0; i < loom_json_len(cells); i++) {
-            const loom_json *c = loom_json_at(cells, i);
-            int64_t at = loom_grid_cell(&t->grid, loom_json_i64(loom_json_get(c, "edges"), -1),
-                                        loom_json_i64(loom_json_get(c, "depth"), -1));
-            if (at < 0) continue;
-            t->coverage[at] = (loom_coverage){loom_json_i64(loom_json_get(c, "prompts"), -1),
-                                              loom_json_i64(loom_json_get(c, "distinct"), -1),
-                                              loom_json_i64(loom_json_get(c, "valid"), -1),
-                                              loom_json_i64(loom_json_get(c, "train"), -1)};
-            t->has_coverage = true;
-            t->has_train |= t->coverage[at].train >= 0;
-        }
+    if (loom_file_exists(name.data)) (void)loom_json_read_file(&root, name.data, (size_t)64 << 20, NULL);
+    loom_buf_release(&name);
+    return root;
+}
+
+void loom_tally_extent(loom_grid *g, bool *any, const char *prompts_path)
+{
+    loom_json *root = open_sidecar(prompts_path);
+    const loom_json *cells = loom_json_get(root, "cells");
+    for (size_t i = 0; i < loom_json_len(cells); i++) {
+        int64_t e = loom_json_i64(loom_json_get(loom_json_at(cells, i), "edges"), -1);
+        int64_t d = loom_json_i64(loom_json_get(loom_json_at(cells, i), "depth"), -1);
+        if (e < 1 || d < 1 || e > LOOM_GRID_MAX || d > LOOM_GRID_MAX) continue;
+        if (!*any) *g = (loom_grid){e, e, d, d};
+        *any = true;
+        g->edges_lo = loom_min_i64(g->edges_lo, e);
+        g->edges_hi = loom_max_i64(g->edges_hi, e);
+        g->depth_lo = loom_min_i64(g->depth_lo, d);
+        g->depth_hi = loom_max_i64(g->depth_hi, d);
     }
     loom_json_free(root);
-    loom_buf_release(&name);
+}
+
+/* The sidecar's cells. A cell that it names with no prompts is not covered. */
+static void read_coverage(loom_tally *t, const char *path)
+{
+    loom_json *root = open_sidecar(path);
+    const loom_json *cells = loom_json_get(root, "cells");
+    for (size_t i = 0; i < loom_json_len(cells); i++) {
+        const loom_json *c = loom_json_at(cells, i);
+        int64_t at = loom_grid_cell(&t->grid, loom_json_i64(loom_json_get(c, "edges"), -1),
+                                    loom_json_i64(loom_json_get(c, "depth"), -1));
+        if (at < 0) continue;
+        t->coverage[at] = (loom_coverage){loom_json_i64(loom_json_get(c, "prompts"), -1),
+                                          loom_json_i64(loom_json_get(c, "distinct"), -1),
+                                          loom_json_i64(loom_json_get(c, "valid"), -1),
+                                          loom_json_i64(loom_json_get(c, "train"), -1)};
+        t->has_coverage = true;
+        t->has_train |= t->coverage[at].train >= 0;
+    }
+    loom_json_free(root);
 }
 
 static loom_status add_prompt(loom_tally *t, const loom_json *root, const char *path, int64_t number, loom_err *err)

@@ -59,6 +59,8 @@ typedef struct loom_tally {
 } loom_tally;
 
 void loom_tally_init(loom_tally *t, const loom_grid *grid);
+/* Widens *g to the cells that the sidecar of a prompts file names; the first ones (*any false) replace it. */
+void loom_tally_extent(loom_grid *g, bool *any, const char *prompts_path);
 /* Reads prompts and FILE.meta.json (which may be missing). */
 loom_status loom_tally_prompts(loom_tally *t, const char *path, loom_err *err);
 /* Scores every answer of a file; `method` names the series, NULL: the mode. An empty file is a FORMAT error. */

@@ -54,4 +54,7 @@ says out '^wrong +0 +0 '
 says res5/fig15.csv '^fig15,wrong,1,all,0,0,[0-9]+,,,,'
 expect 0 loom-eval distribution wrong.answers.jsonl good.answers.jsonl -o res5
 expect 1 loom-eval similarity --real "$real" wrong.answers.jsonl -o res6
-says err "wrong.answers.jsonl: none of the [0-9]+ answers is a correct graph"
+says err "wrong.answers.jsonl: none of the [0-9]+ answers is a correct graph; left out"
+says err "no file holds a correct graph"
+expect 0 loom-eval similarity --real "$real" wrong.answers.jsonl good.answers.jsonl -o res6
+if grep -q '^fig16,wrong' res6/fig16.csv; then fail "a method without graphs is compared"; fi
