@@ -67,22 +67,6 @@ static loom_status open_one(loom_out **out, const char *path, bool force, loom_e
     return path ? loom_out_open(out, path, force, err) : LOOM_OK;
 }
 
-loom_status loom_results_open(loom_results *r, const loom_results_conf *conf, loom_err *err)
-{
-    loom_status st;
-
-    *r = (loom_results){.conf = *conf};
-    st = open_one(&r->answers, conf->answers, conf->force, err);
-    if (st == LOOM_OK) st = open_one(&r->records, conf->records, conf->force, err);
-    if (st == LOOM_OK) st = open_one(&r->csv, conf->csv, conf->force, err);
-    if (st == LOOM_OK && r->csv) {
-        loom_rows_render_header(&r->line);
-        st = loom_out_write(r->csv, r->line.data, r->line.len, err);
-    }
-    if (st != LOOM_OK) loom_results_abandon(r);
-    return st;
-}
-
 static loom_status keep_graph(loom_results *r, const loom_graph *g, loom_err *err)
 {
     char traceid[32];
@@ -103,6 +87,74 @@ static loom_status keep_graph(loom_results *r, const loom_graph *g, loom_err *er
     return LOOM_OK;
 }
 
+/* ---- going on ---- */
+
+static loom_status resumed_layers(loom_replay_layer *out, const loom_json *layers, loom_err *err)
+{
+    for (size_t i = 0; i < loom_json_len(layers); i++) {
+        const loom_json *l = loom_json_at(layers, i);
+        out[i] = (loom_replay_layer){.parent = (int32_t)loom_json_i64(loom_json_get(l, "parent"), -1)};
+        out[i].prompt = loom_json_str(loom_json_get(l, "prompt"), &out[i].prompt_len);
+        out[i].text = loom_json_str(loom_json_get(l, "text"), &out[i].text_len);
+        if (!out[i].prompt || !out[i].text) return loom_fail(err, LOOM_STATUS_FORMAT, "a line of the partial file is damaged");
+    }
+    return LOOM_OK;
+}
+
+/* The graph of an answer that was there, judged again. */
+static loom_status resume_line(void *results, const char *line, size_t len, loom_err *err)
+{
+    loom_results *r = results;
+    loom_json *root = NULL;
+    loom_request *tree = NULL;
+    loom_replay_layer *layers = NULL;
+    loom_request_conf conf = {.max_trials = 1};
+    loom_status st = loom_json_parse(&root, line, len, "partial file", err);
+
+    if (st != LOOM_OK) return st;
+    const loom_json *list = loom_json_get(root, "layers");
+    const char *mode = loom_json_str(loom_json_get(root, "mode"), NULL);
+    size_t n = loom_json_len(list);
+    layers = loom_calloc(n + 1, sizeof *layers);
+    if (!layers) st = loom_fail_nomem(err, "layers");
+    else if (!mode || !loom_mode_parse(&conf.mode, mode)) st = loom_fail(err, LOOM_STATUS_FORMAT, "a line of the partial file has no mode");
+    else st = resumed_layers(layers, list, err);
+    if (st == LOOM_OK && n) st = loom_request_replay(&tree, &conf, layers, (int32_t)n, err);
+    if (st == LOOM_OK && n) {
+        const loom_outcome *o = loom_request_outcome(tree);
+        if (r->conf.only_correct ? o->correct : o->valid) st = keep_graph(r, &o->graph.graph, err);
+    }
+    loom_request_free(&tree);
+    free(layers);
+    loom_json_free(root);
+    return st;
+}
+
+static loom_status open_partial(loom_results *r, loom_err *err)
+{
+    if (!r->conf.resume || !r->conf.answers) return LOOM_OK;
+    LOOM_TRY(loom_partial_open(&r->partial, r->conf.answers, r->conf.run, err));
+    r->n_resumed = loom_partial_count(r->partial);
+    return loom_partial_each(r->partial, resume_line, r, err);
+}
+
+loom_status loom_results_open(loom_results *r, const loom_results_conf *conf, loom_err *err)
+{
+    loom_status st;
+
+    *r = (loom_results){.conf = *conf};
+    st = open_one(&r->answers, conf->answers, conf->force, err);
+    if (st == LOOM_OK) st = open_one(&r->records, conf->records, conf->force, err);
+    if (st == LOOM_OK) st = open_one(&r->csv, conf->csv, conf->force, err);
+    if (st == LOOM_OK && r->csv) {
+        loom_rows_render_header(&r->line);
+        st = loom_out_write(r->csv, r->line.data, r->line.len, err);
+    }
+    if (st == LOOM_OK) st = open_partial(r, err);
+    if (st != LOOM_OK) loom_results_abandon(r);
+    return st;
+}
+
 loom_status loom_results_keep(void *results, const loom_gen_result *result, loom_err *err)
 {
     loom_results *r = results;
@@ -110,7 +162,8 @@ loom_status loom_results_keep(void *results, const loom_gen_result *result, loom
     if (r->answers) {
         loom_buf_reset(&r->line);
         loom_answer_line(&r->line, &r->conf, result);
-        LOOM_TRY(loom_out_write(r->answers, r->line.data, r->line.len, err));
+        LOOM_TRY(r->partial ? loom_partial_add(r->partial, r->line.data, r->line.len, err)
+                            : loom_out_write(r->answers, r->line.data, r->line.len, err));
     }
     if (!(r->conf.only_correct ? result->outcome->correct : result->outcome->valid)) return LOOM_OK;
     return keep_graph(r, &result->outcome->graph.graph, err);
@@ -120,9 +173,11 @@ loom_status loom_results_commit(loom_results *r, loom_err *err)
 {
     loom_status st = LOOM_OK;
 
-    if (r->answers) st = loom_out_commit(&r->answers, err);
+    if (r->partial) st = loom_partial_copy(r->partial, r->answers, err);
+    if (st == LOOM_OK && r->answers) st = loom_out_commit(&r->answers, err);
     if (st == LOOM_OK && r->records) st = loom_out_commit(&r->records, err);
     if (st == LOOM_OK && r->csv) st = loom_out_commit(&r->csv, err);
+    if (st == LOOM_OK) loom_partial_close(&r->partial, true);
     loom_results_abandon(r);
     return st;
 }
@@ -132,5 +187,6 @@ void loom_results_abandon(loom_results *r)
     loom_out_abandon(&r->answers);
     loom_out_abandon(&r->records);
     loom_out_abandon(&r->csv);
+    loom_partial_close(&r->partial, false);
     loom_buf_release(&r->line);
 }

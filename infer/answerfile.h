@@ -10,10 +10,13 @@
 
 #include "core/file.h"
 #include "infer/generate.h"
+#include "infer/partial.h"
 
 typedef struct loom_results_conf {
     const char *answers, *records, *csv; /* paths; NULL: not wanted */
     bool force;
+    bool resume;        /* keep answers in FILE.partial while running, and go on from there */
+    loom_hash128 run;   /* resume: what the results depend on */
     bool only_correct;  /* records and rows of graphs that also meet their request */
     double temperature; /* written into every answer */
     int64_t seed;
@@ -23,10 +26,13 @@ typedef struct loom_results_conf {
 typedef struct loom_results {
     loom_results_conf conf;
     loom_out *answers, *records, *csv;
+    loom_partial *partial; /* with resume: takes the place of `answers` until commit */
+    int64_t n_resumed;     /* results that were there */
     loom_buf line;
     int64_t n_graphs; /* in records and rows */
 } loom_results;
 
+/* With resume: graphs of the results that are there are judged and written again; generate the others. */
 loom_status loom_results_open(loom_results *r, const loom_results_conf *conf, loom_err *err);
 loom_status loom_results_keep(void *results, const loom_gen_result *result, loom_err *err); /* a loom_gen_keep */
 loom_status loom_results_commit(loom_results *r, loom_err *err);

@@ -16,7 +16,7 @@ typedef struct sample_conf {
     int mode, form, constrain;
     int64_t edges, depth, latency, n, limit, top_k, max_tokens, max_trials;
     double temperature, top_p;
-    bool only_correct, keep_going;
+    bool only_correct, keep_going, resume;
 } sample_conf;
 
 static const loom_opt sample_opts[] = {
@@ -50,6 +50,8 @@ static const loom_opt sample_opts[] = {
     LOOM_OPT_OUT("output", 'o', sample_conf, output, NULL, "FILE", "raw answers (*.answers.jsonl)"),
     LOOM_OPT_OUT("records", 'r', sample_conf, records, NULL, "FILE", "valid graphs as a store (*.graphs.zst)"),
     LOOM_OPT_OUT("csv", 0, sample_conf, csv, NULL, "FILE", "valid graphs as rows of an Alibaba CallGraph table"),
+    LOOM_OPT_FLAG("resume", 0, sample_conf, resume,
+                  "keep answers in FILE.partial while running; the same command goes on from there"),
     LOOM_OPT_FLAG("only-correct", 0, sample_conf, only_correct, "records and rows only of graphs that meet their request"),
     LOOM_OPT_END};
 
@@ -76,6 +78,7 @@ static loom_status check_conf(const sample_conf *c, loom_err *err)
         return loom_fail(err, LOOM_STATUS_ARG, "--prompts, --like and --service/--edges/--depth/--latency exclude each other");
     if (sources == 0)
         return loom_fail(err, LOOM_STATUS_ARG, "nothing to generate: give --prompts, --like or --edges and --depth");
+    if (c->resume && !c->output) return loom_fail(err, LOOM_STATUS_ARG, "--resume needs --output");
     if (c->names && c->constrain != LOOM_CONSTRAIN_FULL)
         return loom_fail(err, LOOM_STATUS_ARG, "--names needs --constrain full");
     return LOOM_OK;
@@ -206,13 +209,37 @@ static loom_status generate(sampling_run *r, loom_gen_totals *totals, loom_err *
 
     for (int m = 0; m < LOOM_MODES; m++) /* as in training: only questions stand alone */
         o.bos[m] = c->model.bos == 1 || (c->model.bos == 0 && m == LOOM_MODE_INSTRUCTION);
+    o.skip = r->results.n_resumed;
     if (c->constrain == LOOM_CONSTRAIN_FULL) o.max_subs = loom_engine_max_subs(r->backend.engine);
-    loom_progress_start(&r->progress, &r->ctx->common, "sample", r->prompts.n * c->n, "graphs");
+    loom_progress_start(&r->progress, &r->ctx->common, "sample", r->prompts.n * c->n - r->results.n_resumed, "graphs");
     r->started = loom_time_now();
     loom_status st = loom_generate(r->backend.completer, r->prompts.items, r->prompts.n, &o, loom_results_keep,
                                    &r->results, totals, err);
     loom_progress_finish(&r->progress, NULL);
     return st;
+}
+
+/* Everything that results depend on; not batch, threads or sharing. */
+static loom_hash128 run_key(const sampling_run *r)
+{
+    const sample_conf *c = r->conf;
+    const loom_backend *b = &r->backend;
+    loom_buf t = {0};
+
+    loom_buf_printf(&t, "%s|%s|%lld|%s|%lld|%d|%d|%d|%d|%lld|%.17g|%lld|%.17g|%lld|%lld|%d|%s|%s", b->bundle.path, b->bundle.digest,
+                    (long long)b->bundle.step, b->bundle.adapter_path ? b->bundle.adapter_path : "",
+                    (long long)loom_engine_context(b->engine), c->model.bos, c->model.compute, c->model.half_cache, c->form,
+                    (long long)r->ctx->common.seed, c->temperature, (long long)c->top_k, c->top_p, (long long)c->max_tokens,
+                    (long long)c->max_trials, c->keep_going, c->names ? c->names : "", c->only_correct ? "correct" : "");
+    loom_buf_printf(&t, "|%d|%lld|%lld", c->constrain, (long long)c->n, (long long)r->prompts.n);
+    for (int64_t i = 0; i < r->prompts.n; i++) {
+        const loom_gen_prompt *p = &r->prompts.items[i];
+        loom_buf_printf(&t, "|%lld %d ", (long long)p->id, (int)p->mode);
+        loom_buf_append(&t, p->text, p->len);
+    }
+    loom_hash128 key = loom_hash128_of(t.data, t.len);
+    loom_buf_release(&t);
+    return key;
 }
 
 static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
@@ -236,7 +263,10 @@ static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
         goto done;
     }
     if ((st = record_inputs(&r, err)) != LOOM_OK || up_to_date(&r)) goto done;
+    rc.resume = c->resume;
+    if (c->resume) rc.run = run_key(&r);
     if ((st = loom_results_open(&r.results, &rc, err)) != LOOM_OK) goto done;
+    if (r.results.n_resumed) loom_info("going on behind %lld results", (long long)r.results.n_resumed);
     if ((st = generate(&r, &totals, err)) != LOOM_OK) goto done;
     if ((st = loom_results_commit(&r.results, err)) != LOOM_OK) goto done;
     if ((st = write_metas(&r, &totals, err)) != LOOM_OK) goto done;
@@ -261,6 +291,8 @@ const loom_cmd loom_cmd_sample = {
     .args = "",
     .details = "Every graph grows layer by layer: the text of a layer asks for the layers below it. Layers of many graphs\n"
                "are decoded together. Sample k of prompt p depends on --seed, p and k alone.\n"
+               "A run that is stopped leaves nothing behind; with --resume it keeps what is done and goes on when the same\n"
+               "command is given again.\n"
                "\n"
                "  loom-infer sample --model runs/demo --prompts cells.prompts.jsonl -o cells.answers.jsonl\n"
                "  loom-infer sample --model runs/demo --edges 12 --depth 4 -n 100 -t 0.8 --constrain full --csv new.csv\n",

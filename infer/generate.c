@@ -268,6 +268,7 @@ loom_status loom_generate(loom_completer *c, const loom_gen_prompt *prompts, int
 
     if (o->samples < 1) return loom_fail(err, LOOM_STATUS_ARG, "samples must be at least 1");
     l.n_numbers = n_prompts * o->samples;
+    l.next_number = o->skip < l.n_numbers ? o->skip : l.n_numbers;
     st = run(&l, err);
     if (st != LOOM_OK) c->drop(c);
     for (sample *s = l.first, *next; s; s = next) {

@@ -53,6 +53,7 @@ typedef struct loom_gen_options {
     uint64_t seed;
     int64_t samples;     /* per prompt; first_sample .. first_sample + samples - 1 */
     int64_t first_sample;
+    int64_t skip;        /* results at the front that are there already */
     int64_t max_tokens;  /* per layer */
     int64_t max_trials;  /* attempts per layer; 0 and 1: no retry */
     double temperature;

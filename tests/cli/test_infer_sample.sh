@@ -68,6 +68,28 @@ wait $pid; code=$?
 [ $code = 130 ] || { cat err >&2; fail "exit code $code after Ctrl-C, expected 130"; }
 ls x.* >/dev/null 2>&1 && fail "an interrupted run left a file"
 
+# with --resume the same command goes on, after Ctrl-C and after kill -9 in the middle of a line
+R="$M --edges 9 --depth 4 -n 40 -t 1 --constrain full --batch 4"
+expect 0 loom-infer sample $R -o whole.answers.jsonl --records whole.graphs
+loom-infer sample $R --resume -o r.answers.jsonl --records r.graphs >out 2>err &
+pid=$!
+for i in $(seq 100); do
+    [ "$(cat r.answers.jsonl.partial 2>/dev/null | wc -l)" -gt 5 ] && break
+    sleep 0.1
+done
+kill -INT $pid 2>/dev/null
+wait $pid; code=$?
+[ $code = 130 ] || [ $code = 0 ] || { cat err >&2; fail "exit code $code after Ctrl-C"; }
+if [ $code = 130 ]; then
+    [ -e r.answers.jsonl ] && fail "an interrupted run left its output"
+    expect 2 loom-infer sample $R --seed 5 --resume -o r.answers.jsonl --records r.graphs; one_sentence; says err 'another|other'
+    printf '{"id":0,"samp' >>r.answers.jsonl.partial
+    expect 0 loom-infer sample $R --resume -o r.answers.jsonl --records r.graphs
+fi
+cmp whole.answers.jsonl r.answers.jsonl || fail "a resumed run gives other answers"
+cmp whole.graphs r.graphs || fail "a resumed run gives other graphs"
+[ -e r.answers.jsonl.partial ] && fail "the partial file is still there"
+
 # completion
 expect 0 loom-infer complete $M --max-tokens 5 'latency:1'
 expect 0 loom-infer complete $M --max-tokens 5 --logprobs -t 1 -n 2 'latency:1'
