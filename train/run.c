@@ -718,6 +718,9 @@ static loom_status explain_nan(const run *r, double lr, loom_err *err)
     return err->status;
 }
 
+/* False when the run was finished before it began: then its files stay as they are. */
+static bool worked(const run *r) { return r->trainer->step != r->first_step; }
+
 /* Steps until the end, a stop or an error. The state saved at a stop is that after a whole step: a step that was broken
  * off is done again from its beginning. */
 static loom_status train(run *r, bool *done, loom_err *err)
@@ -747,7 +750,7 @@ static loom_status train(run *r, bool *done, loom_err *err)
         if (save_is_due(r)) LOOM_TRY(save(r, err));
     }
     *done = true;
-    return save(r, err);
+    return worked(r) ? save(r, err) : LOOM_OK;
 }
 
 static loom_status print_result(const run *r, const char *path, loom_err *err)
@@ -780,8 +783,10 @@ static loom_status finish(run *r, loom_err *err)
 {
     char *path = NULL;
     bool drawn = false;
-    loom_status st = loom_snapshot_export(&path, r->conf->output, r->trainer, &r->texts, err);
+    loom_status st = LOOM_OK;
 
+    if (worked(r) || !(path = loom_snapshot_exported(r->conf->output, r->trainer)))
+        st = loom_snapshot_export(&path, r->conf->output, r->trainer, &r->texts, err);
     if (st == LOOM_OK && r->conf->plot) st = loom_curve_draw(r->conf->output, &drawn, err);
     if (st == LOOM_OK) loom_info("done: %s; learning curve: %s/curve.%s", path, r->conf->output, drawn ? "png" : "csv");
     if (st == LOOM_OK) st = print_result(r, path, err);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "core/num.h"
 #include "model/bundle.h"
 
@@ -101,22 +102,36 @@ done:
     return st == LOOM_OK ? LOOM_OK : loom_err_in(err, "saving step %" PRId64, t->step);
 }
 
+static char *export_path(const char *dir, const loom_trainer *t)
+{
+    loom_buf name = {0};
+    loom_buf_printf(&name, "%s/%s.h5", dir, t->lora ? "adapter" : "model");
+    return name.data;
+}
+
+char *loom_snapshot_exported(const char *dir, const loom_trainer *t)
+{
+    char *path = export_path(dir, t);
+    if (loom_file_exists(path)) return path;
+    free(path);
+    return NULL;
+}
+
 loom_status loom_snapshot_export(char **path, const char *dir, const loom_trainer *t, const loom_snapshot_texts *texts,
                                  loom_err *err)
 {
-    loom_buf name = {0};
+    char *name = export_path(dir, t);
     loom_ckpt_writer *w = NULL;
     loom_status st;
 
-    loom_buf_printf(&name, "%s/%s.h5", dir, t->lora ? "adapter" : "model");
-    if ((st = loom_ckpt_create(&w, name.data, true, expected_bytes(t, 1, texts), err)) != LOOM_OK) goto done;
+    if ((st = loom_ckpt_create(&w, name, true, expected_bytes(t, 1, texts), err)) != LOOM_OK) goto done;
     if ((st = put_weights(w, t, texts, err)) != LOOM_OK) goto done;
     if ((st = loom_ckpt_commit(&w, err)) != LOOM_OK) goto done;
-    *path = name.data;
-    name = (loom_buf){0};
+    *path = name;
+    name = NULL;
 done:
     loom_ckpt_abandon(&w);
-    loom_buf_release(&name);
+    free(name);
     return st;
 }
 

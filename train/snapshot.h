@@ -37,6 +37,9 @@ loom_status loom_snapshot_save(const char *dir, int64_t keep, const loom_trainer
 loom_status loom_snapshot_export(char **path, const char *dir, const loom_trainer *t, const loom_snapshot_texts *texts,
                                  loom_err *err);
 
+/* The path of what loom_snapshot_export wrote before, NULL when it is not there; the caller frees it. */
+char *loom_snapshot_exported(const char *dir, const loom_trainer *t);
+
 /* Puts a checkpoint back into trainer, loader and run. The model must have the checkpoint's shape. */
 loom_status loom_snapshot_restore(loom_trainer *t, loom_snapshot_run *run, loom_ckpt *c, loom_err *err);
 

@@ -1,5 +1,6 @@
 # End to end on the tiny profile, by the data rules a user runs: traces, graphs, text, tokens, models, answers, heat map.
-run() { make -C "$SRC" --no-print-directory -f Makefile.data BIN="$BIN" RUN=tiny CONFIG=configs/tiny.conf OUT="$PWD/made" "$@"; }
+run() { make -C "$SRC" --no-print-directory -f Makefile.data BIN="$BIN" RUN=tiny CONFIG="$PWD/tiny.conf" OUT="$PWD/made" "$@"; }
+cp "$SRC/configs/tiny.conf" tiny.conf
 expect 0 run figures
 for f in raw all train valid; do [ -s made/$f.graphs.zst ] || fail "no made/$f.graphs.zst"; done
 [ -s made/figures/fig12.csv ] || fail "no heat map"
@@ -20,3 +21,20 @@ cmp -s one.graphs.zst again.graphs.zst || fail "graphs depend on the number of t
 for f in made/all.graphs.zst made/stats.json made/instruction.train.txt.zst made/tokenizer.json; do
     says $f.meta.json '"command_line": "'
 done
+
+# an edited configuration has everything looked at, and only that made again which it changes
+inodes() { stat -c '%i %n' made/*.graphs.zst made/*.txt.zst made/*.h5 made/tokenizer.json made/*.pretrain/model.h5; }
+inodes >before
+sleep 1
+echo "# a remark" >>tiny.conf
+expect 0 run figures
+for f in raw.graphs.zst valid.graphs.zst stats.json tabular.train.txt.zst tokenizer.json instruction.train.tokens.h5 \
+    tabular.prompts.jsonl tabular.answers.jsonl; do
+    says err "made/$f is up to date"
+done
+sed -i 's/^per-cell = 1/per-cell = 2/' tiny.conf
+expect 0 run figures
+says err "made/tabular.train.tokens.h5 is up to date"
+grep -qE "(prompts|answers).jsonl is up to date" err && fail "other prompts were asked for, the old ones are there"
+inodes | cmp -s - before || fail "another number of prompts made other graphs, texts or models"
+exit 0
