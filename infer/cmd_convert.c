@@ -15,7 +15,7 @@ typedef struct convert_conf {
 
 static const loom_opt convert_opts[] = {
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("output", 'o', convert_conf, output, "-", "FILE", "where to write; a name ending in .zst is compressed"),
+    LOOM_OPT_OUT("output", 'o', convert_conf, output, "-", "FILE", "where to write; a name ending in .zst is compressed"),
     LOOM_OPT_ENUM("to", 't', convert_conf, to, "auto", LOOM_FORMAT_CHOICES "|auto",
                   "format; auto: by the name of the output (.graphs, .csv, .json = jaeger, .jsonl = otlp, .dot)"),
     LOOM_OPT_I64("limit", 0, convert_conf, limit, "0", 0, 1e15, "N", "only the first N graphs; 0: all"),
@@ -89,11 +89,12 @@ static loom_status run_convert(const loom_ctx *ctx, loom_err *err)
 
     if ((st = choose_format(&sc.format, conf, err)) != LOOM_OK) goto done;
     sc.epoch_ms = conf->epoch >= 0 ? conf->epoch : sc.format == LOOM_FORMAT_CSV ? 0 : EPOCH_2022;
+    for (int i = 0; i < ctx->n_args; i++)
+        if ((st = loom_meta_input(&meta, ctx->args[i], err)) != LOOM_OK) goto done;
+    if (loom_meta_up_to_date(&meta, ctx, conf->output)) goto done;
     if ((st = loom_sink_open(&c.sink, conf->output, &sc, err)) != LOOM_OK) goto done;
-    for (int i = 0; i < ctx->n_args; i++) {
+    for (int i = 0; i < ctx->n_args; i++)
         if ((st = loom_source_read(&source, ctx->args[i], take, &c, err)) != LOOM_OK) goto done;
-        if (!loom_file_is_dir(ctx->args[i]) && (st = loom_meta_input(&meta, ctx->args[i], err)) != LOOM_OK) goto done;
-    }
     if (source.graphs == 0) {
         loom_source_render_counts(&source, &counts);
         st = loom_fail(err, LOOM_STATUS_FORMAT, "%s%s: no valid call graph in the input: %s", ctx->args[0],
@@ -127,4 +128,5 @@ const loom_cmd loom_cmd_convert = {
     .opts = convert_opts,
     .conf_size = sizeof(convert_conf),
     .run = run_convert,
+    .updates = true,
 };

@@ -231,7 +231,7 @@ static loom_hash128 run_key(const sampling_run *r)
                     (long long)loom_engine_context(b->engine), c->model.bos, c->model.compute, c->model.half_cache, c->form,
                     (long long)r->ctx->common.seed, c->temperature, (long long)c->top_k, c->top_p, (long long)c->max_tokens,
                     (long long)c->max_trials, c->keep_going, c->names ? c->names : "", c->only_correct ? "correct" : "");
-    loom_buf_printf(&t, "|%d|%lld|%lld", c->constrain, (long long)c->n, (long long)r->prompts.n);
+    loom_buf_printf(&t, "|%d|%d|%lld|%lld", c->constrain, c->model.jump, (long long)c->n, (long long)r->prompts.n);
     for (int64_t i = 0; i < r->prompts.n; i++) {
         const loom_gen_prompt *p = &r->prompts.items[i];
         loom_buf_printf(&t, "|%lld %d ", (long long)p->id, (int)p->mode);

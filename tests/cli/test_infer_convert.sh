@@ -34,6 +34,14 @@ cmp a.json g.json || fail "ids are not reproducible"
 expect 0 loom-infer convert g.graphs --to jaeger --seed 2 -o b.json
 if cmp -s a.json b.json; then fail "ids do not depend on the seed"; fi
 
+# --update does nothing when there is nothing to do
+touch -d '1 hour ago' g.json
+expect 0 loom-infer convert g.graphs -o g.json --update
+[ -n "$(find g.json -mmin +30)" ] || fail "--update wrote again"
+mkdir folder && cp g.json g.csv folder
+expect 0 loom-infer convert folder -o folder.graphs
+[ "$(wc -l <folder.graphs)" = 4 ] || fail "four graphs in the folder expected"
+
 # refusals: one sentence each, nothing left behind
 expect 2 loom-infer convert g.graphs -o g.csv; one_sentence
 expect 2 loom-infer convert g.graphs -o g.xyz; one_sentence; says err 'does not tell the format'
