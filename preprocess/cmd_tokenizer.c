@@ -139,7 +139,7 @@ static loom_status run(const loom_ctx *ctx, loom_err *err)
         return LOOM_OK;
     }
     if (!ctx->common.force && strcmp(l.conf->output, "-") != 0 && loom_file_exists(l.conf->output))
-        return loom_fail(err, LOOM_STATUS_IO, "%s exists; remove it or give --force", l.conf->output);
+        return loom_fail(err, LOOM_STATUS_ARG, "%s exists already; give --force to replace it", l.conf->output);
     for (int i = 0; i < ctx->n_args; i++)
         if ((st = loom_meta_input(&l.meta, ctx->args[i], err)) != LOOM_OK) goto done;
     if (loom_meta_up_to_date(&l.meta, ctx, l.conf->output)) goto done;

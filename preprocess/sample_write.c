@@ -237,7 +237,7 @@ static loom_status check_folder(const char *dir, int64_t n_files, bool force, lo
         size_t len = strlen(name);
         if (strncmp(name, "CallGraph_", 10) != 0 || !loom_parse_i64(name + 10, len - 14, &number)) continue;
         if (!force)
-            st = loom_fail(err, LOOM_STATUS_IO, "%s already holds %s; use --force or another folder", dir, name);
+            st = loom_fail(err, LOOM_STATUS_ARG, "%s already holds %s; give --force or another folder", dir, name);
         else if (number >= n_files)
             st = loom_fail(err, LOOM_STATUS_IO,
                            "%s holds %s of another sample, which would be read with this one; remove it", dir, name);

@@ -407,7 +407,8 @@ loom_status loom_out_open(loom_out **result, const char *path, bool force, loom_
     if (!out->file) {
         int code = errno;
         out_free(out);
-        return loom_fail(err, LOOM_STATUS_IO, "cannot create %s: %s", path, strerror(code));
+        return loom_fail(err, LOOM_STATUS_IO, "cannot create %s: %s%s", path, strerror(code),
+                         code == ENOENT ? "; make its folder first" : "");
     }
     if (out->temp) flock(fileno(out->file), LOCK_EX | LOCK_NB); /* tells that this temporary file is in use */
     if (!to_stdout && has_suffix(path, ".zst")) {

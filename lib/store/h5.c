@@ -106,12 +106,15 @@ loom_status loom_h5_create(loom_h5_out *out, const char *path, bool force, loom_
     if (strcmp(path, "-") == 0)
         return loom_fail(err, LOOM_STATUS_ARG, "HDF5 files cannot go to standard output; give a file name");
     if (!force && loom_file_exists(path))
-        return loom_fail(err, LOOM_STATUS_IO, "%s exists already; use --force to replace it", path);
+        return loom_fail(err, LOOM_STATUS_ARG, "%s exists already; give --force to replace it", path);
     loom_buf_printf(&tmp, "%s.tmp.%ld", path, (long)getpid());
     list = access_list();
     out->file = H5Fcreate(tmp.data, H5F_ACC_TRUNC, H5P_DEFAULT, list);
     if (out->file < 0) {
+        const char *missing = strerror(ENOENT);
         loom_status st = loom_h5_fail(err, "cannot create %s", path);
+        if (err && strstr(err->msg, missing))
+            loom_fail(err, st, "cannot create %s: %s; make its folder first", path, missing);
         unlink(tmp.data);
         H5Pclose(list);
         loom_buf_release(&tmp);
@@ -189,7 +192,7 @@ loom_status loom_h5_commit(loom_h5_out *out, loom_err *err)
     }
     if (st == LOOM_OK) st = sync_path(out->tmp, O_RDONLY, err);
     if (st == LOOM_OK && !out->force && loom_file_exists(out->path))
-        st = loom_fail(err, LOOM_STATUS_IO, "%s exists already; use --force to replace it", out->path);
+        st = loom_fail(err, LOOM_STATUS_ARG, "%s exists already; give --force to replace it", out->path);
     if (st == LOOM_OK) loom_forget_meta(out->path);
     if (st == LOOM_OK && rename(out->tmp, out->path) != 0)
         st = loom_fail(err, LOOM_STATUS_IO, "cannot rename %s to %s: %s", out->tmp, out->path, strerror(errno));

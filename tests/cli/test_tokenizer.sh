@@ -21,7 +21,7 @@ expect 0 loom-preprocess tokenizer train.txt --vocab-size 400 -o again.json --th
 cmp -s tok.json again.json || fail "the tokenizer depends on threads or on compression"
 expect 0 loom-preprocess tokenizer train.txt --vocab-size 400 -o - -q
 cmp -s tok.json out || fail "standard output differs from the file"
-expect 1 loom-preprocess tokenizer train.txt -o tok.json
+expect 2 loom-preprocess tokenizer train.txt -o tok.json
 one_sentence; says err 'tok.json'
 expect 0 loom-preprocess tokenizer train.txt -o tok.json --vocab-size 400 --force -q
 expect 2 loom-preprocess tokenizer train.txt --vocab-size 10 -o x.json
@@ -41,7 +41,7 @@ says out '"mode":"tabular"'
 says err 'MB/s'
 tokens=$(sed -E 's/.*"tokens":([0-9]+).*/\1/' out)
 says train.tokens.h5.meta.json 'tok.json'
-expect 1 loom-preprocess tokens train.txt -t tok.json -o train.tokens.h5
+expect 2 loom-preprocess tokens train.txt -t tok.json -o train.tokens.h5
 one_sentence
 expect 0 loom-preprocess tokens train.txt train.txt -t tok.json -o twice.tokens.h5 --json -q
 says out "\"tokens\":$((2 * tokens)),"

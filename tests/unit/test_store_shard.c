@@ -98,7 +98,7 @@ TEST(keeps_old_file)
     loom_err err = {0};
 
     REQUIRE_OK(make(100, 3, &err), err);
-    CHECK(loom_shard_create(&w, path, false, &spec, &err) == LOOM_STATUS_IO);
+    CHECK(loom_shard_create(&w, path, false, &spec, &err) == LOOM_STATUS_ARG);
     CHECK(strstr(err.msg, "--force"));
     loom_shard_abandon(&w);
 }
