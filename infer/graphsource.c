@@ -166,7 +166,7 @@ static loom_status csv_graphs(reader *r, csv *c, loom_err *err)
     loom_status st = LOOM_OK;
 
     if (!rows) return loom_fail_nomem(err, "rows");
-    qsort(c->rows, c->n, sizeof *c->rows, by_trace);
+    if (c->n) qsort(c->rows, c->n, sizeof *c->rows, by_trace);
     for (size_t i = 0, end; st == LOOM_OK && i < c->n; i = end) {
         loom_graph g;
         loom_verdict why;
