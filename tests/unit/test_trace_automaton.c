@@ -8,6 +8,7 @@
 #include "core/rng.h"
 #include "trace/automaton.h"
 #include "trace/request.h"
+#include "trace/textfile.h"
 
 /* ---- ranges of a subgraph's numbers against enumeration ---- */
 
@@ -243,5 +244,80 @@ TEST(random_tabular_graphs_meet_their_request)
     grow_many(LOOM_MODE_TABULAR, false);
 }
 
-TEST_MAIN(RUN(ranges_equal_enumeration) RUN(random_recursive_graphs_meet_their_request)
+/* ---- real text is within the grammar ---- */
+
+typedef struct acceptance {
+    int64_t n, syntax, full;
+} acceptance;
+
+static bool accepts(loom_mode mode, bool full, bool root, const char *text, size_t split, size_t len)
+{
+    loom_automaton_conf conf = {.mode = mode, .full = full, .root = root, .prompt = text, .prompt_len = split};
+    loom_automaton *a = NULL;
+    loom_err err;
+    bool ok = loom_automaton_new(&a, &conf, &err) == LOOM_OK;
+
+    if (ok) {
+        loom_automaton_state s = *loom_automaton_start(a);
+        ok = loom_automaton_feed(a, &s, text + split, len - split) && s.done;
+    }
+    loom_automaton_free(a);
+    return ok;
+}
+
+static void try_sample(acceptance *t, loom_mode mode, const char *text, size_t len)
+{
+    static const char *const marks[] = {"<layer>\n<edges>", "<split>\n", "<edges>\n"};
+    const char *from = mode == LOOM_MODE_INSTRUCTION ? memmem(text, len, LOOM_TEXT_ANSWER, strlen(LOOM_TEXT_ANSWER)) : text;
+    const char *question = from ? from : text;
+    bool root = mode == LOOM_MODE_TABULAR || memmem(text, (size_t)(question - text), "start_node:USER", 15) != NULL;
+
+    if (!from) return;
+    for (int i = mode == LOOM_MODE_TABULAR ? 2 : 0; i < 3; i++) {
+        const char *hit = memmem(from, len - (size_t)(from - text), marks[i], strlen(marks[i]));
+        if (!hit) continue;
+        size_t split = (size_t)(hit - text) + strlen(marks[i]);
+        bool syntax = accepts(mode, false, root, text, split, len), whole = accepts(mode, true, root, text, split, len);
+        t->n++;
+        t->syntax += syntax;
+        t->full += whole;
+        if (!syntax && t->n - t->syntax == 1) fprintf(stderr, "not within the form:\n%.*s\n", (int)len, text);
+        return;
+    }
+}
+
+static void try_file(acceptance *t, const char *name)
+{
+    loom_textfile *f = NULL;
+    loom_textfile_sample s;
+    loom_err err = {0};
+    char path[4096];
+
+    *t = (acceptance){0};
+    snprintf(path, sizeof path, "%s/data/alibaba-v2022-text/%s", test_shared(), name);
+    REQUIRE_OK(loom_textfile_open(&f, path, &err), err);
+    while (loom_textfile_next(f, &s, &err) == LOOM_OK && s.text) try_sample(t, s.mode, s.text, s.len);
+    loom_textfile_close(&f);
+}
+
+/* Published text is what models are trained on: the form must hold all of it, the full constraint nearly all (what it
+ * leaves out: numbers of siblings with gaps, calls that start before the first one or before their caller). */
+TEST(published_text_is_within_the_grammar)
+{
+    acceptance t;
+
+    if (!test_shared()) SKIP("no shared data");
+    try_file(&t, "recursive_instruction_dataset.txt");
+    printf("instruction: %d of %d layers within full\n", (int)t.full, (int)t.n);
+    CHECK(t.n > 200);
+    CHECK_I64(t.syntax, t.n);
+    CHECK(t.full > t.n * 85 / 100);
+    try_file(&t, "tabular_dataset.txt");
+    printf("tabular: %d of %d graphs within full\n", (int)t.full, (int)t.n);
+    CHECK(t.n > 1000);
+    CHECK_I64(t.syntax, t.n);
+    CHECK(t.full > t.n * 85 / 100);
+}
+
+TEST_MAIN(RUN(published_text_is_within_the_grammar) RUN(ranges_equal_enumeration) RUN(random_recursive_graphs_meet_their_request)
               RUN(random_instruction_graphs_meet_their_request) RUN(random_tabular_graphs_meet_their_request))
