@@ -13,6 +13,7 @@
 
 #include <zstd.h>
 
+#include "core/inflate.h"
 #include "core/num.h"
 
 /* ---- stop flag ---- */
@@ -51,7 +52,8 @@ struct loom_in {
     bool is_tar;
     unsigned char head[512]; /* bytes read while looking at what kind of file this is */
     size_t head_len, head_used;
-    unsigned char *feed;     /* libarchive's input block */
+    unsigned char *feed;     /* input block of the decompressor */
+    loom_inflate *inflate;   /* gzip: between the file and libarchive; NULL: libarchive does it */
 };
 
 enum { FEED_BYTES = 256 << 10 };
@@ -67,26 +69,35 @@ static ssize_t read_fd(int fd, void *data, size_t cap)
     }
 }
 
+/* The next block of the file as it is. */
+static ssize_t next_block(void *arg, const void **block)
+{
+    loom_in *in = arg;
+    if (in->head_used < in->head_len) {
+        *block = in->head + in->head_used;
+        size_t n = in->head_len - in->head_used;
+        in->head_used = in->head_len;
+        return (ssize_t)n;
+    }
+    *block = in->feed;
+    return read_fd(in->fd, in->feed, FEED_BYTES);
+}
+
 static la_ssize_t feed_archive(struct archive *a, void *client, const void **block)
 {
     loom_in *in = client;
-    ssize_t n;
-    if (in->head_used < in->head_len) {
-        *block = in->head + in->head_used;
-        n = (ssize_t)(in->head_len - in->head_used);
-        in->head_used = in->head_len;
-        return (la_ssize_t)n;
-    }
-    n = read_fd(in->fd, in->feed, FEED_BYTES);
-    if (n < 0) archive_set_error(a, errno, "%s", strerror(errno));
-    *block = in->feed;
+    const char *why = NULL;
+    ssize_t n = in->inflate ? loom_inflate_next(in->inflate, block, &why) : next_block(in, block);
+    if (n < 0) archive_set_error(a, why ? EILSEQ : errno, "%s", why ? why : strerror(errno));
     return (la_ssize_t)n;
 }
+
+static bool is_gzip(const unsigned char *h, size_t n) { return n >= 2 && h[0] == 0x1f && h[1] == 0x8b; }
 
 /* gzip, zstd, xz, bzip2, or a tar header: what libarchive shall open. */
 static bool is_container(const unsigned char *h, size_t n)
 {
-    if (n >= 2 && h[0] == 0x1f && h[1] == 0x8b) return true;
+    if (is_gzip(h, n)) return true;
     if (n >= 4 && memcmp(h, "\x28\xb5\x2f\xfd", 4) == 0) return true;
     if (n >= 4 && (h[0] & 0xf0) == 0x50 && memcmp(h + 1, "\x2a\x4d\x18", 3) == 0) return true; /* zstd skippable */
     if (n >= 6 && memcmp(h, "\xfd" "7zXZ\0", 6) == 0) return true;
@@ -109,6 +120,10 @@ static loom_status open_archive(loom_in *in, loom_err *err)
     in->archive = archive_read_new();
     in->feed = malloc(FEED_BYTES);
     if (!in->archive || !in->feed) return loom_fail_nomem(err, "a decompressor");
+    if (is_gzip(in->head, in->head_len) && loom_inflate_available()) {
+        in->inflate = loom_inflate_new(next_block, in);
+        if (!in->inflate) return loom_fail_nomem(err, "a decompressor");
+    }
     archive_read_support_filter_gzip(in->archive);
     archive_read_support_filter_zstd(in->archive);
     archive_read_support_filter_xz(in->archive);
@@ -213,6 +228,7 @@ void loom_in_close(loom_in **in)
 {
     if (!*in) return;
     if ((*in)->archive) archive_read_free((*in)->archive);
+    loom_inflate_free((*in)->inflate);
     if ((*in)->fd >= 0) close((*in)->fd);
     free((*in)->feed);
     free((*in)->path);
