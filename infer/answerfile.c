@@ -96,7 +96,8 @@ static loom_status resumed_layers(loom_replay_layer *out, const loom_json *layer
         out[i] = (loom_replay_layer){.parent = (int32_t)loom_json_i64(loom_json_get(l, "parent"), -1)};
         out[i].prompt = loom_json_str(loom_json_get(l, "prompt"), &out[i].prompt_len);
         out[i].text = loom_json_str(loom_json_get(l, "text"), &out[i].text_len);
-        if (!out[i].prompt || !out[i].text) return loom_fail(err, LOOM_STATUS_FORMAT, "a line of the partial file is damaged");
+        if (!out[i].prompt || !out[i].text)
+            return loom_fail(err, LOOM_STATUS_FORMAT, "a line of the partial file is damaged");
     }
     return LOOM_OK;
 }
@@ -117,7 +118,8 @@ static loom_status resume_line(void *results, const char *line, size_t len, loom
     size_t n = loom_json_len(list);
     layers = loom_calloc(n + 1, sizeof *layers);
     if (!layers) st = loom_fail_nomem(err, "layers");
-    else if (!mode || !loom_mode_parse(&conf.mode, mode)) st = loom_fail(err, LOOM_STATUS_FORMAT, "a line of the partial file has no mode");
+    else if (!mode || !loom_mode_parse(&conf.mode, mode))
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "a line of the partial file has no mode");
     else st = resumed_layers(layers, list, err);
     if (st == LOOM_OK && n) st = loom_request_replay(&tree, &conf, layers, (int32_t)n, err);
     if (st == LOOM_OK && n) {

@@ -48,7 +48,8 @@ static loom_status make_workers(loom_chooser *c, loom_err *err)
     return LOOM_OK;
 }
 
-loom_status loom_chooser_new(loom_chooser **out, const loom_tokenizer *tok, const loom_chooser_options *o, loom_err *err)
+loom_status loom_chooser_new(loom_chooser **out, const loom_tokenizer *tok, const loom_chooser_options *o,
+                             loom_err *err)
 {
     loom_chooser *c = loom_calloc(1, sizeof *c);
     loom_status st;
@@ -134,9 +135,10 @@ loom_status loom_chooser_prepare(loom_chooser *c, loom_err *err)
         w->values = loom_calloc((size_t)c->o.V, sizeof(float));
         if (!w->stack || !w->values) return loom_fail_nomem(err, "masks");
     }
-    c->edge_tokens = count_line(c, "(communication finishes at 99999999 milliseconds,destination is MS_999999999,type is "
-                                   "http,edge_id is 0.99.99.99.99,source is MS_999999999,communication starts at "
-                                   "99999999 milliseconds)\n");
+    c->edge_tokens =
+        count_line(c, "(communication finishes at 99999999 milliseconds,destination is MS_999999999,type is "
+                      "http,edge_id is 0.99.99.99.99,source is MS_999999999,communication starts at "
+                      "99999999 milliseconds)\n");
     c->sub_tokens = count_line(c,
         "Subgraph constraints:\nnum_edges <= num_remaining_edges:9999\nremaining_depth should be the requirement's "
         "remaining_depth:99 - 1 = 98\ncopy start_node from edge 99 destination: MS_999999999\n<subgraph of edge_id 99>"

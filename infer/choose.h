@@ -24,7 +24,8 @@ typedef struct loom_chooser_options {
     const loom_config *config; /* for the ids that end a text; borrowed */
 } loom_chooser_options;
 
-loom_status loom_chooser_new(loom_chooser **out, const loom_tokenizer *tok, const loom_chooser_options *o, loom_err *err);
+loom_status loom_chooser_new(loom_chooser **out, const loom_tokenizer *tok, const loom_chooser_options *o,
+                             loom_err *err);
 void loom_chooser_free(loom_chooser *c);
 
 /* Once before jobs with a guide; does nothing the second time. */

@@ -15,7 +15,8 @@ typedef struct convert_conf {
 
 static const loom_opt convert_opts[] = {
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_OUT("output", 'o', convert_conf, output, "-", "FILE", "where to write; a name ending in .zst is compressed"),
+    LOOM_OPT_OUT("output", 'o', convert_conf, output, "-", "FILE",
+                 "where to write; a name ending in .zst is compressed"),
     LOOM_OPT_ENUM("to", 't', convert_conf, to, "auto", LOOM_FORMAT_CHOICES "|auto",
                   "format; auto: by the name of the output (.graphs, .csv, .json = jaeger, .jsonl = otlp, .dot)"),
     LOOM_OPT_I64("limit", 0, convert_conf, limit, "0", 0, 1e15, "N", "only the first N graphs; 0: all"),
@@ -45,7 +46,8 @@ static loom_status choose_format(loom_format *out, const convert_conf *c, loom_e
 {
     *out = c->to < LOOM_FORMATS ? (loom_format)c->to : loom_format_of_name(c->output);
     if (*out < LOOM_FORMATS) return LOOM_OK;
-    return loom_fail(err, LOOM_STATUS_ARG, "the name %s does not tell the format; give --to " LOOM_FORMAT_CHOICES, c->output);
+    return loom_fail(err, LOOM_STATUS_ARG, "the name %s does not tell the format; give --to " LOOM_FORMAT_CHOICES,
+                     c->output);
 }
 
 static loom_status report(const loom_source *s, const loom_ctx *ctx, loom_err *err)
@@ -119,12 +121,14 @@ const loom_cmd loom_cmd_convert = {
     .args = "INPUT...",
     .min_args = 1,
     .max_args = -1,
-    .details = "Reads graph stores, CallGraph CSV, Jaeger JSON and OTLP/JSON, plain, compressed, in tar files or folders, and\n"
-               "writes one of the formats. What could not be used is counted. Traces of other systems keep their names;\n"
-               "loom-preprocess graphs renames them on the way to a model.\n"
-               "\n"
-               "  loom-infer convert new.graphs.zst -o new.json            for the Jaeger UI\n"
-               "  loom-infer convert jaeger-export/ -o private.csv         private traces, then loom-preprocess graphs\n",
+    .details =
+        "Reads graph stores, CallGraph CSV, Jaeger JSON and OTLP/JSON, plain, compressed, in tar files or folders, "
+        "and\n"
+        "writes one of the formats. What could not be used is counted. Traces of other systems keep their names;\n"
+        "loom-preprocess graphs renames them on the way to a model.\n"
+        "\n"
+        "  loom-infer convert new.graphs.zst -o new.json            for the Jaeger UI\n"
+        "  loom-infer convert jaeger-export/ -o private.csv         private traces, then loom-preprocess graphs\n",
     .opts = convert_opts,
     .conf_size = sizeof(convert_conf),
     .run = run_convert,

@@ -38,21 +38,23 @@ static const loom_opt sample_opts[] = {
     LOOM_OPT_GROUP("Sampling"),
     LOOM_OPT_F64("temperature", 't', sample_conf, temperature, "0", 0, 100, "T", "0: always the most likely token"),
     LOOM_OPT_I64("top-k", 'k', sample_conf, top_k, "50", 0, 1e9, "K", "draw among the K most likely tokens; 0: all"),
-    LOOM_OPT_F64("top-p", 0, sample_conf, top_p, "0", 0, 1, "P", "... and the fewest of probability P together; 0: off"),
+    LOOM_OPT_F64("top-p", 0, sample_conf, top_p, "0", 0, 1, "P",
+                 "... and the fewest of probability P together; 0: off"),
     LOOM_OPT_I64("max-tokens", 0, sample_conf, max_tokens, "4096", 1, 1e9, "N", "longest text of a layer"),
     LOOM_OPT_I64("max-trials", 0, sample_conf, max_trials, "1", 1, 1000, "N", "attempts at a layer that breaks a rule"),
     LOOM_OPT_FLAG("keep-going", 0, sample_conf, keep_going, "finish the other layers of a graph that has failed"),
     LOOM_OPT_ENUM("constrain", 0, sample_conf, constrain, "off", LOOM_CONSTRAIN_CHOICES,
                   "allow only text of the right form, or only text that meets the request"),
     LOOM_OPT_IN("names", 0, sample_conf, names, NULL, "FILE",
-                 "constrain full: only microservices of this store or list of names"),
+                "constrain full: only microservices of this store or list of names"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', sample_conf, output, NULL, "FILE", "raw answers (*.answers.jsonl)"),
     LOOM_OPT_OUT("records", 'r', sample_conf, records, NULL, "FILE", "valid graphs as a store (*.graphs.zst)"),
     LOOM_OPT_OUT("csv", 0, sample_conf, csv, NULL, "FILE", "valid graphs as rows of an Alibaba CallGraph table"),
     LOOM_OPT_FLAG("resume", 0, sample_conf, resume,
                   "keep answers in FILE.partial while running; the same command goes on from there"),
-    LOOM_OPT_FLAG("only-correct", 0, sample_conf, only_correct, "records and rows only of graphs that meet their request"),
+    LOOM_OPT_FLAG("only-correct", 0, sample_conf, only_correct,
+                  "records and rows only of graphs that meet their request"),
     LOOM_OPT_END};
 
 typedef struct sampling_run {
@@ -75,7 +77,8 @@ static loom_status check_conf(const sample_conf *c, loom_err *err)
     if (!c->output && !c->records && !c->csv)
         return loom_fail(err, LOOM_STATUS_ARG, "nothing to write: give --output, --records or --csv");
     if (sources > 1)
-        return loom_fail(err, LOOM_STATUS_ARG, "--prompts, --like and --service/--edges/--depth/--latency exclude each other");
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--prompts, --like and --service/--edges/--depth/--latency exclude each other");
     if (sources == 0)
         return loom_fail(err, LOOM_STATUS_ARG, "nothing to generate: give --prompts, --like or --edges and --depth");
     if (c->resume && !c->output) return loom_fail(err, LOOM_STATUS_ARG, "--resume needs --output");
@@ -118,19 +121,24 @@ static void on_progress(void *arg, int64_t graphs, int64_t layers, int64_t token
     if (!r->progress.on) return;
     int64_t decoded = loom_engine_count(r->backend.engine).decoded;
     (void)tokens;
-    snprintf(note, sizeof note, "%lld layers, %.0f tokens/s", (long long)layers, seconds > 0 ? (double)decoded / seconds : 0);
+    snprintf(note, sizeof note, "%lld layers, %.0f tokens/s", (long long)layers,
+             seconds > 0 ? (double)decoded / seconds : 0);
     loom_progress_update(&r->progress, graphs, note);
 }
 
 static void report(const sampling_run *r, const loom_gen_totals *t)
 {
-    loom_info("%lld graphs: %lld finished, %lld valid, %lld as requested%s", (long long)t->graphs, (long long)t->finished,
-              (long long)t->valid, (long long)t->correct, t->stops[LOOM_STOP_LENGTH] ? " (some texts reached the token limit)" : "");
-    if (t->refused) loom_warn("%lld layers were refused: their requests cannot be met (see \"refused\" in the answers)", (long long)t->refused);
+    loom_info("%lld graphs: %lld finished, %lld valid, %lld as requested%s", (long long)t->graphs,
+              (long long)t->finished, (long long)t->valid, (long long)t->correct,
+              t->stops[LOOM_STOP_LENGTH] ? " (some texts reached the token limit)" : "");
+    if (t->refused)
+        loom_warn("%lld layers were refused: their requests cannot be met (see \"refused\" in the answers)",
+                  (long long)t->refused);
     if (r->conf->constrain != LOOM_CONSTRAIN_OFF && t->mask.tokens)
-        loom_info("constraint: changed %.2f %% of %lld chosen tokens (mean probability refused there %.3f), appended %lld",
-                  100.0 * (double)t->mask.changed / (double)t->mask.tokens, (long long)t->mask.tokens,
-                  t->mask.changed ? t->mask.removed / (double)t->mask.changed : 0, (long long)t->mask.forced);
+        loom_info(
+            "constraint: changed %.2f %% of %lld chosen tokens (mean probability refused there %.3f), appended %lld",
+            100.0 * (double)t->mask.changed / (double)t->mask.tokens, (long long)t->mask.tokens,
+            t->mask.changed ? t->mask.removed / (double)t->mask.changed : 0, (long long)t->mask.forced);
     loom_backend_report(&r->backend, loom_time_now() - r->started);
 }
 
@@ -226,11 +234,12 @@ static loom_hash128 run_key(const sampling_run *r)
     const loom_backend *b = &r->backend;
     loom_buf t = {0};
 
-    loom_buf_printf(&t, "%s|%s|%lld|%s|%lld|%d|%d|%d|%d|%lld|%.17g|%lld|%.17g|%lld|%lld|%d|%s|%s", b->bundle.path, b->bundle.digest,
-                    (long long)b->bundle.step, b->bundle.adapter_path ? b->bundle.adapter_path : "",
-                    (long long)loom_engine_context(b->engine), c->model.bos, c->model.compute, c->model.half_cache, c->form,
-                    (long long)r->ctx->common.seed, c->temperature, (long long)c->top_k, c->top_p, (long long)c->max_tokens,
-                    (long long)c->max_trials, c->keep_going, c->names ? c->names : "", c->only_correct ? "correct" : "");
+    loom_buf_printf(&t, "%s|%s|%lld|%s|%lld|%d|%d|%d|%d|%lld|%.17g|%lld|%.17g|%lld|%lld|%d|%s|%s", b->bundle.path,
+                    b->bundle.digest, (long long)b->bundle.step, b->bundle.adapter_path ? b->bundle.adapter_path : "",
+                    (long long)loom_engine_context(b->engine), c->model.bos, c->model.compute, c->model.half_cache,
+                    c->form, (long long)r->ctx->common.seed, c->temperature, (long long)c->top_k, c->top_p,
+                    (long long)c->max_tokens, (long long)c->max_trials, c->keep_going, c->names ? c->names : "",
+                    c->only_correct ? "correct" : "");
     loom_buf_printf(&t, "|%d|%d|%lld|%lld", c->constrain, c->model.jump, (long long)c->n, (long long)r->prompts.n);
     for (int64_t i = 0; i < r->prompts.n; i++) {
         const loom_gen_prompt *p = &r->prompts.items[i];
@@ -289,13 +298,14 @@ const loom_cmd loom_cmd_sample = {
     .name = "sample",
     .summary = "generate call graphs with a model",
     .args = "",
-    .details = "Every graph grows layer by layer: the text of a layer asks for the layers below it. Layers of many graphs\n"
-               "are decoded together. Sample k of prompt p depends on --seed, p and k alone.\n"
-               "A run that is stopped leaves nothing behind; with --resume it keeps what is done and goes on when the same\n"
-               "command is given again.\n"
-               "\n"
-               "  loom-infer sample --model runs/demo --prompts cells.prompts.jsonl -o cells.answers.jsonl\n"
-               "  loom-infer sample --model runs/demo --edges 12 --depth 4 -n 100 -t 0.8 --constrain full --csv new.csv\n",
+    .details =
+        "Every graph grows layer by layer: the text of a layer asks for the layers below it. Layers of many graphs\n"
+        "are decoded together. Sample k of prompt p depends on --seed, p and k alone.\n"
+        "A run that is stopped leaves nothing behind; with --resume it keeps what is done and goes on when the same\n"
+        "command is given again.\n"
+        "\n"
+        "  loom-infer sample --model runs/demo --prompts cells.prompts.jsonl -o cells.answers.jsonl\n"
+        "  loom-infer sample --model runs/demo --edges 12 --depth 4 -n 100 -t 0.8 --constrain full --csv new.csv\n",
     .opts = sample_opts,
     .conf_size = sizeof(sample_conf),
     .run = run_sample,

@@ -19,7 +19,8 @@ static const loom_opt show_opts[] = {
     LOOM_OPT_I64("limit", 'n', show_conf, limit, "1", 0, 1e15, "N", "graphs to show; 0: all"),
     LOOM_OPT_STR("service", 0, show_conf, service, NULL, "NAME", "only graphs of this service"),
     LOOM_OPT_GROUP("Looks"),
-    LOOM_OPT_I64("width", 'w', show_conf, width, "0", 0, 1000, "COLUMNS", "width of the picture; 0: of the terminal, else 100"),
+    LOOM_OPT_I64("width", 'w', show_conf, width, "0", 0, 1000, "COLUMNS",
+                 "width of the picture; 0: of the terminal, else 100"),
     LOOM_OPT_ENUM("color", 0, show_conf, colour, "auto", "auto|always|never", "colours for the types of calls"),
     LOOM_OPT_END};
 
@@ -88,12 +89,14 @@ static void bar(loom_buf *b, const loom_call *c, int64_t from, int64_t span, int
 
 static int64_t label_columns(const loom_call *c)
 {
-    return 3 * (int64_t)(c->n_id - 1) + (int64_t)strlen(c->destination) + 1 + (int64_t)strlen(loom_call_type_name(c->type));
+    return 3 * (int64_t)(c->n_id - 1) + (int64_t)strlen(c->destination) + 1 +
+           (int64_t)strlen(loom_call_type_name(c->type));
 }
 
 static void show_call(show_state *s, const loom_graph *g, int32_t i, int64_t labels, int64_t from, int64_t span)
 {
-    static const char *const colours[LOOM_CALL_TYPES + 1] = {"\033[34m", "\033[32m", "\033[33m", "\033[31m", "\033[35m", ""};
+    static const char *const colours[LOOM_CALL_TYPES + 1] = {"\033[34m", "\033[32m", "\033[33m",
+                                                             "\033[31m", "\033[35m", ""};
     const loom_call *c = &g->calls[i];
     const char *colour = s->colour ? colours[c->type] : "", *plain = s->colour ? "\033[0m" : "";
     loom_buf *b = &s->out;
@@ -118,8 +121,8 @@ static void show_graph(show_state *s, const loom_graph *g)
         from = loom_min_i64(from, g->calls[i].arrived);
         until = loom_max_i64(until, loom_call_finish(&g->calls[i]));
     }
-    loom_buf_printf(&s->out, "%s#%lld %s, %d calls, depth %d, %lld ms\n", s->shown ? "\n" : "", (long long)s->seen, g->service,
-                    g->n_calls, loom_graph_depth(g), (long long)(until - from));
+    loom_buf_printf(&s->out, "%s#%lld %s, %d calls, depth %d, %lld ms\n", s->shown ? "\n" : "", (long long)s->seen,
+                    g->service, g->n_calls, loom_graph_depth(g), (long long)(until - from));
     for (int32_t i = 0; i < g->n_calls; i++) show_call(s, g, i, labels, from, until - from);
 }
 

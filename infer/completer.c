@@ -34,7 +34,11 @@ bool loom_cut_at_stop(loom_buf *text, size_t from, const char *const *stops, siz
 /* Bytes of the UTF-8 character at t, 0 when it is none. */
 static size_t utf8_length(const unsigned char *t, size_t left)
 {
-    size_t n = t[0] < 0x80 ? 1 : t[0] >= 0xc2 && t[0] < 0xe0 ? 2 : (t[0] & 0xf0) == 0xe0 ? 3 : t[0] >= 0xf0 && t[0] < 0xf5 ? 4 : 0;
+    size_t n = t[0] < 0x80                   ? 1
+               : t[0] >= 0xc2 && t[0] < 0xe0 ? 2
+               : (t[0] & 0xf0) == 0xe0       ? 3
+               : t[0] >= 0xf0 && t[0] < 0xf5 ? 4
+                                             : 0;
 
     if (n == 0 || n > left) return 0;
     for (size_t i = 1; i < n; i++)

@@ -117,7 +117,8 @@ static void park(loom_engine *e, lane *l)
     l->seq = -1;
 }
 
-/* Makes room for `need` blocks: prompts kept first, then the youngest lane other than `self`. False: no more to take. */
+/* Makes room for `need` blocks: prompts kept first, then the youngest lane other than `self`. False: no more to take.
+ */
 static bool free_some(loom_engine *e, int64_t need, const lane *self)
 {
     while (loom_decode_free_blocks(e->decode) < need) {
@@ -433,8 +434,8 @@ static loom_status make_arrays(loom_engine *e, loom_err *err)
     return LOOM_OK;
 }
 
-loom_status loom_engine_new(loom_engine **out, const loom_llama *model, const loom_lora *lora, const loom_tokenizer *tok,
-                            const loom_engine_options *o, loom_err *err)
+loom_status loom_engine_new(loom_engine **out, const loom_llama *model, const loom_lora *lora,
+                            const loom_tokenizer *tok, const loom_engine_options *o, loom_err *err)
 {
     loom_engine *e = loom_calloc(1, sizeof *e);
     loom_status st;

@@ -36,8 +36,8 @@ typedef struct loom_engine_options {
 } loom_engine_options;
 
 /* Borrows model, adapter, tokenizer and pool. ARG when the tokenizer has more tokens than the model. */
-loom_status loom_engine_new(loom_engine **out, const loom_llama *model, const loom_lora *lora, const loom_tokenizer *tok,
-                            const loom_engine_options *o, loom_err *err);
+loom_status loom_engine_new(loom_engine **out, const loom_llama *model, const loom_lora *lora,
+                            const loom_tokenizer *tok, const loom_engine_options *o, loom_err *err);
 void loom_engine_free(loom_engine *e);
 loom_completer *loom_engine_completer(loom_engine *e); /* borrowed from the engine */
 

@@ -144,7 +144,8 @@ static void jaeger_tag(loom_jw *w, const char *key, const char *text, int64_t nu
     loom_jw_end_object(w);
 }
 
-static void jaeger_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const span_ids *ids, loom_buf *scratch)
+static void jaeger_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const span_ids *ids,
+                        loom_buf *scratch)
 {
     const loom_call *c = &g->calls[i];
     attribute a[ATTRIBUTES];
@@ -243,7 +244,8 @@ static void otlp_time(loom_jw *w, const char *key, int64_t ms)
     loom_jw_kv_str(w, key, ms ? text : "0");
 }
 
-static void otlp_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const span_ids *ids, loom_buf *scratch)
+static void otlp_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const span_ids *ids,
+                      loom_buf *scratch)
 {
     const loom_call *c = &g->calls[i];
     attribute a[ATTRIBUTES];
@@ -273,7 +275,8 @@ static void otlp_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32
     loom_jw_end_object(w);
 }
 
-static void otlp_resource(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t first, const span_ids *ids, loom_buf *scratch)
+static void otlp_resource(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t first, const span_ids *ids,
+                          loom_buf *scratch)
 {
     loom_jw_begin_object(w);
     loom_jw_key(w, "resource");
@@ -338,7 +341,8 @@ static void render_dot(loom_sink *k, const loom_graph *g)
 
     loom_buf_printf(t, "digraph g%lld {\n  label=", (long long)k->n);
     dot_name(t, g->service);
-    loom_buf_str(t, "; rankdir=LR; node [shape=box, fontname=\"sans-serif\"]; edge [fontname=\"sans-serif\", fontsize=10];\n");
+    loom_buf_str(
+        t, "; rankdir=LR; node [shape=box, fontname=\"sans-serif\"]; edge [fontname=\"sans-serif\", fontsize=10];\n");
     for (int32_t i = 0; i < g->n_calls; i++) {
         const loom_call *c = &g->calls[i];
         loom_buf_str(t, "  ");

@@ -16,7 +16,8 @@
 typedef enum loom_format { LOOM_FORMAT_RECORDS, LOOM_FORMAT_CSV, LOOM_FORMAT_JAEGER, LOOM_FORMAT_OTLP, LOOM_FORMAT_DOT,
                            LOOM_FORMATS } loom_format;
 #define LOOM_FORMAT_CHOICES "records|csv|jaeger|otlp|dot"
-/* By the ending of a name: .graphs[.zst], .csv, .jsonl/.ndjson (OTLP), .json (Jaeger), .dot/.gv; LOOM_FORMATS: unknown. */
+/* By the ending of a name: .graphs[.zst], .csv, .jsonl/.ndjson (OTLP), .json (Jaeger), .dot/.gv; LOOM_FORMATS: unknown.
+ */
 loom_format loom_format_of_name(const char *path);
 
 typedef struct loom_sink_conf {

@@ -50,7 +50,8 @@ static loom_status each_line(reader *r, const loom_buf *text, loom_arena *arena,
 /* ---- CSV ---- */
 
 enum { C_TIME, C_TRACE, C_SERVICE, C_ID, C_TYPE, C_UM, C_DM, C_RT, COLUMNS };
-static const char *const column_names[COLUMNS] = {"timestamp", "traceid", "service", "rpc_id", "rpctype", "um", "dm", "rt"};
+static const char *const column_names[COLUMNS] = {"timestamp", "traceid", "service", "rpc_id",
+                                                  "rpctype",   "um",      "dm",      "rt"};
 
 typedef struct csv_row {
     int64_t trace, order;
@@ -115,7 +116,8 @@ static bool fill_row(csv *c, loom_row *row, const char *const *field, const size
     row->n_id = loom_id_parse(id, LOOM_ID_MAX_COMPONENTS, field[C_ID], len[C_ID]);
     row->type = loom_call_type_of(field[C_TYPE], len[C_TYPE]);
     if (row->n_id < 1 || row->type == LOOM_CALL_TYPES || !len[C_TRACE] || !len[C_SERVICE]) return false;
-    if (!loom_parse_i64(field[C_TIME], len[C_TIME], &row->timestamp) || !loom_parse_f64(field[C_RT], len[C_RT], &rt)) return false;
+    if (!loom_parse_i64(field[C_TIME], len[C_TIME], &row->timestamp) || !loom_parse_f64(field[C_RT], len[C_RT], &rt))
+        return false;
     if (!(rt > -(double)LOOM_TIME_MAX_MS && rt < (double)LOOM_TIME_MAX_MS)) return false;
     for (int i = C_UM; i <= C_DM; i++)
         if (!loom_name_fits_record(field[i], len[i]) || loom_name_is_unknown(field[i], len[i])) return false;
@@ -363,7 +365,8 @@ void loom_source_render_counts(const loom_source *s, loom_buf *into)
     loom_buf_printf(into, "%lld graphs", (long long)s->graphs);
     if (s->seen_records) loom_buf_printf(into, ", %lld records read", (long long)s->records);
     if (s->seen_csv) loom_buf_printf(into, ", %lld rows of %lld traces read", (long long)s->rows, (long long)s->traces);
-    if (s->seen_spans) loom_buf_printf(into, ", %lld spans of %lld traces read", (long long)c->spans, (long long)c->traces);
+    if (s->seen_spans)
+        loom_buf_printf(into, ", %lld spans of %lld traces read", (long long)c->spans, (long long)c->traces);
     note(into, s->dropped_rows, "rows dropped (unknown type or name, unreadable id or time)");
     note(into, c->inside, "spans within a service, no calls");
     note(into, c->orphans, "spans left out because their parent is missing");

@@ -5,8 +5,8 @@
  *   LOOM_TRY(loom_source_read(&s, path, take, &state, err));           one call for each file or folder
  *   loom_source_render_counts(&s, &text);
  *
- * CSV rows are taken as they are (types and names must be known; others are counted): cleaning raw tables is the work of
- * loom-preprocess graphs. Graphs that are not valid are counted by reason, never passed on. */
+ * CSV rows are taken as they are (types and names must be known; others are counted): cleaning raw tables is the work
+ * of loom-preprocess graphs. Graphs that are not valid are counted by reason, never passed on. */
 #ifndef LOOM_INFER_GRAPHSOURCE_H
 #define LOOM_INFER_GRAPHSOURCE_H
 

@@ -35,8 +35,10 @@ static loom_status scan(loom_partial *p, const loom_buf *head, size_t *keep, loo
     }
     loom_map_close(&map);
     if (same) return LOOM_OK;
-    return loom_fail(err, LOOM_STATUS_ARG, "%s belongs to a run with other options, prompts or model; give those again, "
-                     "or remove it", p->path);
+    return loom_fail(err, LOOM_STATUS_ARG,
+                     "%s belongs to a run with other options, prompts or model; give those again, "
+                     "or remove it",
+                     p->path);
 }
 
 loom_status loom_partial_open(loom_partial **out, const char *path, loom_hash128 key, loom_err *err)
@@ -50,7 +52,8 @@ loom_status loom_partial_open(loom_partial **out, const char *path, loom_hash128
     loom_buf_printf(&name, "%s.partial", path);
     p->path = name.data;
     head_line(&head, key);
-    if (loom_file_exists(p->path) && loom_file_size(p->path) > 0 && (st = scan(p, &head, &keep, err)) != LOOM_OK) goto done;
+    if (loom_file_exists(p->path) && loom_file_size(p->path) > 0 && (st = scan(p, &head, &keep, err)) != LOOM_OK)
+        goto done;
     p->file = fopen(p->path, "ab");
     if (!p->file || (loom_file_size(p->path) > (int64_t)keep && ftruncate(fileno(p->file), (off_t)keep) != 0)) {
         st = loom_fail(err, LOOM_STATUS_IO, "cannot write %s: %s", p->path, strerror(errno));
@@ -69,8 +72,9 @@ done:
 
 int64_t loom_partial_count(const loom_partial *p) { return p->n; }
 
-loom_status loom_partial_each(loom_partial *p, loom_status (*fn)(void *arg, const char *line, size_t len, loom_err *err),
-                              void *arg, loom_err *err)
+loom_status loom_partial_each(loom_partial *p,
+                              loom_status (*fn)(void *arg, const char *line, size_t len, loom_err *err), void *arg,
+                              loom_err *err)
 {
     loom_map_file map;
     loom_status st;

@@ -1,5 +1,5 @@
-/* What a long run has done so far: FILE.partial, one line for each result, in order. A run that is stopped, by Ctrl-C or
- * by kill -9, finds its lines again and goes on behind them.
+/* What a long run has done so far: FILE.partial, one line for each result, in order. A run that is stopped, by Ctrl-C
+ * or by kill -9, finds its lines again and goes on behind them.
  *
  *   loom_partial *p = NULL;
  *   LOOM_TRY(loom_partial_open(&p, "x.answers.jsonl", key, err));      finds lines of the same run, or begins
@@ -21,8 +21,9 @@ typedef struct loom_partial loom_partial;
 /* ARG when there is a partial file of another run. A line cut off by a crash is forgotten. */
 loom_status loom_partial_open(loom_partial **out, const char *path, loom_hash128 key, loom_err *err);
 int64_t loom_partial_count(const loom_partial *p);
-loom_status loom_partial_each(loom_partial *p, loom_status (*fn)(void *arg, const char *line, size_t len, loom_err *err),
-                              void *arg, loom_err *err);
+loom_status loom_partial_each(loom_partial *p,
+                              loom_status (*fn)(void *arg, const char *line, size_t len, loom_err *err), void *arg,
+                              loom_err *err);
 loom_status loom_partial_add(loom_partial *p, const char *line, size_t len, loom_err *err);
 loom_status loom_partial_copy(loom_partial *p, loom_out *out, loom_err *err);
 void loom_partial_close(loom_partial **p, bool remove);

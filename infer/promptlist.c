@@ -63,7 +63,8 @@ loom_status loom_prompts_read(loom_prompts *p, const char *path, loom_mode mode,
         if (st == LOOM_OK) st = take_line(p, root, mode, err);
         loom_json_free(root);
         if (st == LOOM_STATUS_FORMAT)
-            loom_err_in(err, "%s:%lld (a line of `loom-eval prompts` is expected)", path, (long long)loom_lines_number(lines));
+            loom_err_in(err, "%s:%lld (a line of `loom-eval prompts` is expected)", path,
+                        (long long)loom_lines_number(lines));
     }
     loom_lines_close(&lines);
     return st;
@@ -139,7 +140,8 @@ loom_status loom_prompts_wish(loom_prompts *p, const loom_wish *wish, loom_mode 
     return LOOM_OK;
 }
 
-static bool is_rare(const void *ctx, const char *service, const char *source, loom_call_type type, const char *destination)
+static bool is_rare(const void *ctx, const char *service, const char *source, loom_call_type type,
+                    const char *destination)
 {
     return loom_stats_is_rare(ctx, service, source, type, destination);
 }
@@ -160,7 +162,8 @@ static loom_status like_graph(loom_prompts *p, const loom_graph *g, const loom_s
     loom_rng_seed(&rng, seed, "prompt", loom_hash64(record.data, record.len, 0));
     loom_status st = loom_request_root_prompt(&text, g, &facts, &conf, &rng, scratch, err);
     if (st == LOOM_OK) {
-        loom_gen_prompt item = {.id = p->n, .mode = mode, .edges = g->n_calls, .depth = loom_graph_depth(g), .len = text.len};
+        loom_gen_prompt item = {
+            .id = p->n, .mode = mode, .edges = g->n_calls, .depth = loom_graph_depth(g), .len = text.len};
         item.text = loom_arena_strdup(&p->arena, text.data, text.len);
         item.service = loom_arena_strdup(&p->arena, g->service, strlen(g->service));
         item.record = loom_arena_strdup(&p->arena, record.data, record.len);
@@ -187,8 +190,9 @@ loom_status loom_prompts_like(loom_prompts *p, const char *store, const loom_sta
            (st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
         loom_arena_reset(&scratch);
         if (!loom_record_read(&g, &why, line, len, &scratch)) {
-            st = loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not a valid call graph; make the store with `loom-preprocess graphs`",
-                           store, (long long)loom_lines_number(lines));
+            st = loom_fail(err, LOOM_STATUS_FORMAT,
+                           "%s:%lld: not a valid call graph; make the store with `loom-preprocess graphs`", store,
+                           (long long)loom_lines_number(lines));
             break;
         }
         st = like_graph(p, &g, stats, mode, match_training, seed, &scratch, err);

@@ -30,7 +30,8 @@ typedef struct loom_wish {
     int64_t edges, depth, latency;
 } loom_wish;
 
-/* Appends n prompts that ask for the wish, with conditions in an order of their own. ARG when no graph can be like it. */
+/* Appends n prompts that ask for the wish, with conditions in an order of their own. ARG when no graph can be like it.
+ */
 loom_status loom_prompts_wish(loom_prompts *p, const loom_wish *wish, loom_mode mode, bool match_training, int64_t n,
                               uint64_t seed, loom_err *err);
 

@@ -47,13 +47,15 @@ static const char *fit_name(loom_arena *arena, const char *text)
     return loom_name_microservice(arena, copy, strlen(copy));
 }
 
-static loom_status add_call(mapping *m, int32_t parent, const char *from, const char *to, const loom_span *span, loom_err *err)
+static loom_status add_call(mapping *m, int32_t parent, const char *from, const char *to, const loom_span *span,
+                            loom_err *err)
 {
     loom_status st = loom_grow(&m->calls, &m->cap_calls, m->n_calls + 1, sizeof *m->calls, err);
 
     if (st != LOOM_OK) return st;
     found_call *c = &m->calls[m->n_calls];
-    *c = (found_call){.parent = parent, .start = to_ms(span->start), .end = to_ms(span->end), .order = (int32_t)m->n_calls};
+    *c = (found_call){
+        .parent = parent, .start = to_ms(span->start), .end = to_ms(span->end), .order = (int32_t)m->n_calls};
     m->counts->untyped += span->type == LOOM_CALL_TYPES;
     c->call = (loom_call){.type = span->type == LOOM_CALL_TYPES ? LOOM_CALL_RPC : span->type,
                           .source = fit_name(&m->arena, from), .destination = fit_name(&m->arena, to)};
@@ -259,7 +261,8 @@ static loom_status map_trace(mapping *m, const loom_span *const *spans, int64_t 
             return LOOM_OK;
         }
         LOOM_TRY(walk(m, root, err));
-        for (int32_t i = 0; i < m->n_nodes; i++) m->counts->below_orphans += !m->nodes[i].seen && m->nodes[i].parent != -2;
+        for (int32_t i = 0; i < m->n_nodes; i++)
+            m->counts->below_orphans += !m->nodes[i].seen && m->nodes[i].parent != -2;
         if (m->n_calls == 0 || !number_calls(m)) {
             m->counts->rejected[m->n_calls ? LOOM_REASON_NOT_CONNECTED : LOOM_REASON_NO_ROOT]++;
             return LOOM_OK;

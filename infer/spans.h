@@ -6,11 +6,11 @@
  *   loom_spans_release(&s);
  *
  * A call is where a request moves from one service to another: a span whose service is not the one its parent is in, or
- * a client span that names a callee (peer.service, server.address, net.peer.name, db.system, host of http.url or url.full) and has
- * no span of the callee below. Spans inside a service are passed through; calls below them belong to the call
- * that entered the service. The first span is the call from USER. Calls are numbered by start under their parent, times
- * are milliseconds rounded half up. Spans written by the toolkit itself carry callgraph.* attributes, which are taken as
- * they are: writing and reading back gives the same graph. */
+ * a client span that names a callee (peer.service, server.address, net.peer.name, db.system, host of http.url or
+ * url.full) and has no span of the callee below. Spans inside a service are passed through; calls below them belong to
+ * the call that entered the service. The first span is the call from USER. Calls are numbered by start under their
+ * parent, times are milliseconds rounded half up. Spans written by the toolkit itself carry callgraph.* attributes,
+ * which are taken as they are: writing and reading back gives the same graph. */
 #ifndef LOOM_INFER_SPANS_H
 #define LOOM_INFER_SPANS_H
 
@@ -19,8 +19,14 @@
 #include "trace/callgraph.h"
 #include "trace/validity.h"
 
-typedef enum loom_span_kind { LOOM_SPAN_OTHER, LOOM_SPAN_INTERNAL, LOOM_SPAN_SERVER, LOOM_SPAN_CLIENT, LOOM_SPAN_PRODUCER,
-                              LOOM_SPAN_CONSUMER } loom_span_kind;
+typedef enum loom_span_kind {
+    LOOM_SPAN_OTHER,
+    LOOM_SPAN_INTERNAL,
+    LOOM_SPAN_SERVER,
+    LOOM_SPAN_CLIENT,
+    LOOM_SPAN_PRODUCER,
+    LOOM_SPAN_CONSUMER
+} loom_span_kind;
 
 #define LOOM_SPAN_USER "USER"
 

@@ -4,7 +4,10 @@
 #include "core/num.h"
 #include "infer/spans.h"
 
-static const char *keep(loom_spans *s, const char *text) { return text ? loom_arena_strdup(&s->arena, text, strlen(text)) : ""; }
+static const char *keep(loom_spans *s, const char *text)
+{
+    return text ? loom_arena_strdup(&s->arena, text, strlen(text)) : "";
+}
 
 /* Numbers come as numbers or, in OTLP, as decimal strings. */
 static bool whole_number(const loom_json *n, int64_t *out)
@@ -147,7 +150,8 @@ static loom_status jaeger_span(loom_spans *s, const loom_json *node, const loom_
         !whole_number(loom_json_get(node, "duration"), &duration))
         return loom_fail(err, LOOM_STATUS_FORMAT, "span %s has no startTime and duration in microseconds", id);
     const char *service = loom_json_str(loom_json_get(loom_json_get(processes, process), "serviceName"), NULL);
-    if (!service) return loom_fail(err, LOOM_STATUS_FORMAT, "span %s names process %s, which has no serviceName", id, process);
+    if (!service)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "span %s names process %s, which has no serviceName", id, process);
     if (span.start < 0 || span.start > LOOM_TIME_MAX_MS || duration < 0 || duration > LOOM_TIME_MAX_MS)
         return loom_fail(err, LOOM_STATUS_FORMAT, "span %s has a time that cannot be", id);
     span.end = span.start + duration;
@@ -228,7 +232,8 @@ static loom_status otlp_span(loom_spans *s, const loom_json *node, const char *s
 
 static loom_status otlp_resource(loom_spans *s, const loom_json *resource, loom_err *err)
 {
-    const char *service = otlp_attribute(loom_json_get(loom_json_get(resource, "resource"), "attributes"), "service.name");
+    const char *service =
+        otlp_attribute(loom_json_get(loom_json_get(resource, "resource"), "attributes"), "service.name");
     const loom_json *scopes = loom_json_get(resource, "scopeSpans");
 
     if (!scopes) scopes = loom_json_get(resource, "instrumentationLibrarySpans"); /* before OTLP 0.16 */
@@ -247,7 +252,8 @@ static loom_status add_document(loom_spans *s, const loom_json *root, loom_err *
     const loom_json *data = loom_json_get(root, "data"), *resources = loom_json_get(root, "resourceSpans");
 
     if (loom_json_is_array(resources)) {
-        for (size_t i = 0; i < loom_json_len(resources); i++) LOOM_TRY(otlp_resource(s, loom_json_at(resources, i), err));
+        for (size_t i = 0; i < loom_json_len(resources); i++)
+            LOOM_TRY(otlp_resource(s, loom_json_at(resources, i), err));
         return LOOM_OK;
     }
     if (loom_json_is_array(data)) {
@@ -263,7 +269,8 @@ loom_status loom_spans_add_json(loom_spans *s, const loom_json *root, const char
     loom_status st = LOOM_OK;
 
     if (loom_json_is_array(root))
-        for (size_t i = 0; st == LOOM_OK && i < loom_json_len(root); i++) st = add_document(s, loom_json_at(root, i), err);
+        for (size_t i = 0; st == LOOM_OK && i < loom_json_len(root); i++)
+            st = add_document(s, loom_json_at(root, i), err);
     else
         st = add_document(s, root, err);
     return st == LOOM_OK ? LOOM_OK : loom_err_in(err, "%s", name);

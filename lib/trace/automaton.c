@@ -12,7 +12,8 @@ bool loom_am_advance(loom_automaton *a, loom_automaton_state *s)
     case P_TO_EDGES: return loom_am_begin_next_edge(a, s);
     case P_TO_PARTS: return loom_am_begin_tail(a, s, true);
     case P_ITEM_VALUE: return loom_am_end_item_value(a, s);
-    case P_ITEM_END: return s->piece[s->piece_len - 1] == ',' ? loom_am_begin_item_choice(a, s) : loom_am_finish_edge(a, s);
+    case P_ITEM_END:
+        return s->piece[s->piece_len - 1] == ',' ? loom_am_begin_item_choice(a, s) : loom_am_finish_edge(a, s);
     case P_EDGES_LF: return loom_am_begin_tail(a, s, true);
     case P_LINE: return loom_am_line_on(a, s);
     case P_LINE_END: return loom_am_after_line(a, s);
@@ -53,7 +54,8 @@ static bool chosen(loom_automaton *a, loom_automaton_state *s, int i)
         if (i == COND_SUB) return loom_am_begin_sub_index(a, s);
         s->conds |= (uint8_t)(1u << i);
         if (i == COND_DEPTH || i == COND_SPLIT_DEPTH) s->must_deep = full(a);
-        static const loom_line_kind lines[] = {[COND_EDGES] = LOOM_LINE_SUB_NUM_EDGES, [COND_DEPTH] = LOOM_LINE_SUB_DEPTH,
+        static const loom_line_kind lines[] = {[COND_EDGES] = LOOM_LINE_SUB_NUM_EDGES,
+                                               [COND_DEPTH] = LOOM_LINE_SUB_DEPTH,
                                                [COND_SPLIT_DEPTH] = LOOM_LINE_SUB_SPLIT_DEPTH,
                                                [COND_NODE] = LOOM_LINE_SUB_START_NODE};
         return loom_am_begin_line(a, s, lines[i], (size_t)s->at);
@@ -73,7 +75,10 @@ static loom_am_text current_literal(const loom_automaton_state *s)
     return (loom_am_text){s->piece ? s->piece : s->small, s->piece_len};
 }
 
-static loom_am_text alternative(const loom_automaton *a, const loom_automaton_state *s, int i) { return a->texts[s->group][i]; }
+static loom_am_text alternative(const loom_automaton *a, const loom_automaton_state *s, int i)
+{
+    return a->texts[s->group][i];
+}
 
 /* Moves over a number, name or id that is complete, without reading a byte. False: it is not complete. */
 static bool close_piece(loom_automaton *a, loom_automaton_state *s)

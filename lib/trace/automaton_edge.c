@@ -185,7 +185,8 @@ bool loom_am_begin_next_edge(loom_automaton *a, loom_automaton_state *s)
     if (!full(a)) {
         choices = 1u << EDGE_MORE | (g ? 1u << EDGE_END : 0);
     } else if (tabular(a)) {
-        if (s->total >= 0 ? g == s->total : g > 0 && (s->depth < 0 || s->reached == s->depth)) choices |= 1u << EDGE_END;
+        if (s->total >= 0 ? g == s->total : g > 0 && (s->depth < 0 || s->reached == s->depth))
+            choices |= 1u << EDGE_END;
         if (s->total >= 0 ? g < s->total : g < COUNT_CAP && next_levels(a, s)) choices |= 1u << EDGE_MORE;
     } else {
         if (loom_am_can_close(a, s, g)) choices |= 1u << EDGE_END;

@@ -1,8 +1,8 @@
 /* Inside the automaton: places, pieces, and what its files lend one another. Nothing here is for users.
  *
- * A piece is a literal, one of several alternatives, a number within ranges, a name, a dotted id or a caller. When it is
- * complete, `advance` (automaton.c) looks at the place and the functions of the other files set up the next piece. They
- * return false where the text cannot go on. */
+ * A piece is a literal, one of several alternatives, a number within ranges, a name, a dotted id or a caller. When it
+ * is complete, `advance` (automaton.c) looks at the place and the functions of the other files set up the next piece.
+ * They return false where the text cannot go on. */
 #ifndef LOOM_TRACE_AUTOMATON_IMPL_H
 #define LOOM_TRACE_AUTOMATON_IMPL_H
 

@@ -249,7 +249,8 @@ bool loom_am_begin_attr_value(loom_automaton *a, loom_automaton_state *s)
         loom_am_literal_number(s, P_ATTR_VALUE, a->first_id + a->c_lo - s->wide_left);
         return true;
     case LOOM_ATTR_START:
-        return loom_am_number_in(s, P_ATTR_VALUE, sub_earliest(a, s), s->sub.latency >= 0 ? s->sub.latency : sub_latest(a, s));
+        return loom_am_number_in(s, P_ATTR_VALUE, sub_earliest(a, s),
+                                 s->sub.latency >= 0 ? s->sub.latency : sub_latest(a, s));
     case LOOM_ATTR_LATENCY:
         return loom_am_number_in(s, P_ATTR_VALUE, loom_max_i64(s->sub.start, sub_earliest(a, s)), sub_latest(a, s));
     default: return begin_attr_number(a, s);

@@ -94,7 +94,8 @@ const char *loom_automaton_infeasible(loom_mode mode, int64_t edges, int64_t dep
 
     if (edges == 0) return "a call graph has at least one edge";
     if (graph_depth == 0) return "a call graph has a depth of at least 1";
-    if (mode == LOOM_MODE_TABULAR ? graph_depth > 62 : graph_depth > LOOM_ID_MAX_COMPONENTS) return "the depth is too large";
+    if (mode == LOOM_MODE_TABULAR ? graph_depth > 62 : graph_depth > LOOM_ID_MAX_COMPONENTS)
+        return "the depth is too large";
     if (edges < 0 || graph_depth < 0) return NULL;
     if (graph_depth > edges) return "a graph cannot be deeper than it has edges";
     if (graph_depth == 1 && edges > 1) return "a graph of depth 1 has exactly one edge, the root";
@@ -110,10 +111,13 @@ static const char *check_root(const loom_automaton *a)
     if (tabular(a)) return NULL;
     if (!r->start_node[0]) return "the request names no start_node";
     if (strcmp(r->start_edge_id, "0") != 0) return "the first edge of a graph is edge 0";
-    if (r->num_current_edges >= 0 && r->num_current_edges != 1) return "the first layer of a graph has exactly one edge";
+    if (r->num_current_edges >= 0 && r->num_current_edges != 1)
+        return "the first layer of a graph has exactly one edge";
     if (r->num_subgraphs > 1) return "the first layer of a graph has at most one subgraph";
-    if (r->num_subgraphs == 0 && (r->num_edges > 1 || r->remaining_depth > 0)) return "edges are left but no subgraph may be generated";
-    if (r->num_subgraphs == 1 && (r->num_edges == 1 || r->remaining_depth == 0)) return "a subgraph is asked for but no edges or depth are left for it";
+    if (r->num_subgraphs == 0 && (r->num_edges > 1 || r->remaining_depth > 0))
+        return "edges are left but no subgraph may be generated";
+    if (r->num_subgraphs == 1 && (r->num_edges == 1 || r->remaining_depth == 0))
+        return "a subgraph is asked for but no edges or depth are left for it";
     return NULL;
 }
 
@@ -157,8 +161,8 @@ static void fill_limits(loom_automaton *a)
     if (a->c_lo < 0 && !s->split) a->c_lo = 1, a->c_hi = LOOM_LAYER_MAX_EDGES;
     s->wide_left = a->c_lo;
     if (s->split && s->all_subs < 0) /* nobody said how many: as few parts as can be plain */
-        s->all_subs = (int32_t)loom_min_i64(LOOM_SPLIT_MAX_PARTS,
-                                            loom_max_i64(2, (a->c_lo + LOOM_LAYER_MAX_EDGES - 1) / LOOM_LAYER_MAX_EDGES));
+        s->all_subs = (int32_t)loom_min_i64(
+            LOOM_SPLIT_MAX_PARTS, loom_max_i64(2, (a->c_lo + LOOM_LAYER_MAX_EDGES - 1) / LOOM_LAYER_MAX_EDGES));
 }
 
 static const char *start_up(loom_automaton *a)

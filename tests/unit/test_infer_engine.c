@@ -19,9 +19,11 @@ typedef struct rig {
 } rig;
 
 static const char *const records[] = {
-    "00h00m00s000ms S_000000011 0|http|USER|MS_00001|ARRIVED_0|RT_31||0.1|rpc|MS_00001|MS_00002|ARRIVED_2|RT_20||0.1.1|db|"
+    "00h00m00s000ms S_000000011 "
+    "0|http|USER|MS_00001|ARRIVED_0|RT_31||0.1|rpc|MS_00001|MS_00002|ARRIVED_2|RT_20||0.1.1|db|"
     "MS_00002|MS_00009|ARRIVED_4|RT_3||0.2|mc|MS_00001|MS_00007|ARRIVED_25|RT_1",
-    "00h00m00s000ms S_000000012 0|rpc|USER|MS_00003|ARRIVED_0|RT_9||0.1|mc|MS_00003|MS_00007|ARRIVED_1|RT_1||0.2|mq|MS_00003|"
+    "00h00m00s000ms S_000000012 "
+    "0|rpc|USER|MS_00003|ARRIVED_0|RT_9||0.1|mc|MS_00003|MS_00007|ARRIVED_1|RT_1||0.2|mq|MS_00003|"
     "MS_00004|ARRIVED_2|RT_2",
 };
 
@@ -112,8 +114,14 @@ static loom_status complete_all(loom_job *jobs, const rig *r, const batch_case *
     loom_status st = loom_engine_new(&e, r->model, NULL, r->tok, &o, err);
 
     for (int i = 0; st == LOOM_OK && i < JOBS; i++) {
-        jobs[i] = (loom_job){.prompt = prompts[i].data, .prompt_len = prompts[i].len, .stops = stops, .n_stops = 2,
-                             .max_tokens = 30 + 5 * i, .temperature = i % 3 ? 0.9 : 0, .top_k = 20, .want_logprobs = i == 1};
+        jobs[i] = (loom_job){.prompt = prompts[i].data,
+                             .prompt_len = prompts[i].len,
+                             .stops = stops,
+                             .n_stops = 2,
+                             .max_tokens = 30 + 5 * i,
+                             .temperature = i % 3 ? 0.9 : 0,
+                             .top_k = 20,
+                             .want_logprobs = i == 1};
         loom_rng_seed(&jobs[i].rng, 3, "job", (uint64_t)i);
     }
     while (st == LOOM_OK && ended < JOBS) {
@@ -211,12 +219,14 @@ static loom_status judge(void *arg, const loom_gen_result *r, loom_err *err)
     verdicts *v = arg;
     (void)err;
     v->n++;
-    v->correct += r->outcome->correct && r->outcome->graph.n_edges == r->prompt->edges && r->outcome->graph.depth == r->prompt->depth;
+    v->correct += r->outcome->correct && r->outcome->graph.n_edges == r->prompt->edges &&
+                  r->outcome->graph.depth == r->prompt->depth;
     v->accurate += r->outcome->accurate;
     v->refused += r->refused != NULL;
     if (r->refused && v->refused == 1) fprintf(stderr, "refused: %s\n", r->refused);
     if (!r->outcome->correct && v->n - v->correct == 1) {
-        const loom_request_layer *l = loom_request_at(r->tree, r->outcome->failed_layer >= 0 ? r->outcome->failed_layer : 0);
+        const loom_request_layer *l =
+            loom_request_at(r->tree, r->outcome->failed_layer >= 0 ? r->outcome->failed_layer : 0);
         fprintf(stderr, "not correct, code %d: %s\nprompt: %s\ntext: %s\n", l->codes.n ? l->codes.items[0].code : -1,
                 l->codes.n ? l->codes.items[0].message : "", l->prompt, l->text);
     }
@@ -244,12 +254,17 @@ typedef struct full_case {
     bool no_jump;
 } full_case;
 
-static loom_status grow_full(verdicts *v, const rig *r, loom_mode mode, int64_t most, const full_case *fc, loom_gen_totals *t,
-                             loom_err *err)
+static loom_status grow_full(verdicts *v, const rig *r, loom_mode mode, int64_t most, const full_case *fc,
+                             loom_gen_totals *t, loom_err *err)
 {
     loom_engine_options eo = {.batch = fc->batch, .pool = r->pool, .no_jump = fc->no_jump};
-    loom_gen_options o = {.match_training = true, .constrain = LOOM_CONSTRAIN_FULL, .seed = 2, .samples = 1, .max_tokens = 4096,
-                          .temperature = fc->temperature, .top_k = fc->top_k};
+    loom_gen_options o = {.match_training = true,
+                          .constrain = LOOM_CONSTRAIN_FULL,
+                          .seed = 2,
+                          .samples = 1,
+                          .max_tokens = 4096,
+                          .temperature = fc->temperature,
+                          .top_k = fc->top_k};
     loom_engine *e = NULL;
     loom_prompts p = {0};
     loom_status st = wish_all(&p, mode, most, err);
@@ -333,7 +348,8 @@ TEST(what_cannot_be_is_refused)
     loom_wish deep = {.edges = 3, .depth = 4, .latency = -1}, flat = {.edges = 3, .depth = 1, .latency = -1};
     loom_automaton *a = NULL;
     const char *bad = "id:S_1/start_node:USER/num_edges:2/remaining_depth:3\n<layer>\n<edges>\n";
-    loom_automaton_conf conf = {.mode = LOOM_MODE_RECURSIVE, .full = true, .root = true, .prompt = bad, .prompt_len = strlen(bad)};
+    loom_automaton_conf conf = {
+        .mode = LOOM_MODE_RECURSIVE, .full = true, .root = true, .prompt = bad, .prompt_len = strlen(bad)};
 
     CHECK(loom_prompts_wish(&p, &deep, LOOM_MODE_INSTRUCTION, true, 1, 1, &err) == LOOM_STATUS_ARG);
     CHECK(strstr(err.msg, "deeper") != NULL);

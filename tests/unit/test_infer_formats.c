@@ -11,7 +11,8 @@
 #include "trace/record.h"
 
 static const char *const records[] = {
-    "00h00m03s000ms S_000000011 0|http|USER|MS_00001|ARRIVED_0|RT_31||0.1|rpc|MS_00001|MS_00002|ARRIVED_2|RT_20||0.1.1|db|"
+    "00h00m03s000ms S_000000011 "
+    "0|http|USER|MS_00001|ARRIVED_0|RT_31||0.1|rpc|MS_00001|MS_00002|ARRIVED_2|RT_20||0.1.1|db|"
     "MS_00002|MS_00009|ARRIVED_4|RT_3||0.2|mc|MS_00001|MS_00007|ARRIVED_25|RT_1",
     "23h59m59s999ms S_000000012 0|rpc|USER|MS_00003|ARRIVED_0|RT_9||0.1|mc|MS_00003|MS_00007|ARRIVED_1|RT_1",
 };
@@ -66,7 +67,10 @@ static void write_as(const char *path, loom_format format)
 static const struct {
     const char *name;
     loom_format format;
-} kinds[] = {{"g.graphs", LOOM_FORMAT_RECORDS}, {"g.csv", LOOM_FORMAT_CSV}, {"g.json", LOOM_FORMAT_JAEGER}, {"g.jsonl", LOOM_FORMAT_OTLP}};
+} kinds[] = {{"g.graphs", LOOM_FORMAT_RECORDS},
+             {"g.csv", LOOM_FORMAT_CSV},
+             {"g.json", LOOM_FORMAT_JAEGER},
+             {"g.jsonl", LOOM_FORMAT_OTLP}};
 
 TEST(every_format_comes_back)
 {
@@ -161,16 +165,22 @@ TEST(tangled_traces_do_no_harm)
         loom_spans spans = {0};
         loom_json *root = NULL;
         loom_buf_reset(&text);
-        loom_buf_str(&text, "{\"data\":[{\"processes\":{\"p0\":{\"serviceName\":\"a\"},\"p1\":{\"serviceName\":\"b|c\"},\"p2\":"
-                            "{\"serviceName\":\"USER\"}},\"spans\":[");
+        loom_buf_str(
+            &text, "{\"data\":[{\"processes\":{\"p0\":{\"serviceName\":\"a\"},\"p1\":{\"serviceName\":\"b|c\"},\"p2\":"
+                   "{\"serviceName\":\"USER\"}},\"spans\":[");
         for (uint64_t i = 0; i < n; i++) {
-            loom_buf_printf(&text, "%s{\"traceID\":\"t\",\"spanID\":\"%d\",\"processID\":\"p%d\",\"startTime\":%d,\"duration\":%d,"
-                            "\"references\":[", i ? "," : "", (int)(loom_rng_chance(&r, 0.9) ? i : loom_rng_below(&r, n)),
-                            (int)loom_rng_below(&r, 3), (int)loom_rng_below(&r, 9000), (int)loom_rng_below(&r, 9000));
+            loom_buf_printf(
+                &text,
+                "%s{\"traceID\":\"t\",\"spanID\":\"%d\",\"processID\":\"p%d\",\"startTime\":%d,\"duration\":%d,"
+                "\"references\":[",
+                i ? "," : "", (int)(loom_rng_chance(&r, 0.9) ? i : loom_rng_below(&r, n)), (int)loom_rng_below(&r, 3),
+                (int)loom_rng_below(&r, 9000), (int)loom_rng_below(&r, 9000));
             if (i && loom_rng_chance(&r, 0.9))
                 loom_buf_printf(&text, "{\"refType\":\"CHILD_OF\",\"spanID\":\"%d\"}", (int)loom_rng_below(&r, n + 1));
-            loom_buf_printf(&text, "],\"tags\":[{\"key\":\"span.kind\",\"value\":\"%s\"},{\"key\":\"peer.service\",\"value\":\"%s\"}]}",
-                            loom_rng_chance(&r, 0.5) ? "client" : "server", loom_rng_chance(&r, 0.5) ? "a" : "d");
+            loom_buf_printf(
+                &text,
+                "],\"tags\":[{\"key\":\"span.kind\",\"value\":\"%s\"},{\"key\":\"peer.service\",\"value\":\"%s\"}]}",
+                loom_rng_chance(&r, 0.5) ? "client" : "server", loom_rng_chance(&r, 0.5) ? "a" : "d");
         }
         loom_buf_str(&text, "]}]}");
         REQUIRE_OK(loom_json_parse(&root, text.data, text.len, "trace", &err), err);

@@ -64,7 +64,8 @@ static void drop(loom_completer *c) { ((script *)c)->n_held = 0; }
 
 static script script_of(const loom_json *exchanges, int order, int64_t room)
 {
-    return (script){.face = {.room = room, .submit = submit, .step = step, .drop = drop}, .exchanges = exchanges, .order = order};
+    return (script){
+        .face = {.room = room, .submit = submit, .step = step, .drop = drop}, .exchanges = exchanges, .order = order};
 }
 
 /* ---- the golden loops ---- */
@@ -128,12 +129,14 @@ TEST(golden_loops_in_any_order)
     loom_json *root = NULL;
     loom_err err = {0};
 
-    REQUIRE_OK(loom_json_read_file(&root, LOOM_SOURCE_DIR "/tests/golden/spec/generation/cases.json", 1 << 24, &err), err);
+    REQUIRE_OK(loom_json_read_file(&root, LOOM_SOURCE_DIR "/tests/golden/spec/generation/cases.json", 1 << 24, &err),
+               err);
     for (size_t i = 0; i < loom_json_len(root); i++) {
         const loom_json *c = loom_json_at(root, i);
         kept k[3] = {0};
         for (int order = 0; order < 3; order++) run_case(c, order, &k[order]);
-        for (int order = 1; order < 3; order++) CHECK_STR(loom_buf_text(&k[order].answers), loom_buf_text(&k[0].answers));
+        for (int order = 1; order < 3; order++)
+            CHECK_STR(loom_buf_text(&k[order].answers), loom_buf_text(&k[0].answers));
         for (int order = 0; order < 3; order++) release(&k[order]);
     }
     CHECK_I64(loom_json_len(root), 6);
@@ -172,7 +175,8 @@ TEST(streams_depend_on_the_layer_only)
     loom_err err = {0};
     seen all[2] = {0};
 
-    REQUIRE_OK(loom_json_read_file(&root, LOOM_SOURCE_DIR "/tests/golden/spec/generation/cases.json", 1 << 24, &err), err);
+    REQUIRE_OK(loom_json_read_file(&root, LOOM_SOURCE_DIR "/tests/golden/spec/generation/cases.json", 1 << 24, &err),
+               err);
     const loom_json *c = loom_json_at(root, 0);
     for (int i = 0; i < 2; i++) {
         watcher w = {.script = script_of(loom_json_get(c, "exchanges"), i, i ? 1 : 8), .seen = &all[i]};
@@ -198,7 +202,8 @@ TEST(stopping_leaves_nothing_behind)
     loom_err err = {0};
     kept k = {0};
 
-    REQUIRE_OK(loom_json_read_file(&root, LOOM_SOURCE_DIR "/tests/golden/spec/generation/cases.json", 1 << 24, &err), err);
+    REQUIRE_OK(loom_json_read_file(&root, LOOM_SOURCE_DIR "/tests/golden/spec/generation/cases.json", 1 << 24, &err),
+               err);
     script s = script_of(loom_json_get(loom_json_at(root, 0), "exchanges"), 0, 4);
     loom_gen_prompt prompt = {.mode = LOOM_MODE_RECURSIVE, .service = ""};
     loom_gen_options o = {.samples = 3};

@@ -50,7 +50,10 @@ static void enumerate(bool *seen, const loom_sub_bounds *b, const loom_sub_state
                 }
 }
 
-static int64_t draw(loom_rng *r, int64_t lo, int64_t hi) { return lo + (int64_t)loom_rng_below(r, (uint64_t)(hi - lo + 1)); }
+static int64_t draw(loom_rng *r, int64_t lo, int64_t hi)
+{
+    return lo + (int64_t)loom_rng_below(r, (uint64_t)(hi - lo + 1));
+}
 
 TEST(ranges_equal_enumeration)
 {
@@ -128,7 +131,8 @@ static void cut(loom_buf *text, loom_mode mode)
     }
 }
 
-static void root_prompt(loom_buf *into, loom_mode mode, int64_t edges, int64_t depth, int64_t latency, bool training, loom_rng *r)
+static void root_prompt(loom_buf *into, loom_mode mode, int64_t edges, int64_t depth, int64_t latency, bool training,
+                        loom_rng *r)
 {
     loom_prompt_conf conf = {.mode = mode, .match_training = training};
     loom_attrs a;
@@ -148,10 +152,12 @@ static void root_prompt(loom_buf *into, loom_mode mode, int64_t edges, int64_t d
     if (mode == LOOM_MODE_TABULAR) {
         loom_attrs_put(&a, LOOM_ATTR_DEPTH);
     } else {
-        static const loom_attr more[] = {LOOM_ATTR_START_NODE, LOOM_ATTR_START_EDGE_ID, LOOM_ATTR_START,
-                                         LOOM_ATTR_NUM_SUBGRAPHS, LOOM_ATTR_REMAINING_DEPTH, LOOM_ATTR_NUM_CURRENT_EDGES};
+        static const loom_attr more[] = {LOOM_ATTR_START_NODE,      LOOM_ATTR_START_EDGE_ID,
+                                         LOOM_ATTR_START,           LOOM_ATTR_NUM_SUBGRAPHS,
+                                         LOOM_ATTR_REMAINING_DEPTH, LOOM_ATTR_NUM_CURRENT_EDGES};
         for (size_t i = 0; i < sizeof more / sizeof *more; i++)
-            if (more[i] == LOOM_ATTR_START_NODE || more[i] == LOOM_ATTR_REMAINING_DEPTH || loom_rng_chance(r, 0.8)) loom_attrs_put(&a, more[i]);
+            if (more[i] == LOOM_ATTR_START_NODE || more[i] == LOOM_ATTR_REMAINING_DEPTH || loom_rng_chance(r, 0.8))
+                loom_attrs_put(&a, more[i]);
     }
     loom_request_attrs_prompt(into, &a, &conf, r);
 }
@@ -175,10 +181,12 @@ static void grow(tally *t, loom_mode mode, int64_t edges, int64_t depth, int64_t
         goto done;
     }
     for (const loom_request_layer *l; (l = loom_request_take(tree));) {
-        loom_automaton_conf ac = {.mode = mode, .full = true, .root = l->parent < 0, .prompt = l->prompt, .prompt_len = l->prompt_len};
+        loom_automaton_conf ac = {
+            .mode = mode, .full = true, .root = l->parent < 0, .prompt = l->prompt, .prompt_len = l->prompt_len};
         loom_automaton *a = NULL;
         if (loom_automaton_new(&a, &ac, &err) != LOOM_OK || !walk(&text, a, r)) {
-            if (t->stuck++ == 0) fprintf(stderr, "%s\nprompt: %s\ntext: %s\n", a ? "stuck" : err.msg, l->prompt, loom_buf_text(&text));
+            if (t->stuck++ == 0)
+                fprintf(stderr, "%s\nprompt: %s\ntext: %s\n", a ? "stuck" : err.msg, l->prompt, loom_buf_text(&text));
             loom_automaton_free(a);
             goto done;
         }
@@ -186,7 +194,8 @@ static void grow(tally *t, loom_mode mode, int64_t edges, int64_t depth, int64_t
         cut(&text, mode);
         if (loom_request_answer(tree, l->index, text.data, text.len, &err) != LOOM_OK) break;
         if (l->codes.n && t->unfinished == 0)
-            fprintf(stderr, "code %d: %s\nprompt: %s\ntext: %s\n", l->codes.items[0].code, l->codes.items[0].message, l->prompt, text.data);
+            fprintf(stderr, "code %d: %s\nprompt: %s\ntext: %s\n", l->codes.items[0].code, l->codes.items[0].message,
+                    l->prompt, text.data);
         if (l->rules && !l->codes.n && t->inaccurate == 0)
             fprintf(stderr, "rules %x\nprompt: %s\ntext: %s\n", l->rules, l->prompt, text.data);
         t->layers++;
@@ -268,7 +277,8 @@ static bool accepts(loom_mode mode, bool full, bool root, const char *text, size
 static void try_sample(acceptance *t, loom_mode mode, const char *text, size_t len)
 {
     static const char *const marks[] = {"<layer>\n<edges>", "<split>\n", "<edges>\n"};
-    const char *from = mode == LOOM_MODE_INSTRUCTION ? memmem(text, len, LOOM_TEXT_ANSWER, strlen(LOOM_TEXT_ANSWER)) : text;
+    const char *from =
+        mode == LOOM_MODE_INSTRUCTION ? memmem(text, len, LOOM_TEXT_ANSWER, strlen(LOOM_TEXT_ANSWER)) : text;
     const char *question = from ? from : text;
     bool root = mode == LOOM_MODE_TABULAR || memmem(text, (size_t)(question - text), "start_node:USER", 15) != NULL;
 
@@ -319,5 +329,6 @@ TEST(published_text_is_within_the_grammar)
     CHECK(t.full > t.n * 85 / 100);
 }
 
-TEST_MAIN(RUN(published_text_is_within_the_grammar) RUN(ranges_equal_enumeration) RUN(random_recursive_graphs_meet_their_request)
-              RUN(random_instruction_graphs_meet_their_request) RUN(random_tabular_graphs_meet_their_request))
+TEST_MAIN(RUN(published_text_is_within_the_grammar) RUN(ranges_equal_enumeration)
+              RUN(random_recursive_graphs_meet_their_request) RUN(random_instruction_graphs_meet_their_request)
+                  RUN(random_tabular_graphs_meet_their_request))
