@@ -4,12 +4,24 @@ loom-preprocess graphs -q traces -o g.graphs.zst || fail "no graphs"
 loom-preprocess encode -q g.graphs.zst --mode tabular -o t.txt.zst || fail "no text"
 loom-preprocess tokenizer -q t.txt.zst -o tokenizer.json || fail "no tokenizer"
 loom-preprocess tokens -q t.txt.zst --tokenizer tokenizer.json -o t.tokens.h5 || fail "no shard"
-train() { loom-train pretrain t.tokens.h5 -o "$1" --hidden 32 --layers 2 --heads 2 --context 128 --batch-tokens 512 --steps 90 \
-    --save-every 7 --no-plot --threads 2 -q "${@:2}"; }
-expect 0 train whole
+# A plain command, so that $! is the trainer itself and no shell around it.
+train=(loom-train pretrain t.tokens.h5 --hidden 32 --layers 2 --heads 2 --context 128 --batch-tokens 512 --save-every 7 --no-plot
+       --threads 2 -q)
+# wait_for_checkpoint DIR PID: until the run has saved something or has ended (at most a minute)
+wait_for_checkpoint() {
+    for i in $(seq 1200); do
+        ls "$1"/step-*.h5 >/dev/null 2>&1 && return
+        [ -e "/proc/$2/exe" ] || return
+        sleep 0.05
+    done
+    kill -KILL "$2"
+    fail "no checkpoint within a minute"
+}
 
-train stopped 2>err & pid=$!
-until ls stopped/step-*.h5 >/dev/null 2>&1; do sleep 0.05; kill -0 $pid 2>/dev/null || break; done
+expect 0 "${train[@]}" -o whole --steps 90
+
+"${train[@]}" -o stopped --steps 90 2>err & pid=$!
+wait_for_checkpoint stopped $pid
 kill -INT $pid 2>/dev/null; wait $pid; code=$?
 if [ $code = 130 ]; then
     says err 'interrupted at step [0-9]+, which is saved'
@@ -18,11 +30,11 @@ else
     [ $code = 0 ] || fail "exit code $code"
 fi
 for i in 1 2 3; do
-    train stopped & pid=$!
+    "${train[@]}" -o stopped --steps 90 & pid=$!
     sleep 0.$((i * 2))
     kill -KILL $pid 2>/dev/null; wait $pid 2>/dev/null
 done
-expect 0 train stopped
+expect 0 "${train[@]}" -o stopped --steps 90
 ls stopped/*.tmp.* >/dev/null 2>&1 && fail "rests of a killed run"
 
 # the same answer to the last bit
@@ -30,16 +42,20 @@ cmp <(cut -d, -f1,2,4,5,6 whole/curve.csv | tail -n 1) <(cut -d, -f1,2,4,5,6 sto
 awk 'NR > 1 && $1 + 0 <= last { exit 1 } { last = $1 + 0 }' FS=, stopped/curve.csv || fail "a step stands twice in the curve"
 
 # one at a time
-train busy --steps 100000 & pid=$!
-until ls busy/step-*.h5 >/dev/null 2>&1 || ! kill -0 $pid 2>/dev/null; do sleep 0.05; done
-expect 1 train busy --steps 100000; one_sentence; says err 'another loom-train'
-kill -KILL $pid; wait $pid 2>/dev/null
+"${train[@]}" -o busy --steps 1000 & pid=$!
+trap 'kill -KILL $pid 2>/dev/null' EXIT # whatever fails below
+wait_for_checkpoint busy $pid
+if [ -e /proc/$pid/exe ]; then
+    expect 1 "${train[@]}" -o busy --steps 1000; one_sentence; says err 'another loom-train'
+fi
+kill -KILL $pid 2>/dev/null; wait $pid 2>/dev/null
+trap - EXIT
 
 # the disk fills up while saving (here: a limit on file sizes): one sentence, older checkpoints stay whole
-train full --stop-after 14 || fail "cannot begin"
+"${train[@]}" -o full --steps 90 --stop-after 14 || fail "cannot begin"
 before=$(ls full/step-*.h5 | tail -n 1)
-( trap '' XFSZ; ulimit -f 40; train full >out 2>err ); code=$?
+( trap '' XFSZ; ulimit -f 40; "${train[@]}" -o full --steps 90 >out 2>err ); code=$?
 [ $code = 1 ] || fail "exit code $code on a full disk"
 one_sentence; says err 'saving step|File too large'
 expect 0 loom-train info --verify "$before"
-expect 0 train full
+expect 0 "${train[@]}" -o full --steps 90
