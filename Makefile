@@ -19,7 +19,7 @@ OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-sanitize pretrain sft sample figures likeness bench fuzz deps help clean
+.PHONY: build demo test test-sanitize pretrain sft sample figures likeness bench bench-preprocess fuzz deps help clean
 
 build: $(BUILD)/build.ninja ## build the four executables into build/bin
 	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
@@ -73,6 +73,9 @@ likeness: build ## compare LIKE=500 graphs of every model with real ones: popula
 
 bench: build ## measure this machine: training and preprocessing, beside the goals
 	@$(DATA) bench
+
+bench-preprocess: build ## measure preprocessing alone, into out/bench-preprocess (TRACES=3000000 RUNS=3)
+	@bash tests/bench_preprocess.sh $(BUILD)/bin out/bench-preprocess
 
 fuzz: ## fuzz every parser of outside files for FUZZ_SECONDS=600 each (clang)
 	@CC=clang cmake -S . -B $(BUILD)-fuzz -G Ninja -DLOOM_FUZZ=ON -DLOOM_NATIVE=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
