@@ -59,6 +59,8 @@ static loom_status draw_one(baseline_job *j, int64_t edges, int64_t depth, const
     loom_graph g;
     loom_rng rng;
     loom_verdict why = {0};
+    if (loom_stop_requested())
+        return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
     loom_arena_reset(&j->arena);
     loom_rng_seed(&rng, (uint64_t)j->ctx->common.seed, "baseline", (uint64_t)j->n++);
     j->missed += !loom_prob_draw_like(&g, j->p, &j->draw, edges, depth, service, j->conf->tries, &rng, &j->arena);

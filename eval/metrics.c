@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/file.h"
 #include "core/num.h"
 
 loom_interval loom_metrics_wilson(int64_t k, int64_t n)
@@ -247,7 +248,7 @@ loom_interval loom_metrics_bootstrap(loom_statistic statistic, void *arg, int64_
 
     for (int64_t i = 0; i < n; i++) index[i] = i;
     out.value = statistic(arg, index, n);
-    for (int64_t r = 0; r < resamples; r++) {
+    for (int64_t r = 0; r < resamples && !loom_stop_requested(); r++) {
         for (int64_t i = 0; i < n; i++) index[i] = (int64_t)loom_rng_below(rng, (uint64_t)n);
         double v = statistic(arg, index, n);
         if (!isnan(v)) values[kept++] = v;

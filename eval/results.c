@@ -93,6 +93,8 @@ static void record_file(loom_results *r, const char *name)
 loom_status loom_results_text(loom_results *r, const char *name, const char *text, size_t len, loom_err *err)
 {
     loom_buf path = {0};
+    if (loom_stop_requested()) /* the numbers may be of a part only */
+        return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; %s/%s was not written", r->dir, name);
     loom_buf_printf(&path, "%s/%s", r->dir, name);
     loom_status st = loom_file_write(path.data, text, len, r->ctx->common.force, err);
     if (st == LOOM_OK) record_file(r, name);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "core/num.h"
 #include "eval/similarity.h"
 
@@ -138,7 +139,7 @@ loom_status loom_similarity_heavy(const loom_similarity *s, loom_results *r, loo
     j.counts[1] = loom_alloc(n_nodes, sizeof **j.counts);
     j.index = loom_alloc((size_t)most, sizeof *j.index);
     loom_csv_table_init(&j.rows, "experiment,method,seed,run,n_graphs,K,K_eff,overlap,expected_overlap");
-    for (int64_t run = 0; run < s->runs; run++) {
+    for (int64_t run = 0; run < s->runs && !loom_stop_requested(); run++) {
         count_sequence(&j, &s->real, "heavy real", (uint64_t)run, 0, j.counts[0]);
         count_sequence(&j, &s->real, "heavy real", (uint64_t)run, s->real.n_graphs - j.m, j.counts[1]);
         compare_run(&j, 0, "real", run);

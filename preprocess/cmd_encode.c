@@ -180,6 +180,8 @@ static loom_status run_batch(encoding *e, const loom_batch_line *lines, int64_t 
     int64_t n_texts = 0;
     char note[64], size[24];
 
+    if (loom_stop_requested())
+        return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
     LOOM_TRY(loom_batch_run(e->batch, lines, n, &n_texts, err));
     LOOM_TRY(e->conf->shuffle || e->thin ? write_arranged(e, n_texts, err) : write_in_order(e, n_texts, err));
     snprintf(note, sizeof note, "%s of text", loom_format_bytes(size, sizeof size, (double)e->written));
@@ -231,8 +233,6 @@ static loom_status encode_shuffled(encoding *e, loom_err *err)
     if (e->n_lines) loom_rng_shuffle(&e->rng, e->lines, e->n_lines, sizeof *e->lines);
     for (size_t at = 0; at < e->n_lines; at += BATCH_LINES) {
         size_t n = e->n_lines - at < BATCH_LINES ? e->n_lines - at : BATCH_LINES;
-        if (loom_stop_requested())
-            return loom_fail(err, LOOM_STATUS_INTERRUPT, "stopped before all graphs were encoded");
         LOOM_TRY(run_batch(e, e->lines + at, (int64_t)n, err));
     }
     return LOOM_OK;

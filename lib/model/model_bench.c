@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/file.h"
 #include "core/num.h"
 #include "core/rng.h"
 #include "core/usage.h"
@@ -179,6 +180,10 @@ loom_status loom_model_bench(loom_model_bench_result *out, const loom_config *co
         if (step == 1) {
             loom_acts_times_reset(b.acts);
             r.adamw_s = 0;
+        }
+        if (loom_stop_requested()) {
+            st = loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted");
+            goto done;
         }
         since = loom_time_now();
         if ((st = one_step(&b, o->pool, step + 1, &r.adamw_s, err)) != LOOM_OK) goto done;
