@@ -1,0 +1,65 @@
+/* Any bytes as a line of an answers file, as a graph file of unknown format, and as CSV or SVG of a report: reading and
+ * judging them must not crash, and nothing but a correct graph may be accepted. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "eval/answers.h"
+#include "eval/graphs.h"
+#include "eval/html.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void judge(const char *line, size_t len)
+{
+    loom_arena arena = {0};
+    loom_answer answer;
+    loom_score score = {0};
+    if (loom_answer_parse(&answer, line, len, "fuzz", 1, &arena, NULL) == LOOM_OK &&
+        loom_answer_score(&score, &answer, NULL) == LOOM_OK) {
+        if (score.accurate && !score.correct) abort();
+        if (score.correct && !(score.valid && score.finished)) abort();
+        if (score.correct && answer.edges >= 0 && score.n_edges != answer.edges) abort();
+        loom_score_release(&score);
+    }
+    loom_arena_release(&arena);
+}
+
+/* The file lives in memory: a disk would be the slowest part. */
+static void read_graphs(const uint8_t *data, size_t size)
+{
+    char path[64];
+    loom_graphs *in = NULL;
+    loom_graph g;
+    bool more = true;
+    int fd = memfd_create("fuzz", 0);
+    if (fd < 0) return;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (write(fd, data, size) == (ssize_t)size && loom_graphs_open(&in, path, NULL) == LOOM_OK)
+        while (more && loom_graphs_next(in, &g, &more, NULL) == LOOM_OK)
+            if (more && g.n_calls < 1) abort();
+    loom_graphs_close(&in);
+    close(fd);
+}
+
+static void make_page(const char *text)
+{
+    loom_buf html = {0};
+    loom_html_csv(&html, text, "seed", 5);
+    loom_html_svg(&html, text, "title", "p-");
+    loom_buf_release(&html);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *text = malloc(size + 1);
+    if (!text) return 0;
+    if (size) memcpy(text, data, size);
+    text[size] = 0;
+    judge(text, size);
+    make_page(text);
+    if (size % 8 == 0) read_graphs(data, size); /* opening a file costs more than all the rest */
+    free(text);
+    return 0;
+}
