@@ -3,6 +3,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/num.h"
+#include "model/blas.h"
 #include "trace/grammar.h"
 
 static loom_status load_tokenizer(loom_backend *b, const loom_backend_conf *conf, loom_err *err)
@@ -68,6 +69,7 @@ void loom_backend_meta(loom_meta *meta, const loom_backend *b)
     if (b->bundle.digest[0]) loom_meta_str(meta, "model_digest", b->bundle.digest);
     loom_meta_i64(meta, "model_step", b->bundle.step);
     if (b->bundle.meta) loom_meta_json(meta, "model_meta", b->bundle.meta);
+    loom_meta_str(meta, "blas", loom_blas_core());
     loom_meta_i64(meta, "decoded_tokens", c.decoded);
     loom_meta_i64(meta, "prompt_tokens_computed", c.prefilled);
     loom_meta_i64(meta, "prompt_tokens_shared", c.shared);

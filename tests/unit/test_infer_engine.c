@@ -7,6 +7,7 @@
 #include "infer/engine.h"
 #include "infer/generate.h"
 #include "infer/promptlist.h"
+#include "model/blas.h"
 #include "tokenizer/toktrain.h"
 #include "trace/encode.h"
 #include "trace/record.h"
@@ -359,6 +360,6 @@ TEST(what_cannot_be_is_refused)
     loom_prompts_release(&p);
 }
 
-TEST_MAIN(RUN(company_does_not_matter) RUN(the_context_ends_a_text) RUN(untrained_models_meet_every_request)
+TEST_MAIN(loom_blas_start(argc, argv); RUN(company_does_not_matter) RUN(the_context_ends_a_text) RUN(untrained_models_meet_every_request)
               RUN(small_contexts_are_enough) RUN(batches_of_any_size_grow_the_same_graphs) RUN(llama_2_tokens)
                   RUN(llama_3_tokens) RUN(what_cannot_be_is_refused))
