@@ -70,7 +70,7 @@ static int64_t default_cache_bytes(void)
 static int64_t cache_positions(const loom_engine *e)
 {
     int64_t bytes = e->o.cache_bytes ? e->o.cache_bytes : default_cache_bytes();
-    int64_t most = (e->o.batch + 1) * (e->o.context + LOOM_KV_BLOCK);
+    int64_t most = (e->o.batch + 1) * (e->o.context + LOOM_KV_BLOCK) / 2; /* texts are seldom as long as they may be */
     int64_t fit = bytes / position_bytes(e);
     int64_t least = e->o.context + 2 * LOOM_KV_BLOCK; /* one job must always fit */
 

@@ -25,8 +25,8 @@ typedef struct loom_engine loom_engine;
 typedef struct loom_engine_options {
     int64_t batch;        /* sequences decoded together */
     int64_t context;      /* longest sequence, at most the model's; 0: the model's */
-    int64_t cache_bytes;  /* for keys and values; 0: an eighth of the machine's memory, or less when batch * context
-                             needs less */
+    int64_t cache_bytes;  /* for keys and values; 0: an eighth of the machine's memory, or less when half of
+                             batch * context needs less */
     bool half_cache;      /* keys and values as bfloat16 */
     bool half_compute;    /* products in bfloat16 where the CPU has instructions for it */
     int64_t prompt_rows;  /* prompt tokens added to one step; 0: 256 */

@@ -292,7 +292,7 @@ static void check_full(const char *tokenizer, int64_t context, int64_t most, con
             verdicts v;
             loom_gen_totals t;
             REQUIRE_OK(grow_full(&v, &r, (loom_mode)mode, most, &cases[k], &t, &err), err);
-            CHECK(v.n >= 10);
+            CHECK(v.n >= 4);
             CHECK_I64(v.correct, v.n);
             CHECK_I64(v.accurate, v.n);
             CHECK_I64(v.refused, 0);
@@ -336,7 +336,7 @@ static void check_published(const char *name)
 
     if (!shared) SKIP("no shared data");
     snprintf(path, sizeof path, "%s/data/tokenizers/%s/tokenizer.json", shared, name);
-    check_full(path, 4096, 5, cases, 1);
+    check_full(path, 4096, 3, cases, 1);
 }
 
 TEST(llama_2_tokens) { check_published("llama-2"); }
