@@ -56,7 +56,7 @@ expect 2 "$P" sample-traces --profile huge -o x
 one_sentence
 expect 2 "$P" sample-traces --harsh --no-quirks -o x
 one_sentence
-expect 1 "$P" sample-traces --profile tiny -o a
+expect 2 "$P" sample-traces --profile tiny -o a
 one_sentence; says err 'force'
 expect 1 "$P" sample-traces --profile tiny --files 2 -o a --force
 one_sentence; says err 'CallGraph_[23].csv'
