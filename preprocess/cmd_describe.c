@@ -15,10 +15,10 @@ typedef struct describe_conf {
     const char *csv;
 } describe_conf;
 
-static const loom_opt describe_opts[] = {
-    LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_STR("csv", 0, describe_conf, csv, NULL, "FILE", "depths and edges as CSV: split,axis,x,count,share (figure 8)"),
-    LOOM_OPT_END};
+static const loom_opt describe_opts[] = {LOOM_OPT_GROUP("Output"),
+                                         LOOM_OPT_STR("csv", 0, describe_conf, csv, NULL, "FILE",
+                                                      "depths and edges as CSV: split,axis,x,count,share (figure 8)"),
+                                         LOOM_OPT_END};
 
 typedef struct describe_run {
     loom_portrait *portraits; /* (threads) */
@@ -55,13 +55,17 @@ static void work(void *arg, loom_recblock *block, int thread)
     }
 }
 
-static void show_progress(void *arg, int64_t bytes) { loom_progress_update(&((describe_run *)arg)->progress, bytes, NULL); }
+static void show_progress(void *arg, int64_t bytes)
+{
+    loom_progress_update(&((describe_run *)arg)->progress, bytes, NULL);
+}
 
 static loom_status add_stores(char ***paths, size_t *n, const char *arg, loom_err *err)
 {
     if (loom_file_is_dir(arg)) {
         LOOM_TRY(loom_list_files(paths, n, arg, ".graphs.zst", err));
-        return *n ? LOOM_OK : loom_fail(err, LOOM_STATUS_FORMAT, "%s: no graph store (*.graphs.zst) in this folder", arg);
+        return *n ? LOOM_OK
+                  : loom_fail(err, LOOM_STATUS_FORMAT, "%s: no graph store (*.graphs.zst) in this folder", arg);
     }
     *paths = loom_calloc(1, sizeof **paths);
     if (!*paths || !((*paths)[0] = strdup(arg))) return loom_fail_nomem(err, "a list of files");
@@ -69,8 +73,8 @@ static loom_status add_stores(char ***paths, size_t *n, const char *arg, loom_er
     return LOOM_OK;
 }
 
-static loom_status two_passes(describe_run *run, loom_portrait *out, const loom_recstream *stream, const char *arg, int n_threads,
-                              loom_err *err)
+static loom_status two_passes(describe_run *run, loom_portrait *out, const loom_recstream *stream, const char *arg,
+                              int n_threads, loom_err *err)
 {
     char **paths = NULL;
     size_t n = 0;
@@ -79,7 +83,8 @@ static loom_status two_passes(describe_run *run, loom_portrait *out, const loom_
     if (st == LOOM_OK) st = loom_recstream_run(stream, (const char *const *)paths, (int64_t)n, err);
     for (int i = 1; i < n_threads && st == LOOM_OK; i++) loom_portrait_merge(p, &run->portraits[i]);
     if (st == LOOM_OK && p->graphs == 0)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no valid graph (%lld invalid); make a graph store with loom-preprocess graphs", arg,
+        st = loom_fail(err, LOOM_STATUS_FORMAT,
+                       "%s: no valid graph (%lld invalid); make a graph store with loom-preprocess graphs", arg,
                        (long long)p->invalid);
     if (st == LOOM_OK) {
         loom_portrait_finish(p);
@@ -98,7 +103,8 @@ static loom_status two_passes(describe_run *run, loom_portrait *out, const loom_
     return st;
 }
 
-static loom_status describe_store(loom_portrait *out, const char *arg, const loom_ctx *ctx, loom_pool *pool, loom_err *err)
+static loom_status describe_store(loom_portrait *out, const char *arg, const loom_ctx *ctx, loom_pool *pool,
+                                  loom_err *err)
 {
     int n_threads = loom_pool_threads(pool);
     describe_run run = {0};
@@ -153,7 +159,8 @@ static void put_quantiles(sheet *s, const char *group, loom_tally *t, bool with_
 {
     static const struct { const char *key; double share; } q[] = {{"p10", .1}, {"p25", .25}, {"p50", .5}, {"p75", .75},
                                                                   {"p90", .9}, {"p95", .95}, {"p99", .99}};
-    for (size_t i = 0; i < sizeof q / sizeof *q; i++) put(s, group, q[i].key, (double)loom_tally_quantile(t, q[i].share), 0);
+    for (size_t i = 0; i < sizeof q / sizeof *q; i++)
+        put(s, group, q[i].key, (double)loom_tally_quantile(t, q[i].share), 0);
     put(s, group, "max", (double)loom_tally_max(t), 0);
     if (with_mean) put(s, group, "mean", loom_tally_mean(t), 2);
     if (with_zero) put(s, group, "zero", share(loom_tally_count(t, 0), t->n), 3);
@@ -181,8 +188,8 @@ static void put_sizes(sheet *s, loom_portrait *p)
 
 static void put_types(sheet *s, const loom_portrait *p)
 {
-    static const char *const groups[] = {"type share", "type share, depth 1", "type share, depth 2", "type share, depth 3",
-                                         "type share, depth 4"};
+    static const char *const groups[] = {"type share", "type share, depth 1", "type share, depth 2",
+                                         "type share, depth 3", "type share, depth 4"};
     static const char *const leaf_keys[] = {NULL, "depth 1", "depth 2", "depth 3", "depth 4"};
     static const loom_call_type order[] = {LOOM_CALL_RPC, LOOM_CALL_MC, LOOM_CALL_HTTP, LOOM_CALL_DB, LOOM_CALL_MQ};
     for (int d = 0; d <= LOOM_PORTRAIT_DEPTHS; d++) {
@@ -247,7 +254,8 @@ static void put_popularity(sheet *s, loom_portrait *p)
     put(s, "shapes of a service", "p50", (double)loom_tally_quantile(&p->shapes_per_service, .5), 0);
     put(s, "shapes of a service", "p90", (double)loom_tally_quantile(&p->shapes_per_service, .9), 0);
     put(s, "shapes of a service", "max", (double)loom_tally_max(&p->shapes_per_service), 0);
-    put(s, "shapes of a service", "share of the first, p50", (double)loom_tally_quantile(&p->dominant_share, .5) / 1000, 3);
+    put(s, "shapes of a service", "share of the first, p50", (double)loom_tally_quantile(&p->dominant_share, .5) / 1000,
+        3);
     put(s, "rare", "graphs with a rare call", share(p->rare_graphs, p->judged_graphs), p->judged_graphs ? 3 : -1);
     put(s, "rare", "graphs judged", (double)p->judged_graphs, p->judged_graphs ? 0 : -1);
     put(s, "services with 10 graphs", "all", (double)with_latency, 0);
@@ -434,11 +442,12 @@ const loom_cmd loom_cmd_describe = {
     .args = "GRAPHS...",
     .min_args = 1,
     .max_args = 16,
-    .details = "Prints a table with a column for every store (or folder of stores): how deep and how large graphs are, which\n"
-               "calls they hold, how long calls take, how popular services and microservices are, how many graphs hold a\n"
-               "rare call. --json prints the same and the histograms.\n"
-               "\n"
-               "  loom-preprocess describe train.graphs.zst generated.graphs.zst",
+    .details =
+        "Prints a table with a column for every store (or folder of stores): how deep and how large graphs are, which\n"
+        "calls they hold, how long calls take, how popular services and microservices are, how many graphs hold a\n"
+        "rare call. --json prints the same and the histograms.\n"
+        "\n"
+        "  loom-preprocess describe train.graphs.zst generated.graphs.zst",
     .opts = describe_opts,
     .conf_size = sizeof(describe_conf),
     .run = run_describe,
