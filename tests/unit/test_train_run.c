@@ -236,9 +236,11 @@ TEST(survives_kill)
     loom_err err = {0};
     loom_rng rng;
     int kills = 0;
+    double took = loom_time_now();
 
     loom_rng_seed(&rng, (uint64_t)getpid(), "kill", 0);
     REQUIRE_OK(pretrain(&err, in_dir("whole"), "steps", "200", NULL), err);
+    took = loom_time_now() - took;
     for (int i = 0; i < 40 && !loom_file_exists(in_dir("killed/model.h5")); i++) {
         int status = 0;
         pid_t child;
@@ -246,7 +248,8 @@ TEST(survives_kill)
         child = fork();
         if (child == 0)
             _exit(pretrain(&err, in_dir("killed"), "steps", "200", "save-every", "3", NULL) == LOOM_OK ? 0 : 1);
-        usleep((useconds_t)(20000 + loom_rng_below(&rng, 300000)));
+        /* within the time of a run that saves nothing, so that the first one at least is hit */
+        usleep((useconds_t)(1e6 * took * (0.1 + 0.5 * loom_rng_f64(&rng))));
         kill(child, SIGKILL);
         REQUIRE(waitpid(child, &status, 0) == child);
         if (WIFSIGNALED(status))
