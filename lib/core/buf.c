@@ -64,3 +64,13 @@ void loom_buf_i64(loom_buf *b, int64_t value)
     if (value < 0) digits[--i] = '-';
     loom_buf_append(b, digits + i, sizeof digits - i);
 }
+
+void loom_buf_f64(loom_buf *b, double value)
+{
+    char text[32];
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value) break;
+    }
+    loom_buf_str(b, text);
+}

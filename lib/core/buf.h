@@ -27,6 +27,7 @@ void loom_buf_grow_(loom_buf *b, size_t extra);   /* slow path of the inlines be
 void loom_buf_printf(loom_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void loom_buf_vprintf(loom_buf *b, const char *fmt, va_list args);
 void loom_buf_i64(loom_buf *b, int64_t value); /* decimal */
+void loom_buf_f64(loom_buf *b, double value);  /* shortest text that reads back the same; value is finite */
 
 static inline void loom_buf_reset(loom_buf *b)
 {

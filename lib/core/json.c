@@ -205,17 +205,12 @@ void loom_jw_i64(loom_jw *w, int64_t v)
 
 void loom_jw_f64(loom_jw *w, double v)
 {
-    char text[32];
     before_value(w);
     if (!isfinite(v)) {
         loom_buf_str(w->buf, "null");
         return;
     }
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, v);
-        if (strtod(text, NULL) == v) break;
-    }
-    loom_buf_str(w->buf, text);
+    loom_buf_f64(w->buf, v);
 }
 
 void loom_jw_bool(loom_jw *w, bool v)

@@ -83,23 +83,13 @@ const loom_opt *loom_opt_find(const loom_opt *opts, const char *name)
     return NULL;
 }
 
-static void append_f64(loom_buf *into, double v)
-{
-    char text[32];
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, v);
-        if (strtod(text, NULL) == v) break;
-    }
-    loom_buf_str(into, text);
-}
-
 void loom_opt_value_text(loom_buf *into, const void *conf, const loom_opt *opt)
 {
     const void *p = const_field(conf, opt);
     switch (opt->type) {
     case LOOM_OPT_TYPE_FLAG: loom_buf_str(into, *(const bool *)p ? "true" : "false"); break;
     case LOOM_OPT_TYPE_I64: loom_buf_i64(into, *(const int64_t *)p); break;
-    case LOOM_OPT_TYPE_F64: append_f64(into, *(const double *)p); break;
+    case LOOM_OPT_TYPE_F64: loom_buf_f64(into, *(const double *)p); break;
     case LOOM_OPT_TYPE_STR: loom_buf_str(into, *(const char *const *)p ? *(const char *const *)p : ""); break;
     case LOOM_OPT_TYPE_ENUM: choice_text(into, opt->meta, *(const int *)p); break;
     case LOOM_OPT_TYPE_END:
