@@ -24,14 +24,24 @@ static inline uint32_t loom_f32_to_bits(float f)
     return bits;
 }
 
+/* x, or `limit` when it is past it. A mask and no branch on purpose: from `x = past ? limit : x` gcc 12 makes one copy
+ * of all that follows for each outcome, and 1 / (1 + exp(88)), then computed for every element, is a number below the
+ * normal range that takes the CPU a hundred times as long. */
+static inline float loom_clamped(float x, float limit, int past)
+{
+    uint32_t mask = 0u - (uint32_t)past;
+
+    return loom_bits_to_f32((loom_f32_to_bits(x) & ~mask) | (loom_f32_to_bits(limit) & mask));
+}
+
 /* Below -87 the result stays at exp(-87), about 1.6e-38; above 88 at exp(88). The comparisons let NaN through. */
 static inline float loom_expf(float x)
 {
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer in the low bits */
     float t, n, r, p, scale;
 
-    x = x < -87.0f ? -87.0f : x;
-    x = x > 88.0f ? 88.0f : x;
+    x = loom_clamped(x, -87.0f, x < -87.0f);
+    x = loom_clamped(x, 88.0f, x > 88.0f);
     t = x * 1.44269504088896341f + magic;
     n = t - magic;
     r = x - n * 0.693359375f;
