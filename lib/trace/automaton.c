@@ -42,7 +42,10 @@ static bool chosen(loom_automaton *a, loom_automaton_state *s, int i)
         s->last_sub = -1;
         return true;
     case P_ITEM: s->item = (uint8_t)i; return loom_am_begin_item_value(a, s);
-    case P_ITEM_VALUE: loom_am_end_item(a, s); return true; /* type */
+    case P_ITEM_VALUE:
+        s->type = (uint8_t)i;
+        loom_am_end_item(a, s);
+        return true;
     case P_TAIL:
     case P_PARTS:
         if (i == TAIL_END) return s->done = true;

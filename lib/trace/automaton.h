@@ -14,6 +14,15 @@
  *       if (!loom_automaton_step(a, &s, text[i])) ...          s is spoilt; go on from a copy made before
  *   if (s.done) ...                                            a stop string is complete
  *
+ * Condition lines of the prompt count like the attribute they name. A root without start_node starts at USER, as the
+ * public program's roots do.
+ *
+ * A line "Include an edge from S to D with T type" (full; one in a request): a plain layer whose start_node is S has
+ * such an edge. For a layer to start at S some call above must go to S: `reach` says that this is still owed below the
+ * layer, the subgraphs are then kept to those that can lead there, and the last one possible starts at S
+ * (loom_request_layer.reach passes the debt on to one child). "Build a call graph with high latency" asks for a number
+ * that is not in the prompt; no constraint follows from it.
+ *
  * A state is a plain value: copy it to look ahead. Copies share the automaton's list of finished edges, so they must be
  * used like a stack: work on a copy must end before the state it was copied from moves on (a depth-first walk over a
  * vocabulary does just that). One automaton belongs to one thread at a time.
@@ -37,9 +46,11 @@ typedef struct loom_automaton_conf {
     int64_t max_subs;       /* most subgraphs of a plain layer (small contexts); 0: as many as it has edges */
     const char *const *names; /* full: the only destinations allowed, sorted by bytes; NULL: any MS_<5 to 9 digits> */
     size_t n_names;
-} loom_automaton_conf; /* borrowed until loom_automaton_free: names */
+    const char *reach;      /* full: a layer below must start at this microservice; NULL: no such debt */
+} loom_automaton_conf; /* borrowed until loom_automaton_free: names, reach */
 
 #define LOOM_AUTOMATON_RANGES 8
+#define LOOM_AUTOMATON_MAX_EDGES ((int64_t)100000) /* of a request */
 
 /* Numbers that may be written at one place: a union of intervals. */
 typedef struct loom_ranges {
@@ -62,9 +73,12 @@ typedef struct loom_automaton_state {
     bool counted;             /* the answer has counting lines */
     bool deep_enough;         /* a subgraph reaches the depth that one of them must reach */
     bool must_deep;           /* the subgraph being written was announced to do so */
+    bool wished;              /* the edge that the layer must have is there */
+    bool forced;              /* the edge being written must be it */
+    bool met;                 /* a subgraph leads to conf.reach */
     uint8_t place, kind;      /* production, and how its current piece is matched */
     uint8_t group;            /* alternatives: which list of texts */
-    uint8_t item, attr, line; /* last choices */
+    uint8_t item, attr, line, type; /* last choices */
     uint8_t hole;             /* of the line: next one */
     uint8_t items, conds;     /* bits: edge items, condition lines written */
     uint8_t n_digits;

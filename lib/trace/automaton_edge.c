@@ -65,6 +65,14 @@ bool loom_am_begin_item_choice(const loom_automaton *a, loom_automaton_state *s)
     return loom_am_choice(s, P_ITEM, G_ITEM, all & ~(uint32_t)s->items);
 }
 
+/* Could the layer have more than g edges? */
+static bool may_grow(const loom_automaton *a, const loom_automaton_state *s, int64_t g)
+{
+    for (int64_t more = g + 1; more <= a->c_hi; more++)
+        if (loom_am_can_close(a, s, more)) return true;
+    return false;
+}
+
 bool loom_am_begin_edge(loom_automaton *a, loom_automaton_state *s)
 {
     loom_am_edge *e = edge_at(a, this_edge(a, s));
@@ -73,6 +81,7 @@ bool loom_am_begin_edge(loom_automaton *a, loom_automaton_state *s)
     *e = (loom_am_edge){.listed = -1, .parent = -1};
     s->items = 0;
     s->start = s->finish = -1;
+    s->forced = a->wish.destination && !s->wished && !may_grow(a, s, s->n_edges + 1);
     if (tabular(a) && full(a)) s->listed = next_levels(a, s);
     return loom_am_begin_item_choice(a, s);
 }
@@ -116,14 +125,18 @@ bool loom_am_begin_item_value(const loom_automaton *a, loom_automaton_state *s)
         else if (full(a)) loom_am_literal_number(s, P_ITEM_VALUE, a->first_id + s->n_edges);
         else return loom_am_number_free(s, P_ITEM_VALUE);
         return true;
-    case LOOM_ITEM_TYPE: return loom_am_choice(s, P_ITEM_VALUE, G_TYPE, (1u << LOOM_CALL_TYPES) - 1);
+    case LOOM_ITEM_TYPE: {
+        uint32_t all = (1u << LOOM_CALL_TYPES) - 1;
+        return loom_am_choice(s, P_ITEM_VALUE, G_TYPE, s->forced && a->wish.type >= 0 ? 1u << a->wish.type : all);
+    }
     case LOOM_ITEM_SOURCE:
         if (!full(a)) loom_am_name(a, s, P_ITEM_VALUE, NAME_MS | NAME_USER);
         else if (s->n_edges == 0) LITERAL(s, P_ITEM_VALUE, LOOM_TEXT_USER);
         else s->place = P_ITEM_VALUE, s->kind = KIND_SOURCE, s->at = 0;
         return true;
     case LOOM_ITEM_DESTINATION:
-        loom_am_name(a, s, P_ITEM_VALUE, full(a) && a->conf.names ? NAME_LISTED : NAME_MS);
+        if (s->forced) loom_am_literal(s, P_ITEM_VALUE, a->wish.destination, strlen(a->wish.destination));
+        else loom_am_name(a, s, P_ITEM_VALUE, full(a) && a->conf.names ? NAME_LISTED : NAME_MS);
         return true;
     case LOOM_ITEM_START: return begin_time(a, s, false);
     default: return begin_time(a, s, true);
@@ -146,7 +159,10 @@ bool loom_am_end_item_value(loom_automaton *a, loom_automaton_state *s)
 {
     loom_am_edge *e = &a->edges[this_edge(a, s)];
 
-    if (s->item == LOOM_ITEM_DESTINATION) {
+    if (s->item == LOOM_ITEM_DESTINATION && s->kind == KIND_LITERAL) {
+        e->listed = a->wish.listed;
+        snprintf(e->name, sizeof e->name, "%s", a->wish.destination);
+    } else if (s->item == LOOM_ITEM_DESTINATION) {
         e->listed = (s->choices & NAME_LISTED) ? s->name_lo : -1;
         snprintf(e->name, sizeof e->name, "%.*s", (int)loom_min_i64(s->at, (int64_t)sizeof e->name - 1), s->small);
     } else if (s->item == LOOM_ITEM_START) {
@@ -168,6 +184,7 @@ bool loom_am_can_close(const loom_automaton *a, const loom_automaton_state *s, i
     int64_t rest = s->total >= 0 ? s->total - g : -1;
     int64_t subs = s->all_subs;
 
+    if (a->conf.reach && (rest == 0 || s->depth == 0 || subs == 0)) return false;
     if (g < a->c_lo || g > a->c_hi) return false;
     if (s->total >= 0 && rest < 0) return false;
     if (subs > g) return false;
@@ -189,9 +206,8 @@ bool loom_am_begin_next_edge(loom_automaton *a, loom_automaton_state *s)
             choices |= 1u << EDGE_END;
         if (s->total >= 0 ? g < s->total : g < COUNT_CAP && next_levels(a, s)) choices |= 1u << EDGE_MORE;
     } else {
-        if (loom_am_can_close(a, s, g)) choices |= 1u << EDGE_END;
-        for (int64_t more = g + 1; more <= a->c_hi && !(choices >> EDGE_MORE & 1); more++)
-            if (loom_am_can_close(a, s, more)) choices |= 1u << EDGE_MORE;
+        if ((s->wished || !a->wish.destination) && loom_am_can_close(a, s, g)) choices |= 1u << EDGE_END;
+        if (may_grow(a, s, g)) choices |= 1u << EDGE_MORE;
     }
     return loom_am_choice(s, P_EDGE, G_EDGE, choices);
 }
@@ -201,6 +217,9 @@ bool loom_am_finish_edge(loom_automaton *a, loom_automaton_state *s)
     loom_am_edge *e = &a->edges[this_edge(a, s)];
 
     if (tabular(a) && full(a)) s->reached = (int32_t)loom_max_i64(s->reached, e->level);
+    if (a->wish.destination && (a->wish.type < 0 || s->type == a->wish.type) &&
+        strcmp(loom_am_edge_name(a, e), a->wish.destination) == 0)
+        s->wished = true;
     s->n_edges++;
     return loom_am_begin_next_edge(a, s);
 }

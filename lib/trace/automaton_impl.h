@@ -61,6 +61,13 @@ typedef struct loom_am_edge {
     char name[20];
 } loom_am_edge;
 
+/* An edge that the layer must have. */
+typedef struct loom_am_wish {
+    const char *destination; /* NULL: none */
+    int32_t listed;          /* its place among conf.names, -1 */
+    int32_t type;            /* loom_call_type, -1: any */
+} loom_am_wish;
+
 struct loom_automaton {
     loom_automaton_conf conf;
     loom_arena arena;
@@ -73,6 +80,9 @@ struct loom_automaton {
     int64_t latency;        /* latest finish */
     int64_t latency_exact;  /* tabular: response time of the root, -1 open */
     int64_t k_cap;
+    loom_line include;      /* of the conditions; name[0] NULL: none */
+    loom_am_wish wish;
+    bool reach_now;         /* a subgraph of this very layer must start at conf.reach */
     loom_automaton_state start;
 };
 
@@ -96,6 +106,7 @@ bool loom_am_number_complete(const loom_automaton_state *s);
 bool loom_am_is_digit(unsigned char b);
 bool loom_am_step_name(const loom_automaton *a, loom_automaton_state *s, unsigned char b);
 bool loom_am_name_complete(const loom_automaton *a, const loom_automaton_state *s);
+bool loom_am_writable(const loom_automaton *a, const char *name, int32_t *listed);
 const char *loom_am_edge_name(const loom_automaton *a, const loom_am_edge *e);
 
 /* automaton_edge.c: edges of layers and of tabular text */

@@ -20,19 +20,27 @@ static int64_t hole_value(const loom_automaton *a, const loom_automaton_state *s
     }
 }
 
+/* Does a subgraph of edge i of this layer pay the debt at once? */
+static bool starts_at_reach(const loom_automaton *a, int64_t i)
+{
+    return strcmp(loom_am_edge_name(a, &a->edges[i]), a->conf.reach) == 0;
+}
+
 /* A number that the request leaves open: num_edges or remaining_depth of a root. */
 static bool begin_open_hole(const loom_automaton *a, loom_automaton_state *s)
 {
     int64_t g = s->n_edges;
 
     if (!full(a)) return loom_am_number_free(s, P_LINE_HOLE);
+    bool owed = a->conf.reach && !starts_at_reach(a, 0); /* an open number is a root's: its edge is edge 0 */
     if (s->line == LOOM_LINE_OUT_OF) {
         int64_t subs = s->all_subs, least = loom_max_i64(s->depth, subs);
+        if (a->conf.reach) least = loom_max_i64(least, owed && s->depth < 0 ? 2 : 1);
         bool none = s->depth == 0 || subs == 0;
         if (none) return loom_am_number_in(s, P_LINE_HOLE, g, g);
         return loom_am_number_in(s, P_LINE_HOLE, g + loom_max_i64(least, 0), g + COUNT_CAP);
     }
-    return loom_am_number_in(s, P_LINE_HOLE, 1, loom_min_i64(DEPTH_CAP, s->edges_left < 0 ? DEPTH_CAP : s->edges_left));
+    return loom_am_number_in(s, P_LINE_HOLE, owed ? 2 : 1, loom_min_i64(DEPTH_CAP, s->edges_left < 0 ? DEPTH_CAP : s->edges_left));
 }
 
 /* The one hole that holds a microservice: where the subgraph starts. */
@@ -111,7 +119,7 @@ static void subs_wanted(const loom_automaton *a, const loom_automaton_state *s, 
         int64_t deep = s->depth > 0 && !s->deep_enough ? s->depth - 1 : 0;
         *hi = loom_min_i64(*hi, left - deep);
     }
-    bool must = left > 0 || (s->depth > 0 && !s->deep_enough);
+    bool must = left > 0 || (s->depth > 0 && !s->deep_enough) || (a->conf.reach && !s->met);
     *lo = must ? 1 : 0;
     if (a->conf.root) *hi = loom_min_i64(*hi, 1);
 }
@@ -140,6 +148,9 @@ static void sub_bounds(const loom_automaton *a, const loom_automaton_state *s, l
         subs_wanted(a, s, &lo, &hi);
         int64_t behind = s->sub.index >= 0 ? s->n_edges - 1 - s->sub.index : s->n_edges;
         int64_t m_lo = loom_max_i64(lo - 1, 0), m_hi = loom_min_i64(hi - 1, behind); /* subgraphs after this one */
+        bool owed = a->conf.reach && !s->met && !(s->sub.index >= 0 && starts_at_reach(a, s->sub.index));
+        if (owed && a->reach_now) m_lo = loom_max_i64(m_lo, 1);
+        if (owed && s->depth < 0) b->d_lo = 1;
         if (left >= 0) {
             b->n_hi = left - m_lo;
             b->n_lo = m_hi > 0 ? 1 : left;
@@ -179,6 +190,26 @@ static int32_t next_listed(const loom_automaton_state *s)
     return -1;
 }
 
+/* The edge of the next subgraph, lo to hi of which are still to come. While one must start at `reach`, it may stand in
+ * front of such an edge as long as another one follows; the last one is at such an edge. */
+static bool index_in(const loom_automaton *a, loom_automaton_state *s, int place, int64_t lo, int64_t hi)
+{
+    int64_t from = s->last_sub + 1, to = s->n_edges - loom_max_i64(lo, 1), last = -1;
+
+    if (!a->reach_now || s->met) return loom_am_number_in(s, place, a->first_id + from, a->first_id + to);
+    for (int64_t i = from; i < s->n_edges; i++)
+        if (starts_at_reach(a, i)) last = i;
+    if (hi > 1) return loom_am_number_in(s, place, a->first_id + from, a->first_id + loom_min_i64(to, last));
+    loom_am_number(s, place);
+    s->ranges.n = 0;
+    for (int64_t i = from; i <= to && s->ranges.n < LOOM_AUTOMATON_RANGES; i++) {
+        if (!starts_at_reach(a, i)) continue;
+        s->ranges.lo[s->ranges.n] = s->ranges.hi[s->ranges.n] = a->first_id + i;
+        s->ranges.n++;
+    }
+    return s->ranges.n > 0;
+}
+
 bool loom_am_begin_sub_index(const loom_automaton *a, loom_automaton_state *s)
 {
     int64_t lo, hi;
@@ -189,8 +220,7 @@ bool loom_am_begin_sub_index(const loom_automaton *a, loom_automaton_state *s)
         return true;
     }
     subs_wanted(a, s, &lo, &hi);
-    return loom_am_number_in(s, P_SUB_INDEX, a->first_id + s->last_sub + 1,
-                     a->first_id + s->n_edges - loom_max_i64(lo, 1));
+    return index_in(a, s, P_SUB_INDEX, lo, hi);
 }
 
 bool loom_am_begin_attr(loom_automaton_state *s)
@@ -318,15 +348,29 @@ bool loom_am_begin_counted_sub(const loom_automaton *a, loom_automaton_state *s)
     return begin_cond(a, s);
 }
 
+/* Fewest and most edges that the list of edges with subgraphs may still name. */
+static void list_wanted(const loom_automaton *a, const loom_automaton_state *s, int64_t *lo, int64_t *hi)
+{
+    int64_t n = s->n_listed, deep = loom_max_i64(s->depth - 1, 0);
+
+    if (s->all_subs >= 0) {
+        *lo = *hi = s->all_subs - n;
+        return;
+    }
+    *lo = n == 0 || (a->reach_now && !s->met) ? 1 : 0;
+    *hi = loom_min_i64(s->n_edges - 1 - s->last_sub, a->k_cap - n);
+    if (s->edges_left >= 0) *hi = loom_min_i64(*hi, s->edges_left - deep - n);
+    if (a->conf.root) *hi = loom_min_i64(*hi, 1 - n);
+}
+
 /* "generate subgraphs of edge:" and its list. */
 bool loom_am_begin_list_index(const loom_automaton *a, loom_automaton_state *s)
 {
     int64_t lo, hi;
 
     if (!full(a)) return loom_am_number_free(s, P_LIST_INDEX);
-    subs_wanted(a, s, &lo, &hi);
-    return loom_am_number_in(s, P_LIST_INDEX, a->first_id + s->last_sub + 1,
-                     a->first_id + s->n_edges - loom_max_i64(lo - s->n_listed, 1));
+    list_wanted(a, s, &lo, &hi);
+    return index_in(a, s, P_LIST_INDEX, lo, hi);
 }
 
 bool loom_am_end_list_index(const loom_automaton *a, loom_automaton_state *s)
@@ -337,13 +381,9 @@ bool loom_am_end_list_index(const loom_automaton *a, loom_automaton_state *s)
     if (!full(a)) return loom_am_choice(s, P_LIST, G_LIST, 1u << LIST_END | 1u << LIST_MORE);
     s->last_sub = (int32_t)(s->number - a->first_id);
     s->listed |= (uint64_t)1 << s->last_sub;
-    subs_wanted(a, s, &lo, &hi);
-    if (s->all_subs < 0) hi += s->n_listed; /* counted from the edges behind the last one listed */
-    uint32_t choices = s->n_listed >= lo ? 1u << LIST_END : 0;
-    if (s->n_listed < hi && s->last_sub < s->n_edges - 1 &&
-        (s->edges_left < 0 || s->n_listed + loom_max_i64(s->depth - 1, 0) < s->edges_left))
-        choices |= 1u << LIST_MORE;
-    return loom_am_choice(s, P_LIST, G_LIST, choices);
+    if (a->reach_now && starts_at_reach(a, s->last_sub)) s->met = true;
+    list_wanted(a, s, &lo, &hi);
+    return loom_am_choice(s, P_LIST, G_LIST, (lo <= 0 ? 1u << LIST_END : 0) | (hi > 0 ? 1u << LIST_MORE : 0));
 }
 
 bool loom_am_end_list(const loom_automaton *a, loom_automaton_state *s)
@@ -383,6 +423,7 @@ bool loom_am_finish_sub(loom_automaton *a, loom_automaton_state *s)
         if (s->split) s->wide_left -= sub->c;
         else s->last_sub = (int32_t)sub->index;
         if (s->depth >= 0 && sub->d == (s->split ? s->depth : s->depth - 1)) s->deep_enough = true;
+        if (a->conf.reach && (sub->d >= 1 || (!s->split && starts_at_reach(a, sub->index)))) s->met = true;
     }
     if (s->counted) return loom_am_begin_line(a, s, LOOM_LINE_NOW_REMAINING, 0);
     return loom_am_begin_tail(a, s, false);

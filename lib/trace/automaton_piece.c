@@ -171,6 +171,20 @@ bool loom_am_name_complete(const loom_automaton *a, const loom_automaton_state *
     return (s->choices & NAME_LISTED) && a->conf.names[s->name_lo][s->at] == 0;
 }
 
+/* Can a destination be this name? *listed: its place among the names, -1 when there is no list. */
+bool loom_am_writable(const loom_automaton *a, const char *name, int32_t *listed)
+{
+    loom_automaton_state s = {.n_edges = 0};
+
+    loom_am_name(a, &s, P_ITEM_VALUE, a->conf.names ? NAME_LISTED : NAME_MS);
+    *listed = -1;
+    for (; *name; name++)
+        if (!loom_am_step_name(a, &s, (unsigned char)*name)) return false;
+    if (!loom_am_name_complete(a, &s)) return false;
+    if (a->conf.names) *listed = s.name_lo;
+    return true;
+}
+
 const char *loom_am_edge_name(const loom_automaton *a, const loom_am_edge *e)
 {
     return e->listed >= 0 ? a->conf.names[e->listed] : e->name;

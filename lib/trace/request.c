@@ -81,6 +81,25 @@ static const char *joined(loom_request *r, const char *prefix, const char *index
     return text;
 }
 
+/* An include line whose caller is not this layer's start node is owed further down. The first child that starts at the
+ * caller pays; else the deepest one, which has layers below itself, takes the debt over. */
+static void hand_down_reach(loom_request *r, const node *n)
+{
+    const loom_parsed *p = &n->view.parsed;
+    node *heir = NULL;
+    int64_t deepest = 0;
+
+    if (!n->view.reach) return;
+    for (int32_t i = 0; i < p->n_subs; i++) {
+        const loom_attrs *a = &p->subs[i].attrs;
+        if (strcmp(a->start_node, n->view.reach) == 0) return;
+        if (a->remaining_depth <= deepest) continue;
+        deepest = a->remaining_depth;
+        heir = r->nodes[n->view.first_child + i];
+    }
+    if (heir) heir->view.reach = n->view.reach;
+}
+
 static void add_children(loom_request *r, node *n)
 {
     const loom_parsed *p = &n->view.parsed;
@@ -99,6 +118,7 @@ static void add_children(loom_request *r, node *n)
                                   r->random ? &rng : NULL);
         set_prompt(r, child, loom_buf_text(&prompt), prompt.len);
     }
+    hand_down_reach(r, n);
     for (int32_t i = p->n_subs - 1; i >= 0; i--) push_waiting(r, n->view.first_child + i);
     loom_buf_release(&prompt);
 }
@@ -109,6 +129,11 @@ static void read_root_includes(loom_request *r, node *root)
     loom_parse_prompt(&p, r->conf.mode, root->view.prompt, root->view.prompt_len, &r->arena);
     root->includes = p.includes;
     root->n_includes = p.n_includes;
+    loom_line line;
+    if (!p.n_includes || !loom_line_match(&line, LOOM_LINE_INCLUDE, p.includes[0], strlen(p.includes[0]), &r->arena))
+        return;
+    const char *start = p.req.start_node[0] ? p.req.start_node : LOOM_TEXT_USER;
+    if (strcmp(line.name[0], start) != 0) root->view.reach = line.name[0];
 }
 
 loom_status loom_request_new(loom_request **out, const loom_request_conf *conf, const char *prompt, size_t len,

@@ -47,6 +47,7 @@ typedef struct loom_request_layer {
     loom_parsed parsed;        /* of the last answer */
     loom_codes codes;          /* of the last answer */
     uint32_t rules;            /* paper rules broken by the last answer */
+    const char *reach;         /* for an include line: a layer below must start at this microservice; NULL: none */
 } loom_request_layer;
 
 typedef struct loom_outcome {

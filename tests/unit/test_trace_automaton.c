@@ -131,10 +131,22 @@ static void cut(loom_buf *text, loom_mode mode)
     }
 }
 
-static void root_prompt(loom_buf *into, loom_mode mode, int64_t edges, int64_t depth, int64_t latency, bool training,
-                        loom_rng *r)
+typedef struct asked {
+    loom_mode mode;
+    int64_t edges, depth, latency;
+    bool training;
+    const char *from, *to, *type; /* an include line; NULL: none */
+    bool hide_edges, hide_depth;
+    const char *const *names;
+    size_t n_names;
+} asked;
+
+static void root_prompt(loom_buf *into, const asked *q, loom_rng *r)
 {
-    loom_prompt_conf conf = {.mode = mode, .match_training = training};
+    loom_mode mode = q->mode;
+    int64_t edges = q->edges, depth = q->depth, latency = q->latency;
+    loom_line include = {.kind = LOOM_LINE_INCLUDE, .name = {q->from, q->to, q->type}};
+    loom_prompt_conf conf = {.mode = mode, .match_training = q->training, .include = q->from ? &include : NULL};
     loom_attrs a;
 
     loom_attrs_init(&a);
@@ -147,7 +159,7 @@ static void root_prompt(loom_buf *into, loom_mode mode, int64_t edges, int64_t d
     a.num_subgraphs = edges > 1;
     a.start = 0;
     loom_attrs_put(&a, LOOM_ATTR_ID);
-    loom_attrs_put(&a, LOOM_ATTR_NUM_EDGES);
+    if (!q->hide_edges) loom_attrs_put(&a, LOOM_ATTR_NUM_EDGES);
     if (latency >= 0) loom_attrs_put(&a, LOOM_ATTR_LATENCY);
     if (mode == LOOM_MODE_TABULAR) {
         loom_attrs_put(&a, LOOM_ATTR_DEPTH);
@@ -156,7 +168,7 @@ static void root_prompt(loom_buf *into, loom_mode mode, int64_t edges, int64_t d
                                          LOOM_ATTR_START,           LOOM_ATTR_NUM_SUBGRAPHS,
                                          LOOM_ATTR_REMAINING_DEPTH, LOOM_ATTR_NUM_CURRENT_EDGES};
         for (size_t i = 0; i < sizeof more / sizeof *more; i++)
-            if (more[i] == LOOM_ATTR_START_NODE || more[i] == LOOM_ATTR_REMAINING_DEPTH || loom_rng_chance(r, 0.8))
+            if (more[i] == LOOM_ATTR_REMAINING_DEPTH ? !q->hide_depth : loom_rng_chance(r, 0.8))
                 loom_attrs_put(&a, more[i]);
     }
     loom_request_attrs_prompt(into, &a, &conf, r);
@@ -164,25 +176,60 @@ static void root_prompt(loom_buf *into, loom_mode mode, int64_t edges, int64_t d
 
 typedef struct tally {
     int64_t graphs, stuck, unfinished, invalid, wrong, inaccurate, layers, splits;
+    int64_t disobeyed, lacking, unlisted; /* layers against a condition; graphs without the edge asked for; odd names */
 } tally;
 
-/* Grows one graph by random walks. */
-static void grow(tally *t, loom_mode mode, int64_t edges, int64_t depth, int64_t latency, bool training, loom_rng *r)
+/* Every condition of the prompt that a layer can show; an include line only where its caller is the start node. */
+static void judge_layer(tally *t, const loom_request_layer *l)
 {
-    loom_request_conf conf = {.mode = mode, .match_training = training};
+    loom_arena arena = {0};
+    loom_following f = loom_check_conditions(&l->parsed, l->prompt, l->prompt_len, &arena);
+    loom_parsed_prompt p;
+
+    loom_parse_prompt(&p, l->parsed.mode, l->prompt, l->prompt_len, &arena);
+    size_t n = strlen(l->parsed.req.start_node);
+    const char *caller = p.n_includes ? p.includes[0] + strlen(LOOM_TEXT_INCLUDE) + 1 : "";
+    bool own = p.n_includes && strncmp(caller, l->parsed.req.start_node, n) == 0 && caller[n] == ' ';
+    if (!own || l->parsed.split) f.broken &= ~LOOM_CONDITION_BIT(LOOM_LINE_INCLUDE);
+    if (f.broken && t->disobeyed++ == 0)
+        fprintf(stderr, "conditions %x\nprompt: %s\ntext: %s\n", f.broken, l->prompt, l->text);
+    loom_arena_release(&arena);
+}
+
+static void judge_names(tally *t, const asked *q, const loom_outcome *o)
+{
+    bool found = !q->from;
+
+    for (int32_t i = 0; i < o->n_edges; i++) {
+        const loom_edge_text *e = &o->edges[i];
+        bool listed = !q->names;
+        for (size_t k = 0; k < q->n_names; k++) listed = listed || strcmp(q->names[k], e->destination) == 0;
+        t->unlisted += !listed;
+        found = found || (strcmp(e->source, q->from) == 0 && strcmp(e->destination, q->to) == 0 &&
+                          strcmp(e->type, q->type) == 0);
+    }
+    t->lacking += !found;
+}
+
+/* Grows one graph by random walks. */
+static void grow(tally *t, const asked *q, loom_rng *r)
+{
+    loom_mode mode = q->mode;
+    loom_request_conf conf = {.mode = mode, .match_training = q->training};
     loom_request *tree = NULL;
     loom_buf prompt = {0}, text = {0};
     loom_err err;
 
     t->graphs++;
-    root_prompt(&prompt, mode, edges, depth, latency, training, r);
+    root_prompt(&prompt, q, r);
     if (loom_request_new(&tree, &conf, prompt.data, prompt.len, r, &err) != LOOM_OK) {
         t->unfinished++;
         goto done;
     }
     for (const loom_request_layer *l; (l = loom_request_take(tree));) {
         loom_automaton_conf ac = {
-            .mode = mode, .full = true, .root = l->parent < 0, .prompt = l->prompt, .prompt_len = l->prompt_len};
+            .mode = mode, .full = true, .root = l->parent < 0, .prompt = l->prompt, .prompt_len = l->prompt_len,
+            .reach = l->reach, .names = q->names, .n_names = q->n_names};
         loom_automaton *a = NULL;
         if (loom_automaton_new(&a, &ac, &err) != LOOM_OK || !walk(&text, a, r)) {
             if (t->stuck++ == 0)
@@ -198,18 +245,33 @@ static void grow(tally *t, loom_mode mode, int64_t edges, int64_t depth, int64_t
                     l->prompt, text.data);
         if (l->rules && !l->codes.n && t->inaccurate == 0)
             fprintf(stderr, "rules %x\nprompt: %s\ntext: %s\n", l->rules, l->prompt, text.data);
+        judge_layer(t, l);
         t->layers++;
         t->splits += l->parsed.n_edges == 0;
     }
     const loom_outcome *o = loom_request_outcome(tree);
     t->unfinished += !o->finished;
     t->invalid += !o->valid;
-    t->wrong += !o->correct || o->graph.n_edges != edges || o->graph.depth != depth;
+    t->wrong += !o->correct || (!q->hide_edges && o->graph.n_edges != q->edges) ||
+                (!q->hide_depth && o->graph.depth != q->depth);
     t->inaccurate += !o->accurate;
+    judge_names(t, q, o);
 done:
     loom_request_free(&tree);
     loom_buf_release(&prompt);
     loom_buf_release(&text);
+}
+
+static void check_tally(const tally *t)
+{
+    CHECK_I64(t->stuck, 0);
+    CHECK_I64(t->unfinished, 0);
+    CHECK_I64(t->invalid, 0);
+    CHECK_I64(t->wrong, 0);
+    CHECK_I64(t->inaccurate, 0);
+    CHECK_I64(t->disobeyed, 0);
+    CHECK_I64(t->lacking, 0);
+    CHECK_I64(t->unlisted, 0);
 }
 
 static void grow_many(loom_mode mode, bool training)
@@ -221,17 +283,14 @@ static void grow_many(loom_mode mode, bool training)
     for (int64_t edges = 1; edges <= 40; edges++)
         for (int64_t depth = 1; depth <= 7; depth++) {
             if (depth > edges || (depth == 1 && edges > 1)) continue;
-            grow(&t, mode, edges, depth, depth % 3 == 0 ? -1 : 10 * edges, training, &r);
+            asked q = {mode, edges, depth, depth % 3 == 0 ? -1 : 10 * edges, training, .type = NULL};
+            grow(&t, &q, &r);
         }
-    if (mode != LOOM_MODE_TABULAR) grow(&t, mode, 200, 4, 5000, training, &r);
-    grow(&t, mode, 30, 25, 90, training, &r);
-    grow(&t, mode, 12, 12, 0, training, &r);
+    if (mode != LOOM_MODE_TABULAR) grow(&t, &(asked){mode, 200, 4, 5000, training, .type = NULL}, &r);
+    grow(&t, &(asked){mode, 30, 25, 90, training, .type = NULL}, &r);
+    grow(&t, &(asked){mode, 12, 12, 0, training, .type = NULL}, &r);
     CHECK(t.graphs > 200);
-    CHECK_I64(t.stuck, 0);
-    CHECK_I64(t.unfinished, 0);
-    CHECK_I64(t.invalid, 0);
-    CHECK_I64(t.wrong, 0);
-    CHECK_I64(t.inaccurate, 0);
+    check_tally(&t);
     if (mode != LOOM_MODE_TABULAR) CHECK(t.splits > 20 && t.layers > 1000);
 }
 
@@ -251,6 +310,155 @@ TEST(random_tabular_graphs_meet_their_request)
 {
     grow_many(LOOM_MODE_TABULAR, true);
     grow_many(LOOM_MODE_TABULAR, false);
+}
+
+/* "Include an edge from ... to ...": it is there, in every layer that says so and starts at its caller; the caller is
+ * called when it is another one than the root's. */
+TEST(edges_asked_for_are_there)
+{
+    static const char *const names[] = {"MS_00003", "MS_00004", "MS_00005", "MS_00006"};
+    static const char *const types[] = {"http", "mc", "db"};
+    tally t = {0};
+    loom_rng r;
+
+    loom_rng_seed(&r, 13, "include", 0);
+    for (int64_t edges = 1; edges <= 24; edges++)
+        for (int64_t depth = edges > 1 ? 2 : 1; depth <= 6 && depth <= edges; depth++)
+            for (int way = 0; way < 8; way++) {
+                asked q = {.mode = LOOM_MODE_INSTRUCTION, .edges = edges == 24 ? 90 : edges, .depth = depth,
+                           .latency = way & 1 ? -1 : 100, .training = way & 2, .to = "MS_00006",
+                           .type = types[edges % 3], .from = way & 4 || depth == 1 ? "USER" : "MS_00005"};
+                if (loom_rng_chance(&r, 0.3)) q.names = names, q.n_names = 4;
+                if (edges == 7 && depth == 3 && !(way & 4)) q.from = q.to; /* it calls itself */
+                q.hide_depth = loom_rng_chance(&r, 0.2);
+                q.hide_edges = edges < 4 && loom_rng_chance(&r, 0.1);
+                grow(&t, &q, &r);
+            }
+    CHECK(t.graphs > 700);
+    CHECK(t.splits > 10);
+    check_tally(&t);
+}
+
+/* ---- what cannot be met is refused, and why ---- */
+typedef struct refusal {
+    loom_mode mode;
+    bool root;
+    const char *attrs, *conditions, *why; /* why NULL: it can be met */
+} refusal;
+
+#define CHILD "id:S_1/start_node:MS_00001/caller:USER/start_edge_id:1/start_communication_at:3/latency:9/"
+#define INCLUDE "Include an edge from "
+
+static const refusal refusals[] = {
+    {LOOM_MODE_TABULAR, true, "id:S_1/num_edges:3/depth:4", "", "deeper than it has edges"},
+    {LOOM_MODE_TABULAR, true, "id:S_1/num_edges:2/depth:1", "", "exactly one edge"},
+    {LOOM_MODE_TABULAR, true, "id:S_1/num_edges:0", "", "at least one edge"},
+    {LOOM_MODE_TABULAR, true, "id:S_1/depth:0", "", "depth of at least 1"},
+    {LOOM_MODE_TABULAR, true, "id:S_1/depth:63/num_edges:99", "", "depth is too large"},
+    {LOOM_MODE_TABULAR, true, "id:S_1/num_edges:9223372036854775807", "", "num_edges is too large"},
+    {LOOM_MODE_TABULAR, true, "id:S_1/latency:9223372036854775807", "", "latency is too large"},
+    {LOOM_MODE_TABULAR, true, "id:S_1/num_edges:x", "", "not an integer"},
+    {LOOM_MODE_RECURSIVE, true, "id:S_1/start_node:USER/num_edges:3/remaining_depth:3", "", "deeper than it has edges"},
+    {LOOM_MODE_RECURSIVE, true, "id:S_1/start_node:USER/num_edges:3/remaining_depth:0", "", "exactly one edge"},
+    {LOOM_MODE_RECURSIVE, true, "id:S_1/num_edges:3/num_subgraphs:0", "", "no subgraph may be generated"},
+    {LOOM_MODE_RECURSIVE, true, "id:S_1/num_edges:3/num_subgraphs:2", "", "at most one subgraph"},
+    {LOOM_MODE_RECURSIVE, true, "id:S_1/num_edges:1/num_subgraphs:1", "", "no edges or depth are left"},
+    {LOOM_MODE_RECURSIVE, true, "id:S_1/num_edges:3/num_current_edges:2", "", "exactly one edge"},
+    {LOOM_MODE_RECURSIVE, true, "id:S_1/num_edges:3/start_edge_id:1", "", "edge 0"},
+    {LOOM_MODE_RECURSIVE, true, "id:S_1/num_edges:3/start_communication_at:9/latency:8", "",
+     "start_communication_at is 9, but everything must finish by latency 8"},
+    {LOOM_MODE_RECURSIVE, true, "id:S_1/num_edges:3/remaining_depth:1001", "", "depth is too large"},
+    {LOOM_MODE_RECURSIVE, true, "id:S_1/num_edges:3/remaining_depth:2", "", NULL}, /* no start_node: USER */
+    {LOOM_MODE_RECURSIVE, true, "", "", NULL},                                    /* nothing is asked for */
+    {LOOM_MODE_RECURSIVE, false, CHILD "num_edges:5/remaining_depth:1/num_current_edges:3/num_subgraphs:4", "",
+     "num_subgraphs is 4 but the layer has 3 edges"},
+    {LOOM_MODE_RECURSIVE, false, CHILD "num_edges:2/remaining_depth:1/num_current_edges:3/num_subgraphs:1", "",
+     "num_current_edges is 3 but num_edges is only 2"},
+    {LOOM_MODE_RECURSIVE, false, CHILD "num_edges:5/remaining_depth:3/num_current_edges:3/num_subgraphs:1", "",
+     "remaining_depth is 3 but only 2 edges are left below the layer"},
+    {LOOM_MODE_RECURSIVE, false, CHILD "num_edges:5/remaining_depth:0/num_current_edges:3/num_subgraphs:0", "",
+     "contradict"},
+    {LOOM_MODE_RECURSIVE, false, CHILD "num_edges:40/remaining_depth:0/num_current_edges:40/num_subgraphs:1", "",
+     "at least two parts"},
+    {LOOM_MODE_RECURSIVE, false, CHILD "num_edges:50/remaining_depth:0/num_current_edges:40/num_subgraphs:3", "",
+     "contradict"},
+    {LOOM_MODE_RECURSIVE, false, "id:S_1/start_node:MS_00001/start_edge_id:x/num_edges:1/remaining_depth:0", "",
+     "start_edge_id"},
+    {LOOM_MODE_RECURSIVE, false, "id:S_1/num_edges:1/remaining_depth:0", "", "no start_node"},
+    {LOOM_MODE_INSTRUCTION, true, "id:S_1/start_node:USER/num_current_edges:1", "generate 2 edges following num_current_edges",
+     "a condition says num_current_edges is 2, the requirements say 1"},
+    {LOOM_MODE_INSTRUCTION, true, "id:S_1/start_node:USER", "generate 2 edges following num_current_edges", "exactly one edge"},
+    {LOOM_MODE_INSTRUCTION, true, "id:S_1/start_node:USER/start_communication_at:7",
+     "Also, communication should finish before latency 6 milliseconds", "must finish by latency 6"},
+    {LOOM_MODE_INSTRUCTION, true, "id:S_1/start_node:USER", "copy caller from requirement's start_node:MS_00002",
+     "a condition says start_node is MS_00002, the requirements say USER"},
+    {LOOM_MODE_INSTRUCTION, true, "id:S_1/start_node:USER/num_edges:3", "no subgraph to generate", "no subgraph may be generated"},
+    {LOOM_MODE_INSTRUCTION, true, "id:S_1/num_edges:3", INCLUDE "USER to MS_00003 with http type", NULL},
+    {LOOM_MODE_INSTRUCTION, true, "id:S_1/num_edges:3", INCLUDE "MS_00002 to MS_00003 with http type", NULL},
+    {LOOM_MODE_INSTRUCTION, true, "id:S_1/num_edges:1", INCLUDE "MS_00002 to MS_00003 with http type",
+     "lets MS_00002 call, but nothing may come below"},
+    {LOOM_MODE_INSTRUCTION, true, "id:S_1/start_node:MS_00009/num_edges:3", INCLUDE "USER to MS_00003 with http type",
+     "lets USER call below the root"},
+    {LOOM_MODE_INSTRUCTION, true, "id:S_1/num_edges:3", INCLUDE "USER to MS_00003 with soap type", "soap"},
+    {LOOM_MODE_INSTRUCTION, true, "id:S_1/num_edges:3", INCLUDE "USER to redis with mc type", "redis"},
+    {LOOM_MODE_INSTRUCTION, true, "id:S_1/num_edges:3", INCLUDE "MS_1 to MS_00003 with mc type", "MS_1 "},
+    {LOOM_MODE_INSTRUCTION, true, "id:S_1/num_edges:3",
+     INCLUDE "USER to MS_00003 with mc type\n" INCLUDE "USER to MS_00004 with mc type", "several different"},
+    {LOOM_MODE_INSTRUCTION, true, "id:S_1/num_edges:3",
+     INCLUDE "USER to MS_00003 with mc type\n" INCLUDE "USER to MS_00003 with mc type", NULL},
+};
+
+static void try_refusal(const refusal *c)
+{
+    loom_buf prompt = {0};
+    loom_automaton *a = NULL;
+    loom_err err = {0};
+
+    if (c->mode == LOOM_MODE_INSTRUCTION)
+        loom_buf_printf(&prompt, LOOM_TEXT_QUESTION LOOM_TEXT_SYSTEM "\n" LOOM_TEXT_REQUIREMENTS "\n%s\n"
+                                 LOOM_TEXT_CONDITIONS "\n%s\n" LOOM_TEXT_ANSWER "\n",
+                        c->attrs, c->conditions);
+    else loom_buf_printf(&prompt, "%s\n", c->attrs);
+    loom_automaton_conf conf = {.mode = c->mode, .full = true, .root = c->root, .prompt = prompt.data,
+                                .prompt_len = prompt.len};
+    loom_status st = loom_automaton_new(&a, &conf, &err);
+    if (c->why ? st != LOOM_STATUS_ARG || !strstr(err.msg, c->why) : st != LOOM_OK)
+        fprintf(stderr, "%s%s\n  gives: %s\n", prompt.data, c->why ? c->why : "can be met", st ? err.msg : "(accepted)");
+    CHECK(c->why ? st == LOOM_STATUS_ARG && strstr(err.msg, c->why) : st == LOOM_OK);
+    loom_automaton_free(a);
+    loom_buf_release(&prompt);
+}
+
+TEST(what_cannot_be_met_is_refused)
+{
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) try_refusal(&refusals[i]);
+}
+
+/* Names that are all an answer may use bound what can be asked for. */
+TEST(names_bound_what_can_be_included)
+{
+    static const char *const names[] = {"MS_00003", "MS_00005"};
+    static const struct {
+        const char *from, *to;
+        bool good;
+    } cases[] = {{"USER", "MS_00005", true}, {"USER", "MS_00004", false}, {"MS_00003", "MS_00005", true},
+                 {"MS_00004", "MS_00005", false}};
+
+    for (size_t i = 0; i < 4; i++) {
+        asked q = {LOOM_MODE_INSTRUCTION, 4, 3, -1, true, cases[i].from, cases[i].to, "rpc", .names = names};
+        loom_buf prompt = {0};
+        loom_automaton *a = NULL;
+        loom_err err = {0};
+        loom_rng r;
+        loom_rng_seed(&r, i, "names", 0);
+        root_prompt(&prompt, &q, &r);
+        loom_automaton_conf conf = {.mode = q.mode, .full = true, .root = true, .names = names, .n_names = 2,
+                                    .prompt = prompt.data, .prompt_len = prompt.len};
+        loom_status st = loom_automaton_new(&a, &conf, &err);
+        CHECK(cases[i].good ? st == LOOM_OK : st == LOOM_STATUS_ARG && strstr(err.msg, "MS_00004"));
+        loom_automaton_free(a);
+        loom_buf_release(&prompt);
+    }
 }
 
 /* ---- real text is within the grammar ---- */
@@ -329,6 +537,7 @@ TEST(published_text_is_within_the_grammar)
     CHECK(t.full > t.n * 85 / 100);
 }
 
-TEST_MAIN(RUN(published_text_is_within_the_grammar) RUN(ranges_equal_enumeration)
+TEST_MAIN(RUN(published_text_is_within_the_grammar) RUN(ranges_equal_enumeration) RUN(what_cannot_be_met_is_refused)
+              RUN(names_bound_what_can_be_included) RUN(edges_asked_for_are_there)
               RUN(random_recursive_graphs_meet_their_request) RUN(random_instruction_graphs_meet_their_request)
                   RUN(random_tabular_graphs_meet_their_request))
