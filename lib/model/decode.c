@@ -52,10 +52,22 @@ static loom_status check_run(loom_decode *d, loom_err *err)
 }
 
 /* ---- products: columns c0..c1-1 of an output; y points at column c0 of the first row ---- */
-static void product(loom_decode_thread *t, float *y, int64_t ldy, const float *x, int64_t ldx, loom_mat W, int64_t N,
-                    int64_t c0, int64_t c1, int64_t in, float beta)
+
+/* Before the products of n rows x. */
+static void round_rows(const loom_decode *d, loom_decode_thread *t, const float *x, int64_t ldx, int64_t n, int64_t in)
+{
+    if (d->packs && d->o.half_compute) loom_packed_round(t->x16, x, ldx, n, in);
+}
+
+static void product(const loom_decode *d, loom_decode_thread *t, const loom_packed *packed, float *y, int64_t ldy,
+                    const float *x, int64_t ldx, loom_mat W, int64_t N, int64_t c0, int64_t c1, int64_t in, float beta)
 {
     if (c0 >= c1) return;
+    if (d->packs) {
+        if (d->o.half_compute) loom_packed_product16(y, ldy, t->x16, packed, N, c0, c1, beta != 0);
+        else loom_packed_product(y, ldy, x, ldx, packed, N, c0, c1, beta != 0);
+        return;
+    }
     if (W.f32) W.f32 += c0 * in;
     else W.bf16 += c0 * in;
     if (N <= LOOM_FEW_ROWS) loom_linear_few(y, ldy, x, ldx, &W, N, c1 - c0, in, beta);
@@ -67,14 +79,13 @@ static void product(loom_decode_thread *t, float *y, int64_t ldy, const float *x
 static void adapted(loom_decode *d, loom_decode_thread *t, loom_role role, float *y, int64_t ldy, const float *x,
                     int64_t ldx, int64_t c0, int64_t c1, int64_t in, float beta)
 {
-    const loom_adapter *ad = d->lora ? &d->lora->adapters[d->l * LOOM_N_ADAPTABLE + (int64_t)role] : NULL;
-    int64_t R = d->R;
+    int64_t R = d->R, i = d->l * LOOM_N_ADAPTABLE + (int64_t)role;
 
     if (c0 >= c1) return;
-    product(t, y, ldy, x, ldx, d->layers[d->l].w[role], d->n, c0, c1, in, beta);
-    if (!ad || !ad->a) return;
-    loom_gemm_nt(t->xa, R, x, ldx, ad->a, in, d->n, R, in, 1.0f, 0.0f);
-    loom_gemm_nt(y, ldy, t->xa, R, ad->b + c0 * R, R, d->n, c1 - c0, R, d->lora->scale, 1.0f);
+    product(d, t, d->packs ? &d->packed[i] : NULL, y, ldy, x, ldx, d->layers[d->l].w[role], d->n, c0, c1, in, beta);
+    if (!d->lora || !d->packed_a[i].data) return;
+    loom_packed_product(t->xa, R, x, ldx, &d->packed_a[i], d->n, 0, R, false);
+    loom_packed_product(y, ldy, t->xa, R, &d->packed_b[i], d->n, c0, c1, true);
 }
 
 /* Thread's share of n columns, cut at multiples of `unit`. */
@@ -121,6 +132,15 @@ static void cut(int64_t a, int64_t b, int64_t first, int64_t count, int64_t *fro
     *to = loom_max_i64(*from, loom_min_i64(count, b - first));
 }
 
+/* Heads whose columns fill whole panels. */
+static int64_t heads_of_panel(int64_t D)
+{
+    int64_t n = 1;
+
+    while (n * D % LOOM_PANEL) n++;
+    return n;
+}
+
 static void qkv_phase(void *arg, int thread, int n_threads)
 {
     loom_decode *d = arg;
@@ -130,8 +150,9 @@ static void qkv_phase(void *arg, int thread, int n_threads)
     const loom_config *c = &m->config;
     int64_t C = c->C, D = c->D, Q = c->H * D, E = c->K * D, ld = Q + 2 * E, a, b, h0, h1;
 
-    share(c->H + 2 * c->K, 1, thread, n_threads, &a, &b);
+    share(c->H + 2 * c->K, heads_of_panel(D), thread, n_threads, &a, &b);
     loom_rmsnorm_fwd(t->h, t->r, d->x, w->norm_att, c->rms_eps, d->n, C);
+    round_rows(d, t, t->h, C, d->n, C);
     cut(a, b, 0, c->H, &h0, &h1);
     adapted(d, t, LOOM_ROLE_Q, d->qkv + h0 * D, ld, t->h, C, h0 * D, h1 * D, C, 0.0f);
     loom_rope_fwd(d->qkv + h0 * D, ld, d->position, m->rope_cos, m->rope_sin, d->n, h1 - h0, D);
@@ -267,7 +288,8 @@ static void o_phase(void *arg, int thread, int n_threads)
     loom_decode *d = arg;
     int64_t C = d->m->config.C, Q = d->m->config.H * d->m->config.D, c0, c1;
 
-    share(C, 16, thread, n_threads, &c0, &c1);
+    share(C, LOOM_PANEL, thread, n_threads, &c0, &c1);
+    round_rows(d, &d->threads[thread], d->att, Q, d->n, Q);
     adapted(d, &d->threads[thread], LOOM_ROLE_O, d->x + c0, C, d->att, Q, c0, c1, Q, 1.0f);
 }
 
@@ -280,11 +302,12 @@ static void gate_phase(void *arg, int thread, int n_threads)
     int64_t C = c->C, F = c->F, f0, f1, width;
     float *gate = t->h + d->n * C, *up; /* behind the normed rows: (rows, width) each */
 
-    share(F, 16, thread, n_threads, &f0, &f1);
+    share(F, LOOM_PANEL, thread, n_threads, &f0, &f1);
     if (f0 >= f1) return;
     width = f1 - f0;
     up = gate + d->n * width;
     loom_rmsnorm_fwd(t->h, t->r, d->x, w->norm_ffn, c->rms_eps, d->n, C);
+    round_rows(d, t, t->h, C, d->n, C);
     adapted(d, t, LOOM_ROLE_GATE, gate, width, t->h, C, f0, f1, C, 0.0f);
     adapted(d, t, LOOM_ROLE_UP, up, width, t->h, C, f0, f1, C, 0.0f);
     for (int64_t n = 0; n < d->n; n++) {
@@ -301,7 +324,8 @@ static void down_phase(void *arg, int thread, int n_threads)
     loom_decode *d = arg;
     int64_t C = d->m->config.C, F = d->m->config.F, c0, c1;
 
-    share(C, 16, thread, n_threads, &c0, &c1);
+    share(C, LOOM_PANEL, thread, n_threads, &c0, &c1);
+    round_rows(d, &d->threads[thread], d->prod, F, d->n, F);
     adapted(d, &d->threads[thread], LOOM_ROLE_DOWN, d->x + c0, C, d->prod, F, c0, c1, F, 1.0f);
 }
 
@@ -312,9 +336,10 @@ static void head_phase(void *arg, int thread, int n_threads)
     const loom_config *c = &d->m->config;
     int64_t C = c->C, V = c->V, v0, v1;
 
-    share(V, 16, thread, n_threads, &v0, &v1);
+    share(V, LOOM_PANEL, thread, n_threads, &v0, &v1);
     loom_rmsnorm_fwd(t->h, t->r, d->out, d->m->norm_out, c->rms_eps, d->n_out, C);
-    product(t, d->logits + v0, V, t->h, C, d->head, d->n_out, v0, v1, C, 0.0f);
+    round_rows(d, t, t->h, C, d->n_out, C);
+    product(d, t, d->packs ? &d->packed[c->L * LOOM_N_ADAPTABLE] : NULL, d->logits + v0, V, t->h, C, d->head, d->n_out, v0, v1, C, 0.0f);
 }
 
 /* ---- the run ---- */

@@ -26,6 +26,7 @@
 #include "model/lora.h"
 
 #define LOOM_KV_BLOCK 16 /* positions in a block */
+#define LOOM_PACK_MOST ((size_t)2 << 30) /* bytes of weights that are held a second time, packed */
 
 typedef struct loom_decode loom_decode;
 
@@ -34,7 +35,8 @@ typedef struct loom_decode_options {
     int64_t max_seqs;  /* most open sequences */
     int64_t positions; /* size of the cache: positions of all sequences together (shared ones once) */
     bool half_cache;   /* keys and values as bfloat16: half the memory and traffic, results differ in the third digit */
-    bool half_compute; /* products in bfloat16 (model/half.h), on weights rounded once, here: less to read, faster */
+    bool half_compute; /* products in bfloat16, on weights rounded once, here: less to read, faster */
+    bool in_place;     /* do not pack weights, read them where they are, however small (tests) */
     loom_pool *pool;   /* borrowed; NULL: one thread */
 } loom_decode_options;
 

@@ -13,6 +13,7 @@
 #include "model/decode.h"
 #include "model/half.h"
 #include "model/ops.h"
+#include "model/packed.h"
 
 typedef struct loom_sequence {
     bool open;
@@ -26,6 +27,7 @@ typedef struct loom_decode_thread {
     float *xa; /* (rows, R) */
     float *r;  /* (rows) */
     float *xt; /* loom_linear_skinny's */
+    uint16_t *x16; /* packed in bfloat16: the rows of the next products, rounded */
     loom_products how;
     float *scores; /* (H, positions) */
     float *sums;   /* (H, ceil16(D)) */
@@ -36,6 +38,9 @@ struct loom_decode {
     const loom_lora *lora;
     const loom_llama_layer *layers; /* the model's, or rounded ones */
     loom_mat head;
+    bool packs;                   /* weights are packed; else read where they are, by the members below */
+    loom_packed *packed;          /* (L * LOOM_N_ADAPTABLE + 1) by layer and role, the head last */
+    loom_packed *packed_a, *packed_b; /* (L * LOOM_N_ADAPTABLE) of the adapter, its scale in b; data NULL: none */
     uint16_t *weights16; /* half_compute: all weights, rounded; NULL when the model's are bfloat16 already */
     loom_llama_layer *layers16;
     loom_half **halves; /* (n_threads) */
@@ -46,7 +51,7 @@ struct loom_decode {
     int32_t *block_tables;
     int32_t *refs, *free_blocks;
     int64_t n_free;
-    char *scratch;
+    char *memory; /* everything below the handle */
     char *cache;
     size_t number; /* bytes of a number in the cache */
     loom_decode_thread *threads;

@@ -25,11 +25,68 @@ static void *take(cursor *c, int64_t n, int64_t m, size_t size)
     return p;
 }
 
-static void place(loom_decode *d, const loom_config *c, bool own, cursor *k)
+/* Outputs and inputs of a matrix. */
+static void role_size(const loom_config *c, int64_t role, int64_t *out, int64_t *in)
 {
+    int64_t Q = c->H * c->D, E = c->K * c->D;
+
+    *out = role == LOOM_ROLE_Q ? Q : role == LOOM_ROLE_K || role == LOOM_ROLE_V ? E
+         : role == LOOM_ROLE_GATE || role == LOOM_ROLE_UP ? c->F : c->C;
+    *in = role == LOOM_ROLE_O ? Q : role == LOOM_ROLE_DOWN ? c->F : c->C;
+}
+
+static loom_packed packed_of(const loom_config *c, int64_t i, bool half)
+{
+    loom_packed p = {.out = c->V, .in = c->C, .half = half};
+
+    if (i < c->L * LOOM_N_ADAPTABLE) role_size(c, i % LOOM_N_ADAPTABLE, &p.out, &p.in);
+    return p;
+}
+
+static bool wants_packing(const loom_config *c, const loom_decode_options *o, bool half)
+{
+    size_t sum = 0;
+
+    for (int64_t i = 0; i <= c->L * LOOM_N_ADAPTABLE; i++) {
+        loom_packed p = packed_of(c, i, half);
+
+        if (!loom_add_size(&sum, sum, loom_packed_bytes(p.out, p.in, half))) return false;
+    }
+    return !o->in_place && sum <= LOOM_PACK_MOST;
+}
+
+static void place_packed(loom_decode *d, const loom_config *c, bool half, cursor *k)
+{
+    int64_t n = c->L * LOOM_N_ADAPTABLE;
+
+    d->packed = take(k, d->packs ? n + 1 : 0, 1, sizeof *d->packed);
+    for (int64_t i = 0; d->packs && i <= n; i++) {
+        loom_packed p = packed_of(c, i, half);
+
+        p.data = take(k, 1, 1, loom_packed_bytes(p.out, p.in, half));
+        if (k->base) d->packed[i] = p;
+    }
+    d->packed_a = take(k, d->lora ? n : 0, 1, sizeof *d->packed_a);
+    d->packed_b = take(k, d->lora ? n : 0, 1, sizeof *d->packed_b);
+    for (int64_t i = 0; d->lora && i < n; i++) {
+        loom_packed w = packed_of(c, i, false), a = {.out = d->R, .in = w.in}, b = {.out = w.out, .in = d->R};
+        bool there = d->lora->adapters[i].a != NULL;
+
+        if (there) a.data = take(k, 1, 1, loom_packed_bytes(a.out, a.in, false));
+        if (there) b.data = take(k, 1, 1, loom_packed_bytes(b.out, b.in, false));
+        if (k->base) d->packed_a[i] = a, d->packed_b[i] = b;
+    }
+}
+
+/* frozen: matrices are bfloat16 already */
+static void place(loom_decode *d, const loom_config *c, bool frozen, cursor *k)
+{
+    bool half = d->o.half_compute || frozen, own;
     int64_t rows = d->o.max_rows, Q = c->H * c->D, E = c->K * c->D;
     int64_t widest = loom_max_i64(c->C, loom_max_i64(Q, c->F)), reach = loom_min_i64(c->max_positions, d->o.positions);
 
+    d->packs = wants_packing(c, &d->o, half);
+    own = d->o.half_compute && !frozen && !d->packs;
     d->number = d->o.half_cache ? sizeof(uint16_t) : sizeof(float);
     d->n_blocks = count_blocks(&d->o);
     d->blocks_per_seq = (reach + LOOM_KV_BLOCK - 1) / LOOM_KV_BLOCK;
@@ -47,18 +104,20 @@ static void place(loom_decode *d, const loom_config *c, bool own, cursor *k)
     for (int i = 0; i < d->n_threads; i++) {
         loom_decode_thread none, *t = d->threads ? &d->threads[i] : &none;
 
-        t->h = take(k, rows, c->C + 2 * (c->F / d->n_threads + 32), sizeof(float));
+        t->h = take(k, rows, c->C + 2 * (c->F / d->n_threads + 2 * LOOM_PANEL), sizeof(float));
         t->xa = take(k, rows, d->R, sizeof(float));
         t->r = take(k, rows, 1, sizeof(float));
-        t->how.rounded = take(k, d->o.half_compute ? LOOM_ROUND_ROWS : 0, widest, sizeof(uint16_t));
-        t->how.widen = take(k, 1, loom_max_i64(LOOM_WIDEN_FLOATS, widest), sizeof(float));
-        t->xt = take(k, 1, loom_linear_skinny_scratch(widest), sizeof(float));
+        t->x16 = take(k, d->packs && half ? (rows + 15) / 16 * 16 : 0, loom_packed_width(widest), sizeof(uint16_t));
+        t->how.rounded = take(k, d->packs || !half ? 0 : LOOM_ROUND_ROWS, widest, sizeof(uint16_t));
+        t->how.widen = take(k, d->packs ? 0 : 1, loom_max_i64(LOOM_WIDEN_FLOATS, widest), sizeof(float));
+        t->xt = take(k, d->packs ? 0 : 1, loom_linear_skinny_scratch(widest), sizeof(float));
         t->scores = take(k, c->H, d->blocks_per_seq * LOOM_KV_BLOCK, sizeof(float));
         t->sums = take(k, c->H, loom_kv_padded(c->D), sizeof(float));
     }
-    d->halves = take(k, d->o.half_compute ? d->n_threads : 0, 1, sizeof *d->halves);
+    d->halves = take(k, d->o.half_compute && !d->packs ? d->n_threads : 0, 1, sizeof *d->halves);
     d->weights16 = take(k, own ? (int64_t)(loom_llama_bytes(c) / sizeof(float)) : 0, 1, sizeof *d->weights16);
     d->layers16 = take(k, own ? c->L : 0, 1, sizeof *d->layers16);
+    place_packed(d, c, half, k);
     d->cache = take(k, c->L * d->n_blocks, loom_kv_numbers(c), d->number);
 }
 
@@ -67,7 +126,7 @@ size_t loom_decode_bytes(const loom_config *c, const loom_decode_options *o)
     loom_decode d = {.o = *o, .n_threads = loom_pool_threads(o->pool)};
     cursor k = {0};
 
-    place(&d, c, o->half_compute, &k);
+    place(&d, c, false, &k);
     return k.overflow ? SIZE_MAX : k.used;
 }
 
@@ -93,7 +152,21 @@ static void round_item(void *arg, int64_t item, int thread)
     loom_half_round(d->weights16 + from, n, d->m->params + from, n, 1, n);
 }
 
-/* half_compute: products, and with `own` a rounded copy of the weights. */
+static void pack_item(void *arg, int64_t i, int thread)
+{
+    const loom_decode *d = arg;
+    int64_t n = d->m->config.L * LOOM_N_ADAPTABLE;
+
+    (void)thread;
+    if (d->packs)
+        loom_packed_fill(&d->packed[i], i < n ? &d->m->layers[i / LOOM_N_ADAPTABLE].w[i % LOOM_N_ADAPTABLE] : &d->m->head,
+                         1.0f);
+    if (i == n || !d->lora || !d->packed_a[i].data) return;
+    loom_packed_fill(&d->packed_a[i], &(loom_mat){.f32 = d->lora->adapters[i].a}, 1.0f);
+    loom_packed_fill(&d->packed_b[i], &(loom_mat){.f32 = d->lora->adapters[i].b}, d->lora->scale);
+}
+
+/* half_compute of weights in place: products, and with `own` a rounded copy of the weights. */
 static loom_status make_halves(loom_decode *d, bool own, loom_err *err)
 {
     const loom_tensors *table = &d->m->table;
@@ -131,9 +204,10 @@ loom_status loom_decode_new(loom_decode **out, const loom_llama *m, const loom_l
     d->R = lora ? lora->config.R : 0;
     d->layers = m->layers;
     d->head = m->head;
-    place(d, &m->config, o->half_compute && !m->frozen, &k);
-    if (!k.overflow) d->scratch = loom_alloc_aligned(k.used);
-    if (!d->scratch) {
+    place(d, &m->config, m->frozen, &k);
+    /* zero pages that cost nothing until they are used: most of the cache may never be */
+    if (!k.overflow && k.used <= SIZE_MAX - 64) d->memory = loom_calloc(k.used + 64, 1);
+    if (!d->memory) {
         char text[32];
 
         loom_format_bytes(text, sizeof text, (double)k.used);
@@ -141,12 +215,13 @@ loom_status loom_decode_new(loom_decode **out, const loom_llama *m, const loom_l
         return loom_fail(err, LOOM_STATUS_NOMEM,
                          "not enough memory for the key/value cache (%s); ask for fewer positions", text);
     }
-    k = (cursor){.base = d->scratch};
-    place(d, &m->config, o->half_compute && !m->frozen, &k);
+    k = (cursor){.base = d->memory + (64 - (uintptr_t)d->memory % 64) % 64};
+    place(d, &m->config, m->frozen, &k);
     for (int64_t i = 0; i < o->max_seqs; i++) d->seqs[i].blocks = d->block_tables + i * d->blocks_per_seq;
     for (d->n_free = 0; d->n_free < d->n_blocks; d->n_free++) /* taken from the end: block 0 first */
         d->free_blocks[d->n_free] = (int32_t)(d->n_blocks - 1 - d->n_free);
-    if (o->half_compute) st = make_halves(d, o->half_compute && !m->frozen, err);
+    loom_pool_for(o->pool, m->config.L * LOOM_N_ADAPTABLE + 1, pack_item, d);
+    if (o->half_compute && !d->packs) st = make_halves(d, !m->frozen, err);
     if (st == LOOM_OK) *out = d;
     else loom_decode_free(d);
     return st;
@@ -155,8 +230,8 @@ loom_status loom_decode_new(loom_decode **out, const loom_llama *m, const loom_l
 void loom_decode_free(loom_decode *d)
 {
     if (!d) return;
-    for (int i = 0; d->o.half_compute && i < d->n_threads; i++) loom_half_free(d->halves[i]);
-    free(d->scratch);
+    for (int i = 0; d->o.half_compute && !d->packs && i < d->n_threads; i++) loom_half_free(d->halves[i]);
+    free(d->memory);
     free(d);
 }
 

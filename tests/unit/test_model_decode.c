@@ -50,11 +50,12 @@ static loom_status full_logits(bed *b, loom_err *err)
 }
 
 /* half: products and cache in bfloat16 */
-static loom_status setup(bed *b, bool lora, bool half, int threads, int64_t positions, loom_err *err)
+static loom_status setup_how(bed *b, bool lora, bool half, bool in_place, int threads, int64_t positions, loom_err *err)
 {
     loom_lora_config lc = {.R = 3, .alpha = 6, .targets = 0x7f};
     loom_decode_options o = {
-        .max_rows = 64, .max_seqs = 8, .positions = positions, .half_cache = half, .half_compute = half};
+        .max_rows = 64, .max_seqs = 8, .positions = positions, .half_cache = half, .half_compute = half,
+        .in_place = in_place};
     loom_rng r;
 
     *b = (bed){0};
@@ -78,6 +79,11 @@ static loom_status setup(bed *b, bool lora, bool half, int threads, int64_t posi
     return loom_decode_new(&b->d, b->m, b->lora, &o, err);
 }
 
+static loom_status setup(bed *b, bool lora, bool half, int threads, int64_t positions, loom_err *err)
+{
+    return setup_how(b, lora, half, false, threads, positions, err);
+}
+
 static void teardown(bed *b)
 {
     loom_decode_free(b->d);
@@ -99,7 +105,7 @@ static void same_logits(const bed *b, const float *got, int seq, int64_t t, bool
 }
 
 /* Three sequences advance by random numbers of tokens in each run, rows in random order of sequences. */
-static void mixed_runs(bool lora, bool half, int threads)
+static void mixed_runs(bool lora, bool half, bool in_place, int threads)
 {
     bed b;
     loom_err err;
@@ -108,7 +114,7 @@ static void mixed_runs(bool lora, bool half, int threads)
     int64_t done[3] = {0};
     float *logits;
 
-    REQUIRE_OK(setup(&b, lora, half, threads, 3 * 64, &err), err);
+    REQUIRE_OK(setup_how(&b, lora, half, in_place, threads, 3 * 64, &err), err);
     logits = loom_alloc((size_t)(64 * b.c.V), sizeof *logits);
     loom_rng_seed(&r, 9, "runs", 0);
     for (int i = 0; i < 3; i++) ids[i] = loom_decode_open(b.d);
@@ -136,16 +142,66 @@ static void mixed_runs(bool lora, bool half, int threads)
     teardown(&b);
 }
 
-TEST(mixed_runs_equal_full_forward) { mixed_runs(false, false, 1); }
-TEST(mixed_runs_on_three_threads) { mixed_runs(false, false, 3); }
-TEST(mixed_runs_with_adapter) { mixed_runs(true, false, 2); }
+TEST(mixed_runs_equal_full_forward) { mixed_runs(false, false, false, 1); }
+TEST(mixed_runs_on_three_threads) { mixed_runs(false, false, false, 3); }
+TEST(mixed_runs_with_adapter) { mixed_runs(true, false, false, 2); }
+TEST(mixed_runs_with_weights_in_place)
+{
+    mixed_runs(false, false, true, 2);
+    mixed_runs(true, false, true, 3);
+}
 TEST(mixed_runs_in_bfloat16)
 {
     loom_err err;
 
+    mixed_runs(false, true, false, 2);
+    mixed_runs(true, true, false, 1);
     if (loom_half_check(&err) != LOOM_OK) SKIP(err.msg);
-    mixed_runs(false, true, 2);
-    mixed_runs(true, true, 1);
+    mixed_runs(false, true, true, 2);
+    mixed_runs(true, true, true, 1);
+}
+
+/* Logits of every position of sequence 0, `most` rows of it at a time, beside rows of the other sequences. */
+static void in_company(float *into, bool lora, bool half, int threads, int most)
+{
+    bed b;
+    loom_err err;
+    int64_t at[3] = {0};
+    int32_t ids[3];
+    float *logits;
+
+    REQUIRE_OK(setup(&b, lora, half, threads, 3 * 64, &err), err);
+    logits = loom_alloc((size_t)(64 * b.c.V), sizeof *logits);
+    for (int i = 0; i < 3; i++) ids[i] = loom_decode_open(b.d);
+    while (at[0] < T) {
+        loom_decode_row rows[64];
+        int n = 0;
+        int64_t first = at[0];
+
+        for (int i = 0; i < 3; i++)
+            for (int k = 0; (i == 0 || most > 1) && k < most + i && at[i] < T; k++)
+                rows[n++] = (loom_decode_row){ids[i], b.tokens[i][at[i]++], i == 0};
+        REQUIRE_OK(loom_decode_run(b.d, rows, n, logits, &err), err);
+        memcpy(into + first * b.c.V, logits, (size_t)((at[0] - first) * b.c.V) * sizeof *into);
+    }
+    free(logits);
+    teardown(&b);
+}
+
+/* Not only close: the same bits, alone and in company, on one thread and on three. */
+TEST(company_changes_no_bit)
+{
+    static float want[T * 83], got[T * 83];
+
+    for (int how = 0; how < 4; how++) {
+        bool lora = how & 1, half = how & 2;
+
+        in_company(want, lora, half, 1, 1);
+        for (int most = 2; most < 20; most += 7) {
+            in_company(got, lora, half, most == 9 ? 3 : 1, most);
+            CHECK(memcmp(want, got, sizeof want) == 0);
+        }
+    }
 }
 
 static loom_status feed(bed *b, int32_t id, int seq, int64_t from, int64_t to, float *logits, loom_err *err)
@@ -232,4 +288,5 @@ TEST(refuses_before_changing_anything)
 
 TEST_MAIN(loom_blas_start(0, NULL);
           RUN(mixed_runs_equal_full_forward) RUN(mixed_runs_on_three_threads) RUN(mixed_runs_with_adapter)
-              RUN(mixed_runs_in_bfloat16) RUN(forks_share_and_part) RUN(refuses_before_changing_anything))
+              RUN(mixed_runs_with_weights_in_place)
+              RUN(mixed_runs_in_bfloat16) RUN(company_changes_no_bit) RUN(forks_share_and_part) RUN(refuses_before_changing_anything))

@@ -1,0 +1,385 @@
+/* Tiles of up to 8 rows by 32 outputs: sixteen sums of 16 floats stay in registers while a panel streams by. A panel
+ * meets all rows before the next one is read, so that W comes from memory once. */
+#include "model/packed.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "core/num.h"
+#include "model/vmath.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+typedef float vec16 __attribute__((vector_size(64)));
+typedef uint32_t vec16u __attribute__((vector_size(64)));
+
+const char *const loom_half_unit_names[] = {"plain", "avx512bf16", "amx"};
+
+/* ---- layout ---- */
+int64_t loom_packed_width(int64_t in) { return (in + 31) / 32 * 32; }
+
+size_t loom_packed_bytes(int64_t out, int64_t in, bool half)
+{
+    size_t panels = (size_t)((out + LOOM_PANEL - 1) / LOOM_PANEL), bytes;
+    size_t row = half ? (size_t)loom_packed_width(in) * sizeof(uint16_t) : (size_t)in * sizeof(float);
+
+    if (!loom_mul_size(&bytes, panels, LOOM_PANEL) || !loom_mul_size(&bytes, bytes, row)) return SIZE_MAX;
+    return bytes;
+}
+
+static float weight(const loom_packed *p, const loom_mat *W, int64_t o, int64_t k)
+{
+    if (o >= p->out || k >= p->in) return 0;
+    return W->f32 ? W->f32[o * p->in + k] : loom_bf16_to_f32(W->bf16[o * p->in + k]);
+}
+
+void loom_packed_fill(const loom_packed *p, const loom_mat *W, float scale)
+{
+    int64_t outs = (p->out + LOOM_PANEL - 1) / LOOM_PANEL * LOOM_PANEL, width = loom_packed_width(p->in);
+    uint16_t *h = p->data;
+    float *f = p->data;
+
+    for (int64_t o = 0; o < outs; o++) {
+        if (p->half)
+            for (int64_t k = 0; k < width; k++)
+                h[(o / 16 * width / 2 + k / 2) * 32 + o % 16 * 2 + k % 2] = loom_f32_to_bf16(scale * weight(p, W, o, k));
+        else
+            for (int64_t k = 0; k < p->in; k++)
+                f[(o / LOOM_PANEL * p->in + k) * LOOM_PANEL + o % LOOM_PANEL] = scale * weight(p, W, o, k);
+    }
+}
+
+/* ---- tiles: y (ROWS,32) (+)= x (ROWS,in) times a panel. One function for each number of rows. ---- */
+typedef void tile_fn(float *y, int64_t ldy, const float *x, int64_t ldx, const void *panel, int64_t in, bool add);
+
+static inline void store(float *y, int64_t ldy, vec16 (*acc)[2], int rows, bool add)
+{
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < 2; v++) {
+            vec16 was = {0};
+
+            if (add) memcpy(&was, y + r * ldy + 16 * v, sizeof was);
+            was += acc[r][v];
+            memcpy(y + r * ldy + 16 * v, &was, sizeof was);
+        }
+}
+
+#define ROWS_LOOP(ROWS) _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++)
+
+#define TILE_F32(ROWS)                                                                                                 \
+    static void f32_##ROWS(float *y, int64_t ldy, const float *x, int64_t ldx, const void *panel, int64_t in,          \
+                           bool add)                                                                                   \
+    {                                                                                                                  \
+        vec16 acc[ROWS][2] = {{{0}}};                                                                                  \
+        const vec16 *w = panel;                                                                                        \
+                                                                                                                       \
+        for (int64_t k = 0; k < in; k++, w += 2) {                                                                     \
+            ROWS_LOOP(ROWS)                                                                                            \
+            {                                                                                                          \
+                float one = x[r * ldx + k];                                                                            \
+                                                                                                                       \
+                acc[r][0] += one * w[0];                                                                               \
+                acc[r][1] += one * w[1];                                                                               \
+            }                                                                                                          \
+        }                                                                                                              \
+        store(y, ldy, acc, ROWS, add);                                                                                 \
+    }
+
+/* The vectors of even and of odd inner indices of 16 outputs. */
+static inline void widen(vec16 *even, vec16 *odd, const void *from)
+{
+    vec16u pair = *(const vec16u *)from, e = pair << 16, o = pair & 0xffff0000u;
+
+    memcpy(even, &e, sizeof e);
+    memcpy(odd, &o, sizeof o);
+}
+
+/* bfloat16 weights times float32 rows: widened in registers. */
+#define TILE_WIDEN(ROWS)                                                                                               \
+    static void widen_##ROWS(float *y, int64_t ldy, const float *x, int64_t ldx, const void *panel, int64_t in,        \
+                             bool add)                                                                                 \
+    {                                                                                                                  \
+        vec16 acc[ROWS][2] = {{{0}}}, e0, o0, e1, o1;                                                                  \
+        const char *w = panel, *v = w + loom_packed_width(in) / 2 * 64;                                                \
+        int64_t k = 0;                                                                                                 \
+                                                                                                                       \
+        for (; k + 1 < in; k += 2, w += 64, v += 64) {                                                                 \
+            widen(&e0, &o0, w);                                                                                        \
+            widen(&e1, &o1, v);                                                                                        \
+            ROWS_LOOP(ROWS)                                                                                            \
+            {                                                                                                          \
+                float even = x[r * ldx + k], odd = x[r * ldx + k + 1];                                                 \
+                                                                                                                       \
+                acc[r][0] += even * e0;                                                                                \
+                acc[r][1] += even * e1;                                                                                \
+                acc[r][0] += odd * o0;                                                                                 \
+                acc[r][1] += odd * o1;                                                                                 \
+            }                                                                                                          \
+        }                                                                                                              \
+        if (k < in) {                                                                                                  \
+            widen(&e0, &o0, w);                                                                                        \
+            widen(&e1, &o1, v);                                                                                        \
+            ROWS_LOOP(ROWS) acc[r][0] += x[r * ldx + k] * e0, acc[r][1] += x[r * ldx + k] * e1;                        \
+        }                                                                                                              \
+        store(y, ldy, acc, ROWS, add);                                                                                 \
+    }
+
+#define ALL_ROWS(TILE) TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8)
+#define TABLE(name)    {name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7, name##_8}
+#define MOST_ROWS      8
+
+ALL_ROWS(TILE_F32)
+ALL_ROWS(TILE_WIDEN)
+
+static tile_fn *const f32_tiles[] = TABLE(f32), *const widen_tiles[] = TABLE(widen);
+
+static size_t panel_bytes(const loom_packed *p) { return loom_packed_bytes(LOOM_PANEL, p->in, p->half); }
+
+/* Copies columns from..to-1 of a panel's result, or adds them. */
+static void copy_part(float *y, int64_t ldy, const float *part, int64_t rows, int64_t from, int64_t to, bool add)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = from; c < to; c++)
+            y[r * ldy + c - from] = part[r * LOOM_PANEL + c] + (add ? y[r * ldy + c - from] : 0.0f);
+}
+
+void loom_packed_product(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *p, int64_t N,
+                         int64_t c0, int64_t c1, bool add)
+{
+    tile_fn *const *tiles = p->half ? widen_tiles : f32_tiles;
+    _Alignas(64) float part[MOST_ROWS * LOOM_PANEL];
+
+    for (int64_t panel = c0 / LOOM_PANEL; panel * LOOM_PANEL < c1; panel++) {
+        const char *w = (const char *)p->data + (size_t)panel * panel_bytes(p);
+        int64_t first = panel * LOOM_PANEL, from = loom_max_i64(0, c0 - first), to = loom_min_i64(LOOM_PANEL, c1 - first);
+        bool whole = from == 0 && to == LOOM_PANEL;
+
+        for (int64_t n = 0, rows; n < N; n += rows) {
+            float *at = y + n * ldy + first + from - c0;
+
+            rows = loom_min_i64(MOST_ROWS, N - n);
+            if (whole) {
+                tiles[rows - 1](at, ldy, x + n * ldx, ldx, w, p->in, add);
+            } else {
+                tiles[rows - 1](part, LOOM_PANEL, x + n * ldx, ldx, w, p->in, false);
+                copy_part(at, ldy, part, rows, from, to, add);
+            }
+        }
+    }
+}
+
+/* ---- rounded rows ---- */
+void loom_packed_round(uint16_t *to, const float *x, int64_t ldx, int64_t N, int64_t in)
+{
+    int64_t width = loom_packed_width(in);
+
+    for (int64_t n = 0; n < N; n++) {
+        uint16_t *restrict t = to + n * width;
+        const float *restrict f = x + n * ldx;
+
+        for (int64_t k = 0; k < in; k++) t[k] = loom_f32_to_bf16(f[k]);
+        for (int64_t k = in; k < width; k++) t[k] = 0;
+    }
+}
+
+/* y (rows, from..to of a panel) (+)= part; `part` (rows, 32) */
+typedef void tile16_fn(float *part, const uint16_t *x, int64_t width, const void *panel, int64_t rows);
+
+static void plain_tile16(float *part, const uint16_t *x, int64_t width, const void *panel, int64_t rows)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        const char *w = panel, *v = w + width / 2 * 64;
+        vec16 a = {0}, b = {0}, even, odd;
+
+        for (int64_t k = 0; k < width; k += 2, w += 64, v += 64) {
+            float xe = loom_bf16_to_f32(x[r * width + k]), xo = loom_bf16_to_f32(x[r * width + k + 1]);
+
+            widen(&even, &odd, w);
+            a += xe * even;
+            a += xo * odd;
+            widen(&even, &odd, v);
+            b += xe * even;
+            b += xo * odd;
+        }
+        memcpy(part + r * LOOM_PANEL, &a, sizeof a);
+        memcpy(part + r * LOOM_PANEL + 16, &b, sizeof b);
+    }
+}
+
+#if defined(__x86_64__)
+
+#define TARGET_BF16 __attribute__((target("avx512f,avx512bw,avx512bf16")))
+#define TARGET_AMX  __attribute__((target("avx512f,amx-tile,amx-bf16")))
+
+/* Four rows at a time. */
+TARGET_BF16 static void avx512_tile16(float *part, const uint16_t *x, int64_t width, const void *panel, int64_t rows)
+{
+    for (int64_t n = 0; n < rows; n += 4) { /* rows beyond the last are there (whole groups of 16) and not kept */
+        __m512 acc[4][2];
+        const char *w = panel, *v = w + width / 2 * 64;
+
+        for (int r = 0; r < 4; r++) acc[r][0] = acc[r][1] = _mm512_setzero_ps();
+        for (int64_t k = 0; k < width; k += 2, w += 64, v += 64) {
+            __m512bh a = (__m512bh)_mm512_load_si512(w), b = (__m512bh)_mm512_load_si512(v);
+
+            for (int r = 0; r < 4; r++) {
+                int32_t pair;
+
+                memcpy(&pair, x + (n + r) * width + k, sizeof pair);
+                acc[r][0] = _mm512_dpbf16_ps(acc[r][0], (__m512bh)_mm512_set1_epi32(pair), a);
+                acc[r][1] = _mm512_dpbf16_ps(acc[r][1], (__m512bh)_mm512_set1_epi32(pair), b);
+            }
+        }
+        for (int r = 0; r < 4 && n + r < rows; r++) {
+            _mm512_storeu_ps(part + (n + r) * LOOM_PANEL, acc[r][0]);
+            _mm512_storeu_ps(part + (n + r) * LOOM_PANEL + 16, acc[r][1]);
+        }
+    }
+}
+
+/* Tiles 0..3 hold sums (16,16), 4 and 5 rows of x (16, 32 of bfloat16), 6 and 7 weights (16 pairs, 16 outputs). */
+TARGET_AMX static void amx_begin(void)
+{
+    _Alignas(64) struct {
+        uint8_t palette, start_row, reserved[14];
+        uint16_t colsb[16];
+        uint8_t rows[16];
+    } config = {.palette = 1};
+
+    for (int i = 0; i < 8; i++) config.colsb[i] = 64, config.rows[i] = 16;
+    _tile_loadconfig(&config);
+}
+
+TARGET_AMX static void amx_end(void) { _tile_release(); }
+
+/* Up to 32 rows against one panel. */
+TARGET_AMX static void amx_tile16(float *part, const uint16_t *x, int64_t width, const void *panel, int64_t rows)
+{
+    const char *w = panel, *v = w + width / 2 * 64, *x0 = (const char *)x, *x1 = (const char *)(x + 16 * width);
+    size_t ldx = (size_t)width * sizeof(uint16_t), ldp = LOOM_PANEL * sizeof(float);
+
+    _tile_zero(0);
+    _tile_zero(1);
+    if (rows <= 16) {
+        for (int64_t k = 0; k < width; k += 32, x0 += 64, w += 1024, v += 1024) {
+            _tile_loadd(4, x0, ldx);
+            _tile_loadd(6, w, 64);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_loadd(7, v, 64);
+            _tile_dpbf16ps(1, 4, 7);
+        }
+    } else {
+        _tile_zero(2);
+        _tile_zero(3);
+        for (int64_t k = 0; k < width; k += 32, x0 += 64, x1 += 64, w += 1024, v += 1024) {
+            _tile_loadd(4, x0, ldx);
+            _tile_loadd(6, w, 64);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_loadd(7, v, 64);
+            _tile_dpbf16ps(1, 4, 7);
+            _tile_loadd(5, x1, ldx);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
+        _tile_stored(2, part + 16 * LOOM_PANEL, ldp);
+        _tile_stored(3, part + 16 * LOOM_PANEL + 16, ldp);
+    }
+    _tile_stored(0, part, ldp);
+    _tile_stored(1, part + 16, ldp);
+}
+
+/* Asks Linux for the tile registers, once for the process; false: there are none, or they are not to be had. */
+static bool amx_allowed(void)
+{
+    enum { REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18 };
+    unsigned a, b, c, d;
+
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d >> 22 & 1) || !(d >> 24 & 1)) return false;
+    return syscall(SYS_arch_prctl, REQ_XCOMP_PERM, XTILEDATA) == 0;
+}
+
+static loom_half_unit find_unit(void)
+{
+    __builtin_cpu_init();
+    if (amx_allowed()) return LOOM_UNIT_AMX;
+    return __builtin_cpu_supports("avx512bf16") ? LOOM_UNIT_AVX512 : LOOM_UNIT_PLAIN;
+}
+
+#else
+
+static void avx512_tile16(float *part, const uint16_t *x, int64_t width, const void *panel, int64_t rows)
+{
+    plain_tile16(part, x, width, panel, rows);
+}
+
+static void amx_tile16(float *part, const uint16_t *x, int64_t width, const void *panel, int64_t rows)
+{
+    plain_tile16(part, x, width, panel, rows);
+}
+
+static void amx_begin(void) {}
+static void amx_end(void) {}
+static loom_half_unit find_unit(void) { return LOOM_UNIT_PLAIN; }
+
+#endif
+
+/* Found once; finding it twice on two threads gives the same. */
+loom_half_unit loom_packed_unit(void)
+{
+    static atomic_int found = -1;
+    int unit = atomic_load_explicit(&found, memory_order_relaxed);
+
+    if (unit < 0) atomic_store_explicit(&found, unit = (int)find_unit(), memory_order_relaxed);
+    return (loom_half_unit)unit;
+}
+
+/* Columns from..to-1 of a panel's sums into y. */
+static inline void put_part(float *y, int64_t ldy, const float *part, int64_t rows, int64_t from, int64_t to, bool add)
+{
+    vec16 v[2], was;
+
+    if (from != 0 || to != LOOM_PANEL) {
+        copy_part(y, ldy, part, rows, from, to, add);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        memcpy(v, part + r * LOOM_PANEL, sizeof v);
+        for (int i = 0; add && i < 2; i++) {
+            memcpy(&was, y + r * ldy + 16 * i, sizeof was);
+            v[i] += was;
+        }
+        memcpy(y + r * ldy, v, sizeof v);
+    }
+}
+
+void loom_packed_product16_with(loom_half_unit unit, float *y, int64_t ldy, const uint16_t *x, const loom_packed *p,
+                                int64_t N, int64_t c0, int64_t c1, bool add)
+{
+    static tile16_fn *const tiles[] = {plain_tile16, avx512_tile16, amx_tile16};
+    int64_t width = loom_packed_width(p->in);
+    _Alignas(64) float part[32 * LOOM_PANEL];
+
+    if (unit == LOOM_UNIT_AMX) amx_begin();
+    for (int64_t panel = c0 / LOOM_PANEL; panel * LOOM_PANEL < c1; panel++) {
+        const char *w = (const char *)p->data + (size_t)panel * panel_bytes(p);
+        int64_t first = panel * LOOM_PANEL, from = loom_max_i64(0, c0 - first), to = loom_min_i64(LOOM_PANEL, c1 - first);
+
+        for (int64_t n = 0, rows; n < N; n += rows) {
+            rows = loom_min_i64(32, N - n);
+            tiles[unit](part, x + n * width, width, w, rows);
+            put_part(y + n * ldy + first + from - c0, ldy, part, rows, from, to, add);
+        }
+    }
+    if (unit == LOOM_UNIT_AMX) amx_end();
+}
+
+void loom_packed_product16(float *y, int64_t ldy, const uint16_t *x, const loom_packed *p, int64_t N, int64_t c0,
+                           int64_t c1, bool add)
+{
+    loom_packed_product16_with(loom_packed_unit(), y, ldy, x, p, N, c0, c1, add);
+}
