@@ -96,6 +96,7 @@ static void take_field(const char **text, loom_buf *field, bool *last)
 static bool is_named(const char *list, const char *name)
 {
     size_t n = strlen(name);
+    if (n == 0) return false; /* a column without a name, as at the end of "a,b," */
     for (const char *at = list; (at = strstr(at, name)) != NULL; at += n)
         if ((at == list || at[-1] == ',') && (at[n] == ',' || at[n] == 0)) return true;
     return false;

@@ -32,6 +32,10 @@ TEST(csv_becomes_a_table)
     CHECK_I64(loom_html_csv(&b, "", "", 5), 0);
     CHECK_I64(loom_html_csv(&b, "a,b", "", 5), 0);
     CHECK_I64(loom_html_csv(&b, "a\n\"never closed", "", 5), 1);
+    loom_buf_reset(&b);
+    CHECK_I64(loom_html_csv(&b, "a,,\n1,2,3\n", "seed", 5), 1); /* columns without a name once took forever */
+    CHECK_STR(b.data, "<table>\n<tr><th>a</th><th></th><th></th></tr>\n<tr><td class=\"n\">1</td><td class=\"n\">2</td>"
+                      "<td class=\"n\">3</td></tr>\n</table>\n");
     loom_buf_release(&b);
 }
 
