@@ -1,6 +1,11 @@
 /* The model against PyTorch in float64: logits, loss, every gradient, and four optimizer steps, for each case in
  * tests/golden/llama. Relative error of a tensor = ||a - b|| / ||b|| must stay below 1e-4: float32 sums differ in the
- * sixth digit, a wrong formula differs in the first ones. */
+ * sixth digit, a wrong formula differs in the first ones.
+ *
+ * With products in bfloat16 (8 bits of mantissa) logits, loss and weights must stay within 2e-2. The gradients may be
+ * off by 4e-2, all together by 3e-2: rounding nothing but the weights of these cases to bfloat16 moves the exact
+ * gradient by 1.5e-2 to 2.4e-2, the worst tensor's by 3.2e-2. test_golden_mapped.c holds them to 2e-2 where the exact
+ * gradient is that of the rounded weights. */
 #include "test.h"
 
 #include "core/file.h"
@@ -8,14 +13,20 @@
 #include "model/acts.h"
 #include "model/adamw.h"
 #include "model/blas.h"
+#include "model/half.h"
 #include "store/safetensors.h"
 
-#define TOLERANCE 1e-4
+#define TOLERANCE      1e-4
+#define HALF_TOLERANCE 2e-2
+#define HALF_GRADIENT  4e-2 /* of one tensor */
+#define HALF_GRADIENTS 3e-2 /* of all */
 #define B         3
 #define T         37
 
 typedef struct golden {
     const char *name;
+    bool half;
+    double tolerance;
     char dir[512];
     loom_config config;
     loom_llama *m;
@@ -105,12 +116,13 @@ static loom_status load_batch(golden *g, loom_err *err)
     return LOOM_OK;
 }
 
-static loom_status load(golden *g, const char *name, int threads, bool recompute, loom_err *err)
+static loom_status load(golden *g, const char *name, int threads, bool recompute, bool half, loom_err *err)
 {
-    loom_acts_options o = {.max_rows = B * T, .max_seq = T, .grad = true, .recompute = recompute};
+    loom_acts_options o = {
+        .max_rows = B * T, .max_seq = T, .grad = true, .recompute = recompute, .half_compute = half};
     size_t bytes;
 
-    *g = (golden){.name = name};
+    *g = (golden){.name = name, .half = half, .tolerance = half ? HALF_TOLERANCE : TOLERANCE};
     snprintf(g->dir, sizeof g->dir, LOOM_SOURCE_DIR "/tests/golden/llama/%s", name);
     LOOM_TRY(loom_config_read(&g->config, in_dir(g, "config.json"), err));
     LOOM_TRY(loom_llama_new(&g->m, &g->config, err));
@@ -130,40 +142,53 @@ static loom_status load(golden *g, const char *name, int threads, bool recompute
     return LOOM_OK;
 }
 
-/* ||got - want|| / ||want||, infinite when the tensor is missing or of another size. */
-static double distance(golden *g, const char *prefix, const char *name, const float *got, size_t count)
+/* Squares of difference and size, added up. */
+typedef struct sums {
+    double diff, norm;
+} sums;
+
+static double relative(sums s) { return sqrt(s.diff / (s.norm > 0 ? s.norm : 1)); }
+
+/* Infinite when the tensor is missing or of another size. */
+static sums compare(golden *g, const char *prefix, const char *name, const float *got, size_t count)
 {
     char full[200];
     const loom_tensor_view *v;
     float *want;
-    double diff = 0, norm = 0;
+    sums s = {0};
 
     snprintf(full, sizeof full, "%s%s", prefix, name);
     v = loom_st_find(g->expected, full);
-    if (!v || (size_t)v->count != count) return INFINITY;
+    if (!v || (size_t)v->count != count) return (sums){INFINITY, 1};
     want = loom_alloc(count, sizeof *want);
     loom_dtype_to_f32(want, v->data, v->dtype, v->count);
     for (size_t i = 0; i < count; i++) {
-        diff += ((double)got[i] - want[i]) * ((double)got[i] - want[i]);
-        norm += (double)want[i] * want[i];
+        s.diff += ((double)got[i] - want[i]) * ((double)got[i] - want[i]);
+        s.norm += (double)want[i] * want[i];
     }
     free(want);
-    return sqrt(diff / (norm > 0 ? norm : 1));
+    return s;
 }
 
-static void check_tensors(golden *g, const char *prefix, const float *block)
+/* Every tensor within `each`, all of them together within `together`. */
+static void check_tensors(golden *g, const char *prefix, const float *block, double each, double together)
 {
     double worst = 0;
+    sums all = {0};
 
     for (int64_t i = 0; i < g->table->n; i++) {
         const loom_tensor *t = &g->table->tensors[i];
-        double d = distance(g, prefix, t->name, block + t->offset, t->count);
+        sums s = compare(g, prefix, t->name, block + t->offset, t->count);
+        double d = relative(s);
 
         test_checks_++;
-        if (!(d <= TOLERANCE)) TEST_FAIL_("%s: %s%s is off by %g", g->name, prefix, t->name, d);
+        if (!(d <= each)) TEST_FAIL_("%s: %s%s is off by %g", g->name, prefix, t->name, d);
         if (d > worst) worst = d;
+        all = (sums){all.diff + s.diff, all.norm + s.norm};
     }
-    printf("  %-22s %-6s worst relative error %.2e over %d tensors\n", g->name, prefix, worst, (int)g->table->n);
+    CHECK(relative(all) <= together);
+    printf("  %-22s %-6s relative error %.2e, of the worst of %d tensors %.2e\n", g->name, prefix, relative(all),
+           (int)g->table->n, worst);
 }
 
 static float expected_at(golden *g, const char *name, int i)
@@ -175,11 +200,11 @@ static float expected_at(golden *g, const char *name, int i)
     return all[i];
 }
 
-static void check_near(const char *what, const char *name, double got, double want)
+static void check_near(const golden *g, const char *what, double got, double want)
 {
     test_checks_++;
-    if (!(fabs(got - want) <= TOLERANCE * fabs(want)))
-        TEST_FAIL_("%s: %s is %.9g, expected %.9g", name, what, got, want);
+    if (!(fabs(got - want) <= g->tolerance * fabs(want)))
+        TEST_FAIL_("%s: %s is %.9g, expected %.9g", g->name, what, got, want);
 }
 
 /* Linear warm-up to step 2, then cosine to 0 at step 10: train.json. */
@@ -203,50 +228,67 @@ static void four_steps(golden *g)
                    err);
         norm = loom_grad_norm(g->pool, g->table, g->grads);
         how.grad_scale = loom_clip_scale(norm, 1.0);
-        check_near("steps.loss", g->name, loss.sum / (double)loss.count, expected_at(g, "steps.loss", step - 1));
-        check_near("steps.gradnorm", g->name, norm, expected_at(g, "steps.gradnorm", step - 1));
-        check_near("steps.lr", g->name, how.lr, expected_at(g, "steps.lr", step - 1));
-        if (step == 1) check_tensors(g, "grad.", g->grads);
+        check_near(g, "steps.loss", loss.sum / (double)loss.count, expected_at(g, "steps.loss", step - 1));
+        check_near(g, "steps.gradnorm", norm, expected_at(g, "steps.gradnorm", step - 1));
+        check_near(g, "steps.lr", how.lr, expected_at(g, "steps.lr", step - 1));
+        if (step == 1) check_tensors(g, "grad.", g->grads, g->half ? HALF_GRADIENT : TOLERANCE,
+                                     g->half ? HALF_GRADIENTS : TOLERANCE);
         loom_adamw_step(g->pool, g->table, g->params, g->m1, g->m2, g->grads, &how);
     }
-    check_tensors(g, "after.", g->params);
+    check_tensors(g, "after.", g->params, g->tolerance, g->tolerance);
 }
 
-static void run_case(const char *name, int threads, bool recompute)
+static void run_case(const char *name, int threads, bool recompute, bool half)
 {
     golden g;
     loom_err err;
     float *logits;
     loom_loss loss;
 
-    REQUIRE_OK(load(&g, name, threads, recompute, &err), err);
+    REQUIRE_OK(load(&g, name, threads, recompute, half, &err), err);
     logits = loom_alloc((size_t)(B * T * g.config.V), sizeof *logits);
     REQUIRE_OK(loom_llama_logits(g.acts, g.m, g.lora, &g.batch, logits, &err), err);
-    CHECK(distance(&g, "", "logits", logits, (size_t)(B * T * g.config.V)) <= TOLERANCE);
+    CHECK(relative(compare(&g, "", "logits", logits, (size_t)(B * T * g.config.V))) <= g.tolerance);
     REQUIRE_OK(loom_llama_loss(g.acts, g.m, g.lora, &g.batch, &loss, &err), err);
-    check_near("loss", name, loss.sum / (double)loss.count, expected_at(&g, "loss", 0));
+    check_near(&g, "loss", loss.sum / (double)loss.count, expected_at(&g, "loss", 0));
     four_steps(&g);
     free(logits);
     release(&g);
 }
 
-static void run_all(int threads, bool recompute)
+static void run_all(int threads, bool recompute, bool half)
 {
-    run_case("mha-untied", threads, recompute);
-    run_case("gqa-tied-llama3rope", threads, recompute);
-    run_case("gqa-untied-masked", threads, recompute);
-    run_case("lora-qv", threads, recompute);
-    run_case("lora-all", threads, recompute);
+    run_case("mha-untied", threads, recompute, half);
+    run_case("gqa-tied-llama3rope", threads, recompute, half);
+    run_case("gqa-untied-masked", threads, recompute, half);
+    run_case("lora-qv", threads, recompute, half);
+    run_case("lora-all", threads, recompute, half);
 }
 
-TEST(one_thread) { run_all(1, false); }
-TEST(three_threads) { run_all(3, false); }
-TEST(recompute) { run_all(2, true); }
+TEST(one_thread) { run_all(1, false, false); }
+TEST(three_threads) { run_all(3, false, false); }
+TEST(recompute) { run_all(2, true, false); }
 TEST(plain_twin_of_blas)
 {
     loom_blas_use_plain(true);
-    run_all(1, false);
+    run_all(1, false, false);
     loom_blas_use_plain(false);
 }
 
-TEST_MAIN(loom_blas_start(0, NULL); RUN(one_thread) RUN(three_threads) RUN(recompute) RUN(plain_twin_of_blas))
+TEST(half_products)
+{
+    loom_err err = {0};
+
+    if (loom_half_check(&err) != LOOM_OK) SKIP(err.msg);
+    run_all(1, false, true);
+}
+TEST(half_products_recompute_three_threads)
+{
+    loom_err err = {0};
+
+    if (loom_half_check(&err) != LOOM_OK) SKIP(err.msg);
+    run_all(3, true, true);
+}
+
+TEST_MAIN(loom_blas_start(0, NULL); RUN(one_thread) RUN(three_threads) RUN(recompute) RUN(plain_twin_of_blas)
+              RUN(half_products) RUN(half_products_recompute_three_threads))
