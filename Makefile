@@ -78,8 +78,9 @@ bench-preprocess: build ## measure preprocessing alone, into out/bench-preproces
 	@bash tests/bench_preprocess.sh $(BUILD)/bin out/bench-preprocess
 
 fuzz: ## fuzz every parser of outside files for FUZZ_SECONDS=600 each (clang)
-	@CC=clang cmake -S . -B $(BUILD)-fuzz -G Ninja -DLOOM_FUZZ=ON -DLOOM_NATIVE=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
-	@cmake --build $(BUILD)-fuzz -j $(JOBS) -- --quiet
+	@cc=$$(bash tests/fuzz/compiler.sh) && \
+		CC=$$cc cmake -S . -B $(BUILD)-fuzz -G Ninja -DLOOM_FUZZ=ON -DLOOM_NATIVE=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
+	@cmake --build $(BUILD)-fuzz -j $(JOBS) --target $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c))) -- --quiet
 	@bash tests/fuzz/run.sh $(BUILD)-fuzz/bin $(FUZZ_SECONDS)
 
 clean: ## remove the build folders (data, models and figures stay)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# run.sh BIN_DIR SECONDS [FUZZER...]: runs the fuzz targets, seeded with the golden values, SECONDS each; fails at the
-# first finding, whose input is left in the current folder (turn it into a regression test).
+# run.sh BIN_DIR SECONDS [FUZZER...]: runs the fuzz targets, seeded with the golden values, SECONDS each; goes on after a
+# finding, whose input is left in the current folder (turn it into a regression test), and fails at the end. One line of
+# result for each target; .ci/run counts them.
 set -u
 bin=$1 seconds=$2
 shift 2
@@ -21,10 +22,12 @@ seeds() { # FUZZER: fills the folder $work/FUZZER
     esac
 }
 
+# The time limit of one input is by the clock: long enough for a machine that does other work.
 status=0
 for f in "$@"; do
     seeds "$f"
-    if "$bin/$f" -max_total_time="$seconds" -rss_limit_mb=4096 -timeout=20 -print_final_stats=1 "$work/$f" >"$work/$f.log" 2>&1; then
+    if "$bin/$f" -max_total_time="$seconds" -rss_limit_mb=4096 -timeout=60 -print_final_stats=1 -artifact_prefix="$f-" \
+        "$work/$f" >"$work/$f.log" 2>&1; then
         echo "$f: $(sed -n 's/^stat::number_of_executed_units: *//p' "$work/$f.log") inputs in $seconds s, no finding"
     else
         tail -n 40 "$work/$f.log"
