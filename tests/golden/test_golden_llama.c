@@ -4,8 +4,7 @@
  *
  * With products in bfloat16 (8 bits of mantissa) logits, loss and weights must stay within 2e-2. The gradients may be
  * off by 4e-2, all together by 3e-2: rounding nothing but the weights of these cases to bfloat16 moves the exact
- * gradient by 1.5e-2 to 2.4e-2, the worst tensor's by 3.2e-2. test_golden_mapped.c holds them to 2e-2 where the exact
- * gradient is that of the rounded weights. */
+ * gradient by 1.5e-2 to 2.4e-2, the worst tensor's by 3.2e-2. */
 #include "test.h"
 
 #include "core/file.h"
