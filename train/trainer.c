@@ -195,5 +195,5 @@ void loom_trainer_memory(loom_train_memory *out, const loom_config *config, cons
     out->weights = (frozen ? base / 2 : base) + (lora ? trained : 0);
     out->gradients = trained;
     out->moments = 2 * trained;
-    out->activations = loom_acts_bytes(config, lora, &ao, n_threads);
+    out->activations = loom_acts_bytes(config, lora, frozen, &ao, n_threads);
 }

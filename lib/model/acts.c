@@ -154,10 +154,10 @@ static int64_t lora_layer_floats(const loom_config *c, const loom_lora_config *l
     return (int64_t)(loom_lora_bytes(c, lc) / sizeof(float)) / c->L;
 }
 
-size_t loom_acts_bytes(const loom_config *config, const loom_lora_config *lora, const loom_acts_options *o,
+size_t loom_acts_bytes(const loom_config *config, const loom_lora_config *lora, bool frozen, const loom_acts_options *o,
                        int n_threads)
 {
-    loom_acts a = {.o = *o, .c = *config, .n_threads = n_threads};
+    loom_acts a = {.o = *o, .c = *config, .frozen = frozen, .n_threads = n_threads};
     cursor c = {0};
 
     if (loom_config_check(&a.c, NULL) != LOOM_OK) return 0;

@@ -62,8 +62,8 @@ loom_status loom_acts_new(loom_acts **out, const loom_llama *m, const loom_lora 
                           loom_err *err);
 void loom_acts_free(loom_acts *a);
 
-/* Bytes loom_acts_new will take, without weights, gradients and moments. */
-size_t loom_acts_bytes(const loom_config *config, const loom_lora_config *lora, const loom_acts_options *o,
+/* Bytes loom_acts_new will take, without weights, gradients and moments. frozen: of a model mapped as bfloat16. */
+size_t loom_acts_bytes(const loom_config *config, const loom_lora_config *lora, bool frozen, const loom_acts_options *o,
                        int n_threads);
 
 /* Rows whose label counts; what the scale of loom_llama_grad is made of. */

@@ -197,7 +197,7 @@ loom_status loom_model_bench(loom_model_bench_result *out, const loom_config *co
     r.phase = *loom_acts_get_times(b.acts);
     divide(&r.phase, (double)o->steps);
     for (int64_t i = 0; i < b.table->n; i++) r.trained += (int64_t)b.table->tensors[i].count;
-    r.acts_bytes = loom_acts_bytes(config, lora, &ao, (int)r.threads);
+    r.acts_bytes = loom_acts_bytes(config, lora, false, &ao, (int)r.threads);
     *out = r;
 done:
     release(&b);

@@ -1,5 +1,5 @@
 /* read_bandwidth [THREADS]: bytes a second that THREADS threads (default: one a CPU) together read from memory, best of
- * five passes over 256 MiB each. The ceiling of generation at batch 1, which reads every weight once a token. */
+ * twenty passes over 256 MiB each. The ceiling of generation at batch 1, which reads every weight once a token. */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +12,7 @@
 
 #define BYTES ((size_t)256 << 20)
 #define MAX   256
+#define PASSES 20
 
 typedef struct reader {
     pthread_t thread;
@@ -35,7 +36,7 @@ static void *work(void *arg)
 {
     reader *r = arg;
 
-    for (int pass = 0; pass < 5; pass++) {
+    for (int pass = 0; pass < PASSES; pass++) {
         pthread_barrier_wait(r->gate);
         r->sum += read_all(r->data, BYTES / sizeof *r->data);
         pthread_barrier_wait(r->gate);
@@ -69,7 +70,7 @@ int main(int argc, char **argv)
             return 1;
         }
     }
-    for (int pass = 0; pass < 5; pass++) {
+    for (int pass = 0; pass < PASSES; pass++) {
         double from, seconds;
 
         pthread_barrier_wait(&gate);
