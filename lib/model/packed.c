@@ -38,20 +38,127 @@ static float weight(const loom_packed *p, const loom_mat *W, int64_t o, int64_t 
     return W->f32 ? W->f32[o * p->in + k] : loom_bf16_to_f32(W->bf16[o * p->in + k]);
 }
 
-void loom_packed_fill(const loom_packed *p, const loom_mat *W, float scale)
+static int64_t whole_panels(int64_t out) { return (out + LOOM_PANEL - 1) / LOOM_PANEL * LOOM_PANEL; }
+
+/* One bit of every lane number says which two rows swap a block of `step` lanes; all four bits transpose. */
+static void swap_blocks(vec16u m[16], int step)
 {
-    int64_t outs = (p->out + LOOM_PANEL - 1) / LOOM_PANEL * LOOM_PANEL, width = loom_packed_width(p->in);
-    uint16_t *h = p->data;
+    vec16u upper, lower; /* lanes of the pair (a, b), b's from 16 on */
+
+    for (uint32_t i = 0; i < 16; i++) {
+        bool high = i & (uint32_t)step;
+
+        upper[i] = high ? 16 + i - (uint32_t)step : i;
+        lower[i] = high ? 16 + i : i + (uint32_t)step;
+    }
+    for (int i = 0; i < 16; i++) {
+        vec16u a = m[i], b = m[i | step];
+
+        if (i & step) continue;
+        m[i] = __builtin_shuffle(a, b, upper);
+        m[i | step] = __builtin_shuffle(a, b, lower);
+    }
+}
+
+static void transpose16(vec16u m[16])
+{
+    swap_blocks(m, 8);
+    swap_blocks(m, 4);
+    swap_blocks(m, 2);
+    swap_blocks(m, 1);
+}
+
+/* Lanes rounded as loom_f32_to_bf16 does; the result is in the upper halves, the lower ones are leftovers. */
+static inline vec16u rounded(vec16 f)
+{
+    vec16u bits, nan = (vec16u)(f != f);
+
+    memcpy(&bits, &f, sizeof bits);
+    return (nan & (bits | 0x400000u)) | (~nan & (bits + 0x7FFFu + (bits >> 16 & 1u)));
+}
+
+/* Pair c is (low[c], high[c]). */
+static inline vec16u pairs(vec16 low, vec16 high) { return rounded(low) >> 16 | (rounded(high) & 0xFFFF0000u); }
+
+/* The first n of 16 numbers, the others zero; all zero for NULL. */
+static inline vec16 lanes(const float *from, int64_t n)
+{
+    vec16 f = {0};
+
+    if (from && n >= 16) memcpy(&f, from, sizeof f);
+    else if (from && n > 0) memcpy(&f, from, (size_t)n * sizeof *from);
+    return f;
+}
+
+/* Outputs o0..o0+15 and inner indices k0..k0+31 of bfloat16 weights: 16 rows of 16 pairs, turned over. */
+static void fill_tile16(const loom_packed *p, const loom_mat *W, float scale, int64_t o0, int64_t k0)
+{
+    int64_t width = loom_packed_width(p->in);
+    bool inside = W->f32 && o0 + 16 <= p->out && k0 + 32 <= p->in;
+    vec16u even, odd, m[16];
+
+    for (uint32_t i = 0; i < 16; i++) even[i] = 2 * i, odd[i] = 2 * i + 1;
+    for (int64_t o = 0; o < 16; o++) {
+        vec16 f[2];
+
+        if (inside) {
+            memcpy(f, W->f32 + (o0 + o) * p->in + k0, sizeof f);
+        } else {
+            for (int k = 0; k < 32; k++) f[k / 16][k % 16] = weight(p, W, o0 + o, k0 + k);
+        }
+        m[o] = pairs(scale * __builtin_shuffle(f[0], f[1], even), scale * __builtin_shuffle(f[0], f[1], odd));
+    }
+    transpose16(m);
+    memcpy((uint16_t *)p->data + (o0 / 16 * width / 2 + k0 / 2) * 32, m, sizeof m);
+}
+
+void loom_packed_fill_outs(const loom_packed *p, const loom_mat *W, float scale, int64_t from, int64_t to)
+{
+    int64_t outs = loom_min_i64(whole_panels(to), whole_panels(p->out)), width = loom_packed_width(p->in);
     float *f = p->data;
 
-    for (int64_t o = 0; o < outs; o++) {
+    for (int64_t o = from; o < outs; o += p->half ? 16 : 1) {
         if (p->half)
-            for (int64_t k = 0; k < width; k++)
-                h[(o / 16 * width / 2 + k / 2) * 32 + o % 16 * 2 + k % 2] = loom_f32_to_bf16(scale * weight(p, W, o, k));
+            for (int64_t k = 0; k < width; k += 32) fill_tile16(p, W, scale, o, k);
         else
             for (int64_t k = 0; k < p->in; k++)
                 f[(o / LOOM_PANEL * p->in + k) * LOOM_PANEL + o % LOOM_PANEL] = scale * weight(p, W, o, k);
     }
+}
+
+void loom_packed_fill(const loom_packed *p, const loom_mat *W, float scale)
+{
+    loom_packed_fill_outs(p, W, scale, 0, p->out);
+}
+
+void loom_packed_fill_inner(const loom_packed *p, const float *rows, int64_t ld, int64_t k0, int64_t k1)
+{
+    int64_t width = loom_packed_width(p->in), end = loom_min_i64(width, (k1 + 31) / 32 * 32);
+    vec16u *data = p->data;
+
+    for (int64_t k = k0; k < end; k += 2) {
+        const float *a = k < k1 ? rows + (k - k0) * ld : NULL, *b = k + 1 < k1 ? a + ld : NULL;
+
+        for (int64_t o = 0; o < whole_panels(p->out); o += 16, a = a ? a + 16 : a, b = b ? b + 16 : b)
+            data[o / 16 * width / 2 + k / 2] = pairs(lanes(a, p->out - o), lanes(b, p->out - o));
+    }
+}
+
+void loom_packed_turn(uint16_t *to, int64_t width, const float *rows, int64_t ld, int64_t cols, int64_t k0, int64_t k1)
+{
+    for (int64_t k = k0; k < k1; k += 32)
+        for (int64_t c = 0; c < cols; c += 16) {
+            vec16u m[16];
+
+            for (int64_t i = 0; i < 16; i++) {
+                int64_t at = k + 2 * i;
+                const float *a = at < k1 ? rows + (at - k0) * ld + c : NULL, *b = at + 1 < k1 ? a + ld : NULL;
+
+                m[i] = pairs(lanes(a, cols - c), lanes(b, cols - c));
+            }
+            transpose16(m);
+            for (int64_t i = 0; i < 16; i++) memcpy(to + (c + i) * width + k, &m[i], sizeof m[i]);
+        }
 }
 
 /* ---- tiles: y (ROWS,32) (+)= x (ROWS,in) times a panel. One function for each number of rows. ---- */
@@ -187,17 +294,26 @@ void loom_packed_round(uint16_t *to, const float *x, int64_t ldx, int64_t N, int
     }
 }
 
-/* y (rows, from..to of a panel) (+)= part; `part` (rows, 32) */
-typedef void tile16_fn(float *part, const uint16_t *x, int64_t width, const void *panel, int64_t rows);
+/* What a tile reads: rows of x, `ldx` apart, and the two halves of a panel; `depth` inner indices of each. */
+typedef struct operands {
+    const uint16_t *x;
+    int64_t ldx;
+    const char *w, *v;
+    int64_t depth;
+} operands;
 
-static void plain_tile16(float *part, const uint16_t *x, int64_t width, const void *panel, int64_t rows)
+/* to (rows, 32), rows `ld` apart; rows up to a multiple of 16 are written. */
+typedef void tile16_fn(float *to, int64_t ld, const operands *in, int64_t rows);
+
+static void plain_tile16(float *to, int64_t ld, const operands *in, int64_t rows)
 {
     for (int64_t r = 0; r < rows; r++) {
-        const char *w = panel, *v = w + width / 2 * 64;
+        const char *w = in->w, *v = in->v;
+        const uint16_t *x = in->x + r * in->ldx;
         vec16 a = {0}, b = {0}, even, odd;
 
-        for (int64_t k = 0; k < width; k += 2, w += 64, v += 64) {
-            float xe = loom_bf16_to_f32(x[r * width + k]), xo = loom_bf16_to_f32(x[r * width + k + 1]);
+        for (int64_t k = 0; k < in->depth; k += 2, w += 64, v += 64) {
+            float xe = loom_bf16_to_f32(x[k]), xo = loom_bf16_to_f32(x[k + 1]);
 
             widen(&even, &odd, w);
             a += xe * even;
@@ -206,8 +322,8 @@ static void plain_tile16(float *part, const uint16_t *x, int64_t width, const vo
             b += xe * even;
             b += xo * odd;
         }
-        memcpy(part + r * LOOM_PANEL, &a, sizeof a);
-        memcpy(part + r * LOOM_PANEL + 16, &b, sizeof b);
+        memcpy(to + r * ld, &a, sizeof a);
+        memcpy(to + r * ld + 16, &b, sizeof b);
     }
 }
 
@@ -217,27 +333,27 @@ static void plain_tile16(float *part, const uint16_t *x, int64_t width, const vo
 #define TARGET_AMX  __attribute__((target("avx512f,amx-tile,amx-bf16")))
 
 /* Four rows at a time. */
-TARGET_BF16 static void avx512_tile16(float *part, const uint16_t *x, int64_t width, const void *panel, int64_t rows)
+TARGET_BF16 static void avx512_tile16(float *to, int64_t ld, const operands *in, int64_t rows)
 {
     for (int64_t n = 0; n < rows; n += 4) { /* rows beyond the last are there (whole groups of 16) and not kept */
         __m512 acc[4][2];
-        const char *w = panel, *v = w + width / 2 * 64;
+        const char *w = in->w, *v = in->v;
 
         for (int r = 0; r < 4; r++) acc[r][0] = acc[r][1] = _mm512_setzero_ps();
-        for (int64_t k = 0; k < width; k += 2, w += 64, v += 64) {
+        for (int64_t k = 0; k < in->depth; k += 2, w += 64, v += 64) {
             __m512bh a = (__m512bh)_mm512_load_si512(w), b = (__m512bh)_mm512_load_si512(v);
 
             for (int r = 0; r < 4; r++) {
                 int32_t pair;
 
-                memcpy(&pair, x + (n + r) * width + k, sizeof pair);
+                memcpy(&pair, in->x + (n + r) * in->ldx + k, sizeof pair);
                 acc[r][0] = _mm512_dpbf16_ps(acc[r][0], (__m512bh)_mm512_set1_epi32(pair), a);
                 acc[r][1] = _mm512_dpbf16_ps(acc[r][1], (__m512bh)_mm512_set1_epi32(pair), b);
             }
         }
         for (int r = 0; r < 4 && n + r < rows; r++) {
-            _mm512_storeu_ps(part + (n + r) * LOOM_PANEL, acc[r][0]);
-            _mm512_storeu_ps(part + (n + r) * LOOM_PANEL + 16, acc[r][1]);
+            _mm512_storeu_ps(to + (n + r) * ld, acc[r][0]);
+            _mm512_storeu_ps(to + (n + r) * ld + 16, acc[r][1]);
         }
     }
 }
@@ -258,15 +374,15 @@ TARGET_AMX static void amx_begin(void)
 TARGET_AMX static void amx_end(void) { _tile_release(); }
 
 /* Up to 32 rows against one panel. */
-TARGET_AMX static void amx_tile16(float *part, const uint16_t *x, int64_t width, const void *panel, int64_t rows)
+TARGET_AMX static void amx_tile16(float *to, int64_t ld, const operands *in, int64_t rows)
 {
-    const char *w = panel, *v = w + width / 2 * 64, *x0 = (const char *)x, *x1 = (const char *)(x + 16 * width);
-    size_t ldx = (size_t)width * sizeof(uint16_t), ldp = LOOM_PANEL * sizeof(float);
+    const char *w = in->w, *v = in->v, *x0 = (const char *)in->x, *x1 = (const char *)(in->x + 16 * in->ldx);
+    size_t ldx = (size_t)in->ldx * sizeof(uint16_t), ldp = (size_t)ld * sizeof(float);
 
     _tile_zero(0);
     _tile_zero(1);
     if (rows <= 16) {
-        for (int64_t k = 0; k < width; k += 32, x0 += 64, w += 1024, v += 1024) {
+        for (int64_t k = 0; k < in->depth; k += 32, x0 += 64, w += 1024, v += 1024) {
             _tile_loadd(4, x0, ldx);
             _tile_loadd(6, w, 64);
             _tile_dpbf16ps(0, 4, 6);
@@ -276,7 +392,7 @@ TARGET_AMX static void amx_tile16(float *part, const uint16_t *x, int64_t width,
     } else {
         _tile_zero(2);
         _tile_zero(3);
-        for (int64_t k = 0; k < width; k += 32, x0 += 64, x1 += 64, w += 1024, v += 1024) {
+        for (int64_t k = 0; k < in->depth; k += 32, x0 += 64, x1 += 64, w += 1024, v += 1024) {
             _tile_loadd(4, x0, ldx);
             _tile_loadd(6, w, 64);
             _tile_dpbf16ps(0, 4, 6);
@@ -286,11 +402,11 @@ TARGET_AMX static void amx_tile16(float *part, const uint16_t *x, int64_t width,
             _tile_dpbf16ps(2, 5, 6);
             _tile_dpbf16ps(3, 5, 7);
         }
-        _tile_stored(2, part + 16 * LOOM_PANEL, ldp);
-        _tile_stored(3, part + 16 * LOOM_PANEL + 16, ldp);
+        _tile_stored(2, to + 16 * ld, ldp);
+        _tile_stored(3, to + 16 * ld + 16, ldp);
     }
-    _tile_stored(0, part, ldp);
-    _tile_stored(1, part + 16, ldp);
+    _tile_stored(0, to, ldp);
+    _tile_stored(1, to + 16, ldp);
 }
 
 /* Asks Linux for the tile registers, once for the process; false: there are none, or they are not to be had. */
@@ -312,15 +428,8 @@ static loom_half_unit find_unit(void)
 
 #else
 
-static void avx512_tile16(float *part, const uint16_t *x, int64_t width, const void *panel, int64_t rows)
-{
-    plain_tile16(part, x, width, panel, rows);
-}
-
-static void amx_tile16(float *part, const uint16_t *x, int64_t width, const void *panel, int64_t rows)
-{
-    plain_tile16(part, x, width, panel, rows);
-}
+static void avx512_tile16(float *to, int64_t ld, const operands *in, int64_t rows) { plain_tile16(to, ld, in, rows); }
+static void amx_tile16(float *to, int64_t ld, const operands *in, int64_t rows) { plain_tile16(to, ld, in, rows); }
 
 static void amx_begin(void) {}
 static void amx_end(void) {}
@@ -357,29 +466,49 @@ static inline void put_part(float *y, int64_t ldy, const float *part, int64_t ro
     }
 }
 
-void loom_packed_product16_with(loom_half_unit unit, float *y, int64_t ldy, const uint16_t *x, const loom_packed *p,
-                                int64_t N, int64_t c0, int64_t c1, bool add)
+static void product16(loom_half_unit unit, float *y, int64_t ldy, const uint16_t *x, int64_t ldx,
+                      const loom_packed *p, int64_t depth, int64_t N, int64_t c0, int64_t c1, bool add)
 {
     static tile16_fn *const tiles[] = {plain_tile16, avx512_tile16, amx_tile16};
-    int64_t width = loom_packed_width(p->in);
     _Alignas(64) float part[32 * LOOM_PANEL];
 
     if (unit == LOOM_UNIT_AMX) amx_begin();
     for (int64_t panel = c0 / LOOM_PANEL; panel * LOOM_PANEL < c1; panel++) {
         const char *w = (const char *)p->data + (size_t)panel * panel_bytes(p);
         int64_t first = panel * LOOM_PANEL, from = loom_max_i64(0, c0 - first), to = loom_min_i64(LOOM_PANEL, c1 - first);
+        bool whole = from == 0 && to == LOOM_PANEL && !add;
+        operands in = {.ldx = ldx, .w = w, .v = w + panel_bytes(p) / 2, .depth = depth};
 
         for (int64_t n = 0, rows; n < N; n += rows) {
+            float *at = y + n * ldy + first + from - c0;
+
             rows = loom_min_i64(32, N - n);
-            tiles[unit](part, x + n * width, width, w, rows);
-            put_part(y + n * ldy + first + from - c0, ldy, part, rows, from, to, add);
+            in.x = x + n * ldx;
+            if (whole && rows % 16 == 0) {
+                tiles[unit](at, ldy, &in, rows);
+            } else {
+                tiles[unit](part, LOOM_PANEL, &in, rows);
+                put_part(at, ldy, part, rows, from, to, add);
+            }
         }
     }
     if (unit == LOOM_UNIT_AMX) amx_end();
+}
+
+void loom_packed_product16_with(loom_half_unit unit, float *y, int64_t ldy, const uint16_t *x, const loom_packed *p,
+                                int64_t N, int64_t c0, int64_t c1, bool add)
+{
+    product16(unit, y, ldy, x, loom_packed_width(p->in), p, loom_packed_width(p->in), N, c0, c1, add);
 }
 
 void loom_packed_product16(float *y, int64_t ldy, const uint16_t *x, const loom_packed *p, int64_t N, int64_t c0,
                            int64_t c1, bool add)
 {
     loom_packed_product16_with(loom_packed_unit(), y, ldy, x, p, N, c0, c1, add);
+}
+
+void loom_packed_product16_upto(float *y, int64_t ldy, const uint16_t *x, int64_t ldx, const loom_packed *p,
+                                int64_t depth, int64_t N, int64_t c0, int64_t c1, bool add)
+{
+    product16(loom_packed_unit(), y, ldy, x, ldx, p, (depth + 31) / 32 * 32, N, c0, c1, add);
 }

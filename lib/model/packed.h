@@ -1,4 +1,4 @@
-/* Weights laid out once for the products of decoding: y = x Wᵀ for one to some hundred rows x.
+/* Matrices laid out once for many products, in decoding and in bfloat16 training: y = x Wᵀ.
  *
  *   loom_packed w = {.data = memory, .out = out, .in = in, .half = false};       memory: loom_packed_bytes, 64-aligned
  *   loom_packed_fill(&w, &mat, 1.0f);
@@ -32,6 +32,16 @@ typedef struct loom_packed {
 size_t loom_packed_bytes(int64_t out, int64_t in, bool half); /* a multiple of 64; SIZE_MAX when it overflows */
 /* data = scale * W, rounded to bfloat16 if `half` (exact when W is bfloat16 and scale 1). */
 void loom_packed_fill(const loom_packed *p, const loom_mat *W, float scale);
+/* The same for rows from..to-1 of W, whole panels of them (but for the last). */
+void loom_packed_fill_outs(const loom_packed *p, const loom_mat *W, float scale, int64_t from, int64_t to);
+
+/* For bfloat16 and matrices stored the other way round, as training needs them. rows (k1-k0, out) are inner indices
+ * k0..k1-1 of all outputs: dx = dy W has them in W, dW = dyᵀ x in x. k0 is a multiple of 32, k1 too or the last one: up to
+ * the next multiple of 32 data becomes zero. */
+void loom_packed_fill_inner(const loom_packed *p, const float *rows, int64_t ld, int64_t k0, int64_t k1);
+/* The left operand of dW = dyᵀ x: to (cols, width) = columns k0..k1-1 from rows (k1-k0, cols), rounded; k0, k1 as above.
+ * Rows of `to` up to a multiple of 16 are written. */
+void loom_packed_turn(uint16_t *to, int64_t width, const float *rows, int64_t ld, int64_t cols, int64_t k0, int64_t k1);
 
 /* y (N, c1-c0) = x (N,in) times columns c0..c1-1, or y += with `add`. x is not rounded. y points at column c0. */
 void loom_packed_product(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *p, int64_t N,
@@ -44,6 +54,10 @@ int64_t loom_packed_width(int64_t in);
 void loom_packed_round(uint16_t *to, const float *x, int64_t ldx, int64_t N, int64_t in); /* fills such an x */
 void loom_packed_product16(float *y, int64_t ldy, const uint16_t *x, const loom_packed *p, int64_t N, int64_t c0,
                            int64_t c1, bool add);
+
+/* The same with rows of x `ldx` apart, and only the first `depth` inner indices, a multiple of 32 or the last. */
+void loom_packed_product16_upto(float *y, int64_t ldy, const uint16_t *x, int64_t ldx, const loom_packed *p,
+                                int64_t depth, int64_t N, int64_t c0, int64_t c1, bool add);
 
 /* Which instructions loom_packed_product16 uses: "amx", "avx512bf16" or "plain". `most` limits them (tests). */
 typedef enum loom_half_unit { LOOM_UNIT_PLAIN, LOOM_UNIT_AVX512, LOOM_UNIT_AMX } loom_half_unit;

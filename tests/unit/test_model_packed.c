@@ -128,6 +128,56 @@ TEST(bfloat16_amx)
     check(LOOM_UNIT_AMX, true);
 }
 
+/* dx = dy W and dW = dyᵀ x from matrices stored the other way round, filled in pieces; the last one is odd. */
+TEST(turned)
+{
+    const sizes all[] = {{48, 64, 96}, {37, 45, 70}, {70, 5, 33}, {16, 96, 1}};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        int64_t N = all[i].N, out = all[i].out, in = all[i].in, width = loom_packed_width(in) + 32;
+        int64_t outs = (out + 15) / 16 * 16, rows = (N + 15) / 16 * 16;
+        float *w = noise(in * out, 2), *y = noise(N * out, 3), *want = noise(N * out, 4);
+        float *x = noise(in * N, 5);
+        loom_packed p = {.out = out, .in = in + 32, .half = true}; /* room for more inner indices than are used */
+        uint16_t *left = loom_alloc_aligned((size_t)((rows + outs) * width) * sizeof *left);
+
+        p.data = loom_alloc_aligned(loom_packed_bytes(out, p.in, true));
+        memset(p.data, 0xFF, loom_packed_bytes(out, p.in, true)); /* NaN wherever nothing is written */
+        memset(left, 0xFF, (size_t)((rows + outs) * width) * sizeof *left);
+        round_all(x, in * N);
+        round_all(w, in * out);
+        for (int64_t k = 0; k < in; k += 32) {
+            int64_t end = loom_min_i64(k + 32, in);
+
+            loom_packed_fill_inner(&p, w + k * out, out, k, end);
+            loom_packed_turn(left, width, x + k * N, N, N, k, end);
+        }
+        loom_gemm_tn_plain(want, out, x, N, w, out, N, out, in, 1, 0);
+        loom_packed_product16_upto(y, out, left, width, &p, in, N, 0, out, false);
+        CHECK(apart(y, want, N * out) <= CLOSE);
+        loom_packed_product16_upto(y, out, left, width, &p, in, N, 0, out, true);
+        for (int64_t n = 0; n < N * out; n++) want[n] *= 2;
+        CHECK(apart(y, want, N * out) <= 2 * CLOSE);
+        free(w), free(y), free(want), free(x), free(left), free(p.data);
+    }
+}
+
+/* Rounding in vectors is rounding one by one, NaN and infinity included. */
+TEST(rounds_alike)
+{
+    enum { IN = 96, OUT = 32 };
+    float *w = noise(IN * OUT, 6);
+    loom_packed p = {.out = OUT, .in = IN, .half = true};
+    uint16_t *data = p.data = loom_alloc_aligned(loom_packed_bytes(OUT, IN, true));
+
+    w[0] = NAN, w[1] = INFINITY, w[2] = -INFINITY, w[3] = 1e-42f, w[4] = loom_bits_to_f32(0x7F800001u), w[5] = 3.4e38f;
+    loom_packed_fill(&p, &(loom_mat){.f32 = w}, 1.0f);
+    for (int64_t o = 0; o < OUT; o++)
+        for (int64_t k = 0; k < IN; k++)
+            CHECK_I64(data[(o / 16 * IN / 2 + k / 2) * 32 + o % 16 * 2 + k % 2], loom_f32_to_bf16(w[o * IN + k]));
+    free(w), free(p.data);
+}
+
 TEST(scaled)
 {
     sizes s = {4, 40, 12};
@@ -144,4 +194,4 @@ TEST(scaled)
 }
 
 TEST_MAIN(RUN(float32) RUN(bfloat16_weights_and_float32_rows) RUN(bfloat16_plain) RUN(bfloat16_avx512)
-              RUN(bfloat16_amx) RUN(scaled))
+              RUN(bfloat16_amx) RUN(turned) RUN(rounds_alike) RUN(scaled))
