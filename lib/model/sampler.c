@@ -9,7 +9,9 @@
 struct loom_sampler {
     int64_t V;
     float *p;      /* (V) unnormalised probabilities, exp((z - max) / temperature) */
-    int32_t *heap; /* (V) ids; [0,n) a heap by p, [n,V) taken out, most likely last */
+    int32_t *heap; /* (V + 1) ids; [0,i) a heap by p, [i,n) taken out, most likely last */
+    int64_t n;     /* ids that came into question */
+    float *maxima; /* (V / BLOCK) */
 };
 
 loom_status loom_sampler_new(loom_sampler **out, int64_t V, loom_err *err)
@@ -19,9 +21,10 @@ loom_status loom_sampler_new(loom_sampler **out, int64_t V, loom_err *err)
     if (s) {
         s->V = V;
         s->p = loom_alloc((size_t)V, sizeof *s->p);
-        s->heap = loom_alloc((size_t)V, sizeof *s->heap);
+        s->heap = loom_alloc((size_t)V + 1, sizeof *s->heap);
+        s->maxima = loom_alloc((size_t)V, sizeof *s->maxima);
     }
-    if (!s || !s->p || !s->heap) {
+    if (!s || !s->p || !s->heap || !s->maxima) {
         loom_sampler_free(s);
         return loom_fail_nomem(err, "the sampler");
     }
@@ -34,6 +37,7 @@ void loom_sampler_free(loom_sampler *s)
     if (!s) return;
     free(s->p);
     free(s->heap);
+    free(s->maxima);
     free(s);
 }
 
@@ -91,30 +95,80 @@ static float pop(loom_sampler *s, int64_t n)
     return s->p[top];
 }
 
-/* Takes ids out of the heap, most likely first, as long as the filters let them in; they end up in heap[V-kept, V) with
- * the most likely last. Returns their number, *mass = their sum. */
+enum { BLOCK = 16 }; /* probabilities whose largest is looked at first */
+
+/* The k-th largest of v[0..n); reorders v. */
+static float kth_largest(float *v, int64_t n, int64_t k)
+{
+    int64_t lo = 0, hi = n - 1;
+
+    while (lo < hi) {
+        float pivot = v[lo + (hi - lo) / 2];
+        int64_t i = lo, j = hi;
+
+        while (i <= j) {
+            while (v[i] > pivot) i++;
+            while (v[j] < pivot) j--;
+            if (i > j) break;
+            float swap = v[i];
+            v[i++] = v[j];
+            v[j--] = swap;
+        }
+        if (k - 1 <= j) hi = j;
+        else if (k - 1 >= i) lo = i;
+        else break;
+    }
+    return v[k - 1];
+}
+
+/* Puts ids into heap[0..n) that hold the k most likely ones, and few others: the k-th largest of the maxima of blocks
+ * is a bound that at least k probabilities reach. Returns n. */
+static int64_t candidates(loom_sampler *s, int64_t k)
+{
+    int64_t blocks = s->V / BLOCK, n = 0;
+    float bound = 0;
+
+    if (k < blocks) {
+        for (int64_t b = 0; b < blocks; b++) {
+            const float *p = s->p + b * BLOCK;
+            float most = p[0];
+
+            for (int i = 1; i < BLOCK; i++) most = p[i] > most ? p[i] : most;
+            s->maxima[b] = most;
+        }
+        bound = kth_largest(s->maxima, blocks, k);
+    }
+    for (int64_t v = 0; v < s->V; v++) {
+        s->heap[n] = (int32_t)v;
+        n += s->p[v] >= bound;
+    }
+    return n;
+}
+
+/* Takes ids out of the heap, most likely first, as long as the filters let them in; they end up in s->heap[s->n - kept,
+ * s->n) with the most likely last. Returns their number, *mass = their sum. `total`: of all probabilities. */
 static int64_t filter(loom_sampler *s, const loom_sampling *how, double total, double *mass)
 {
-    int64_t V = s->V, k = how->top_k > 0 ? loom_min_i64(how->top_k, V) : V, kept = 0;
+    int64_t k = how->top_k > 0 ? loom_min_i64(how->top_k, s->V) : s->V, kept = 0, n;
     bool nucleus = how->top_p > 0 && how->top_p < 1;
     double sum = 0, goal;
     float first = 0;
 
-    for (int64_t v = 0; v < V; v++) s->heap[v] = (int32_t)v;
-    for (int64_t i = V / 2 - 1; i >= 0; i--) sift(s->p, s->heap, i, V);
-    if (k < V) { /* the nucleus is measured within the top k */
-        for (total = 0; kept < k; kept++) total += pop(s, V - kept);
-        first = s->p[s->heap[V - 1]];
+    n = s->n = candidates(s, k);
+    for (int64_t i = n / 2 - 1; i >= 0; i--) sift(s->p, s->heap, i, n);
+    if (k < s->V) { /* the nucleus is measured within the top k */
+        for (total = 0; kept < k; kept++) total += pop(s, n - kept);
+        first = s->p[s->heap[n - 1]];
     }
     goal = nucleus ? how->top_p * total : INFINITY;
     for (int64_t i = 0; i < k; i++) {
         float p;
 
         if (i == kept) {
-            pop(s, V - kept);
+            pop(s, n - kept);
             kept++;
         }
-        p = s->p[s->heap[V - 1 - i]];
+        p = s->p[s->heap[n - 1 - i]];
         if (i == 0) first = p;
         if (p <= 0 || sum >= goal || (how->min_p > 0 && p < how->min_p * first)) {
             k = i;
@@ -151,15 +205,16 @@ int32_t loom_sampler_pick(loom_sampler *s, const loom_sampling *how, const float
     top = logits[best];
     if (top == INFINITY) return best;
     for (int64_t v = 0; v < V; v++) p[v] = logits[v] > -INFINITY ? loom_expf((logits[v] - top) * inv) : 0.0f;
-    for (int64_t v = 0; v < V; v++) total += p[v];
+    if (how->top_k <= 0 || how->top_k >= V) /* else only the top k count */
+        for (int64_t v = 0; v < V; v++) total += p[v];
     u = loom_rng_f64(rng);
     if (how->top_k <= 0 && !(how->top_p > 0 && how->top_p < 1) && how->min_p <= 0) return draw_all(s, u * total);
     n = filter(s, how, total, &total);
     for (u *= total; i < n - 1; i++) {
-        u -= p[s->heap[V - 1 - i]];
+        u -= p[s->heap[s->n - 1 - i]];
         if (u < 0) break;
     }
-    return s->heap[V - 1 - i];
+    return s->heap[s->n - 1 - i];
 }
 
 double loom_logprob(const float *logits, int64_t V, int32_t token)

@@ -85,6 +85,47 @@ TEST(min_p)
     check_frequencies(&(loom_sampling){.temperature = 1.0, .min_p = 0.3}, want);
 }
 
+enum { LARGE = 1003 };
+static float large[LARGE];
+
+static int likelier(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return large[x] != large[y] ? (large[x] < large[y] ? 1 : -1) : (x > y) - (x < y);
+}
+
+/* A vocabulary in which most ids do not come into question: each draw is the one that sorting all of it gives. */
+TEST(top_k_of_many)
+{
+    loom_sampler *s = NULL;
+    loom_rng rng, fill;
+    loom_err err;
+    int32_t order[LARGE];
+
+    REQUIRE_OK(loom_sampler_new(&s, LARGE, &err), err);
+    loom_rng_seed(&rng, 1, "draw", 0);
+    loom_rng_seed(&fill, 1, "fill", 0);
+    for (int round = 0; round < 300; round++) {
+        loom_sampling how = {.temperature = 1.0, .top_k = 1 + round % 70}; /* below and above the number of blocks */
+        double total = 0, u;
+        int64_t i = 0;
+
+        for (int32_t v = 0; v < LARGE; v++) {
+            order[v] = v;
+            large[v] = (float)((double)loom_rng_below(&fill, 200) / 40); /* many ties */
+            if (round % 3 == 0 && loom_rng_chance(&fill, 0.9)) large[v] = -INFINITY;
+        }
+        loom_rng twin = rng;
+        int32_t got = loom_sampler_pick(s, &how, large, &rng);
+        qsort(order, LARGE, sizeof *order, likelier);
+        for (int64_t k = 0; k < how.top_k; k++) total += exp(large[order[k]]);
+        for (u = loom_rng_f64(&twin) * total; i < how.top_k - 1; i++)
+            if ((u -= exp(large[order[i]])) < 0) break;
+        CHECK_I64(got, order[i]);
+    }
+    loom_sampler_free(s);
+}
+
 TEST(greedy_masks_and_nan)
 {
     float z[V];
@@ -130,5 +171,5 @@ TEST(settings_are_checked)
     CHECK_I64(loom_sampling_check(&(loom_sampling){.top_k = -1}, &err), LOOM_STATUS_ARG);
 }
 
-TEST_MAIN(RUN(plain_temperature) RUN(top_k) RUN(top_p) RUN(min_p) RUN(greedy_masks_and_nan) RUN(log_probability)
+TEST_MAIN(RUN(plain_temperature) RUN(top_k) RUN(top_k_of_many) RUN(top_p) RUN(min_p) RUN(greedy_masks_and_nan) RUN(log_probability)
               RUN(settings_are_checked))
