@@ -8,7 +8,9 @@ BUILD ?= build
 JOBS  ?= $(shell nproc)
 CMAKE_OPTIONS ?=
 FUZZ_SECONDS ?= 600
-LIKE ?= 500
+REQUESTS ?= 10000
+REQUESTS_LLAMA ?= 500
+SEED ?= 1
 
 DATA = $(MAKE) --no-print-directory -f Makefile.data BIN=$(BUILD)/bin RUN=$(RUN) CONFIG=$(CONFIG) OUT=$(OUT) CSV='$(CSV)'
 
@@ -19,7 +21,7 @@ OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-sanitize pretrain sft sample figures likeness bench bench-preprocess fuzz deps help clean
+.PHONY: build demo test property test-sanitize pretrain sft sample figures likeness bench bench-preprocess fuzz deps help clean
 
 build: $(BUILD)/build.ninja ## build the four executables into build/bin
 	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
@@ -51,6 +53,9 @@ demo: ## the whole pipeline in minutes, on made-up traces or on CSV=file-or-fold
 test: build ## unit, gradient, golden, command-line and end-to-end tests
 	@cd $(BUILD) && ctest --output-on-failure -j $(JOBS)
 
+property: build ## hold --constrain full to REQUESTS=10000 random requests (some minutes; SEED=1), 500 per Llama tokenizer
+	@$(BUILD)/tests/test_infer_property $(REQUESTS) $(REQUESTS_LLAMA) $(SEED)
+
 test-sanitize: ## unit, golden and parser tests with address and undefined-behaviour sanitizers
 	@cmake -S . -B $(BUILD)-sanitize -G Ninja -DLOOM_SANITIZE=ON -DLOOM_NATIVE=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo $(CMAKE_OPTIONS) >/dev/null
 	@cmake --build $(BUILD)-sanitize -j $(JOBS) -- --quiet
@@ -65,11 +70,11 @@ sft: build ## instruction-tune the pretrained model
 sample: build ## answer the prompts of the accuracy grid with every model
 	@$(DATA) sample
 
-figures: build ## draw the figures from what is there; makes what is missing
+figures: build ## draw FIGURES='3 4 6 8 12 ...' of the paper, sample sizes PRESET=paper|desk; makes what is missing
 	@$(DATA) figures
 
 likeness: build ## compare LIKE=500 graphs of every model with real ones: popular calls, heavy hitters, branching
-	@$(DATA) likeness LIKE=$(LIKE)
+	@$(DATA) likeness
 
 bench: build ## measure this machine: training and preprocessing, beside the goals
 	@$(DATA) bench

@@ -165,13 +165,6 @@ loom_status loom_chooser_fits(loom_chooser *c, const loom_job *job, int64_t room
                      (long long)need, (long long)(room > 0 ? room : 0));
 }
 
-void loom_chooser_costs(const loom_chooser *c, int64_t *edge, int64_t *sub, int64_t *base)
-{
-    *edge = c->edge_tokens;
-    *sub = c->sub_tokens;
-    *base = c->base_tokens;
-}
-
 void loom_chooser_begin(loom_chooser *c, loom_job *job)
 {
     (void)c;

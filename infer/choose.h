@@ -33,9 +33,6 @@ loom_status loom_chooser_prepare(loom_chooser *c, loom_err *err);
 /* ARG when the shortest answer of the job's guide does not fit into `room` tokens. */
 loom_status loom_chooser_fits(loom_chooser *c, const loom_job *job, int64_t room, loom_err *err);
 
-/* Tokens of an edge, of a subgraph line with all its conditions, and of everything else in an answer, at most. */
-void loom_chooser_costs(const loom_chooser *c, int64_t *edge, int64_t *sub, int64_t *base);
-
 void loom_chooser_begin(loom_chooser *c, loom_job *job);
 /* Chooses from logits (V; spoilt), appends one or more tokens to `tokens` and text to the job. `room`: tokens that may
  * still be appended (at least 1). True when the job has ended: stop, n_tokens and text are final. */

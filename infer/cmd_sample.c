@@ -5,6 +5,7 @@
 #include "core/usage.h"
 #include "infer/answerfile.h"
 #include "infer/backend.h"
+#include "infer/budget.h"
 #include "infer/infer_cmds.h"
 #include "infer/namelist.h"
 #include "infer/promptlist.h"
@@ -218,7 +219,14 @@ static loom_status generate(sampling_run *r, loom_gen_totals *totals, loom_err *
     for (int m = 0; m < LOOM_MODES; m++) /* as in training: only questions stand alone */
         o.bos[m] = c->model.bos == 1 || (c->model.bos == 0 && m == LOOM_MODE_INSTRUCTION);
     o.skip = r->results.n_resumed;
-    if (c->constrain == LOOM_CONSTRAIN_FULL) o.max_subs = loom_engine_max_subs(r->backend.engine);
+    if (c->constrain == LOOM_CONSTRAIN_FULL) {
+        loom_budget_conf bc = {.context = loom_engine_context(r->backend.engine), .max_tokens = c->max_tokens,
+                               .match_training = o.match_training, .names = o.names, .n_names = o.n_names};
+        loom_budget budget;
+        LOOM_TRY(loom_budget_of_prompts(&budget, r->backend.tok, r->prompts.items, r->prompts.n, &bc, err));
+        o.max_subs = budget.max_subs;
+        o.time_cap = budget.time_cap;
+    }
     loom_progress_start(&r->progress, &r->ctx->common, "sample", r->prompts.n * c->n - r->results.n_resumed, "graphs");
     r->started = loom_time_now();
     loom_status st = loom_generate(r->backend.completer, r->prompts.items, r->prompts.n, &o, loom_results_keep,

@@ -483,14 +483,3 @@ void loom_engine_free(loom_engine *e)
 loom_completer *loom_engine_completer(loom_engine *e) { return &e->face; }
 loom_engine_counts loom_engine_count(const loom_engine *e) { return e->counts; }
 int64_t loom_engine_context(const loom_engine *e) { return e->o.context; }
-
-int64_t loom_engine_max_subs(loom_engine *e)
-{
-    int64_t edge, sub, base;
-
-    if (loom_chooser_prepare(e->chooser, NULL) != LOOM_OK) return 1;
-    loom_chooser_costs(e->chooser, &edge, &sub, &base);
-    int64_t prompt = 4 * sub; /* attributes once more, and up to ten condition lines */
-    int64_t room = e->o.context - prompt - base - LOOM_LAYER_MAX_EDGES * edge;
-    return loom_max_i64(1, loom_min_i64(LOOM_LAYER_MAX_EDGES, room / sub));
-}

@@ -52,7 +52,5 @@ typedef struct loom_engine_counts {
 loom_engine_counts loom_engine_count(const loom_engine *e);
 
 int64_t loom_engine_context(const loom_engine *e);
-/* Constrained: most subgraphs that a layer of 15 edges may have so that prompt and shortest answer fit the context. */
-int64_t loom_engine_max_subs(loom_engine *e);
 
 #endif

@@ -144,8 +144,8 @@ static loom_status submit_layer(loop *l, sample *s, const loom_request_layer *la
     if (o->constrain != LOOM_CONSTRAIN_OFF) {
         loom_automaton_conf conf = {.mode = s->prompt->mode, .full = o->constrain == LOOM_CONSTRAIN_FULL,
                                     .root = layer->parent < 0, .prompt = layer->prompt, .prompt_len = layer->prompt_len,
-                                    .max_subs = o->max_subs, .names = o->names, .n_names = o->n_names,
-                                    .reach = layer->reach};
+                                    .max_subs = o->max_subs, .time_cap = o->time_cap, .names = o->names,
+                                    .n_names = o->n_names, .reach = layer->reach};
         st = loom_automaton_new(&job->guide, &conf, &why);
     }
     if (st == LOOM_OK) st = l->completer->submit(l->completer, job, &why);

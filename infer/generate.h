@@ -60,6 +60,7 @@ typedef struct loom_gen_options {
     int64_t top_k;
     double top_p;
     int64_t max_subs;    /* constrained: most subgraphs of a layer; 0: no limit */
+    int64_t time_cap;    /* constrained: latest time in a layer, ms; 0: no limit */
     const char *const *names; /* constrained: the only destinations; NULL: any */
     size_t n_names;
     /* called now and then; may be NULL */

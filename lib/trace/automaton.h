@@ -44,6 +44,7 @@ typedef struct loom_automaton_conf {
     const char *prompt;     /* the whole prompt; its end says where the answer begins */
     size_t prompt_len;
     int64_t max_subs;       /* most subgraphs of a plain layer (small contexts); 0: as many as it has edges */
+    int64_t time_cap;       /* ms, latest time in a layer (small contexts); 0: 99999999 where no latency is given */
     const char *const *names; /* full: the only destinations allowed, sorted by bytes; NULL: any MS_<5 to 9 digits> */
     size_t n_names;
     const char *reach;      /* full: a layer below must start at this microservice; NULL: no such debt */

@@ -26,7 +26,7 @@ static int32_t path_at(const loom_automaton *a, const loom_automaton_state *s, i
 /* Tabular: levels on which the next edge may stand. */
 static uint64_t next_levels(const loom_automaton *a, const loom_automaton_state *s)
 {
-    int64_t left = s->total >= 0 ? s->total - s->n_edges - 1 : COUNT_CAP; /* after this loom_am_edge */
+    int64_t left = (s->total >= 0 ? s->total : COUNT_CAP) - s->n_edges - 1; /* after this edge */
     int64_t deepest = s->depth >= 0 ? s->depth : DEPTH_CAP;
     uint64_t levels = 0;
 

@@ -292,6 +292,7 @@ static void fill_limits(loom_automaton *a)
     a->k_cap = a->conf.max_subs > 0 ? loom_min_i64(a->conf.max_subs, LOOM_LAYER_MAX_EDGES) : LOOM_LAYER_MAX_EDGES;
     a->latency = r->latency >= 0 ? loom_min_i64(r->latency, LOOM_TIME_MAX_MS) : TIME_CAP;
     a->latency_exact = tabular(a) ? r->latency : -1;
+    if (a->conf.time_cap > 0 && !tabular(a)) a->latency = loom_min_i64(a->latency, a->conf.time_cap);
     if (tabular(a)) a->latency = loom_max_i64(TIME_CAP, loom_min_i64(2 * a->latency, LOOM_TIME_MAX_MS));
     s->total = r->num_edges;
     s->depth = r->remaining_depth;

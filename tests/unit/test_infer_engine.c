@@ -4,6 +4,7 @@
 
 #include "core/hash.h"
 #include "core/num.h"
+#include "infer/budget.h"
 #include "infer/engine.h"
 #include "infer/generate.h"
 #include "infer/promptlist.h"
@@ -273,8 +274,12 @@ static loom_status grow_full(verdicts *v, const rig *r, loom_mode mode, int64_t 
     *v = (verdicts){0};
     if (st == LOOM_OK) st = loom_engine_new(&e, r->model, NULL, r->tok, &eo, err);
     if (st == LOOM_OK) {
-        o.max_subs = loom_engine_max_subs(e);
-        st = loom_generate(loom_engine_completer(e), p.items, p.n, &o, judge, v, t, err);
+        loom_budget_conf bc = {.context = loom_engine_context(e), .max_tokens = 4096, .match_training = true};
+        loom_budget budget = {0};
+        st = loom_budget_of_prompts(&budget, r->tok, p.items, p.n, &bc, err);
+        o.max_subs = budget.max_subs;
+        o.time_cap = budget.time_cap;
+        if (st == LOOM_OK) st = loom_generate(loom_engine_completer(e), p.items, p.n, &o, judge, v, t, err);
     }
     loom_engine_free(e);
     loom_prompts_release(&p);
@@ -313,6 +318,35 @@ TEST(small_contexts_are_enough)
 {
     static const full_case cases[] = {{1, 50, 16, false}};
     check_full(NULL, 1300, 24, cases, 1);
+}
+
+/* A context in which a layer of 15 edges does not fit is refused before anything is generated; smaller graphs may fit. */
+TEST(contexts_too_small_are_refused)
+{
+    loom_gen_prompt p = {.mode = LOOM_MODE_INSTRUCTION, .edges = 16, .depth = 2};
+    loom_budget_conf bc = {.context = 4096, .max_tokens = 4096, .match_training = true};
+    loom_budget b;
+    loom_err err = {0};
+    rig r;
+
+    REQUIRE_OK(build(&r, NULL, 300, 1, &err), err);
+    REQUIRE_OK(loom_budget_of_prompts(&b, r.tok, &p, 1, &bc, &err), err);
+    CHECK_I64(b.max_subs, 15);
+    CHECK_I64(b.time_cap, 99999999);
+    bc.context = 500;
+    CHECK(loom_budget_of_prompts(&b, r.tok, &p, 1, &bc, &err) == LOOM_STATUS_ARG);
+    CHECK(strstr(err.msg, "a layer of 15 edges") && strstr(err.msg, "the context has 500"));
+    bc.context = 4096;
+    bc.max_tokens = 200;
+    CHECK(loom_budget_of_prompts(&b, r.tok, &p, 1, &bc, &err) == LOOM_STATUS_ARG);
+    CHECK(strstr(err.msg, "--max-tokens is 200") != NULL);
+    p.edges = 4;
+    REQUIRE_OK(loom_budget_of_prompts(&b, r.tok, &p, 1, &bc, &err), err);
+    CHECK(b.max_subs >= 1);
+    p.mode = LOOM_MODE_TABULAR;
+    bc.context = 5;
+    REQUIRE_OK(loom_budget_of_prompts(&b, r.tok, &p, 1, &bc, &err), err);
+    release(&r);
 }
 
 TEST(batches_of_any_size_grow_the_same_graphs)
@@ -361,5 +395,5 @@ TEST(what_cannot_be_is_refused)
 }
 
 TEST_MAIN(loom_blas_start(argc, argv); RUN(company_does_not_matter) RUN(the_context_ends_a_text) RUN(untrained_models_meet_every_request)
-              RUN(small_contexts_are_enough) RUN(batches_of_any_size_grow_the_same_graphs) RUN(llama_2_tokens)
+              RUN(small_contexts_are_enough) RUN(contexts_too_small_are_refused) RUN(batches_of_any_size_grow_the_same_graphs) RUN(llama_2_tokens)
                   RUN(llama_3_tokens) RUN(what_cannot_be_is_refused))

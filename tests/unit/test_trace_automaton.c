@@ -289,6 +289,7 @@ static void grow_many(loom_mode mode, bool training)
     if (mode != LOOM_MODE_TABULAR) grow(&t, &(asked){mode, 200, 4, 5000, training, .type = NULL}, &r);
     grow(&t, &(asked){mode, 30, 25, 90, training, .type = NULL}, &r);
     grow(&t, &(asked){mode, 12, 12, 0, training, .type = NULL}, &r);
+    for (int i = 0; i < 3; i++) grow(&t, &(asked){mode, 99, 15, 90, training, .hide_edges = true}, &r);
     CHECK(t.graphs > 200);
     check_tally(&t);
     if (mode != LOOM_MODE_TABULAR) CHECK(t.splits > 20 && t.layers > 1000);
