@@ -82,7 +82,8 @@ static void place_thread(loom_acts *a, loom_thread_acts *t, cursor *c)
     t->dxa = take_rows(c, lora ? block : 0, a->R);
     t->r = take_rows(c, block, 1);
     t->how.widen = take_rows(c, a->frozen && !half ? 1 : 0, loom_max_i64(LOOM_WIDEN_FLOATS, widest));
-    t->how.rounded = take_halves(c, half ? LOOM_ROUND_ROWS : 0, loom_max_i64(broadest, widest));
+    t->how.rounded =
+        take_halves(c, half ? LOOM_ROUND_ROWS : 0, loom_packed_width(loom_max_i64(a->c.V, loom_max_i64(broadest, widest))));
     t->strip = take_rows(
         c, 1, half ? loom_attention_half_scratch(a->o.max_seq, a->c.D) : loom_attention_scratch(a->o.max_seq, grad));
     t->dnorm_att = take_rows(c, grad ? 1 : 0, C);
@@ -101,24 +102,73 @@ static int64_t head_rows(const loom_acts *a)
     return loom_min_i64(a->o.max_rows, loom_min_i64(1024, loom_max_i64(LOOM_ROW_BLOCK, rows)));
 }
 
-/* half_compute: the rounded weights, and the operands of the weights' gradients. */
-static void place_halves(loom_acts *a, cursor *c)
+/* Matrix i of the packed weights: by layer and role, the head last. k and v (out 0) belong to q, and up to gate: in the
+ * parameter block they lie side by side. */
+static void matrix_size(const loom_acts *a, int64_t i, int64_t *out, int64_t *in)
 {
-    int64_t N = a->o.half_compute && a->o.grad && !a->R ? a->o.max_rows : 0, C = a->c.C;
+    int64_t C = a->c.C, F = a->c.F, Q = loom_acts_Q(a);
+    const int64_t sizes[LOOM_N_ADAPTABLE][2] = {[LOOM_ROLE_Q] = {loom_acts_QKV(a), C},
+                                                [LOOM_ROLE_O] = {C, Q},
+                                                [LOOM_ROLE_GATE] = {2 * F, C},
+                                                [LOOM_ROLE_DOWN] = {C, F}};
+
+    *out = i == a->c.L * LOOM_N_ADAPTABLE ? a->c.V : sizes[i % LOOM_N_ADAPTABLE][0];
+    *in = i == a->c.L * LOOM_N_ADAPTABLE ? C : sizes[i % LOOM_N_ADAPTABLE][1];
+}
+
+static int64_t n_matrices(const loom_acts *a) { return a->c.L * LOOM_N_ADAPTABLE + 1; }
+
+static loom_packed place_packed(cursor *c, int64_t out, int64_t in)
+{
+    loom_packed p = {.out = out, .in = in, .half = true};
+    size_t bytes = loom_packed_bytes(out, in, true);
+
+    if (bytes > INT64_MAX) c->overflow = true;
+    else p.data = take(c, (int64_t)bytes, 1);
+    return p;
+}
+
+/* half_compute: the packed weights */
+static void place_weights(loom_acts *a, cursor *c)
+{
     bool own = a->o.half_compute && !a->frozen;
 
-    a->halves = take(c, a->o.half_compute ? a->n_threads : 0, sizeof *a->halves);
-    a->weights16 = take(c, own ? (int64_t)(loom_llama_bytes(&a->c) / sizeof(float)) : 0, sizeof *a->weights16);
+    a->packed = take(c, own ? 2 * n_matrices(a) : 0, sizeof *a->packed);
     a->layers16 = take(c, own ? a->c.L : 0, sizeof *a->layers16);
-    a->h16 = take_halves(c, N, C);
-    a->prod16 = take_halves(c, N, a->c.F);
-    a->dgu16 = take_halves(c, N, 2 * a->c.F);
-    a->dx16 = take_halves(c, N, C);
-    a->dmid16 = take_halves(c, N, C);
-    a->att16 = take_halves(c, N, loom_acts_Q(a));
-    a->dqkv16 = take_halves(c, N, loom_acts_QKV(a));
-    a->head_x16 = take_halves(c, a->o.half_compute ? a->head_rows : 0, C);
-    a->logits16 = take_halves(c, a->o.half_compute && a->o.grad ? a->head_rows : 0, a->c.V);
+    for (int64_t i = 0; own && i < n_matrices(a); i++) {
+        loom_packed fwd, back;
+        int64_t out, in;
+
+        matrix_size(a, i, &out, &in);
+        fwd = place_packed(c, out, in);
+        back = place_packed(c, a->o.grad ? in : 0, out);
+        if (a->packed) a->packed[2 * i] = fwd, a->packed[2 * i + 1] = back;
+    }
+}
+
+static loom_outer place_outer(cursor *c, int64_t rows, int64_t cols)
+{
+    return (loom_outer){.data = take_halves(c, rows ? loom_outer_rows(rows) : 0, loom_outer_cols(cols)),
+                        .cols = cols,
+                        .stretch = loom_outer_stretch(rows)};
+}
+
+/* half_compute: the operands of the weights' gradients */
+static void place_halves(loom_acts *a, cursor *c)
+{
+    bool wanted = a->o.half_compute && a->o.grad && !a->R;
+    int64_t N = wanted ? a->o.max_rows : 0, C = a->c.C;
+
+    a->halves = take(c, a->o.half_compute ? a->n_threads : 0, sizeof *a->halves);
+    a->h16 = place_outer(c, N, C);
+    a->prod16 = place_outer(c, N, a->c.F);
+    a->dgu16 = place_outer(c, N, 2 * a->c.F);
+    a->dx16 = place_outer(c, N, C);
+    a->dmid16 = place_outer(c, N, C);
+    a->att16 = place_outer(c, N, loom_acts_Q(a));
+    a->dqkv16 = place_outer(c, N, loom_acts_QKV(a));
+    a->head_x16 = place_outer(c, wanted ? a->head_rows : 0, C);
+    a->logits16 = place_outer(c, wanted ? a->head_rows : 0, a->c.V);
 }
 
 static void place(loom_acts *a, cursor *c)
@@ -146,6 +196,7 @@ static void place(loom_acts *a, cursor *c)
     a->h = take_rows(c, full, C);
     a->prod = take_rows(c, full, a->c.F);
     a->dgu = take_rows(c, full, 2 * a->c.F);
+    place_weights(a, c);
     place_halves(a, c);
 }
 
@@ -170,17 +221,18 @@ size_t loom_acts_bytes(const loom_config *config, const loom_lora_config *lora, 
     return c.overflow ? SIZE_MAX : c.used;
 }
 
-/* Points the rounded layers into weights16; norms stay the model's and are set by every step. */
-static loom_status make_halves(loom_acts *a, const loom_llama *m, loom_err *err)
+/* Starts oneDNN on every thread, and points the packed layers to their matrices; norms stay the model's and are set by
+ * every step. */
+static loom_status make_halves(loom_acts *a, loom_err *err)
 {
     for (int i = 0; i < a->n_threads; i++) {
         LOOM_TRY(loom_half_new(&a->halves[i], err));
         a->threads[i].how.half = a->halves[i];
     }
-    for (int64_t i = 0; a->weights16 && i < m->table.n; i++) {
-        const loom_tensor *t = &m->table.tensors[i];
+    for (int64_t i = 0; a->packed && i < n_matrices(a) - 1; i++) {
+        const loom_packed *p = &a->packed[2 * i];
 
-        if (t->role < LOOM_N_ADAPTABLE) a->layers16[t->layer].w[t->role].bf16 = a->weights16 + t->offset;
+        if (p->out) a->layers16[i / LOOM_N_ADAPTABLE].w[i % LOOM_N_ADAPTABLE] = (loom_mat){.fwd = p, .back = p + 1};
     }
     return LOOM_OK;
 }
@@ -228,7 +280,7 @@ loom_status loom_acts_new(loom_acts **out, const loom_llama *m, const loom_lora 
     }
     c = (cursor){.base = a->block};
     place(a, &c);
-    if (a->o.half_compute) st = make_halves(a, m, err);
+    if (a->o.half_compute) st = make_halves(a, err);
     if (st == LOOM_OK) *out = a;
     else loom_acts_free(a);
     return st;
@@ -246,7 +298,8 @@ void loom_acts_free(loom_acts *a)
 static void rows_on_thread(void *arg, int thread, int n_threads)
 {
     const loom_step *s = arg;
-    int64_t from = s->fn_rows * thread / n_threads, to = s->fn_rows * (thread + 1) / n_threads;
+    int64_t blocks = (s->fn_rows + 31) / 32, from = blocks * thread / n_threads * 32;
+    int64_t to = loom_min_i64(s->fn_rows, blocks * (thread + 1) / n_threads * 32);
 
     for (int64_t n = from; n < to; n += LOOM_ROW_BLOCK)
         s->fn(s, &s->a->threads[thread], n, loom_min_i64(n + LOOM_ROW_BLOCK, to));
@@ -349,30 +402,41 @@ static loom_status check_model(const loom_acts *a, const loom_llama *m, const lo
 }
 
 /* ---- public steps ---- */
-#define ROUND_PIECE 65536
+#define PACK_ROWS 128 /* of a matrix, packed at a time */
 
-static void round_item(void *arg, int64_t item, int thread)
+static int64_t pack_items(const loom_acts *a, int64_t i) { return (a->packed[2 * i].out + PACK_ROWS - 1) / PACK_ROWS; }
+
+static void pack_item(void *arg, int64_t item, int thread)
 {
     const loom_step *s = arg;
-    int64_t from = item * ROUND_PIECE, n = loom_min_i64(ROUND_PIECE, (int64_t)s->m->table.floats - from);
+    const loom_packed *p;
+    loom_mat W;
+    int64_t i = 0, from, to;
 
     (void)thread;
-    loom_half_round(s->a->weights16 + from, n, s->m->params + from, n, 1, n);
+    for (; item >= pack_items(s->a, i); i++) item -= pack_items(s->a, i);
+    W = i == n_matrices(s->a) - 1 ? s->m->head : s->m->layers[i / LOOM_N_ADAPTABLE].w[i % LOOM_N_ADAPTABLE];
+    p = &s->a->packed[2 * i];
+    from = item * PACK_ROWS;
+    to = loom_min_i64(from + PACK_ROWS, p->out);
+    loom_packed_fill_outs(p, &W, 1.0f, from, to);
+    if (p[1].out) loom_packed_fill_inner(p + 1, W.f32 + from * p->in, p->in, from, to);
 }
 
 /* Rounds all weights, which may have changed since the last step, and makes the step use them. */
-static void round_weights(loom_step *s)
+static void pack_weights(loom_step *s)
 {
     loom_acts *a = s->a;
-    const loom_tensors *table = &s->m->table;
+    int64_t items = 0;
 
-    loom_pool_for(a->o.pool, ((int64_t)table->floats + ROUND_PIECE - 1) / ROUND_PIECE, round_item, s);
+    for (int64_t i = 0; i < n_matrices(a); i++) items += pack_items(a, i);
+    loom_pool_for(a->o.pool, items, pack_item, s);
     for (int64_t l = 0; l < a->c.L; l++) {
         a->layers16[l].norm_att = s->m->layers[l].norm_att;
         a->layers16[l].norm_ffn = s->m->layers[l].norm_ffn;
     }
     s->layers = a->layers16;
-    s->head = (loom_mat){.bf16 = a->weights16 + table->tensors[a->c.tied ? 0 : table->n - 1].offset};
+    s->head = (loom_mat){.fwd = &a->packed[2 * n_matrices(a) - 2], .back = &a->packed[2 * n_matrices(a) - 1]};
 }
 
 static loom_status begin(loom_step *s, loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b,
@@ -382,7 +446,7 @@ static loom_status begin(loom_step *s, loom_acts *a, const loom_llama *m, const 
     LOOM_TRY(check_model(a, m, lora, err));
     if (labels && !b->labels) return loom_fail(err, LOOM_STATUS_ARG, "the batch has no labels, so it has no loss");
     LOOM_TRY(check_batch(a, b, labels, err));
-    if (a->weights16) round_weights(s);
+    if (a->packed) pack_weights(s);
     return LOOM_OK;
 }
 

@@ -11,6 +11,7 @@
 #include "model/acts.h"
 #include "model/half.h"
 #include "model/ops.h"
+#include "model/packed.h"
 
 #define LOOM_ROW_BLOCK 128
 
@@ -65,11 +66,12 @@ struct loom_acts {
     float *datt, *dqkv;     /* (N,Q) (N,Q+2E) */
     float *h, *prod, *dgu;  /* (N,C) (N,F) (N,2F): inputs and gradients for the weights' gradients, float32 */
     /* half_compute: weights and operands of the weights' gradients, rounded */
-    loom_half **halves;  /* (n_threads), freed one by one */
-    uint16_t *weights16; /* table.floats, unless the base is borrowed bfloat16 */
-    loom_llama_layer *layers16;
-    uint16_t *h16, *prod16, *dgu16, *dx16, *dmid16, *att16, *dqkv16; /* (N,C) (N,F) (N,2F) (N,C) (N,C) (N,Q) (N,Q+2E) */
-    uint16_t *head_x16, *logits16;
+    loom_half **halves;         /* (n_threads), freed one by one */
+    loom_packed *packed;        /* (L * LOOM_N_ADAPTABLE + 1, 2) weights both ways round by layer and role, the head last;
+                                   NULL when the base is borrowed bfloat16 */
+    loom_llama_layer *layers16; /* (L) views of them */
+    loom_outer h16, prod16, dgu16, dx16, dmid16, att16, dqkv16; /* columns C F 2F C C Q Q+2E */
+    loom_outer head_x16, logits16;                              /* C V, of head_rows rows */
     loom_acts_times times;
 };
 
@@ -104,7 +106,7 @@ const loom_adapter *loom_step_adapter(const loom_step *s, loom_role role); /* NU
 /* True when operands of weight gradients are kept rounded (half_compute), false when in float32. */
 static inline bool loom_step_half(const loom_step *s) { return s->a->o.half_compute; }
 
-/* Runs fn on blocks of rows 0..n-1, each thread on its stretch. */
+/* Runs fn on blocks of rows 0..n-1, each thread on its stretch. Blocks start at multiples of 32. */
 void loom_step_rows(loom_step *s, loom_rows_fn *fn, int64_t n);
 /* Adds the seconds since *since to *to and sets *since to now. */
 void loom_step_lap(double *to, double *since);

@@ -51,12 +51,12 @@ static void ffn_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_
     loom_linear_bwd_x(datt, Q, dmid, C, &w->w[LOOM_ROLE_O], rows, C, Q, 0.0f, &t->how);
     loom_adapt_bwd(s, t, LOOM_ROLE_O, datt, Q, dmid, C, att, Q, v.xa[LOOM_ROLE_O], n0, n1);
     if (!R && loom_step_half(s)) {
-        loom_half_round(a->dx16 + n0 * C, C, dx, C, rows, C);
-        loom_half_round(a->prod16 + n0 * F, F, prod, F, rows, F);
-        loom_half_round(a->dgu16 + n0 * 2 * F, 2 * F, dgu, 2 * F, rows, 2 * F);
-        loom_half_round(a->h16 + n0 * C, C, h, C, rows, C);
-        loom_half_round(a->dmid16 + n0 * C, C, dmid, C, rows, C);
-        loom_half_round(a->att16 + n0 * Q, Q, att, Q, rows, Q);
+        loom_outer_left(&a->dx16, dx, C, n0, n1);
+        loom_outer_right(&a->prod16, prod, F, n0, n1);
+        loom_outer_left(&a->dgu16, dgu, 2 * F, n0, n1);
+        loom_outer_right(&a->h16, h, C, n0, n1);
+        loom_outer_left(&a->dmid16, dmid, C, n0, n1);
+        loom_outer_right(&a->att16, att, Q, n0, n1);
     }
 }
 
@@ -109,8 +109,8 @@ static void qkv_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_
         loom_rmsnorm_bwd(a->dx + n0 * C, R ? NULL : t->dnorm_att, a->dmid + n0 * C, dh, x, w->norm_att, v.r_att + n0,
                          rows, C);
     if (!R && loom_step_half(s)) {
-        loom_half_round(a->dqkv16 + n0 * ld, ld, dqkv, ld, rows, ld);
-        loom_half_round(a->h16 + n0 * C, C, h, C, rows, C);
+        loom_outer_left(&a->dqkv16, dqkv, ld, n0, n1);
+        loom_outer_right(&a->h16, h, C, n0, n1);
     }
 }
 
@@ -121,7 +121,7 @@ typedef struct weight_job {
     const loom_step *s;
     loom_role role[3]; /* first role of each product; followers that lie behind it belong to it */
     const float *dy[3], *x[3];
-    const uint16_t *dy16[3], *x16[3]; /* instead, with half_compute */
+    const loom_outer *dy16[3], *x16[3]; /* instead, with half_compute */
     int64_t ldy[3], ldx[3], out[3], in[3];
     int n;
 } weight_job;
@@ -132,13 +132,14 @@ static void weight_item(void *arg, int64_t item, int thread)
     int i = 0;
     float *dw;
 
+    (void)thread;
     for (; item >= (j->out[i] + PIECE - 1) / PIECE; i++) item -= (j->out[i] + PIECE - 1) / PIECE;
     int64_t o0 = item * PIECE, o1 = loom_min_i64(o0 + PIECE, j->out[i]);
-    dw = j->s->grads + tensor_of(j->s, j->role[i])->offset + o0 * j->in[i];
-    if (loom_step_half(j->s))
-        loom_half_tn(j->s->a->halves[thread], dw, j->in[i], j->dy16[i] + o0, j->ldy[i], j->x16[i], j->ldx[i], o1 - o0,
-                     j->in[i], j->s->b->N, true);
-    else loom_linear_bwd_w(dw, j->dy[i] + o0, j->ldy[i], j->x[i], j->ldx[i], j->s->b->N, o1 - o0, j->in[i]);
+    dw = j->s->grads + tensor_of(j->s, j->role[i])->offset;
+    if (loom_step_half(j->s)) loom_outer_product(dw, j->dy16[i], j->x16[i], o0, o1, j->s->b->N);
+    else
+        loom_linear_bwd_w(dw + o0 * j->in[i], j->dy[i] + o0, j->ldy[i], j->x[i], j->ldx[i], j->s->b->N, o1 - o0,
+                          j->in[i]);
 }
 
 static void run_job(const loom_step *s, weight_job *j)
@@ -169,8 +170,8 @@ static void ffn_weights(const loom_step *s)
                     .role = {LOOM_ROLE_DOWN, LOOM_ROLE_GATE, LOOM_ROLE_O},
                     .dy = {a->dx, a->dgu, a->dmid},
                     .x = {a->prod, a->h, loom_step_layer(s).att},
-                    .dy16 = {a->dx16, a->dgu16, a->dmid16},
-                    .x16 = {a->prod16, a->h16, a->att16},
+                    .dy16 = {&a->dx16, &a->dgu16, &a->dmid16},
+                    .x16 = {&a->prod16, &a->h16, &a->att16},
                     .ldy = {C, 2 * F, C},
                     .ldx = {F, C, Q},
                     .out = {C, 2 * F, C},
@@ -189,8 +190,8 @@ static void qkv_weights(const loom_step *s)
                     .role = {LOOM_ROLE_Q},
                     .dy = {a->dqkv},
                     .x = {a->h},
-                    .dy16 = {a->dqkv16},
-                    .x16 = {a->h16},
+                    .dy16 = {&a->dqkv16},
+                    .x16 = {&a->h16},
                     .ldy = {QKV},
                     .ldx = {C},
                     .out = {QKV},

@@ -25,12 +25,7 @@ static void logits_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int
     for (int64_t n = 0; n < rows; n++)
         memcpy(t->h + n * C, x + (int64_t)a->counted[s->c0 + n0 + n] * C, (size_t)C * sizeof *x);
     loom_rmsnorm_fwd(h, t->r, t->h, s->m->norm_out, a->c.rms_eps, rows, C);
-    if (!loom_step_half(s)) {
-        loom_linear_fwd(a->logits + n0 * V, V, h, C, &s->head, rows, V, C, 0.0f, &t->how);
-        return;
-    }
-    loom_half_round(a->head_x16 + n0 * C, C, h, C, rows, C);
-    loom_half_nt(t->how.half, a->logits + n0 * V, V, a->head_x16 + n0 * C, C, s->head.bf16, C, rows, V, C, false);
+    loom_linear_fwd(a->logits + n0 * V, V, h, C, &s->head, rows, V, C, 0.0f, &t->how);
 }
 
 static void loss_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
@@ -43,11 +38,10 @@ static void loss_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64
     loom_xent(a->losses + first, &a->rights[t - a->threads], z, a->targets_of + first, s->backward ? s->scale : 0.0f,
               rows, V);
     if (!s->backward) return;
-    if (loom_step_half(s)) {
-        loom_half_round(a->logits16 + n0 * V, V, z, V, rows, V);
-        loom_half_nn(t->how.half, t->dh, C, a->logits16 + n0 * V, V, s->head.bf16, C, rows, C, V, false);
-    } else {
-        loom_linear_bwd_x(t->dh, C, z, V, &s->head, rows, V, C, 0.0f, &t->how);
+    loom_linear_bwd_x(t->dh, C, z, V, &s->head, rows, V, C, 0.0f, &t->how);
+    if (loom_step_half(s) && !a->R) {
+        loom_outer_left(&a->logits16, z, V, n0, n1);
+        loom_outer_right(&a->head_x16, a->head_x + n0 * C, C, n0, n1);
     }
     for (int64_t n = 0; n < rows; n++) {
         float *dx = a->dx + (int64_t)a->counted[first + n] * C;
@@ -67,9 +61,9 @@ static void weights_item(void *arg, int64_t item, int thread)
     int64_t C = a->c.C, V = a->c.V, v0 = item * HEAD_PIECE, v1 = loom_min_i64(v0 + HEAD_PIECE, V);
     const loom_tensor *w = &s->m->table.tensors[a->c.tied ? 0 : s->m->table.n - 1];
 
+    (void)thread;
     if (loom_step_half(s))
-        loom_half_tn(a->halves[thread], s->grads + w->offset + v0 * C, C, a->logits16 + v0, V, a->head_x16, C, v1 - v0,
-                     C, s->c1 - s->c0, true);
+        loom_outer_product(s->grads + w->offset, &a->logits16, &a->head_x16, v0, v1, s->c1 - s->c0);
     else loom_linear_bwd_w(s->grads + w->offset + v0 * C, a->logits + v0, V, a->head_x, C, s->c1 - s->c0, v1 - v0, C);
 }
 

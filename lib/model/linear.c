@@ -2,6 +2,7 @@
 #include "model/blas.h"
 #include "model/half.h"
 #include "model/ops.h"
+#include "model/packed.h"
 #include "model/vmath.h"
 
 /* Rows of a bfloat16 matrix that are widened at a time. */
@@ -35,11 +36,27 @@ static void half_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, con
     }
 }
 
+/* The same with W laid out for it. */
+static void packed_product(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *W, int64_t N,
+                           float beta, const loom_products *how)
+{
+    for (int64_t n = 0; n < N; n += LOOM_ROUND_ROWS) {
+        int64_t rows = loom_min_i64(LOOM_ROUND_ROWS, N - n);
+
+        loom_packed_round(how->rounded, x + n * ldx, ldx, rows, W->in);
+        loom_packed_product16(y + n * ldy, ldy, how->rounded, W, rows, 0, W->out, beta != 0);
+    }
+}
+
 void loom_linear_fwd(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N, int64_t out,
                      int64_t in, float beta, const loom_products *how)
 {
     if (W->f32) {
         loom_gemm_nt(y, ldy, x, ldx, W->f32, in, N, out, in, 1.0f, beta);
+        return;
+    }
+    if (W->fwd) {
+        packed_product(y, ldy, x, ldx, W->fwd, N, beta, how);
         return;
     }
     if (how->half) {
@@ -59,6 +76,10 @@ void loom_linear_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, con
 {
     if (W->f32) {
         loom_gemm_nn(dx, ldx, dy, ldy, W->f32, in, N, in, out, 1.0f, beta);
+        return;
+    }
+    if (W->back) {
+        packed_product(dx, ldx, dy, ldy, W->back, N, beta, how);
         return;
     }
     if (how->half) {
@@ -83,9 +104,10 @@ void loom_linear_bwd_w(float *dW, const float *dy, int64_t ldy, const float *x, 
         loom_gemm_tn(dW, in, dy + n * ldy, ldy, x + n * ldx, ldx, out, in, loom_min_i64(STRETCH, N - n), 1.0f, 1.0f);
 }
 
-/* True when the n matrices lie one after the other. */
+/* True when the n matrices lie one after the other, or are packed as one. */
 static bool adjacent(const loom_mat *W, const int64_t *out, int n, int64_t in)
 {
+    if (W->fwd) return !W[1].fwd;
     for (int i = 1; i < n; i++) {
         if (!W[i].f32 != !W[0].f32) return false;
         if (W[i].f32 && W[i].f32 != W[i - 1].f32 + out[i - 1] * in) return false;

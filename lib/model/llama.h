@@ -57,10 +57,15 @@ typedef struct loom_tensors {
 const loom_tensor *loom_tensors_find(const loom_tensors *t, const char *name); /* NULL when absent */
 void loom_tensors_release(loom_tensors *t);
 
-/* A matrix as the kernels take it: float32, or frozen bfloat16 that is widened block by block. Exactly one is set. */
+struct loom_packed; /* model/packed.h */
+
+/* A matrix as the kernels take it: float32, or frozen bfloat16 that is widened block by block. Exactly one is set. In a
+ * step with products in bfloat16 `fwd` (out,in) and `back` (in,out) are set instead, for this matrix alone, or for it
+ * and those that follow it and share its input. */
 typedef struct loom_mat {
     const float *f32;
     const uint16_t *bf16;
+    const struct loom_packed *fwd, *back;
 } loom_mat;
 
 /* Weights of one layer. q, k, v (and gate, up) lie one after the other in the parameter block, so that float32 models

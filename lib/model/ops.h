@@ -19,14 +19,14 @@ void loom_embed_fwd(float *x, const loom_mat *E, const int32_t *tokens, int64_t 
 void loom_embed_bwd(float *dE, const float *dx, const int32_t *tokens, int64_t N, int64_t C, int64_t c0, int64_t c1);
 
 /* ---- linear:  y = x Wᵀ,  W (out,in) ---- */
-/* Scratch of one thread for bfloat16 matrices; not looked at when W is float32 (NULL is fine then).
- * half NULL: W is widened in panels and multiplied in float32. Else x or dy is rounded and the product is in bfloat16.
- */
+/* Scratch of one thread for bfloat16 and packed matrices; not looked at when W is float32 (NULL is fine then).
+ * half NULL: W is widened in panels and multiplied in float32. Else, and with packed W, x or dy is rounded and the
+ * product is in bfloat16. */
 #define LOOM_WIDEN_FLOATS 262144
 #define LOOM_ROUND_ROWS   128
 typedef struct loom_products {
     float *widen;      /* LOOM_WIDEN_FLOATS floats (1 MiB), or `in` if larger */
-    uint16_t *rounded; /* LOOM_ROUND_ROWS rows of the widest input or output */
+    uint16_t *rounded; /* LOOM_ROUND_ROWS rows of the widest input or output, in multiples of 32 */
     struct loom_half *half;
 } loom_products;
 
@@ -56,6 +56,22 @@ void loom_linears_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, co
 /* dW (out,in) += dyᵀ x */
 void loom_linear_bwd_w(float *dW, const float *dy, int64_t ldy, const float *x, int64_t ldx, int64_t N, int64_t out,
                        int64_t in);
+
+/* ---- dW = dyᵀ x in bfloat16: both sides are rounded and laid out block by block while their rows are in cache ----
+ * A side holds N rows of `cols` columns; data: loom_outer_rows(N) * loom_outer_cols(cols) numbers, 64-byte aligned. */
+#define LOOM_OUTER_ROWS 512
+typedef struct loom_outer {
+    uint16_t *data;
+    int64_t cols, stretch; /* stretch: loom_outer_stretch(N) */
+} loom_outer;
+int64_t loom_outer_stretch(int64_t rows);
+int64_t loom_outer_rows(int64_t rows);
+int64_t loom_outer_cols(int64_t cols);
+/* Puts rows n0..n1-1 in; n0 is a multiple of 32, n1 too or the last. */
+void loom_outer_left(const loom_outer *s, const float *dy, int64_t ld, int64_t n0, int64_t n1);
+void loom_outer_right(const loom_outer *s, const float *x, int64_t ld, int64_t n0, int64_t n1);
+/* Rows o0..o1-1 of dW (out,in) += over the first N rows of both sides; o0 is a multiple of 16. */
+void loom_outer_product(float *dW, const loom_outer *left, const loom_outer *right, int64_t o0, int64_t o1, int64_t N);
 
 /* ---- rmsnorm:  y[n,c] = g[c] * x[n,c] * r[n],   r[n] = 1 / sqrt(mean_c x[n,c]^2 + eps) ---- */
 /* y, x (N,C)   g (C)   r (N): kept for the backward pass */

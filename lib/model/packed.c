@@ -40,18 +40,22 @@ static float weight(const loom_packed *p, const loom_mat *W, int64_t o, int64_t 
 
 static int64_t whole_panels(int64_t out) { return (out + LOOM_PANEL - 1) / LOOM_PANEL * LOOM_PANEL; }
 
+#define INLINE static inline __attribute__((always_inline)) /* so that the sixteen rows are registers */
+
 /* One bit of every lane number says which two rows swap a block of `step` lanes; all four bits transpose. */
-static void swap_blocks(vec16u m[16], int step)
+INLINE void swap_blocks(vec16u m[16], int step)
 {
     vec16u upper, lower; /* lanes of the pair (a, b), b's from 16 on */
 
-    for (uint32_t i = 0; i < 16; i++) {
+    _Pragma("GCC unroll 16") for (uint32_t i = 0; i < 16; i++)
+    {
         bool high = i & (uint32_t)step;
 
         upper[i] = high ? 16 + i - (uint32_t)step : i;
         lower[i] = high ? 16 + i : i + (uint32_t)step;
     }
-    for (int i = 0; i < 16; i++) {
+    _Pragma("GCC unroll 16") for (int i = 0; i < 16; i++)
+    {
         vec16u a = m[i], b = m[i | step];
 
         if (i & step) continue;
@@ -60,13 +64,38 @@ static void swap_blocks(vec16u m[16], int step)
     }
 }
 
-static void transpose16(vec16u m[16])
+INLINE void transpose16(vec16u m[16])
 {
     swap_blocks(m, 8);
     swap_blocks(m, 4);
     swap_blocks(m, 2);
     swap_blocks(m, 1);
 }
+
+#if defined(__AVX512BF16__) && defined(__AVX512BW__)
+
+/* The instruction rounds as loom_f32_to_bf16 does, but takes numbers below the normal range for zero, as the products
+ * do. Result: low's 16 numbers, then high's. */
+static inline vec16u rounded(vec16 low, vec16 high)
+{
+    return (vec16u)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+}
+
+/* Pair c is (low[c], high[c]). */
+static inline vec16u pairs(vec16 low, vec16 high)
+{
+    uint16_t order[32];
+    vec16u turn;
+
+    for (int i = 0; i < 32; i++) order[i] = (uint16_t)(i / 2 + i % 2 * 16);
+    memcpy(&turn, order, sizeof turn);
+    return (vec16u)_mm512_permutexvar_epi16((__m512i)turn, (__m512i)rounded(low, high));
+}
+
+/* The pairs of 32 numbers that follow each other. */
+static inline vec16u pairs_along(vec16 first, vec16 second) { return rounded(first, second); }
+
+#else
 
 /* Lanes rounded as loom_f32_to_bf16 does; the result is in the upper halves, the lower ones are leftovers. */
 static inline vec16u rounded(vec16 f)
@@ -79,6 +108,17 @@ static inline vec16u rounded(vec16 f)
 
 /* Pair c is (low[c], high[c]). */
 static inline vec16u pairs(vec16 low, vec16 high) { return rounded(low) >> 16 | (rounded(high) & 0xFFFF0000u); }
+
+/* The pairs of 32 numbers that follow each other. */
+static inline vec16u pairs_along(vec16 first, vec16 second)
+{
+    vec16u even, odd;
+
+    for (uint32_t i = 0; i < 16; i++) even[i] = 2 * i, odd[i] = 2 * i + 1;
+    return pairs(__builtin_shuffle(first, second, even), __builtin_shuffle(first, second, odd));
+}
+
+#endif
 
 /* The first n of 16 numbers, the others zero; all zero for NULL. */
 static inline vec16 lanes(const float *from, int64_t n)
@@ -95,9 +135,8 @@ static void fill_tile16(const loom_packed *p, const loom_mat *W, float scale, in
 {
     int64_t width = loom_packed_width(p->in);
     bool inside = W->f32 && o0 + 16 <= p->out && k0 + 32 <= p->in;
-    vec16u even, odd, m[16];
+    vec16u m[16];
 
-    for (uint32_t i = 0; i < 16; i++) even[i] = 2 * i, odd[i] = 2 * i + 1;
     for (int64_t o = 0; o < 16; o++) {
         vec16 f[2];
 
@@ -106,7 +145,7 @@ static void fill_tile16(const loom_packed *p, const loom_mat *W, float scale, in
         } else {
             for (int k = 0; k < 32; k++) f[k / 16][k % 16] = weight(p, W, o0 + o, k0 + k);
         }
-        m[o] = pairs(scale * __builtin_shuffle(f[0], f[1], even), scale * __builtin_shuffle(f[0], f[1], odd));
+        m[o] = pairs_along(scale * f[0], scale * f[1]);
     }
     transpose16(m);
     memcpy((uint16_t *)p->data + (o0 / 16 * width / 2 + k0 / 2) * 32, m, sizeof m);
@@ -286,11 +325,13 @@ void loom_packed_round(uint16_t *to, const float *x, int64_t ldx, int64_t N, int
     int64_t width = loom_packed_width(in);
 
     for (int64_t n = 0; n < N; n++) {
-        uint16_t *restrict t = to + n * width;
-        const float *restrict f = x + n * ldx;
+        const float *f = x + n * ldx;
 
-        for (int64_t k = 0; k < in; k++) t[k] = loom_f32_to_bf16(f[k]);
-        for (int64_t k = in; k < width; k++) t[k] = 0;
+        for (int64_t k = 0; k < width; k += 32) {
+            vec16u p = pairs_along(lanes(f + k, in - k), lanes(f + k + 16, in - k - 16));
+
+            memcpy(to + n * width + k, &p, sizeof p);
+        }
     }
 }
 
