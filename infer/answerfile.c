@@ -79,7 +79,7 @@ static loom_status keep_graph(loom_results *r, const loom_graph *g, loom_err *er
     }
     if (r->csv) {
         loom_buf_reset(&r->line);
-        snprintf(traceid, sizeof traceid, "T_%011lld", (long long)r->n_graphs);
+        snprintf(traceid, sizeof traceid, "T_%011lld", (long long)(r->conf.first + r->number));
         loom_rows_render_graph(&r->line, g, traceid, 0);
         LOOM_TRY(loom_out_write(r->csv, r->line.data, r->line.len, err));
     }
@@ -129,6 +129,7 @@ static loom_status resume_line(void *results, const char *line, size_t len, loom
     loom_request_free(&tree);
     free(layers);
     loom_json_free(root);
+    r->number++;
     return st;
 }
 
@@ -167,8 +168,10 @@ loom_status loom_results_keep(void *results, const loom_gen_result *result, loom
         LOOM_TRY(r->partial ? loom_partial_add(r->partial, r->line.data, r->line.len, err)
                             : loom_out_write(r->answers, r->line.data, r->line.len, err));
     }
-    if (!(r->conf.only_correct ? result->outcome->correct : result->outcome->valid)) return LOOM_OK;
-    return keep_graph(r, &result->outcome->graph.graph, err);
+    bool wanted = r->conf.only_correct ? result->outcome->correct : result->outcome->valid;
+    loom_status st = wanted ? keep_graph(r, &result->outcome->graph.graph, err) : LOOM_OK;
+    r->number++;
+    return st;
 }
 
 loom_status loom_results_commit(loom_results *r, loom_err *err)

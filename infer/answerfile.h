@@ -20,6 +20,7 @@ typedef struct loom_results_conf {
     bool only_correct;  /* records and rows of graphs that also meet their request */
     double temperature; /* written into every answer */
     int64_t seed;
+    int64_t first; /* place of the first result in the whole run (of a shard); trace ids of rows count from it */
     const char *constrain; /* "off", "syntax", "full" */
 } loom_results_conf;
 
@@ -29,6 +30,7 @@ typedef struct loom_results {
     loom_partial *partial; /* with resume: takes the place of `answers` until commit */
     int64_t n_resumed;     /* results that were there */
     loom_buf line;
+    int64_t number;   /* results seen, those that were there included */
     int64_t n_graphs; /* in records and rows */
 } loom_results;
 

@@ -8,10 +8,24 @@
 
 static loom_status load_tokenizer(loom_backend *b, const loom_backend_conf *conf, loom_err *err)
 {
-    if (conf->tokenizer) return loom_tokenizer_load(&b->tok, conf->tokenizer, err);
-    if (!b->bundle.tokenizer)
+    char own[33], given[33];
+
+    if (!conf->tokenizer && !b->bundle.tokenizer)
         return loom_fail(err, LOOM_STATUS_ARG, "%s holds no tokenizer; name one with --tokenizer", conf->model);
-    return loom_tokenizer_parse(&b->tok, b->bundle.tokenizer, b->bundle.tokenizer_len, "tokenizer of the model", err);
+    if (b->bundle.tokenizer) {
+        LOOM_TRY(loom_tokenizer_parse(&b->tok, b->bundle.tokenizer, b->bundle.tokenizer_len, "tokenizer of the model",
+                                      err));
+        if (!conf->tokenizer) return LOOM_OK;
+        loom_tokenizer_digest(b->tok, own);
+        loom_tokenizer_free(b->tok);
+        b->tok = NULL;
+    }
+    LOOM_TRY(loom_tokenizer_load(&b->tok, conf->tokenizer, err));
+    loom_tokenizer_digest(b->tok, given);
+    if (!b->bundle.tokenizer || strcmp(own, given) == 0) return LOOM_OK;
+    return loom_fail(err, LOOM_STATUS_ARG,
+                     "%s is not the tokenizer that %s was trained with and holds; leave --tokenizer out",
+                     conf->tokenizer, conf->model);
 }
 
 bool loom_backend_bos(const loom_backend_conf *conf, const char *prompt, size_t len)

@@ -29,7 +29,7 @@ typedef struct loom_backend_conf {
     LOOM_OPT_IN("model", 'm', S, m.model, NULL, "PATH", "checkpoint, run folder or Hugging Face folder"),              \
     LOOM_OPT_IN("adapter", 'a', S, m.adapter, NULL, "PATH", "LoRA adapter: checkpoint, run folder or PEFT folder"),    \
     LOOM_OPT_IN("base", 0, S, m.base, NULL, "PATH", "base of an adapter checkpoint, when it has moved"),               \
-    LOOM_OPT_IN("tokenizer", 0, S, m.tokenizer, NULL, "FILE", "tokenizer.json, when the model has none"),              \
+    LOOM_OPT_IN("tokenizer", 0, S, m.tokenizer, NULL, "FILE", "tokenizer.json of a model that holds none"),              \
     LOOM_OPT_ENUM("bos", 0, S, m.bos, "auto", "auto|yes|no",                                                           \
                   "begin prompts with the BOS token; auto: questions only, as in training"),                           \
     LOOM_OPT_GROUP("Speed and memory"),                                                                                \

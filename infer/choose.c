@@ -264,6 +264,14 @@ static void mask_all(const loom_chooser *c, worker *w, const loom_job *job, floa
     }
 }
 
+static void note_removed(loom_mask_stats *m, double mass)
+{
+    int64_t bin = (int64_t)ceil(mass * LOOM_MASK_BINS) - 1;
+
+    m->removed += mass;
+    m->bins[loom_max_i64(0, loom_min_i64(bin, LOOM_MASK_BINS - 1))]++;
+}
+
 /* The model's own choice was refused: chooses among what is allowed. -1: nothing is (cannot happen while the
  * automaton has a way on and every byte has a token). */
 static int32_t choose_again(const loom_chooser *c, worker *w, loom_job *job, const loom_sampling *how, float *logits)
@@ -278,11 +286,11 @@ static int32_t choose_again(const loom_chooser *c, worker *w, loom_job *job, con
         memcpy(w->values, logits, (size_t)c->o.V * sizeof(float));
         float floor = kth_largest(w->values, c->o.V, k);
         if (mask_candidates(c, job, logits, floor, logits[best], scale, &kept, &refused) > 0) {
-            job->mask.removed += refused / (kept + refused);
+            note_removed(&job->mask, refused / (kept + refused));
             hide_refused(c, job, logits, floor);
             return loom_sampler_pick(w->sampler, how, logits, &job->rng);
         }
-        job->mask.removed += 1;
+        note_removed(&job->mask, 1);
     }
     job->mask.whole++;
     float top = logits[best];
@@ -292,7 +300,7 @@ static int32_t choose_again(const loom_chooser *c, worker *w, loom_job *job, con
     mask_all(c, w, job, logits);
     if (k >= c->o.V) {
         for (int64_t id = 0; id < c->o.V; id++) kept += exp((double)(logits[id] - top) * scale);
-        job->mask.removed += 1 - kept / all;
+        note_removed(&job->mask, 1 - kept / all);
     }
     return loom_sampler_pick(w->sampler, how, logits, &job->rng);
 }
@@ -425,7 +433,8 @@ static bool next_free(loom_chooser *c, worker *w, loom_job *job, const loom_samp
 bool loom_chooser_next(loom_chooser *c, int thread, loom_job *job, float *logits, loom_tokens *tokens, int64_t room)
 {
     worker *w = &c->workers[thread];
-    loom_sampling how = {.temperature = job->temperature, .top_k = job->top_k, .top_p = job->top_p};
+    loom_sampling how = {.temperature = job->temperature, .top_k = job->top_k, .top_p = job->top_p,
+                         .min_p = job->min_p};
 
     if (job->guide) return next_guided(c, w, job, &how, logits, tokens, room);
     return next_free(c, w, job, &how, logits, tokens, room);

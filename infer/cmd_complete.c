@@ -10,7 +10,7 @@ typedef struct complete_conf {
     loom_backend_conf model;
     const char *prompt_file, *stop;
     int64_t n, top_k, max_tokens;
-    double temperature, top_p;
+    double temperature, top_p, min_p;
     bool logprobs, echo;
 } complete_conf;
 
@@ -25,6 +25,8 @@ static const loom_opt complete_opts[] = {
     LOOM_OPT_I64("top-k", 'k', complete_conf, top_k, "50", 0, 1e9, "K", "draw among the K most likely tokens; 0: all"),
     LOOM_OPT_F64("top-p", 0, complete_conf, top_p, "0", 0, 1, "P",
                  "... and the fewest of probability P together; 0: off"),
+    LOOM_OPT_F64("min-p", 0, complete_conf, min_p, "0", 0, 1, "P",
+                 "... and those at least P times as likely as the most likely one; 0: off"),
     LOOM_OPT_I64("max-tokens", 0, complete_conf, max_tokens, "256", 1, 1e9, "N", "longest text"),
     LOOM_OPT_FLAG("logprobs", 0, complete_conf, logprobs, "one line for each token: its log-probability, id and text"),
     LOOM_OPT_FLAG("echo", 0, complete_conf, echo, "begin each text with the prompt"),
@@ -132,7 +134,7 @@ static loom_status run_complete(const loom_ctx *ctx, loom_err *err)
     }
     for (int64_t i = 0; i < c->n; i++) {
         jobs[i] = (loom_job){.prompt = loom_buf_text(&prompt), .prompt_len = prompt.len, .max_tokens = c->max_tokens,
-                             .temperature = c->temperature, .top_k = c->top_k, .top_p = c->top_p,
+                             .temperature = c->temperature, .top_k = c->top_k, .top_p = c->top_p, .min_p = c->min_p,
                              .bos = loom_backend_bos(&c->model, loom_buf_text(&prompt), prompt.len),
                              .want_logprobs = c->logprobs, .stops = &c->stop, .n_stops = c->stop != NULL};
         loom_rng_seed(&jobs[i].rng, (uint64_t)ctx->common.seed, "complete", (uint64_t)i);

@@ -12,37 +12,58 @@
 
 typedef struct sample_conf {
     loom_backend_conf model;
-    const char *prompts, *like, *stats, *service, *names;
+    const char *prompts, *like, *stats, *service, *start_node, *include, *names, *shard;
     const char *output, *records, *csv;
     int mode, form, constrain;
-    int64_t edges, depth, latency, n, limit, top_k, max_tokens, max_trials;
-    double temperature, top_p;
-    bool only_correct, keep_going, resume;
+    int64_t edges, depth, latency, children, n, limit, top_k, max_tokens, max_trials;
+    double temperature, top_p, min_p;
+    bool high_latency, reference_prompts, only_correct, keep_going, resume;
 } sample_conf;
 
 static const loom_opt sample_opts[] = {
     LOOM_BACKEND_OPTS(sample_conf, model),
     LOOM_OPT_GROUP("What to generate"),
-    LOOM_OPT_IN("prompts", 'p', sample_conf, prompts, NULL, "FILE", "prompts of loom-eval prompts (*.prompts.jsonl)"),
+    LOOM_OPT_IN("prompts", 'p', sample_conf, prompts, NULL, "FILE", 
+                "prompts of loom-eval prompts (*.prompts.jsonl), or published ones (records from ### Question: on, "
+                "in a text file or an archive of them)"),
+    LOOM_OPT_FLAG("reference-prompts", 0, sample_conf, reference_prompts,
+                  "published prompts: leave out the last of each file, as the public program does"),
     LOOM_OPT_IN("like", 0, sample_conf, like, NULL, "STORE", "one request for each graph of a store"),
     LOOM_OPT_I64("limit", 0, sample_conf, limit, "0", 0, 1e15, "N", "only the first N prompts or graphs; 0: all"),
     LOOM_OPT_IN("stats", 0, sample_conf, stats, NULL, "FILE", "with --like: what is usual (loom-preprocess stats)"),
     LOOM_OPT_STR("service", 0, sample_conf, service, NULL, "NAME", "without a file: service of the graphs"),
-    LOOM_OPT_I64("edges", 0, sample_conf, edges, "-1", -1, 1e6, "N", "without a file: number of calls"),
-    LOOM_OPT_I64("depth", 0, sample_conf, depth, "-1", -1, 1000, "N", "without a file: depth, the root counting 1"),
-    LOOM_OPT_I64("latency", 0, sample_conf, latency, "-1", -1, 1e12, "MS", "without a file: response time of the root"),
+    LOOM_OPT_I64("edges", 0, sample_conf, edges, "-1", -1, 1e6, "N", 
+                 "without a file: number of calls; -1: not asked for"),
+    LOOM_OPT_I64("depth", 0, sample_conf, depth, "-1", -1, 1000, "N", 
+                 "without a file: depth, the first call counting 1; -1: not asked for"),
+    LOOM_OPT_I64("latency", 0, sample_conf, latency, "-1", -1, 1e12, "MS", 
+                 "without a file: milliseconds within which the calls must finish; -1: not asked for"),
+    LOOM_OPT_FLAG("high-latency", 0, sample_conf, high_latency,
+                  "without a file: ask for a latency that is high for the service (instruction)"),
+    LOOM_OPT_STR("include", 0, sample_conf, include, NULL, "CALLER,CALLEE,TYPE",
+                 "without a file: a call that the graph must have, like MS_00001,MS_00002,rpc (instruction)"),
+    LOOM_OPT_STR("start-node", 0, sample_conf, start_node, NULL, "NAME",
+                 "without a file: caller of the first call, USER when it is not given (not tabular)"),
+    LOOM_OPT_I64("children", 0, sample_conf, children, "-1", -1, 1, "N",
+                 "without a file: layers below the first call, 0 or 1; -1: what edges and depth say (not tabular)"),
     LOOM_OPT_ENUM("mode", 0, sample_conf, mode, "auto", "tabular|recursive|instruction|auto",
                   "encoding; auto: every prompt's own, instruction without a file"),
     LOOM_OPT_ENUM("prompt-form", 0, sample_conf, form, "training", "reference|training",
                   "child prompts like the public program's, or exactly like training text"),
     LOOM_OPT_I64("n", 'n', sample_conf, n, "1", 1, 1e9, "K", "samples of each prompt"),
+    LOOM_OPT_STR("shard", 0, sample_conf, shard, NULL, "I/N",
+                 "only the I-th of N equal parts of the graphs, I from 1 to N; outputs of all parts, joined in order, "
+                 "are those of the whole run"),
     LOOM_OPT_GROUP("Sampling"),
     LOOM_OPT_F64("temperature", 't', sample_conf, temperature, "0", 0, 100, "T", "0: always the most likely token"),
     LOOM_OPT_I64("top-k", 'k', sample_conf, top_k, "50", 0, 1e9, "K", "draw among the K most likely tokens; 0: all"),
     LOOM_OPT_F64("top-p", 0, sample_conf, top_p, "0", 0, 1, "P",
                  "... and the fewest of probability P together; 0: off"),
+    LOOM_OPT_F64("min-p", 0, sample_conf, min_p, "0", 0, 1, "P",
+                 "... and those at least P times as likely as the most likely one; 0: off"),
     LOOM_OPT_I64("max-tokens", 0, sample_conf, max_tokens, "4096", 1, 1e9, "N", "longest text of a layer"),
-    LOOM_OPT_I64("max-trials", 0, sample_conf, max_trials, "1", 1, 1000, "N", "attempts at a layer that breaks a rule"),
+    LOOM_OPT_I64("max-trials", 0, sample_conf, max_trials, "1", 1, 1000, "N", 
+                 "attempts at a layer that breaks a rule, the first one counted: 2 means one retry"),
     LOOM_OPT_FLAG("keep-going", 0, sample_conf, keep_going, "finish the other layers of a graph that has failed"),
     LOOM_OPT_ENUM("constrain", 0, sample_conf, constrain, "off", LOOM_CONSTRAIN_CHOICES,
                   "allow only text of the right form, or only text that meets the request"),
@@ -68,18 +89,20 @@ typedef struct sampling_run {
     loom_results results;
     loom_progress progress;
     double started;
+    int64_t first, count; /* graphs first .. first + count - 1 of the run are this shard's */
 } sampling_run;
 
 static loom_status check_conf(const sample_conf *c, loom_err *err)
 {
-    bool wish = c->service || c->edges >= 0 || c->depth >= 0 || c->latency >= 0;
+    bool wish = c->service || c->edges >= 0 || c->depth >= 0 || c->latency >= 0 || c->high_latency || c->include ||
+                c->start_node || c->children >= 0;
     int sources = (c->prompts != NULL) + (c->like != NULL) + wish;
 
     if (!c->output && !c->records && !c->csv)
         return loom_fail(err, LOOM_STATUS_ARG, "nothing to write: give --output, --records or --csv");
     if (sources > 1)
         return loom_fail(err, LOOM_STATUS_ARG,
-                         "--prompts, --like and --service/--edges/--depth/--latency exclude each other");
+                         "--prompts, --like and wishes (--edges, --depth, --service, ...) exclude each other");
     if (sources == 0)
         return loom_fail(err, LOOM_STATUS_ARG, "nothing to generate: give --prompts, --like or --edges and --depth");
     if (c->resume && !c->output) return loom_fail(err, LOOM_STATUS_ARG, "--resume needs --output");
@@ -93,12 +116,16 @@ static loom_status gather_prompts(sampling_run *r, loom_err *err)
     const sample_conf *c = r->conf;
     loom_mode mode = c->mode < LOOM_MODES ? (loom_mode)c->mode : LOOM_MODE_INSTRUCTION;
     uint64_t seed = (uint64_t)r->ctx->common.seed;
-    loom_wish wish = {.service = c->service, .edges = c->edges, .depth = c->depth, .latency = c->latency};
+    loom_wish wish = {.service = c->service, .edges = c->edges, .depth = c->depth, .latency = c->latency,
+                      .start_node = c->start_node, .children = c->children, .include = c->include,
+                      .high_latency = c->high_latency};
+    loom_prompts_how how = {.mode = (loom_mode)c->mode, .match_training = c->form == 1,
+                            .drop_last = c->reference_prompts};
     loom_stats *stats = NULL;
     loom_status st;
 
     if (c->prompts) {
-        st = loom_prompts_read(&r->prompts, c->prompts, (loom_mode)c->mode, err);
+        st = loom_prompts_read(&r->prompts, c->prompts, &how, err);
     } else if (c->like) {
         if (c->stats) LOOM_TRY(loom_stats_load(&stats, c->stats, err));
         st = loom_prompts_like(&r->prompts, c->like, stats, mode, c->form == 1, c->limit, seed, err);
@@ -111,6 +138,20 @@ static loom_status gather_prompts(sampling_run *r, loom_err *err)
         st = loom_fail(err, LOOM_STATUS_ARG, "%s holds no prompt%s", c->prompts ? c->prompts : c->like,
                        c->mode < LOOM_MODES ? " of this mode" : "");
     return st;
+}
+
+/* The graphs of this run: all, or the part that --shard names. Parts are stretches, so that they can be joined. */
+static loom_status cut_shard(sampling_run *r, loom_err *err)
+{
+    const char *text = r->conf->shard, *slash = text ? strchr(text, '/') : NULL;
+    int64_t all = r->prompts.n * r->conf->n, part = 1, parts = 1;
+
+    if (text && (!slash || !loom_parse_i64(text, (size_t)(slash - text), &part) ||
+                 !loom_parse_i64(slash + 1, strlen(slash + 1), &parts) || part < 1 || part > parts || parts > 1000000))
+        return loom_fail(err, LOOM_STATUS_ARG, "--shard is \"%s\", expected I/N with 1 <= I <= N, like 2/8", text);
+    r->first = all / parts * (part - 1) + loom_min_i64(part - 1, all % parts);
+    r->count = all / parts + (part <= all % parts);
+    return LOOM_OK;
 }
 
 static void on_progress(void *arg, int64_t graphs, int64_t layers, int64_t tokens)
@@ -137,9 +178,10 @@ static void report(const sampling_run *r, const loom_gen_totals *t)
                   (long long)t->refused);
     if (r->conf->constrain != LOOM_CONSTRAIN_OFF && t->mask.tokens)
         loom_info(
-            "constraint: changed %.2f %% of %lld chosen tokens (mean probability refused there %.3f), appended %lld",
+            "constraint: changed %.2f %% of %lld chosen tokens (probability refused there: mean %.3f, 95 %% at most "
+            "%.2f), appended %lld",
             100.0 * (double)t->mask.changed / (double)t->mask.tokens, (long long)t->mask.tokens,
-            t->mask.changed ? t->mask.removed / (double)t->mask.changed : 0, (long long)t->mask.forced);
+            loom_mask_mean(&t->mask), loom_mask_quantile(&t->mask, 0.95), (long long)t->mask.forced);
     loom_backend_report(&r->backend, loom_time_now() - r->started);
 }
 
@@ -156,6 +198,8 @@ static void meta_totals(loom_meta *m, const loom_gen_totals *t)
     loom_meta_i64(m, "mask_tokens", t->mask.tokens);
     loom_meta_i64(m, "mask_changed", t->mask.changed);
     loom_meta_f64(m, "mask_removed", t->mask.removed);
+    loom_meta_f64(m, "mask_removed_mean", loom_mask_mean(&t->mask));
+    loom_meta_f64(m, "mask_removed_p95", loom_mask_quantile(&t->mask, 0.95));
     loom_meta_i64(m, "mask_forced", t->mask.forced);
 }
 
@@ -202,6 +246,9 @@ static void print_json(const loom_gen_totals *t, loom_buf *into)
     loom_jw_kv_i64(&w, "refused", t->refused);
     loom_jw_kv_i64(&w, "mask_changed", t->mask.changed);
     loom_jw_kv_i64(&w, "mask_tokens", t->mask.tokens);
+    loom_jw_kv_i64(&w, "mask_forced", t->mask.forced);
+    loom_jw_kv_f64(&w, "mask_removed_mean", loom_mask_mean(&t->mask));
+    loom_jw_kv_f64(&w, "mask_removed_p95", loom_mask_quantile(&t->mask, 0.95));
     loom_jw_end_object(&w);
     loom_buf_char(into, '\n');
 }
@@ -212,13 +259,14 @@ static loom_status generate(sampling_run *r, loom_gen_totals *totals, loom_err *
     loom_gen_options o = {.match_training = c->form == 1, .keep_going = c->keep_going,
                           .constrain = (loom_constrain)c->constrain, .seed = (uint64_t)r->ctx->common.seed,
                           .samples = c->n, .max_tokens = c->max_tokens, .max_trials = c->max_trials,
-                          .temperature = c->temperature, .top_k = c->top_k, .top_p = c->top_p,
+                          .temperature = c->temperature, .top_k = c->top_k, .top_p = c->top_p, .min_p = c->min_p,
                           .names = r->names.n ? r->names.items : NULL, .n_names = r->names.n,
                           .progress = on_progress, .progress_arg = r};
 
     for (int m = 0; m < LOOM_MODES; m++) /* as in training: only questions stand alone */
         o.bos[m] = c->model.bos == 1 || (c->model.bos == 0 && m == LOOM_MODE_INSTRUCTION);
-    o.skip = r->results.n_resumed;
+    o.skip = r->first + r->results.n_resumed;
+    o.count = r->count - r->results.n_resumed;
     if (c->constrain == LOOM_CONSTRAIN_FULL) {
         loom_budget_conf bc = {.context = loom_engine_context(r->backend.engine), .max_tokens = c->max_tokens,
                                .match_training = o.match_training, .names = o.names, .n_names = o.n_names};
@@ -227,9 +275,9 @@ static loom_status generate(sampling_run *r, loom_gen_totals *totals, loom_err *
         o.max_subs = budget.max_subs;
         o.time_cap = budget.time_cap;
     }
-    loom_progress_start(&r->progress, &r->ctx->common, "sample", r->prompts.n * c->n - r->results.n_resumed, "graphs");
+    loom_progress_start(&r->progress, &r->ctx->common, "sample", o.count, "graphs");
     r->started = loom_time_now();
-    loom_status st = loom_generate(r->backend.completer, r->prompts.items, r->prompts.n, &o, loom_results_keep,
+    loom_status st = o.count <= 0 ? LOOM_OK : loom_generate(r->backend.completer, r->prompts.items, r->prompts.n, &o, loom_results_keep,
                                    &r->results, totals, err);
     loom_progress_finish(&r->progress, NULL);
     return st;
@@ -248,6 +296,7 @@ static loom_hash128 run_key(const sampling_run *r)
                     c->form, (long long)r->ctx->common.seed, c->temperature, (long long)c->top_k, c->top_p,
                     (long long)c->max_tokens, (long long)c->max_trials, c->keep_going, c->names ? c->names : "",
                     c->only_correct ? "correct" : "");
+    loom_buf_printf(&t, "|%.17g|%lld|%lld", c->min_p, (long long)r->first, (long long)r->count);
     loom_buf_printf(&t, "|%d|%d|%lld|%lld", c->constrain, c->model.jump, (long long)c->n, (long long)r->prompts.n);
     for (int64_t i = 0; i < r->prompts.n; i++) {
         const loom_gen_prompt *p = &r->prompts.items[i];
@@ -273,10 +322,12 @@ static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
 
     if ((st = check_conf(c, err)) != LOOM_OK) goto done;
     if ((st = gather_prompts(&r, err)) != LOOM_OK) goto done;
+    if ((st = cut_shard(&r, err)) != LOOM_OK) goto done;
+    rc.first = r.first;
     if (c->names && (st = loom_names_read(&r.names, c->names, err)) != LOOM_OK) goto done;
     if ((st = loom_backend_open(&r.backend, &c->model, &ctx->common, err)) != LOOM_OK) goto done;
     if (ctx->common.dry_run) {
-        loom_info("would generate %lld graphs", (long long)(r.prompts.n * c->n));
+        loom_info("would generate %lld graphs", (long long)r.count);
         goto done;
     }
     if ((st = record_inputs(&r, err)) != LOOM_OK || up_to_date(&r)) goto done;
@@ -310,7 +361,10 @@ const loom_cmd loom_cmd_sample = {
         "Every graph grows layer by layer: the text of a layer asks for the layers below it. Layers of many graphs\n"
         "are decoded together. Sample k of prompt p depends on --seed, p and k alone.\n"
         "A run that is stopped leaves nothing behind; with --resume it keeps what is done and goes on when the same\n"
-        "command is given again.\n"
+        "command is given again. --shard cuts a run into parts for several machines: give each the same command with\n"
+        "1/N, 2/N, ..., then join the answers (cat 1.answers.jsonl 2.answers.jsonl ...) and the stores (cat, also of\n"
+        ".zst files); of CSV tables leave out the first line of all but the first.\n"
+        "In a first prompt without start_node the first call comes from USER.\n"
         "\n"
         "  loom-infer sample --model runs/demo --prompts cells.prompts.jsonl -o cells.answers.jsonl\n"
         "  loom-infer sample --model runs/demo --edges 12 --depth 4 -n 100 -t 0.8 --constrain full --csv new.csv\n",

@@ -1,5 +1,6 @@
 #include "infer/completer.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 const char *const loom_stop_names[] = {"stop", "eos", "length"};
@@ -12,6 +13,27 @@ void loom_job_release(loom_job *job)
     job->ids = NULL;
     job->logprobs = NULL;
     job->n_ids = job->cap_ids = job->cap_logprobs = 0;
+}
+
+void loom_mask_add(loom_mask_stats *to, const loom_mask_stats *more)
+{
+    to->tokens += more->tokens;
+    to->forced += more->forced;
+    to->changed += more->changed;
+    to->whole += more->whole;
+    to->removed += more->removed;
+    for (int b = 0; b < LOOM_MASK_BINS; b++) to->bins[b] += more->bins[b];
+}
+
+double loom_mask_mean(const loom_mask_stats *m) { return m->changed ? m->removed / (double)m->changed : 0; }
+
+double loom_mask_quantile(const loom_mask_stats *m, double q)
+{
+    int64_t seen = 0, want = (int64_t)ceil(q * (double)m->changed);
+
+    for (int b = 0; m->changed && b < LOOM_MASK_BINS; b++)
+        if ((seen += m->bins[b]) >= want) return (b + 1) / (double)LOOM_MASK_BINS;
+    return 0;
 }
 
 bool loom_cut_at_stop(loom_buf *text, size_t from, const char *const *stops, size_t n_stops)

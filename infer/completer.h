@@ -25,6 +25,8 @@ typedef enum loom_stop {
 } loom_stop;
 extern const char *const loom_stop_names[]; /* "stop", "eos", "length": what the answers file says */
 
+#define LOOM_MASK_BINS 100
+
 /* What constrained decoding did to a text. */
 typedef struct loom_mask_stats {
     int64_t tokens;  /* sampled under a constraint */
@@ -32,7 +34,13 @@ typedef struct loom_mask_stats {
     int64_t changed; /* tokens where the model's own choice was refused */
     int64_t whole;   /* of these: where none of the candidates was allowed and the whole vocabulary was masked */
     double removed;  /* sum over `changed` of the probability mass that was refused, each in (0, 1] */
+    int64_t bins[LOOM_MASK_BINS]; /* how often that mass lay in ((b) / BINS, (b + 1) / BINS] */
 } loom_mask_stats;
+
+void loom_mask_add(loom_mask_stats *to, const loom_mask_stats *more);
+double loom_mask_mean(const loom_mask_stats *m); /* of the mass refused, over `changed`; 0 when there is none */
+/* Smallest mass, rounded up to a bin, that the share q in (0, 1] of `changed` does not exceed; 0 when there is none. */
+double loom_mask_quantile(const loom_mask_stats *m, double q);
 
 typedef struct loom_job {
     /* ---- request; borrowed until the job is done ---- */
@@ -44,6 +52,7 @@ typedef struct loom_job {
     double temperature; /* 0: greedy */
     int64_t top_k;      /* 0: off */
     double top_p;       /* 0: off */
+    double min_p;       /* 0: off */
     loom_rng rng;       /* the job's own stream */
     loom_automaton *guide; /* NULL: the text is free. Else at its start state; moved along with the text */
     void *owner;        /* for the caller */

@@ -137,7 +137,7 @@ static loom_status submit_layer(loop *l, sample *s, const loom_request_layer *la
     t->layer = layer->index;
     loom_job *job = &t->job;
     *job = (loom_job){.prompt = layer->prompt, .prompt_len = layer->prompt_len, .max_tokens = o->max_tokens,
-                      .temperature = o->temperature, .top_k = o->top_k, .top_p = o->top_p,
+                      .temperature = o->temperature, .top_k = o->top_k, .top_p = o->top_p, .min_p = o->min_p,
                       .bos = o->bos[s->prompt->mode], .owner = t};
     job->stops = loom_stop_strings(s->prompt->mode, &job->n_stops);
     seed_layer(&job->rng, l, s, layer);
@@ -167,11 +167,7 @@ static void count_layer(loop *l, const loom_job *job, const loom_request_layer *
     t->tokens += job->n_tokens;
     t->prompt_tokens += job->n_prompt;
     t->stops[job->stop]++;
-    t->mask.tokens += job->mask.tokens;
-    t->mask.forced += job->mask.forced;
-    t->mask.changed += job->mask.changed;
-    t->mask.whole += job->mask.whole;
-    t->mask.removed += job->mask.removed;
+    loom_mask_add(&t->mask, &job->mask);
     for (int32_t i = 0; i < layer->codes.n; i++) t->codes[layer->codes.items[i].code]++;
 }
 
@@ -269,7 +265,8 @@ loom_status loom_generate(loom_completer *c, const loom_gen_prompt *prompts, int
 
     if (o->samples < 1) return loom_fail(err, LOOM_STATUS_ARG, "samples must be at least 1");
     l.n_numbers = n_prompts * o->samples;
-    l.next_number = o->skip < l.n_numbers ? o->skip : l.n_numbers;
+    l.next_number = loom_min_i64(o->skip, l.n_numbers);
+    if (o->count > 0) l.n_numbers = loom_min_i64(l.n_numbers, l.next_number + o->count);
     st = run(&l, err);
     if (st != LOOM_OK) c->drop(c);
     for (sample *s = l.first, *next; s; s = next) {

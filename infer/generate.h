@@ -53,12 +53,13 @@ typedef struct loom_gen_options {
     uint64_t seed;
     int64_t samples;     /* per prompt; first_sample .. first_sample + samples - 1 */
     int64_t first_sample;
-    int64_t skip;        /* results at the front that are there already */
+    int64_t skip;        /* results at the front that are not made (there already, or another shard's) */
+    int64_t count;       /* results behind these that are made; 0: all that are left */
     int64_t max_tokens;  /* per layer */
     int64_t max_trials;  /* attempts per layer; 0 and 1: no retry */
     double temperature;
     int64_t top_k;
-    double top_p;
+    double top_p, min_p;
     int64_t max_subs;    /* constrained: most subgraphs of a layer; 0: no limit */
     int64_t time_cap;    /* constrained: latest time in a layer, ms; 0: no limit */
     const char *const *names; /* constrained: the only destinations; NULL: any */

@@ -6,6 +6,7 @@
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/num.h"
+#include "trace/parse.h"
 #include "trace/record.h"
 
 void loom_prompts_release(loom_prompts *p)
@@ -49,26 +50,152 @@ static loom_status take_line(loom_prompts *p, const loom_json *o, loom_mode mode
     return append(p, &item, err);
 }
 
-loom_status loom_prompts_read(loom_prompts *p, const char *path, loom_mode mode, loom_err *err)
-{
-    loom_lines *lines = NULL;
-    char *line;
-    size_t len;
-    loom_status st = loom_lines_open(&lines, path, err);
+/* ---- files of prompts ---- */
 
-    while (st == LOOM_OK && (st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
-        if (!len) continue;
-        loom_json *root = NULL;
-        st = loom_json_parse(&root, line, len, "prompt", err);
-        if (st == LOOM_OK) st = take_line(p, root, mode, err);
-        loom_json_free(root);
-        if (st == LOOM_STATUS_FORMAT)
-            loom_err_in(err, "%s:%lld (a line of `loom-eval prompts` is expected)", path,
-                        (long long)loom_lines_number(lines));
-    }
-    loom_lines_close(&lines);
+typedef struct reader {
+    loom_prompts *p;
+    const loom_prompts_how *how;
+    const char *path;
+    int64_t line; /* at work, from 1, in all members together */
+} reader;
+
+static loom_status at_line(const reader *r, loom_status st, int64_t line, loom_err *err)
+{
+    if (st == LOOM_STATUS_FORMAT)
+        loom_err_in(err, "%s:%lld (a line of `loom-eval prompts` or a record from \"" LOOM_TEXT_QUESTION "\" on is expected)",
+                    r->path, (long long)line);
     return st;
 }
+
+static loom_status read_json_lines(reader *r, char *text, size_t len, loom_err *err)
+{
+    for (size_t at = 0; at < len; r->line++) {
+        size_t n = strcspn(text + at, "\n");
+        loom_json *root = NULL;
+        loom_status st = LOOM_OK;
+
+        if (n && text[at + n - 1] == '\r') text[at + n - 1] = ' ';
+        if (n) st = loom_json_parse(&root, text + at, n, "prompt", err);
+        if (st == LOOM_OK && n) st = take_line(r->p, root, r->how->mode, err);
+        loom_json_free(root);
+        if (st != LOOM_OK) return at_line(r, st, r->line, err);
+        at += n + 1;
+    }
+    return LOOM_OK;
+}
+
+static loom_mode mode_of_record(const char *record, size_t len)
+{
+    const char *depth = memmem(record, len, "depth:", 6);
+
+    if (memmem(record, len, LOOM_TEXT_REQUIREMENTS, strlen(LOOM_TEXT_REQUIREMENTS))) return LOOM_MODE_INSTRUCTION;
+    return depth && depth > record && depth[-1] != '_' ? LOOM_MODE_TABULAR : LOOM_MODE_RECURSIVE;
+}
+
+/* What the record asks for, as far as it says so. */
+static void describe(loom_gen_prompt *item, loom_arena *arena)
+{
+    loom_parsed_prompt asked;
+
+    item->edges = item->depth = -1;
+    item->service = "";
+    if (loom_parse_prompt(&asked, item->mode, item->text, item->len, arena)) return;
+    item->edges = asked.req.num_edges;
+    item->depth = asked.req.remaining_depth;
+    if (item->mode != LOOM_MODE_TABULAR && item->depth >= 0) item->depth++; /* the graph's */
+    if (loom_attrs_has(&asked.req, LOOM_ATTR_ID)) item->service = asked.req.id;
+}
+
+static loom_status take_record(reader *r, const char *record, size_t len, loom_err *err)
+{
+    loom_prompts *p = r->p;
+    loom_gen_prompt item = {.id = p->n, .mode = mode_of_record(record, len)};
+    loom_buf text = {0};
+
+    if (r->how->mode != LOOM_MODES && r->how->mode != item.mode) return LOOM_OK;
+    loom_status st = loom_request_record_prompt(&text, item.mode, r->how->match_training, record, len, err);
+    if (st == LOOM_OK) {
+        item.len = text.len;
+        item.text = loom_arena_strdup(&p->arena, text.data, text.len);
+        describe(&item, &p->arena);
+        st = append(p, &item, err);
+    }
+    loom_buf_release(&text);
+    return st;
+}
+
+/* Start of the line, from `at` on, that begins the next record; len when there is none. *lines: line ends passed. */
+static size_t next_record(const char *text, size_t at, size_t len, int64_t *lines)
+{
+    for (*lines = 0; at < len; ++*lines) {
+        size_t n = strcspn(text + at, "\n");
+        size_t mark = strlen(LOOM_TEXT_QUESTION) - 1; /* the blank behind it may be missing */
+
+        if (memmem(text + at, n, LOOM_TEXT_QUESTION, mark)) return at;
+        at += n + 1;
+    }
+    return len;
+}
+
+static loom_status read_records(reader *r, const char *text, size_t len, loom_err *err)
+{
+    int64_t lines;
+    size_t at = next_record(text, 0, len, &lines);
+
+    if (at == len && len)
+        return at_line(r, loom_fail(err, LOOM_STATUS_FORMAT, "no prompts in this format"), r->line, err);
+    r->line += lines;
+    while (at < len) {
+        size_t next = next_record(text, at + strcspn(text + at, "\n") + 1, len, &lines);
+
+        if (next < len || !r->how->drop_last)
+            LOOM_TRY(at_line(r, take_record(r, text + at, next - at, err), r->line, err));
+        r->line += 1 + lines;
+        at = next;
+    }
+    return LOOM_OK;
+}
+
+#define MOST_BYTES ((size_t)1 << 30)
+
+static loom_status read_member(loom_buf *text, loom_in *in, const char *path, loom_err *err)
+{
+    size_t n = 1;
+
+    loom_buf_reset(text);
+    while (n) {
+        loom_buf_reserve(text, 1 << 16);
+        LOOM_TRY(loom_in_read(in, text->data + text->len, 1 << 16, &n, err));
+        text->len += n;
+        if (text->len > MOST_BYTES)
+            return loom_fail(err, LOOM_STATUS_FORMAT, "%s is larger than 1 GiB; give the prompts in several files", path);
+    }
+    loom_buf_char(text, 0);
+    text->len--;
+    if (strlen(text->data) == text->len) return LOOM_OK;
+    return loom_fail(err, LOOM_STATUS_FORMAT, "%s holds a zero byte: it is no text file", path);
+}
+
+loom_status loom_prompts_read(loom_prompts *p, const char *path, const loom_prompts_how *how, loom_err *err)
+{
+    reader r = {.p = p, .how = how, .path = path, .line = 1};
+    loom_in *in = NULL;
+    loom_buf text = {0};
+    bool more = true;
+    loom_status st = loom_in_open(&in, path, err);
+
+    while (st == LOOM_OK && more) {
+        if ((st = read_member(&text, in, path, err)) != LOOM_OK) break;
+        st = text.data[strspn(text.data, " \t\r\n")] == '{' ? read_json_lines(&r, text.data, text.len, err)
+                                                           : read_records(&r, text.data, text.len, err);
+        if (st == LOOM_OK) st = loom_in_next_member(in, &more, err);
+    }
+    loom_in_close(&in);
+    loom_buf_release(&text);
+    return st;
+}
+
+/* ---- wishes ---- */
 
 static void fill_wish(loom_attrs *a, const loom_wish *w, loom_mode mode, loom_arena *arena)
 {
@@ -76,7 +203,8 @@ static void fill_wish(loom_attrs *a, const loom_wish *w, loom_mode mode, loom_ar
     if (w->service) a->id = loom_name_service(arena, w->service, strlen(w->service));
     loom_attrs_put(a, LOOM_ATTR_ID);
     if (mode != LOOM_MODE_TABULAR) {
-        a->start_node = LOOM_TEXT_USER;
+        a->start_node = w->start_node ? loom_name_microservice(arena, w->start_node, strlen(w->start_node))
+                                      : LOOM_TEXT_USER;
         loom_attrs_put(a, LOOM_ATTR_START_NODE);
     }
     a->num_edges = w->edges;
@@ -94,7 +222,7 @@ static void fill_wish(loom_attrs *a, const loom_wish *w, loom_mode mode, loom_ar
         if (w->depth >= 0) loom_attrs_put(a, LOOM_ATTR_DEPTH);
         return;
     }
-    a->num_subgraphs = w->edges > 1 || w->depth > 1 ? 1 : w->edges == 1 || w->depth == 1 ? 0 : -1;
+    a->num_subgraphs = w->edges > 1 || w->depth > 1 ? 1 : w->edges == 1 || w->depth == 1 ? 0 : w->children;
     if (a->num_subgraphs >= 0) loom_attrs_put(a, LOOM_ATTR_NUM_SUBGRAPHS);
     a->remaining_depth = w->depth >= 0 ? w->depth - 1 : -1;
     if (w->depth >= 0) loom_attrs_put(a, LOOM_ATTR_REMAINING_DEPTH);
@@ -109,17 +237,58 @@ static const char *wish_fault(const loom_wish *w)
     return NULL;
 }
 
+/* Wishes that the encoding has no words for, or that contradict each other. */
+static loom_status check_wish(const loom_wish *w, loom_mode mode, loom_err *err)
+{
+    const char *fault = wish_fault(w);
+    bool alone = w->edges == 1 || w->depth == 1, more = w->edges > 1 || w->depth > 1;
+
+    if (fault)
+        return loom_fail(err, LOOM_STATUS_ARG, "no graph has %lld edges and depth %lld: %s", (long long)w->edges,
+                         (long long)w->depth, fault);
+    if (mode == LOOM_MODE_TABULAR && (w->start_node || w->children >= 0))
+        return loom_fail(err, LOOM_STATUS_ARG, "tabular requests cannot name a start node or a number of children; "
+                         "use --mode recursive or instruction");
+    if (mode != LOOM_MODE_INSTRUCTION && (w->include || w->high_latency))
+        return loom_fail(err, LOOM_STATUS_ARG, "only instructions can ask for a call or for high latency; use --mode "
+                         "instruction");
+    if ((w->children == 0 && more) || (w->children > 0 && alone))
+        return loom_fail(err, LOOM_STATUS_ARG, "a graph of %s has %s below its first call, so %lld children "
+                         "contradict that", alone ? "one call" : "several calls", alone ? "nothing" : "one layer",
+                         (long long)w->children);
+    if (w->high_latency && w->latency >= 0)
+        return loom_fail(err, LOOM_STATUS_ARG, "ask for high latency or for a latency in milliseconds, not for both");
+    return LOOM_OK;
+}
+
+/* "CALLER,CALLEE,TYPE" */
+static loom_status parse_include(loom_line *out, const char *text, loom_arena *arena, loom_err *err)
+{
+    const char *one = text ? strchr(text, ',') : NULL, *two = one ? strchr(one + 1, ',') : NULL;
+    const char *type = two ? two + 1 : "";
+
+    if (!text) return LOOM_OK;
+    if (!two || one == text || two == one + 1 || loom_call_type_of(type, strlen(type)) == LOOM_CALL_TYPES)
+        return loom_fail(err, LOOM_STATUS_ARG, "--include is \"%s\", expected CALLER,CALLEE,TYPE like "
+                         "MS_00001,MS_00002,rpc with a type of call (http, rpc, mc, db, mq, ...)", text);
+    *out = (loom_line){.kind = LOOM_LINE_INCLUDE,
+                       .name = {loom_name_microservice(arena, text, (size_t)(one - text)),
+                                loom_name_microservice(arena, one + 1, (size_t)(two - one - 1)),
+                                loom_arena_strdup(arena, type, strlen(type))}};
+    return LOOM_OK;
+}
+
 loom_status loom_prompts_wish(loom_prompts *p, const loom_wish *wish, loom_mode mode, bool match_training, int64_t n,
                               uint64_t seed, loom_err *err)
 {
-    const char *fault = wish_fault(wish);
-    loom_prompt_conf conf = {.mode = mode, .match_training = match_training};
+    loom_prompt_conf conf = {.mode = mode, .match_training = match_training, .high_latency = wish->high_latency};
     loom_attrs attrs;
+    loom_line include;
     loom_buf text = {0};
 
-    if (fault)
-        return loom_fail(err, LOOM_STATUS_ARG, "no graph has %lld edges and depth %lld: %s", (long long)wish->edges,
-                         (long long)wish->depth, fault);
+    LOOM_TRY(check_wish(wish, mode, err));
+    LOOM_TRY(parse_include(&include, wish->include, &p->arena, err));
+    if (wish->include) conf.include = &include;
     fill_wish(&attrs, wish, mode, &p->arena);
     for (int64_t i = 0; i < n; i++) {
         loom_rng rng;

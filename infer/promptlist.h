@@ -1,7 +1,8 @@
-/* What to generate: prompts from a file of `loom-eval prompts`, like the graphs of a store, or from wishes typed in.
+/* What to generate: prompts from a file of `loom-eval prompts` or a published one, like the graphs of a store, or from
+ * wishes typed in.
  *
  *   loom_prompts p = {0};
- *   LOOM_TRY(loom_prompts_read(&p, "cells.prompts.jsonl", err));
+ *   LOOM_TRY(loom_prompts_read(&p, "cells.prompts.jsonl", &(loom_prompts_how){.mode = LOOM_MODES}, err));
  *   use(p.items, p.n);
  *   loom_prompts_release(&p); */
 #ifndef LOOM_INFER_PROMPTLIST_H
@@ -20,18 +21,30 @@ typedef struct loom_prompts {
 
 void loom_prompts_release(loom_prompts *p);
 
-/* Appends the prompts of a *.prompts.jsonl file. `mode`: only prompts of that mode are taken; LOOM_MODES: all. FORMAT
- * errors name file and line. */
-loom_status loom_prompts_read(loom_prompts *p, const char *path, loom_mode mode, loom_err *err);
+typedef struct loom_prompts_how {
+    loom_mode mode;      /* only prompts of that mode are taken; LOOM_MODES: all */
+    bool match_training; /* published records: sent like training text, not as they stand */
+    bool drop_last;      /* published records: without the last of each file, as the public program (quirk V10) */
+} loom_prompts_how;
 
-/* A wish: -1 (or NULL) where it says nothing. */
+/* Appends the prompts of a file, or of all files in an archive, in one of two formats: lines of `loom-eval prompts`
+ * (*.prompts.jsonl), or published records, each from a line with "### Question:" to the next one (spec: generation and
+ * validation, section 1). A record says its mode itself: "Requirements:" instruction, an attribute depth tabular, else
+ * recursive. FORMAT errors name file and line. */
+loom_status loom_prompts_read(loom_prompts *p, const char *path, const loom_prompts_how *how, loom_err *err);
+
+/* A wish: -1 (or NULL, false) where it says nothing. */
 typedef struct loom_wish {
     const char *service;
+    const char *start_node; /* caller of the first call; NULL: USER. Not tabular */
     int64_t edges, depth, latency;
+    int64_t children;       /* layers below the first call, 0 or 1. Not tabular */
+    const char *include;    /* "CALLER,CALLEE,TYPE": a call the graph must have. Instruction only */
+    bool high_latency;      /* Instruction only */
 } loom_wish;
 
-/* Appends n prompts that ask for the wish, with conditions in an order of their own. ARG when no graph can be like it.
- */
+/* Appends n prompts that ask for the wish, with conditions in an order of their own. ARG when no graph can be like it,
+ * or when the mode cannot ask for it. */
 loom_status loom_prompts_wish(loom_prompts *p, const loom_wish *wish, loom_mode mode, bool match_training, int64_t n,
                               uint64_t seed, loom_err *err);
 

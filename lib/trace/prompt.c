@@ -228,6 +228,12 @@ static const char *attrs_word(const char *record, size_t len, size_t *n)
     return NULL;
 }
 
+static int64_t line_end(const char *text, size_t len)
+{
+    const char *lf = memchr(text, '\n', len);
+    return lf ? lf - text : (int64_t)len;
+}
+
 loom_status loom_request_record_prompt(loom_buf *into, loom_mode mode, bool match_training, const char *record,
                                        size_t len, loom_err *err)
 {
@@ -237,7 +243,7 @@ loom_status loom_request_record_prompt(loom_buf *into, loom_mode mode, bool matc
 
     if (!word)
         return loom_fail(err, LOOM_STATUS_FORMAT, "a prompt record without an attribute list (a word with \"id:\"): "
-                         "\"%.*s\"", (int)(len < 60 ? len : 60), record);
+                         "\"%.*s\"", (int)loom_min_i64(60, line_end(record, len)), record);
     if (mode != LOOM_MODE_INSTRUCTION) {
         if (match_training) loom_buf_str(into, LOOM_TEXT_GENERATE);
         loom_buf_append(into, word, n);

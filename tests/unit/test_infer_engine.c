@@ -244,7 +244,7 @@ static loom_status wish_all(loom_prompts *p, loom_mode mode, int64_t most, loom_
 {
     for (int64_t edges = 1; edges <= most; edges = edges < 6 ? edges + 1 : edges * 2)
         for (int64_t depth = edges > 1 ? 2 : 1; depth <= 6 && depth <= edges; depth++) {
-            loom_wish w = {.service = "S_7", .edges = edges, .depth = depth, .latency = edges % 2 ? -1 : 40};
+            loom_wish w = {.service = "S_7", .edges = edges, .depth = depth, .latency = edges % 2 ? -1 : 40, .children = -1};
             LOOM_TRY(loom_prompts_wish(p, &w, mode, true, 1, 1, err));
         }
     return LOOM_OK;
@@ -380,7 +380,7 @@ TEST(what_cannot_be_is_refused)
 {
     loom_err err = {0};
     loom_prompts p = {0};
-    loom_wish deep = {.edges = 3, .depth = 4, .latency = -1}, flat = {.edges = 3, .depth = 1, .latency = -1};
+    loom_wish deep = {.edges = 3, .depth = 4, .latency = -1, .children = -1}, flat = {.edges = 3, .depth = 1, .latency = -1, .children = -1};
     loom_automaton *a = NULL;
     const char *bad = "id:S_1/start_node:USER/num_edges:2/remaining_depth:3\n<layer>\n<edges>\n";
     loom_automaton_conf conf = {
