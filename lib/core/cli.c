@@ -465,7 +465,6 @@ static void say_usage(double started)
 {
     char wall[24], cpu[24], peak[24];
     double seconds = loom_time_now() - started;
-    if (seconds < 1) return;
     loom_verbose("%s wall, %s CPU, %s peak memory", loom_format_seconds(wall, sizeof wall, seconds),
                  loom_format_seconds(cpu, sizeof cpu, loom_cpu_seconds()), loom_format_bytes(peak, sizeof peak, (double)loom_peak_bytes()));
 }
