@@ -8,6 +8,8 @@
 #include "core/num.h"
 #include "eval/eval_cmds.h"
 #include "eval/graphs.h"
+#include "eval/jsonl.h"
+#include "eval/preset.h"
 #include "eval/probabilistic.h"
 #include "trace/record.h"
 #include "trace/validity.h"
@@ -15,12 +17,13 @@
 typedef struct baseline_conf {
     const char *prompts, *output;
     int64_t count, tries;
-    int names, times;
+    int names, times, preset;
 } baseline_conf;
 
 static const loom_opt baseline_opts[] = {
     LOOM_OPT_GROUP("What to draw"),
-    LOOM_OPT_I64("count", 0, baseline_conf, count, "1000", 1, 1000000000, "N", "graphs to draw (without --prompts)"),
+    LOOM_OPT_ENUM("preset", 0, baseline_conf, preset, "paper", LOOM_PRESET_CHOICES, LOOM_PRESET_HELP),
+    LOOM_OPT_I64("count", 0, baseline_conf, count, "0", 0, 1000000000, "N", "graphs to draw (without --prompts); 0: as the preset says (paper 50000, desk 2000)"),
     LOOM_OPT_IN("prompts", 'p', baseline_conf, prompts, NULL, "FILE", "one graph for each prompt, of its service, edges and depth"),
     LOOM_OPT_I64("tries", 0, baseline_conf, tries, "200", 1, 1000000, "N", "draws for a prompt until edges and depth fit; then the closest is taken"),
     LOOM_OPT_ENUM("names", 0, baseline_conf, names, "frequency", "frequency|uniform", "how destinations are drawn"),
@@ -72,28 +75,14 @@ static loom_status draw_one(baseline_job *j, int64_t edges, int64_t depth, const
     return loom_out_write(j->out, j->line.data, j->line.len, err);
 }
 
-static loom_status draw_prompts(baseline_job *j, loom_err *err)
+static loom_status draw_prompt(void *arg, const loom_json *root, int64_t number, loom_err *err)
 {
-    const char *path = j->conf->prompts;
-    loom_lines *lines = NULL;
-    char *line;
-    size_t len;
-    loom_status st = loom_lines_open(&lines, path, err);
-    while (st == LOOM_OK && (st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
-        loom_json *root = NULL;
-        loom_err why;
-        if (loom_json_parse(&root, line, len, path, &why) != LOOM_OK || !loom_json_get(root, "prompt"))
-            st = loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not a prompt; write the file with `loom-eval prompts`", path,
-                           (long long)loom_lines_number(lines));
-        else
-            st = draw_one(j, loom_json_i64(loom_json_get(root, "edges"), -1), loom_json_i64(loom_json_get(root, "depth"), -1),
-                          loom_json_str(loom_json_get(root, "service"), NULL), err);
-        loom_json_free(root);
-    }
-    loom_lines_close(&lines);
-    if (st == LOOM_OK && j->n == 0)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: the file holds no prompts; write it with `loom-eval prompts`", path);
-    return st;
+    baseline_job *j = arg;
+    if (!loom_json_get(root, "prompt"))
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not a prompt; write the file with `loom-eval prompts`", j->conf->prompts,
+                         (long long)number);
+    return draw_one(j, loom_json_i64(loom_json_get(root, "edges"), -1), loom_json_i64(loom_json_get(root, "depth"), -1),
+                    loom_json_str(loom_json_get(root, "service"), NULL), err);
 }
 
 static loom_status write_meta(baseline_job *j, loom_err *err)
@@ -115,9 +104,10 @@ static loom_status run_baseline(const loom_ctx *ctx, loom_err *err)
     if (loom_meta_up_to_date(&j.meta, ctx, j.conf->output)) goto done;
     if ((st = fit(&j, ctx->args[0], err)) != LOOM_OK) goto done;
     if ((st = loom_out_open(&j.out, j.conf->output, ctx->common.force, err)) != LOOM_OK) goto done;
-    if (j.conf->prompts) st = draw_prompts(&j, err);
+    int64_t count = loom_preset_or(j.conf->count, loom_preset_of(j.conf->preset)->like);
+    if (j.conf->prompts) st = loom_jsonl_read(j.conf->prompts, "prompts", "loom-eval prompts", draw_prompt, &j, err);
     else
-        while (st == LOOM_OK && j.n < j.conf->count) st = draw_one(&j, -1, -1, NULL, err);
+        while (st == LOOM_OK && j.n < count) st = draw_one(&j, -1, -1, NULL, err);
     if (st != LOOM_OK || (st = loom_out_commit(&j.out, err)) != LOOM_OK) goto done;
     st = write_meta(&j, err);
     loom_info("%lld graphs drawn after %lld training graphs; %lld not of the wished size, %lld not valid", (long long)j.n,

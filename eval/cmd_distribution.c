@@ -98,15 +98,20 @@ static loom_status run_distribution(const loom_ctx *ctx, loom_err *err)
     loom_status st = loom_results_open(&r, ctx, conf->output, conf->pictures, err);
     loom_csv_table_init(&t, "experiment,method,seed,axis,x,count,share");
     for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) {
+        st = loom_results_input(&r, loom_results_name(shapes[i].name, sizeof shapes[i].name, ctx->args[i]), err);
+        loom_results_called(&r, shapes[i].name);
+    }
+    if (st != LOOM_OK || loom_results_up_to_date(&r)) goto done;
+    for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) {
         const char *path = loom_results_name(shapes[i].name, sizeof shapes[i].name, ctx->args[i]);
         if ((st = count_shapes(&shapes[i], path, err)) != LOOM_OK) break;
-        if ((st = loom_results_input(&r, path, err)) != LOOM_OK) break;
         rows(&t, ctx, &shapes[i], "edges", shapes[i].edges, MOST_EDGES);
         rows(&t, ctx, &shapes[i], "depth", shapes[i].depth, MOST_DEPTH);
     }
     if (st == LOOM_OK) st = loom_results_table(&r, "fig08.csv", &t, err);
     if (st == LOOM_OK) st = draw(&r, shapes, ctx->n_args, conf, err);
     if (st == LOOM_OK) st = loom_results_close(&r, err);
+done:
     free(shapes);
     loom_csv_table_release(&t);
     loom_results_release(&r);
@@ -122,4 +127,5 @@ const loom_cmd loom_cmd_distribution = {
     .details = "  loom-eval distribution train.graphs.zst valid.graphs.zst instruction.answers.jsonl -o results\n",
     .opts = distribution_opts,
     .conf_size = sizeof(distribution_conf),
-    .run = run_distribution};
+    .run = run_distribution,
+    .updates = true};

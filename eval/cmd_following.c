@@ -4,10 +4,12 @@
 
 #include "core/file.h"
 #include "core/json.h"
+#include "core/log.h"
 #include "core/num.h"
 #include "eval/answers.h"
 #include "eval/asking.h"
 #include "eval/eval_cmds.h"
+#include "eval/jsonl.h"
 #include "eval/metrics.h"
 #include "eval/results.h"
 #include "eval/tally.h"
@@ -28,7 +30,7 @@ static const loom_opt following_opts[] = {
 typedef struct asked_prompt {
     loom_asked asked;
     loom_hash128 hash;
-    bool with, there;
+    bool with, there, answered;
 } asked_prompt;
 
 typedef struct arm {
@@ -39,13 +41,15 @@ typedef struct following_job {
     asked_prompt *prompts;
     size_t n, cap;
     loom_arena names;
+    const char *prompts_path;
     arm arms[LOOM_ASKS][2]; /* without, with */
 } following_job;
 
 /* ---- prompts ---- */
 
-static loom_status add_prompt(following_job *j, const loom_json *root, const char *path, int64_t number, loom_err *err)
+static loom_status add_prompt(void *arg, const loom_json *root, int64_t number, loom_err *err)
 {
+    following_job *j = arg;
     const char *ask = loom_json_str(loom_json_get(root, "ask"), NULL), *which = loom_json_str(loom_json_get(root, "arm"), NULL);
     const loom_json *include = loom_json_get(root, "include");
     int64_t id = loom_json_i64(loom_json_get(root, "id"), -1);
@@ -56,7 +60,7 @@ static loom_status add_prompt(following_job *j, const loom_json *root, const cha
         if (strcmp(ask, loom_ask_names[a]) == 0) kind = a;
     if (!kind || !which || !prompt || id < 0 || id > 1000000000 || (kind != LOOM_ASK_HIGH_LATENCY && loom_json_len(include) != 3))
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: this prompt asks for nothing; write the file with `loom-eval prompts --ask`",
-                         path, (long long)number);
+                         j->prompts_path, (long long)number);
     if ((size_t)id >= j->n) {
         LOOM_TRY(loom_grow(&j->prompts, &j->cap, (size_t)id + 1, sizeof *j->prompts, err));
         memset(j->prompts + old, 0, ((size_t)id + 1 - old) * sizeof *j->prompts);
@@ -75,22 +79,9 @@ static loom_status add_prompt(following_job *j, const loom_json *root, const cha
 
 static loom_status read_prompts(following_job *j, const char *path, loom_err *err)
 {
-    loom_lines *lines = NULL;
-    char *line;
-    size_t len;
     j->n = 0;
-    loom_status st = loom_lines_open(&lines, path, err);
-    while (st == LOOM_OK && (st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
-        loom_json *root = NULL;
-        loom_err why;
-        if (loom_json_parse(&root, line, len, path, &why) != LOOM_OK)
-            st = loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not a line of JSON; write the file with `loom-eval prompts --ask`",
-                           path, (long long)loom_lines_number(lines));
-        else st = add_prompt(j, root, path, loom_lines_number(lines), err);
-        loom_json_free(root);
-    }
-    loom_lines_close(&lines);
-    return st;
+    j->prompts_path = path;
+    return loom_jsonl_read(path, "prompts", "loom-eval prompts --ask", add_prompt, j, err);
 }
 
 /* ---- answers ---- */
@@ -101,7 +92,7 @@ static loom_status count_answer(following_job *j, const char *line, size_t len, 
     loom_answer answer;
     loom_score score = {0};
     LOOM_TRY(loom_answer_parse(&answer, line, len, path, number, arena, err));
-    const asked_prompt *p = answer.id >= 0 && (size_t)answer.id < j->n ? &j->prompts[answer.id] : NULL;
+    asked_prompt *p = answer.id >= 0 && (size_t)answer.id < j->n ? &j->prompts[answer.id] : NULL;
     loom_hash128 hash = {0};
     if (answer.n_layers) hash = loom_hash128_of(answer.layers[0].prompt, answer.layers[0].prompt_len);
     if (!p || !p->there || (answer.n_layers && (hash.lo != p->hash.lo || hash.hi != p->hash.hi)))
@@ -109,6 +100,7 @@ static loom_status count_answer(following_job *j, const char *line, size_t len, 
                          path, (long long)number);
     LOOM_TRY(loom_answer_score(&score, &answer, err));
     arm *a = &j->arms[p->asked.ask][p->with];
+    p->answered = true;
     a->n++;
     a->n_valid += score.valid;
     if (score.valid) {
@@ -117,6 +109,20 @@ static loom_status count_answer(following_job *j, const char *line, size_t len, 
     }
     loom_score_release(&score);
     return LOOM_OK;
+}
+
+/* What was asked for and never answered has failed. */
+static void add_missing(following_job *j, const char *path)
+{
+    int64_t missing = 0;
+    for (size_t i = 0; i < j->n; i++) {
+        const asked_prompt *p = &j->prompts[i];
+        if (!p->there || p->answered) continue;
+        j->arms[p->asked.ask][p->with].n++;
+        missing++;
+    }
+    if (missing)
+        loom_warn("%s: %lld of the prompts in %s have no answer; they are counted as failures", path, (long long)missing, j->prompts_path);
 }
 
 static loom_status read_answers(following_job *j, const char *path, loom_err *err)
@@ -136,6 +142,7 @@ static loom_status read_answers(following_job *j, const char *path, loom_err *er
     loom_arena_release(&arena);
     if (st == LOOM_OK && n == 0)
         st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: the file holds no answers; write it with `loom-infer sample`", path);
+    if (st == LOOM_OK) add_missing(j, path);
     return st;
 }
 
@@ -143,7 +150,7 @@ static loom_status read_answers(following_job *j, const char *path, loom_err *er
 
 static void fill_table(loom_csv_table *t, const loom_ctx *ctx, const following_job *j)
 {
-    loom_csv_table_init(t, "experiment,seed,instruction,arm,k,n,value,lo,hi,k_strict,n_valid,value_valid");
+    loom_csv_table_init(t, "experiment,seed,instruction,arm,k,n,value,lo,hi,k_strict,k_valid,n_valid,value_valid");
     for (int a = 1; a < LOOM_ASKS; a++) {
         for (int with = 0; with < 2; with++) {
             const arm *m = &j->arms[a][with];
@@ -159,6 +166,7 @@ static void fill_table(loom_csv_table *t, const loom_ctx *ctx, const following_j
             loom_csv_table_f64(t, i.lo);
             loom_csv_table_f64(t, i.hi);
             loom_csv_table_i64(t, m->k_strict);
+            loom_csv_table_i64(t, m->k); /* only valid graphs can follow */
             loom_csv_table_i64(t, m->n_valid);
             loom_csv_table_f64(t, loom_metrics_wilson(m->k, m->n_valid).value);
             loom_csv_table_end_row(t);
@@ -206,7 +214,7 @@ static bool nth_name(loom_buf *into, const char *list, int i)
     return into->len > 0;
 }
 
-static loom_status judge_all(following_job *j, loom_results *r, const loom_ctx *ctx, loom_err *err)
+static loom_status record_inputs(loom_results *r, const loom_ctx *ctx, loom_err *err)
 {
     const following_conf *conf = ctx->conf;
     loom_buf name = {0};
@@ -217,10 +225,20 @@ static loom_status judge_all(following_job *j, loom_results *r, const loom_ctx *
                            ctx->args[i]);
             break;
         }
-        if ((st = read_prompts(j, name.data, err)) != LOOM_OK) break;
-        if ((st = loom_results_input(r, name.data, err)) != LOOM_OK) break;
-        if ((st = read_answers(j, ctx->args[i], err)) != LOOM_OK) break;
-        st = loom_results_input(r, ctx->args[i], err);
+        if ((st = loom_results_input(r, name.data, err)) == LOOM_OK) st = loom_results_input(r, ctx->args[i], err);
+    }
+    loom_buf_release(&name);
+    return st;
+}
+
+static loom_status judge_all(following_job *j, const loom_ctx *ctx, loom_err *err)
+{
+    const following_conf *conf = ctx->conf;
+    loom_buf name = {0};
+    loom_status st = LOOM_OK;
+    for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) {
+        nth_name(&name, conf->prompts, i);
+        if ((st = read_prompts(j, name.data, err)) == LOOM_OK) st = read_answers(j, ctx->args[i], err);
     }
     loom_buf_release(&name);
     return st;
@@ -234,7 +252,9 @@ static loom_status run_following(const loom_ctx *ctx, loom_err *err)
     loom_csv_table t = {0};
     loom_status st;
     if ((st = loom_results_open(&r, ctx, conf->output, conf->pictures, err)) != LOOM_OK) goto done;
-    if ((st = judge_all(&j, &r, ctx, err)) != LOOM_OK) goto done;
+    if ((st = record_inputs(&r, ctx, err)) != LOOM_OK) goto done;
+    if (loom_results_up_to_date(&r)) goto done;
+    if ((st = judge_all(&j, ctx, err)) != LOOM_OK) goto done;
     fill_table(&t, ctx, &j);
     if ((st = loom_results_table(&r, "fig06.csv", &t, err)) != LOOM_OK) goto done;
     if ((st = draw(&r, &j, err)) != LOOM_OK) goto done;
@@ -261,4 +281,5 @@ const loom_cmd loom_cmd_following = {
                "  loom-eval following ask.answers.jsonl --prompts ask.prompts.jsonl -o results\n",
     .opts = following_opts,
     .conf_size = sizeof(following_conf),
-    .run = run_following};
+    .run = run_following,
+    .updates = true};

@@ -8,6 +8,7 @@
 #include "core/num.h"
 #include "eval/answers.h"
 #include "eval/eval_cmds.h"
+#include "eval/jsonl.h"
 #include "eval/oracle.h"
 
 typedef struct oracle_conf {
@@ -28,8 +29,10 @@ typedef struct oracle_job {
     int64_t n, n_damaged;
 } oracle_job;
 
-static loom_status answer_line(oracle_job *j, const loom_json *root, const char *path, int64_t number, loom_err *err)
+static loom_status answer_line(void *arg, const loom_json *root, int64_t number, loom_err *err)
 {
+    oracle_job *j = arg;
+    const char *path = j->ctx->args[0];
     size_t len;
     loom_mode mode;
     loom_rng rng;
@@ -65,34 +68,18 @@ static loom_status answer_line(oracle_job *j, const loom_json *root, const char 
 
 static loom_status answer_all(oracle_job *j, const char *path, loom_err *err)
 {
-    loom_lines *lines = NULL;
     loom_meta meta = {0};
-    char *line;
-    size_t len;
     loom_status st;
     if ((st = loom_meta_input(&meta, path, err)) != LOOM_OK) goto done;
     if (loom_meta_up_to_date(&meta, j->ctx, j->conf->output)) goto done;
-    if ((st = loom_lines_open(&lines, path, err)) != LOOM_OK) goto done;
     if ((st = loom_out_open(&j->out, j->conf->output, j->ctx->common.force, err)) != LOOM_OK) goto done;
-    while ((st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
-        loom_json *root = NULL;
-        loom_err why;
-        if (loom_json_parse(&root, line, len, path, &why) != LOOM_OK)
-            st = loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not a line of JSON; write the file with `loom-eval prompts`",
-                           path, (long long)loom_lines_number(lines));
-        else st = answer_line(j, root, path, loom_lines_number(lines), err);
-        loom_json_free(root);
-        if (st != LOOM_OK) goto done;
-    }
-    if (st == LOOM_OK && j->n == 0)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no prompt in this file; write it with `loom-eval prompts`", path);
-    if (st != LOOM_OK || (st = loom_out_commit(&j->out, err)) != LOOM_OK) goto done;
+    if ((st = loom_jsonl_read(path, "prompts", "loom-eval prompts", answer_line, j, err)) != LOOM_OK) goto done;
+    if ((st = loom_out_commit(&j->out, err)) != LOOM_OK) goto done;
     loom_meta_i64(&meta, "answers", j->n);
     loom_meta_i64(&meta, "damaged", j->n_damaged);
     st = loom_meta_write(&meta, j->ctx, j->conf->output, err);
     loom_info("%lld answers, %lld of them damaged", (long long)j->n, (long long)j->n_damaged);
 done:
-    loom_lines_close(&lines);
     loom_meta_release(&meta);
     return st;
 }

@@ -10,15 +10,16 @@
 #include "eval/eval_cmds.h"
 #include "eval/graphs.h"
 #include "eval/grid.h"
+#include "eval/preset.h"
 #include "trace/record.h"
 #include "trace/request.h"
 #include "trace/stats.h"
 
 typedef struct prompts_conf {
     const char *edges, *depths, *output, *stats, *train;
-    int mode, ask;
-    int64_t per_cell, min_train, count;
-    bool match_training, repeat, records;
+    int mode, ask, preset;
+    int64_t per_cell, min_train, count; /* per_cell and count: 0 until filled from the preset */
+    bool match_training, repeat, records, like;
 } prompts_conf;
 
 static const loom_opt prompts_opts[] = {
@@ -26,10 +27,12 @@ static const loom_opt prompts_opts[] = {
     LOOM_OPT_ENUM("mode", 'm', prompts_conf, mode, "instruction", LOOM_MODE_CHOICES, "form of the prompts, the one the model was trained on"),
     LOOM_OPT_STR("edges", 0, prompts_conf, edges, "1:30", "FIRST:LAST", "numbers of edges"),
     LOOM_OPT_STR("depths", 0, prompts_conf, depths, "1:6", "FIRST:LAST", "depths; the root call alone has depth 1"),
-    LOOM_OPT_I64("per-cell", 0, prompts_conf, per_cell, "50", 1, 1000000, "N", "prompts for each (edges, depth)"),
+    LOOM_OPT_ENUM("preset", 0, prompts_conf, preset, "paper", LOOM_PRESET_CHOICES, LOOM_PRESET_HELP),
+    LOOM_OPT_I64("per-cell", 0, prompts_conf, per_cell, "0", 0, 1000000, "N", "prompts for each (edges, depth); 0: as the preset says (paper 50, desk 10)"),
     LOOM_OPT_FLAG_ON("repeat", 0, prompts_conf, repeat, "ask again for the prompts of cells that have fewer distinct ones (as the paper does; with greedy decoding the answers are the same again)"),
     LOOM_OPT_ENUM("ask", 0, prompts_conf, ask, "none", LOOM_ASK_CHOICES, "instead of the cells: instruction prompts in pairs, with and without the line that asks for this (loom-eval following); needs --stats"),
-    LOOM_OPT_I64("count", 0, prompts_conf, count, "1000", 1, 1000000000, "N", "with --ask: most pairs"),
+    LOOM_OPT_FLAG("like", 0, prompts_conf, like, "instead of the cells: prompts of validation graphs as they occur, of any size, for comparison with real ones (Figs 4, 16)"),
+    LOOM_OPT_I64("count", 0, prompts_conf, count, "0", 0, 1000000000, "N", "with --ask: most pairs; with --like: most prompts; 0: as the preset says (paper 1000 and 50000, desk 200 and 2000)"),
     LOOM_OPT_FLAG("match-training", 0, prompts_conf, match_training, "write prompts exactly like training text, not like the published prompt files"),
     LOOM_OPT_GROUP("What is known"),
     LOOM_OPT_IN("stats", 0, prompts_conf, stats, NULL, "FILE", "statistics of the services, for conditions on latency and rare calls"),
@@ -49,6 +52,7 @@ typedef struct cell {
 
 typedef struct prompts_job {
     const loom_ctx *ctx;
+    prompts_conf own; /* the options, with the preset's numbers filled in */
     const prompts_conf *conf;
     loom_grid grid;
     cell *cells;
@@ -306,6 +310,34 @@ static loom_status write_pairs(prompts_job *j, const char *valid_path, loom_err 
     return write_meta(j, NULL, err);
 }
 
+/* ---- prompts as real graphs occur ---- */
+
+/* A random choice of the validation graphs, in random order: each once, so as many as there are at most. */
+static loom_status write_like(prompts_job *j, const char *valid_path, loom_err *err)
+{
+    loom_rng rng;
+    loom_buf prompt = {0};
+    loom_status st = LOOM_OK;
+    LOOM_TRY(loom_graph_set_load(&j->valid, valid_path, 0, err));
+    if (j->conf->stats) LOOM_TRY(loom_stats_load(&j->stats, j->conf->stats, err));
+    LOOM_TRY(loom_out_open(&j->out, j->conf->output, j->ctx->common.force, err));
+    loom_rng_seed(&rng, (uint64_t)j->ctx->common.seed, "like", 0);
+    loom_rng_shuffle(&rng, j->valid.graphs, (size_t)j->valid.n, sizeof *j->valid.graphs);
+    for (int64_t i = 0; i < loom_min_i64(j->valid.n, j->conf->count) && st == LOOM_OK; i++) {
+        const loom_graph *g = &j->valid.graphs[i];
+        st = render_prompt(j, &prompt, g, err);
+        if (st == LOOM_OK) st = write_prompt(j, g, &prompt, NULL, false, err);
+        loom_arena_reset(&j->arena);
+    }
+    loom_buf_release(&prompt);
+    LOOM_TRY(st);
+    LOOM_TRY(loom_out_commit(&j->out, err));
+    if (j->n_written < j->conf->count)
+        loom_info("%lld prompts: one for every validation graph (%lld were asked for)", (long long)j->n_written, (long long)j->conf->count);
+    else loom_info("%lld prompts", (long long)j->n_written);
+    return write_meta(j, NULL, err);
+}
+
 static loom_status write_all(prompts_job *j, const char *valid_path, loom_err *err)
 {
     LOOM_TRY(load_valid(j, valid_path, err));
@@ -330,13 +362,18 @@ static loom_status write_all(prompts_job *j, const char *valid_path, loom_err *e
 
 static loom_status run_prompts(const loom_ctx *ctx, loom_err *err)
 {
-    prompts_job j = {.ctx = ctx, .conf = ctx->conf};
+    prompts_job j = {.ctx = ctx, .own = *(const prompts_conf *)ctx->conf};
+    const loom_preset *preset = loom_preset_of(j.own.preset);
+    j.own.per_cell = loom_preset_or(j.own.per_cell, preset->per_cell);
+    j.own.count = loom_preset_or(j.own.count, j.own.like ? preset->like : preset->asked);
+    j.conf = &j.own;
+    if (j.conf->like && j.conf->ask) return loom_fail(err, LOOM_STATUS_ARG, "--like and --ask are two kinds of prompts; give one of them");
     LOOM_TRY(loom_grid_range(&j.grid.edges_lo, &j.grid.edges_hi, j.conf->edges, "--edges", err));
     LOOM_TRY(loom_grid_range(&j.grid.depth_lo, &j.grid.depth_hi, j.conf->depths, "--depths", err));
     j.cells = loom_calloc((size_t)loom_grid_cells(&j.grid), sizeof *j.cells);
     loom_status st = record_inputs(&j, ctx->args[0], err);
     if (st == LOOM_OK && !loom_meta_up_to_date(&j.meta, ctx, j.conf->output))
-        st = j.conf->ask ? write_pairs(&j, ctx->args[0], err) : write_all(&j, ctx->args[0], err);
+        st = j.conf->ask ? write_pairs(&j, ctx->args[0], err) : j.conf->like ? write_like(&j, ctx->args[0], err) : write_all(&j, ctx->args[0], err);
     loom_out_abandon(&j.out);
     for (int64_t at = 0; at < loom_grid_cells(&j.grid); at++) free(j.cells[at].graphs);
     free(j.cells);
@@ -355,7 +392,8 @@ const loom_cmd loom_cmd_prompts = {
     .max_args = 1,
     .details = "For every number of edges and depth that a graph can have (136 cells with the defaults) prompts are drawn\n"
                "from the validation graphs of that size: distinct ones as long as there are any, then the same again.\n"
-               "Sizes without a validation graph get none and are named in FILE.meta.json.\n\n"
+               "Sizes without a validation graph get none and are named in FILE.meta.json. With --like, graphs are asked for\n"
+               "as they occur.\n\n"
                "  loom-eval prompts valid.graphs.zst --mode recursive --stats stats.json --train train.graphs.zst \\\n"
                "      -o recursive.prompts.jsonl\n",
     .opts = prompts_opts,

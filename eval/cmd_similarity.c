@@ -5,12 +5,14 @@
 #include "core/log.h"
 #include "core/num.h"
 #include "eval/eval_cmds.h"
+#include "eval/preset.h"
 #include "eval/similarity.h"
 #include "eval/tally.h"
 
 typedef struct similarity_conf {
     const char *real, *output;
-    int64_t limit, resamples, top, runs, sequence;
+    int64_t limit, resamples, top, runs, sequence, branching;
+    int preset;
     bool with_user, pictures;
 } similarity_conf;
 
@@ -19,8 +21,10 @@ static const loom_opt similarity_opts[] = {
     LOOM_OPT_IN("real", 'r', similarity_conf, real, NULL, "STORE", "real graphs that were not trained on (validation)"),
     LOOM_OPT_I64("limit", 0, similarity_conf, limit, "0", 0, 1000000000, "N", "use the first N graphs of every file; 0: all"),
     LOOM_OPT_I64("top", 0, similarity_conf, top, "100", 1, 100000, "N", "popular calls that are compared"),
-    LOOM_OPT_I64("runs", 0, similarity_conf, runs, "20", 1, 10000, "N", "runs of the heavy hitters"),
-    LOOM_OPT_I64("sequence", 0, similarity_conf, sequence, "1000", 1, 1000000000, "N", "graphs of a run; fewer when a file has fewer"),
+    LOOM_OPT_ENUM("preset", 0, similarity_conf, preset, "paper", LOOM_PRESET_CHOICES, LOOM_PRESET_HELP),
+    LOOM_OPT_I64("runs", 0, similarity_conf, runs, "0", 0, 10000, "N", "runs of the heavy hitters; 0: as the preset says (paper 20, desk 5)"),
+    LOOM_OPT_I64("sequence", 0, similarity_conf, sequence, "0", 0, 1000000000, "N", "graphs of a run, fewer when a file has fewer; 0: as the preset says (paper 1000, desk 300)"),
+    LOOM_OPT_I64("branching", 0, similarity_conf, branching, "0", 0, 1000000000, "N", "generated graphs whose branching and times are compared; 0: as the preset says (paper 10000, desk 1000)"),
     LOOM_OPT_I64("resamples", 0, similarity_conf, resamples, "1000", 0, 1000000, "N", "bootstrap resamples of the 95 % intervals; 0: none"),
     LOOM_OPT_FLAG("with-user", 0, similarity_conf, with_user, "count the calls that USER makes in the out-degree"),
     LOOM_OPT_GROUP("Output"),
@@ -28,12 +32,22 @@ static const loom_opt similarity_opts[] = {
     LOOM_OPT_FLAG_ON("pictures", 0, similarity_conf, pictures, "draw PNG and SVG with gnuplot"),
     LOOM_OPT_END};
 
-static loom_status load_all(loom_similarity *s, loom_results *r, const loom_ctx *ctx, loom_err *err)
+static loom_status record_inputs(loom_results *r, const loom_ctx *ctx, loom_err *err)
+{
+    char name[128];
+    LOOM_TRY(loom_results_input(r, ((const similarity_conf *)ctx->conf)->real, err));
+    for (int i = 0; i < ctx->n_args; i++) {
+        LOOM_TRY(loom_results_input(r, loom_results_name(name, sizeof name, ctx->args[i]), err));
+        loom_results_called(r, name);
+    }
+    return LOOM_OK;
+}
+
+static loom_status load_all(loom_similarity *s, const loom_ctx *ctx, loom_err *err)
 {
     const similarity_conf *conf = ctx->conf;
     char name[128];
     LOOM_TRY(loom_corpus_load(&s->real, &s->words, conf->real, conf->limit, conf->with_user, err));
-    LOOM_TRY(loom_results_input(r, conf->real, err));
     if (s->real.n_graphs < 2)
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s: one graph cannot be compared with; give more real graphs", conf->real);
     for (int i = 0; i < ctx->n_args; i++) {
@@ -44,7 +58,6 @@ static loom_status load_all(loom_similarity *s, loom_results *r, const loom_ctx 
             if (strcmp(s->rivals[k].name, name) == 0)
                 return loom_fail(err, LOOM_STATUS_ARG, "two files are called \"%s\"; name them with NAME=FILE", name);
         LOOM_TRY(loom_corpus_load(&m->corpus, &s->words, path, conf->limit, conf->with_user, err));
-        LOOM_TRY(loom_results_input(r, path, err));
         if (m->corpus.n_graphs == 0) {
             loom_warn("%s: none of the %lld answers is a correct graph; left out", path, (long long)m->corpus.n_read);
             free(m->name);
@@ -61,14 +74,19 @@ static loom_status load_all(loom_similarity *s, loom_results *r, const loom_ctx 
 static loom_status run_similarity(const loom_ctx *ctx, loom_err *err)
 {
     const similarity_conf *conf = ctx->conf;
+    const loom_preset *preset = loom_preset_of(conf->preset);
     loom_results r = {0};
     loom_similarity s = {.seed = (uint64_t)ctx->common.seed, .resamples = conf->resamples, .top = conf->top,
-                         .runs = conf->runs, .sequence = conf->sequence};
+                         .runs = loom_preset_or(conf->runs, preset->runs),
+                         .sequence = loom_preset_or(conf->sequence, preset->sequence),
+                         .branching = loom_preset_or(conf->branching, preset->branching)};
     loom_status st;
     if (!conf->real) return loom_fail(err, LOOM_STATUS_ARG, "no real graphs to compare with; name them with --real");
     s.rivals = loom_calloc((size_t)ctx->n_args, sizeof *s.rivals);
     if ((st = loom_results_open(&r, ctx, conf->output, conf->pictures, err)) != LOOM_OK) goto done;
-    if ((st = load_all(&s, &r, ctx, err)) != LOOM_OK) goto done;
+    if ((st = record_inputs(&r, ctx, err)) != LOOM_OK) goto done;
+    if (loom_results_up_to_date(&r)) goto done;
+    if ((st = load_all(&s, ctx, err)) != LOOM_OK) goto done;
     if ((st = loom_similarity_calls(&s, &r, err)) != LOOM_OK) goto done;
     if ((st = loom_similarity_heavy(&s, &r, err)) != LOOM_OK) goto done;
     if ((st = loom_similarity_branching(&s, &r, err)) != LOOM_OK) goto done;
@@ -122,9 +140,10 @@ const loom_cmd loom_cmd_similarity = {
     .details = "GRAPHS are of any origin: answers of the sampler, graph stores, CallGraph CSV, output lines of the public\n"
                "program. A method is the file's name up to its first dot, or NAME. Beside every number stands what two\n"
                "random halves of the real graphs give.\n\n"
-               "Ask for graphs as real ones occur (loom-infer sample --like valid.graphs.zst): prompts of the heat map hold\n"
+               "Ask for graphs as real ones occur (loom-eval prompts --like): prompts of the heat map hold\n"
                "as many of every size, which no real system has.\n\n"
                "  loom-eval similarity --real valid.graphs.zst instruction=like.answers.jsonl probabilistic.graphs.zst -o results\n",
     .opts = similarity_opts,
     .conf_size = sizeof(similarity_conf),
-    .run = run_similarity};
+    .run = run_similarity,
+    .updates = true};

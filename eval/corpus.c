@@ -19,6 +19,7 @@ void loom_corpus_release(loom_corpus *c)
     free(c->first);
     free(c->call);
     free(c->node);
+    free(c->from);
     for (int f = 0; f < LOOM_FIELDS; f++) {
         free(c->field[f].first);
         free(c->field[f].v);
@@ -67,20 +68,23 @@ loom_status loom_corpus_add(loom_corpus *c, loom_vocabulary *words, const loom_g
     LOOM_TRY(loom_grow(&c->first, &c->cap_first, (size_t)c->n_graphs + 2, sizeof *c->first, err));
     LOOM_TRY(loom_grow(&c->call, &c->cap_call, edges, sizeof *c->call, err));
     LOOM_TRY(loom_grow(&c->node, &c->cap_node, edges, sizeof *c->node, err));
+    LOOM_TRY(loom_grow(&c->from, &c->cap_from, edges, sizeof *c->from, err));
     degree *degrees = loom_alloc(2 * (size_t)g->n_calls, sizeof *degrees);
     loom_status st = LOOM_OK;
     loom_buf key = {0};
     int32_t n = 0;
     c->first[0] = 0;
+    c->with_user = with_user;
     for (int32_t i = 0; i < g->n_calls && st == LOOM_OK; i++) {
         const loom_call *call = &g->calls[i];
         loom_buf_reset(&key);
         loom_buf_printf(&key, "%s,%s,%s", call->source, call->destination, loom_call_type_name(call->type));
-        int32_t node = node_id(words, call->destination);
+        int32_t node = node_id(words, call->destination), from = node_id(words, call->source);
+        c->from[c->n_edges] = from;
         c->call[c->n_edges] = (int32_t)loom_intern_add(&words->calls, key.data, key.len);
         c->node[c->n_edges++] = node;
         degree_of(degrees, &n, node)->in++;
-        degree_of(degrees, &n, node_id(words, call->source))->out++;
+        degree_of(degrees, &n, from)->out++;
         st = add_sample(&c->field[LOOM_FIELD_TIME], (double)call->rt, err);
     }
     for (int32_t i = 0; i < n && st == LOOM_OK; i++) {
@@ -131,6 +135,38 @@ void loom_corpus_count_nodes(const loom_corpus *c, const int64_t *index, int64_t
         for (int64_t e = c->first[g]; e < c->first[g + 1]; e++)
             if (c->node[e] >= 0) counts[c->node[e]]++;
     }
+}
+
+loom_corpus loom_corpus_head(const loom_corpus *c, int64_t n)
+{
+    loom_corpus head = *c;
+    if (n >= c->n_graphs) return head;
+    head.n_graphs = n;
+    head.n_edges = c->first[n];
+    for (int f = 0; f < LOOM_FIELDS; f++) head.field[f].n = (size_t)c->field[f].first[n];
+    return head;
+}
+
+int64_t loom_corpus_degrees(const loom_corpus *c, const int64_t *index, int64_t n, loom_field field, double *out, int64_t n_nodes)
+{
+    int64_t graphs = index ? n : c->n_graphs, used = 0;
+    int64_t *count = loom_calloc((size_t)n_nodes + 1, sizeof *count); /* the last one is USER's */
+    bool *occurs = loom_calloc((size_t)n_nodes + 1, sizeof *occurs);
+    for (int64_t i = 0; i < graphs; i++) {
+        int64_t g = index ? index[i] : i;
+        for (int64_t e = c->first[g]; e < c->first[g + 1]; e++) {
+            int32_t to = c->node[e], from = c->from[e];
+            occurs[to < 0 ? n_nodes : to] = occurs[from < 0 ? n_nodes : from] = true;
+            int32_t counted = field == LOOM_FIELD_IN ? to : from;
+            count[counted < 0 ? n_nodes : counted]++;
+        }
+    }
+    if (field == LOOM_FIELD_IN || !c->with_user) occurs[n_nodes] = false;
+    for (int64_t i = 0; i <= n_nodes; i++)
+        if (occurs[i]) out[used++] = (double)count[i] / (double)graphs;
+    free(count);
+    free(occurs);
+    return used;
 }
 
 typedef struct popular {

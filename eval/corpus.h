@@ -36,9 +36,10 @@ typedef struct loom_corpus {
     int64_t n_graphs, n_edges;
     int64_t n_read, n_rejected; /* lines of the file; those without a valid graph (answers: not correct) */
     int64_t *first;             /* graph g has edges first[g] .. first[g + 1) */
-    int32_t *call, *node;       /* per edge: ids of the call and of its destination (-1: USER) */
+    int32_t *call, *node, *from; /* per edge: ids of the call, of its destination and of its source (-1: USER) */
     loom_samples field[LOOM_FIELDS];
-    size_t cap_first, cap_call, cap_node;
+    bool with_user;             /* USER has an out-degree */
+    size_t cap_first, cap_call, cap_node, cap_from;
 } loom_corpus; /* zero-initialised is ready */
 
 /* Adds one graph. Degrees: one value per (graph, microservice); in = calls received, out = calls made, 0 counts; USER
@@ -53,6 +54,14 @@ void loom_corpus_release(loom_corpus *c);
  * words->calls.n and words->nodes.n counts and are zeroed first. */
 void loom_corpus_count_calls(const loom_corpus *c, const int64_t *index, int64_t n, int64_t *counts, int64_t n_calls);
 void loom_corpus_count_nodes(const loom_corpus *c, const int64_t *index, int64_t n, int64_t *counts, int64_t n_nodes);
+
+/* The corpus as its first n graphs alone; borrows everything from *c, not to be released. */
+loom_corpus loom_corpus_head(const loom_corpus *c, int64_t n);
+
+/* Degrees over the whole corpus: one value for each microservice that occurs in the graphs `index` (NULL: all), its calls
+ * received (LOOM_FIELD_IN) or made (LOOM_FIELD_OUT), divided by the number of graphs. Fills out[n_nodes + 1], unsorted;
+ * returns how many there are. */
+int64_t loom_corpus_degrees(const loom_corpus *c, const int64_t *index, int64_t n, loom_field field, double *out, int64_t n_nodes);
 
 /* The n most frequent calls of `counts`: larger count first, then bytewise order. Fills ids[n]; returns how many there
  * are (calls with a count). */

@@ -14,5 +14,8 @@ extern const loom_cmd loom_cmd_distribution;
 extern const loom_cmd loom_cmd_oracle;
 extern const loom_cmd loom_cmd_report;
 extern const loom_cmd loom_cmd_similarity;
+extern const loom_cmd loom_cmd_variants;
+extern const loom_cmd loom_cmd_ladder;
+extern const loom_cmd loom_cmd_settings;
 
 #endif

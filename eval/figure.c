@@ -82,9 +82,11 @@ static void script_into(loom_buf *into, const loom_figure *f, const loom_figure_
     loom_figure_vars_release(&own);
     loom_buf_str(into, loom_buf_text(&vars->text));
     add_lines(into, f->size);
+    if (f->with_key) add_lines(into, loom_figure_key_size);
     loom_buf_char(into, '\n');
     add_lines(into, loom_figure_common);
     loom_buf_char(into, '\n');
+    if (f->with_key) add_lines(into, loom_figure_key);
     add_lines(into, f->body);
     loom_buf_str(into, "\nunset output\n");
 }
@@ -155,7 +157,9 @@ static loom_status draw_format(const char *name, const char *dir, const char *fo
     loom_buf_printf(&script, "%s.gp", name);
     loom_buf_printf(&temp, "%s/%s.%s.tmp", dir, name, format);
     loom_buf_printf(&final, "%s/%s.%s", dir, name, format);
-    if (!run_gnuplot(dir, script.data, format, why, cap)) unlink(temp.data);
+    if (run_gnuplot(dir, script.data, format, why, cap) && loom_file_size(temp.data) <= 0)
+        snprintf(why, cap, "gnuplot wrote nothing; is the disk full?");
+    if (*why) unlink(temp.data);
     else if (rename(temp.data, final.data) != 0)
         st = loom_fail(err, LOOM_STATUS_IO, "cannot rename %s to %s: %s", temp.data, final.data, strerror(errno));
     loom_buf_release(&script);

@@ -1,5 +1,6 @@
 /* The gnuplot scripts, line by line, and the table of figures. A script sees the variables of eval/figure.h first, then
- * its own size lines, then the common lines, then its body; `name` and `csv` are always set. To change a picture, edit
+ * its own size lines, then the common lines, then its body (with a key: the lines on keys and axes in between); `name` and
+ * `csv` are always set. To change a picture, edit
  * the .gp file that a run wrote, and bring the lines back here. */
 #include "eval/figure.h"
 
@@ -26,16 +27,52 @@ const char *const loom_figure_common[] = {
     "set label 2 caption at screen 0,1 left offset 1.5,-3.0 font \",12\" textcolor rgb \"#555555\" noenhanced",
     "# Okabe-Ito colours, told apart with any colour vision; one for each method, the same in every figure",
     "other(i) = i % 4 == 1 ? 0x56b4e9 : i % 4 == 2 ? 0x8c510a : i % 4 == 3 ? 0xcc79a7 : 0x333333",
-    "colour(m, i) = m eq \"real\" || m eq \"valid\" ? 0x6b6b6b : m eq \"train\" ? 0xa8a8a8 : m[1:7] eq \"tabular\" ? 0xe69f00 : m[1:9] eq \"recursive\" ? 0x009e73 : \\",
-    "    m[1:11] eq \"instruction\" ? 0x0072b2 : m[1:13] eq \"probabilistic\" ? 0xd55e00 : m[1:4] eq \"tvae\" ? 0xcc79a7 : other(i)",
+    "# lines that stand in an order are shades of one colour, light to dark",
+    "if (!exists(\"shades\")) shades = 0",
+    "part(i) = (i - 1.0) / (shades > 1 ? shades - 1 : 1)",
+    "shade(i) = 65536 * int(158 - 150 * part(i)) + 256 * int(202 - 154 * part(i)) + int(225 - 118 * part(i))",
+    "colour(m, i) = shades > 0 ? shade(i) : m eq \"real\" || m eq \"valid\" ? 0x6b6b6b : m eq \"train\" ? 0xa8a8a8 : m[1:7] eq \"tabular\" ? 0xe69f00 : m[1:9] eq \"recursive\" ? 0x009e73 : \\",
+    "    m[1:11] eq \"instruction\" || m eq \"with\" ? 0x0072b2 : m eq \"without\" || m[1:13] eq \"probabilistic\" ? 0xd55e00 : m[1:4] eq \"tvae\" ? 0xcc79a7 : other(i)",
     "mark(m) = m eq \"real\" || m eq \"valid\" || m eq \"train\" ? 5 : m[1:7] eq \"tabular\" ? 7 : m[1:9] eq \"recursive\" ? 9 : m[1:11] eq \"instruction\" ? 5 : \\",
     "    m[1:13] eq \"probabilistic\" ? 13 : 11",
-    "# a key of our own: one line of coloured marks under the caption, at y pixels from the top",
-    "key_x = 0",
+    "# a key of our own: lines of coloured marks under the caption, at key_y pixels from the top",
     "legend(i, m, text) = sprintf(\"set label %d \\\"%s\\\" at screen %f,%f left offset 0.9,-0.12 font \\\",12.5\\\" textcolor rgb \\\"#222222\\\" noenhanced point pt %d ps 1.1 lw 2 lc rgb %d\", \\",
     "    100 + i, text, key_x / W, 1 - key_y / H, mark(m), colour(m, i))",
     "# what was decoded under constraints is dashed",
     "dash(m) = strstrt(m, \" constrained\") > 0 ? 2 : 1",
+    NULL};
+
+/* ---- what most pictures share: emitted by figure.c when the table says so ---- */
+
+/* Rows that the key needs: lists series, labels; left; key_from: where it begins, right of left. Sets H, top. */
+const char *const loom_figure_key_size[] = {
+    "if (!exists(\"key_from\")) key_from = 6.0",
+    "key_step(i) = 44 + 7.9 * strlen(word(labels, i))",
+    "key_x = left + key_from; key_rows = 1",
+    "do for [i = 1:words(labels)] {",
+    "    if (key_x > left + key_from && key_x + key_step(i) > W) { key_rows = key_rows + 1; key_x = left + key_from }",
+    "    key_x = key_x + key_step(i)",
+    "}",
+    "H = H + 20 * (key_rows - 1)",
+    "top = 92 + 20 * key_rows",
+    NULL};
+
+/* The key itself, margins, axes. */
+const char *const loom_figure_key[] = {
+    "unset key",
+    "key_x = left + key_from; key_y = 86.0",
+    "do for [i = 1:words(series)] {",
+    "    if (key_x > left + key_from && key_x + key_step(i) > W) { key_y = key_y + 20; key_x = left + key_from }",
+    "    eval legend(i, word(series, i), word(labels, i))",
+    "    key_x = key_x + key_step(i)",
+    "}",
+    "set lmargin at screen 1.0 * left / W",
+    "set rmargin at screen 1 - 24.0 / W",
+    "set tmargin at screen 1 - 1.0 * top / H",
+    "set bmargin at screen 1.0 * bottom / H",
+    "set border 3 lc rgb \"#888888\"",
+    "set grid ytics lc rgb \"#e4e4e4\" lt 1",
+    "set tics scale 0.4",
     NULL};
 
 static const char *const fig12_size[] = {
@@ -47,7 +84,7 @@ static const char *const fig12_size[] = {
     "left = 74; right = 118; top = 118; bottom = 106; gap = 64",
     "grid_w = cell_w * cols",
     "panel_h = cell * rows",
-    "W = left + right + (grid_w < 900 ? 900 : grid_w)",
+    "W = left + right + (grid_w < 940 ? 940 : grid_w)",
     "H = top + bottom + n_panels * panel_h + (n_panels - 1) * gap",
     NULL};
 
@@ -70,10 +107,10 @@ static const char *const fig12_body[] = {
     "py = 1.0 / H",
     "set object 11 rectangle center screen (left + 8) * px,24 * py size screen 17 * px,17 * py fs pattern 4 border lc rgb \"#a8a8a8\" fc rgb \"#8c8c8c\" behind",
     "set label 11 (has_coverage ? \"no prompts: no validation graph has this size\" : \"no answers for this size\") at screen (left + 24) * px,24 * py left font \",11.5\" textcolor rgb \"#333333\"",
-    "set object 12 rectangle center screen (left + 378) * px,24 * py size screen 17 * px,17 * py fs solid 1.0 noborder fc rgb \"#f1f1f1\" behind",
-    "set label 12 \"no graph can have this size\" at screen (left + 394) * px,24 * py left font \",11.5\" textcolor rgb \"#333333\"",
+    "set object 12 rectangle center screen (left + 420) * px,24 * py size screen 17 * px,17 * py fs solid 1.0 noborder fc rgb \"#f1f1f1\" behind",
+    "set label 12 \"no graph can have this size\" at screen (left + 436) * px,24 * py left font \",11.5\" textcolor rgb \"#333333\"",
     "if (min_train > 0) {",
-    "    set label 13 sprintf(\"*  fewer than %d training graphs of this size\", min_train) at screen (left + 610) * px,24 * py left font \",11.5\" textcolor rgb \"#333333\"",
+    "    set label 13 sprintf(\"*  fewer than %d training graphs of this size\", min_train) at screen (left + 690) * px,24 * py left font \",11.5\" textcolor rgb \"#333333\"",
     "}",
     "set multiplot",
     "do for [p = 1:n_panels] {",
@@ -105,18 +142,11 @@ static const char *const fig12_body[] = {
     NULL};
 
 static const char *const fig03_size[] = {
-    "W = 860; H = 480",
+    "W = 860; H = 480; left = 74.0; bottom = 66.0",
     NULL};
 
-/* Accuracy lines: axis, x_label, x_lo, x_hi, x_step, validity; lists series (method), temperatures, labels */
+/* Accuracy lines: who (column of the series), axis, x_label, x_lo, x_hi, x_step, validity; lists series (method), temperatures, labels */
 static const char *const fig03_body[] = {
-    "set lmargin at screen 74.0 / W",
-    "set rmargin at screen 1 - 24.0 / W",
-    "set tmargin at screen 1 - 112.0 / H",
-    "set bmargin at screen 66.0 / H",
-    "set border 3 lc rgb \"#888888\"",
-    "set grid ytics lc rgb \"#e4e4e4\" lt 1",
-    "set tics scale 0.4",
     "set xlabel x_label textcolor rgb \"#333333\"",
     "set ylabel \"correct graphs, %\" offset 0.6,0 textcolor rgb \"#333333\"",
     "set yrange [0:100]",
@@ -124,48 +154,30 @@ static const char *const fig03_body[] = {
     "set ytics 0,20,100",
     "set xrange [x_lo-0.3*x_step:x_hi+0.3*x_step]",
     "set xtics x_lo,x_step,x_hi",
-    "unset key",
-    "key_y = 86.0; key_x = 80.0",
-    "do for [i = 1:words(series)] {",
-    "    eval legend(i, word(series, i), word(labels, i))",
-    "    key_x = key_x + 42 + 7.3 * strlen(word(labels, i))",
-    "}",
     "set style fill transparent solid 0.16 noborder",
     "n_series = words(series)",
     "any_t = axis eq \"temperature\"",
-    "mine(i) = strcol(\"axis\") eq axis && strcol(\"method\") eq word(series, i) && strcol(\"validity\") eq validity && (any_t || column(\"temperature\") == real(word(temperatures, i)))",
+    "mine(i) = strcol(\"axis\") eq axis && strcol(who) eq word(series, i) && strcol(\"validity\") eq validity && (any_t || column(\"temperature\") == real(word(temperatures, i)))",
     "# rows of other series are skipped; gaps between sizes are bridged",
     "plot for [i = 1:n_series] csv using (mine(i) ? column(\"x\") : NaN):(100 * column(\"lo\")):(100 * column(\"hi\")) with filledcurves lc rgb colour(word(series, i), i) notitle, \\",
     "     for [i = 1:n_series] csv using (mine(i) ? column(\"x\") : NaN):(100 * column(\"value\")) with linespoints lw 2 dt dash(word(series, i)) pt mark(word(series, i)) ps 0.8 lc rgb colour(word(series, i), i) notitle",
     NULL};
 
 static const char *const fig04a_size[] = {
-    "W = 1000; H = 560",
+    "W = 1000; H = 560; left = 84.0; bottom = 148.0",
+    "key_from = 76.0",
     NULL};
 
 /* Popular calls: shown; lists series, labels */
 static const char *const fig04a_body[] = {
-    "set lmargin at screen 84.0 / W",
-    "set rmargin at screen 1 - 24.0 / W",
-    "set tmargin at screen 1 - 112.0 / H",
-    "set bmargin at screen 148.0 / H",
-    "set border 3 lc rgb \"#888888\"",
-    "set grid ytics lc rgb \"#e4e4e4\" lt 1",
-    "set tics scale 0.4",
     "set ylabel \"share of the calls, %\" offset 0.4,0 textcolor rgb \"#333333\"",
     "set xrange [0.3:shown + 0.7]",
     "set logscale y 10",
     "set yrange [0.01:100]",
     "set ytics (\"0.01\" 0.01, \"0.1\" 0.1, \"1\" 1, \"10\" 10, \"100\" 100)",
     "set xtics rotate by 60 right offset 0.4,-0.1 scale 0 font \",9\" noenhanced",
-    "unset key",
-    "key_y = 86.0; key_x = 92.0",
+    "key_x = left + 6; key_y = 86.0",
     "eval legend(0, \"real\", \"Real\")",
-    "key_x = key_x + 42 + 7.3 * strlen(\"Real\")",
-    "do for [i = 1:words(series)] {",
-    "    eval legend(i, word(series, i), word(labels, i))",
-    "    key_x = key_x + 42 + 7.3 * strlen(word(labels, i))",
-    "}",
     "short(name) = name[1:3] eq \"MS_\" ? name[4:strlen(name)] : name",
     "call(n) = short(strcol(\"source\")).\" > \".short(strcol(\"destination\")).\" \".strcol(\"type\")",
     "mine(m) = strcol(\"method\") eq m && column(\"rank\") <= shown",
@@ -177,18 +189,11 @@ static const char *const fig04a_body[] = {
     NULL};
 
 static const char *const fig04b_size[] = {
-    "W = 860; H = 480",
+    "W = 860; H = 480; left = 74.0; bottom = 66.0",
     NULL};
 
 /* Heavy hitters: lists series (real first), labels */
 static const char *const fig04b_body[] = {
-    "set lmargin at screen 74.0 / W",
-    "set rmargin at screen 1 - 24.0 / W",
-    "set tmargin at screen 1 - 112.0 / H",
-    "set bmargin at screen 66.0 / H",
-    "set border 3 lc rgb \"#888888\"",
-    "set grid ytics lc rgb \"#e4e4e4\" lt 1",
-    "set tics scale 0.4",
     "set xlabel \"K (most triggered microservices)\" textcolor rgb \"#333333\"",
     "set ylabel \"found among the generated K, %\" offset 0.6,0 textcolor rgb \"#333333\"",
     "set yrange [0:100]",
@@ -196,12 +201,6 @@ static const char *const fig04b_body[] = {
     "unset clip",
     "set xrange [0:510]",
     "set xtics (10, 50, 100, 200, 300, 400, 500)",
-    "unset key",
-    "key_y = 86.0; key_x = 80.0",
-    "do for [i = 1:words(series)] {",
-    "    eval legend(i, word(series, i), word(labels, i))",
-    "    key_x = key_x + 42 + 7.3 * strlen(word(labels, i))",
-    "}",
     "set style fill transparent solid 0.16 noborder",
     "mine(i) = strcol(\"method\") eq word(series, i)",
     "plot for [i = 2:words(series)] csv using (mine(i) ? column(\"K\") : NaN):(100 * column(\"least\")):(100 * column(\"most\")) with filledcurves lc rgb colour(word(series, i), i) notitle, \\",
@@ -210,30 +209,17 @@ static const char *const fig04b_body[] = {
     NULL};
 
 static const char *const fig16_size[] = {
-    "W = 860; H = 480",
+    "W = 860; H = 480; left = 92.0; bottom = 58.0",
     NULL};
 
 /* Earth mover distances: lists series, labels */
 static const char *const fig16_body[] = {
-    "set lmargin at screen 92.0 / W",
-    "set rmargin at screen 1 - 24.0 / W",
-    "set tmargin at screen 1 - 112.0 / H",
-    "set bmargin at screen 58.0 / H",
-    "set border 3 lc rgb \"#888888\"",
-    "set grid ytics lc rgb \"#e4e4e4\" lt 1",
-    "set tics scale 0.4",
     "set ylabel \"normalised earth mover's distance, %\" offset 0.2,0 textcolor rgb \"#333333\"",
     "fields = \"in_degree out_degree response_time\"",
     "set xtics (\"calls received\" 1, \"calls made\" 2, \"response time\" 3) scale 0",
     "set xrange [0.45:3.55]",
     "set logscale y 10",
     "set format y \"%g\"",
-    "unset key",
-    "key_y = 86.0; key_x = 98.0",
-    "do for [i = 1:words(series)] {",
-    "    eval legend(i, word(series, i), word(labels, i))",
-    "    key_x = key_x + 42 + 7.3 * strlen(word(labels, i))",
-    "}",
     "n = words(series)",
     "w = 0.76 / n",
     "place(f) = f eq \"in_degree\" ? 1 : f eq \"out_degree\" ? 2 : 3",
@@ -250,65 +236,54 @@ static const char *const fig16_body[] = {
     NULL};
 
 static const char *const fig15_size[] = {
-    "W = 860; H = 480",
+    "W = 860; H = 480; left = 74.0; bottom = 66.0",
     NULL};
 
-/* Memorisation: y_most; lists series, labels */
+/* Memorisation by size: y_most; lists series, temperatures, labels */
 static const char *const fig15_body[] = {
-    "set lmargin at screen 74.0 / W",
-    "set rmargin at screen 1 - 24.0 / W",
-    "set tmargin at screen 1 - 112.0 / H",
-    "set bmargin at screen 66.0 / H",
-    "set border 3 lc rgb \"#888888\"",
-    "set grid ytics lc rgb \"#e4e4e4\" lt 1",
-    "set tics scale 0.4",
     "set ylabel \"copies, % of the valid graphs\" offset 0.6,0 textcolor rgb \"#333333\"",
     "set xlabel \"calls in the graph\" textcolor rgb \"#333333\"",
     "set xtics (\"all\" 0, \"1\" 1, \"2–3\" 2, \"4–7\" 3, \"8–15\" 4, \"16–30\" 5, \"31 and more\" 6) scale 0",
     "set xrange [-0.55:6.55]",
     "set yrange [0:y_most]",
     "set arrow 1 from 0.5, graph 0 to 0.5, graph 1 nohead lc rgb \"#cccccc\"",
-    "unset key",
-    "key_y = 86.0; key_x = 80.0",
-    "do for [i = 1:words(series)] {",
-    "    eval legend(i, word(series, i), word(labels, i))",
-    "    key_x = key_x + 42 + 7.3 * strlen(word(labels, i))",
-    "}",
     "n = words(series)",
     "w = 0.76 / n",
     "place(b) = b eq \"all\" ? 0 : b eq \"1\" ? 1 : b eq \"2-3\" ? 2 : b eq \"4-7\" ? 3 : b eq \"8-15\" ? 4 : b eq \"16-30\" ? 5 : 6",
     "at(i) = place(strcol(\"bucket\")) + w * (i - (n + 1) / 2.0)",
-    "mine(i) = strcol(\"method\") eq word(series, i) && column(\"n_valid\") > 0",
+    "temp(i) = word(temperatures, i)",
+    "mine(i) = strcol(\"method\") eq word(series, i) && strcol(\"temperature\") eq (temp(i) eq \"-\" ? \"\" : temp(i)) && column(\"n_valid\") > 0",
     "set style fill solid 1.0 noborder",
     "plot for [i = 1:n] csv using (mine(i) ? at(i) : NaN):(100 * column(\"value_valid\")):(at(i) - 0.46 * w):(at(i) + 0.46 * w):(0):(100 * column(\"value_valid\")) with boxxyerror lc rgb colour(word(series, i), i) notitle, \\",
     "     for [i = 1:n] csv using (mine(i) ? at(i) : NaN):(100 * column(\"lo\")):(0):(100 * (column(\"hi\") - column(\"lo\"))) with vectors heads size 0.03,90 lw 1.2 lc rgb \"#222222\" notitle",
     NULL};
 
+/* Memorisation by temperature: y_most; lists series, labels */
+static const char *const fig15_lines_body[] = {
+    "set ylabel \"copies, % of the valid graphs\" offset 0.6,0 textcolor rgb \"#333333\"",
+    "set xlabel \"temperature\" textcolor rgb \"#333333\"",
+    "set xrange [x_lo - 0.06:x_hi + 0.06]",
+    "set xtics x_lo,0.2,x_hi",
+    "set yrange [0:y_most]",
+    "set style fill transparent solid 0.16 noborder",
+    "mine(i) = strcol(\"method\") eq word(series, i) && strcol(\"bucket\") eq \"all\" && column(\"n_valid\") > 0",
+    "plot for [i = 1:words(series)] csv using (mine(i) ? column(\"temperature\") : NaN):(100 * column(\"lo\")):(100 * column(\"hi\")) with filledcurves lc rgb colour(word(series, i), i) notitle, \\",
+    "     for [i = 1:words(series)] csv using (mine(i) ? column(\"temperature\") : NaN):(100 * column(\"value_valid\")) with linespoints lw 2 dt dash(word(series, i)) pt mark(word(series, i)) ps 0.8 lc rgb colour(word(series, i), i) notitle",
+    NULL};
+
 static const char *const fig08_size[] = {
-    "W = 1000; H = 460",
+    "W = 1000; H = 460; left = 74.0; bottom = 66.0",
     NULL};
 
 /* Sizes: edges_hi, depth_hi, log_scale; lists series, labels */
 static const char *const fig08_body[] = {
-    "set border 3 lc rgb \"#888888\"",
-    "set grid ytics lc rgb \"#e4e4e4\" lt 1",
-    "set tics scale 0.4",
-    "unset key",
-    "key_y = 86.0; key_x = 80.0",
-    "do for [i = 1:words(series)] {",
-    "    eval legend(i, word(series, i), word(labels, i))",
-    "    key_x = key_x + 42 + 7.3 * strlen(word(labels, i))",
-    "}",
     "n = words(series)",
     "w = 0.84 / n",
     "if (log_scale) { set logscale y 10; set yrange [0.01:100]; foot = 0.01 } else { set yrange [0:*]; foot = 0 }",
     "mine(i, axis, hi) = strcol(\"method\") eq word(series, i) && strcol(\"axis\") eq axis && column(\"x\") <= hi",
     "at(i) = column(\"x\") + w * (i - (n + 1) / 2.0)",
     "set style fill solid 1.0 noborder",
-    "set tmargin at screen 1 - 112.0 / H",
-    "set bmargin at screen 66.0 / H",
     "set multiplot",
-    "set lmargin at screen 74.0 / W",
     "set rmargin at screen 0.66",
     "set xrange [0.4:edges_hi + 0.6]",
     "set xtics 1,(edges_hi > 40 ? 5 : 1),edges_hi font \",11\"",
@@ -318,7 +293,6 @@ static const char *const fig08_body[] = {
     "unset label 1; unset label 2",
     "do for [i = 1:n] { eval sprintf(\"unset label %d\", 100 + i) }",
     "set lmargin at screen 0.66 + 64.0 / W",
-    "set rmargin at screen 1 - 24.0 / W",
     "set xrange [0.4:depth_hi + 0.6]",
     "set xtics 1,1,depth_hi font \",11\"",
     "set xlabel \"depth (levels)\"",
@@ -328,28 +302,17 @@ static const char *const fig08_body[] = {
     NULL};
 
 static const char *const fig06_size[] = {
-    "W = 860; H = 460",
+    "series = \"instruction real\"; labels = \"\\\"asked for\\\" \\\"not asked for\\\"\"",
+    "W = 860; H = 460; left = 74.0; bottom = 50.0",
     NULL};
 
 /* Instructions with and without their line */
 static const char *const fig06_body[] = {
-    "set lmargin at screen 74.0 / W",
-    "set rmargin at screen 1 - 24.0 / W",
-    "set tmargin at screen 1 - 112.0 / H",
-    "set bmargin at screen 50.0 / H",
-    "set border 3 lc rgb \"#888888\"",
-    "set grid ytics lc rgb \"#e4e4e4\" lt 1",
-    "set tics scale 0.4",
     "set ylabel \"graphs that follow, %\" offset 0.6,0 textcolor rgb \"#333333\"",
     "set yrange [0:100]",
     "set ytics 0,20,100",
     "set xtics (\"high latency\" 1, \"uncommon call\" 2, \"both\" 3) scale 0",
     "set xrange [0.4:3.6]",
-    "unset key",
-    "key_y = 86.0; key_x = 80.0",
-    "eval legend(1, \"instruction\", \"asked for\")",
-    "key_x = 190.0",
-    "eval legend(2, \"real\", \"not asked for\")",
     "place(a) = a eq \"high_latency\" ? 1 : a eq \"uncommon\" ? 2 : 3",
     "at(w) = place(strcol(\"instruction\")) + (w ? -0.19 : 0.19)",
     "mine(w) = strcol(\"arm\") eq (w ? \"with\" : \"without\")",
@@ -359,14 +322,20 @@ static const char *const fig06_body[] = {
     NULL};
 
 const loom_figure loom_figures[] = {
-    {"fig12", "fig12.csv", fig12_size, fig12_body},
-    {"fig03a", "fig03.csv", fig03_size, fig03_body},
-    {"fig03b", "fig03.csv", fig03_size, fig03_body},
-    {"fig03c", "fig03.csv", fig03_size, fig03_body},
-    {"fig04a", "fig04a_calls.csv", fig04a_size, fig04a_body},
-    {"fig04b", "fig04b_summary.csv", fig04b_size, fig04b_body},
-    {"fig16", "fig16.csv", fig16_size, fig16_body},
-    {"fig15", "fig15.csv", fig15_size, fig15_body},
-    {"fig08", "fig08.csv", fig08_size, fig08_body},
-    {"fig06", "fig06.csv", fig06_size, fig06_body},
-    {NULL, NULL, NULL, NULL}};
+    {"fig12", "fig12.csv", fig12_size, fig12_body, false},
+    {"fig12_constrained", "fig12.csv", fig12_size, fig12_body, false},
+    {"fig03a", "fig03.csv", fig03_size, fig03_body, true},
+    {"fig03b", "fig03.csv", fig03_size, fig03_body, true},
+    {"fig03c", "fig03.csv", fig03_size, fig03_body, true},
+    {"fig13", "fig13.csv", fig03_size, fig03_body, true},
+    {"fig14a", "fig14.csv", fig03_size, fig03_body, true},
+    {"fig14b", "fig14.csv", fig03_size, fig03_body, true},
+    {"fig14c", "fig14.csv", fig03_size, fig03_body, true},
+    {"fig04a", "fig04a_calls.csv", fig04a_size, fig04a_body, true},
+    {"fig04b", "fig04b_summary.csv", fig04b_size, fig04b_body, true},
+    {"fig16", "fig16.csv", fig16_size, fig16_body, true},
+    {"fig15", "fig15.csv", fig15_size, fig15_lines_body, true},
+    {"fig15_size", "fig15.csv", fig15_size, fig15_body, true},
+    {"fig08", "fig08.csv", fig08_size, fig08_body, true},
+    {"fig06", "fig06.csv", fig06_size, fig06_body, true},
+    {NULL, NULL, NULL, NULL, false}};

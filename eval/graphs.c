@@ -1,5 +1,6 @@
 #include "eval/graphs.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/file.h"
@@ -30,6 +31,8 @@ struct loom_graphs {
     format format;
     loom_arena arena;
     loom_score score; /* owns the graph of an answer */
+    double temperature;
+    bool constrained;
     csv_rows csv;
     int64_t n_read, n_rejected, n_given;
     loom_buf first_problem;
@@ -190,6 +193,8 @@ static loom_status next_answer(loom_graphs *in, loom_graph *g, bool *valid, cons
     loom_score_release(&in->score);
     LOOM_TRY(loom_answer_parse(&answer, line, len, in->path, loom_lines_number(in->lines), &in->arena, err));
     LOOM_TRY(loom_answer_score(&in->score, &answer, err));
+    in->temperature = answer.temperature;
+    in->constrained = answer.constrained;
     *valid = in->score.correct;
     if (*valid) *g = in->score.outcome->graph.graph;
     return LOOM_OK;
@@ -262,6 +267,7 @@ loom_status loom_graphs_open(loom_graphs **out, const char *path, loom_err *err)
 {
     loom_graphs *in = loom_calloc(1, sizeof *in);
     in->path = strdup(path);
+    in->temperature = NAN;
     loom_status st = loom_lines_open(&in->lines, path, err);
     if (st != LOOM_OK) {
         loom_graphs_close(&in);
@@ -288,6 +294,8 @@ loom_status loom_graphs_next(loom_graphs *in, loom_graph *g, bool *more, loom_er
 
 int64_t loom_graphs_read(const loom_graphs *in) { return in->n_read; }
 int64_t loom_graphs_rejected(const loom_graphs *in) { return in->n_rejected; }
+double loom_graphs_temperature(const loom_graphs *in) { return in->temperature; }
+bool loom_graphs_constrained(const loom_graphs *in) { return in->constrained; }
 const char *loom_graphs_format(const loom_graphs *in) { return format_names[in->format]; }
 
 void loom_graphs_close(loom_graphs **in)

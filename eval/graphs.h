@@ -24,6 +24,9 @@ loom_status loom_graphs_open(loom_graphs **out, const char *path, loom_err *err)
 loom_status loom_graphs_next(loom_graphs *in, loom_graph *g, bool *more, loom_err *err);
 int64_t loom_graphs_read(const loom_graphs *in);     /* graphs seen so far, valid or not */
 int64_t loom_graphs_rejected(const loom_graphs *in); /* of those, not valid (answers: not correct) */
+/* Of the answer read last: its temperature and whether it was decoded under constraints; NaN and false for other graphs. */
+double loom_graphs_temperature(const loom_graphs *in);
+bool loom_graphs_constrained(const loom_graphs *in);
 const char *loom_graphs_format(const loom_graphs *in); /* "records", "reference output", "answers", "CSV" */
 void loom_graphs_close(loom_graphs **in);
 

@@ -1,9 +1,11 @@
 #include "eval/memory.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/hash.h"
 #include "core/num.h"
+#include "core/rng.h"
 #include "eval/graphs.h"
 #include "trace/record.h"
 
@@ -78,18 +80,31 @@ void loom_memory_add(loom_memory *m, const loom_graph *g)
     }
 }
 
-loom_status loom_memory_load(loom_memory **out, const char *path, loom_err *err)
+loom_status loom_memory_load_some(loom_memory **out, const char *path, int64_t most, int64_t n, uint64_t seed, loom_err *err)
 {
     loom_memory *m = loom_memory_new();
     loom_graphs *in = NULL;
     loom_graph g;
+    loom_rng rng;
     bool more;
+    int64_t seen = 0;
     loom_status st = loom_graphs_open(&in, path, err);
-    while (st == LOOM_OK && (st = loom_graphs_next(in, &g, &more, err)) == LOOM_OK && more) loom_memory_add(m, &g);
+    loom_rng_seed(&rng, seed, "known", 0);
+    while (st == LOOM_OK && (st = loom_graphs_next(in, &g, &more, err)) == LOOM_OK && more) {
+        /* of the n - seen that are left, most - m->n are still wanted */
+        bool wanted = most == 0 || (int64_t)loom_rng_below(&rng, (uint64_t)loom_max_i64(n - seen, 1)) < most - m->n;
+        if (wanted) loom_memory_add(m, &g);
+        seen++;
+    }
     loom_graphs_close(&in);
     if (st == LOOM_OK) *out = m;
     else loom_memory_free(m);
     return st;
+}
+
+loom_status loom_memory_load(loom_memory **out, const char *path, loom_err *err)
+{
+    return loom_memory_load_some(out, path, 0, 0, 0, err);
 }
 
 /* ---- checking ---- */
@@ -124,23 +139,15 @@ static void keep_example(loom_memory_report *r, const loom_graph *g, int64_t mos
     r->example_calls[at] = g->n_calls;
 }
 
-static void check_graph(loom_memory_report *r, const loom_memory *m, seen *s, const loom_graph *g, int64_t n_examples)
+static void count_match(loom_memory_match *into, const loom_memory *m, loom_hash128 key, loom_hash128 shape)
 {
-    loom_hash128 key = exact_key(&s->text, g), shape;
-    loom_memory_counts one = {.n = 1, .exact = loom_set128_has(&m->exact, key)};
-    bool first = loom_set128_add(&s->graphs, key);
-    shape = structure_key(&s->text, g);
-    one.structure = loom_set128_has(&m->once, shape);
-    one.unique_structure = one.structure && !loom_set128_has(&m->twice, shape);
-    loom_memory_counts *into[2] = {&r->all, &r->bucket[loom_memory_bucket(g->n_calls)]};
-    for (int i = 0; i < 2; i++) {
-        into[i]->n++;
-        into[i]->exact += one.exact;
-        into[i]->structure += one.structure;
-        into[i]->unique_structure += one.unique_structure;
-    }
-    r->n_distinct += first;
-    if (one.exact && first) keep_example(r, g, n_examples);
+    if (!m) return;
+    into->exact += loom_set128_has(&m->exact, key);
+    into->structure += loom_set128_has(&m->once, shape);
+}
+
+static void count_names(loom_memory_report *r, const loom_memory *m, seen *s, const loom_graph *g)
+{
     r->new_services += is_new(&s->services, &m->services, g->service);
     for (int32_t i = 0; i < g->n_calls; i++) {
         const loom_call *c = &g->calls[i];
@@ -152,19 +159,53 @@ static void check_graph(loom_memory_report *r, const loom_memory *m, seen *s, co
     }
 }
 
-loom_status loom_memory_check(loom_memory_report *out, const loom_memory *m, const char *path, int64_t n_examples,
+static void check_graph(loom_memory_report *r, const loom_memories *known, seen *s, const loom_graph *g, int64_t n_examples)
+{
+    const loom_memory *m = known->train;
+    loom_hash128 key = exact_key(&s->text, g), shape;
+    bool first = loom_set128_add(&s->graphs, key);
+    shape = structure_key(&s->text, g);
+    loom_memory_counts *into[2] = {&r->all, &r->bucket[loom_memory_bucket(g->n_calls)]};
+    for (int i = 0; i < 2; i++) {
+        into[i]->n++;
+        count_match(&into[i]->of[LOOM_KNOWN_TRAIN], known->train, key, shape);
+        count_match(&into[i]->of[LOOM_KNOWN_SAMPLE], known->sample, key, shape);
+        count_match(&into[i]->of[LOOM_KNOWN_HELDOUT], known->heldout, key, shape);
+        into[i]->unique_structure += loom_set128_has(&m->once, shape) && !loom_set128_has(&m->twice, shape);
+    }
+    r->n_distinct += first;
+    if (first && loom_set128_has(&m->exact, key)) keep_example(r, g, n_examples);
+    count_names(r, m, s, g);
+}
+
+static loom_status note_temperature(loom_memory_report *r, const loom_graphs *in, const char *path, loom_err *err)
+{
+    double t = loom_graphs_temperature(in);
+    if (isnan(t)) return LOOM_OK;
+    if (!isnan(r->temperature) && r->temperature != t)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: answers at temperatures %g and %g in one file; give a file for each", path,
+                         r->temperature, t);
+    r->temperature = t;
+    r->constrained = loom_graphs_constrained(in);
+    return LOOM_OK;
+}
+
+loom_status loom_memory_check(loom_memory_report *out, const loom_memories *known, const char *path, int64_t n_examples,
                               loom_err *err)
 {
     loom_graphs *in = NULL;
     loom_graph g;
-    bool more;
+    bool more = true;
     seen s = {0};
     loom_status st = loom_graphs_open(&in, path, err);
-    *out = (loom_memory_report){0};
+    *out = (loom_memory_report){.temperature = NAN, .has_heldout = known->heldout != NULL};
     out->examples = loom_calloc((size_t)n_examples, sizeof *out->examples);
     out->example_calls = loom_calloc((size_t)n_examples, sizeof *out->example_calls);
-    while (st == LOOM_OK && (st = loom_graphs_next(in, &g, &more, err)) == LOOM_OK && more)
-        check_graph(out, m, &s, &g, n_examples);
+    while (st == LOOM_OK && more) {
+        if ((st = loom_graphs_next(in, &g, &more, err)) != LOOM_OK) break;
+        if ((st = note_temperature(out, in, path, err)) != LOOM_OK) break;
+        if (more) check_graph(out, known, &s, &g, n_examples);
+    }
     if (in) {
         out->n_requested = loom_graphs_read(in);
         out->n_rejected = loom_graphs_rejected(in);
@@ -182,8 +223,10 @@ loom_memory_counts loom_memory_large(const loom_memory_report *r)
     loom_memory_counts sum = {0};
     for (int b = 2; b < LOOM_MEMORY_BUCKETS; b++) {
         sum.n += r->bucket[b].n;
-        sum.exact += r->bucket[b].exact;
-        sum.structure += r->bucket[b].structure;
+        for (int k = 0; k < LOOM_KNOWN; k++) {
+            sum.of[k].exact += r->bucket[b].of[k].exact;
+            sum.of[k].structure += r->bucket[b].of[k].structure;
+        }
         sum.unique_structure += r->bucket[b].unique_structure;
     }
     return sum;

@@ -1,11 +1,14 @@
 #include "eval/results.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/file.h"
 #include "core/log.h"
 #include "core/num.h"
+#include "core/usage.h"
 
 #define META_MAX ((size_t)64 << 20)
 
@@ -72,14 +75,43 @@ const char *loom_results_name(char *name, size_t cap, const char *arg)
 loom_status loom_results_open(loom_results *r, const loom_ctx *ctx, const char *dir, bool pictures, loom_err *err)
 {
     if (!dir) return loom_fail(err, LOOM_STATUS_ARG, "no folder for the results; name one with --output");
-    *r = (loom_results){.ctx = ctx, .dir = dir, .pictures = pictures};
-    return loom_make_dirs(dir, err);
+    *r = (loom_results){.ctx = ctx, .dir = dir, .pictures = pictures, .started = loom_time_now()};
+    return LOOM_OK;
 }
 
 loom_status loom_results_input(loom_results *r, const char *path, loom_err *err)
 {
     if (!r->synthetic) r->synthetic = loom_results_sample_seed(path, &r->sample_seed);
     return loom_meta_input(&r->meta, path, err);
+}
+
+void loom_results_called(loom_results *r, const char *name)
+{
+    loom_jw w;
+    if (r->names.len) loom_buf_char(&r->names, ',');
+    loom_jw_init(&w, &r->names, false);
+    loom_jw_str(&w, name);
+}
+
+/* New files stand in DIR/.part.<pid> until all of them are there; the folder is made when the first one comes. */
+static loom_status make_stage(loom_results *r, loom_err *err)
+{
+    if (r->stage.len) return LOOM_OK;
+    r->made_dir = !loom_file_exists(r->dir);
+    loom_buf_printf(&r->stage, "%s/.part.%ld", r->dir, (long)getpid());
+    return loom_make_dirs(r->stage.data, err);
+}
+
+/* An existing file stops the command before it has written anything else. */
+static loom_status refuse_replacing(const loom_results *r, const char *name, loom_err *err)
+{
+    loom_buf path = {0};
+    loom_status st = LOOM_OK;
+    loom_buf_printf(&path, "%s/%s", r->dir, name);
+    if (!r->ctx->common.force && loom_file_exists(path.data))
+        st = loom_fail(err, LOOM_STATUS_ARG, "%s exists already; give --force to replace it", path.data);
+    loom_buf_release(&path);
+    return st;
 }
 
 static void record_file(loom_results *r, const char *name)
@@ -95,8 +127,10 @@ loom_status loom_results_text(loom_results *r, const char *name, const char *tex
     loom_buf path = {0};
     if (loom_stop_requested()) /* the numbers may be of a part only */
         return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; %s/%s was not written", r->dir, name);
-    loom_buf_printf(&path, "%s/%s", r->dir, name);
-    loom_status st = loom_file_write(path.data, text, len, r->ctx->common.force, err);
+    LOOM_TRY(refuse_replacing(r, name, err));
+    LOOM_TRY(make_stage(r, err));
+    loom_buf_printf(&path, "%s/%s", r->stage.data, name);
+    loom_status st = loom_file_write(path.data, text, len, true, err);
     if (st == LOOM_OK) record_file(r, name);
     loom_buf_release(&path);
     return st;
@@ -115,7 +149,10 @@ loom_status loom_results_figure(loom_results *r, const char *name, const loom_fi
 
     if (!r->pictures) return LOOM_OK;
     if (!f) return loom_fail(err, LOOM_STATUS_ARG, "there is no figure %s", name);
-    LOOM_TRY(loom_figure_draw(f, r->dir, vars, r->ctx->common.force, why, sizeof why, err));
+    snprintf(file, sizeof file, "%s.gp", name);
+    LOOM_TRY(refuse_replacing(r, file, err));
+    LOOM_TRY(make_stage(r, err));
+    LOOM_TRY(loom_figure_draw(f, r->stage.data, vars, true, why, sizeof why, err));
     if (*why && !r->told) {
         loom_warn("no pictures: %s; the tables and scripts are in %s, `gnuplot %s.gp` draws there later", why, r->dir, name);
         r->told = true;
@@ -141,6 +178,32 @@ void loom_results_summary(loom_results *r, const char *figure, const char *what,
     if (same >= 0) loom_jw_kv_bool(&w, "same_direction", same);
     if (note) loom_jw_kv_str(&w, "note", note);
     loom_jw_end_object(&w);
+}
+
+/* Gives every staged file its name, or removes it. */
+static loom_status empty_stage(loom_results *r, bool keep, loom_err *err)
+{
+    char **paths = NULL;
+    size_t n = 0;
+    loom_buf final = {0};
+    loom_status st = LOOM_OK;
+    if (!r->stage.len) return LOOM_OK;
+    if (loom_list_files(&paths, &n, r->stage.data, "", err) != LOOM_OK) n = 0;
+    for (size_t i = 0; i < n; i++) {
+        loom_buf_reset(&final);
+        loom_buf_printf(&final, "%s/%s", r->dir, strrchr(paths[i], '/') + 1);
+        if (!keep) unlink(paths[i]);
+        else if (st == LOOM_OK && rename(paths[i], final.data) != 0)
+            st = loom_fail(err, LOOM_STATUS_IO, "cannot rename %s to %s: %s", paths[i], final.data, strerror(errno));
+    }
+    loom_free_list(paths, n);
+    loom_buf_release(&final);
+    if (st == LOOM_OK) {
+        rmdir(r->stage.data);
+        if (!keep && r->made_dir) rmdir(r->dir); /* succeeds only when nobody else has written there */
+        loom_buf_reset(&r->stage);
+    }
+    return st;
 }
 
 /* ---- manifest ---- */
@@ -173,15 +236,25 @@ static void copy_json(loom_jw *w, const loom_json *n)
     }
 }
 
-/* Parts of other commands from a manifest that is already there. One that cannot be read is replaced. */
-static void copy_other_parts(loom_jw *w, const char *path, const char *own)
+/* The manifest that is there; NULL when none is or it cannot be read. */
+static loom_json *open_manifest(const loom_results *r)
 {
+    loom_buf path = {0};
     loom_json *root = NULL;
-    if (!loom_file_exists(path) || loom_json_read_file(&root, path, META_MAX, NULL) != LOOM_OK) return;
+    loom_buf_printf(&path, "%s/manifest.json", r->dir);
+    if (loom_file_exists(path.data)) (void)loom_json_read_file(&root, path.data, META_MAX, NULL);
+    loom_buf_release(&path);
+    return root;
+}
+
+/* Parts of other commands from a manifest that is already there. One that cannot be read is replaced. */
+static void copy_other_parts(loom_jw *w, const loom_results *r)
+{
+    loom_json *root = open_manifest(r);
     const loom_json *runs = loom_json_get(root, "runs");
     if (loom_json_is_object(runs)) {
         for (void *it = loom_json_iter(runs); it; it = loom_json_iter_next(runs, it)) {
-            if (strcmp(loom_json_iter_key(it), own) == 0) continue;
+            if (strcmp(loom_json_iter_key(it), r->ctx->cmd->name) == 0) continue;
             loom_jw_key(w, loom_json_iter_key(it));
             copy_json(w, loom_json_iter_value(it));
         }
@@ -189,47 +262,110 @@ static void copy_other_parts(loom_jw *w, const char *path, const char *own)
     loom_json_free(root);
 }
 
+/* This command's part as it would be written now. */
+static loom_status own_part(loom_json **out, const loom_results *r, loom_err *err)
+{
+    loom_buf text = {0};
+    loom_meta_render(&r->meta, r->ctx, &text);
+    loom_status st = loom_json_parse(out, text.data, text.len, "manifest", err);
+    loom_buf_release(&text);
+    return st;
+}
+
+static void add_list(loom_results *r, const char *key, const loom_buf *members)
+{
+    loom_buf list = {0};
+    loom_buf_printf(&list, "[%s]", loom_buf_text(members));
+    loom_meta_json(&r->meta, key, list.data);
+    loom_buf_release(&list);
+}
+
+static bool files_are_there(const loom_results *r, const loom_json *files)
+{
+    loom_buf path = {0};
+    bool all = loom_json_len(files) > 0;
+    for (size_t i = 0; i < loom_json_len(files) && all; i++) {
+        const char *name = loom_json_str(loom_json_at(files, i), NULL);
+        loom_buf_reset(&path);
+        loom_buf_printf(&path, "%s/%s", r->dir, name ? name : "");
+        all = name && loom_file_exists(path.data);
+    }
+    loom_buf_release(&path);
+    return all;
+}
+
+static bool same_names(const loom_results *r, const loom_json *list)
+{
+    loom_buf text = {0};
+    loom_jw w;
+    for (size_t i = 0; i < loom_json_len(list); i++) {
+        const char *name = loom_json_str(loom_json_at(list, i), NULL);
+        if (i) loom_buf_char(&text, ',');
+        loom_jw_init(&w, &text, false);
+        loom_jw_str(&w, name ? name : "");
+    }
+    bool same = strcmp(loom_buf_text(&text), loom_buf_text(&r->names)) == 0;
+    loom_buf_release(&text);
+    return same;
+}
+
+bool loom_results_up_to_date(const loom_results *r)
+{
+    loom_json *now = NULL, *root;
+    if (!r->ctx->common.update || own_part(&now, r, NULL) != LOOM_OK) return false;
+    root = open_manifest(r);
+    const loom_json *was = loom_json_get(loom_json_get(root, "runs"), r->ctx->cmd->name);
+    const char *a = loom_json_str(loom_json_get(now, "settings_digest"), NULL);
+    const char *b = loom_json_str(loom_json_get(was, "settings_digest"), NULL);
+    bool fresh = a && b && strcmp(a, b) == 0 && same_names(r, loom_json_get(was, "names")) &&
+                 files_are_there(r, loom_json_get(was, "files"));
+    if (fresh) loom_info("%s: what %s writes is up to date", r->dir, r->ctx->cmd->name);
+    loom_json_free(now);
+    loom_json_free(root);
+    return fresh;
+}
+
 loom_status loom_results_close(loom_results *r, loom_err *err)
 {
-    loom_buf own = {0}, text = {0}, path = {0}, list = {0};
+    loom_buf text = {0}, path = {0};
     loom_json *part = NULL;
     loom_jw w;
     loom_status st;
-    const char *name = r->ctx->cmd->name;
 
-    loom_buf_printf(&list, "[%s]", loom_buf_text(&r->files));
-    loom_meta_json(&r->meta, "files", list.data);
-    loom_buf_reset(&list);
-    loom_buf_printf(&list, "[%s]", loom_buf_text(&r->summary));
-    loom_meta_json(&r->meta, "summary", list.data);
+    loom_meta_f64(&r->meta, "seconds", loom_time_now() - r->started);
+    add_list(r, "names", &r->names);
+    add_list(r, "files", &r->files);
+    add_list(r, "summary", &r->summary);
     if (r->synthetic) loom_meta_i64(&r->meta, "sample_traces_seed", r->sample_seed);
-    loom_meta_render(&r->meta, r->ctx, &own);
-    loom_buf_printf(&path, "%s/manifest.json", r->dir);
-    if ((st = loom_json_parse(&part, own.data, own.len, path.data, err)) != LOOM_OK) goto done;
+    if ((st = own_part(&part, r, err)) != LOOM_OK) goto done;
     loom_jw_init(&w, &text, true);
     loom_jw_begin_object(&w);
     loom_jw_kv_str(&w, "format", "spanloom-results-1");
     loom_jw_key(&w, "runs");
     loom_jw_begin_object(&w);
-    copy_other_parts(&w, path.data, name);
-    loom_jw_key(&w, name);
+    copy_other_parts(&w, r);
+    loom_jw_key(&w, r->ctx->cmd->name);
     copy_json(&w, part);
     loom_jw_end_object(&w);
     loom_jw_end_object(&w);
     loom_buf_char(&text, '\n');
-    st = loom_file_write(path.data, text.data, text.len, true, err);
+    if ((st = make_stage(r, err)) != LOOM_OK) goto done;
+    loom_buf_printf(&path, "%s/manifest.json", r->stage.data);
+    if ((st = loom_file_write(path.data, text.data, text.len, true, err)) != LOOM_OK) goto done;
+    st = empty_stage(r, true, err);
 done:
     loom_json_free(part);
-    loom_buf_release(&own);
     loom_buf_release(&text);
     loom_buf_release(&path);
-    loom_buf_release(&list);
     return st;
 }
 
 void loom_results_release(loom_results *r)
 {
+    (void)empty_stage(r, false, NULL);
+    loom_buf_release(&r->stage);
     loom_meta_release(&r->meta);
+    loom_buf_release(&r->names);
     loom_buf_release(&r->files);
     loom_buf_release(&r->summary);
 }

@@ -100,15 +100,20 @@ typedef struct scale {
     double range, std, p99;
 } scale;
 
+static scale scale_of_sorted(const double *sorted, int64_t n)
+{
+    if (n == 0) return (scale){NAN, NAN, NAN};
+    return (scale){sorted[n - 1] - sorted[0], loom_metrics_std(sorted, n),
+                   loom_metrics_quantile(sorted, n, 0.99) - loom_metrics_quantile(sorted, n, 0.01)};
+}
+
 static scale scale_of(const loom_samples *real)
 {
     int64_t n = (int64_t)real->n;
     double *sorted = loom_alloc(real->n, sizeof *sorted);
     if (n) memcpy(sorted, real->v, real->n * sizeof *sorted);
     loom_metrics_sort(sorted, n);
-    scale s = {NAN, NAN, NAN};
-    if (n) s = (scale){sorted[n - 1] - sorted[0], loom_metrics_std(sorted, n),
-                       loom_metrics_quantile(sorted, n, 0.99) - loom_metrics_quantile(sorted, n, 0.01)};
+    scale s = scale_of_sorted(sorted, n);
     free(sorted);
     return s;
 }
@@ -135,6 +140,13 @@ typedef struct branching_job {
     loom_csv_table t;
 } branching_job;
 
+/* The graphs of a rival that are compared. */
+static loom_corpus rival_head(const loom_similarity *s, int64_t i)
+{
+    const loom_corpus *c = &s->rivals[i].corpus;
+    return loom_corpus_head(c, s->branching ? s->branching : c->n_graphs);
+}
+
 static int64_t reference_rival(const loom_similarity *s)
 {
     for (int64_t i = 0; i < s->n_rivals; i++)
@@ -142,45 +154,124 @@ static int64_t reference_rival(const loom_similarity *s)
     return 0;
 }
 
+typedef struct emd_row {
+    const char *method, *scope;
+    int64_t n_made, n_rejected;
+    double w1, reference, floor; /* reference: w1 of the method that the others are compared with */
+    loom_interval ci;
+    scale by;
+} emd_row;
+
+static void write_row(branching_job *j, loom_field field, const emd_row *row)
+{
+    const loom_similarity *s = j->s;
+    loom_csv_table_str(&j->t, "fig16");
+    loom_csv_table_str(&j->t, row->method);
+    loom_csv_table_i64(&j->t, (int64_t)s->seed);
+    loom_csv_table_str(&j->t, loom_field_names[field]);
+    loom_csv_table_str(&j->t, row->scope);
+    loom_csv_table_i64(&j->t, s->real.n_graphs);
+    loom_csv_table_i64(&j->t, row->n_made);
+    loom_csv_table_i64(&j->t, row->n_rejected);
+    loom_csv_table_f64(&j->t, row->w1);
+    loom_csv_table_f64(&j->t, divide(row->w1, row->by.range));
+    loom_csv_table_f64(&j->t, divide(row->ci.lo, row->by.range));
+    loom_csv_table_f64(&j->t, divide(row->ci.hi, row->by.range));
+    loom_csv_table_f64(&j->t, divide(row->w1, row->by.std));
+    loom_csv_table_f64(&j->t, divide(row->w1, row->by.p99));
+    loom_csv_table_f64(&j->t, divide(row->w1, row->reference));
+    loom_csv_table_f64(&j->t, divide(row->floor, row->by.range));
+    loom_csv_table_end_row(&j->t);
+}
+
+static loom_interval interval_of(const loom_similarity *s, const loom_corpus *made, loom_field field)
+{
+    emd_pair p;
+    loom_rng rng;
+    if (!s->resamples) return (loom_interval){NAN, NAN, NAN};
+    loom_rng_seed(&rng, s->seed, "bootstrap", (uint64_t)field);
+    pair_init(&p, &s->real.field[field], &made->field[field]);
+    pair_count(&p, 0, NULL, 0, p.count[0]);
+    loom_interval ci = loom_metrics_bootstrap(resampled_w1, &p, made->n_graphs, s->resamples, &rng);
+    pair_release(&p);
+    return ci;
+}
+
 static void field_rows(branching_job *j, loom_field field)
 {
     const loom_similarity *s = j->s;
-    scale by = scale_of(&s->real.field[field]);
-    double floor = noise_floor(s, field);
-    int64_t first = reference_rival(s);
-    double reference = loom_similarity_emd(&s->real, &s->rivals[first].corpus, field).w1;
+    loom_corpus reference = rival_head(s, reference_rival(s));
+    emd_row row = {.scope = "graph", .by = scale_of(&s->real.field[field]), .floor = noise_floor(s, field),
+                   .reference = loom_similarity_emd(&s->real, &reference, field).w1};
     for (int64_t i = 0; i < s->n_rivals; i++) {
-        const loom_corpus *made = &s->rivals[i].corpus;
-        loom_emd e = loom_similarity_emd(&s->real, made, field);
-        loom_interval ci = {e.w1, NAN, NAN};
-        if (s->resamples) {
-            emd_pair p;
-            loom_rng rng;
-            loom_rng_seed(&rng, s->seed, "bootstrap", (uint64_t)field);
-            pair_init(&p, &s->real.field[field], &made->field[field]);
-            pair_count(&p, 0, NULL, 0, p.count[0]);
-            ci = loom_metrics_bootstrap(resampled_w1, &p, made->n_graphs, s->resamples, &rng);
-            pair_release(&p);
-        }
-        j->range[i * LOOM_FIELDS + field] = e.range;
-        loom_csv_table_str(&j->t, "fig16");
-        loom_csv_table_str(&j->t, s->rivals[i].name);
-        loom_csv_table_i64(&j->t, (int64_t)s->seed);
-        loom_csv_table_str(&j->t, loom_field_names[field]);
-        loom_csv_table_str(&j->t, "graph");
-        loom_csv_table_i64(&j->t, s->real.n_graphs);
-        loom_csv_table_i64(&j->t, made->n_graphs);
-        loom_csv_table_i64(&j->t, made->n_rejected);
-        loom_csv_table_f64(&j->t, e.w1);
-        loom_csv_table_f64(&j->t, e.range);
-        loom_csv_table_f64(&j->t, divide(ci.lo, by.range));
-        loom_csv_table_f64(&j->t, divide(ci.hi, by.range));
-        loom_csv_table_f64(&j->t, e.std);
-        loom_csv_table_f64(&j->t, e.p99);
-        loom_csv_table_f64(&j->t, divide(e.w1, reference));
-        loom_csv_table_f64(&j->t, divide(floor, by.range));
-        loom_csv_table_end_row(&j->t);
+        loom_corpus made = rival_head(s, i);
+        row.method = s->rivals[i].name;
+        row.n_made = made.n_graphs;
+        row.n_rejected = made.n_rejected;
+        row.w1 = loom_similarity_emd(&s->real, &made, field).w1;
+        row.ci = interval_of(s, &made, field);
+        j->range[i * LOOM_FIELDS + field] = divide(row.w1, row.by.range);
+        write_row(j, field, &row);
     }
+}
+
+/* ---- degrees over the whole corpus ---- */
+
+/* Sorted degrees of the microservices in some of the graphs; the caller frees. */
+static double *sorted_degrees(const loom_similarity *s, const loom_corpus *c, const int64_t *index, int64_t n, loom_field field, int64_t *used)
+{
+    int64_t n_nodes = (int64_t)s->words.nodes.n;
+    double *v = loom_alloc((size_t)n_nodes + 1, sizeof *v);
+    *used = loom_corpus_degrees(c, index, n, field, v, n_nodes);
+    loom_metrics_sort(v, *used);
+    return v;
+}
+
+static double corpus_w1(const loom_similarity *s, const loom_corpus *made, loom_field field)
+{
+    int64_t n_real, n_made;
+    double *real = sorted_degrees(s, &s->real, NULL, 0, field, &n_real), *v = sorted_degrees(s, made, NULL, 0, field, &n_made);
+    double w1 = loom_metrics_w1_sorted(real, n_real, v, n_made);
+    free(real);
+    free(v);
+    return w1;
+}
+
+static double corpus_floor(const loom_similarity *s, loom_field field)
+{
+    int64_t n = s->real.n_graphs, half = n / 2, n_a, n_b;
+    int64_t *index = loom_alloc((size_t)n, sizeof *index);
+    double sum = 0;
+    for (int split = 0; split < FLOOR_SPLITS; split++) {
+        loom_rng rng;
+        loom_rng_seed(&rng, s->seed, "floor", (uint64_t)split);
+        loom_corpus_halves(index, n, &rng);
+        double *a = sorted_degrees(s, &s->real, index, half, field, &n_a), *b = sorted_degrees(s, &s->real, index + half, half, field, &n_b);
+        sum += loom_metrics_w1_sorted(a, n_a, b, n_b);
+        free(a);
+        free(b);
+    }
+    free(index);
+    return sum / FLOOR_SPLITS;
+}
+
+static void corpus_rows(branching_job *j, loom_field field)
+{
+    const loom_similarity *s = j->s;
+    loom_corpus reference = rival_head(s, reference_rival(s));
+    int64_t n_real;
+    double *real = sorted_degrees(s, &s->real, NULL, 0, field, &n_real);
+    emd_row row = {.scope = "corpus", .by = scale_of_sorted(real, n_real), .floor = corpus_floor(s, field),
+                   .reference = corpus_w1(s, &reference, field), .ci = {NAN, NAN, NAN}};
+    for (int64_t i = 0; i < s->n_rivals; i++) {
+        loom_corpus made = rival_head(s, i);
+        row.method = s->rivals[i].name;
+        row.n_made = made.n_graphs;
+        row.n_rejected = made.n_rejected;
+        row.w1 = corpus_w1(s, &made, field);
+        write_row(j, field, &row);
+    }
+    free(real);
 }
 
 static loom_status draw(const branching_job *j, loom_results *r, loom_err *err)
@@ -221,8 +312,10 @@ loom_status loom_similarity_branching(const loom_similarity *s, loom_results *r,
 {
     branching_job j = {.s = s, .range = loom_calloc((size_t)s->n_rivals * LOOM_FIELDS, sizeof *j.range)};
     loom_csv_table_init(&j.t, "experiment,method,seed,field,scope,n_real,n_syn,n_rejected,w1,nemd_range,lo,hi,nemd_std,nemd_p99,"
-                          "ratio_to_instruction,floor");
+                          "ratio_to_tracellm,floor");
     for (int f = 0; f < LOOM_FIELDS; f++) field_rows(&j, (loom_field)f);
+    corpus_rows(&j, LOOM_FIELD_IN);
+    corpus_rows(&j, LOOM_FIELD_OUT);
     loom_status st = loom_results_table(r, "fig16.csv", &j.t, err);
     if (st == LOOM_OK) st = draw(&j, r, err);
     if (st == LOOM_OK) compare_with_paper(&j, r);

@@ -5,8 +5,10 @@
 
 #include "core/json.h"
 #include "core/num.h"
+#include "eval/jsonl.h"
 
 #define BATCH 256
+#define MOST_SAMPLES 1000000 /* of one prompt */
 
 void loom_tally_init(loom_tally *t, const loom_grid *grid)
 {
@@ -21,6 +23,7 @@ void loom_tally_release(loom_tally *t)
     for (size_t i = 0; i < t->n_series; i++) {
         free(t->series[i].method);
         free(t->series[i].cells);
+        free(t->series[i].answers);
     }
     free(t->series);
     for (int m = 0; m < LOOM_MODES; m++) {
@@ -82,8 +85,15 @@ static void read_coverage(loom_tally *t, const char *path)
     loom_json_free(root);
 }
 
-static loom_status add_prompt(loom_tally *t, const loom_json *root, const char *path, int64_t number, loom_err *err)
+typedef struct prompts_file {
+    loom_tally *t;
+    const char *path;
+} prompts_file;
+
+static loom_status add_prompt(void *arg, const loom_json *root, int64_t number, loom_err *err)
 {
+    loom_tally *t = ((prompts_file *)arg)->t;
+    const char *path = ((prompts_file *)arg)->path;
     size_t len;
     loom_mode mode;
     const char *name = loom_json_str(loom_json_get(root, "mode"), NULL);
@@ -112,34 +122,10 @@ static loom_status add_prompt(loom_tally *t, const loom_json *root, const char *
 
 loom_status loom_tally_prompts(loom_tally *t, const char *path, loom_err *err)
 {
-    loom_lines *lines = NULL;
-    loom_json *root = NULL;
-    char *line;
-    size_t len;
-    loom_err why;
-    int64_t n = 0;
-    loom_status st = loom_lines_open(&lines, path, err);
-    while (st == LOOM_OK && (st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
-        if (loom_json_parse(&root, line, len, path, &why) != LOOM_OK)
-            st = loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not a line of JSON; write the file with `loom-eval prompts`",
-                           path, (long long)loom_lines_number(lines));
-        else st = add_prompt(t, root, path, loom_lines_number(lines), err);
-        loom_json_free(root);
-        root = NULL;
-        n++;
-    }
-    loom_lines_close(&lines);
-    if (st == LOOM_OK && n == 0)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: the file holds no prompts; write it with `loom-eval prompts`", path);
-    if (st == LOOM_OK && !t->has_coverage) read_coverage(t, path);
-    return st;
-}
-
-int64_t loom_tally_unanswered(const loom_tally *t, loom_mode mode)
-{
-    int64_t n = 0;
-    for (size_t i = 0; i < t->n_prompts[mode]; i++) n += t->prompts[mode][i].edges >= 0 && !t->prompts[mode][i].answered;
-    return n;
+    prompts_file file = {t, path};
+    LOOM_TRY(loom_jsonl_read(path, "prompts", "loom-eval prompts", add_prompt, &file, err));
+    if (!t->has_coverage) read_coverage(t, path);
+    return LOOM_OK;
 }
 
 /* ---- answers ---- */
@@ -184,7 +170,8 @@ static loom_series *find_series(loom_tally *t, const char *method, const loom_an
         if (t->series[i].temperature == a->temperature && strcmp(t->series[i].method, method) == 0) return &t->series[i];
     if (loom_grow(&t->series, &t->cap, t->n_series + 1, sizeof *t->series, NULL) != LOOM_OK) return NULL;
     loom_series *s = &t->series[t->n_series++];
-    *s = (loom_series){.method = strdup(method), .mode = a->mode, .temperature = a->temperature, .seed = a->seed};
+    *s = (loom_series){.method = strdup(method), .mode = a->mode, .temperature = a->temperature, .constrained = a->constrained,
+                       .seed = a->seed};
     s->cells = loom_calloc((size_t)loom_grid_cells(&t->grid), sizeof *s->cells);
     return s;
 }
@@ -201,11 +188,11 @@ static void add_cell(loom_tally_cell *into, const loom_tally_cell *c)
 }
 
 /* The answer must be one to the prompt of its id. */
-static loom_status fits_prompt(loom_tally *t, const item *it, const char *path, loom_err *err)
+static loom_status fits_prompt(const loom_tally *t, const item *it, const char *path, loom_err *err)
 {
     const loom_answer *a = &it->answer;
     if (!t->prompts[a->mode]) return LOOM_OK;
-    loom_tally_prompt *p = NULL;
+    const loom_tally_prompt *p = NULL;
     if (a->id >= 0 && (size_t)a->id < t->n_prompts[a->mode]) p = &t->prompts[a->mode][a->id];
     if (!p || p->edges < 0)
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: %s has no prompt %lld; give the prompts file these answers were made from",
@@ -215,7 +202,23 @@ static loom_status fits_prompt(loom_tally *t, const item *it, const char *path, 
         return loom_fail(err, LOOM_STATUS_FORMAT,
                          "%s:%lld: this is not an answer to prompt %lld of %s; give the prompts file these answers were made from",
                          path, (long long)it->number, (long long)a->id, t->prompts_path[a->mode]);
-    p->answered = true;
+    return LOOM_OK;
+}
+
+static loom_status note_answer(const loom_tally *t, loom_series *s, const loom_answer *a, loom_err *err)
+{
+    size_t need = t->n_prompts[a->mode], old = s->n_answers;
+    if (!need) return LOOM_OK;
+    if (a->sample < 0 || a->sample > MOST_SAMPLES)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "prompt %lld: sample is %lld, expected 0 to %d; write the file with `loom-infer sample`",
+                         (long long)a->id, (long long)a->sample, MOST_SAMPLES);
+    if (old < need) {
+        LOOM_TRY(loom_grow(&s->answers, &s->cap_answers, need, sizeof *s->answers, err));
+        memset(s->answers + old, 0, (need - old) * sizeof *s->answers);
+        s->n_answers = need;
+    }
+    s->answers[a->id]++; /* fits_prompt has seen that there is such a prompt */
+    s->samples = loom_max_i64(s->samples, a->sample + 1);
     return LOOM_OK;
 }
 
@@ -238,6 +241,7 @@ static loom_status count_item(loom_tally *t, const item *it, const char *path, c
     if (series->mode != a->mode)
         return loom_fail(err, LOOM_STATUS_ARG, "%s:%lld: %s and %s answers under one name \"%s\"; give each file a name of its own",
                          path, (long long)it->number, loom_mode_names[series->mode], loom_mode_names[a->mode], series->method);
+    LOOM_TRY(note_answer(t, series, a, err));
     loom_tally_cell one = {.n = 1, .finished = s->finished, .valid = s->valid, .correct = s->correct, .accurate = s->accurate};
     if (s->valid) one.sum_edges = s->n_edges, one.sum_depth = s->depth;
     add_cell(&series->cells[at], &one);
@@ -322,7 +326,43 @@ static int by_method(const void *pa, const void *pb)
     return a->temperature < b->temperature ? -1 : a->temperature > b->temperature;
 }
 
-void loom_tally_sort(loom_tally *t) { qsort(t->series, t->n_series, sizeof *t->series, by_method); }
+/* What was asked for and never answered has failed. */
+static void add_missing(const loom_tally *t, loom_series *s)
+{
+    for (size_t i = 0; s->answers && i < t->n_prompts[s->mode]; i++) {
+        const loom_tally_prompt *p = &t->prompts[s->mode][i];
+        int64_t at = p->edges < 0 ? -1 : loom_grid_cell(&t->grid, p->edges, p->depth);
+        int64_t n = s->samples - (i < s->n_answers ? s->answers[i] : 0);
+        if (at < 0 || n <= 0) continue;
+        s->cells[at].n += n;
+        s->all.n += n;
+        s->missing += n;
+        s->rules[LOOM_RULE_UNFINISHED] += n;
+    }
+}
+
+static const loom_series *series_of_mode(const loom_tally *t, loom_mode mode)
+{
+    for (size_t i = 0; i < t->n_series; i++)
+        if (t->series[i].mode == mode) return &t->series[i];
+    return NULL;
+}
+
+loom_status loom_tally_finish(loom_tally *t, bool strict, loom_err *err)
+{
+    for (int m = 0; m < LOOM_MODES; m++) {
+        const loom_series *s = series_of_mode(t, (loom_mode)m);
+        if (t->n_prompts[m] && !s)
+            return loom_fail(err, LOOM_STATUS_ARG, "%s holds %s prompts, but no answers of that mode were given", t->prompts_path[m],
+                             loom_mode_names[m]);
+        if (strict && s && !t->n_prompts[m])
+            return loom_fail(err, LOOM_STATUS_ARG, "the answers of \"%s\" are of the mode %s, for which --prompts names no file; "
+                             "give the prompts of every mode", s->method, loom_mode_names[m]);
+    }
+    for (size_t i = 0; i < t->n_series; i++) add_missing(t, &t->series[i]);
+    qsort(t->series, t->n_series, sizeof *t->series, by_method);
+    return LOOM_OK;
+}
 
 loom_tally_cell loom_tally_sum(const loom_tally *t, const loom_series *s, int64_t edges_lo, int64_t edges_hi,
                                int64_t depth_lo, int64_t depth_hi)

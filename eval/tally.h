@@ -4,7 +4,7 @@
  *   loom_tally_init(&t, &grid);
  *   LOOM_TRY(loom_tally_prompts(&t, "x.prompts.jsonl", err));           optional: coverage, and answers must fit
  *   LOOM_TRY(loom_tally_answers(&t, "x.answers.jsonl", NULL, pool, err));
- *   loom_tally_sort(&t);
+ *   LOOM_TRY(loom_tally_finish(&t, false, err));                        prompts without an answer become failures; sorts
  *   for (int64_t i = 0; i < t.n_series; i++) use(&t.series[i]);
  *   loom_tally_release(&t);
  */
@@ -26,6 +26,7 @@ typedef struct loom_series {
     char *method;
     loom_mode mode;
     double temperature;
+    bool constrained;                /* decoded under constraints */
     int64_t seed;                    /* of the first answer */
     loom_tally_cell *cells;          /* by loom_grid_cell */
     loom_tally_cell all;
@@ -33,13 +34,16 @@ typedef struct loom_series {
     int64_t code_graphs[LOOM_CODES]; /* graphs with that code */
     int64_t codes[LOOM_CODES];       /* how often it was given */
     int64_t refused;                 /* nothing was generated */
+    int64_t missing;                 /* prompts (times samples) without an answer: failures, counted in n */
+    int32_t *answers;                /* by prompt id, for the prompts of the mode; NULL without prompts */
+    size_t n_answers, cap_answers;
+    int64_t samples;                 /* of each prompt: the largest `sample` + 1 */
 } loom_series;
 
 /* What a prompts file and its sidecar say. */
 typedef struct loom_tally_prompt {
     loom_hash128 hash; /* of the prompt text */
-    int64_t edges, depth;
-    bool answered;
+    int64_t edges, depth; /* -1: no prompt has this id */
 } loom_tally_prompt;
 
 typedef struct loom_coverage {
@@ -65,10 +69,10 @@ void loom_tally_extent(loom_grid *g, bool *any, const char *prompts_path);
 loom_status loom_tally_prompts(loom_tally *t, const char *path, loom_err *err);
 /* Scores every answer of a file; `method` names the series, NULL: the mode. An empty file is a FORMAT error. */
 loom_status loom_tally_answers(loom_tally *t, const char *path, const char *method, loom_pool *pool, loom_err *err);
-/* Prompts of a mode that no answer came for; 0 when no prompts file was given. */
-int64_t loom_tally_unanswered(const loom_tally *t, loom_mode mode);
-/* Tabular, recursive, instruction, others; within a method by temperature. */
-void loom_tally_sort(loom_tally *t);
+/* Counts prompts without an answer as failures, for each method and temperature by itself, then puts the methods in order:
+ * tabular, recursive, instruction, others; within a method by temperature. Prompts of a mode that no answer has are an
+ * error; `strict`: so are answers of a mode that has no prompts. */
+loom_status loom_tally_finish(loom_tally *t, bool strict, loom_err *err);
 
 /* Sums over cells with lo <= edges <= hi and the like; -1: no bound. */
 loom_tally_cell loom_tally_sum(const loom_tally *t, const loom_series *s, int64_t edges_lo, int64_t edges_hi,

@@ -18,8 +18,8 @@ static const char *const known_sections[] = {
     "sample-traces", "graphs", "dedupe", "split", "stats", "describe", "encode", "tokenizer", "tokens",
     "pretrain", "sft", "import", "merge", "export", "info", "bench",
     "sample", "complete", "convert", "show",
-    "prompts", "heatmap", "similarity", "memorization", "distribution", "baseline", "following", "figures", "report",
-    "oracle",
+    "prompts", "heatmap", "similarity", "memorization", "distribution", "baseline", "following", "variants", "ladder",
+    "settings", "figures", "report", "oracle",
     NULL};
 
 /* --help and --version are handled before the table is consulted, but stand in it so that help lists them. */

@@ -38,5 +38,13 @@ if command -v gnuplot >/dev/null; then
     expect 1 loom-eval figures res
     says err "res/broken.gp: gnuplot failed"
 fi
-expect 2 loom-eval figures e1
+[ -e e1 ] && fail "a command that failed left a folder"
+mkdir e4
+expect 2 loom-eval figures e4
 says err "holds no scripts"
+# a prompt without an answer is a failure, counted and said
+sed '$d' ask.answers.jsonl >fewer.answers.jsonl
+expect 0 loom-eval following fewer.answers.jsonl --prompts ask.jsonl -o res3
+says err "fewer.answers.jsonl: 1 of the prompts in ask.jsonl have no answer; they are counted as failures"
+n=$(awk -F, '$4 == "without" {print $6}' res/fig06.csv)
+awk -F, -v n="$n" '$4 == "without" && $6 != n {exit 1}' res3/fig06.csv || fail "the missing answer is not in n"

@@ -55,6 +55,70 @@ says err "warning: no pictures: gnuplot is not installed"
 [ -s res4/fig12.gp ] && [ -s res4/fig12.csv ] || fail "tables and scripts are missing"
 [ -e res4/fig12.png ] && fail "a picture without gnuplot"
 
+# a prompt without an answer is a failure, counted and said, for each file by itself
+sed '1,2d' tabular.answers.jsonl >fewer.answers.jsonl
+total=$(wc -l <tabular.prompts.jsonl)
+expect 0 loom-eval heatmap all=tabular.answers.jsonl some=fewer.answers.jsonl --prompts tabular.prompts.jsonl --validity code -o res6
+says err "some, temperature 0: 2 of the prompts in tabular.prompts.jsonl have no answer; they are counted as failures"
+says out "^all +0 code +$total +100.0"
+says out "^some +0 code +$total "
+grep -qE "^some +0 code +$total +100.0" out && fail "a missing answer is no failure"
+says res6/errors.csv '^errors,some,1,0,sampler,missing,the file holds no answer to the prompt,2,'
+
+# prompts must be of the answers' mode
+expect 2 loom-eval heatmap tabular.answers.jsonl --prompts recursive.prompts.jsonl -o e6
+says err 'the answers of "tabular" are of the mode tabular, for which --prompts names no file'
+one_sentence
+expect 2 loom-eval heatmap tabular.answers.jsonl --prompts tabular.prompts.jsonl,recursive.prompts.jsonl -o e6
+says err "recursive.prompts.jsonl holds recursive prompts, but no answers of that mode were given"
+one_sentence
+[ -e e6 ] && fail "a command that failed left a folder"
+
+# several temperatures: Fig 3c; with and without: Fig 13; sizes: Fig 14
+sed 's/"temperature":0/"temperature":0.4/' recursive.damaged.jsonl >warm.answers.jsonl
+expect 0 loom-eval heatmap recursive.answers.jsonl warm.answers.jsonl -p recursive.prompts.jsonl -o res7
+says res7/fig03.csv '^fig03,recursive,1,0.4,paper,temperature,0.4,'
+expect 0 loom-eval variants with=recursive.answers.jsonl without=recursive.damaged.jsonl with=warm.answers.jsonl -p recursive.prompts.jsonl -o res7
+says res7/fig13.csv '^experiment,variant,seed,temperature,validity,axis,x,k,n,value,lo,hi$'
+says res7/fig13.csv '^fig13,without,1,0,paper,temperature,0,0,'
+says res7/fig13.csv '^fig13,with,1,0.4,paper,temperature,0.4,'
+expect 0 loom-eval ladder small=recursive.damaged.jsonl large=recursive.answers.jsonl large=warm.answers.jsonl -p recursive.prompts.jsonl -o res7
+says err "how large the model is cannot be told"
+says res7/fig14.csv '^fig14,large,,1,0,paper,depth,1,'
+says res7/manifest.json '"13"'
+if command -v gnuplot >/dev/null; then
+    for f in fig03c fig13 fig14a fig14b fig14c; do says res7/$f.svg "</svg>"; done
+fi
+expect 2 loom-eval ladder recursive.answers.jsonl -o e7
+says err "which model is it"
+# --update: what is there stays; other answers, names or options make it anew
+expect 0 loom-eval heatmap recursive.answers.jsonl warm.answers.jsonl -p recursive.prompts.jsonl -o res7 --update
+says err "what heatmap writes is up to date"
+expect 0 loom-eval heatmap other=recursive.answers.jsonl warm.answers.jsonl -p recursive.prompts.jsonl -o res7 --update
+says res7/fig12.csv '^fig12,other,'
+rm res7/fig03.csv
+expect 0 loom-eval heatmap other=recursive.answers.jsonl warm.answers.jsonl -p recursive.prompts.jsonl -o res7 --update
+[ -s res7/fig03.csv ] || fail "--update leaves a table missing"
+# nothing half-written when the disk is full (here: no file may grow beyond 8 KiB)
+full_disk() { (trap '' XFSZ; ulimit -f 8; exec "$@"); }
+expect 1 full_disk loom-eval heatmap recursive.answers.jsonl -o res8
+[ -e res8 ] && fail "a full disk leaves a folder: $(ls -A res8)"
+cp -r res7 res9
+expect 1 full_disk loom-eval heatmap recursive.answers.jsonl -o res9 --force
+diff -r res7 res9 || fail "a full disk changes results that were there"
+
+# sample sizes by preset; a number of one's own goes before
+expect 0 loom-eval prompts "$valid" --mode tabular --preset desk --edges 1 --depths 1 -o preset.jsonl
+[ "$(wc -l <preset.jsonl)" = 10 ] || fail "desk asks for $(wc -l <preset.jsonl) prompts of a cell, not 10"
+expect 0 loom-eval prompts "$valid" --mode tabular --preset desk --per-cell 3 --edges 1 --depths 1 -o preset3.jsonl
+[ "$(wc -l <preset3.jsonl)" = 3 ] || fail "--per-cell does not go before the preset"
+expect 0 loom-eval prompts "$valid" --mode tabular --like -o like.jsonl
+says err "[0-9]+ prompts: one for every validation graph \(50000 were asked for\)"
+expect 0 loom-eval prompts "$valid" --mode tabular --like --count 5 -o like5.jsonl
+cmp -s <(head -n 5 like.jsonl) like5.jsonl || fail "fewer prompts are other prompts"
+expect 2 loom-eval prompts "$valid" --like --ask both -o e8.jsonl
+says err "two kinds of prompts"
+
 # bad input: one sentence, file, line, cure
 expect 2 loom-eval heatmap tabular.answers.jsonl
 says err "output"

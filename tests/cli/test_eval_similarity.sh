@@ -17,11 +17,24 @@ says res/fig04b.csv '^fig04b,real,1,0,[0-9]+,10,'
 expect 0 loom-eval distribution "$real" probabilistic.graphs.zst -o res
 says res/fig08.csv '^fig08,expected,1,depth,1,'
 expect 0 loom-eval memorization --train "$real" copies="$real" probabilistic.graphs.zst -o res
-says out '^copies +[0-9]+ +[0-9]+ +100.00'
-says res/fig15.csv '^fig15,probabilistic,1,all,'
+says out '^copies +- +[0-9]+ +[0-9]+ +100.00'
+says res/fig15.csv '^fig15,probabilistic,1,,all,'
 says res/privacy.json '"exact_copies"'
 grep -q '"similarity"' res/manifest.json && grep -q '"distribution"' res/manifest.json && grep -q '"memorization"' res/manifest.json ||
     fail "the manifest lost a command"
+# training graphs are quoted only on request
+grep -q "MS_\|S_0" res/privacy.json && fail "privacy.json quotes training graphs"
+expect 0 loom-eval memorization --train "$real" copies="$real" --examples 3 -o res3
+[ "$(grep -c "MS_" res3/privacy.json)" = 3 ] || fail "--examples 3 does not quote three graphs"
+# remembered or common: held-out graphs tell. Half of the graphs trained on, half held out.
+awk 'NR % 2' "$real" >half1.txt
+awk 'NR % 2 == 0' "$real" >half2.txt
+expect 0 loom-eval memorization --train half1.txt --heldout half2.txt leak=half1.txt clean=half2.txt -o res4
+n1=$(wc -l <half1.txt) n2=$(wc -l <half2.txt)
+awk -F, -v n1="$n1" -v n2="$n2" '$2 == "leak" && $5 == "all" {if ($6 != n1 || $16 != n2 || $18 != 0) exit 1; f = 1} END {exit !f}' res4/fig15.csv ||
+    fail "a leak is not told by the held-out graphs: $(grep 'leak,1,,all' res4/fig15.csv)"
+says res4/privacy.json '"in_equal_part_of_training"'
+awk -F, '$2 == "clean" && $5 == "all" && ($6 != 0 || $16 != "") {exit 1}' res4/fig15.csv || fail "the held-out graphs are compared with themselves"
 expect 3 loom-eval memorization --train "$real" copies="$real" --fail-above 0.5 -o res2
 says err "copies of training graphs, more than"
 
@@ -50,8 +63,8 @@ says err "holds no manifest.json"
 expect 0 loom-eval oracle tabular.prompts.jsonl -o good.answers.jsonl
 sed 's/"text":"[^"]*"/"text":"(nonsense)"/' good.answers.jsonl >wrong.answers.jsonl
 expect 0 loom-eval memorization --train "$real" wrong.answers.jsonl good.answers.jsonl -o res5
-says out '^wrong +0 +0 '
-says res5/fig15.csv '^fig15,wrong,1,all,0,0,[0-9]+,,,,'
+says out '^wrong +0 +0 +0 '
+says res5/fig15.csv '^fig15,wrong,1,0,all,0,0,[0-9]+,,,,'
 expect 0 loom-eval distribution wrong.answers.jsonl good.answers.jsonl -o res5
 expect 1 loom-eval similarity --real "$real" wrong.answers.jsonl -o res6
 says err "wrong.answers.jsonl: none of the [0-9]+ answers is a correct graph; left out"

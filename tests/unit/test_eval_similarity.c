@@ -125,17 +125,17 @@ TEST(memory_by_hand)
                       A "||0.1|mc|MS_00001|MS_00002|ARRIVED_1|RT_2||0.2|mc|MS_00001|MS_00002|ARRIVED_4|RT_4\n"
                       A "||0.1|mc|MS_00001|MS_00002|ARRIVED_1|RT_2||0.2|mc|MS_00001|MS_00002|ARRIVED_4|RT_4\n"
                       C "\n" B "\nnonsense\n");
-    REQUIRE_OK(loom_memory_check(&r, m, path, 5, &err), err);
+    REQUIRE_OK(loom_memory_check(&r, &(loom_memories){.train = m}, path, 5, &err), err);
     CHECK_I64(r.n_requested, 6);
     CHECK_I64(r.n_rejected, 1);
     CHECK_I64(r.all.n, 5);
-    CHECK_I64(r.all.exact, 2);
-    CHECK_I64(r.all.structure, 4);
+    CHECK_I64(r.all.of[LOOM_KNOWN_TRAIN].exact, 2);
+    CHECK_I64(r.all.of[LOOM_KNOWN_TRAIN].structure, 4);
     CHECK_I64(r.all.unique_structure, 3); /* the shape of A stands for two training graphs */
     CHECK_I64(r.n_distinct, 4);
     CHECK_I64(r.bucket[0].n, 1);
     CHECK_I64(r.bucket[1].n, 4);
-    CHECK_I64(r.bucket[1].exact, 1);
+    CHECK_I64(r.bucket[1].of[LOOM_KNOWN_TRAIN].exact, 1);
     CHECK_I64(r.new_services, 0);
     CHECK_I64(r.new_nodes, 1);
     CHECK_I64(r.n_calls, 13);
