@@ -7,6 +7,7 @@
 #include "model/sampler.h"
 
 enum { MAX_TOKEN_BYTES = 256, GREEDY_CANDIDATES = 50, SLACK = 8 };
+enum { MID_PHRASE = 64 }; /* a phrase begun in single bytes may have to be finished in single bytes */
 
 /* One token of the vocabulary in byte order; `lcp`: bytes it has in common with the one before. */
 typedef struct entry {
@@ -148,7 +149,7 @@ loom_status loom_chooser_prepare(loom_chooser *c, loom_err *err)
     c->base_tokens = count_line(c,
         "<layer>\n<edges>\n</edges>\nnum generated edges = the last edge id - the first edge id + 1 = 9999 - 9999 + 1 "
         "= 9999\n9999 edges generated out of num_edges:9999\nnum_remaining_edges = num_edges:9999 - generated:9999 = "
-        "9999\n\ngenerate subgraphs of edge:9999\nfinish generation") + SLACK;
+        "9999\n\ngenerate subgraphs of edge:9999\nfinish generation") + MID_PHRASE + SLACK;
     return LOOM_OK;
 }
 

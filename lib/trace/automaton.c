@@ -179,13 +179,9 @@ static int forced_byte(loom_automaton *a, loom_automaton_state *s)
 
     switch (s->kind) {
     case KIND_LITERAL: return (unsigned char)current_literal(s).data[s->at];
-    case KIND_CHOICE:
-        for (uint32_t rest = s->choices; rest; rest &= rest - 1) {
-            int b = (unsigned char)alternative(a, s, __builtin_ctz(rest)).data[s->at];
-            if (b != found) n++;
-            found = b;
-        }
-        return n == 1 ? found : -1;
+    case KIND_CHOICE: /* what several alternatives have in common is half a word: the model has a token for the whole */
+        if (s->choices & (s->choices - 1)) return -1;
+        return (unsigned char)alternative(a, s, __builtin_ctz(s->choices)).data[s->at];
     case KIND_NUMBER:
         if (loom_am_number_complete(s)) return loom_am_more_digits(s) ? -1 : -2;
         for (int d = 0; d < 10; d++) {

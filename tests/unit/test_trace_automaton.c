@@ -340,6 +340,33 @@ TEST(edges_asked_for_are_there)
     check_tally(&t);
 }
 
+/* Text that is appended without asking the model ends where a choice begins, not in the middle of a phrase that two
+ * choices have in common: the model has a token for the phrase, none for its half. */
+TEST(forced_text_ends_between_phrases)
+{
+    static const char prompt[] = "id:S_1/start_node:USER/num_edges:1\n<layer>\n<edges>\n";
+    static const char *const before[] = {"edge_id is 0,type is db,destination is MS_00001,",
+                                         "communication starts at 3 milliseconds,"};
+    static const char *const after[] = {"", "communication finishes at "};
+    loom_automaton_conf conf = {.mode = LOOM_MODE_RECURSIVE, .full = true, .root = true, .prompt = prompt,
+                                .prompt_len = sizeof prompt - 1};
+    loom_automaton *a = NULL;
+    loom_buf text = {0};
+    loom_err err = {0};
+
+    REQUIRE_OK(loom_automaton_new(&a, &conf, &err), err);
+    loom_automaton_state s = *loom_automaton_start(a);
+    REQUIRE(loom_automaton_feed(a, &s, "(", 1));
+    for (int i = 0; i < 2; i++) {
+        REQUIRE(loom_automaton_feed(a, &s, before[i], strlen(before[i])));
+        loom_buf_reset(&text);
+        loom_automaton_forced(a, &s, &text);
+        CHECK_STR(loom_buf_text(&text), after[i]);
+    }
+    loom_automaton_free(a);
+    loom_buf_release(&text);
+}
+
 /* ---- what cannot be met is refused, and why ---- */
 typedef struct refusal {
     loom_mode mode;
@@ -538,7 +565,7 @@ TEST(published_text_is_within_the_grammar)
     CHECK(t.full > t.n * 85 / 100);
 }
 
-TEST_MAIN(RUN(published_text_is_within_the_grammar) RUN(ranges_equal_enumeration) RUN(what_cannot_be_met_is_refused)
+TEST_MAIN(RUN(published_text_is_within_the_grammar) RUN(ranges_equal_enumeration) RUN(what_cannot_be_met_is_refused) RUN(forced_text_ends_between_phrases)
               RUN(names_bound_what_can_be_included) RUN(edges_asked_for_are_there)
               RUN(random_recursive_graphs_meet_their_request) RUN(random_instruction_graphs_meet_their_request)
                   RUN(random_tabular_graphs_meet_their_request))
