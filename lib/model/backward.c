@@ -81,7 +81,7 @@ static void attention_item(void *arg, int64_t item, int thread)
                           .D = D};
 
     if (loom_step_half(s))
-        loom_attention_half_bwd(a->dqkv + at_q, a->dqkv + at_k, a->dqkv + at_v, a->datt + at_o, &att, a->halves[thread],
+        loom_attention_half_bwd(a->dqkv + at_q, a->dqkv + at_k, a->dqkv + at_v, a->datt + at_o, &att,
                                 a->threads[thread].strip);
     else
         loom_attention_bwd(a->dqkv + at_q, a->dqkv + at_k, a->dqkv + at_v, a->datt + at_o, &att,

@@ -57,7 +57,7 @@ static void attention_item(void *arg, int64_t item, int thread)
                           .G = G,
                           .D = c->D};
 
-    if (loom_step_half(s)) loom_attention_half_fwd(&att, s->a->halves[thread], s->a->threads[thread].strip);
+    if (loom_step_half(s)) loom_attention_half_fwd(&att, s->a->threads[thread].strip);
     else loom_attention_fwd(&att, s->a->threads[thread].strip);
 }
 

@@ -117,9 +117,8 @@ void loom_attention_fwd(const loom_attention *a, float *scratch);
 void loom_attention_bwd(float *dq, float *dk, float *dv, const float *d_o, const loom_attention *a, float *scratch);
 /* The same with products in bfloat16 (attention_half.c). scratch: loom_attention_half_scratch floats, both ways. */
 int64_t loom_attention_half_scratch(int64_t T, int64_t D);
-void loom_attention_half_fwd(const loom_attention *a, struct loom_half *half, float *scratch);
-void loom_attention_half_bwd(float *dq, float *dk, float *dv, const float *d_o, const loom_attention *a,
-                             struct loom_half *half, float *scratch);
+void loom_attention_half_fwd(const loom_attention *a, float *scratch);
+void loom_attention_half_bwd(float *dq, float *dk, float *dv, const float *d_o, const loom_attention *a, float *scratch);
 void loom_attention_fwd_plain(const loom_attention *a);
 void loom_attention_bwd_plain(float *dq, float *dk, float *dv, const float *d_o, const loom_attention *a);
 

@@ -130,18 +130,21 @@ static inline vec16 lanes(const float *from, int64_t n)
     return f;
 }
 
-/* Outputs o0..o0+15 and inner indices k0..k0+31 of bfloat16 weights: 16 rows of 16 pairs, turned over. */
-static void fill_tile16(const loom_packed *p, const loom_mat *W, float scale, int64_t o0, int64_t k0)
+/* Outputs o0..o0+15 and inner indices k0..k0+31 of bfloat16 weights: 16 rows of 16 pairs, turned over. ld: of W's rows */
+static void fill_tile16(const loom_packed *p, const loom_mat *W, int64_t ld, float scale, int64_t o0, int64_t k0)
 {
     int64_t width = loom_packed_width(p->in);
-    bool inside = W->f32 && o0 + 16 <= p->out && k0 + 32 <= p->in;
     vec16u m[16];
 
     for (int64_t o = 0; o < 16; o++) {
+        int64_t n = o0 + o < p->out ? p->in - k0 : 0;
         vec16 f[2];
 
-        if (inside) {
-            memcpy(f, W->f32 + (o0 + o) * p->in + k0, sizeof f);
+        if (W->f32) {
+            const float *row = n > 0 ? W->f32 + (o0 + o) * ld + k0 : NULL;
+
+            f[0] = lanes(row, n);
+            f[1] = lanes(n > 16 ? row + 16 : NULL, n - 16);
         } else {
             for (int k = 0; k < 32; k++) f[k / 16][k % 16] = weight(p, W, o0 + o, k0 + k);
         }
@@ -151,6 +154,14 @@ static void fill_tile16(const loom_packed *p, const loom_mat *W, float scale, in
     memcpy((uint16_t *)p->data + (o0 / 16 * width / 2 + k0 / 2) * 32, m, sizeof m);
 }
 
+void loom_packed_fill_rows(const loom_packed *p, const float *rows, int64_t ld)
+{
+    loom_mat W = {.f32 = rows};
+
+    for (int64_t o = 0; o < whole_panels(p->out); o += 16)
+        for (int64_t k = 0; k < p->in; k += 32) fill_tile16(p, &W, ld, 1.0f, o, k);
+}
+
 void loom_packed_fill_outs(const loom_packed *p, const loom_mat *W, float scale, int64_t from, int64_t to)
 {
     int64_t outs = loom_min_i64(whole_panels(to), whole_panels(p->out)), width = loom_packed_width(p->in);
@@ -158,7 +169,7 @@ void loom_packed_fill_outs(const loom_packed *p, const loom_mat *W, float scale,
 
     for (int64_t o = from; o < outs; o += p->half ? 16 : 1) {
         if (p->half)
-            for (int64_t k = 0; k < width; k += 32) fill_tile16(p, W, scale, o, k);
+            for (int64_t k = 0; k < width; k += 32) fill_tile16(p, W, p->in, scale, o, k);
         else
             for (int64_t k = 0; k < p->in; k++)
                 f[(o / LOOM_PANEL * p->in + k) * LOOM_PANEL + o % LOOM_PANEL] = scale * weight(p, W, o, k);

@@ -35,6 +35,9 @@ void loom_packed_fill(const loom_packed *p, const loom_mat *W, float scale);
 /* The same for rows from..to-1 of W, whole panels of them (but for the last). */
 void loom_packed_fill_outs(const loom_packed *p, const loom_mat *W, float scale, int64_t from, int64_t to);
 
+/* The same for bfloat16 and rows `ld` apart, all of them. */
+void loom_packed_fill_rows(const loom_packed *p, const float *rows, int64_t ld);
+
 /* For bfloat16 and matrices stored the other way round, as training needs them. rows (k1-k0, out) are inner indices
  * k0..k1-1 of all outputs: dx = dy W has them in W, dW = dyᵀ x in x. k0 is a multiple of 32, k1 too or the last one: up to
  * the next multiple of 32 data becomes zero. */
