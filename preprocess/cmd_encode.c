@@ -9,7 +9,7 @@
 #include "trace/textfile.h"
 
 typedef struct encode_conf {
-    int mode, draws, task;
+    int mode, draws, items, task;
     bool intermediate, finish, balanced_split, shuffle, balance;
     const char *stats, *output, *sample;
     int64_t copies, max_edges, max_depth, limit;
@@ -24,6 +24,9 @@ static const loom_opt encode_opts[] = {
     LOOM_OPT_FLAG_ON("finish", 0, encode_conf, finish, "instruction: end samples with \"### Finish\""),
     LOOM_OPT_FLAG("balanced-split", 0, encode_conf, balanced_split,
                   "cut wide layers into parts of even size (the paper's last part may be tiny or alone)"),
+    LOOM_OPT_ENUM("items", 0, encode_conf, items, "shuffled", "shuffled|listed",
+                  "order of the items of an edge, of a subgraph line and of what the layers below the root are asked; "
+                  "listed is easier to learn, but not the paper's"),
     LOOM_OPT_I64("copies", 0, encode_conf, copies, "1", 1, 1000, "N",
                  "texts of each graph, each with draws of its own"),
     LOOM_OPT_GROUP("Questions instead of graphs"),
@@ -289,7 +292,8 @@ static loom_status open_all(encoding *e, loom_err *err)
     uint64_t seed = (uint64_t)e->ctx->common.seed;
     loom_batch_conf batch = {.encode = {.mode = (loom_mode)conf->mode, .policy = (loom_draw_policy)conf->draws,
                                         .no_intermediate = !conf->intermediate, .no_finish = !conf->finish,
-                                        .balanced_split = conf->balanced_split},
+                                        .balanced_split = conf->balanced_split,
+                                        .listed_items = conf->items == 1},
                              .seed = seed, .max_edges = conf->max_edges, .max_depth = conf->max_depth,
                              .task = conf->task - 1, .limit = (int32_t)conf->limit};
 

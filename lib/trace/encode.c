@@ -30,6 +30,12 @@ static void shuffle(const encoder *e, void *array, size_t n, size_t size)
     if (e->conf->policy == LOOM_DRAW_RANDOM) loom_rng_shuffle(e->rng, array, n, size);
 }
 
+/* What an answer says and, word for word, what the next layer is asked. */
+static void shuffle_items(const encoder *e, void *array, size_t n, size_t size)
+{
+    if (!e->conf->listed_items) shuffle(e, array, n, size);
+}
+
 /* ---- edges ---- */
 static const char *number(int32_t value, loom_arena *arena)
 {
@@ -66,7 +72,8 @@ loom_edge_text *loom_encode_edges(const loom_graph *graph, const int32_t *calls,
 
 static loom_edge_text *edges_of(const encoder *e, const int32_t *calls, int32_t n, bool tabular)
 {
-    return loom_encode_edges(e->g, calls, n, tabular, e->conf->policy == LOOM_DRAW_RANDOM ? e->rng : NULL, e->arena);
+    bool shuffled = e->conf->policy == LOOM_DRAW_RANDOM && !e->conf->listed_items;
+    return loom_encode_edges(e->g, calls, n, tabular, shuffled ? e->rng : NULL, e->arena);
 }
 
 /* ---- attributes ---- */
@@ -89,7 +96,7 @@ static void fill_all(const encoder *e, loom_attrs *a, const loom_layer *l)
 {
     fill_values(e, a, l);
     for (const uint8_t *which = loom_attrs_other; *which != LOOM_ATTRS; which++) loom_attrs_put(a, (loom_attr)*which);
-    shuffle(e, a->order, a->n_order, sizeof *a->order);
+    shuffle_items(e, a->order, a->n_order, sizeof *a->order);
 }
 
 /* ---- conditions ---- */
@@ -238,7 +245,7 @@ static void sub_lines(const encoder *e, loom_sub_text *sub, const loom_layer *l,
     if (!l->split)
         add(&out, (loom_line){.kind = LOOM_LINE_SUB_START_NODE,
                               .name = {sub->index, destination_of(e, l, child->subgraph_index)}});
-    shuffle(e, out.items, (size_t)out.n, sizeof *out.items);
+    shuffle_items(e, out.items, (size_t)out.n, sizeof *out.items);
     sub->lines = out.items;
     sub->n_lines = out.n;
 }

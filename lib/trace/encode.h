@@ -48,6 +48,7 @@ typedef struct loom_encode_conf {
     bool no_intermediate; /* instruction: answer without counting (ablation) */
     bool no_finish;       /* instruction: leave out " ### Finish", as the published example file does */
     bool balanced_split;
+    bool listed_items; /* items of edges, subgraph lines and requirements below the root: listed order, not shuffled */
     uint32_t keep;        /* attributes of the root that are always shown, LOOM_ATTR_BIT(...) (id always is) */
 } loom_encode_conf;
 
