@@ -1,5 +1,6 @@
 /* loom-train info: what is in a checkpoint, run folder, adapter, token shard or Hugging Face folder. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,6 +185,20 @@ static loom_status say_texts(facts *f, loom_ckpt *c, const info_conf *conf, loom
     return LOOM_OK;
 }
 
+/* Of the last validation before the checkpoint, and of the best so far (best.h5: of the very weights in it). */
+static void say_losses(facts *f, loom_ckpt *c)
+{
+    double loss;
+    int64_t step;
+
+    if (loom_ckpt_read_f64(c, "state/valid_loss", &loss, NULL) == LOOM_OK && isfinite(loss))
+        say_f64(f, "validation_loss", loss);
+    if (loom_ckpt_read_i64(c, "state/best_step", &step, NULL) != LOOM_OK || step < 0) return;
+    if (loom_ckpt_read_f64(c, "state/best_loss", &loss, NULL) != LOOM_OK) return;
+    say_f64(f, "best_validation_loss", loss);
+    say_i64(f, "best_step", step);
+}
+
 static loom_status info_ckpt(facts *f, const char *path, const info_conf *conf, loom_err *err)
 {
     loom_ckpt *c = NULL;
@@ -195,6 +210,7 @@ static loom_status info_ckpt(facts *f, const char *path, const info_conf *conf, 
     st = say_texts(f, c, conf, err);
     if (loom_ckpt_read_i64(c, "state/step", &n, NULL) == LOOM_OK) say_i64(f, "step", n);
     if (loom_ckpt_read_i64(c, "state/tokens", &n, NULL) == LOOM_OK) say_i64(f, "tokens_trained", n);
+    say_losses(f, c);
     say_str(f, "optimizer_state", loom_ckpt_text(c, "text/train", NULL) ? "yes" : "no");
     say_tensors(f, c, conf->tensors);
     say_str(f, "digest", loom_ckpt_digest(c));

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/file.h"
 #include "core/json.h"
@@ -190,13 +191,54 @@ static loom_status write_text(const char *dir, const char *name, const char *tex
     return st;
 }
 
+/* What a folder held before, to be left alone when writing it fails. */
+typedef struct before {
+    bool made;  /* it was not there */
+    bool known; /* false: what it held could not be read, so nothing is removed from it */
+    char **paths;
+    size_t n;
+} before;
+
+static void look_before(before *b, const char *dir)
+{
+    *b = (before){.made = !loom_file_is_dir(dir)};
+    b->known = b->made || loom_list_files(&b->paths, &b->n, dir, "", NULL) == LOOM_OK;
+}
+
+static bool was_there(const before *b, const char *path)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (strcmp(path, b->paths[i]) == 0) return true;
+    return false;
+}
+
+/* A part of a model is none: after a failure, removes what was written (*.safetensors, *.json that were not there
+ * before), and the folder if it was made for it. */
+static void undo(const before *b, const char *dir)
+{
+    static const char *const kinds[] = {".safetensors", ".json"};
+
+    for (size_t k = 0; b->known && k < sizeof kinds / sizeof *kinds; k++) {
+        char **paths = NULL;
+        size_t n = 0;
+
+        if (loom_list_files(&paths, &n, dir, kinds[k], NULL) != LOOM_OK) return;
+        for (size_t i = 0; i < n; i++)
+            if (!was_there(b, paths[i])) unlink(paths[i]);
+        loom_free_list(paths, n);
+    }
+    if (b->made) rmdir(dir); /* refused unless it is empty */
+}
+
 /* config.json comes last: a folder that was cut short is none. */
 loom_status loom_hf_write_folder(const char *dir, const loom_bundle *b, const loom_hf_how *how, loom_err *err)
 {
     loom_hf_side side = {0};
     loom_buf config = {0};
+    before was;
     loom_status st;
 
+    look_before(&was, dir);
     if ((st = loom_make_dirs(dir, err)) != LOOM_OK) goto done;
     if ((st = loom_hf_side_read(&side, b->path, err)) != LOOM_OK) goto done;
     if ((st = side_complete(&side, b, err)) != LOOM_OK) goto done;
@@ -210,6 +252,8 @@ loom_status loom_hf_write_folder(const char *dir, const loom_bundle *b, const lo
     loom_buf_char(&config, '\n');
     st = write_text(dir, "config.json", config.data, config.len, how->force, err);
 done:
+    if (st != LOOM_OK) undo(&was, dir);
+    loom_free_list(was.paths, was.n);
     loom_hf_side_release(&side);
     loom_buf_release(&config);
     return st;
@@ -284,8 +328,10 @@ loom_status loom_hf_write_peft(const char *dir, const loom_lora *lora, const cha
     loom_st_item *items = loom_calloc((size_t)lora->table.n, sizeof *items);
     char(*names)[128] = loom_calloc((size_t)lora->table.n, sizeof *names);
     loom_buf path = {0}, config = {0};
+    before was;
     loom_status st;
 
+    look_before(&was, dir);
     if (!items || !names) {
         st = loom_fail_nomem(err, "the list of tensors");
         goto done;
@@ -306,6 +352,8 @@ loom_status loom_hf_write_peft(const char *dir, const loom_lora *lora, const cha
     loom_bundle_adapter_config(&lora->config, base, &config);
     st = write_text(dir, "adapter_config.json", config.data, config.len, force, err);
 done:
+    if (st != LOOM_OK) undo(&was, dir);
+    loom_free_list(was.paths, was.n);
     free(items);
     free(names);
     loom_buf_release(&path);

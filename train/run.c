@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/file.h"
@@ -48,7 +49,8 @@ typedef struct run {
     char base_path[4096];
     loom_curve curve;
     loom_progress progress;
-    int lock;
+    int lock;         /* -1: none */
+    bool made_folder; /* --output was not there before */
     double started, seconds_before; /* clock at the start of this part of the run; training seconds before it */
     double last_save, last_row;
     int64_t first_step; /* steps done when this part of the run began */
@@ -155,12 +157,32 @@ static int64_t default_ffn(int64_t C)
     return (8 * C / 3 + 15) / 16 * 16;
 }
 
+/* Before loom_config_check, which speaks of the keys of config.json. */
+static loom_status check_shape(const train_conf *c, loom_err *err)
+{
+    if (c->hidden % c->heads)
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--heads %" PRId64 " does not divide --hidden %" PRId64 "; choose a divisor of the width",
+                         c->heads, c->hidden);
+    if (c->hidden / c->heads % 2)
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--hidden %" PRId64 " and --heads %" PRId64 " make heads of %" PRId64
+                         "; rotary positions need an even number",
+                         c->hidden, c->heads, c->hidden / c->heads);
+    if (c->kv_heads && (c->kv_heads > c->heads || c->heads % c->kv_heads))
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--kv-heads %" PRId64 " does not divide --heads %" PRId64 "; choose a divisor of it",
+                         c->kv_heads, c->heads);
+    return LOOM_OK;
+}
+
 static loom_status config_from_options(run *r, loom_err *err)
 {
     const train_conf *c = r->conf;
     const loom_shard_info *info = loom_loader_info(r->train);
     loom_config *m = &r->config;
 
+    LOOM_TRY(check_shape(c, err));
     loom_config_default(m);
     m->C = c->hidden;
     m->L = c->layers;
@@ -204,7 +226,7 @@ static loom_status check_base(const run *r, loom_err *err)
 
 static loom_status load_base(run *r, loom_err *err)
 {
-    loom_bundle_options o = {.frozen = r->conf->lora};
+    loom_bundle_options o = {.frozen = r->conf->lora || r->ctx->common.dry_run}; /* a plan needs no copy */
     loom_status st = loom_bundle_load(&r->base, r->conf->base, NULL, &o, err);
 
     if (st == LOOM_OK) st = check_base(r, err);
@@ -291,7 +313,8 @@ static bool is_free(const char *option)
 {
     static const char *const list[] = {"output",      "save-every",   "save-minutes", "keep", "valid",
                                        "valid-every", "valid-tokens", "log-every",    "plot", "stop-after",
-                                       "max-minutes", "recompute",    "init",         "base", "compute"};
+                                       "max-minutes", "recompute",    "memory-limit", "init", "base",
+                                       "compute",     "best"};
 
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         if (strcmp(list[i], option) == 0) return true;
@@ -391,7 +414,7 @@ static void set_texts(run *r)
 /* Weights that stay in their file; a model that is yet to be made has none. */
 static bool is_frozen(const run *r)
 {
-    return r->model && r->model->frozen;
+    return r->conf->lora && r->model && r->model->frozen;
 }
 
 static int64_t trained_params(const run *r)
@@ -409,7 +432,7 @@ static size_t predict_memory(const run *r, loom_train_memory *m, size_t *data)
     *data = loom_loader_bytes(r->train) + (r->valid ? loom_loader_bytes(r->valid) : 0);
     loom_trainer_memory(m, &r->config, r->lora ? &r->lora_config : NULL, is_frozen(r), &r->how,
                         (int)r->ctx->common.threads);
-    return m->weights + m->gradients + m->moments + m->activations + *data;
+    return m->weights + m->gradients + m->moments + m->activations + m->process + *data;
 }
 
 /* A limit of the control group, 0 when there is none. */
@@ -424,23 +447,49 @@ static double cgroup_limit(const char *path)
     return (double)limit;
 }
 
-/* Asking for more memory than there is ends in a kill without a word, later; better to say so now. Frozen weights stay
- * in their file and need not fit. */
-static loom_status check_memory(const run *r, loom_err *err)
+/* Bytes that this run may use: --memory-limit, or what the machine and its control group have. */
+static double memory_there(const run *r)
 {
-    double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE), need, limit;
+    double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE), limit;
+
+    if (r->conf->memory_limit > 0) return r->conf->memory_limit * 1073741824.0;
+    if ((limit = cgroup_limit("/sys/fs/cgroup/memory.max")) > 0 && limit < have) have = limit;
+    if ((limit = cgroup_limit("/sys/fs/cgroup/memory/memory.limit_in_bytes")) > 0 && limit < have) have = limit;
+    return have;
+}
+
+/* Activations are computed twice when they do not fit once: the same bits in more time. A tenth is left to others;
+ * mapped weights count, since each step that finds them gone reads them from the disk. */
+static void choose_recompute(run *r)
+{
+    double have = 0.9 * memory_there(r);
     loom_train_memory m;
     size_t data;
     char need_text[32], have_text[32];
 
+    if (r->how.recompute || (double)predict_memory(r, &m, &data) <= have) return;
+    loom_format_bytes(need_text, sizeof need_text, (double)predict_memory(r, &m, &data));
+    r->how.recompute = true;
+    loom_info("activations are computed twice, as with --recompute: kept, the run would need %s of memory, and %s can be used",
+              need_text, loom_format_bytes(have_text, sizeof have_text, have));
+}
+
+/* Asking for more memory than there is ends in a kill without a word, later; better to say so now. Frozen weights stay
+ * in their file and need not fit. */
+static loom_status check_memory(run *r, loom_err *err)
+{
+    double have = memory_there(r), need;
+    loom_train_memory m;
+    size_t data;
+    char need_text[32], have_text[32];
+
+    choose_recompute(r);
     need = (double)predict_memory(r, &m, &data) - (is_frozen(r) ? (double)m.weights : 0);
-    if ((limit = cgroup_limit("/sys/fs/cgroup/memory.max")) > 0 && limit < have) have = limit;
-    if ((limit = cgroup_limit("/sys/fs/cgroup/memory/memory.limit_in_bytes")) > 0 && limit < have) have = limit;
     if (need <= have) return LOOM_OK;
     return loom_fail(
         err, LOOM_STATUS_NOMEM,
-        "this run needs about %s of memory, there are %s; lower --micro-tokens, use --recompute, train an adapter "
-        "(--lora), or choose a smaller model",
+        "this run needs about %s of memory, there are %s; lower --micro-tokens, train an adapter (--lora), or choose a "
+        "smaller model",
         loom_format_bytes(need_text, sizeof need_text, need), loom_format_bytes(have_text, sizeof have_text, have));
 }
 
@@ -470,7 +519,7 @@ static loom_status print_plan(const run *r, loom_err *err)
 {
     loom_train_memory m;
     loom_buf b = {0};
-    char t[6][32];
+    char t[7][32];
     loom_jw w;
     loom_status st;
     size_t data, total = predict_memory(r, &m, &data);
@@ -486,6 +535,7 @@ static loom_status print_plan(const run *r, loom_err *err)
         loom_jw_kv_i64(&w, "gradients_bytes", (int64_t)m.gradients);
         loom_jw_kv_i64(&w, "moments_bytes", (int64_t)m.moments);
         loom_jw_kv_i64(&w, "activations_bytes", (int64_t)m.activations);
+        loom_jw_kv_i64(&w, "process_bytes", (int64_t)m.process);
         loom_jw_kv_i64(&w, "data_bytes", (int64_t)data);
         loom_jw_kv_i64(&w, "total_bytes", (int64_t)total);
         loom_jw_end_object(&w);
@@ -500,11 +550,16 @@ static loom_status print_plan(const run *r, loom_err *err)
             loom_buf_printf(&b,
                             "length       %" PRId64 " steps of at most %" PRId64 " tokens, %" PRId64 " of warm-up\n",
                             r->schedule.steps, r->conf->batch_tokens, r->schedule.warmup);
-        loom_buf_printf(&b, "memory       %s: weights %s, gradients %s, moments %s, activations %s, data %s\n",
+        loom_buf_printf(&b,
+                        "memory       %s: weights %s%s, gradients %s, moments %s, activations %s%s, data %s, the "
+                        "program itself %s\n",
                         loom_format_bytes(t[0], 32, (double)total), loom_format_bytes(t[1], 32, (double)m.weights),
+                        is_frozen(r) ? " (mapped)" : "",
                         loom_format_bytes(t[2], 32, (double)m.gradients),
                         loom_format_bytes(t[3], 32, (double)m.moments),
-                        loom_format_bytes(t[4], 32, (double)m.activations), loom_format_bytes(t[5], 32, (double)data));
+                        loom_format_bytes(t[4], 32, (double)m.activations),
+                        r->how.recompute ? " (computed twice)" : "", loom_format_bytes(t[5], 32, (double)data),
+                        loom_format_bytes(t[6], 32, (double)m.process));
         loom_buf_printf(&b, "checkpoints  %s each, %" PRId64 " kept\n",
                         loom_format_bytes(t[0], 32, (double)(m.gradients + m.moments)), r->conf->keep);
     }
@@ -515,27 +570,62 @@ static loom_status print_plan(const run *r, loom_err *err)
 
 /* ---- the folder ---- */
 
+/* True when the open file is still the one under that name. */
+static bool same_file(int fd, const char *path)
+{
+    struct stat mine, there;
+
+    return fstat(fd, &mine) == 0 && stat(path, &there) == 0 && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+}
+
+/* Opens and locks the file; again when the run before removed it in between. */
+static loom_status lock_file(run *r, const char *path, loom_err *err)
+{
+    for (;;) {
+        r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (r->lock < 0) return loom_fail(err, LOOM_STATUS_IO, "cannot create %s: %s", path, strerror(errno));
+        if (flock(r->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+            close(r->lock);
+            r->lock = -1;
+            return loom_fail(err, LOOM_STATUS_IO,
+                             "another loom-train is at work in %s; wait for it or choose another --output",
+                             r->conf->output);
+        }
+        if (same_file(r->lock, path)) return LOOM_OK;
+        close(r->lock);
+    }
+}
+
 /* One run at a time in a folder; the lock dies with the process. */
 static loom_status lock_folder(run *r, loom_err *err)
 {
     loom_buf path = {0};
-    loom_status st = LOOM_OK;
+    loom_status st;
 
+    r->made_folder = !loom_file_is_dir(r->conf->output);
     LOOM_TRY(loom_make_dirs(r->conf->output, err));
     loom_buf_printf(&path, "%s/run.lock", r->conf->output);
-    r->lock = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (r->lock < 0)
-        st = loom_fail(err, LOOM_STATUS_IO, "cannot create %s: %s", path.data, strerror(errno));
-    else if (flock(r->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        st = loom_fail(err, LOOM_STATUS_IO,
-                       "another loom-train is at work in %s; wait for it or choose another --output", r->conf->output);
+    st = lock_file(r, path.data, err);
     loom_buf_release(&path);
     return st;
 }
 
+/* Leaves nothing of a run that failed before it wrote anything. */
+static void unlock_folder(run *r)
+{
+    loom_buf path = {0};
+
+    if (r->lock < 0) return;
+    loom_buf_printf(&path, "%s/run.lock", r->conf->output);
+    unlink(path.data);
+    if (r->made_folder) rmdir(r->conf->output); /* refused unless it is empty */
+    close(r->lock);
+    loom_buf_release(&path);
+}
+
 static loom_status start_over(const char *dir, loom_err *err)
 {
-    static const char *const names[] = {"model.h5", "adapter.h5", "curve.csv"};
+    static const char *const names[] = {"model.h5", "adapter.h5", "best.h5", "curve.csv"};
     char **paths = NULL;
     size_t n = 0;
     loom_buf path = {0};
@@ -626,6 +716,17 @@ static loom_status save(run *r, loom_err *err)
     return loom_snapshot_save(r->conf->output, r->conf->keep, r->trainer, &r->numbers, &r->texts, err);
 }
 
+/* Keeps the weights when this validation was the best so far. */
+static loom_status keep_best(run *r, loom_err *err)
+{
+    loom_snapshot_run *n = &r->numbers;
+
+    if (!(n->valid_loss < (n->best_step < 0 ? INFINITY : n->best_loss))) return LOOM_OK;
+    n->best_loss = n->valid_loss;
+    n->best_step = r->trainer->step;
+    return r->conf->best ? loom_snapshot_best(r->conf->output, r->trainer, n->best_loss, &r->texts, err) : LOOM_OK;
+}
+
 static loom_status validate(run *r, loom_curve_row *row, loom_err *err)
 {
     loom_loss loss = {0};
@@ -637,7 +738,7 @@ static loom_status validate(run *r, loom_curve_row *row, loom_err *err)
     row->valid_accuracy = r->last_accuracy = (double)loss.right / (double)loss.count;
     loom_info("step %" PRId64 ": validation loss %.4f, %.1f %% of the tokens right", r->trainer->step, row->valid_loss,
               100 * row->valid_accuracy);
-    return LOOM_OK;
+    return keep_best(r, err);
 }
 
 static double epochs_done(const run *r)
@@ -770,6 +871,8 @@ static loom_status print_result(const run *r, const char *path, loom_err *err)
     loom_jw_kv_f64(&w, "seconds", r->numbers.seconds);
     loom_jw_kv_f64(&w, "tokens_per_s", r->numbers.seconds > 0 ? (double)r->trainer->tokens / r->numbers.seconds : 0);
     loom_jw_kv_f64(&w, "valid_loss", r->numbers.valid_loss);
+    loom_jw_kv_f64(&w, "best_valid_loss", r->numbers.best_loss);
+    loom_jw_kv_i64(&w, "best_step", r->numbers.best_step);
     loom_jw_kv_i64(&w, "predicted_bytes", (int64_t)predict_memory(r, &m, &data));
     loom_jw_kv_i64(&w, "peak_bytes", loom_peak_bytes());
     loom_jw_end_object(&w);
@@ -777,6 +880,15 @@ static loom_status print_result(const run *r, const char *path, loom_err *err)
     st = loom_stdout_write(b.data, b.len, err);
     loom_buf_release(&b);
     return st;
+}
+
+static void say_best(const run *r)
+{
+    const loom_snapshot_run *n = &r->numbers;
+
+    if (n->best_step < 0) return;
+    loom_info("lowest validation loss: %.4f at step %" PRId64 "%s%s%s", n->best_loss, n->best_step,
+              r->conf->best ? ", kept as " : "", r->conf->best ? r->conf->output : "", r->conf->best ? "/best.h5" : "");
 }
 
 static loom_status finish(run *r, loom_err *err)
@@ -789,6 +901,7 @@ static loom_status finish(run *r, loom_err *err)
         st = loom_snapshot_export(&path, r->conf->output, r->trainer, &r->texts, err);
     if (st == LOOM_OK && r->conf->plot) st = loom_curve_draw(r->conf->output, &drawn, err);
     if (st == LOOM_OK) loom_info("done: %s; learning curve: %s/curve.%s", path, r->conf->output, drawn ? "png" : "csv");
+    if (st == LOOM_OK) say_best(r);
     if (st == LOOM_OK) st = print_result(r, path, err);
     free(path);
     return st;
@@ -853,12 +966,16 @@ static loom_status run_from(run *r, loom_ckpt *c, loom_err *err)
     plan_trainer(r);
     LOOM_TRY(make_model(r, c, err));
     plan_schedule(r);
-    if (r->ctx->common.dry_run) return print_plan(r, err);
+    if (r->ctx->common.dry_run) {
+        choose_recompute(r);
+        return print_plan(r, err);
+    }
     LOOM_TRY(check_memory(r, err));
     LOOM_TRY(write_meta(r, err));
     set_texts(r);
     LOOM_TRY(loom_trainer_new(&r->trainer, &r->how, r->model, r->lora, r->train, r->pool, err));
-    r->numbers.valid_loss = NAN;
+    r->numbers.valid_loss = r->numbers.best_loss = NAN;
+    r->numbers.best_step = -1;
     if (c) LOOM_TRY(resume(r, c, err));
     return train_and_finish(r, err);
 }
@@ -887,7 +1004,7 @@ static void release(run *r)
     loom_buf_release(&r->meta);
     loom_buf_release(&r->rules);
     free(r->checkpoint);
-    if (r->lock >= 0) close(r->lock);
+    unlock_folder(r);
 }
 
 loom_status loom_run_training(const loom_ctx *ctx, loom_err *err)

@@ -1,7 +1,8 @@
 /* A training run in a folder: sets up data and model from the options, goes on where the folder's newest checkpoint
  * stands, trains, validates, saves, draws. The body of both pretrain and sft.
  *
- * The folder: step-*.h5 (to go on), model.h5 or adapter.h5 (the result), curve.csv and its picture, run.lock. */
+ * The folder: step-*.h5 (to go on), model.h5 or adapter.h5 (the result), best.h5 (lowest validation loss),
+ * curve.csv and its picture; run.lock while it is at work. */
 #ifndef LOOM_TRAIN_RUN_H
 #define LOOM_TRAIN_RUN_H
 

@@ -75,6 +75,8 @@ static loom_status put_state(loom_ckpt_writer *w, const loom_trainer *t, const l
     LOOM_TRY(loom_ckpt_put_i64(w, "state/curve_count", run->curve_count, err));
     LOOM_TRY(loom_ckpt_put_i64(w, "state/curve_tokens", run->curve_tokens, err));
     LOOM_TRY(loom_ckpt_put_f64(w, "state/valid_loss", run->valid_loss, err));
+    LOOM_TRY(loom_ckpt_put_f64(w, "state/best_loss", run->best_loss, err));
+    LOOM_TRY(loom_ckpt_put_i64(w, "state/best_step", run->best_step, err));
     return loom_ckpt_put_text(w, "text/train", x->rules, strlen(x->rules), err);
 }
 
@@ -135,6 +137,24 @@ done:
     return st;
 }
 
+loom_status loom_snapshot_best(const char *dir, const loom_trainer *t, double valid_loss,
+                               const loom_snapshot_texts *texts, loom_err *err)
+{
+    loom_buf path = {0};
+    loom_ckpt_writer *w = NULL;
+    loom_status st;
+
+    loom_buf_printf(&path, "%s/best.h5", dir);
+    if ((st = loom_ckpt_create(&w, path.data, true, expected_bytes(t, 1, texts), err)) != LOOM_OK) goto done;
+    if ((st = put_weights(w, t, texts, err)) != LOOM_OK) goto done;
+    if ((st = loom_ckpt_put_f64(w, "state/valid_loss", valid_loss, err)) != LOOM_OK) goto done;
+    st = loom_ckpt_commit(&w, err);
+done:
+    loom_ckpt_abandon(&w);
+    loom_buf_release(&path);
+    return st == LOOM_OK ? LOOM_OK : loom_err_in(err, "saving the best weights so far");
+}
+
 static loom_status restore_weights(loom_trainer *t, loom_ckpt *c, loom_err *err)
 {
     loom_lora *read = NULL;
@@ -166,6 +186,10 @@ loom_status loom_snapshot_restore(loom_trainer *t, loom_snapshot_run *run, loom_
     LOOM_TRY(loom_ckpt_read_i64(c, "state/curve_count", &run->curve_count, err));
     LOOM_TRY(loom_ckpt_read_i64(c, "state/curve_tokens", &run->curve_tokens, err));
     LOOM_TRY(loom_ckpt_read_f64(c, "state/valid_loss", &run->valid_loss, err));
+    if (loom_ckpt_find(c, "state/best_step")) { /* older checkpoints have none */
+        LOOM_TRY(loom_ckpt_read_f64(c, "state/best_loss", &run->best_loss, err));
+        LOOM_TRY(loom_ckpt_read_i64(c, "state/best_step", &run->best_step, err));
+    }
     p = (loom_position){.epoch = position[0], .sample = position[1], .offset = position[2]};
     if (p.epoch < 0 || p.sample < 0 || p.sample > loom_loader_samples(t->loader) || p.offset < 0)
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s: the position in the data makes no sense", loom_ckpt_path(c));

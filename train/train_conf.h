@@ -28,12 +28,13 @@ typedef struct train_conf {
     int schedule;
     double beta1, beta2, eps, decay, clip;
     bool recompute;
+    double memory_limit; /* GiB */
     int compute;
     /* output */
     const char *output;
     int64_t save_every, keep, valid_every, valid_tokens, log_every, stop_after;
     double save_minutes;
-    bool plot;
+    bool plot, best;
 } train_conf;
 
 enum { PACKING_SAMPLES, PACKING_JOINED };
@@ -85,7 +86,9 @@ enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
                      "largest norm of the gradient (0: no clipping)"),                                                 \
         LOOM_OPT_ENUM("compute", 0, train_conf, compute, "f32", "auto|f32|bf16",                                       \
                       "factors of matrix products; auto: bf16 (with float32 sums) where the CPU is faster with it"),   \
-        LOOM_OPT_FLAG("recompute", 0, train_conf, recompute, "compute activations twice to save memory; same result")
+        LOOM_OPT_FLAG("recompute", 0, train_conf, recompute, "compute activations twice to save memory; same result; turned on by itself when memory is short"),               \
+        LOOM_OPT_F64("memory-limit", 0, train_conf, memory_limit, "0", 0, 1e6, "GIB",                                  \
+                     "memory to plan for (0: what the machine has)")
 
 #define TRAIN_OUTPUT_OPTS                                                                                              \
     LOOM_OPT_GROUP("Output"),                                                                                          \
@@ -99,6 +102,8 @@ enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
         LOOM_OPT_STR("valid", 0, train_conf, valid, NULL, "SHARD", "shard for the validation loss"),                   \
         LOOM_OPT_I64("valid-every", 0, train_conf, valid_every, "200", 1, 1e9, "N", "steps between validations"),      \
         LOOM_OPT_I64("valid-tokens", 0, train_conf, valid_tokens, "50000", 1, 1e12, "N", "tokens of a validation"),    \
+        LOOM_OPT_FLAG_ON("best", 0, train_conf, best,                                                                  \
+                         "keep the weights of the lowest validation loss in best.h5"),                                 \
         LOOM_OPT_I64("log-every", 0, train_conf, log_every, "10", 1, 1e9, "N",                                         \
                      "steps between rows of the learning curve"),                                                      \
         LOOM_OPT_FLAG_ON("plot", 0, train_conf, plot, "draw the learning curve when gnuplot is there"),                \

@@ -60,9 +60,11 @@ loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *repo
  * when a stop was requested meanwhile. */
 loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t max_rows, loom_loss *out, loom_err *err);
 
-/* Bytes a run needs, for --dry-run. */
+/* Bytes a run needs, for --dry-run; the peak of a run is within 10 % of their sum and the data's. */
 typedef struct loom_train_memory {
-    size_t weights, gradients, moments, activations;
+    size_t weights; /* mapped ones included: pages of the file that are in memory */
+    size_t gradients, moments, activations;
+    size_t process; /* program, libraries and the buffers of BLAS; with half_compute oneDNN's code and buffers */
 } loom_train_memory;
 void loom_trainer_memory(loom_train_memory *out, const loom_config *config, const loom_lora_config *lora, bool frozen,
                          const loom_trainer_options *o, int n_threads);

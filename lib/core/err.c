@@ -25,7 +25,13 @@ loom_status loom_err_in(loom_err *err, const char *fmt, ...)
     va_start(args, fmt);
     int n = vsnprintf(err->msg, sizeof err->msg, fmt, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof err->msg) snprintf(err->msg + n, sizeof err->msg - (size_t)n, ": %s", old);
+    if (n >= 0 && (size_t)n + 3 <= sizeof err->msg) { /* as much of the old sentence as fits */
+        char *to = err->msg + n;
+        size_t len = strnlen(old, sizeof err->msg - (size_t)n - 3);
+        memcpy(to, ": ", 2);
+        memcpy(to + 2, old, len);
+        to[2 + len] = 0;
+    }
     return err->status;
 }
 

@@ -210,7 +210,7 @@ loom_status loom_h5_open(hid_t *file, const char *path, loom_err *err)
     if (access(path, R_OK) != 0) return loom_fail(err, LOOM_STATUS_IO, "cannot open %s: %s", path, strerror(errno));
     if (H5Fis_hdf5(path) <= 0) {
         H5Eclear2(H5E_DEFAULT);
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s is not an HDF5 file", path);
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s is not an HDF5 file; give a checkpoint of loom-train or a shard of loom-preprocess tokens (*.h5)", path);
     }
     list = access_list();
     opened = H5Fopen(path, H5F_ACC_RDONLY, list);

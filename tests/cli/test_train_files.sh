@@ -61,3 +61,28 @@ says out '^memory .*weights'
 [ ! -e planned ] || fail "a dry run leaves nothing behind"
 expect 0 loom-train pretrain t.tokens.h5 -o planned --dry-run --json
 says out '"total_bytes": [0-9]+'
+
+# a run that fails at its start leaves nothing: no folder, no lock; nor does one that has ended keep its lock
+expect 1 loom-train pretrain t.tokens.h5 --init nothere -o failed -q; one_sentence; says err 'nothere does not exist'
+[ ! -e failed ] || fail "a failed run leaves $(ls -a failed)"
+mkdir mine
+expect 1 loom-train pretrain t.tokens.h5 --init nothere -o mine -q
+[ -d mine ] && [ -z "$(ls -A mine)" ] || fail "a folder of ours was removed, or holds $(ls -A mine)"
+[ ! -e run/run.lock ] || fail "a finished run keeps its lock"
+
+# options are called by their names
+expect 2 loom-train pretrain t.tokens.h5 -o x --heads 3 -q; one_sentence; says err '--heads 3 does not divide --hidden 256'
+expect 2 loom-train pretrain t.tokens.h5 -o x --hidden 24 --heads 8 -q; one_sentence; says err '--hidden 24 and --heads 8 make heads of 3'
+expect 2 loom-train pretrain t.tokens.h5 -o x --heads 4 --kv-heads 3 -q; one_sentence; says err '--kv-heads 3 does not divide --heads 4'
+[ ! -e x ] || fail "wrong options leave a folder"
+expect 1 loom-train info text.h5; says err 'give a checkpoint of loom-train or a shard'
+
+# the disk fills up while exporting (here: a limit on file sizes): no part of a model stays, what was there does
+( trap '' XFSZ; ulimit -f 8; loom-train export run -o part -q >out 2>err ); code=$?
+[ $code = 1 ] || fail "exit code $code on a full disk"
+one_sentence; [ ! -e part ] || fail "a part of a model is left: $(ls part)"
+( trap '' XFSZ; ulimit -f 8; loom-train export run -o sharded --max-gb 0.000004 -q >out 2>err ); code=$?
+[ $code = 1 ] && [ ! -e sharded ] || fail "exit code $code, $(ls sharded 2>&1)"
+mkdir kept && echo keep >kept/notes.json
+( trap '' XFSZ; ulimit -f 8; loom-train export run -o kept -q >out 2>err )
+[ "$(ls kept)" = notes.json ] || fail "kept holds $(ls kept)"
