@@ -114,17 +114,35 @@ static loom_status check_not_empty(const loom_graphs_job *job, const char *input
     return st;
 }
 
+/* After --dry-run: what the run would need. */
+static void say_need(const loom_graphs_job *job, const char *output)
+{
+    char need[32], rows[32];
+    loom_info("all inputs have the columns of a CallGraph table; the graphs would be written to %s", output);
+    if (job->unknown) {
+        loom_info("memory needed: at most %lld MiB and %d bytes a row; how many rows standard input has cannot be told",
+                  LOOM_GRAPHS_BASE_BYTES >> 20, LOOM_GRAPHS_ROW_BYTES);
+        return;
+    }
+    loom_info("memory needed: at most %s, for %s%s rows of %s",
+              loom_format_bytes(need, sizeof need,
+                                (double)(LOOM_GRAPHS_BASE_BYTES + LOOM_GRAPHS_ROW_BYTES * job->most_rows)),
+              job->estimated ? "about " : "", loom_format_count(rows, sizeof rows, (double)job->most_rows),
+              job->merge ? "all files" : "the largest file");
+}
+
 static void say_result(const loom_graphs_job *job, double seconds)
 {
     const loom_graphs_counts *c = &job->total;
     loom_buf reasons = {0};
-    char rate[32];
+    char rate[32], tables[32];
     loom_graphs_render_reasons(c, &reasons);
-    loom_info("%lld graphs with %lld calls from %lld rows of %lld traces, %lld file%s, %s rows/s%s%s",
+    loom_info("%lld graphs with %lld calls from %lld rows of %lld traces, %lld file%s, %s rows/s, rows in memory %s%s%s",
               (long long)c->graphs, (long long)c->edges, (long long)c->rows, (long long)c->traces,
               (long long)job->n_files, job->n_files == 1 ? "" : "s",
               loom_format_count(rate, sizeof rate, (double)c->rows / (seconds > 0 ? seconds : 1)),
-              reasons.len ? "; " : "", loom_buf_text(&reasons));
+              loom_format_bytes(tables, sizeof tables, (double)c->table_bytes), reasons.len ? "; " : "",
+              loom_buf_text(&reasons));
     if (c->other_case && c->dropped[LOOM_DROP_TYPE_NOT_LISTED])
         loom_warn("%lld rows have an rpctype in another case (RPC for rpc); --any-case accepts them",
                   (long long)c->other_case);
@@ -214,7 +232,7 @@ static loom_status run_graphs(const loom_ctx *ctx, loom_err *err)
     if (!ctx->common.dry_run && !conf->rename && loom_meta_up_to_date(&meta, ctx, conf->output)) goto done;
     if ((st = read_inputs(&job, paths, n_paths, ctx->common.dry_run, err)) != LOOM_OK) goto done;
     if (ctx->common.dry_run) {
-        loom_info("all inputs have the columns of a CallGraph table; the graphs would be written to %s", conf->output);
+        say_need(&job, conf->output);
         goto done;
     }
     if ((st = check_not_empty(&job, ctx->args[0], err)) != LOOM_OK) goto done;
@@ -243,6 +261,7 @@ const loom_cmd loom_cmd_graphs = {
         "Reads CSV files (plain, .gz, .zst, .xz, inside .tar.gz), folders of them, or - for stdin; columns are found\n"
         "by name. Rows are filtered, grouped by trace and checked; valid graphs are written one a line, file after\n"
         "file, ordered by time of day within a file. Every row and graph that is dropped is counted by reason.\n"
+        "The rows of a file stay in memory: 64 bytes each and 256 MiB at most; --dry-run says how much that is.\n"
         "\n"
         "  loom-preprocess graphs CallGraph_0.tar.gz CallGraph_1.tar.gz -o raw.graphs.zst --report report.json\n"
         "  loom-preprocess graphs own.csv -o own.graphs.zst --type-map UNKNOWN=rpc --rename names.tsv",

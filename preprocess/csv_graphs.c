@@ -1,5 +1,6 @@
 #include "preprocess/csv_graphs.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,7 +138,7 @@ static void read_blocks(void *arg, int thread, int n_threads)
     loom_buf block = {0};
     loom_err err;
     loom_status st = LOOM_OK;
-    loom_chunk_source source = {take_chunk, run};
+    loom_chunk_source source = {take_chunk, run, place_of(run)};
     (void)n_threads;
     while (st == LOOM_OK) {
         bool last = false;
@@ -235,10 +236,12 @@ static loom_status join_traces(file_run *run, loom_err *err)
         run->maps[i * 4 + 3] = map;
         for (size_t k = 0; k < own->n; k++) {
             const char *text = loom_texts_at(own, (uint32_t)k);
-            map[k] = loom_texts_add(&run->traces, text, strlen(text));
+            if ((map[k] = loom_texts_add(&run->traces, text, strlen(text))) == LOOM_TEXTS_FULL)
+                return loom_texts_fail(place_of(run), err);
         }
         loom_texts_release(own);
     }
+    loom_texts_seal(&run->traces);
     return LOOM_OK;
 }
 
@@ -340,6 +343,10 @@ static loom_status join_tables(file_run *run, loom_err *err)
     LOOM_TRY(final_names(run, err));
     parse_ids(run);
     loom_pool_for(run->job->pool, (int64_t)run->chunks.n, map_chunk, run);
+    for (int i = 0; i < run->n_threads && !run->job->dropped; i++) { /* the list of dropped rows asks for them */
+        free(run->maps[i * 4 + 3]);
+        run->maps[i * 4 + 3] = NULL;
+    }
     return LOOM_OK;
 }
 
@@ -413,19 +420,17 @@ static int compare_traceids(const void *a, const void *b, void *texts)
                   loom_texts_at(texts, ((const trace_key *)b)->trace));
 }
 
-/* The order of the output: time of day, then trace id by bytes. */
-static loom_status order_traces(file_run *run, const int64_t *base, loom_err *err)
+/* The order of the output: time of day, then trace id by bytes. `base` is used up: the sort needs as much room. */
+static void order_traces(file_run *run, int64_t *base)
 {
     size_t n = 0;
-    trace_key *copy = loom_alloc(run->traces.n, sizeof *copy);
-    if (!copy) return loom_fail_nomem(err, "the order of a file");
     for (size_t t = 0; t < run->traces.n; t++) {
         if (run->starts[t + 1] == run->starts[t]) continue;
         int64_t time = base[t] % LOOM_MS_PER_DAY;
         run->order[n++] = (trace_key){(uint32_t)(time < 0 ? time + LOOM_MS_PER_DAY : time), (uint32_t)t};
     }
-    sort_by_time(run->order, copy, n);
-    free(copy);
+    static_assert(sizeof(trace_key) == sizeof *base, "the sort's copy takes the room of the first timestamps");
+    sort_by_time(run->order, (trace_key *)(void *)base, n);
     for (size_t i = 0, end; i < n; i = end) {
         for (end = i + 1; end < n && run->order[end].time_of_day == run->order[i].time_of_day;) end++;
         if (end - i > 1) qsort_r(run->order + i, end - i, sizeof *run->order, compare_traceids, &run->traces);
@@ -434,7 +439,6 @@ static loom_status order_traces(file_run *run, const int64_t *base, loom_err *er
     run->counts.traces = (int64_t)run->traces.n;
     run->counts.rejected[LOOM_TRACE_NO_ROWS_LEFT] = run->counts.reasons[LOOM_TRACE_NO_ROWS_LEFT] =
         (int64_t)(run->traces.n - n);
-    return LOOM_OK;
 }
 
 static loom_status group(file_run *run, loom_err *err)
@@ -448,8 +452,11 @@ static loom_status group(file_run *run, loom_err *err)
     if (!base || !run->starts || !run->refs || !run->order)
         st = loom_fail_nomem(err, "grouping the rows of a file");
     else if ((st = group_rows(run, base, err)) == LOOM_OK)
-        st = order_traces(run, base, err);
+        order_traces(run, base);
     free(base);
+    run->counts.table_bytes =
+        run->counts.kept * (int64_t)(sizeof(loom_raw_row) + sizeof *run->refs) + loom_texts_bytes(&run->traces) +
+        (int64_t)(n * (sizeof *base + sizeof *run->starts + sizeof *run->order));
     return st;
 }
 
@@ -619,6 +626,7 @@ static void add_counts(loom_graphs_counts *into, const loom_graphs_counts *from)
     into->blank_lines += from->blank_lines;
     into->other_case += from->other_case;
     into->repeated_ids += from->repeated_ids;
+    into->table_bytes = loom_max_i64(into->table_bytes, from->table_bytes);
     into->traces += from->traces;
     into->graphs += from->graphs;
     into->edges += from->edges;
@@ -816,6 +824,7 @@ static void report_file(file_run *run)
     render_counts(&w, &run->counts, !job->merge);
     loom_jw_end_object(&w);
     add_counts(&job->total, &run->counts);
+    job->most_rows = loom_max_i64(job->most_rows, run->counts.kept);
     job->n_files += (int64_t)run->n_tables;
     job->n_empty_files += run->counts.graphs == 0;
 }
@@ -881,12 +890,36 @@ static loom_status add_member(loom_graphs_job *job, loom_in *in, const char *pat
     return st;
 }
 
+/* About how many rows a file has, from the lines of its first block; *sure when that block is all of it. A packed file is
+ * taken for ten times as much text, which CSV tables hardly reach. */
+static loom_status estimate_rows(int64_t *rows, bool *sure, file_run *run, const char *path, loom_err *err)
+{
+    loom_buf block = {0};
+    size_t whole = 0, len = strlen(path);
+    loom_status st = loom_csv_reader_block(&run->reader, &block, &whole, sure, err);
+    if (st == LOOM_OK && whole) {
+        for (size_t i = 0; i < whole; i++) *rows += block.data[i] == '\n';
+        if (!*sure) {
+            double text = (double)loom_file_size(path) * (len > 4 && strcmp(path + len - 4, ".csv") == 0 ? 1 : 10);
+            *rows = (int64_t)(text / (double)whole * (double)*rows);
+        }
+    }
+    loom_buf_release(&block);
+    return st;
+}
+
 static loom_status check_member(loom_graphs_job *job, loom_in *in, const char *path, loom_err *err)
 {
     file_run *run = NULL;
+    int64_t rows = 0;
+    bool sure = true;
     loom_status st = new_run(&run, job, err);
     if (st == LOOM_OK) st = add_table(run, in, path, err);
+    if (st == LOOM_OK) st = estimate_rows(&rows, &sure, run, path, err);
     free_run(run);
+    job->unknown |= !sure && loom_file_size(path) < 0;
+    job->estimated |= !sure;
+    job->most_rows = job->merge ? job->most_rows + rows : loom_max_i64(job->most_rows, rows);
     return st;
 }
 
@@ -968,6 +1001,7 @@ static void render_counts(loom_jw *w, const loom_graphs_counts *c, bool with_lin
     loom_jw_kv_i64(w, "edges", c->edges);
     loom_jw_kv_i64(w, "repeated_ids_dropped", c->repeated_ids);
     loom_jw_kv_i64(w, "graphs_dropped", rejected);
+    loom_jw_kv_i64(w, "table_bytes", c->table_bytes);
     render_map(w, "graphs_dropped_by_first_reason", c->rejected, LOOM_TRACE_FAULTS, loom_trace_fault_name);
     render_map(w, "graphs_with_reason", c->reasons, LOOM_TRACE_FAULTS, loom_trace_fault_name);
 }

@@ -23,8 +23,14 @@ enum {
 
 const char *loom_trace_fault_name(int fault);
 
+/* What `graphs` may need: a base and this much for every row kept of the largest file (with merge: of all files). Traces
+ * of one row each need half as much again. */
+#define LOOM_GRAPHS_ROW_BYTES 64
+#define LOOM_GRAPHS_BASE_BYTES (256LL << 20)
+
 typedef struct loom_graphs_counts {
     int64_t bytes, rows, kept, short_rows, blank_lines, other_case, repeated_ids;
+    int64_t table_bytes;                 /* memory of the rows kept and their traces; of several files, the most */
     int64_t dropped[LOOM_DROPS];
     int64_t first_line[LOOM_DROPS];      /* of the first such row, 0: none; only for one file */
     int64_t traces, graphs, edges;
@@ -46,6 +52,8 @@ typedef struct loom_graphs_job {
     loom_graphs_counts total;
     loom_buf files;                 /* JSON array members, one object for each file */
     int64_t n_files, n_empty_files; /* n_empty_files: gave no graph */
+    int64_t most_rows;              /* kept of one file; after loom_graphs_check_file an estimate of its rows */
+    bool estimated, unknown;        /* most_rows is; it cannot be told (standard input) */
     loom_intern unlisted;           /* types that were not listed, all files */
     int64_t *unlisted_counts;
     size_t cap_unlisted;
@@ -58,7 +66,7 @@ typedef struct loom_graphs_job {
 loom_status loom_graphs_add_file(loom_graphs_job *job, const char *path, loom_err *err);
 /* After the last file. */
 loom_status loom_graphs_finish(loom_graphs_job *job, loom_err *err);
-/* Opens the input and reads the headers only. */
+/* Opens the input, reads the headers and a block of rows, and estimates how many there are (most_rows). */
 loom_status loom_graphs_check_file(loom_graphs_job *job, const char *path, loom_err *err);
 /* {"files":[...],"total":{...},"types_not_listed":{...}} */
 void loom_graphs_render_report(const loom_graphs_job *job, loom_buf *into);

@@ -7,7 +7,7 @@
 
 #include "core/num.h"
 
-enum { TEXT_BLOCK = 1 << 20, NAME_MAX_BYTES = 4095, TYPES_REMEMBERED = 1000 };
+enum { TEXT_BLOCK = 1 << 20, TEXT_BLOCKS_MAX = 1 << 12, NAME_MAX_BYTES = 4095, TYPES_REMEMBERED = 1000 };
 
 static const char *const drop_names[LOOM_DROPS] = {
     "BAD_FIELD_COUNT", "BAD_QUOTES",    "BAD_BYTES",  "LINE_TOO_LONG", "TYPE_NOT_LISTED", "UM_UNKNOWN",
@@ -194,14 +194,16 @@ static void texts_rehash(loom_texts *t, size_t n_slots)
     t->n_slots = n_slots;
 }
 
-static void texts_append(loom_texts *t, const char *text, size_t len)
+static bool texts_append(loom_texts *t, const char *text, size_t len)
 {
+    bool fits = t->n_blocks > 0 && t->used + len + 1 <= TEXT_BLOCK;
+    if (!fits && t->n_blocks == TEXT_BLOCKS_MAX) return false;
     if (t->n == t->cap) {
         t->cap = t->cap ? t->cap + t->cap / 2 : 1024;
         t->offsets = loom_realloc(t->offsets, t->cap, sizeof *t->offsets);
         need_memory(t->offsets);
     }
-    if (t->n_blocks == 0 || t->used + len + 1 > TEXT_BLOCK) {
+    if (!fits) {
         t->blocks = loom_realloc(t->blocks, t->n_blocks + 1, sizeof *t->blocks);
         need_memory(t->blocks);
         t->blocks[t->n_blocks] = loom_alloc(TEXT_BLOCK, 1);
@@ -214,6 +216,7 @@ static void texts_append(loom_texts *t, const char *text, size_t len)
     copy[len] = 0;
     t->offsets[t->n++] = (uint32_t)((t->n_blocks - 1) << 20 | t->used);
     t->used += len + 1;
+    return true;
 }
 
 uint32_t loom_texts_add(loom_texts *t, const char *text, size_t len)
@@ -222,11 +225,28 @@ uint32_t loom_texts_add(loom_texts *t, const char *text, size_t len)
     size_t at = loom_hash64(text, len, 0) & (t->n_slots - 1);
     for (; t->slots[at]; at = (at + 1) & (t->n_slots - 1)) {
         const char *have = loom_texts_at(t, t->slots[at] - 1);
-        if (memcmp(have, text, len) == 0 && have[len] == 0) return t->slots[at] - 1;
+        if (strncmp(have, text, len) == 0 && have[len] == 0) return t->slots[at] - 1; /* may end its block: no memcmp */
     }
-    texts_append(t, text, len);
+    if (!texts_append(t, text, len)) return LOOM_TEXTS_FULL;
     t->slots[at] = (uint32_t)t->n;
     return (uint32_t)t->n - 1;
+}
+
+loom_status loom_texts_fail(const char *place, loom_err *err)
+{
+    return loom_fail(err, LOOM_STATUS_FORMAT, "%s: the trace ids take more than 4 GiB; split the file", place);
+}
+
+void loom_texts_seal(loom_texts *t)
+{
+    free(t->slots);
+    t->slots = NULL;
+    t->n_slots = 0;
+}
+
+int64_t loom_texts_bytes(const loom_texts *t)
+{
+    return (int64_t)(t->n_blocks * TEXT_BLOCK + t->cap * sizeof *t->offsets + t->n_slots * sizeof *t->slots);
 }
 
 void loom_texts_release(loom_texts *t)
@@ -330,13 +350,13 @@ static uint32_t intern_id(loom_intake *t, loom_csv_field f, bool *ok)
     return (uint32_t)id;
 }
 
-static uint32_t trace_number(loom_intake *t, loom_csv_field f)
+static loom_status trace_number(uint32_t *number, loom_intake *t, loom_csv_field f, const char *place, loom_err *err)
 {
     bool hit;
     struct loom_quick_entry *e = quick_entry(&t->quick[QUICK_TRACES], f, &hit);
-    uint32_t number = hit ? e->number : loom_texts_add(&t->traces, f.at, f.len);
-    if (e) e->number = number;
-    return number;
+    *number = hit ? e->number : loom_texts_add(&t->traces, f.at, f.len);
+    if (e) e->number = *number;
+    return *number != LOOM_TEXTS_FULL ? LOOM_OK : loom_texts_fail(place, err);
 }
 
 static void count_unlisted(loom_intake *t, loom_csv_field f)
@@ -452,7 +472,8 @@ static loom_status take_record(loom_intake *t, int64_t block, int64_t line, cons
     LOOM_TRY(need_room(t, block, chunks, err));
     loom_csv_field trace = column_of(t, LOOM_COLUMN_TRACEID);
     loom_drop why = t->csv.n_fields > t->rules->n_columns ? LOOM_DROP_BAD_FIELD_COUNT : read_row(t, t->room, trace);
-    uint32_t trace_id = is_null(trace) || trace.len > NAME_MAX_BYTES ? UINT32_MAX : trace_number(t, trace);
+    uint32_t trace_id = UINT32_MAX;
+    if (!is_null(trace) && trace.len <= NAME_MAX_BYTES) LOOM_TRY(trace_number(&trace_id, t, trace, chunks->place, err));
     t->short_rows += t->csv.n_fields < t->rules->n_columns;
     if (why != LOOM_DROP_NONE) {
         count_drop(t, why, block, line, trace_id);

@@ -73,7 +73,7 @@ loom_status loom_type_maps_parse(loom_intake_rules *rules, const char *text, loo
 loom_status loom_intake_columns(loom_intake_rules *rules, const loom_csv *header, bool service_optional,
                                 const char *place, loom_err *err);
 
-/* Set of texts with numbers 0, 1, 2, ...: 4 + 8 bytes and the text for each. */
+/* Set of texts with numbers 0, 1, 2, ...: 4 to 6 bytes, while texts are added 5 to 11 more, and the text for each. */
 typedef struct loom_texts {
     uint32_t *slots;   /* number + 1; open addressing, power of two */
     uint32_t *offsets; /* of text n: block << 20 | position */
@@ -81,7 +81,13 @@ typedef struct loom_texts {
     size_t n_slots, n, cap, n_blocks, used;
 } loom_texts;
 
-uint32_t loom_texts_add(loom_texts *t, const char *text, size_t len); /* len < 4096 */
+#define LOOM_TEXTS_FULL UINT32_MAX
+/* The number of the text; LOOM_TEXTS_FULL, and nothing added, where it is new and 4 GiB of texts are there already.
+ * len < 4096. */
+uint32_t loom_texts_add(loom_texts *t, const char *text, size_t len);
+loom_status loom_texts_fail(const char *place, loom_err *err); /* says that trace ids were LOOM_TEXTS_FULL */
+void loom_texts_seal(loom_texts *t); /* no more texts will come: lets go of what finds them */
+int64_t loom_texts_bytes(const loom_texts *t); /* memory held */
 static inline const char *loom_texts_at(const loom_texts *t, uint32_t n)
 {
     return t->blocks[t->offsets[n] >> 20] + (t->offsets[n] & 0xfffff);
@@ -163,6 +169,7 @@ typedef struct loom_intake {
 typedef struct loom_chunk_source {
     loom_status (*take)(void *arg, int32_t thread, uint32_t *chunk, loom_raw_row **rows, loom_err *err);
     void *arg;
+    const char *place; /* the table, for messages */
 } loom_chunk_source;
 
 loom_status loom_intake_init(loom_intake *t, const loom_intake_rules *rules, int32_t thread, loom_err *err);

@@ -17,7 +17,7 @@ say() { printf '%s\n' "$*" >&2; }
 json() { grep -o "\"$1\":[0-9]*" "$2" | tail -n 1 | cut -d: -f2; }
 calc() { awk "BEGIN { printf \"%$1\", $2 }"; }
 
-# measure COMMAND...: sets wall, cpu (seconds) and peak (MiB, "-" for runs of less than a second); stdout goes to `result`.
+# measure COMMAND...: sets wall, cpu (seconds) and peak; stdout goes to `result`.
 measure() {
     : >times
     for _ in $(seq "$RUNS"); do

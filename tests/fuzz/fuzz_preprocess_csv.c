@@ -48,7 +48,7 @@ static void read_table(const loom_intake_rules *rules, const char *text, size_t 
 {
     loom_intake t;
     loom_csv probe = {.n_columns = rules->n_columns};
-    loom_chunk_source source = {take, NULL};
+    loom_chunk_source source = {take, NULL, "input"};
     const char *at = text;
     int64_t lines;
     n_rooms = 0;

@@ -217,6 +217,40 @@ TEST(interned_traces)
     CHECK_STR(loom_texts_at(&t, 99999), "T_699993");
     CHECK_I64(loom_texts_add(&t, "T_10", 3), 100000); /* a prefix is another text */
     CHECK_STR(loom_texts_at(&t, 100000), "T_1");
+    int64_t before = loom_texts_bytes(&t);
+    loom_texts_seal(&t);
+    CHECK(loom_texts_bytes(&t) < before);
+    CHECK_STR(loom_texts_at(&t, 100000), "T_1");
+    loom_texts_release(&t);
+}
+
+/* A text that ends where its block does must not be compared with more than its length (seen by the sanitizer). */
+TEST(texts_at_the_end_of_a_block)
+{
+    loom_texts t = {0};
+    char text[64];
+    for (int64_t i = 0; i < 65536; i++) { /* with their NUL exactly 1 MiB */
+        int len = snprintf(text, sizeof text, "T_%013lld", (long long)i);
+        CHECK_I64(loom_texts_add(&t, text, (size_t)len), i);
+    }
+    CHECK_I64(t.used, 1 << 20);
+    memset(text, 'T', sizeof text);
+    for (int64_t i = 0; i < 32000; i++) /* many long texts, so that some are compared with the last one */
+        CHECK_I64(loom_texts_add(&t, text, 50 + (size_t)snprintf(text + 50, 14, "%lld", (long long)i)), 65536 + i);
+    loom_texts_release(&t);
+}
+
+TEST(texts_that_do_not_fit)
+{
+    loom_texts t = {0};
+    CHECK_I64(loom_texts_add(&t, "T_1", 3), 0);
+    size_t used = t.used;
+    t.n_blocks = 4096, t.used = (1 << 20) - 3; /* as if 4 GiB were full but for three bytes */
+    CHECK_I64(loom_texts_add(&t, "T_2", 3), LOOM_TEXTS_FULL);
+    CHECK_I64(loom_texts_add(&t, "T_1", 3), 0);
+    CHECK_I64(t.n, 1);
+    t.n_blocks = 1, t.used = used;
+    CHECK_I64(loom_texts_add(&t, "T_2", 3), 1);
     loom_texts_release(&t);
 }
 
@@ -242,6 +276,8 @@ TEST_MAIN(
     RUN(null_spellings_and_utf8)
     RUN(seen_hashes)
     RUN(interned_traces)
+    RUN(texts_at_the_end_of_a_block)
+    RUN(texts_that_do_not_fit)
     RUN(renaming)
     loom_csv_release(&csv);
 )
