@@ -69,6 +69,11 @@ static loom_status report(const loom_source *s, const loom_ctx *ctx, loom_err *e
         loom_jw_kv_i64(&w, "spans", s->spans.spans);
         loom_jw_kv_i64(&w, "spans_inside", s->spans.inside);
         loom_jw_kv_i64(&w, "orphans", s->spans.orphans);
+        loom_jw_kv_i64(&w, "below_orphans", s->spans.below_orphans);
+        loom_jw_kv_i64(&w, "extra_roots", s->spans.extra_roots);
+        loom_jw_kv_i64(&w, "repeated_ids", s->spans.repeated_ids);
+        loom_jw_kv_i64(&w, "bad_times", s->spans.bad_times);
+        loom_jw_kv_i64(&w, "untyped", s->spans.untyped);
         loom_jw_kv_i64(&w, "rejected", loom_source_rejected(s));
         loom_jw_end_object(&w);
         loom_buf_char(&text, '\n');

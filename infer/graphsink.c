@@ -7,13 +7,16 @@
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/num.h"
+#include "infer/completer.h"
 #include "trace/record.h"
 #include "trace/rows.h"
 
 struct loom_sink {
     loom_sink_conf conf;
     loom_out *out;
-    loom_buf text;
+    loom_buf text, one;
+    int32_t *process;      /* of each call of the graph at hand: the first call with the same destination */
+    size_t cap_process;
     int64_t n;
 };
 
@@ -74,26 +77,41 @@ static void span_id(char text[17], const span_ids *ids, const loom_call *c)
     loom_buf_release(&name);
 }
 
-/* What both formats say about a call. Calls fn(arg, key, text) or, for numbers, fn(arg, key, NULL, number). */
+/* What both formats say about a call: a text, a number, or "true". */
 typedef struct attribute {
-    const char *key, *text;
-    int64_t number; /* text NULL; -1: true */
+    const char *key, *text; /* text NULL: none */
+    int64_t number;
+    bool is_flag;
 } attribute;
 
-enum { ATTRIBUTES = 7 };
+enum { ATTRIBUTES = 9 };
 
-static void call_attributes(attribute out[ATTRIBUTES], const loom_sink *k, const loom_graph *g, const loom_call *c,
-                            loom_buf *edge_id)
+/* A graph that does not begin with its first call, and a call that ends before it starts, cannot be told by start and
+ * duration alone: the two numbers are added then. */
+static int call_attributes(attribute out[ATTRIBUTES], const loom_sink *k, const loom_graph *g, const loom_call *c,
+                           bool late, loom_buf *edge_id)
 {
+    int n = 0;
+
     loom_buf_reset(edge_id);
     loom_id_render(edge_id, c->id, c->n_id);
-    out[0] = (attribute){"callgraph.service_id", g->service, 0};
-    out[1] = (attribute){"callgraph.edge_id", edge_id->data, 0};
-    out[2] = (attribute){"callgraph.depth", NULL, c->n_id};
-    out[3] = (attribute){"callgraph.type", loom_call_type_name(c->type), 0};
-    out[4] = (attribute){"callgraph.caller", c->source, 0};
-    out[5] = (attribute){"callgraph.sample", NULL, k->n};
-    out[6] = (attribute){"callgraph.synthetic", NULL, -1};
+    out[n++] = (attribute){"callgraph.service_id", g->service, 0, false};
+    out[n++] = (attribute){"callgraph.edge_id", edge_id->data, 0, false};
+    out[n++] = (attribute){"callgraph.depth", NULL, c->n_id, false};
+    out[n++] = (attribute){"callgraph.type", loom_call_type_name(c->type), 0, false};
+    out[n++] = (attribute){"callgraph.caller", c->source, 0, false};
+    out[n++] = (attribute){"callgraph.sample", NULL, k->n, false};
+    if (late) out[n++] = (attribute){"callgraph.arrived", NULL, c->arrived, false};
+    if (c->rt < 0) out[n++] = (attribute){"callgraph.rt", NULL, c->rt, false};
+    if (k->conf.synthetic) out[n++] = (attribute){"callgraph.synthetic", NULL, 0, true};
+    return n;
+}
+
+static bool begins_late(const loom_graph *g)
+{
+    int64_t first = g->calls[0].arrived;
+    for (int32_t i = 1; i < g->n_calls; i++) first = loom_min_i64(first, g->calls[i].arrived);
+    return first != 0;
 }
 
 static const char *kind_name(loom_call_type type)
@@ -124,27 +142,51 @@ static void parent_id(char text[17], const span_ids *ids, const loom_graph *g, i
     if (p >= 0) span_id(text, ids, &g->calls[p]);
 }
 
-/* Number of the first call with the same destination: one process for each service. */
-static int32_t process_of(const loom_graph *g, int32_t i)
+/* Fills k->process: one process for each service, named after its first call. */
+static loom_status find_processes(loom_sink *k, const loom_graph *g, loom_err *err)
 {
-    for (int32_t j = 0; j < i; j++)
-        if (strcmp(g->calls[j].destination, g->calls[i].destination) == 0) return j;
-    return i;
+    loom_intern services = {0};
+    size_t n = (size_t)g->n_calls;
+    loom_status st = loom_grow(&k->process, &k->cap_process, 2 * n, sizeof *k->process, err);
+
+    if (st != LOOM_OK) return st;
+    int32_t *first = k->process + n; /* call of each service, in the second half */
+    for (int32_t i = 0; i < g->n_calls; i++) {
+        size_t known = services.n;
+        int64_t id = loom_intern_add(&services, g->calls[i].destination, strlen(g->calls[i].destination));
+        if (services.n > known) first[id] = i;
+        k->process[i] = first[id];
+    }
+    loom_intern_release(&services);
+    return LOOM_OK;
 }
 
-static void jaeger_tag(loom_jw *w, const char *key, const char *text, int64_t number)
+/* Both formats count from 1970 and upwards; Jaeger's microseconds are numbers that JavaScript must hold. */
+static loom_status check_times(const loom_sink *k, const loom_graph *g, loom_err *err)
+{
+    for (int32_t i = 0; i < g->n_calls; i++) {
+        int64_t start = base_ms(k, g) + g->calls[i].arrived;
+        if (start >= 0 && start + loom_max_i64(g->calls[i].rt, 0) <= LOOM_TIME_MAX_MS / 1000) continue;
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "graph %lld has a call at %lld ms since 1970, which spans cannot say (0 to %lld); choose another "
+                         "--epoch or --gap", (long long)k->n, (long long)start, (long long)LOOM_TIME_MAX_MS / 1000);
+    }
+    return LOOM_OK;
+}
+
+static void jaeger_tag(loom_jw *w, const attribute *a)
 {
     loom_jw_begin_object(w);
-    loom_jw_kv_str(w, "key", key);
-    loom_jw_kv_str(w, "type", text ? "string" : number < 0 ? "bool" : "int64");
+    loom_jw_kv_str(w, "key", a->key);
+    loom_jw_kv_str(w, "type", a->text ? "string" : a->is_flag ? "bool" : "int64");
     loom_jw_key(w, "value");
-    if (text) loom_jw_str(w, text);
-    else if (number < 0) loom_jw_bool(w, true);
-    else loom_jw_i64(w, number);
+    if (a->text) loom_jw_str(w, a->text);
+    else if (a->is_flag) loom_jw_bool(w, true);
+    else loom_jw_i64(w, a->number);
     loom_jw_end_object(w);
 }
 
-static void jaeger_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const span_ids *ids,
+static void jaeger_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const span_ids *ids, bool late,
                         loom_buf *scratch)
 {
     const loom_call *c = &g->calls[i];
@@ -153,7 +195,7 @@ static void jaeger_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int
 
     span_id(id, ids, c);
     parent_id(parent, ids, g, i);
-    snprintf(process, sizeof process, "p%d", process_of(g, i) + 1);
+    snprintf(process, sizeof process, "p%d", k->process[i] + 1);
     operation(scratch, c);
     loom_jw_begin_object(w);
     loom_jw_kv_str(w, "traceID", ids->trace);
@@ -173,9 +215,9 @@ static void jaeger_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int
     loom_jw_kv_i64(w, "duration", loom_max_i64(c->rt, 0) * 1000);
     loom_jw_key(w, "tags");
     loom_jw_begin_array(w);
-    jaeger_tag(w, "span.kind", kind_name(c->type), 0);
-    call_attributes(a, k, g, c, scratch);
-    for (int t = 0; t < ATTRIBUTES - !k->conf.synthetic; t++) jaeger_tag(w, a[t].key, a[t].text, a[t].number);
+    jaeger_tag(w, &(attribute){"span.kind", kind_name(c->type), 0, false});
+    int n = call_attributes(a, k, g, c, late, scratch);
+    for (int t = 0; t < n; t++) jaeger_tag(w, &a[t]);
     loom_jw_end_array(w);
     loom_jw_key(w, "logs");
     loom_jw_begin_array(w);
@@ -190,21 +232,22 @@ static void render_jaeger(loom_sink *k, const loom_graph *g)
 {
     loom_buf scratch = {0};
     span_ids ids = make_ids(k);
+    bool late = begins_late(g);
     loom_jw jw, *w = &jw;
 
-    if (k->n) loom_buf_str(&k->text, ",\n");
-    loom_jw_init(w, &k->text, false);
+    if (k->n) loom_buf_str(&k->one, ",\n");
+    loom_jw_init(w, &k->one, false);
     loom_jw_begin_object(w);
     loom_jw_kv_str(w, "traceID", ids.trace);
     loom_jw_key(w, "spans");
     loom_jw_begin_array(w);
-    for (int32_t i = 0; i < g->n_calls; i++) jaeger_span(w, k, g, i, &ids, &scratch);
+    for (int32_t i = 0; i < g->n_calls; i++) jaeger_span(w, k, g, i, &ids, late, &scratch);
     loom_jw_end_array(w);
     loom_jw_key(w, "processes");
     loom_jw_begin_object(w);
     for (int32_t i = 0; i < g->n_calls; i++) {
         char process[16];
-        if (process_of(g, i) != i) continue;
+        if (k->process[i] != i) continue;
         snprintf(process, sizeof process, "p%d", i + 1);
         loom_jw_key(w, process);
         loom_jw_begin_object(w);
@@ -221,17 +264,17 @@ static void render_jaeger(loom_sink *k, const loom_graph *g)
     loom_buf_release(&scratch);
 }
 
-static void otlp_attribute(loom_jw *w, const char *key, const char *text, int64_t number)
+static void otlp_attribute(loom_jw *w, const attribute *a)
 {
     char digits[24];
 
-    snprintf(digits, sizeof digits, "%lld", (long long)number);
+    snprintf(digits, sizeof digits, "%lld", (long long)a->number);
     loom_jw_begin_object(w);
-    loom_jw_kv_str(w, "key", key);
+    loom_jw_kv_str(w, "key", a->key);
     loom_jw_key(w, "value");
     loom_jw_begin_object(w);
-    if (text) loom_jw_kv_str(w, "stringValue", text);
-    else if (number < 0) loom_jw_kv_bool(w, "boolValue", true);
+    if (a->text) loom_jw_kv_str(w, "stringValue", a->text);
+    else if (a->is_flag) loom_jw_kv_bool(w, "boolValue", true);
     else loom_jw_kv_str(w, "intValue", digits); /* 64-bit integers are strings */
     loom_jw_end_object(w);
     loom_jw_end_object(w);
@@ -244,7 +287,7 @@ static void otlp_time(loom_jw *w, const char *key, int64_t ms)
     loom_jw_kv_str(w, key, ms ? text : "0");
 }
 
-static void otlp_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const span_ids *ids,
+static void otlp_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const span_ids *ids, bool late,
                       loom_buf *scratch)
 {
     const loom_call *c = &g->calls[i];
@@ -265,8 +308,8 @@ static void otlp_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32
     otlp_time(w, "endTimeUnixNano", start + loom_max_i64(c->rt, 0));
     loom_jw_key(w, "attributes");
     loom_jw_begin_array(w);
-    call_attributes(a, k, g, c, scratch);
-    for (int t = 0; t < ATTRIBUTES - !k->conf.synthetic; t++) otlp_attribute(w, a[t].key, a[t].text, a[t].number);
+    int n = call_attributes(a, k, g, c, late, scratch);
+    for (int t = 0; t < n; t++) otlp_attribute(w, &a[t]);
     loom_jw_end_array(w);
     loom_jw_key(w, "status");
     loom_jw_begin_object(w);
@@ -276,14 +319,14 @@ static void otlp_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32
 }
 
 static void otlp_resource(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t first, const span_ids *ids,
-                          loom_buf *scratch)
+                          bool late, loom_buf *scratch)
 {
     loom_jw_begin_object(w);
     loom_jw_key(w, "resource");
     loom_jw_begin_object(w);
     loom_jw_key(w, "attributes");
     loom_jw_begin_array(w);
-    otlp_attribute(w, "service.name", g->calls[first].destination, 0);
+    otlp_attribute(w, &(attribute){"service.name", g->calls[first].destination, 0, false});
     loom_jw_end_array(w);
     loom_jw_end_object(w);
     loom_jw_key(w, "scopeSpans");
@@ -297,7 +340,7 @@ static void otlp_resource(loom_jw *w, const loom_sink *k, const loom_graph *g, i
     loom_jw_key(w, "spans");
     loom_jw_begin_array(w);
     for (int32_t i = first; i < g->n_calls; i++)
-        if (process_of(g, i) == first) otlp_span(w, k, g, i, ids, scratch);
+        if (k->process[i] == first) otlp_span(w, k, g, i, ids, late, scratch);
     loom_jw_end_array(w);
     loom_jw_end_object(w);
     loom_jw_end_array(w);
@@ -308,17 +351,18 @@ static void render_otlp(loom_sink *k, const loom_graph *g)
 {
     loom_buf scratch = {0};
     span_ids ids = make_ids(k);
+    bool late = begins_late(g);
     loom_jw w;
 
-    loom_jw_init(&w, &k->text, false);
+    loom_jw_init(&w, &k->one, false);
     loom_jw_begin_object(&w);
     loom_jw_key(&w, "resourceSpans");
     loom_jw_begin_array(&w);
     for (int32_t i = 0; i < g->n_calls; i++)
-        if (process_of(g, i) == i) otlp_resource(&w, k, g, i, &ids, &scratch);
+        if (k->process[i] == i) otlp_resource(&w, k, g, i, &ids, late, &scratch);
     loom_jw_end_array(&w);
     loom_jw_end_object(&w);
-    loom_buf_char(&k->text, '\n');
+    loom_buf_char(&k->one, '\n');
     loom_buf_release(&scratch);
 }
 
@@ -395,6 +439,19 @@ static loom_status flush(loom_sink *k, size_t least, loom_err *err)
     return LOOM_OK;
 }
 
+/* Names may hold any bytes, JSON may not. */
+static loom_status put_spans(loom_sink *k, const loom_graph *g, loom_err *err)
+{
+    LOOM_TRY(check_times(k, g, err));
+    LOOM_TRY(find_processes(k, g, err));
+    loom_buf_reset(&k->one);
+    if (k->conf.format == LOOM_FORMAT_JAEGER) render_jaeger(k, g);
+    else render_otlp(k, g);
+    loom_text_mend_utf8(&k->one);
+    loom_buf_append(&k->text, k->one.data, k->one.len);
+    return LOOM_OK;
+}
+
 loom_status loom_sink_put(loom_sink *k, const loom_graph *g, loom_err *err)
 {
     char trace[32];
@@ -408,8 +465,8 @@ loom_status loom_sink_put(loom_sink *k, const loom_graph *g, loom_err *err)
         snprintf(trace, sizeof trace, "T_%011lld", (long long)k->n);
         loom_rows_render_graph(&k->text, g, trace, base_ms(k, g));
         break;
-    case LOOM_FORMAT_JAEGER: render_jaeger(k, g); break;
-    case LOOM_FORMAT_OTLP: render_otlp(k, g); break;
+    case LOOM_FORMAT_JAEGER:
+    case LOOM_FORMAT_OTLP: LOOM_TRY(put_spans(k, g, err)); break;
     default: render_dot(k, g); break;
     }
     k->n++;
@@ -436,6 +493,8 @@ void loom_sink_abandon(loom_sink **sink)
     if (!k) return;
     loom_out_abandon(&k->out);
     loom_buf_release(&k->text);
+    loom_buf_release(&k->one);
+    free(k->process);
     free(k);
     *sink = NULL;
 }

@@ -373,6 +373,7 @@ void loom_source_render_counts(const loom_source *s, loom_buf *into)
     note(into, c->extra_roots, "more first spans in a trace that has one");
     note(into, c->below_orphans, "spans left out below such");
     note(into, c->repeated_ids, "spans with an id that was there");
+    note(into, c->bad_times, "spans left out because they end before they start or at times that cannot be");
     note(into, c->untyped, "calls of unknown type, taken as rpc");
     note(into, c->too_large, "traces too large");
     for (int i = 0; i < LOOM_REASONS; i++) {

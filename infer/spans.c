@@ -6,7 +6,7 @@
 #include "core/num.h"
 #include "trace/rows.h"
 
-enum { MAX_SPANS = 1000000 };
+enum { MAX_SPANS = 1000000, MAX_COMPONENTS = 1 << 26 }; /* of a trace; the latter of all its dotted ids together */
 
 /* A span in its trace. */
 typedef struct node {
@@ -30,6 +30,7 @@ typedef struct mapping {
     int32_t n_nodes;
     found_call *calls;
     size_t n_calls, cap_calls;
+    int64_t began;           /* ms, told by spans of our own; LOOM_SPAN_UNTOLD: at the earliest call */
     loom_arena arena;
     loom_intern ids;
     loom_span_counts *counts;
@@ -152,11 +153,13 @@ static int by_parent_and_start(const void *a, const void *b)
     return (x->order > y->order) - (x->order < y->order);
 }
 
-/* Dotted ids: a parent is found before its children, so in the order of parents every parent has its id in time. */
+/* Dotted ids: a parent is found before its children, so in the order of parents every parent has its id in time. False:
+ * no record holds as deep or as many ids. */
 static bool number_calls(mapping *m)
 {
     found_call **order = loom_arena_alloc(&m->arena, m->n_calls * sizeof *order);
     int32_t number = 0;
+    int64_t components = 0;
 
     for (size_t i = 0; i < m->n_calls; i++) order[i] = &m->calls[i];
     qsort(order, m->n_calls, sizeof *order, by_parent_and_start);
@@ -165,7 +168,7 @@ static bool number_calls(mapping *m)
         number = i && order[i - 1]->parent == c->parent ? number + 1 : 1;
         const loom_call *up = c->parent >= 0 ? &m->calls[c->parent].call : NULL;
         int32_t n = up ? up->n_id + 1 : 1;
-        if (n > LOOM_ID_MAX_COMPONENTS || (!up && number > 1)) return false;
+        if (n > LOOM_ID_MAX_COMPONENTS || (components += n) > MAX_COMPONENTS) return false;
         int32_t *id = loom_arena_alloc(&m->arena, (size_t)n * sizeof *id);
         if (up) memcpy(id, up->id, (size_t)up->n_id * sizeof *id);
         id[n - 1] = up ? number : 0;
@@ -182,14 +185,19 @@ static bool own_calls(mapping *m, loom_err *err)
         if (!m->nodes[i].span->edge_id[0] || !m->nodes[i].span->caller[0]) return false;
     for (int32_t i = 0; i < m->n_nodes; i++) {
         const loom_span *s = m->nodes[i].span;
-        int32_t *id = loom_arena_alloc(&m->arena, LOOM_ID_MAX_COMPONENTS * sizeof *id);
+        int32_t id[LOOM_ID_MAX_COMPONENTS];
         int32_t n = loom_id_parse(id, LOOM_ID_MAX_COMPONENTS, s->edge_id, strlen(s->edge_id));
-        if (n < 0 || add_call(m, -1, s->caller, s->service, s, err) != LOOM_OK) {
+        if (n < 1 || add_call(m, -1, s->caller, s->service, s, err) != LOOM_OK) {
             m->n_calls = 0;
             return false;
         }
-        m->calls[m->n_calls - 1].call.id = id;
-        m->calls[m->n_calls - 1].call.n_id = n;
+        found_call *c = &m->calls[m->n_calls - 1];
+        int32_t *own = loom_arena_alloc(&m->arena, (size_t)n * sizeof *own);
+        memcpy(own, id, (size_t)n * sizeof *own);
+        c->call.id = own;
+        c->call.n_id = n;
+        if (s->rt != LOOM_SPAN_UNTOLD) c->end = c->start + s->rt;
+        if (s->arrived != LOOM_SPAN_UNTOLD) m->began = c->start - s->arrived;
     }
     return true;
 }
@@ -199,6 +207,7 @@ static void fill_graph(mapping *m, loom_graph *g)
     int64_t base = m->calls[0].start;
 
     for (size_t i = 0; i < m->n_calls; i++) base = loom_min_i64(base, m->calls[i].start);
+    if (m->began != LOOM_SPAN_UNTOLD) base = m->began;
     g->n_calls = (int32_t)m->n_calls;
     g->calls = loom_arena_alloc(&m->arena, m->n_calls * sizeof *g->calls);
     for (size_t i = 0; i < m->n_calls; i++) {
@@ -206,7 +215,7 @@ static void fill_graph(mapping *m, loom_graph *g)
         g->calls[i].arrived = m->calls[i].start - base;
         g->calls[i].rt = m->calls[i].end - m->calls[i].start;
     }
-    g->time_of_day = base % LOOM_MS_PER_DAY;
+    g->time_of_day = (base % LOOM_MS_PER_DAY + LOOM_MS_PER_DAY) % LOOM_MS_PER_DAY;
     loom_graph_sort(g);
 }
 
@@ -249,6 +258,7 @@ static loom_status map_trace(mapping *m, const loom_span *const *spans, int64_t 
     loom_arena_reset(&m->arena);
     loom_intern_release(&m->ids);
     m->n_calls = 0;
+    m->began = LOOM_SPAN_UNTOLD;
     if (n > MAX_SPANS) {
         m->counts->too_large++;
         return LOOM_OK;
@@ -263,8 +273,14 @@ static loom_status map_trace(mapping *m, const loom_span *const *spans, int64_t 
         LOOM_TRY(walk(m, root, err));
         for (int32_t i = 0; i < m->n_nodes; i++)
             m->counts->below_orphans += !m->nodes[i].seen && m->nodes[i].parent != -2;
-        if (m->n_calls == 0 || !number_calls(m)) {
-            m->counts->rejected[m->n_calls ? LOOM_REASON_NOT_CONNECTED : LOOM_REASON_NO_ROOT]++;
+        int32_t roots = 0;
+        for (size_t i = 0; i < m->n_calls; i++) roots += m->calls[i].parent < 0;
+        if (roots != 1) {
+            m->counts->rejected[roots ? LOOM_REASON_NOT_CONNECTED : LOOM_REASON_NO_ROOT]++;
+            return LOOM_OK;
+        }
+        if (!number_calls(m)) {
+            m->counts->too_large++;
             return LOOM_OK;
         }
     }
@@ -297,7 +313,8 @@ loom_status loom_spans_graphs(loom_spans *s, loom_take_graph take, void *arg, lo
     if (!order) return loom_fail_nomem(err, "spans");
     for (int64_t i = 0; i < s->n; i++) order[i] = &s->items[i];
     qsort(order, (size_t)s->n, sizeof *order, by_trace);
-    counts->spans += s->n;
+    counts->spans += s->n + s->bad_times;
+    counts->bad_times += s->bad_times;
     for (int64_t i = 0, end; st == LOOM_OK && i < s->n; i = end) {
         for (end = i + 1; end < s->n && order[end]->trace == order[i]->trace; end++) {
         }

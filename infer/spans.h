@@ -40,12 +40,16 @@ typedef struct loom_span {
     const char *host;         /* from an address or URL: the callee of a client span that names no other */
     loom_call_type type;      /* LOOM_CALL_TYPES: not told */
     const char *edge_id, *caller, *service_id; /* callgraph.*; "" none */
+    int64_t arrived, rt;      /* callgraph.arrived, .rt, ms; LOOM_SPAN_UNTOLD: not there */
 } loom_span;
+
+#define LOOM_SPAN_UNTOLD INT64_MIN
 
 typedef struct loom_spans {
     loom_span *items;
     int64_t n;
     size_t cap;
+    int64_t bad_times;        /* spans not kept, see loom_span_counts */
     loom_intern traces;
     loom_arena arena;
 } loom_spans; /* zero-initialised is ready */
@@ -57,6 +61,7 @@ typedef struct loom_span_counts {
     int64_t extra_roots;   /* more than one first span: the earliest is taken */
     int64_t repeated_ids;  /* the first of a span id is taken */
     int64_t below_orphans; /* left out because they hang on such spans, or on one another */
+    int64_t bad_times;     /* spans left out: end before start, negative or beyond all calendars */
     int64_t untyped;       /* calls without a hint of their type: taken as rpc */
     int64_t rejected[LOOM_REASONS]; /* graphs, by first reason */
     int64_t too_large;     /* traces that no graph can hold */

@@ -38,6 +38,26 @@ static loom_status add_span(loom_spans *s, loom_span *span, loom_err *err)
 
 /* ---- attributes ---- */
 
+/* Times in microseconds that a calendar has; a span with others is counted and left out. */
+static bool times_can_be(loom_spans *s, int64_t start, int64_t end)
+{
+    if (start >= 0 && end >= start && end <= LOOM_TIME_MAX_MS) return true;
+    s->bad_times++;
+    return false;
+}
+
+static loom_span empty_span(void)
+{
+    return (loom_span){.callee = "", .host = "", .type = LOOM_CALL_TYPES, .edge_id = "", .caller = "", .service_id = "",
+                       .arrived = LOOM_SPAN_UNTOLD, .rt = LOOM_SPAN_UNTOLD};
+}
+
+static void take_ms(int64_t *out, const char *text)
+{
+    int64_t v;
+    if (loom_parse_i64(text, strlen(text), &v) && v >= -LOOM_TIME_MAX_MS && v <= LOOM_TIME_MAX_MS) *out = v;
+}
+
 static bool is_one_of(const char *text, const char *const *list)
 {
     for (; *list; list++)
@@ -77,6 +97,8 @@ static void take_attribute(loom_spans *s, loom_span *span, const char *key, cons
 
     if (strcmp(key, "callgraph.edge_id") == 0) span->edge_id = keep(s, text);
     else if (strcmp(key, "callgraph.caller") == 0) span->caller = keep(s, text);
+    else if (strcmp(key, "callgraph.arrived") == 0) take_ms(&span->arrived, text);
+    else if (strcmp(key, "callgraph.rt") == 0) take_ms(&span->rt, text);
     else if (is_one_of(key, services)) span->service_id = keep(s, text);
     else if (strcmp(key, "callgraph.type") == 0) span->type = loom_call_type_of(text, strlen(text));
     else if (is_one_of(key, peers)) span->callee = keep(s, text);
@@ -138,7 +160,7 @@ static const char *jaeger_parent(const loom_json *span)
 
 static loom_status jaeger_span(loom_spans *s, const loom_json *node, const loom_json *processes, loom_err *err)
 {
-    loom_span span = {.callee = "", .host = "", .type = LOOM_CALL_TYPES, .edge_id = "", .caller = "", .service_id = ""};
+    loom_span span = empty_span();
     const char *trace = NULL, *id = NULL, *process = NULL;
     const loom_json *tags = loom_json_get(node, "tags");
     int64_t duration = 0;
@@ -152,9 +174,9 @@ static loom_status jaeger_span(loom_spans *s, const loom_json *node, const loom_
     const char *service = loom_json_str(loom_json_get(loom_json_get(processes, process), "serviceName"), NULL);
     if (!service)
         return loom_fail(err, LOOM_STATUS_FORMAT, "span %s names process %s, which has no serviceName", id, process);
-    if (span.start < 0 || span.start > LOOM_TIME_MAX_MS || duration < 0 || duration > LOOM_TIME_MAX_MS)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "span %s has a time that cannot be", id);
-    span.end = span.start + duration;
+    bool small = span.start <= LOOM_TIME_MAX_MS && duration <= LOOM_TIME_MAX_MS && duration >= 0;
+    span.end = small ? span.start + duration : -1;
+    if (!times_can_be(s, span.start, span.end)) return LOOM_OK;
     span.trace = loom_intern_add(&s->traces, trace, strlen(trace));
     span.id = keep(s, id);
     span.parent = keep(s, jaeger_parent(node));
@@ -203,7 +225,7 @@ static const char *otlp_attribute(const loom_json *list, const char *key)
 
 static loom_status otlp_span(loom_spans *s, const loom_json *node, const char *service, loom_err *err)
 {
-    loom_span span = {.callee = "", .host = "", .type = LOOM_CALL_TYPES, .edge_id = "", .caller = "", .service_id = ""};
+    loom_span span = empty_span();
     const loom_json *attributes = loom_json_get(node, "attributes");
     const char *trace = NULL, *id = NULL;
     int64_t kind = loom_json_i64(loom_json_get(node, "kind"), 0);
@@ -213,10 +235,9 @@ static loom_status otlp_span(loom_spans *s, const loom_json *node, const char *s
     if (!whole_number(loom_json_get(node, "startTimeUnixNano"), &span.start) ||
         !whole_number(loom_json_get(node, "endTimeUnixNano"), &span.end))
         return loom_fail(err, LOOM_STATUS_FORMAT, "span %s has no startTimeUnixNano and endTimeUnixNano", id);
-    if (span.start < 0 || span.end < span.start)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "span %s ends before it starts", id);
-    span.start /= 1000;
+    span.start = span.start < 0 ? -1 : span.start / 1000;
     span.end /= 1000;
+    if (!times_can_be(s, span.start, span.end)) return LOOM_OK;
     span.kind = kind >= 1 && kind <= LOOM_SPAN_CONSUMER ? (loom_span_kind)kind : LOOM_SPAN_OTHER;
     span.trace = loom_intern_add(&s->traces, trace, strlen(trace));
     span.id = keep(s, id);

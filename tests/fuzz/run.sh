@@ -18,6 +18,9 @@ seeds() { # FUZZER: fills the folder $work/FUZZER
         fuzz_record) split -l 1 "$g/spec/dedupe/input.txt" "$to/record-" ;;
         fuzz_safetensors) for d in "$g"/llama/*/; do head -c 9000 "$d/model.safetensors" >"$to/$(basename "$d")"; done ;;
         fuzz_tokenizer) find "$g" -name '*.json' -size -8k -exec cp --backup=numbered {} "$to" \; ;;
+        fuzz_infer_spans)
+            echo '{"data":[{"traceID":"1","spans":[{"traceID":"1","spanID":"a","operationName":"GET","references":[],"startTime":1000,"duration":900,"tags":[{"key":"span.kind","type":"string","value":"server"}],"processID":"p1"},{"traceID":"1","spanID":"b","references":[{"refType":"CHILD_OF","spanID":"a"}],"startTime":1100,"duration":50,"tags":[{"key":"db.system","value":"redis"}],"processID":"p2"}],"processes":{"p1":{"serviceName":"A"},"p2":{"serviceName":"B"}}}]}' >"$to/jaeger"
+            echo '{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"A"}}]},"scopeSpans":[{"spans":[{"traceId":"1","spanId":"a","parentSpanId":"","name":"x","kind":2,"startTimeUnixNano":"1000000","endTimeUnixNano":"9000000","attributes":[{"key":"callgraph.edge_id","value":{"stringValue":"0"}},{"key":"callgraph.caller","value":{"stringValue":"USER"}},{"key":"callgraph.rt","value":{"intValue":"-3"}},{"key":"callgraph.arrived","value":{"intValue":"5"}}]}]}]}]}' >"$to/otlp" ;;
         *) split -b 2000 -a 3 "$g/spec/layer_texts/cases.json" "$to/text-" ;;
     esac
 }

@@ -1,0 +1,98 @@
+/* Any bytes as a Jaeger or OTLP document: no crash; graphs that come out are valid, can be written as records and read
+ * back, and survive the way into spans and back; every span is accounted for. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "infer/graphsink.h"
+#include "infer/graphsource.h"
+#include "trace/record.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool holds)
+{
+    if (!holds) abort();
+}
+
+typedef struct kept {
+    loom_buf records;
+    loom_sink *sink; /* NULL: none */
+    int64_t n;
+} kept;
+
+static loom_status keep(void *arg, const loom_graph *g, loom_err *err)
+{
+    kept *k = arg;
+    loom_arena arena = {0};
+    loom_verdict why = {0};
+    loom_graph again;
+    loom_buf line = {0};
+
+    loom_record_render(&line, g);
+    must(loom_record_read(&again, &why, line.data, line.len, &arena) && loom_graph_equal(g, &again));
+    loom_buf_append(&k->records, line.data, line.len);
+    k->n++;
+    if (k->sink) loom_sink_put(k->sink, g, err);
+    loom_buf_release(&line);
+    loom_arena_release(&arena);
+    return LOOM_OK;
+}
+
+static void check_counts(const loom_spans *s, const loom_span_counts *c, int64_t graphs)
+{
+    int64_t traces = c->graphs + c->too_large;
+    for (int i = 0; i < LOOM_REASONS; i++) traces += c->rejected[i];
+    must(traces == c->traces && c->graphs == graphs && c->spans == s->n + s->bad_times);
+}
+
+/* Writing a file and reading it costs more than all the rest. */
+static void round_trip(const loom_json *root, bool otlp)
+{
+    loom_sink_conf conf = {.format = otlp ? LOOM_FORMAT_OTLP : LOOM_FORMAT_JAEGER, .force = true};
+    char path[64];
+    kept first = {.n = 0}, second = {.n = 0};
+    loom_spans s = {0};
+    loom_span_counts counts = {0};
+    loom_source source = {0};
+    loom_err err = {0};
+
+    snprintf(path, sizeof path, "/dev/shm/loom-fuzz-spans-%d.json", (int)getpid());
+    if (loom_sink_open(&first.sink, path, &conf, &err) != LOOM_OK) return;
+    if (loom_spans_add_json(&s, root, "fuzz", &err) == LOOM_OK &&
+        loom_spans_graphs(&s, keep, &first, &counts, &err) == LOOM_OK && loom_sink_count(first.sink) == first.n &&
+        loom_sink_commit(&first.sink, &err) == LOOM_OK) {
+        must(loom_source_read(&source, path, keep, &second, &err) == LOOM_OK);
+        must(first.n == second.n);
+    }
+    loom_sink_abandon(&first.sink);
+    unlink(path);
+    loom_spans_release(&s);
+    loom_buf_release(&first.records);
+    loom_buf_release(&second.records);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    loom_json *root = NULL;
+    loom_spans s = {0};
+    loom_span_counts counts = {0};
+    kept k = {.n = 0};
+    loom_err err = {0};
+
+    if (loom_json_parse(&root, (const char *)data, size, "fuzz", &err) != LOOM_OK) {
+        must(err.msg[0] != 0);
+        return 0;
+    }
+    loom_status st = loom_spans_add_json(&s, root, "fuzz", &err);
+    must(st == LOOM_OK || err.msg[0] != 0);
+    must(loom_spans_graphs(&s, keep, &k, &counts, &err) == LOOM_OK); /* what was read before a fault as well */
+    check_counts(&s, &counts, k.n);
+    if (k.n && size % 16 == 0) round_trip(root, size % 32 == 0);
+    loom_json_free(root);
+    loom_spans_release(&s);
+    loom_buf_release(&k.records);
+    return 0;
+}
