@@ -1,8 +1,12 @@
 # The front door: everyday jobs by name. Rules that make data stand in Makefile.data.
 #   make help      what there is
+ifdef CONFIG
+RUN   ?= $(basename $(notdir $(CONFIG)))
+endif
 RUN   ?= demo
 CONFIG ?= configs/$(RUN).conf
 CSV   ?=
+INIT  ?=
 OUT   ?= out/$(RUN)$(if $(CSV),-$(firstword $(subst ., ,$(notdir $(CSV:/=)))))
 BUILD ?= build
 JOBS  ?= $(shell nproc)
@@ -12,7 +16,7 @@ REQUESTS ?= 10000
 REQUESTS_LLAMA ?= 500
 SEED ?= 1
 
-DATA = $(MAKE) --no-print-directory -f Makefile.data BIN=$(BUILD)/bin RUN=$(RUN) CONFIG=$(CONFIG) OUT=$(OUT) CSV='$(CSV)'
+DATA = $(MAKE) --no-print-directory -f Makefile.data BIN=$(BUILD)/bin RUN=$(RUN) CONFIG=$(CONFIG) OUT=$(OUT) CSV='$(CSV)' INIT='$(INIT)'
 
 # Debian packages: what they are needed for is said before anything is installed.
 REQUIRED = build-essential cmake ninja-build pkg-config libopenblas-dev liblapacke-dev libhdf5-dev libzstd-dev \
@@ -21,7 +25,7 @@ OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test property test-sanitize pretrain sft sample figures likeness bench bench-preprocess fuzz deps help clean
+.PHONY: build demo test property test-sanitize pretrain sft sample figures likeness bench bench-llama bench-preprocess bench-eval fuzz deps help clean
 
 build: $(BUILD)/build.ninja ## build the four executables into build/bin
 	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
@@ -79,8 +83,14 @@ likeness: build ## compare LIKE=500 graphs of every model with real ones: popula
 bench: build ## measure this machine: training and preprocessing, beside the goals
 	@$(DATA) bench
 
+bench-llama: build ## a LoRA step and generation on a model of SHAPE=llama-3.2-1b or llama-2-7b (24 GiB) with random weights, made in FOLDER=
+	@bash tests/bench_llama.sh $(BUILD) $(or $(SHAPE),llama-3.2-1b) $(or $(FOLDER),out/bench-llama)
+
 bench-preprocess: build ## measure preprocessing alone, into out/bench-preprocess (TRACES=3000000 RUNS=3)
 	@bash tests/bench_preprocess.sh $(BUILD)/bin out/bench-preprocess
+
+bench-eval: build ## measure the evaluator alone, into out/bench-eval (GRAPHS=300000 RUNS=3)
+	@bash tests/bench_eval.sh $(BUILD)/bin out/bench-eval
 
 fuzz: ## fuzz every parser of outside files for FUZZ_SECONDS=600 each (clang)
 	@cc=$$(bash tests/fuzz/compiler.sh) && \
@@ -95,6 +105,7 @@ help: ## this list
 	@echo "Spanloom learns microservice call graphs and weaves new ones."; echo
 	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
 	@echo; echo "  RUN=demo         configs/RUN.conf is read, out/RUN is written (with CSV: out/RUN-NAME)"
-	@echo "  CONFIG= OUT=     other configuration file, other output folder"
+	@echo "  CONFIG= OUT=     other configuration file (its outputs: out/NAME), other output folder"
+	@echo "  INIT=FOLDER      train adapters beside this Hugging Face model (configs/llama2-7b-lora.conf, llama3.2-1b-lora.conf)"
 	@echo "  CSV=PATH         your traces (a CallGraph CSV, .csv.gz, .tar.gz, or a folder of them) instead of made-up ones"
 	@echo "  JOBS=N           parallel compilation and tests"
