@@ -4,6 +4,7 @@
 
 #include "core/json.h"
 #include "core/num.h"
+#include "eval/answer_scan.h"
 
 #define CURE "write the file with `loom-infer sample`"
 
@@ -78,6 +79,13 @@ static loom_status fill_answer(loom_answer *out, const loom_json *root, const ch
 
 loom_status loom_answer_parse(loom_answer *out, const char *line, size_t len, const char *path, int64_t number,
                               loom_arena *arena, loom_err *err)
+{
+    if (loom_answer_scan(out, line, len, arena)) return LOOM_OK;
+    return loom_answer_parse_general(out, line, len, path, number, arena, err);
+}
+
+loom_status loom_answer_parse_general(loom_answer *out, const char *line, size_t len, const char *path, int64_t number,
+                                      loom_arena *arena, loom_err *err)
 {
     loom_json *root = NULL;
     loom_err why;

@@ -35,6 +35,10 @@ typedef struct loom_answer {
 /* `path` names the file in messages. FORMAT error with file, line and cure when the line is not an answer. */
 loom_status loom_answer_parse(loom_answer *out, const char *line, size_t len, const char *path, int64_t number,
                               loom_arena *arena, loom_err *err);
+/* The same, slowly: what holds for lines that no sampler of ours wrote, and the twin that the fast reader
+ * (eval/answer_scan.h) is tested against. */
+loom_status loom_answer_parse_general(loom_answer *out, const char *line, size_t len, const char *path, int64_t number,
+                                      loom_arena *arena, loom_err *err);
 
 typedef struct loom_score {
     loom_request *request;       /* owns what outcome borrows; NULL when nothing was generated */

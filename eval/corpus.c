@@ -199,3 +199,21 @@ void loom_corpus_halves(int64_t *index, int64_t n, loom_rng *rng)
     for (int64_t i = 0; i < n; i++) index[i] = i;
     loom_rng_shuffle(rng, index, (size_t)n, sizeof *index);
 }
+
+void loom_corpus_group(loom_corpus_groups *out, int64_t n_graphs, uint64_t seed)
+{
+    loom_rng rng;
+    int64_t n = loom_min_i64(n_graphs, LOOM_CORPUS_GROUPS);
+    *out = (loom_corpus_groups){n, loom_alloc((size_t)n + 1, sizeof *out->first), loom_alloc((size_t)n_graphs, sizeof *out->order)};
+    for (int64_t i = 0; i < n_graphs; i++) out->order[i] = i;
+    loom_rng_seed(&rng, seed, "groups", 0);
+    if (n < n_graphs) loom_rng_shuffle(&rng, out->order, (size_t)n_graphs, sizeof *out->order);
+    for (int64_t k = 0; k <= n; k++) out->first[k] = n ? k * n_graphs / n : 0;
+}
+
+void loom_corpus_groups_release(loom_corpus_groups *g)
+{
+    free(g->first);
+    free(g->order);
+    *g = (loom_corpus_groups){0};
+}

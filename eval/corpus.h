@@ -67,6 +67,16 @@ int64_t loom_corpus_degrees(const loom_corpus *c, const int64_t *index, int64_t 
  * are (calls with a count). */
 int64_t loom_corpus_top_calls(const loom_vocabulary *words, const int64_t *counts, int64_t *ids, int64_t n);
 
+/* Units of the bootstrap: the graphs themselves, or, where there are more than LOOM_CORPUS_GROUPS, that many groups of
+ * graphs drawn at random, so that a resample costs as much as a thousand graphs however many there are. Sums over groups vary
+ * as sums over graphs do (by a factor of 1 - 1/groups in the variance). Graphs of group k: order[first[k] .. first[k + 1]). */
+#define LOOM_CORPUS_GROUPS 1000
+typedef struct loom_corpus_groups {
+    int64_t n, *first, *order;
+} loom_corpus_groups;
+void loom_corpus_group(loom_corpus_groups *out, int64_t n_graphs, uint64_t seed);
+void loom_corpus_groups_release(loom_corpus_groups *g);
+
 /* Halves at random: index[0 .. n/2) and index[n/2 .. n) of a shuffle of 0..n-1. */
 void loom_corpus_halves(int64_t *index, int64_t n, loom_rng *rng);
 

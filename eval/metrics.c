@@ -246,6 +246,7 @@ loom_interval loom_metrics_bootstrap(loom_statistic statistic, void *arg, int64_
     int64_t *index = loom_alloc((size_t)n, sizeof *index), kept = 0;
     double *values = loom_alloc((size_t)resamples, sizeof *values);
 
+    if (!index || !values) goto done; /* no interval rather than none of the results */
     for (int64_t i = 0; i < n; i++) index[i] = i;
     out.value = statistic(arg, index, n);
     for (int64_t r = 0; r < resamples && !loom_stop_requested(); r++) {
@@ -256,6 +257,7 @@ loom_interval loom_metrics_bootstrap(loom_statistic statistic, void *arg, int64_
     loom_metrics_sort(values, kept);
     out.lo = loom_metrics_quantile(values, kept, 0.025);
     out.hi = loom_metrics_quantile(values, kept, 0.975);
+done:
     free(values);
     free(index);
     return out;

@@ -62,7 +62,8 @@ double loom_metrics_auc(const double *scores, const bool *positive, int64_t n);
 double loom_metrics_average_precision(const double *scores, const bool *positive, int64_t n);
 
 /* 95 % percentile bootstrap: `statistic` sees `n` indices drawn with replacement from 0..n-1, `resamples` times.
- * Fills lo and hi of *out; value is the statistic of 0..n-1 itself. NaN results are left out. */
+ * Fills lo and hi of *out; value is the statistic of 0..n-1 itself. NaN results are left out. Without memory all three are
+ * NaN. */
 typedef double (*loom_statistic)(void *arg, const int64_t *index, int64_t n);
 loom_interval loom_metrics_bootstrap(loom_statistic statistic, void *arg, int64_t n, int64_t resamples, loom_rng *rng);
 

@@ -16,7 +16,13 @@ typedef struct emd_pair {
     int32_t *rank[2]; /* of each sample of real, made */
     int64_t *count[2];
     const loom_samples *samples[2];
+    int64_t *unit_first;  /* bootstrap: unit k counts unit[first[k] .. first[k + 1]) */
+    struct emd_count *unit;
 } emd_pair;
+
+typedef struct emd_count {
+    int32_t rank, n;
+} emd_count;
 
 static int32_t rank_of(const emd_pair *p, double v)
 {
@@ -48,6 +54,8 @@ static void pair_init(emd_pair *p, const loom_samples *real, const loom_samples 
 static void pair_release(emd_pair *p)
 {
     free(p->values);
+    free(p->unit_first);
+    free(p->unit);
     for (int side = 0; side < 2; side++) {
         free(p->rank[side]);
         free(p->count[side]);
@@ -65,10 +73,41 @@ static void pair_count(emd_pair *p, int side, const int64_t *index, int64_t n, i
         for (int64_t at = s->first[index[i]]; at < s->first[index[i] + 1]; at++) count[p->rank[side][at]]++;
 }
 
+/* Samples of the made graphs as counts of the bootstrap's units; returns how many units there are. */
+static int64_t pair_group(emd_pair *p, int64_t n_graphs, uint64_t seed)
+{
+    const loom_samples *s = p->samples[1];
+    loom_corpus_groups g;
+    loom_corpus_group(&g, n_graphs, seed);
+    int64_t used = 0, units = g.n;
+    int32_t *count = loom_calloc((size_t)p->n_values, sizeof *count);
+    p->unit_first = loom_alloc((size_t)units + 1, sizeof *p->unit_first);
+    p->unit = loom_alloc(s->n, sizeof *p->unit);
+    for (int64_t k = 0; k < units; k++) {
+        int64_t from = used;
+        p->unit_first[k] = from;
+        for (int64_t i = g.first[k]; i < g.first[k + 1]; i++)
+            for (int64_t at = s->first[g.order[i]]; at < s->first[g.order[i] + 1]; at++) {
+                int32_t rank = p->rank[1][at];
+                if (count[rank]++ == 0) p->unit[used++].rank = rank;
+            }
+        for (int64_t at = from; at < used; at++) {
+            p->unit[at].n = count[p->unit[at].rank];
+            count[p->unit[at].rank] = 0;
+        }
+    }
+    p->unit_first[units] = used;
+    free(count);
+    loom_corpus_groups_release(&g);
+    return units;
+}
+
 static double resampled_w1(void *arg, const int64_t *index, int64_t n)
 {
     emd_pair *p = arg;
-    pair_count(p, 1, index, n, p->count[1]);
+    memset(p->count[1], 0, (size_t)p->n_values * sizeof **p->count);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t at = p->unit_first[index[i]]; at < p->unit_first[index[i] + 1]; at++) p->count[1][p->unit[at].rank] += p->unit[at].n;
     return loom_metrics_w1_counts(p->values, p->count[0], p->count[1], p->n_values);
 }
 
@@ -192,7 +231,7 @@ static loom_interval interval_of(const loom_similarity *s, const loom_corpus *ma
     loom_rng_seed(&rng, s->seed, "bootstrap", (uint64_t)field);
     pair_init(&p, &s->real.field[field], &made->field[field]);
     pair_count(&p, 0, NULL, 0, p.count[0]);
-    loom_interval ci = loom_metrics_bootstrap(resampled_w1, &p, made->n_graphs, s->resamples, &rng);
+    loom_interval ci = loom_metrics_bootstrap(resampled_w1, &p, pair_group(&p, made->n_graphs, s->seed), s->resamples, &rng);
     pair_release(&p);
     return ci;
 }

@@ -24,7 +24,7 @@ typedef struct calls_job {
     int64_t *top, n_top;
     int64_t *all; /* scratch: counts of every call */
     top_counts real, made;
-    const loom_corpus *made_corpus;
+    int64_t *groups; /* (groups, n_top + 1): counts of the top calls and of the others, of the bootstrap's units */
     double alpha;
 } calls_job;
 
@@ -44,8 +44,34 @@ static void count_top(const calls_job *j, const loom_corpus *c, const int64_t *i
 static double resampled_kl(void *arg, const int64_t *index, int64_t n)
 {
     calls_job *j = arg;
-    count_top(j, j->made_corpus, index, n, j->top, j->n_top, &j->made);
+    memset(j->made.n, 0, (size_t)j->n_top * sizeof *j->made.n);
+    j->made.other = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t *unit = j->groups + index[i] * (j->n_top + 1);
+        for (int64_t c = 0; c < j->n_top; c++) j->made.n[c] += unit[c];
+        j->made.other += unit[j->n_top];
+    }
     return loom_metrics_divergence(j->real.n, j->made.n, j->n_top, j->real.other, j->made.other, j->alpha).kl_pq;
+}
+
+/* Fills j->groups; the caller frees it. Returns how many units there are. */
+static int64_t count_groups(calls_job *j, const loom_corpus *c)
+{
+    loom_corpus_groups g;
+    loom_corpus_group(&g, c->n_graphs, j->s->seed);
+    int64_t n_calls = (int64_t)j->s->words.calls.n, wide = j->n_top + 1, n = g.n;
+    int64_t *place = loom_alloc((size_t)n_calls, sizeof *place); /* of a call among the top ones; n_top: others */
+    for (int64_t i = 0; i < n_calls; i++) place[i] = j->n_top;
+    for (int64_t i = 0; i < j->n_top; i++) place[j->top[i]] = i;
+    j->groups = loom_calloc((size_t)(n * wide), sizeof *j->groups);
+    for (int64_t k = 0; k < n; k++) {
+        int64_t *unit = j->groups + k * wide;
+        for (int64_t at = g.first[k]; at < g.first[k + 1]; at++)
+            for (int64_t e = c->first[g.order[at]]; e < c->first[g.order[at] + 1]; e++) unit[place[c->call[e]]]++;
+    }
+    free(place);
+    loom_corpus_groups_release(&g);
+    return n;
 }
 
 /* Mean KL between two random halves of the real graphs. */
@@ -79,9 +105,13 @@ static void kl_row(loom_csv_table *t, calls_job *j, const loom_rival *m, double 
     const loom_similarity *s = j->s;
     loom_interval ci = {NAN, NAN, NAN};
     loom_rng rng;
-    j->made_corpus = &m->corpus;
     loom_rng_seed(&rng, s->seed, "bootstrap", 0);
-    if (s->resamples) ci = loom_metrics_bootstrap(resampled_kl, j, m->corpus.n_graphs, s->resamples, &rng);
+    if (s->resamples) {
+        int64_t units = count_groups(j, &m->corpus);
+        ci = loom_metrics_bootstrap(resampled_kl, j, units, s->resamples, &rng);
+        free(j->groups);
+        j->groups = NULL;
+    }
     count_top(j, &m->corpus, NULL, 0, j->top, j->n_top, &j->made);
     loom_divergence d = loom_metrics_divergence(j->real.n, j->made.n, j->n_top, j->real.other, j->made.other, j->alpha);
     ci.value = d.kl_pq;

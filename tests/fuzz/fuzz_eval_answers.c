@@ -2,14 +2,39 @@
  * judging them must not crash, and nothing but a correct graph may be accepted. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "eval/answer_scan.h"
 #include "eval/answers.h"
 #include "eval/graphs.h"
 #include "eval/html.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool same_text(const char *a, size_t n, const char *b, size_t m) { return n == m && !a == !b && (!a || memcmp(a, b, n) == 0); }
+
+/* What the fast reader accepts, the general one reads alike. */
+static void compare_readers(const char *line, size_t len)
+{
+    loom_arena arena = {0};
+    loom_answer a, b;
+    if (loom_answer_scan(&a, line, len, &arena)) {
+        if (loom_answer_parse_general(&b, line, len, "fuzz", 1, &arena, NULL) != LOOM_OK) abort();
+        if (a.id != b.id || a.sample != b.sample || a.edges != b.edges || a.depth != b.depth || a.mode != b.mode ||
+            a.temperature != b.temperature || a.seed != b.seed || a.constrained != b.constrained || a.refused != b.refused ||
+            a.n_layers != b.n_layers)
+            abort();
+        for (int32_t i = 0; i < a.n_layers; i++) {
+            const loom_replay_layer *x = &a.layers[i], *y = &b.layers[i];
+            if (x->parent != y->parent || !same_text(x->prompt, x->prompt_len, y->prompt, y->prompt_len) ||
+                !same_text(x->text, x->text ? x->text_len : 0, y->text, y->text ? y->text_len : 0))
+                abort();
+        }
+    }
+    loom_arena_release(&arena);
+}
 
 static void judge(const char *line, size_t len)
 {
@@ -57,6 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!text) return 0;
     if (size) memcpy(text, data, size);
     text[size] = 0;
+    compare_readers(text, size);
     judge(text, size);
     make_page(text);
     if (size % 8 == 0) read_graphs(data, size); /* opening a file costs more than all the rest */
