@@ -8,6 +8,7 @@
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/num.h"
+#include "preprocess/portrait.h"
 #include "preprocess/sample_math.h"
 #include "preprocess/sample_truth.h"
 #include "preprocess/sample_write.h"
@@ -509,6 +510,193 @@ TEST(harsh_rows_leave_as_little_as_the_published_raw_sample)
     loom_sample_world_free(w);
 }
 
+/* ---- every profile: shares, times and popularity within bands around the figures of spec 06, sections 1 and 4 ---- */
+
+/* The portrait of the first n_traces of a profile, cleaned, each graph once; *clean: share of traces that survive. */
+static bool paint(loom_portrait *p, double *clean, loom_sample_profile profile, int64_t n_traces, bool harsh)
+{
+    loom_sample_world *w = make_world(profile, 1, true, harsh);
+    loom_sample_trace t = {0};
+    loom_sample_rows rows = {0};
+    loom_arena a = {0};
+    loom_buf text = {0};
+    loom_set128 seen = {0};
+    int64_t survived = 0;
+    if (!w) return false;
+    loom_portrait_init(p);
+    for (int64_t i = 0; i < n_traces; i++) {
+        loom_graph g;
+        loom_verdict why;
+        loom_arena_reset(&a);
+        loom_buf_reset(&text);
+        loom_sample_draw(w, i, &t);
+        loom_sample_rows_make(w, &t, &rows);
+        int32_t left = loom_sample_cleaned(&text, w, &t, &rows, &a);
+        survived += left > 0;
+        if (left != 1) continue;
+        const char *untimed = strchr(text.data, ' ');
+        if (loom_set128_add(&seen, loom_hash128_of(untimed, strlen(untimed))) &&
+            loom_record_read(&g, &why, text.data, text.len - 1, &a))
+            loom_portrait_add(p, &g);
+    }
+    loom_portrait_finish(p);
+    *clean = (double)survived / (double)n_traces;
+    loom_set128_release(&seen);
+    loom_buf_release(&text);
+    loom_arena_release(&a);
+    loom_sample_rows_release(&rows);
+    loom_sample_trace_release(&t);
+    loom_sample_world_free(w);
+    return true;
+}
+
+static double share(int64_t part, int64_t whole) { return whole ? (double)part / (double)whole : 0; }
+
+static double depth_share(const loom_portrait *p, int64_t depth)
+{
+    return share(loom_tally_count(&p->depth, depth), p->graphs);
+}
+
+static double zero_share(const loom_portrait *p, loom_call_type type)
+{
+    return share(loom_tally_count(&p->rt[type], 0), p->rt[type].n);
+}
+
+/* Share of a type among the calls at a depth; 0: at all depths. */
+static double type_share(const loom_portrait *p, int depth, loom_call_type type)
+{
+    int64_t all = 0;
+    for (int k = 0; k < LOOM_CALL_TYPES; k++) all += p->types_at[depth][k];
+    return share(p->types_at[depth][type], all);
+}
+
+/* Own times are drawn alike in all profiles: mc and db take 0 ms in .43 of the calls, and so on (section 4, times). */
+static void check_times(loom_portrait *p)
+{
+    CHECK_WITHIN(zero_share(p, LOOM_CALL_MC), 0.40, 0.48);
+    CHECK_WITHIN(zero_share(p, LOOM_CALL_DB), 0.40, 0.48);
+    CHECK_WITHIN(zero_share(p, LOOM_CALL_RPC), 0.07, 0.15);
+    CHECK_I64(loom_tally_quantile(&p->rt[LOOM_CALL_MC], 0.5), 1);
+    CHECK_I64(loom_tally_quantile(&p->rt[LOOM_CALL_MC], 0.9), 2);
+    CHECK_WITHIN(loom_tally_quantile(&p->rt[LOOM_CALL_MC], 0.99), 3, 4);
+    CHECK_I64(loom_tally_quantile(&p->rt[LOOM_CALL_DB], 0.5), 1);
+    CHECK_WITHIN(loom_tally_quantile(&p->rt[LOOM_CALL_DB], 0.9), 2, 3);
+    CHECK_WITHIN(loom_tally_quantile(&p->rt[LOOM_CALL_DB], 0.99), 4, 9);
+    CHECK_WITHIN(loom_tally_quantile(&p->rt[LOOM_CALL_RPC], 0.5), 1, 3);
+    CHECK_WITHIN(loom_tally_quantile(&p->rt[LOOM_CALL_RPC], 0.9), 6, 18);
+    CHECK_WITHIN(loom_tally_quantile(&p->rt[LOOM_CALL_RPC], 0.99), 20, 200);
+    CHECK_I64(loom_tally_quantile(&p->gap, 0.5), 0);
+    CHECK_I64(loom_tally_quantile(&p->gap, 0.9), 1);
+    CHECK_WITHIN(share(p->self_calls, p->calls), 0.02, 0.07);
+    CHECK_WITHIN(share(p->http_roots, p->graphs), 0.96, 1);
+    CHECK_I64(p->user_roots, p->graphs);
+}
+
+/* The hidden model that `default` and `large` share. */
+static void check_shape(loom_portrait *p)
+{
+    CHECK_WITHIN(depth_share(p, 1), 0.22, 0.40);
+    CHECK_WITHIN(depth_share(p, 2), 0.22, 0.35);
+    CHECK_WITHIN(depth_share(p, 3), 0.20, 0.33);
+    CHECK_WITHIN(depth_share(p, 4), 0.07, 0.15);
+    CHECK_WITHIN(depth_share(p, 5) + depth_share(p, 6), 0.03, 0.10);
+    CHECK_WITHIN(loom_tally_quantile(&p->edges, 0.5), 2, 5);
+    CHECK_WITHIN(loom_tally_quantile(&p->edges, 0.9), 8, 18);
+    CHECK_WITHIN(loom_tally_quantile(&p->edges, 0.99), 20, 70);
+    CHECK_WITHIN(loom_tally_max(&p->edges), 60, 150);
+    CHECK_WITHIN(loom_tally_mean(&p->edges), 4.3, 6.5);
+    CHECK_WITHIN(type_share(p, 0, LOOM_CALL_MC), 0.35, 0.50);
+    CHECK_WITHIN(type_share(p, 0, LOOM_CALL_RPC), 0.22, 0.38);
+    CHECK_WITHIN(type_share(p, 0, LOOM_CALL_HTTP), 0.12, 0.27);
+    CHECK_WITHIN(type_share(p, 0, LOOM_CALL_DB), 0.05, 0.13);
+    CHECK_WITHIN(type_share(p, 2, LOOM_CALL_MC), 0.42, 0.56);
+    CHECK_WITHIN(type_share(p, 2, LOOM_CALL_RPC), 0.32, 0.48);
+    CHECK_WITHIN(type_share(p, 3, LOOM_CALL_MC), 0.45, 0.70);
+    CHECK_WITHIN(type_share(p, 3, LOOM_CALL_DB), 0.10, 0.22);
+    CHECK_WITHIN(type_share(p, 4, LOOM_CALL_DB), 0.20, 0.36);
+    CHECK_WITHIN(share(p->overlapping_pairs, p->sibling_pairs), 0.03, 0.09);
+    CHECK_WITHIN(share(p->repeated_groups, p->sibling_groups), 0.12, 0.26);
+    CHECK_WITHIN(loom_tally_quantile(&p->root_finish, 0.5), 5, 9);
+    CHECK_WITHIN(loom_tally_quantile(&p->root_finish, 0.9), 40, 250);
+    CHECK_WITHIN(loom_tally_quantile(&p->root_finish, 0.99), 1500, 10000);
+    CHECK_WITHIN(loom_tally_quantile(&p->slack, 0.5), 0, 1);
+    CHECK_WITHIN(loom_tally_quantile(&p->slack, 0.9), 2, 8);
+}
+
+TEST(default_profile_is_within_its_bands)
+{
+    loom_portrait p;
+    double clean = 0;
+    REQUIRE(paint(&p, &clean, LOOM_SAMPLE_DEFAULT, 40000, false));
+    CHECK_WITHIN(clean, 0.75, 0.90);
+    check_times(&p);
+    check_shape(&p);
+    CHECK_WITHIN(loom_counter_top_share(&p.microservices, 50), 0.50, 0.75);
+    CHECK_WITHIN(loom_counter_top_share(&p.communications, 100), 0.40, 0.60);
+    CHECK_WITHIN(p.communications.texts.n, 1000, 4000);
+    CHECK_I64((int64_t)p.service_names.n, 800);
+    loom_portrait_release(&p);
+}
+
+TEST(large_profile_is_within_its_bands)
+{
+    loom_portrait p;
+    double clean = 0;
+    REQUIRE(paint(&p, &clean, LOOM_SAMPLE_LARGE, 100000, false));
+    CHECK_WITHIN(clean, 0.75, 0.90);
+    check_times(&p);
+    check_shape(&p);
+    CHECK_WITHIN(loom_counter_top_share(&p.microservices, 50), 0.35, 0.60);
+    CHECK_WITHIN(p.service_names.n, 3800, 4000);
+    CHECK_WITHIN(p.names.n, 2500, 6850);
+    loom_portrait_release(&p);
+    REQUIRE(paint(&p, &clean, LOOM_SAMPLE_LARGE, 10000, true));
+    CHECK_WITHIN(clean, 0.15, 0.30);
+    loom_portrait_release(&p);
+}
+
+/* Twelve services cannot have the shares of eight hundred: every depth and type is there, and the times are alike. */
+TEST(tiny_profile_is_within_its_bands)
+{
+    loom_portrait p;
+    double clean = 0;
+    REQUIRE(paint(&p, &clean, LOOM_SAMPLE_TINY, 2000, false));
+    CHECK_WITHIN(clean, 0.75, 0.93); /* its graphs are shorter: fewer rows that damage can hit */
+    check_times(&p);
+    for (int depth = 1; depth <= 4; depth++) CHECK_WITHIN(depth_share(&p, depth), 0.08, 0.60);
+    for (int type = 0; type < LOOM_CALL_TYPES; type++)
+        CHECK_WITHIN(type_share(&p, 0, (loom_call_type)type), 0.05, 0.50);
+    CHECK_WITHIN(loom_tally_quantile(&p.edges, 0.5), 2, 8);
+    CHECK_I64((int64_t)p.service_names.n, 12);
+    CHECK_WITHIN(p.names.n, 30, 104);
+    CHECK_WITHIN(p.graphs, 400, 1500);
+    loom_portrait_release(&p);
+}
+
+/* Wide, with a heavy tail: the v2021 tables have 3, 6, 16, 42, 60, 194 edges at p10, 50, 75, 90, 95, 99, mean 16.5, and
+ * a tenth of the graphs over 40 (section 1). */
+TEST(v2021_profile_is_within_its_bands)
+{
+    loom_portrait p;
+    double clean = 0;
+    int64_t small = 0;
+    REQUIRE(paint(&p, &clean, LOOM_SAMPLE_V2021, 20000, false));
+    CHECK_WITHIN(clean, 0.75, 0.90);
+    CHECK_WITHIN(loom_tally_quantile(&p.edges, 0.10), 2, 4);
+    CHECK_WITHIN(loom_tally_quantile(&p.edges, 0.50), 4, 8);
+    CHECK_WITHIN(loom_tally_quantile(&p.edges, 0.75), 11, 21);
+    CHECK_WITHIN(loom_tally_quantile(&p.edges, 0.90), 28, 56);
+    CHECK_WITHIN(loom_tally_quantile(&p.edges, 0.95), 42, 80);
+    CHECK_WITHIN(loom_tally_quantile(&p.edges, 0.99), 110, 260);
+    CHECK_WITHIN(loom_tally_mean(&p.edges), 12, 21);
+    for (int64_t e = 1; e <= 40; e++) small += loom_tally_count(&p.edges, e);
+    CHECK_WITHIN(share(p.graphs - small, p.graphs), 0.06, 0.14);
+    CHECK_WITHIN(type_share(&p, 0, LOOM_CALL_MC), 0.50, 0.75);
+    CHECK_WITHIN(zero_share(&p, LOOM_CALL_MC), 0.40, 0.48);
+    CHECK_WITHIN(share(p.http_roots, p.graphs), 0.96, 1);
+    loom_portrait_release(&p);
+}
+
 /* Every kind of damage appears about as often as asked for. */
 TEST(damage_comes_at_its_rate)
 {
@@ -553,4 +741,7 @@ TEST_MAIN(RUN(arithmetic_is_that_of_the_library) RUN(clean_traces_pass_the_valid
               RUN(a_trace_does_not_depend_on_how_many_there_are) RUN(impossible_settings_are_refused)
                   RUN(exact_probabilities_are_those_of_the_draws) RUN(same_seed_same_bytes)
                       RUN(rows_are_in_order_of_writing) RUN(default_sample_has_the_published_shape)
-                          RUN(harsh_rows_leave_as_little_as_the_published_raw_sample) RUN(damage_comes_at_its_rate))
+                          RUN(harsh_rows_leave_as_little_as_the_published_raw_sample)
+                              RUN(default_profile_is_within_its_bands) RUN(large_profile_is_within_its_bands)
+                                  RUN(tiny_profile_is_within_its_bands) RUN(v2021_profile_is_within_its_bands)
+                                      RUN(damage_comes_at_its_rate))
