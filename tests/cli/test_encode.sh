@@ -37,6 +37,18 @@ n=$(grep -c '^\[GENERATE GRAPH\]' tenth.txt); all=$(grep -c '^\[GENERATE GRAPH\]
 expect 0 "$P" encode all.graphs.zst -m tabular --max-edges 2 -o small.txt
 grep -q 'num_edges:[3-9]' small.txt && fail "--max-edges let larger graphs through"
 
+# listed items: every edge and subgraph line in one order, and still the same edges
+for mode in tabular recursive instruction; do
+    expect 0 "$P" encode all.graphs.zst --mode $mode --stats stats.json --items listed -o $mode.listed.txt
+    grep '^(' $mode.listed.txt | grep -qv '^(edge_id is [0-9.]*,type is [a-z]*,.*finishes at [0-9]* milliseconds)$' &&
+        fail "$mode: an edge whose items are not in the listed order"
+    [ "$(grep -c '^(edge_id is ' $mode.1.txt)" -lt "$(grep -c '^(' $mode.1.txt)" ] || fail "$mode: items are not shuffled"
+    canon() { grep '^(' "$1" | head -n 200 | tr -d '()' | while IFS= read -r l; do tr ',' '\n' <<<"$l" | sort | paste -sd,; done | sort; }
+    cmp <(canon $mode.listed.txt) <(canon $mode.1.txt) || fail "$mode: other edges"
+done
+grep '^<subgraph of edge_id [0-9]*>.' instruction.listed.txt | grep -qv '>id:S_[0-9]*/num_edges:[0-9]*/start_node:' &&
+    fail "a subgraph line whose attributes are not in the listed order"
+
 for task in high-latency uncommon; do
     expect 0 "$P" encode all.graphs.zst --task $task --stats stats.json -o $task.txt
     [ "$(grep -c '^Yes$' $task.txt)" = "$(grep -c '^No$' $task.txt)" ] || fail "$task: answers are not balanced"
