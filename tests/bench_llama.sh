@@ -26,6 +26,11 @@ say() { printf '%s\n' "$*" >&2; }
 calc() { awk "BEGIN { printf \"%$1\", $2 }"; }
 number() { grep -oE "\"$1\": ?[0-9.e+-]+" "$2" | tail -n 1 | sed -E 's/.*: ?//'; }
 
+# What is removed at the end must be a folder of ours.
+if [ -e "$3" ] && [ ! -f "$3/complete" ] && [ -n "$(ls -A "$3")" ]; then
+    say "bench_llama.sh: $3 holds something else; name a folder that is empty or not there"
+    exit 1
+fi
 mkdir -p "$3"
 FOLDER=$(realpath "$3")
 room=$(df --output=avail -B1 "$FOLDER" | tail -n 1)
@@ -35,7 +40,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"; [ "$KEEP" = 1 ] || rm -rf "$FOLDER"' EXIT
 
 # ---- inputs ----
-[ -f "$FOLDER/config.json" ] && [ -f "$FOLDER/complete" ] || { "$BUILD/tests/make_random_llama" "$SHAPE" "$FOLDER" "$tokenizer" && touch "$FOLDER/complete"; }
+[ -f "$FOLDER/complete" ] || { "$BUILD/tests/make_random_llama" "$SHAPE" "$FOLDER" "$tokenizer" && touch "$FOLDER/complete"; }
 weights=$(stat -c %s "$FOLDER"/*.safetensors | awk '{ s += $1 } END { printf "%.0f", s }')
 "$P" sample-traces --profile tiny --traces 300 -q -o "$work/traces"
 "$P" graphs -q "$work/traces" -o "$work/g.graphs.zst"

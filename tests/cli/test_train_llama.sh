@@ -43,3 +43,13 @@ for recipe in llama2-7b-lora llama3.2-1b-lora; do
     [ -f out.$recipe/instruction.pretrain/adapter.h5 ] && [ -f out.$recipe/instruction.sft/adapter.h5 ] || fail "$recipe made no adapter"
     expect 0 loom-infer complete --model out.$recipe/instruction.sft --max-tokens 2 --json -q 'a'
 done
+
+# the benchmark of the large ones, on a small one
+mkdir -p tokenizers/llama-2 && cp tokenizer.json tokenizers/llama-2/
+expect 0 env TOKENIZERS=tokenizers CONTEXT=64 TOKENS=2 bash "$SRC/tests/bench_llama.sh" "$(dirname "$BIN")" tiny-2 bench
+says out '^LoRA step +[0-9.]+ s'; says out '^generation +[0-9.]+ tokens/s'; says out '^memory bandwidth +[0-9.]+ GB/s'
+[ -s bench.json ] && [ ! -e bench ] || fail "no bench.json, or the model is left"
+mkdir ours && echo keep >ours/file
+expect 1 env TOKENIZERS=tokenizers bash "$SRC/tests/bench_llama.sh" "$(dirname "$BIN")" tiny-2 ours; says err 'holds something else'
+[ -f ours/file ] || fail "a folder of ours was removed"
+expect 2 bash "$SRC/tests/bench_llama.sh" "$(dirname "$BIN")" llama-9 bench; says err 'no shape llama-9'
