@@ -25,7 +25,7 @@ OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test property test-sanitize pretrain sft sample figures likeness bench bench-llama bench-preprocess bench-eval fuzz deps help clean
+.PHONY: build demo test property test-sanitize pretrain sft sample figures likeness bench bench-llama bench-infer bench-preprocess bench-eval fuzz deps help clean
 
 build: $(BUILD)/build.ninja ## build the four executables into build/bin
 	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
@@ -85,6 +85,9 @@ bench: build ## measure this machine: training and preprocessing, beside the goa
 
 bench-llama: build ## a LoRA step and generation on a model of SHAPE=llama-3.2-1b or llama-2-7b (24 GiB) with random weights, made in FOLDER=
 	@bash tests/bench_llama.sh $(BUILD) $(or $(SHAPE),llama-3.2-1b) $(or $(FOLDER),out/bench-llama)
+
+bench-infer: build ## measure generation: tokens and graphs a second at 1, 8 and 64 layers in flight (BENCH_MODEL=run folder LIKE_STORE=store)
+	@$(BUILD)/bin/loom-infer bench $(if $(BENCH_MODEL),--model $(BENCH_MODEL)) $(if $(LIKE_STORE),--like $(LIKE_STORE))
 
 bench-preprocess: build ## measure preprocessing alone, into out/bench-preprocess (TRACES=3000000 RUNS=3)
 	@bash tests/bench_preprocess.sh $(BUILD)/bin out/bench-preprocess

@@ -85,6 +85,7 @@ void loom_backend_meta(loom_meta *meta, const loom_backend *b)
     if (b->bundle.meta) loom_meta_json(meta, "model_meta", b->bundle.meta);
     loom_meta_str(meta, "blas", loom_blas_core());
     loom_meta_i64(meta, "decoded_tokens", c.decoded);
+    loom_meta_i64(meta, "forced_tokens", c.forced);
     loom_meta_i64(meta, "prompt_tokens_computed", c.prefilled);
     loom_meta_i64(meta, "prompt_tokens_shared", c.shared);
 }
@@ -94,7 +95,8 @@ void loom_backend_report(const loom_backend *b, double seconds)
     loom_engine_counts c = loom_engine_count(b->engine);
 
     if (seconds <= 0) return;
-    loom_info("%lld tokens in %.1f s: %.0f tokens/s", (long long)c.decoded, seconds, (double)c.decoded / seconds);
+    loom_info("%lld tokens chosen by the model and %lld appended in %.1f s: %.0f tokens/s", (long long)c.decoded,
+              (long long)c.forced, seconds, (double)(c.decoded + c.forced) / seconds);
     loom_verbose("%lld runs of the model (%.1f s), choosing tokens %.1f s; prompts: %lld tokens computed, %lld shared; "
                  "%lld jobs set back", (long long)c.steps, c.model_seconds, c.choose_seconds, (long long)c.prefilled,
                  (long long)c.shared, (long long)c.set_back);

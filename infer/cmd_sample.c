@@ -161,10 +161,10 @@ static void on_progress(void *arg, int64_t graphs, int64_t layers, int64_t token
     double seconds = loom_time_now() - r->started;
 
     if (!r->progress.on) return;
-    int64_t decoded = loom_engine_count(r->backend.engine).decoded;
+    loom_engine_counts counts = loom_engine_count(r->backend.engine);
     (void)tokens;
     snprintf(note, sizeof note, "%lld layers, %.0f tokens/s", (long long)layers,
-             seconds > 0 ? (double)decoded / seconds : 0);
+             seconds > 0 ? (double)(counts.decoded + counts.forced) / seconds : 0);
     loom_progress_update(&r->progress, graphs, note);
 }
 

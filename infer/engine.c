@@ -313,6 +313,7 @@ static loom_status run_rows(loom_engine *e, loom_err *err)
     LOOM_TRY(loom_decode_run(e->decode, e->rows, n, e->logits, err));
     e->counts.model_seconds += loom_time_now() - started;
     e->counts.steps++;
+    e->counts.rows += n;
     return LOOM_OK;
 }
 
@@ -358,7 +359,8 @@ static loom_status step(loom_completer *c, loom_job **done, loom_err *err)
     e->counts.choose_seconds += loom_time_now() - started;
     for (int64_t i = 0; i < e->n_drawn; i++) {
         lane *l = e->drawn[i];
-        e->counts.decoded += l->tokens.n - l->fed;
+        e->counts.decoded++;
+        e->counts.forced += l->tokens.n - l->fed - 1;
         if (!l->ended) continue;
         loom_job *job = finish(e, l);
         job->next = NULL;

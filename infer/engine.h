@@ -43,7 +43,9 @@ loom_completer *loom_engine_completer(loom_engine *e); /* borrowed from the engi
 
 typedef struct loom_engine_counts {
     int64_t steps;     /* runs of the model */
-    int64_t decoded;   /* tokens generated */
+    int64_t rows;      /* tokens that went through the model in these */
+    int64_t decoded;   /* tokens that the model chose */
+    int64_t forced;    /* tokens appended without asking it (jump-ahead) */
     int64_t prefilled; /* prompt tokens computed */
     int64_t shared;    /* prompt tokens taken over from another sequence */
     int64_t set_back;  /* jobs computed again because the cache was full */
