@@ -17,6 +17,7 @@
 
 typedef float vec16 __attribute__((vector_size(64)));
 typedef uint32_t vec16u __attribute__((vector_size(64)));
+#pragma GCC diagnostic ignored "-Wpsabi" /* where vectors are narrower; they pass between functions of this file only */
 
 const char *const loom_half_unit_names[] = {"plain", "avx512bf16", "amx"};
 
@@ -42,6 +43,19 @@ static int64_t whole_panels(int64_t out) { return (out + LOOM_PANEL - 1) / LOOM_
 
 #define INLINE static inline __attribute__((always_inline)) /* so that the sixteen rows are registers */
 
+/* Lane i is lane lanes[i] of a, or lane lanes[i] - 16 of b. */
+INLINE vec16u shuffle(vec16u a, vec16u b, vec16u lanes)
+{
+#ifdef __clang__ /* which builds the fuzz targets and has no such builtin */
+    vec16u r;
+
+    for (int i = 0; i < 16; i++) r[i] = lanes[i] < 16 ? a[lanes[i]] : b[lanes[i] - 16];
+    return r;
+#else
+    return __builtin_shuffle(a, b, lanes);
+#endif
+}
+
 /* One bit of every lane number says which two rows swap a block of `step` lanes; all four bits transpose. */
 INLINE void swap_blocks(vec16u m[16], int step)
 {
@@ -59,8 +73,8 @@ INLINE void swap_blocks(vec16u m[16], int step)
         vec16u a = m[i], b = m[i | step];
 
         if (i & step) continue;
-        m[i] = __builtin_shuffle(a, b, upper);
-        m[i | step] = __builtin_shuffle(a, b, lower);
+        m[i] = shuffle(a, b, upper);
+        m[i | step] = shuffle(a, b, lower);
     }
 }
 
@@ -115,7 +129,9 @@ static inline vec16u pairs_along(vec16 first, vec16 second)
     vec16u even, odd;
 
     for (uint32_t i = 0; i < 16; i++) even[i] = 2 * i, odd[i] = 2 * i + 1;
-    return pairs(__builtin_shuffle(first, second, even), __builtin_shuffle(first, second, odd));
+    vec16u a = (vec16u)first, b = (vec16u)second;
+
+    return pairs((vec16)shuffle(a, b, even), (vec16)shuffle(a, b, odd));
 }
 
 #endif
