@@ -1,6 +1,7 @@
 #include "core/num.h"
 
 #include <math.h>
+#include <sys/mman.h>
 
 bool loom_mul_size(size_t *out, size_t a, size_t b)
 {
@@ -81,12 +82,17 @@ void *loom_realloc(void *old, size_t n, size_t size)
     return realloc(old, bytes ? bytes : 1);
 }
 
+/* Large blocks on large pages, where the system gives them: products walk down columns, which would need an entry of the
+ * page table for every row. */
+#define LARGE_PAGE ((size_t)2 << 20)
+
 void *loom_alloc_aligned(size_t bytes)
 {
-    size_t rounded;
-    if (!loom_add_size(&rounded, bytes, 64)) return NULL;
-    rounded &= ~(size_t)63;
-    void *p = aligned_alloc(64, rounded);
+    size_t unit = bytes < 2 * LARGE_PAGE ? 64 : LARGE_PAGE, rounded;
+    if (!loom_add_size(&rounded, bytes, unit)) return NULL;
+    rounded &= ~(unit - 1);
+    void *p = aligned_alloc(unit, rounded);
+    if (p && unit == LARGE_PAGE) (void)madvise(p, rounded, MADV_HUGEPAGE); /* a wish: may fail */
     if (p) memset(p, 0, rounded);
     return p;
 }
