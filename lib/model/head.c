@@ -14,8 +14,8 @@ static const float *final_x(const loom_step *s)
     return a->x + (a->o.grad ? a->c.L : a->c.L % 2) * a->o.max_rows * a->c.C;
 }
 
-/* Rows c0+n0 .. c0+n1-1 of the counted ones: gathers, norms, multiplies. Raw rows stay in t->dh when there is one. */
-static void logits_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
+/* Rows c0+n0 .. c0+n1-1 of the counted ones: gathers, norms, multiplies into z. Raw rows stay in t->h. */
+static void fill_logits(const loom_step *s, loom_thread_acts *t, float *z, int64_t n0, int64_t n1)
 {
     const loom_acts *a = s->a;
     int64_t C = a->c.C, V = a->c.V, rows = n1 - n0;
@@ -25,16 +25,31 @@ static void logits_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int
     for (int64_t n = 0; n < rows; n++)
         memcpy(t->h + n * C, x + (int64_t)a->counted[s->c0 + n0 + n] * C, (size_t)C * sizeof *x);
     loom_rmsnorm_fwd(h, t->r, t->h, s->m->norm_out, a->c.rms_eps, rows, C);
-    loom_linear_fwd(a->logits + n0 * V, V, h, C, &s->head, rows, V, C, 0.0f, &t->how);
+    loom_linear_fwd(z, V, h, C, &s->head, rows, V, C, 0.0f, &t->how);
+}
+
+static void logits_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
+{
+    fill_logits(s, t, s->a->logits + n0 * s->a->c.V, n0, n1);
+}
+
+/* Where the logits of a block lie while its loss is taken: in bfloat16 nobody looks at them afterwards, and one place
+ * for all blocks of a thread stays in the cache. */
+static float *logits_of(const loom_step *s, const loom_thread_acts *t, int64_t n0)
+{
+    const loom_acts *a = s->a;
+    bool own = loom_step_half(s) && a->n_threads * LOOM_ROW_BLOCK <= a->head_rows;
+
+    return a->logits + (own ? (t - a->threads) * LOOM_ROW_BLOCK : n0) * a->c.V;
 }
 
 static void loss_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
 {
     const loom_acts *a = s->a;
     int64_t C = a->c.C, V = a->c.V, rows = n1 - n0, first = s->c0 + n0;
-    float *z = a->logits + n0 * V;
+    float *z = logits_of(s, t, n0);
 
-    logits_rows(s, t, n0, n1);
+    fill_logits(s, t, z, n0, n1);
     loom_xent(a->losses + first, &a->rights[t - a->threads], z, a->targets_of + first, s->backward ? s->scale : 0.0f,
               rows, V);
     if (!s->backward) return;

@@ -217,6 +217,38 @@ TEST(linear_weight_gradient)
     free(x), free(dy), free(dw), free(want);
 }
 
+/* The same in bfloat16: more rows than one stretch, sides put in by blocks, and a last block of odd length. */
+TEST(outer_products)
+{
+    int64_t N = LOOM_OUTER_ROWS + 101, out = 37, in = 45, cut = LOOM_OUTER_ROWS - 32;
+    float *x = noise(N * in, 1), *dy = noise(N * out, 1), *dw = noise(out * in, 1), *want = noise(out * in, 1);
+    loom_outer left = {.cols = out, .stretch = loom_outer_stretch(N)}, right = {.cols = in, .stretch = left.stretch};
+
+    left.data = loom_alloc_aligned((size_t)(loom_outer_rows(N) * loom_outer_cols(out)) * sizeof(uint16_t));
+    right.data = loom_alloc_aligned((size_t)(loom_outer_rows(N) * loom_outer_cols(in)) * sizeof(uint16_t));
+    for (int64_t i = 0; i < N * in; i++) x[i] = loom_bf16_to_f32(loom_f32_to_bf16(x[i]));
+    for (int64_t i = 0; i < N * out; i++) dy[i] = loom_bf16_to_f32(loom_f32_to_bf16(dy[i]));
+    memcpy(want, dw, (size_t)(out * in) * sizeof *dw);
+    loom_gemm_tn_plain(want, in, dy, out, x, in, out, in, N, 1.0f, 1.0f);
+    for (int again = 0; again < 2; again++) { /* a second step over what the first one left */
+        memset(left.data, again ? 0xFF : 0, (size_t)(loom_outer_rows(N) * loom_outer_cols(out)) * sizeof(uint16_t));
+        memset(right.data, again ? 0xFF : 0, (size_t)(loom_outer_rows(N) * loom_outer_cols(in)) * sizeof(uint16_t));
+        for (int64_t n = 0, end; n < N; n = end) {
+            end = n < cut ? cut : loom_min_i64(n + 64, N); /* the second block lies across two stretches */
+            loom_outer_left(&left, dy + n * out, out, n, end);
+            loom_outer_right(&right, x + n * in, in, n, end);
+        }
+        float *got = noise(out * in, 0);
+
+        memcpy(got, dw, (size_t)(out * in) * sizeof *dw);
+        loom_outer_product(got, &left, &right, 0, 32, N);
+        loom_outer_product(got, &left, &right, 32, out, N);
+        CHECK(apart(got, want, out * in) <= CLOSE);
+        free(got);
+    }
+    free(x), free(dy), free(dw), free(want), free(left.data), free(right.data);
+}
+
 TEST(embed)
 {
     int32_t tokens[] = {3, 0, 3, 1};
@@ -491,5 +523,5 @@ TEST(xent)
 
 TEST_MAIN(loom_blas_start(0, NULL); loom_rng_seed(&rng, 11, "grad", 0);
           RUN(gemm_equals_plain) RUN(linear_bf16_and_few_rows) RUN(half_products) RUN(linear_of_skinny_rows)
-              RUN(linear_weight_gradient) RUN(embed) RUN(rmsnorm) RUN(rope) RUN(attention) RUN(attention_half)
+              RUN(linear_weight_gradient) RUN(outer_products) RUN(embed) RUN(rmsnorm) RUN(rope) RUN(attention) RUN(attention_half)
                   RUN(attention_of_extreme_scores) RUN(swiglu) RUN(xent))
