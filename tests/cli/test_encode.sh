@@ -28,9 +28,19 @@ if [ "$graphs" -gt 0 ]; then
 fi
 says tabular.1.txt.meta.json '"mode": "tabular"'
 
-expect 0 "$P" encode all.graphs.zst -m tabular --shuffle --copies 2 --json -o two.txt
-says out '"copies"|"texts":'
-[ "$(grep -c '^\[GENERATE GRAPH\]' two.txt)" = $((2 * $(grep -c '^\[GENERATE GRAPH\]' tabular.1.txt))) ] || fail "not two copies"
+# two copies, side by side: the first is the text of a run without copies, the second says the same with other draws
+expect 0 "$P" encode all.graphs.zst -m tabular --stats stats.json --copies 2 --json -o two.txt
+says out "\"records_used\":$graphs,"
+awk '/^\[GENERATE GRAPH\]/ {n++} {print >(n % 2 ? "first.txt" : "second.txt")}' two.txt
+cmp first.txt tabular.1.txt || fail "the first of two copies is not the only one of one"
+cmp -s first.txt second.txt && fail "two copies are the same text"
+items() { grep "^(" "$1" | tr -d "()" | tr "," "\n" | LC_ALL=C sort; }
+cmp <(items first.txt) <(items second.txt) || fail "a copy says something else"
+expect 0 "$P" encode all.graphs.zst -m tabular --stats stats.json --copies 2 --threads 1 -o again.txt
+cmp two.txt again.txt || fail "copies depend on the number of threads"
+expect 0 "$P" encode all.graphs.zst -m tabular --stats stats.json --copies 2 --shuffle -o shuffled.txt
+cmp <(LC_ALL=C sort shuffled.txt) <(LC_ALL=C sort two.txt) || fail "--shuffle changes more than the order"
+cmp -s shuffled.txt two.txt && fail "--shuffle shuffles nothing"
 expect 0 "$P" encode all.graphs.zst -m tabular --sample 1:10 --json -o tenth.txt
 n=$(grep -c '^\[GENERATE GRAPH\]' tenth.txt); all=$(grep -c '^\[GENERATE GRAPH\]' tabular.1.txt)
 [ "$n" -ge $((all / 10)) ] && [ "$n" -le $((all / 10 + 1)) ] || fail "$n of $all graphs is not one in ten"
