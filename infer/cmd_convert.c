@@ -16,9 +16,9 @@ typedef struct convert_conf {
 static const loom_opt convert_opts[] = {
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', convert_conf, output, "-", "FILE",
-                 "where to write; a name ending in .zst is compressed"),
+                 "where to write, - is standard output; a name ending in .zst is compressed"),
     LOOM_OPT_ENUM("to", 't', convert_conf, to, "auto", LOOM_FORMAT_CHOICES "|auto",
-                  "format; auto: by the name of the output (.graphs, .csv, .json = jaeger, .jsonl = otlp, .dot)"),
+                  "format; auto: by the ending of the output's name, see above"),
     LOOM_OPT_I64("limit", 0, convert_conf, limit, "0", 0, 1e15, "N", "only the first N graphs; 0: all"),
     LOOM_OPT_GROUP("Times and origin"),
     LOOM_OPT_I64("epoch", 0, convert_conf, epoch, "-1", -1, 1e13, "MS",
@@ -127,13 +127,21 @@ const loom_cmd loom_cmd_convert = {
     .min_args = 1,
     .max_args = -1,
     .details =
-        "Reads graph stores, CallGraph CSV, Jaeger JSON and OTLP/JSON, plain, compressed, in tar files or folders, "
-        "and\n"
-        "writes one of the formats. What could not be used is counted. Traces of other systems keep their names;\n"
-        "loom-preprocess graphs renames them on the way to a model.\n"
+        "Reads graph stores, CallGraph CSV, Jaeger JSON and OTLP/JSON (plain or compressed, alone, in tar files or in\n"
+        "folders; told apart by content) and writes one of the formats below. What cannot be mapped is counted by\n"
+        "reason. A call is where a request moves from one service to another; spans inside a service are no calls.\n"
+        "Graphs of our own come back from Jaeger and OTLP exactly as they were. Traces of other systems keep their\n"
+        "names; loom-preprocess graphs renames them on the way to a model.\n"
         "\n"
-        "  loom-infer convert new.graphs.zst -o new.json            for the Jaeger UI\n"
-        "  loom-infer convert jaeger-export/ -o private.csv         private traces, then loom-preprocess graphs\n",
+        "  records  .graphs .graphs.zst  one graph a line, what the other commands read\n"
+        "  csv      .csv                 rows of an Alibaba CallGraph table\n"
+        "  jaeger   .json                for the Jaeger UI; a few thousand spans a file at most\n"
+        "  otlp     .jsonl .ndjson       OpenTelemetry, one trace a line\n"
+        "  dot      .dot .gv             for Graphviz\n"
+        "\n"
+        "  loom-infer convert new.graphs.zst -o new.json --limit 50      look at 50 graphs in the Jaeger UI\n"
+        "  loom-infer convert jaeger-export/ -o private.csv              private traces, then loom-preprocess graphs\n"
+        "  loom-infer convert new.graphs.zst --to dot | dot -Tsvg -O     pictures\n",
     .opts = convert_opts,
     .conf_size = sizeof(convert_conf),
     .run = run_convert,

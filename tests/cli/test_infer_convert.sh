@@ -56,6 +56,17 @@ echo '00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_5||0.1|rpc|MS_2|MS_3|ARRI
 expect 1 loom-infer convert invalid.graphs -o x.csv; one_sentence; says err 'CHILD_OUTLIVES_PARENT'
 ls x.csv* >/dev/null 2>&1 && fail "a failed conversion left a file"
 
+# what starts late, ends before it starts or has an odd name comes back from spans as well
+cat >odd.graphs <<'R'
+12h30m15s250ms S_000000013 0|http|USER|MS_00001|ARRIVED_5|RT_10||0.1|mq|MS_00001|MS_00002|ARRIVED_6|RT_-2||0.1.3|db|MS_00002|MS_00009|ARRIVED_3|RT_1
+00h00m00s000ms shop:GET_/x 0|http|USER|a"b\c|ARRIVED_0|RT_7
+R
+expect 0 loom-infer convert odd.graphs -o odd.json
+expect 0 loom-infer convert odd.json -o odd.jsonl
+expect 0 loom-infer convert odd.jsonl -o odd.back.graphs
+cmp odd.graphs odd.back.graphs || fail "odd graphs do not come back as they were"
+expect 2 loom-infer convert g.graphs -o late.json --epoch 9999999999999; one_sentence; says err 'spans cannot say'
+
 # a trace of another system: client and server spans, a cache named by its client span, an orphan, a second root
 cat >foreign.json <<'R'
 {"data":[{"traceID":"t1","spans":[
@@ -86,6 +97,25 @@ says out '^└─ MS_00007 mq +44\+0 ms'
 expect 0 loom-infer show g.graphs -n 0 --service S_12 --color never
 says out '^#0 S_000000012, 2 calls'
 expect 2 loom-infer show g.graphs --skip 5; one_sentence
+# no line is wider than the picture, however deep the graph and long the names; plain characters where there are no others
+{
+    printf '00h00m00s000ms S_1 0|http|USER|MS_00001|ARRIVED_0|RT_5'
+    id=0; for i in $(seq 1 60); do id=$id.1; printf '||%s|rpc|MS_%05d|MS_%05d|ARRIVED_0|RT_5' $id "$i" $((i + 1)); done
+    printf '\n00h00m00s000ms S_2 0|http|USER|a-microservice-with-a-very-long-name-indeed-v2|ARRIVED_0|RT_5\n'
+} >deep.graphs
+for w in 40 100; do
+    expect 0 loom-infer show deep.graphs -n 0 -w $w --color never --symbols ascii
+    [ "$(awk '{ if (length > n) n = length } END { print n }' out)" -le $w ] || fail "a line wider than $w"
+    if LC_ALL=C grep -q '[^ -~]' out; then fail "ascii is not ascii"; fi
+done
+expect 0 loom-infer show deep.graphs -n 0 -w 60 --color never --symbols utf8
+says out '^…61  *└─ MS_00061 rpc'
+says out '^a-micr.*….*v2 http'
+(unset LC_ALL LC_CTYPE; LANG=de_DE.ISO-8859-1 "$BIN/loom-infer" show g.graphs --color never >latin)
+says latin '^[|]- MS_00012 rpc'
+yes "$(cat g.graphs)" | head -n 6000 >many.graphs
+"$BIN/loom-infer" show many.graphs -n 0 2>err | head -n 1 >out
+[ ! -s err ] || fail "show | head complains"
 
 # real traces of other systems, where they are at hand
 D=$SHARED/data/other-systems
