@@ -22,6 +22,7 @@ static const loom_opt heatmap_opts[] = {
     LOOM_OPT_GROUP("Judging"),
     LOOM_OPT_ENUM("validity", 0, heatmap_conf, validity, "paper", "paper|code|both", "rules: the paper's Appendix C, the public validator's, or a row for each"),
     LOOM_JUDGING_OPTS(heatmap_conf, judging),
+    LOOM_OPT_IN("generated", 'g', heatmap_conf, judging.generated, NULL, "[NAME=]GRAPHS", "graphs of any origin (records, CSV, output lines of the public program), one line or trace for each prompt of --prompts, in their order; judged as whole graphs"),
     LOOM_OPT_I64("min-train", 0, heatmap_conf, min_train, "10", 0, 1000000000, "N", "mark cells with fewer training graphs"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', heatmap_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
@@ -380,6 +381,8 @@ static loom_status run_heatmap(const loom_ctx *ctx, loom_err *err)
     loom_judging_run run = {0};
     loom_results r = {0};
     loom_status st;
+    if (ctx->n_args == 0 && !conf->judging.generated)
+        return loom_fail(err, LOOM_STATUS_ARG, "nothing to judge; name answers files, or graphs of others with --generated");
     if ((st = loom_results_open(&r, ctx, conf->output, conf->pictures, err)) != LOOM_OK) goto done;
     if ((st = loom_judging_inputs(&run, &r, &conf->judging, ctx->args, ctx->n_args, err)) != LOOM_OK) goto done;
     if (loom_results_up_to_date(&r)) goto done;
@@ -394,14 +397,15 @@ done:
 const loom_cmd loom_cmd_heatmap = {
     .name = "heatmap",
     .summary = "accuracy of generated graphs by requested size (Figs 3 and 12)",
-    .args = "[NAME=]ANSWERS.jsonl...",
-    .min_args = 1,
+    .args = "[[NAME=]ANSWERS.jsonl...]",
+    .min_args = 0,
     .max_args = -1,
     .details = "Parses and judges the raw answers again and writes to DIR: fig12.csv (accuracy of every cell), fig03.csv\n"
                "(by edges, depth and temperature), errors.csv (what was wrong), manifest.json, and the pictures fig12,\n"
                "fig03a, fig03b and, with several temperatures, fig03c. A method is a file's mode, or NAME. A prompt without\n"
-               "an answer counts as a failure.\n\n"
-               "  loom-eval heatmap tabular.answers.jsonl recursive.answers.jsonl instruction.answers.jsonl -o results\n",
+               "an answer counts as a failure. Graphs of other generators are judged with --generated.\n\n"
+               "  loom-eval heatmap tabular.answers.jsonl recursive.answers.jsonl instruction.answers.jsonl -o results\n"
+               "  loom-eval heatmap --generated theirs=their.graphs.zst --prompts tabular.prompts.jsonl -o results\n",
     .opts = heatmap_opts,
     .conf_size = sizeof(heatmap_conf),
     .run = run_heatmap,

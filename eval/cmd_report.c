@@ -31,11 +31,24 @@ typedef struct chapter {
 static const chapter chapters[] = {
     {"fig12", "Accuracy by requested size (Fig 12)",
      "Every cell asks for graphs with so many calls and so many levels. A graph is correct when it can be read, obeys all "
-     "structural rules, and has exactly the requested size.", NULL, NULL},
+     "structural rules, and has exactly the requested size. A prompt without an answer counts as a failure.", NULL, NULL},
+    {"fig12_constrained", "The same under constrained decoding",
+     "The sampler may write only what can still meet the request (not in the paper).", NULL, NULL},
     {"fig03a", "Accuracy by number of calls (Fig 3a)", NULL, NULL, NULL},
     {"fig03b", "Accuracy by depth (Fig 3b)", NULL, NULL, NULL},
     {"fig03c", "Accuracy by temperature (Fig 3c)", NULL, NULL, NULL},
     {NULL, "What was wrong", "A graph may appear under several rules and codes.", "errors.csv", "experiment,seed"},
+    {"fig13", "Without intermediate instructions (Fig 13)",
+     "The same model tuned on the same graphs, with and without the counting lines in its answers.", "fig13.csv",
+     "experiment,seed,validity,axis,x"},
+    {"fig14a", "Model sizes by number of calls (Fig 14a)", NULL, NULL, NULL},
+    {"fig14b", "Model sizes by depth (Fig 14b)", NULL, NULL, NULL},
+    {"fig14c", "Model sizes by temperature (Fig 14c)", NULL, "fig14.csv", "experiment,seed,validity"},
+    {"fig15", "Copies of training graphs by temperature (Fig 15)", NULL, NULL, NULL},
+    {"fig15_size", "Copies of training graphs by size",
+     "Short graphs repeat by chance; copies of long ones are remembered. k_sample counts copies of as many training graphs as "
+     "there are held-out ones, k_heldout copies of those: what is above the latter leaks. Details stand in privacy.json.",
+     "fig15.csv", "experiment,seed"},
     {"fig04a", "Popular calls (Fig 4a)",
      "A call is a source, a destination and a type. The divergence is taken over the most popular calls of the real graphs.",
      "fig04a_kl.csv", "experiment,seed"},
@@ -44,14 +57,12 @@ static const chapter chapters[] = {
      "fig04b_summary.csv", "experiment,seed"},
     {"fig16", "Branching and response times (Fig 16)",
      "How far values of generated graphs must be moved, on average, to become those of real graphs.", "fig16.csv",
-     "experiment,seed,scope"},
+     "experiment,seed"},
     {"fig06", "Instruction following (Fig 6)",
      "The same requests with and without the line that asks for high latency, for an uncommon call, or for both.", "fig06.csv",
      "experiment,seed"},
-    {"fig15", "Copies of training graphs (Fig 15)",
-     "Short graphs repeat by chance; copies of long ones are remembered. Details stand in privacy.json.", "fig15.csv",
-     "experiment,seed"},
     {"fig08", "Sizes (Fig 8)", NULL, NULL, NULL},
+    {NULL, "Settings of the training (Table 1)", "The paper's beside those of these models.", "table1.csv", "experiment,seed"},
 };
 
 static const char style[] =
@@ -147,7 +158,7 @@ static bool write_picture(page *p, const chapter *part, loom_buf *scratch)
     if (!part->figure || !read_part(p, scratch, part->figure, ".svg")) return false;
     char prefix[64];
     snprintf(prefix, sizeof prefix, "%s-", part->figure);
-    loom_buf_printf(&p->html, "<figure class=\"wide%s\">", strcmp(part->figure, "fig12") == 0 ? " map" : "");
+    loom_buf_printf(&p->html, "<figure class=\"wide%s\">", strncmp(part->figure, "fig12", 5) == 0 ? " map" : "");
     loom_html_svg(&p->html, scratch->data, part->heading, prefix);
     loom_buf_str(&p->html, "</figure>\n");
     p->n_pictures++;
@@ -189,6 +200,21 @@ static void write_part(page *p, const chapter *part, loom_buf *scratch)
 
 /* ---- how it was made ---- */
 
+/* The command that made an input, from its own provenance; nothing when there is none. */
+static void write_maker(page *p, const char *input)
+{
+    loom_buf path = {0};
+    loom_json *meta = NULL;
+    loom_buf_printf(&path, "%s.meta.json", input);
+    if (loom_file_exists(path.data) && loom_json_read_file(&meta, path.data, FILE_MAX, NULL) == LOOM_OK) {
+        loom_buf_str(&p->html, "<code>");
+        loom_html_text(&p->html, member(meta, "command_line"));
+        loom_buf_str(&p->html, "</code>");
+    }
+    loom_json_free(meta);
+    loom_buf_release(&path);
+}
+
 static void write_run(page *p, const char *name, const loom_json *run)
 {
     const loom_json *inputs = loom_json_get(run, "inputs");
@@ -196,15 +222,20 @@ static void write_run(page *p, const char *name, const loom_json *run)
     loom_html_text(&p->html, name);
     loom_buf_printf(&p->html, "</h3><p><code>");
     loom_html_text(&p->html, member(run, "command_line"));
-    loom_buf_printf(&p->html, "</code><br>version %s, seed %lld</p>\n<div class=\"wide\"><table><tr><th>Input</th><th>Bytes</th><th>XXH3-128</th></tr>\n",
-                    member(run, "version"), (long long)loom_json_i64(loom_json_get(run, "seed"), 0));
+    loom_buf_printf(&p->html, "</code><br>version %s, seed %lld", member(run, "version"),
+                    (long long)loom_json_i64(loom_json_get(run, "seed"), 0));
+    double seconds = loom_json_f64(loom_json_get(run, "seconds"), -1);
+    if (seconds >= 0) loom_buf_printf(&p->html, ", %.1f s", seconds);
+    loom_buf_str(&p->html, "</p>\n<div class=\"wide\"><table><tr><th>Input</th><th>Bytes</th><th>XXH3-128</th><th>Made by</th></tr>\n");
     for (size_t i = 0; i < loom_json_len(inputs); i++) {
         const loom_json *in = loom_json_at(inputs, i);
         loom_buf_str(&p->html, "<tr>");
         cell(&p->html, member(in, "path"));
         loom_buf_printf(&p->html, "<td class=\"n\">%lld</td><td><code>", (long long)loom_json_i64(loom_json_get(in, "bytes"), 0));
         loom_html_text(&p->html, member(in, "xxh3_128"));
-        loom_buf_str(&p->html, "</code></td></tr>\n");
+        loom_buf_str(&p->html, "</code></td><td>");
+        write_maker(p, member(in, "path"));
+        loom_buf_str(&p->html, "</td></tr>\n");
     }
     loom_buf_str(&p->html, "</table></div>\n");
 }

@@ -292,6 +292,11 @@ loom_status loom_graphs_next(loom_graphs *in, loom_graph *g, bool *more, loom_er
                      in->first_problem.len ? in->first_problem.data : "all incorrect");
 }
 
+loom_status loom_graphs_next_any(loom_graphs *in, loom_graph *g, bool *valid, bool *more, loom_err *err)
+{
+    return read_graph(in, g, valid, more, err);
+}
+
 int64_t loom_graphs_read(const loom_graphs *in) { return in->n_read; }
 int64_t loom_graphs_rejected(const loom_graphs *in) { return in->n_rejected; }
 double loom_graphs_temperature(const loom_graphs *in) { return in->temperature; }

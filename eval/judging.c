@@ -105,6 +105,9 @@ loom_status loom_judging_inputs(loom_judging_run *run, loom_results *r, const lo
         LOOM_TRY(loom_results_input(r, loom_judging_name(name, sizeof name, args[i]), err));
         loom_results_called(r, name);
     }
+    if (!conf->generated) return LOOM_OK;
+    LOOM_TRY(loom_results_input(r, loom_results_name(name, sizeof name, conf->generated), err));
+    loom_results_called(r, name);
     return LOOM_OK;
 }
 
@@ -123,7 +126,9 @@ static loom_status judge_all(loom_judging_run *run, loom_pool *pool, loom_err *e
         const char *path = loom_judging_name(name, sizeof name, run->args[i]);
         LOOM_TRY(loom_tally_answers(&run->tally, path, *name ? name : NULL, pool, err));
     }
-    return LOOM_OK;
+    if (!run->conf->generated) return LOOM_OK;
+    const char *path = loom_results_name(name, sizeof name, run->conf->generated);
+    return loom_tally_graphs(&run->tally, path, name, err);
 }
 
 loom_status loom_judging_judge(loom_judging_run *run, const loom_results *r, loom_err *err)

@@ -16,6 +16,7 @@
 
 typedef struct loom_judging {
     const char *prompts, *edges, *depths;
+    const char *generated; /* [NAME=]GRAPHS of any origin; NULL: none */
 } loom_judging;
 
 /* Rows of an option table; `member` is the loom_judging within the command's options S. */

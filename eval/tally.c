@@ -5,6 +5,7 @@
 
 #include "core/json.h"
 #include "core/num.h"
+#include "eval/graphs.h"
 #include "eval/jsonl.h"
 
 #define BATCH 256
@@ -302,6 +303,73 @@ done:
     free(b->arenas);
     loom_buf_release(&b->text);
     free(b);
+    return st;
+}
+
+/* ---- graphs of others ---- */
+
+/* Does a call start before its caller, or end before it starts? (That it outlives its caller makes a graph invalid.) */
+static bool breaks_times(const loom_graph *g)
+{
+    for (int32_t i = 0; i < g->n_calls; i++) {
+        if (g->calls[i].rt < 0) return true;
+        int32_t parent = loom_graph_parent(g, i);
+        if (parent >= 0 && g->calls[i].arrived < g->calls[parent].arrived) return true;
+    }
+    return false;
+}
+
+static void judge_graph(item *it, const loom_graph *g, bool valid)
+{
+    loom_score *s = &it->score;
+    *s = (loom_score){.finished = valid, .valid = valid};
+    if (!valid) {
+        s->rules = LOOM_RULE_BIT(LOOM_RULE_GRAPH);
+        return;
+    }
+    s->n_edges = g->n_calls;
+    s->depth = loom_graph_depth(g);
+    if (s->n_edges != it->answer.edges) s->rules |= LOOM_RULE_BIT(LOOM_RULE_TOTAL_EDGES);
+    if (s->depth != it->answer.depth) s->rules |= LOOM_RULE_BIT(LOOM_RULE_TOTAL_DEPTH);
+    s->correct = s->rules == 0;
+    if (breaks_times(g)) s->rules |= LOOM_RULE_BIT(LOOM_RULE_TIMES);
+    s->accurate = s->rules == 0;
+}
+
+static loom_status mode_of_prompts(loom_mode *mode, const loom_tally *t, const char *path, loom_err *err)
+{
+    int n = 0;
+    for (int m = 0; m < LOOM_MODES; m++)
+        if (t->n_prompts[m]) *mode = (loom_mode)m, n++;
+    return n == 1 ? LOOM_OK
+                  : loom_fail(err, LOOM_STATUS_ARG, "%s: which prompts do these graphs answer? Give one prompts file with --prompts", path);
+}
+
+loom_status loom_tally_graphs(loom_tally *t, const char *path, const char *method, loom_err *err)
+{
+    loom_graphs *in = NULL;
+    loom_graph g;
+    loom_mode mode = LOOM_MODE_TABULAR;
+    bool valid, more = true;
+    size_t k = 0;
+    item *it = loom_calloc(1, sizeof *it);
+    loom_status st = mode_of_prompts(&mode, t, path, err);
+    if (st == LOOM_OK) st = loom_graphs_open(&in, path, err);
+    while (st == LOOM_OK && (st = loom_graphs_next_any(in, &g, &valid, &more, err)) == LOOM_OK && more) {
+        if (k == t->n_prompts[mode]) break;
+        const loom_tally_prompt *p = &t->prompts[mode][k];
+        it->number = (int64_t)k + 1;
+        it->answer = (loom_answer){.id = (int64_t)k, .mode = mode, .edges = p->edges, .depth = p->depth, .n_layers = 1};
+        it->prompt = p->hash;
+        judge_graph(it, &g, valid);
+        st = count_item(t, it, path, method, err);
+        k++;
+    }
+    loom_graphs_close(&in);
+    free(it);
+    if (st == LOOM_OK && (more || k != t->n_prompts[mode]))
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s holds %s than the %zu prompts of %s; give one line for each prompt, in their order, \"-\" where "
+                       "there is no graph", path, more ? "more graphs" : "fewer graphs", t->n_prompts[mode], t->prompts_path[mode]);
     return st;
 }
 

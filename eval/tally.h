@@ -69,6 +69,10 @@ void loom_tally_extent(loom_grid *g, bool *any, const char *prompts_path);
 loom_status loom_tally_prompts(loom_tally *t, const char *path, loom_err *err);
 /* Scores every answer of a file; `method` names the series, NULL: the mode. An empty file is a FORMAT error. */
 loom_status loom_tally_answers(loom_tally *t, const char *path, const char *method, loom_pool *pool, loom_err *err);
+/* Scores graphs of any origin (eval/graphs.h) as answers to the prompts of one mode, the k-th graph to the k-th prompt. A line
+ * that holds no valid graph is a failure; as many as there are prompts must be there. Only the whole graph can be judged:
+ * rule 3 (no call starts before its caller or ends before it starts) stands for the layers' rules. */
+loom_status loom_tally_graphs(loom_tally *t, const char *path, const char *method, loom_err *err);
 /* Counts prompts without an answer as failures, for each method and temperature by itself, then puts the methods in order:
  * tabular, recursive, instruction, others; within a method by temperature. Prompts of a mode that no answer has are an
  * error; `strict`: so are answers of a mode that has no prompts. */

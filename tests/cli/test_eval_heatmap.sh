@@ -74,6 +74,30 @@ says err "recursive.prompts.jsonl holds recursive prompts, but no answers of tha
 one_sentence
 [ -e e6 ] && fail "a command that failed left a folder"
 
+# graphs of others: records, lines of the public program, CSV; each answers the prompt of its place
+sed -E 's/.*"record":"([^"]*)".*/\1/' tabular.prompts.jsonl >theirs.txt
+expect 0 loom-eval heatmap -g theirs.txt -p tabular.prompts.jsonl -o g1 --no-pictures --validity both
+says out "^theirs +0 code +$total +100.0"
+says out "^theirs +0 paper +$total +9[0-9]"
+sed -E 's/^[^ ]* ([^ ]*) (.*)$/<-1><s> id:\1\/max depth:1\/num edges:1[\2]<\/s>/' theirs.txt >lines.txt
+sed -i '3s/.*/[INVALID TRACE]/' lines.txt
+expect 0 loom-eval heatmap -g public=lines.txt -p tabular.prompts.jsonl -o g2 --no-pictures --validity code
+says g2/fig03.csv "^fig03,public,0,0,code,temperature,0,$((total - 1)),$total,"
+tac theirs.txt >wrong-order.txt
+expect 0 loom-eval heatmap -g wrong-order.txt -p tabular.prompts.jsonl -o g3 --no-pictures
+grep -qE "^wrong-order +0 paper +$total +100.0" out && fail "graphs of other sizes than asked for are correct"
+head -n 5 theirs.txt >few.txt
+cat theirs.txt theirs.txt >many.txt
+expect 1 loom-eval heatmap -g few.txt -p tabular.prompts.jsonl -o g4
+says err "holds fewer graphs than the $total prompts"
+one_sentence
+expect 1 loom-eval heatmap -g many.txt -p tabular.prompts.jsonl -o g4
+says err "holds more graphs than the $total prompts"
+expect 2 loom-eval heatmap -g theirs.txt -o g4
+says err "which prompts do these graphs answer"
+expect 2 loom-eval heatmap -o g4
+says err "nothing to judge"
+
 # several temperatures: Fig 3c; with and without: Fig 13; sizes: Fig 14
 sed 's/"temperature":0/"temperature":0.4/' recursive.damaged.jsonl >warm.answers.jsonl
 expect 0 loom-eval heatmap recursive.answers.jsonl warm.answers.jsonl -p recursive.prompts.jsonl -o res7

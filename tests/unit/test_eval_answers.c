@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "core/json.h"
+#include "eval/answer_scan.h"
 #include "eval/answers.h"
 #include "eval/oracle.h"
 #include "eval/tally.h"
@@ -231,4 +232,81 @@ TEST(bad_lines)
                  "layer 1 has parent 1");
 }
 
-TEST_MAIN(RUN(golden_generations) RUN(oracle) RUN(nothing_is_believed) RUN(bad_lines))
+static bool same_text(const char *a, size_t n, const char *b, size_t m) { return n == m && !a == !b && (!a || memcmp(a, b, n) == 0); }
+
+static bool same_answer(const loom_answer *a, const loom_answer *b)
+{
+    if (a->id != b->id || a->sample != b->sample || a->edges != b->edges || a->depth != b->depth || a->mode != b->mode ||
+        a->temperature != b->temperature || a->seed != b->seed || a->constrained != b->constrained || a->refused != b->refused ||
+        a->n_layers != b->n_layers)
+        return false;
+    for (int32_t i = 0; i < a->n_layers; i++) {
+        const loom_replay_layer *x = &a->layers[i], *y = &b->layers[i];
+        if (x->parent != y->parent || !same_text(x->prompt, x->prompt_len, y->prompt, y->prompt_len) ||
+            !same_text(x->text, x->text ? x->text_len : 0, y->text, y->text ? y->text_len : 0))
+            return false;
+    }
+    return true;
+}
+
+/* `fast`: the fast reader must take the line itself. What it takes must be what the general one reads. */
+static void both_readers(const char *line, bool fast)
+{
+    loom_arena arena = {0};
+    loom_answer a, b;
+    loom_err err = {0};
+    size_t len = strlen(line);
+    bool taken = loom_answer_scan(&a, line, len, &arena);
+    if (fast && !taken) CHECK_STR(line, "a line that the fast reader takes");
+    if (!fast && taken) CHECK_STR(line, "a line that the fast reader leaves to the general one");
+    if (taken) {
+        REQUIRE_OK(loom_answer_parse_general(&b, line, len, "a.jsonl", 1, &arena, &err), err);
+        CHECK(same_answer(&a, &b));
+    }
+    loom_arena_release(&arena);
+}
+
+static void oracle_by_both(loom_mode mode, const loom_graph *g, const char *record, const loom_buf *prompt)
+{
+    loom_request *r = NULL;
+    loom_err err;
+    loom_rng rng;
+    loom_buf line = {0};
+    loom_rng_seed(&rng, 5, "damage", 0);
+    REQUIRE_OK(loom_oracle_answer(&r, mode, prompt->data, prompt->len, record, LOOM_DAMAGE_NONE, &rng, &err), err);
+    loom_answer head = {.id = 3, .sample = 2, .mode = mode, .seed = -7, .edges = g->n_calls, .depth = loom_graph_depth(g), .temperature = 0.25};
+    loom_answer_render(&line, &head, r);
+    line.data[line.len - 1] = 0;
+    both_readers(line.data, true);
+    loom_request_free(&r);
+    loom_buf_release(&line);
+}
+
+TEST(both_readers_agree)
+{
+    each_graph(oracle_by_both);
+    const char *const layer = "{\"parent\":-1,\"prompt\":\"a\\n\\\"b\\\"\\\\c\\td\\/\",\"text\":null}";
+    char line[512];
+#define LINE(head, l) (snprintf(line, sizeof line, "{%s,\"mode\":\"recursive\",\"layers\":[%s]}", head, l), line)
+    both_readers(LINE("\"id\":0", layer), true);
+    both_readers(LINE("\"id\": 12 , \"constrain\":\"full\", \"temperature\":1.5e-1", layer), true);
+    both_readers(LINE("\"refused\":\"too long\"", ""), true);
+    both_readers(LINE("\"id\":01", layer), false);                    /* not JSON */
+    both_readers(LINE("\"id\":1,\"id\":2", layer), false);            /* twice */
+    both_readers(LINE("\"id\":1.5", layer), false);
+    both_readers(LINE("\"temperature\":1.", layer), false);
+    both_readers(LINE("\"temperature\":.5", layer), false);
+    both_readers(LINE("\"temperature\":1e", layer), false);
+    both_readers(LINE("\"more\":1", layer), false);                   /* another key: valid, but not this reader's */
+    both_readers(LINE("\"constrain\":true", layer), false);
+    both_readers(LINE("\"id\":1", "{\"parent\":-1,\"prompt\":\"\\u0041\"}"), false);
+    both_readers(LINE("\"id\":1", "{\"parent\":-1,\"prompt\":\"\xc3\xa4\"}"), false);
+    both_readers(LINE("\"id\":1", "{\"parent\":-1,\"prompt\":\"a\nb\"}"), false);
+    both_readers(LINE("\"id\":1", "{\"prompt\":\"a\"}"), false);
+    both_readers("{\"id\":1,\"mode\":\"recursive\",\"layers\":[]} x", false);
+    both_readers("{\"id\":1,\"mode\":\"recursive\",\"layers\":[]", false);
+    both_readers("", false);
+#undef LINE
+}
+
+TEST_MAIN(RUN(golden_generations) RUN(oracle) RUN(nothing_is_believed) RUN(bad_lines) RUN(both_readers_agree))

@@ -111,6 +111,20 @@ TEST(ranks_and_moments)
     bool pos[4] = {false, false, true, true};
     CHECK_NEAR(loom_metrics_auc(s, pos, 4), 0.75, 1e-12);                            /* 3 of 4 pairs in order */
     CHECK_NEAR(loom_metrics_average_precision(s, pos, 4), 0.5 + 0.5 * 2.0 / 3, 1e-12); /* at ranks 1 and 3 */
+    /* the second formula: of all pairs (positive, negative), those in order, ties as half */
+    loom_rng rng;
+    loom_rng_seed(&rng, 5, "auc", 0);
+    double score[90], won = 0, pairs = 0;
+    bool hit[90];
+    for (int i = 0; i < 90; i++) score[i] = (double)loom_rng_below(&rng, 12), hit[i] = loom_rng_chance(&rng, 0.3);
+    for (int i = 0; i < 90; i++)
+        for (int k = 0; k < 90; k++) {
+            if (!hit[i] || hit[k]) continue;
+            pairs++;
+            won += score[i] > score[k] ? 1 : score[i] == score[k] ? 0.5 : 0;
+        }
+    CHECK(pairs > 500);
+    CHECK_NEAR(loom_metrics_auc(score, hit, 90), won / pairs, 1e-12);
     double ties[4] = {1, 1, 1, 1};
     CHECK_NEAR(loom_metrics_auc(ties, pos, 4), 0.5, 1e-12);
     CHECK_NEAR(loom_metrics_average_precision(ties, pos, 4), 0.5, 1e-12);

@@ -75,6 +75,59 @@ TEST(corpus_by_hand)
     loom_vocabulary_release(&words);
 }
 
+/* The same graphs as one corpus: A, B, C make 7 calls; divided by 3 graphs. */
+TEST(corpus_degrees_by_hand)
+{
+    loom_vocabulary words = {0};
+    loom_corpus c = {0};
+    double v[4];
+    add(&c, &words, A, true);
+    add(&c, &words, B, true);
+    add(&c, &words, C, true);
+    /* received: MS1 from USER three times and from itself, MS2 twice, MS3 once */
+    REQUIRE(loom_corpus_degrees(&c, NULL, 0, LOOM_FIELD_IN, v, 3) == 3);
+    loom_metrics_sort(v, 3);
+    CHECK_NEAR(v[0], 1.0 / 3, 1e-12);
+    CHECK_NEAR(v[1], 2.0 / 3, 1e-12);
+    CHECK_NEAR(v[2], 4.0 / 3, 1e-12);
+    /* made: MS1 2 + 2, MS2 0, MS3 0, USER 3 */
+    REQUIRE(loom_corpus_degrees(&c, NULL, 0, LOOM_FIELD_OUT, v, 3) == 4);
+    loom_metrics_sort(v, 4);
+    CHECK_NEAR(v[1], 0, 0);
+    CHECK_NEAR(v[2], 1, 1e-12);
+    CHECK_NEAR(v[3], 4.0 / 3, 1e-12);
+    /* graph A alone: MS1 received one call, MS2 and MS3 do not occur */
+    int64_t only[1] = {0};
+    REQUIRE(loom_corpus_degrees(&c, only, 1, LOOM_FIELD_IN, v, 3) == 1);
+    CHECK_NEAR(v[0], 1, 0);
+
+    loom_corpus head = loom_corpus_head(&c, 2);
+    CHECK_I64(head.n_graphs, 2);
+    CHECK_I64(head.n_edges, 4);
+    CHECK_I64(head.field[LOOM_FIELD_TIME].n, 4);
+    CHECK_I64(loom_corpus_head(&c, 9).n_graphs, 3);
+    loom_corpus_release(&c);
+    loom_vocabulary_release(&words);
+}
+
+/* Every graph is in one group, groups differ by a graph at most, and few graphs are their own groups. */
+TEST(bootstrap_groups)
+{
+    loom_corpus_groups g;
+    int64_t n = 2 * LOOM_CORPUS_GROUPS + 345, sum = 0;
+    loom_corpus_group(&g, n, 1);
+    CHECK_I64(g.n, LOOM_CORPUS_GROUPS);
+    CHECK_I64(g.first[g.n], n);
+    for (int64_t k = 0; k < g.n; k++) CHECK(g.first[k + 1] - g.first[k] == 2 || g.first[k + 1] - g.first[k] == 3);
+    for (int64_t i = 0; i < n; i++) sum += g.order[i];
+    CHECK_I64(sum, n * (n - 1) / 2);
+    loom_corpus_groups_release(&g);
+    loom_corpus_group(&g, 7, 1);
+    CHECK_I64(g.n, 7);
+    for (int64_t i = 0; i < 7; i++) CHECK(g.order[i] == i && g.first[i] == i);
+    loom_corpus_groups_release(&g);
+}
+
 TEST(distances_by_hand)
 {
     loom_vocabulary words = {0};
@@ -254,5 +307,5 @@ TEST(grid_and_tables)
     loom_csv_table_release(&t);
 }
 
-TEST_MAIN(RUN(corpus_by_hand) RUN(distances_by_hand) RUN(memory_by_hand) RUN(formats_are_told_apart) RUN(probabilistic)
+TEST_MAIN(RUN(corpus_by_hand) RUN(corpus_degrees_by_hand) RUN(bootstrap_groups) RUN(distances_by_hand) RUN(memory_by_hand) RUN(formats_are_told_apart) RUN(probabilistic)
               RUN(grid_and_tables) loom_arena_release(&arena);)
