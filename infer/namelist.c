@@ -25,6 +25,19 @@ static void take_line(loom_names *names, const char *line, size_t len, loom_aren
         loom_intern_add(&names->texts, g.calls[i].destination, strlen(g.calls[i].destination));
 }
 
+/* Texts have these characters between names. */
+static loom_status check_names(const loom_names *names, const char *path, loom_err *err)
+{
+    for (size_t i = 0; i < names->n; i++) {
+        const char *name = loom_intern_text(&names->texts, (int64_t)i);
+        if (strpbrk(name, ",/:()<>") || strstr(name, "##"))
+            return loom_fail(err, LOOM_STATUS_FORMAT,
+                             "%s: the name \"%s\" cannot stand in a text (it holds one of , / : ( ) < > or ##); rename it, "
+                             "as loom-preprocess graphs does", path, name);
+    }
+    return LOOM_OK;
+}
+
 loom_status loom_names_read(loom_names *names, const char *path, loom_err *err)
 {
     loom_lines *lines = NULL;
@@ -42,6 +55,7 @@ loom_status loom_names_read(loom_names *names, const char *path, loom_err *err)
     if (st != LOOM_OK) return st;
     names->n = names->texts.n;
     if (!names->n) return loom_fail(err, LOOM_STATUS_FORMAT, "%s holds no names", path);
+    LOOM_TRY(check_names(names, path, err));
     names->items = loom_alloc(names->n, sizeof *names->items);
     if (!names->items) return loom_fail_nomem(err, "names");
     for (size_t i = 0; i < names->n; i++) names->items[i] = loom_intern_text(&names->texts, (int64_t)i);

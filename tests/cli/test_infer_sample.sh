@@ -50,6 +50,9 @@ says s.answers.jsonl '"constrain":"syntax"'
 printf 'MS_00001\nMS_00002\n' >names
 expect 0 loom-infer sample $M --edges 6 --depth 3 -n 4 -t 1 --constrain full --names names --records n.graphs
 if grep -oE '\|MS_[0-9]+\|ARRIVED' n.graphs | grep -vqE 'MS_0000[12]\|'; then fail "a name that is not on the list"; fi
+printf 'MS_00001\na,b\n' >bad.names
+expect 1 loom-infer sample $M --edges 6 --depth 3 --constrain full --names bad.names --records m.graphs; one_sentence
+says err 'a,b'
 
 # the evaluator believes it
 if [ -x "$BIN/loom-eval" ]; then
