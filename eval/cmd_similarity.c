@@ -43,6 +43,19 @@ static loom_status record_inputs(loom_results *r, const loom_ctx *ctx, loom_err 
     return LOOM_OK;
 }
 
+/* Another system's graphs make none of the calls: every number would be as bad as can be, for no fault of the model. */
+static void warn_stranger(const loom_similarity *s, const loom_rival *m, const char *path, const char *real)
+{
+    int64_t n = (int64_t)s->words.calls.n, common = 0;
+    int64_t *a = loom_alloc((size_t)n, sizeof *a), *b = loom_alloc((size_t)n, sizeof *b);
+    loom_corpus_count_calls(&s->real, NULL, 0, a, n);
+    loom_corpus_count_calls(&m->corpus, NULL, 0, b, n);
+    for (int64_t i = 0; i < n; i++) common += a[i] > 0 && b[i] > 0;
+    if (common == 0) loom_warn("%s has no call in common with %s; are they of the same system?", path, real);
+    free(a);
+    free(b);
+}
+
 static loom_status load_all(loom_similarity *s, const loom_ctx *ctx, loom_err *err)
 {
     const similarity_conf *conf = ctx->conf;
@@ -65,6 +78,7 @@ static loom_status load_all(loom_similarity *s, const loom_ctx *ctx, loom_err *e
             s->n_rivals--;
             continue;
         }
+        warn_stranger(s, m, path, conf->real);
         loom_verbose("%s: %lld graphs, %lld rejected", name, (long long)m->corpus.n_graphs, (long long)m->corpus.n_rejected);
     }
     if (s->n_rivals == 0) return loom_fail(err, LOOM_STATUS_FORMAT, "no file holds a correct graph, nothing can be compared");

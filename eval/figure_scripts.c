@@ -47,7 +47,7 @@ const char *const loom_figure_common[] = {
 /* Rows that the key needs: lists series, labels; left; key_from: where it begins, right of left. Sets H, top. */
 const char *const loom_figure_key_size[] = {
     "if (!exists(\"key_from\")) key_from = 6.0",
-    "key_step(i) = 44 + 7.9 * strlen(word(labels, i))",
+    "key_step(i) = 46 + 8.5 * strlen(word(labels, i))",
     "key_x = left + key_from; key_rows = 1",
     "do for [i = 1:words(labels)] {",
     "    if (key_x > left + key_from && key_x + key_step(i) > W) { key_rows = key_rows + 1; key_x = left + key_from }",
@@ -142,7 +142,7 @@ static const char *const fig12_body[] = {
     NULL};
 
 static const char *const fig03_size[] = {
-    "W = 860; H = 480; left = 74.0; bottom = 66.0",
+    "W = 860; H = 480; left = 86.0; bottom = 66.0",
     NULL};
 
 /* Accuracy lines: who (column of the series), axis, x_label, x_lo, x_hi, x_step, validity; lists series (method), temperatures, labels */
@@ -165,7 +165,7 @@ static const char *const fig03_body[] = {
 
 static const char *const fig04a_size[] = {
     "W = 1000; H = 560; left = 84.0; bottom = 148.0",
-    "key_from = 76.0",
+    "key_from = 84.0",
     NULL};
 
 /* Popular calls: shown; lists series, labels */
@@ -189,7 +189,7 @@ static const char *const fig04a_body[] = {
     NULL};
 
 static const char *const fig04b_size[] = {
-    "W = 860; H = 480; left = 74.0; bottom = 66.0",
+    "W = 860; H = 480; left = 86.0; bottom = 66.0",
     NULL};
 
 /* Heavy hitters: lists series (real first), labels */
@@ -209,7 +209,7 @@ static const char *const fig04b_body[] = {
     NULL};
 
 static const char *const fig16_size[] = {
-    "W = 860; H = 480; left = 92.0; bottom = 58.0",
+    "W = 860; H = 480; left = 98.0; bottom = 58.0",
     NULL};
 
 /* Earth mover distances: lists series, labels */
@@ -236,7 +236,7 @@ static const char *const fig16_body[] = {
     NULL};
 
 static const char *const fig15_size[] = {
-    "W = 860; H = 480; left = 74.0; bottom = 66.0",
+    "W = 860; H = 480; left = 86.0; bottom = 66.0",
     NULL};
 
 /* Memorisation by size: y_most; lists series, temperatures, labels */
@@ -272,7 +272,7 @@ static const char *const fig15_lines_body[] = {
     NULL};
 
 static const char *const fig08_size[] = {
-    "W = 1000; H = 460; left = 74.0; bottom = 66.0",
+    "W = 1000; H = 460; left = 86.0; bottom = 66.0",
     NULL};
 
 /* Sizes: edges_hi, depth_hi, log_scale; lists series, labels */
@@ -303,7 +303,7 @@ static const char *const fig08_body[] = {
 
 static const char *const fig06_size[] = {
     "series = \"instruction real\"; labels = \"\\\"asked for\\\" \\\"not asked for\\\"\"",
-    "W = 860; H = 460; left = 74.0; bottom = 50.0",
+    "W = 860; H = 460; left = 86.0; bottom = 50.0",
     NULL};
 
 /* Instructions with and without their line */

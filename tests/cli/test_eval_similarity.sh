@@ -48,6 +48,15 @@ says err "exists already"
 expect 1 loom-eval memorization --train empty.txt "$real" -o e3
 says err "empty.txt: the file is empty"
 
+expect 1 loom-eval similarity --real empty.txt "$real" -o e3
+says err "empty.txt: the file is empty"
+one_sentence
+sed 's/MS_/MS_7/g' "$real" >stranger.txt
+expect 0 loom-eval similarity --real "$real" stranger.txt --resamples 0 --no-pictures -o res7
+says err "stranger.txt has no call in common with .*; are they of the same system"
+says res7/fig04a_kl.csv '^fig04a,stranger,1,([^,]*,){9}0,'
+says res7/fig16.csv '^fig16,stranger,1,in_degree,corpus,'
+
 # the page
 expect 0 loom-eval report res
 says res/report.html '^</body></html>$'

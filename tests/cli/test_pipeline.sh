@@ -11,6 +11,16 @@ if command -v gnuplot >/dev/null; then [ -s made/figures/fig12.png ] && [ -s mad
 expect 0 run figures
 if grep -q loom- out; then fail "a second run made something again: $(cat out)"; fi
 
+# a figure that lacks what it needs says in one sentence what to set
+run figures FIGURES="3 99" >out 2>err && fail "an unknown figure is drawn"
+says err "FIGURES names 99; there are T1 3 "
+run figures FIGURES=3c >out 2>err && fail "figure 3c is drawn at one temperature"
+says err "figures 3c and 13 need answers at several temperatures: set TEMPERATURES="
+run figures FIGURES=14 >out 2>err && fail "figure 14 is drawn without recursive text"
+says err "figure 14 needs the recursive text: add recursive to METHODS"
+run figures FIGURES=6 METHODS=tabular >out 2>err && fail "figure 6 is drawn without the instruction model"
+says err "figures 6 and 13 need the instruction model"
+
 # the counts add up from the raw rows to the samples
 expect 0 loom-preprocess graphs made/traces -o again.graphs.zst
 cmp -s <(zstd -dcq again.graphs.zst) <(zstd -dcq made/raw.graphs.zst) || fail "the same traces gave other graphs"
