@@ -325,14 +325,16 @@ static loom_status missing_attr(const char *name, loom_err *err)
     return loom_fail(err, LOOM_STATUS_FORMAT, "attribute %s is missing or of another type", name);
 }
 
-static bool is_scalar(hid_t attr)
+/* Whether there is room for one value only, so that reading it fills no more. Takes the space. */
+static bool is_one(hid_t space)
 {
-    hid_t space = H5Aget_space(attr);
-    bool scalar = space >= 0 && H5Sget_simple_extent_npoints(space) == 1;
+    bool one = space >= 0 && H5Sget_simple_extent_npoints(space) == 1;
 
     if (space >= 0) H5Sclose(space);
-    return scalar;
+    return one;
 }
+
+static bool is_scalar(hid_t attr) { return is_one(H5Aget_space(attr)); }
 
 loom_status loom_h5_get_attr_i64(hid_t object, const char *name, int64_t *v, loom_err *err)
 {
@@ -380,7 +382,7 @@ loom_status loom_h5_get_text(hid_t file, const char *name, char **text, size_t *
     size_t size = 0;
     loom_status st = LOOM_OK;
 
-    if (type < 0 || H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) != 0) {
+    if (type < 0 || H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) != 0 || !is_one(H5Dget_space(set))) {
         st = loom_fail(err, LOOM_STATUS_FORMAT, "text %s is missing or of another type", name);
         goto done;
     }

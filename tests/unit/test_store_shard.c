@@ -1,5 +1,7 @@
 #include "store/shard.h"
 
+#include "store/h5.h"
+
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -215,5 +217,25 @@ static void finish(void)
     if (rmdir(dir) != 0) fprintf(stderr, "%s is not empty\n", dir);
 }
 
+/* A text that is many texts once overran the room for one. */
+TEST(many_texts_for_one)
+{
+    loom_shard *s = NULL;
+    loom_err err = {0};
+    hsize_t n = 5000;
+    REQUIRE_OK(make(300, 3, &err), err);
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), type = H5Tcopy(H5T_C_S1);
+    hid_t space = H5Screate_simple(1, &n, NULL);
+    H5Tset_size(type, 64);
+    REQUIRE(file >= 0 && H5Ldelete(file, "meta", H5P_DEFAULT) >= 0);
+    hid_t set = H5Dcreate2(file, "meta", type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    CHECK(set >= 0);
+    H5Dclose(set), H5Sclose(space), H5Tclose(type), H5Fclose(file);
+    CHECK_I64(loom_shard_open(&s, path, &err), LOOM_STATUS_FORMAT);
+    CHECK(strstr(err.msg, "meta") != NULL);
+    loom_shard_close(&s);
+    unlink(path);
+}
+
 TEST_MAIN(start(); RUN(round_trip) RUN(refuses_bad_samples) RUN(keeps_old_file) RUN(cut_short) RUN(flipped_bytes)
-              RUN(foreign_files) RUN(full_disk) finish();)
+              RUN(foreign_files) RUN(many_texts_for_one) RUN(full_disk) finish();)
