@@ -111,4 +111,6 @@ help: ## this list
 	@echo "  CONFIG= OUT=     other configuration file (its outputs: out/NAME), other output folder"
 	@echo "  INIT=FOLDER      train adapters beside this Hugging Face model (configs/llama2-7b-lora.conf, llama3.2-1b-lora.conf)"
 	@echo "  CSV=PATH         your traces (a CallGraph CSV, .csv.gz, .tar.gz, or a folder of them) instead of made-up ones"
+	@echo "  FIGURES= PRESET= which figures of the paper (T1 3 3c 4 6 8 12 13 14 15 16), sample sizes (paper, desk);"
+	@echo "                   METHODS TEMPERATURES LADDER FULL: see the head of Makefile.data"
 	@echo "  JOBS=N           parallel compilation and tests"
