@@ -30,29 +30,29 @@ big="--hidden 512 --layers 4 --heads 8 --batch-tokens 1024"
 half=""
 loom-train pretrain t.tokens.h5 -o x --dry-run --compute bf16 >/dev/null 2>&1 && half=yes
 measure "full, float32" $big --compute f32
-measure "full, recompute" $big --batch-tokens 4096 --compute f32 --recompute
+measure "full, recompute" $big --batch-tokens 2048 --compute f32 --recompute
 [ -z "$half" ] || measure "full, bfloat16" $big --compute bf16
 
 # beside a mapped base of bfloat16
-loom-train pretrain t.tokens.h5 --context 256 --hidden 768 --layers 6 --heads 8 --batch-tokens 256 --steps 1 --no-plot -q -o base || fail "no base"
+loom-train pretrain t.tokens.h5 --context 256 --hidden 768 --layers 4 --heads 8 --batch-tokens 256 --steps 1 --no-plot -q -o base || fail "no base"
 loom-train export base -o mapped --dtype bf16 -q || fail "no folder"
-measure "adapter" --init mapped --lora --batch-tokens 1024 --compute f32
-measure "adapter, recompute" --init mapped --lora --batch-tokens 2048 --compute f32 --recompute
-measure "adapter beside float32" --init base --lora --batch-tokens 1024 --compute f32
+measure "adapter" --init mapped --lora --batch-tokens 512 --compute f32
+measure "adapter, recompute" --init mapped --lora --batch-tokens 1024 --compute f32 --recompute
+measure "adapter beside float32" --init base --lora --batch-tokens 512 --compute f32
 if [ -n "$half" ]; then
-    measure "adapter, bfloat16" --init mapped --lora --batch-tokens 1024 --compute bf16
+    measure "adapter, bfloat16" --init mapped --lora --batch-tokens 512 --compute bf16
 else
     echo "not measured: products in bfloat16, which this CPU or build does not have"
 fi
 
 # short of memory: activations are computed twice by themselves, with the same bits, and what cannot fit is refused at once
-small="--hidden 256 --layers 6 --heads 4 --batch-tokens 4096 --compute f32"
+small="--hidden 256 --layers 6 --heads 4 --batch-tokens 2048 --compute f32 --threads 2"
 expect 0 loom-train pretrain t.tokens.h5 -o kept $small --context 256 --steps 1 --no-plot --dry-run
 says out 'activations [0-9.]+ .iB,'
-expect 0 loom-train pretrain t.tokens.h5 -o kept $small --context 256 --steps 1 --no-plot --dry-run --memory-limit 0.3
+expect 0 loom-train pretrain t.tokens.h5 -o kept $small --context 256 --steps 1 --no-plot --dry-run --memory-limit 0.2
 says out 'computed twice'; says err 'as with --recompute'
 expect 0 loom-train pretrain t.tokens.h5 -o kept $small --context 256 --steps 2 --no-plot --log-every 1 -q
-expect 0 loom-train pretrain t.tokens.h5 -o twice $small --context 256 --steps 2 --no-plot --log-every 1 --memory-limit 0.3
+expect 0 loom-train pretrain t.tokens.h5 -o twice $small --context 256 --steps 2 --no-plot --log-every 1 --memory-limit 0.2
 says err 'as with --recompute'
 cmp <(cut -d, -f1,5,6 kept/curve.csv) <(cut -d, -f1,5,6 twice/curve.csv) || fail "recomputing changed losses or gradients"
 expect 1 loom-train pretrain t.tokens.h5 -o none $small --context 256 --steps 1 --no-plot -q --memory-limit 0.02
