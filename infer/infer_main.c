@@ -3,7 +3,7 @@
 
 int main(int argc, char **argv)
 {
-    loom_cmd cmds[] = {loom_cmd_sample, loom_cmd_complete, loom_cmd_convert, loom_cmd_show, loom_cmd_bench,
+    loom_cmd cmds[] = {loom_cmd_sample, loom_cmd_complete, loom_cmd_convert, loom_cmd_show, loom_cmd_infer_bench,
                        {.name = NULL}};
 
     loom_blas_start(argc, argv);

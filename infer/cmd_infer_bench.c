@@ -115,6 +115,7 @@ typedef struct bench {
     int64_t jobs[MOST_JOBS];
     int n_jobs;
     double sgemm_gflops, gbytes;
+    bool wants_json;
     loom_buf text, json;
     loom_jw w;
 } bench;
@@ -295,6 +296,15 @@ static void add_line(loom_buf *t, const cell *c, const bench *b)
                     100 * c->counts.model_seconds / s, 100 * c->cpu / s, 100 * of_memory(c, b), 100 * sgemm, (double)c->peak / (1 << 20));
 }
 
+/* A long table: what is there is shown at once. */
+static loom_status show(bench *b, loom_err *err)
+{
+    loom_status st = b->wants_json ? LOOM_OK : loom_stdout_write(loom_buf_text(&b->text), b->text.len, err);
+
+    loom_buf_reset(&b->text);
+    return st;
+}
+
 static loom_status run_cell(cell *c, bench *b, loom_err *err)
 {
     loom_engine_options eo = {.batch = c->jobs, .half_cache = c->half, .half_compute = c->half, .pool = b->pool};
@@ -307,7 +317,7 @@ static loom_status run_cell(cell *c, bench *b, loom_err *err)
     if (st != LOOM_OK) return st;
     add_json(&b->w, c, b);
     add_line(&b->text, c, b);
-    return LOOM_OK;
+    return show(b, err);
 }
 
 /* ---- the table ---- */
@@ -408,13 +418,12 @@ static loom_status run_all(bench *b, const loom_ctx *ctx, loom_err *err)
     loom_jw_end_array(&b->w);
     loom_jw_end_object(&b->w);
     loom_buf_char(&b->json, '\n');
-    return ctx->common.json ? loom_stdout_write(b->json.data, b->json.len, err)
-                            : loom_stdout_write(b->text.data, b->text.len, err);
+    return b->wants_json ? loom_stdout_write(b->json.data, b->json.len, err) : LOOM_OK;
 }
 
 static loom_status run_bench(const loom_ctx *ctx, loom_err *err)
 {
-    bench b = {.conf = ctx->conf};
+    bench b = {.conf = ctx->conf, .wants_json = ctx->common.json};
     loom_status st = run_all(&b, ctx, err);
 
     loom_prompts_release(&b.prompts);
@@ -427,7 +436,7 @@ static loom_status run_bench(const loom_ctx *ctx, loom_err *err)
     return st;
 }
 
-const loom_cmd loom_cmd_bench = {
+const loom_cmd loom_cmd_infer_bench = {
     .name = "bench",
     .summary = "measure the speed of generation on this machine",
     .args = "",
