@@ -70,7 +70,7 @@ loom-train merge @ -o o.h5 -q|
 loom-train merge $good_m --adapter @ -o o.h5 -q|
 loom-train export @ -o o -q|model.h5
 loom-infer sample --model @ --edges 1 --depth 1 --max-tokens 5 -o o.jsonl -q|model.h5
-loom-infer sample --model $good_m --prompts @ --limit 1 --max-tokens 5 -o o.jsonl -q|p.prompts.jsonl
+loom-infer sample --model $good_m --prompts @ --limit 1 --max-tokens 5 -o o.jsonl -q|p.prompts.jsonl text.txt.zst
 loom-infer sample --model $good_m --like @ --limit 1 --max-tokens 5 -o o.jsonl -q|graphs.graphs.zst
 loom-infer complete --model @ --max-tokens 2 -q x|model.h5
 loom-infer complete --model $good_m --tokenizer @ --max-tokens 2 -q x|tokenizer.json
