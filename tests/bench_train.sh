@@ -68,9 +68,9 @@ measure() {
         done
     done
 }
-measure "5.8 M" small "256 6 8 8 688 4096"
-measure "29.5 M" middle "512 8 8 8 1376 8192"
-measure "29.5 M, LoRA" lora "512 8 8 8 1376 8192" lora
+measure "5.8 M" small "256 6 8 8 688 2048"
+measure "29.5 M" middle "512 8 8 8 1376 4096"
+measure "29.5 M, LoRA" lora "512 8 8 8 1376 4096" lora
 
 {
     echo "$BATCH sequences of $CONTEXT, median of $STEPS steps, forward + backward + AdamW; $(nproc) cores"

@@ -40,9 +40,9 @@ typedef struct shape {
     bool lora;
 } shape;
 
-static const shape shapes[] = {{"5.8M", 256, 6, 8, 688, 4096, false},
-                               {"29.5M", 512, 8, 8, 1376, 8192, false},
-                               {"29.5M-lora", 512, 8, 8, 1376, 8192, true}};
+static const shape shapes[] = {{"5.8M", 256, 6, 8, 688, 2048, false},
+                               {"29.5M", 512, 8, 8, 1376, 4096, false},
+                               {"29.5M-lora", 512, 8, 8, 1376, 4096, true}};
 
 static loom_config config_of(const shape *s, int64_t positions)
 {
@@ -54,7 +54,7 @@ static loom_config config_of(const shape *s, int64_t positions)
     c.H = s->H;
     c.F = s->F;
     c.V = s->V;
-    c.tied = true;
+    c.tied = false; /* as the peers have it, so that parameters and work are theirs */
     c.max_positions = positions;
     return c;
 }

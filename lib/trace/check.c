@@ -401,10 +401,10 @@ static bool to_call(loom_call *call, const loom_edge_text *e, loom_arena *arena)
 
 static void judge_counts(loom_graph_result *out, loom_mode mode, const loom_attrs *req)
 {
-    int64_t depth = req && req->remaining_depth >= 0 ? req->remaining_depth + (mode != LOOM_MODE_TABULAR) : -1;
+    int64_t left = out->depth - (mode != LOOM_MODE_TABULAR); /* as the request counts; its own numbers may be any */
 
     if (req && req->num_edges > 0 && req->num_edges != out->n_edges) out->rules |= LOOM_RULE_BIT(LOOM_RULE_TOTAL_EDGES);
-    if (depth >= 0 && depth != out->depth) out->rules |= LOOM_RULE_BIT(LOOM_RULE_TOTAL_DEPTH);
+    if (req && req->remaining_depth >= 0 && req->remaining_depth != left) out->rules |= LOOM_RULE_BIT(LOOM_RULE_TOTAL_DEPTH);
     if (!out->valid) out->rules |= LOOM_RULE_BIT(LOOM_RULE_GRAPH);
     out->correct = out->rules == 0;
 }

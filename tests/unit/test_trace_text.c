@@ -419,6 +419,7 @@ TEST(graphs_no_record_could_hold)
                                         .start = 0, .finish = 9};
     loom_edge_text e = root;
     loom_graph_result g;
+    loom_attrs req;
 
     loom_arena_reset(&scratch);
     loom_check_graph(&g, LOOM_MODE_RECURSIVE, "S_1", &e, 1, NULL, &scratch);
@@ -437,6 +438,10 @@ TEST(graphs_no_record_could_hold)
     loom_check_graph(&g, LOOM_MODE_RECURSIVE, "S_1", &e, 1, NULL, &scratch);
     CHECK(!g.valid && loom_verdict_has(&g.why, LOOM_REASON_MISSING_INFO));
     e = root;
+    loom_attrs_init(&req);
+    req.remaining_depth = INT64_MAX; /* one more than this is no number */
+    loom_check_graph(&g, LOOM_MODE_RECURSIVE, "S_1", &e, 1, &req, &scratch);
+    CHECK(g.valid && !g.correct && g.rules == LOOM_RULE_BIT(LOOM_RULE_TOTAL_DEPTH));
     loom_check_graph(&g, LOOM_MODE_TABULAR, "S 1", &e, 1, NULL, &scratch);
     CHECK(!g.valid && loom_verdict_has(&g.why, LOOM_REASON_BAD_SERVICE));
     loom_check_graph(&g, LOOM_MODE_TABULAR, "S_1", NULL, 0, NULL, &scratch);
