@@ -29,7 +29,7 @@ fi
 ours() {
     local run
     say "$1, $3, $4 threads ..."
-    run=$("$BIN/loom-train" bench "--no-small" "--no-middle" "--no-lora" "--$2" --compute "$3" --threads "$4" --json \
+    run=$("$BIN/loom-train" bench --no-small --no-middle --no-lora --no-one-thread "--$2" --compute "$3" --threads "$4" --json \
         --batch "$BATCH" --context "$CONTEXT" --steps "$STEPS" --quiet | tr -d ' \n')
     speed=$(field tokens_per_s "$run") share=$(field share_of_sgemm "$run") ms=$(field step_s "$run") sgemm=$(field sgemm_gflops "$run")
 }
