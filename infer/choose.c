@@ -185,28 +185,6 @@ static bool allowed(const loom_chooser *c, const loom_job *job, int32_t id, loom
     return loom_automaton_feed(job->guide, next, bytes, len);
 }
 
-static float kth_largest(float *v, int64_t n, int64_t k)
-{
-    int64_t lo = 0, hi = n - 1;
-
-    while (lo < hi) {
-        float pivot = v[lo + (hi - lo) / 2];
-        int64_t i = lo, j = hi;
-        while (i <= j) {
-            while (v[i] > pivot) i++;
-            while (v[j] < pivot) j--;
-            if (i > j) break;
-            float swap = v[i];
-            v[i++] = v[j];
-            v[j--] = swap;
-        }
-        if (k - 1 <= j) hi = j;
-        else if (k - 1 >= i) lo = i;
-        else break;
-    }
-    return v[k - 1];
-}
-
 /* Puts -INFINITY on every candidate (logit >= floor) that is refused and on everything below. Adds up the probability
  * of both kinds, exp((logit - top) * scale). Returns how many candidates are left. */
 static int64_t mask_candidates(const loom_chooser *c, const loom_job *job, float *logits, float floor, float top,
@@ -285,7 +263,7 @@ static int32_t choose_again(const loom_chooser *c, worker *w, loom_job *job, con
     job->mask.changed++;
     if (k < c->o.V) {
         memcpy(w->values, logits, (size_t)c->o.V * sizeof(float));
-        float floor = kth_largest(w->values, c->o.V, k);
+        float floor = loom_kth_largest(w->values, c->o.V, k);
         if (mask_candidates(c, job, logits, floor, logits[best], scale, &kept, &refused) > 0) {
             note_removed(&job->mask, refused / (kept + refused));
             hide_refused(c, job, logits, floor);

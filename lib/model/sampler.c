@@ -97,8 +97,7 @@ static float pop(loom_sampler *s, int64_t n)
 
 enum { BLOCK = 16 }; /* probabilities whose largest is looked at first */
 
-/* The k-th largest of v[0..n); reorders v. */
-static float kth_largest(float *v, int64_t n, int64_t k)
+float loom_kth_largest(float *v, int64_t n, int64_t k)
 {
     int64_t lo = 0, hi = n - 1;
 
@@ -136,7 +135,7 @@ static int64_t candidates(loom_sampler *s, int64_t k)
             for (int i = 1; i < BLOCK; i++) most = p[i] > most ? p[i] : most;
             s->maxima[b] = most;
         }
-        bound = kth_largest(s->maxima, blocks, k);
+        bound = loom_kth_largest(s->maxima, blocks, k);
     }
     for (int64_t v = 0; v < s->V; v++) {
         s->heap[n] = (int32_t)v;

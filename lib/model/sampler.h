@@ -35,6 +35,9 @@ int32_t loom_sampler_pick(loom_sampler *s, const loom_sampling *how, const float
 /* Index of the largest logit, -1 as above. */
 int32_t loom_sampler_greedy(const float *logits, int64_t V);
 
+/* The k-th largest of v[0..n), 1 <= k <= n; reorders v. */
+float loom_kth_largest(float *v, int64_t n, int64_t k);
+
 /* Natural logarithm of the softmax probability of one token; for scoring. */
 double loom_logprob(const float *logits, int64_t V, int32_t token);
 
