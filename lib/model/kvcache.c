@@ -25,21 +25,11 @@ static void *take(cursor *c, int64_t n, int64_t m, size_t size)
     return p;
 }
 
-/* Outputs and inputs of a matrix. */
-static void role_size(const loom_config *c, int64_t role, int64_t *out, int64_t *in)
-{
-    int64_t Q = c->H * c->D, E = c->K * c->D;
-
-    *out = role == LOOM_ROLE_Q ? Q : role == LOOM_ROLE_K || role == LOOM_ROLE_V ? E
-         : role == LOOM_ROLE_GATE || role == LOOM_ROLE_UP ? c->F : c->C;
-    *in = role == LOOM_ROLE_O ? Q : role == LOOM_ROLE_DOWN ? c->F : c->C;
-}
-
 static loom_packed packed_of(const loom_config *c, int64_t i, bool half)
 {
-    loom_packed p = {.out = c->V, .in = c->C, .half = half};
+    loom_packed p = {.half = half};
 
-    if (i < c->L * LOOM_N_ADAPTABLE) role_size(c, i % LOOM_N_ADAPTABLE, &p.out, &p.in);
+    loom_role_size(c, i < c->L * LOOM_N_ADAPTABLE ? (loom_role)(i % LOOM_N_ADAPTABLE) : LOOM_ROLE_HEAD, &p.out, &p.in);
     return p;
 }
 

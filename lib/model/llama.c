@@ -46,24 +46,47 @@ static void add(loom_tensors *t, loom_role role, int64_t layer, int64_t out, int
                                           : "model.norm");
 }
 
+void loom_role_size(const loom_config *c, loom_role role, int64_t *out, int64_t *in)
+{
+    int64_t Q = c->H * c->D, E = c->K * c->D;
+
+    *out = *in = c->C;
+    switch (role) {
+    case LOOM_ROLE_Q: *out = Q; break;
+    case LOOM_ROLE_K: case LOOM_ROLE_V: *out = E; break;
+    case LOOM_ROLE_O: *in = Q; break;
+    case LOOM_ROLE_GATE: case LOOM_ROLE_UP: *out = c->F; break;
+    case LOOM_ROLE_DOWN: *in = c->F; break;
+    default: *out = c->V; break;
+    }
+}
+
+static void add_matrix(loom_tensors *t, const loom_config *c, loom_role role, int64_t layer)
+{
+    int64_t out, in;
+
+    loom_role_size(c, role, &out, &in);
+    add(t, role, layer, out, in);
+}
+
 /* q, k, v follow each other without gaps, and so do gate and up: each group is one matrix to the products. */
 static void add_layer(loom_tensors *t, const loom_config *c, int64_t l)
 {
     align_table(t);
     add(t, LOOM_ROLE_NORM_ATT, l, c->C, 0);
     align_table(t);
-    add(t, LOOM_ROLE_Q, l, c->H * c->D, c->C);
-    add(t, LOOM_ROLE_K, l, c->K * c->D, c->C);
-    add(t, LOOM_ROLE_V, l, c->K * c->D, c->C);
+    add_matrix(t, c, LOOM_ROLE_Q, l);
+    add_matrix(t, c, LOOM_ROLE_K, l);
+    add_matrix(t, c, LOOM_ROLE_V, l);
     align_table(t);
-    add(t, LOOM_ROLE_O, l, c->C, c->H * c->D);
+    add_matrix(t, c, LOOM_ROLE_O, l);
     align_table(t);
     add(t, LOOM_ROLE_NORM_FFN, l, c->C, 0);
     align_table(t);
-    add(t, LOOM_ROLE_GATE, l, c->F, c->C);
-    add(t, LOOM_ROLE_UP, l, c->F, c->C);
+    add_matrix(t, c, LOOM_ROLE_GATE, l);
+    add_matrix(t, c, LOOM_ROLE_UP, l);
     align_table(t);
-    add(t, LOOM_ROLE_DOWN, l, c->C, c->F);
+    add_matrix(t, c, LOOM_ROLE_DOWN, l);
 }
 
 loom_status loom_llama_table(loom_tensors *out, const loom_config *config, loom_err *err)
@@ -74,12 +97,12 @@ loom_status loom_llama_table(loom_tensors *out, const loom_config *config, loom_
     LOOM_TRY(loom_config_check(&c, err));
     t.tensors = loom_calloc((size_t)(3 + 9 * c.L), sizeof *t.tensors);
     if (!t.tensors) return loom_fail_nomem(err, "the table of tensors");
-    add(&t, LOOM_ROLE_EMBED, -1, c.V, c.C);
+    add_matrix(&t, &c, LOOM_ROLE_EMBED, -1);
     for (int64_t l = 0; l < c.L; l++) add_layer(&t, &c, l);
     align_table(&t);
     add(&t, LOOM_ROLE_NORM_OUT, -1, c.C, 0);
     align_table(&t);
-    if (!c.tied) add(&t, LOOM_ROLE_HEAD, -1, c.V, c.C);
+    if (!c.tied) add_matrix(&t, &c, LOOM_ROLE_HEAD, -1);
     align_table(&t);
     *out = t;
     return LOOM_OK;

@@ -54,6 +54,9 @@ typedef struct loom_tensors {
     size_t floats; /* length of a block, gaps for alignment included (gaps stay zero) */
 } loom_tensors;
 
+/* Outputs and inputs of a matrix: of a layer, the embedding or the head. */
+void loom_role_size(const loom_config *c, loom_role role, int64_t *out, int64_t *in);
+
 const loom_tensor *loom_tensors_find(const loom_tensors *t, const char *name); /* NULL when absent */
 void loom_tensors_release(loom_tensors *t);
 
