@@ -225,12 +225,13 @@ static void multiply(loom_half *h, const shape *s, float *c, const uint16_t *a, 
     if (s->M > 0 && s->N > 0 && s->K > 0 && !run(h, s, c, a, b)) plain(s, c, a, b);
 }
 
-/* Batches differ in their number of rows. Rows are taken in powers of two up to MOST, so that few shapes ever occur. */
-#define MOST_ROWS  128
-#define MOST_INNER 512
+/* Batches differ in their number of rows. Rows are taken in powers of two up to MOST_ROWS, so that few shapes ever occur. */
+#define MOST_ROWS 128
 
-static int64_t bite(int64_t left, int64_t most)
+static int64_t bite(int64_t left)
 {
+    int64_t most = MOST_ROWS;
+
     while (most > left) most /= 2;
     return most;
 }
@@ -239,7 +240,7 @@ void loom_half_nt(loom_half *h, float *c, int64_t ldc, const uint16_t *a, int64_
                   int64_t M, int64_t N, int64_t K, bool add)
 {
     for (int64_t m = 0, n; m < M; m += n) {
-        shape s = {n = bite(M - m, MOST_ROWS), N, K, lda, 1, 1, ldb, ldc, add};
+        shape s = {n = bite(M - m), N, K, lda, 1, 1, ldb, ldc, add};
 
         multiply(h, &s, c + m * ldc, a + m * lda, b);
     }
@@ -249,18 +250,8 @@ void loom_half_nn(loom_half *h, float *c, int64_t ldc, const uint16_t *a, int64_
                   int64_t M, int64_t N, int64_t K, bool add)
 {
     for (int64_t m = 0, n; m < M; m += n) {
-        shape s = {n = bite(M - m, MOST_ROWS), N, K, lda, 1, ldb, 1, ldc, add};
+        shape s = {n = bite(M - m), N, K, lda, 1, ldb, 1, ldc, add};
 
         multiply(h, &s, c + m * ldc, a + m * lda, b);
-    }
-}
-
-void loom_half_tn(loom_half *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
-                  int64_t M, int64_t N, int64_t K, bool add)
-{
-    for (int64_t k = 0, n; k < K; k += n) {
-        shape s = {M, N, n = bite(K - k, MOST_INNER), 1, lda, ldb, 1, ldc, add || k};
-
-        multiply(h, &s, c, a + k * lda, b + k * ldb);
     }
 }

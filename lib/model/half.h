@@ -22,13 +22,11 @@ void loom_half_free(loom_half *h);
 /* to (rows, cols) = from (rows, cols) rounded to nearest even; leading dimensions in elements. */
 void loom_half_round(uint16_t *to, int64_t ldto, const float *from, int64_t ldfrom, int64_t rows, int64_t cols);
 
-/* c (M,N) = op(a) op(b), or c += with `add`; as loom_gemm_nt, _nn and _tn (model/blas.h). A product that oneDNN refuses
+/* c (M,N) = op(a) op(b), or c += with `add`; as loom_gemm_nt and _nn (model/blas.h). A product that oneDNN refuses
  * runs in plain float32 on the same rounded numbers. */
 void loom_half_nt(loom_half *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
                   int64_t M, int64_t N, int64_t K, bool add);
 void loom_half_nn(loom_half *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
-                  int64_t M, int64_t N, int64_t K, bool add);
-void loom_half_tn(loom_half *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
                   int64_t M, int64_t N, int64_t K, bool add);
 
 #endif
