@@ -124,9 +124,7 @@ static loom_status random_model(bench *b, loom_err *err)
 {
     loom_config c;
 
-    loom_config_default(&c);
-    c.C = 256, c.L = 6, c.H = 8, c.F = 688, c.V = 2048;
-    c.max_positions = b->conf->context;
+    loom_bench_config(&c, LOOM_BENCH_SMALL, b->conf->context);
     LOOM_TRY(loom_config_check(&c, err));
     LOOM_TRY(loom_llama_new(&b->random, &c, err));
     loom_llama_init(b->random, 1);
@@ -171,9 +169,14 @@ static void read_piece(void *arg, int64_t item, int thread)
 /* Bytes of weights that a step reads: what a decoding step of one job must bring from memory. */
 static size_t weight_bytes(const loom_config *c, bool half)
 {
-    int64_t matrices = c->L * (2 * c->C * c->H * c->D + 2 * c->C * c->K * c->D + 3 * c->C * c->F) + c->V * c->C;
+    int64_t out, in, layer = 0;
 
-    return (size_t)matrices * (half ? 2 : 4);
+    for (int role = 0; role < LOOM_N_ADAPTABLE; role++) {
+        loom_role_size(c, (loom_role)role, &out, &in);
+        layer += out * in;
+    }
+    loom_role_size(c, LOOM_ROLE_HEAD, &out, &in);
+    return (size_t)(c->L * layer + out * in) * (half ? 2 : 4);
 }
 
 /* GB/s at which all threads together read a block as large as the weights, best of some rounds. */

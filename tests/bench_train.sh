@@ -25,13 +25,15 @@ elif ! "$PYTHON" -c 'import torch' 2>/dev/null; then
     peer=no && say "the peer is left out: $PYTHON has no torch; install python3-torch, or name another with PYTHON="
 fi
 
-# ours NAME OPTION COMPUTE THREADS: sets speed, share, ms
+# ours NAME OPTION COMPUTE THREADS: sets speed, share, ms, sgemm, and sizes as the peer's program takes them
 ours() {
     local run
     say "$1, $3, $4 threads ..."
     run=$("$BIN/loom-train" bench --no-small --no-middle --no-lora --no-one-thread "--$2" --compute "$3" --threads "$4" --json \
         --batch "$BATCH" --context "$CONTEXT" --steps "$STEPS" --quiet | tr -d ' \n')
     speed=$(field tokens_per_s "$run") share=$(field share_of_sgemm "$run") ms=$(field step_s "$run") sgemm=$(field sgemm_gflops "$run")
+    sizes=
+    for key in hidden layers heads kv_heads ffn vocabulary; do sizes+=" $(field "$key" "$run")"; done
 }
 field() { grep -oE "\"$1\":[-+.e0-9]+" <<<"$2" | head -n 1 | cut -d: -f2; }
 
@@ -50,17 +52,18 @@ bf16=bf16
 
 rows=()
 declare -A full
-# measure NAME OPTION "d L H KV F V" [lora]
+# measure NAME OPTION [lora]
 measure() {
     local compute threads
     for compute in f32 $bf16; do
-        # shellcheck disable=SC2086
-        theirs $3 "$BATCH" "$CONTEXT" "$STEPS" $([[ $compute == bf16 ]] && echo bf16) ${4:-}
+        torch=
         for threads in 1 $([[ $THREADS != 1 ]] && echo "$THREADS"); do
             local against=- of_full=-
             ours "$1" "$2" "$compute" "$threads"
+            # shellcheck disable=SC2086
+            [[ $torch ]] || theirs $sizes "$BATCH" "$CONTEXT" "$STEPS" $([[ $compute == bf16 ]] && echo bf16) ${3:-}
             [[ $threads == 2 ]] && against=$(over "$speed" "$torch")
-            [[ ${4:-} ]] && of_full=$(over "$speed" "${full[$compute.$threads]}") || full[$compute.$threads]=$speed
+            [[ ${3:-} ]] && of_full=$(over "$speed" "${full[$compute.$threads]}") || full[$compute.$threads]=$speed
             rows+=("$(awk -v n="$1" -v c="$compute" -v t="$threads" -v s="$speed" -v ms="$ms" -v sh="$share" -v g="$sgemm" \
                 -v f="$of_full" -v p="$torch" -v a="$against" 'BEGIN {
                 printf "| %s | %s | %d | %.0f | %.0f | %.0f %% of %.0f | %s | %s | %s |", n, c, t, s, 1e3 * ms, 100 * sh, g, f,
@@ -68,9 +71,9 @@ measure() {
         done
     done
 }
-measure "5.8 M" small "256 6 8 8 688 2048"
-measure "29.5 M" middle "512 8 8 8 1376 4096"
-measure "29.5 M, LoRA" lora "512 8 8 8 1376 4096" lora
+measure "5.8 M" small
+measure "29.5 M" middle
+measure "29.5 M, LoRA" lora lora
 
 {
     echo "$BATCH sequences of $CONTEXT, median of $STEPS steps, forward + backward + AdamW; $(nproc) cores"

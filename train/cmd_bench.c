@@ -36,30 +36,15 @@ static const loom_opt bench_opts[] = {
 
 typedef struct shape {
     const char *name;
-    int64_t C, L, H, F, V;
+    loom_bench_size size;
     bool lora;
 } shape;
 
-static const shape shapes[] = {{"5.8M", 256, 6, 8, 688, 2048, false},
-                               {"29.5M", 512, 8, 8, 1376, 4096, false},
-                               {"29.5M-lora", 512, 8, 8, 1376, 4096, true}};
+static const shape shapes[] = {{"5.8M", LOOM_BENCH_SMALL, false},
+                               {"29.5M", LOOM_BENCH_MIDDLE, false},
+                               {"29.5M-lora", LOOM_BENCH_MIDDLE, true}};
 
-static loom_config config_of(const shape *s, int64_t positions)
-{
-    loom_config c;
-
-    loom_config_default(&c);
-    c.C = s->C;
-    c.L = s->L;
-    c.H = s->H;
-    c.F = s->F;
-    c.V = s->V;
-    c.tied = false; /* as the peers have it, so that parameters and work are theirs */
-    c.max_positions = positions;
-    return c;
-}
-
-static void add_json(loom_jw *w, const shape *s, bool half, const loom_model_bench_result *r)
+static void add_json(loom_jw *w, const shape *s, const loom_config *c, bool half, const loom_model_bench_result *r)
 {
     const struct {
         const char *name;
@@ -78,6 +63,12 @@ static void add_json(loom_jw *w, const shape *s, bool half, const loom_model_ben
 
     loom_jw_begin_object(w);
     loom_jw_kv_str(w, "model", s->name);
+    loom_jw_kv_i64(w, "hidden", c->C);
+    loom_jw_kv_i64(w, "layers", c->L);
+    loom_jw_kv_i64(w, "heads", c->H);
+    loom_jw_kv_i64(w, "kv_heads", c->K);
+    loom_jw_kv_i64(w, "ffn", c->F);
+    loom_jw_kv_i64(w, "vocabulary", c->V);
     loom_jw_kv_str(w, "compute", half ? "bf16" : "f32");
     loom_jw_kv_i64(w, "parameters", r->params);
     loom_jw_kv_i64(w, "trained", r->trained);
@@ -102,12 +93,13 @@ static loom_status bench_one(const shape *s, const bench_conf *conf, bool half, 
                              loom_err *err)
 {
     loom_lora_config lc = {.R = 8, .alpha = 16, .dropout = 0.1, .targets = 1u << LOOM_ROLE_Q | 1u << LOOM_ROLE_V};
-    loom_config config = config_of(s, conf->context);
+    loom_config config;
     loom_model_bench_options o = {
         .B = conf->batch, .T = conf->context, .steps = conf->steps, .recompute = conf->recompute, .half_compute = half};
     loom_model_bench_result r;
     loom_status st;
 
+    loom_bench_config(&config, s->size, conf->context);
     LOOM_TRY(loom_config_check(&config, err));
     LOOM_TRY(loom_pool_new(&o.pool, threads, err));
     loom_info("%s, %s, %d thread%s ...", s->name, half ? "bf16" : "f32", threads, threads == 1 ? "" : "s");
@@ -116,7 +108,7 @@ static loom_status bench_one(const shape *s, const bench_conf *conf, bool half, 
     if (st != LOOM_OK) return st;
     loom_buf_printf(text, "\n%s, products in %s\n", s->name, half ? "bf16" : "f32");
     loom_model_bench_report(&r, text);
-    add_json(w, s, half, &r);
+    add_json(w, s, &config, half, &r);
     return LOOM_OK;
 }
 

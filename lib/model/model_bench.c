@@ -154,6 +154,20 @@ static void divide(loom_acts_times *t, double n)
     for (size_t i = 0; i < sizeof each / sizeof *each; i++) *each[i] /= n;
 }
 
+void loom_bench_config(loom_config *out, loom_bench_size size, int64_t positions)
+{
+    bool small = size == LOOM_BENCH_SMALL;
+
+    loom_config_default(out);
+    out->C = small ? 256 : 512;
+    out->L = small ? 6 : 8;
+    out->H = 8;
+    out->F = small ? 688 : 1376;
+    out->V = small ? 2048 : 4096;
+    out->tied = false;
+    out->max_positions = positions;
+}
+
 loom_status loom_model_bench(loom_model_bench_result *out, const loom_config *config, const loom_lora_config *lora,
                              const loom_model_bench_options *o, loom_err *err)
 {

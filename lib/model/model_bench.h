@@ -1,4 +1,4 @@
-/* Speed of the model on this machine, for `loom-train bench`.
+/* Speed of the model on this machine, for `loom-train bench` and `loom-infer bench`.
  *
  *   loom_model_bench_options o = {.B = 8, .T = 512, .steps = 5, .pool = pool};
  *   LOOM_TRY(loom_model_bench(&result, &config, NULL, &o, err));
@@ -25,6 +25,11 @@ typedef struct loom_model_bench_result {
     loom_acts_times phase; /* seconds a step */
     size_t acts_bytes;
 } loom_model_bench_result;
+
+/* The models that are measured, alike in `loom-train bench`, `loom-infer bench` and their peers: 5.8 and 29.5 million
+ * parameters. Untied, as the peers have them, so that parameters and work are theirs. */
+typedef enum loom_bench_size { LOOM_BENCH_SMALL, LOOM_BENCH_MIDDLE } loom_bench_size;
+void loom_bench_config(loom_config *out, loom_bench_size size, int64_t positions);
 
 /* lora NULL: all weights are trained. Random weights and tokens. */
 loom_status loom_model_bench(loom_model_bench_result *out, const loom_config *config, const loom_lora_config *lora,
