@@ -13,85 +13,23 @@
 #include "infer/budget.h"
 #include "infer/engine.h"
 #include "model/blas.h"
-#include "tokenizer/toktrain.h"
-#include "trace/encode.h"
-#include "trace/record.h"
+#include "unit/domain_rig.h"
 
 static int64_t requests = 200, published = 3, seed = 1;
 
 /* ---- a model ---- */
-typedef struct rig {
-    loom_tokenizer *tok;
-    loom_llama *model;
-    loom_pool *pool;
-} rig;
-
-static const char *const records[] = {
-    "00h00m00s000ms S_000000011 "
-    "0|http|USER|MS_00001|ARRIVED_0|RT_31||0.1|rpc|MS_00001|MS_00002|ARRIVED_2|RT_20||0.1.1|db|"
-    "MS_00002|MS_00009|ARRIVED_4|RT_3||0.2|mc|MS_00001|MS_00007|ARRIVED_25|RT_1",
-    "00h00m00s000ms S_000000012 "
-    "0|rpc|USER|MS_00003|ARRIVED_0|RT_9||0.1|mc|MS_00003|MS_00007|ARRIVED_1|RT_1||0.2|mq|MS_00003|"
-    "MS_00004|ARRIVED_2|RT_2",
-};
-
-static loom_status domain_tokenizer(loom_tokenizer **out, loom_err *err)
-{
-    loom_toktrain_conf conf = {.vocab_size = 400, .name_tokens = 4, .merges = 20, .min_count = 2};
-    loom_arena arena = {0}, scratch = {0};
-    loom_toktrain *t = NULL;
-    loom_buf text = {0}, json = {0};
-
-    for (uint64_t i = 0; i < 72; i++) {
-        loom_encode_conf encode = {.mode = (loom_mode)(i % 3)};
-        const char *line = records[i / 3 % 2];
-        loom_graph g;
-        loom_verdict why;
-        loom_rng rng;
-        loom_arena_reset(&arena);
-        loom_rng_seed(&rng, i, "corpus", 0);
-        if (loom_record_read(&g, &why, line, strlen(line), &arena))
-            loom_encode_graph(&text, &g, &(loom_facts){0}, &encode, &rng, &scratch, err);
-    }
-    LOOM_TRY(loom_toktrain_new(&t, 1, err));
-    loom_toktrain_count(t, 0, text.data, text.len);
-    loom_status st = loom_toktrain_finish(&json, NULL, t, &conf, err);
-    if (st == LOOM_OK) st = loom_tokenizer_parse(out, json.data, json.len, "learned", err);
-    loom_toktrain_free(t);
-    loom_buf_release(&text);
-    loom_buf_release(&json);
-    loom_arena_release(&arena);
-    loom_arena_release(&scratch);
-    return st;
-}
-
 static loom_status build(rig *r, const char *tokenizer, loom_err *err)
 {
     loom_config c;
 
-    *r = (rig){0};
-    LOOM_TRY(tokenizer ? loom_tokenizer_load(&r->tok, tokenizer, err) : domain_tokenizer(&r->tok, err));
-    LOOM_TRY(loom_pool_new(&r->pool, 1, err));
     loom_config_default(&c);
     c.C = 32;
     c.L = 1;
     c.H = 2;
     c.K = 1;
     c.F = 32;
-    c.V = loom_tokenizer_vocab_size(r->tok);
     c.max_positions = 32768;
-    c.init_range = 0.3; /* far from uniform: choices matter */
-    LOOM_TRY(loom_config_check(&c, err));
-    LOOM_TRY(loom_llama_new(&r->model, &c, err));
-    loom_llama_init(r->model, (uint64_t)seed);
-    return LOOM_OK;
-}
-
-static void release(rig *r)
-{
-    loom_llama_free(r->model);
-    loom_tokenizer_free(r->tok);
-    loom_pool_free(r->pool);
+    return rig_build(r, tokenizer, c, 1, (uint64_t)seed, err);
 }
 
 /* ---- requests ---- */
