@@ -8,6 +8,7 @@ int main(int argc, char **argv)
         loom_cmd_graphs,
         loom_cmd_dedupe,
         loom_cmd_split,
+        loom_cmd_balance,
         loom_cmd_stats,
         loom_cmd_describe,
         loom_cmd_encode,

@@ -52,6 +52,7 @@ done <<'END'
 loom-preprocess graphs @ -o o.graphs.zst -q|table.csv
 loom-preprocess dedupe @ -o o.graphs.zst -q|graphs.graphs.zst
 loom-preprocess split @ --train o.t.graphs.zst --valid o.v.graphs.zst -q|graphs.graphs.zst
+loom-preprocess balance @ -o o.graphs.zst -q|graphs.graphs.zst
 loom-preprocess stats @ -o o.json -q|graphs.graphs.zst
 loom-preprocess describe @ -q|graphs.graphs.zst
 loom-preprocess encode @ -o o.txt.zst -q|graphs.graphs.zst
