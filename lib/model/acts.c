@@ -7,6 +7,7 @@
 #include "core/num.h"
 #include "core/usage.h"
 #include "model/acts_impl.h"
+#include "model/blas.h"
 #include "model/ops.h"
 
 /* ---- layout: one walk over all arrays, run once to measure and once to place ---- */
@@ -84,8 +85,7 @@ static void place_thread(loom_acts *a, loom_thread_acts *t, cursor *c)
     t->how.widen = take_rows(c, a->frozen && !half ? 1 : 0, loom_max_i64(LOOM_WIDEN_FLOATS, widest));
     t->how.rounded =
         take_halves(c, half ? LOOM_ROUND_ROWS : 0, loom_packed_width(loom_max_i64(a->c.V, loom_max_i64(broadest, widest))));
-    t->strip = take_rows(
-        c, 1, half ? loom_attention_half_scratch(a->o.max_seq, a->c.D) : loom_attention_scratch(a->o.max_seq, grad));
+    t->strip = take_rows(c, 1, loom_attention_scratch(a->o.max_seq, a->c.D, half));
     t->dnorm_att = take_rows(c, grad ? 1 : 0, C);
     t->dnorm_ffn = take_rows(c, grad ? 1 : 0, C);
     t->dnorm_out = take_rows(c, grad ? 1 : 0, C);
@@ -118,30 +118,41 @@ static void matrix_size(const loom_acts *a, int64_t i, int64_t *out, int64_t *in
 
 static int64_t n_matrices(const loom_acts *a) { return a->c.L * LOOM_N_ADAPTABLE + 1; }
 
-static loom_packed place_packed(cursor *c, int64_t out, int64_t in)
+static loom_packed place_packed(cursor *c, int64_t out, int64_t in, bool half)
 {
-    loom_packed p = {.out = out, .in = in, .half = true};
-    size_t bytes = loom_packed_bytes(out, in, true);
+    loom_packed p = {.out = out, .in = in, .half = half};
+    size_t bytes = loom_packed_bytes(out, in, half);
 
     if (bytes > INT64_MAX) c->overflow = true;
     else p.data = take(c, (int64_t)bytes, 1);
     return p;
 }
 
-/* half_compute: the packed weights */
+/* In float32 the packed weights are a second and third copy of the model, so only small models have them. */
+#define MOST_PACKED_FLOATS (INT64_C(1) << 27)
+
+static bool packs_weights(const loom_acts *a)
+{
+    const loom_config *c = &a->c;
+    int64_t floats = 2 * (c->L * (c->C * (loom_acts_QKV(a) + loom_acts_Q(a)) + 3 * c->C * c->F) + c->V * c->C);
+
+    if (a->frozen || loom_blas_plain()) return false;
+    return a->o.half_compute || floats <= MOST_PACKED_FLOATS;
+}
+
 static void place_weights(loom_acts *a, cursor *c)
 {
-    bool own = a->o.half_compute && !a->frozen;
+    bool own = packs_weights(a), half = a->o.half_compute;
 
     a->packed = take(c, own ? 2 * n_matrices(a) : 0, sizeof *a->packed);
-    a->layers16 = take(c, own ? a->c.L : 0, sizeof *a->layers16);
+    a->packed_layers = take(c, own ? a->c.L : 0, sizeof *a->packed_layers);
     for (int64_t i = 0; own && i < n_matrices(a); i++) {
         loom_packed fwd, back;
         int64_t out, in;
 
         matrix_size(a, i, &out, &in);
-        fwd = place_packed(c, out, in);
-        back = place_packed(c, a->o.grad ? in : 0, out);
+        fwd = place_packed(c, out, in, half);
+        back = place_packed(c, a->o.grad ? in : 0, out, half);
         if (a->packed) a->packed[2 * i] = fwd, a->packed[2 * i + 1] = back;
     }
 }
@@ -221,20 +232,24 @@ size_t loom_acts_bytes(const loom_config *config, const loom_lora_config *lora, 
     return c.overflow ? SIZE_MAX : c.used;
 }
 
-/* Starts oneDNN on every thread, and points the packed layers to their matrices; norms stay the model's and are set by
- * every step. */
+/* Starts oneDNN on every thread. */
 static loom_status make_halves(loom_acts *a, loom_err *err)
 {
     for (int i = 0; i < a->n_threads; i++) {
         LOOM_TRY(loom_half_new(&a->halves[i], err));
         a->threads[i].how.half = a->halves[i];
     }
+    return LOOM_OK;
+}
+
+/* Points the packed layers to their matrices; norms stay the model's and are set by every step. */
+static void point_layers(loom_acts *a)
+{
     for (int64_t i = 0; a->packed && i < n_matrices(a) - 1; i++) {
         const loom_packed *p = &a->packed[2 * i];
 
-        if (p->out) a->layers16[i / LOOM_N_ADAPTABLE].w[i % LOOM_N_ADAPTABLE] = (loom_mat){.fwd = p, .back = p + 1};
+        if (p->out) a->packed_layers[i / LOOM_N_ADAPTABLE].w[i % LOOM_N_ADAPTABLE] = (loom_mat){.fwd = p, .back = p + 1};
     }
-    return LOOM_OK;
 }
 
 static loom_status check_options(const loom_acts_options *o, const loom_config *c, loom_err *err)
@@ -280,6 +295,7 @@ loom_status loom_acts_new(loom_acts **out, const loom_llama *m, const loom_lora 
     }
     c = (cursor){.base = a->block};
     place(a, &c);
+    point_layers(a);
     if (a->o.half_compute) st = make_halves(a, err);
     if (st == LOOM_OK) *out = a;
     else loom_acts_free(a);
@@ -423,7 +439,7 @@ static void pack_item(void *arg, int64_t item, int thread)
     if (p[1].out) loom_packed_fill_inner(p + 1, W.f32 + from * p->in, p->in, from, to);
 }
 
-/* Rounds all weights, which may have changed since the last step, and makes the step use them. */
+/* Packs all weights, which may have changed since the last step, and makes the step use them. */
 static void pack_weights(loom_step *s)
 {
     loom_acts *a = s->a;
@@ -432,10 +448,10 @@ static void pack_weights(loom_step *s)
     for (int64_t i = 0; i < n_matrices(a); i++) items += pack_items(a, i);
     loom_pool_for(a->o.pool, items, pack_item, s);
     for (int64_t l = 0; l < a->c.L; l++) {
-        a->layers16[l].norm_att = s->m->layers[l].norm_att;
-        a->layers16[l].norm_ffn = s->m->layers[l].norm_ffn;
+        a->packed_layers[l].norm_att = s->m->layers[l].norm_att;
+        a->packed_layers[l].norm_ffn = s->m->layers[l].norm_ffn;
     }
-    s->layers = a->layers16;
+    s->layers = a->packed_layers;
     s->head = (loom_mat){.fwd = &a->packed[2 * n_matrices(a) - 2], .back = &a->packed[2 * n_matrices(a) - 1]};
 }
 

@@ -65,11 +65,11 @@ struct loom_acts {
     float *dx, *dmid;       /* (N,C) */
     float *datt, *dqkv;     /* (N,Q) (N,Q+2E) */
     float *h, *prod, *dgu;  /* (N,C) (N,F) (N,2F): inputs and gradients for the weights' gradients, float32 */
-    /* half_compute: weights and operands of the weights' gradients, rounded */
-    loom_half **halves;         /* (n_threads), freed one by one */
-    loom_packed *packed;        /* (L * LOOM_N_ADAPTABLE + 1, 2) weights both ways round by layer and role, the head last;
-                                   NULL when the base is borrowed bfloat16 */
-    loom_llama_layer *layers16; /* (L) views of them */
+    loom_packed *packed; /* (L * LOOM_N_ADAPTABLE + 1, 2) weights both ways round by layer and role, the head last; NULL
+                            when the base is borrowed bfloat16, or too large for copies */
+    loom_llama_layer *packed_layers; /* (L) views of them */
+    /* half_compute: operands of the weights' gradients, rounded */
+    loom_half **halves; /* (n_threads), freed one by one */
     loom_outer h16, prod16, dgu16, dx16, dmid16, att16, dqkv16; /* columns C F 2F C C Q Q+2E */
     loom_outer head_x16, logits16;                              /* C V, of head_rows rows */
     loom_acts_times times;
@@ -83,7 +83,7 @@ struct loom_step {
     const loom_llama *m;
     const loom_lora *lora;
     const loom_batch *b;
-    const loom_llama_layer *layers; /* the model's, or rounded ones */
+    const loom_llama_layer *layers; /* the model's, or packed ones */
     loom_mat head;
     float *grads;
     float scale;

@@ -80,12 +80,8 @@ static void attention_item(void *arg, int64_t item, int thread)
                           .G = G,
                           .D = D};
 
-    if (loom_step_half(s))
-        loom_attention_half_bwd(a->dqkv + at_q, a->dqkv + at_k, a->dqkv + at_v, a->datt + at_o, &att,
-                                a->threads[thread].strip);
-    else
-        loom_attention_bwd(a->dqkv + at_q, a->dqkv + at_k, a->dqkv + at_v, a->datt + at_o, &att,
-                           a->threads[thread].strip);
+    loom_attention_bwd(a->dqkv + at_q, a->dqkv + at_k, a->dqkv + at_v, a->datt + at_o, &att, loom_step_half(s),
+                       a->threads[thread].strip);
 }
 
 static void qkv_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
@@ -115,7 +111,7 @@ static void qkv_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_
 }
 
 /* ---- gradients of the base's weights: pieces of PIECE rows of a matrix ---- */
-#define PIECE 128
+#define PIECE 256
 
 typedef struct weight_job {
     const loom_step *s;

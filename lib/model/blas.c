@@ -60,6 +60,8 @@ const char *loom_blas_version(void)
 
 void loom_blas_use_plain(bool plain) { use_plain = plain; }
 
+bool loom_blas_plain(void) { return use_plain; }
+
 static blasint narrow(int64_t size)
 {
     assert(size >= 0 && size <= INT_MAX);

@@ -26,6 +26,7 @@ const char *loom_blas_version(void); /* "OpenBLAS 0.3.21" */
 
 /* Route every product through the plain twin (tests; slow). Not to be changed while products run. */
 void loom_blas_use_plain(bool plain);
+bool loom_blas_plain(void);
 
 /* c (M,N) = beta * c + alpha * op(a) op(b), the inner size is K. The letters t/n say whether a, b are stored
  * transposed. nt:  a (M,K)  b (N,K)      y = x Wᵀ     forward of a linear layer nn:  a (M,K)  b (K,N)      dx = dy W

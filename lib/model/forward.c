@@ -57,8 +57,7 @@ static void attention_item(void *arg, int64_t item, int thread)
                           .G = G,
                           .D = c->D};
 
-    if (loom_step_half(s)) loom_attention_half_fwd(&att, s->a->threads[thread].strip);
-    else loom_attention_fwd(&att, s->a->threads[thread].strip);
+    loom_attention_fwd(&att, loom_step_half(s), s->a->threads[thread].strip);
 }
 
 static void ffn_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)

@@ -36,10 +36,14 @@ static void half_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, con
     }
 }
 
-/* The same with W laid out for it. */
+/* W is laid out for its products. */
 static void packed_product(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *W, int64_t N,
                            float beta, const loom_products *how)
 {
+    if (!W->half) {
+        loom_packed_product(y, ldy, x, ldx, W, N, 0, W->out, beta != 0);
+        return;
+    }
     for (int64_t n = 0; n < N; n += LOOM_ROUND_ROWS) {
         int64_t rows = loom_min_i64(LOOM_ROUND_ROWS, N - n);
 

@@ -63,8 +63,8 @@ void loom_tensors_release(loom_tensors *t);
 struct loom_packed; /* model/packed.h */
 
 /* A matrix as the kernels take it: float32, or frozen bfloat16 that is widened block by block. Exactly one is set. In a
- * step with products in bfloat16 `fwd` (out,in) and `back` (in,out) are set instead, for this matrix alone, or for it
- * and those that follow it and share its input. */
+ * training step `fwd` (out,in) and `back` (in,out) may be set instead, for this matrix alone, or for it and those that
+ * follow it and share its input. */
 typedef struct loom_mat {
     const float *f32;
     const uint16_t *bf16;

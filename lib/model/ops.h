@@ -110,15 +110,12 @@ typedef struct loom_attention {
 } loom_attention;
 
 #define LOOM_ATT_TILE 64 /* queries handled together */
-/* Floats of scratch for sequences of at most T positions: one strip of scores (TILE, T), two for the backward pass. */
-int64_t loom_attention_scratch(int64_t T, bool backward);
-void loom_attention_fwd(const loom_attention *a, float *scratch);
+/* half: products of bfloat16 numbers. scratch: so many floats, 64-byte aligned, for sequences of at most T positions. */
+int64_t loom_attention_scratch(int64_t T, int64_t D, bool half);
+void loom_attention_fwd(const loom_attention *a, bool half, float *scratch);
 /* Writes dq, dk, dv (same layout as q, k, v, row distance ld_qkv). d_o has row distance ld_o. */
-void loom_attention_bwd(float *dq, float *dk, float *dv, const float *d_o, const loom_attention *a, float *scratch);
-/* The same with products in bfloat16 (attention_half.c). scratch: loom_attention_half_scratch floats, both ways. */
-int64_t loom_attention_half_scratch(int64_t T, int64_t D);
-void loom_attention_half_fwd(const loom_attention *a, float *scratch);
-void loom_attention_half_bwd(float *dq, float *dk, float *dv, const float *d_o, const loom_attention *a, float *scratch);
+void loom_attention_bwd(float *dq, float *dk, float *dv, const float *d_o, const loom_attention *a, bool half,
+                        float *scratch);
 void loom_attention_fwd_plain(const loom_attention *a);
 void loom_attention_bwd_plain(float *dq, float *dk, float *dv, const float *d_o, const loom_attention *a);
 

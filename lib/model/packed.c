@@ -170,22 +170,43 @@ static void fill_tile16(const loom_packed *p, const loom_mat *W, int64_t ld, flo
     memcpy((uint16_t *)p->data + (o0 / 16 * width / 2 + k0 / 2) * 32, m, sizeof m);
 }
 
+/* Outputs o0..o0+15 and up to 16 inner indices from k0 on of float32 weights, turned over. */
+static void fill_tile32(const loom_packed *p, const float *rows, int64_t ld, int64_t o0, int64_t k0)
+{
+    vec16u m[16];
+    float *to = (float *)p->data + (o0 / LOOM_PANEL * p->in + k0) * LOOM_PANEL + o0 % LOOM_PANEL;
+
+    for (int64_t o = 0; o < 16; o++) {
+        vec16 f = lanes(o0 + o < p->out ? rows + (o0 + o) * ld + k0 : NULL, p->in - k0);
+
+        memcpy(&m[o], &f, sizeof f);
+    }
+    transpose16(m);
+    for (int64_t k = 0; k < loom_min_i64(16, p->in - k0); k++) memcpy(to + k * LOOM_PANEL, &m[k], sizeof m[k]);
+}
+
 void loom_packed_fill_rows(const loom_packed *p, const float *rows, int64_t ld)
 {
     loom_mat W = {.f32 = rows};
 
     for (int64_t o = 0; o < whole_panels(p->out); o += 16)
-        for (int64_t k = 0; k < p->in; k += 32) fill_tile16(p, &W, ld, 1.0f, o, k);
+        for (int64_t k = 0; k < p->in; k += p->half ? 32 : 16) {
+            if (p->half) fill_tile16(p, &W, ld, 1.0f, o, k);
+            else fill_tile32(p, rows, ld, o, k);
+        }
 }
 
 void loom_packed_fill_outs(const loom_packed *p, const loom_mat *W, float scale, int64_t from, int64_t to)
 {
     int64_t outs = loom_min_i64(whole_panels(to), whole_panels(p->out)), width = loom_packed_width(p->in);
+    bool turn = !p->half && W->f32 && scale == 1.0f;
     float *f = p->data;
 
-    for (int64_t o = from; o < outs; o += p->half ? 16 : 1) {
+    for (int64_t o = from; o < outs; o += p->half || turn ? 16 : 1) {
         if (p->half)
             for (int64_t k = 0; k < width; k += 32) fill_tile16(p, W, p->in, scale, o, k);
+        else if (turn)
+            for (int64_t k = 0; k < p->in; k += 16) fill_tile32(p, W->f32, p->in, o, k);
         else
             for (int64_t k = 0; k < p->in; k++)
                 f[(o / LOOM_PANEL * p->in + k) * LOOM_PANEL + o % LOOM_PANEL] = scale * weight(p, W, o, k);
@@ -197,8 +218,24 @@ void loom_packed_fill(const loom_packed *p, const loom_mat *W, float scale)
     loom_packed_fill_outs(p, W, scale, 0, p->out);
 }
 
+static void fill_inner32(const loom_packed *p, const float *rows, int64_t ld, int64_t k0, int64_t k1)
+{
+    float *data = p->data;
+
+    for (int64_t k = k0; k < k1; k++, rows += ld)
+        for (int64_t o = 0; o < whole_panels(p->out); o += 16) {
+            vec16 f = lanes(rows + o, p->out - o);
+
+            memcpy(data + (o / LOOM_PANEL * p->in + k) * LOOM_PANEL + o % LOOM_PANEL, &f, sizeof f);
+        }
+}
+
 void loom_packed_fill_inner(const loom_packed *p, const float *rows, int64_t ld, int64_t k0, int64_t k1)
 {
+    if (!p->half) {
+        fill_inner32(p, rows, ld, k0, k1);
+        return;
+    }
     int64_t width = loom_packed_width(p->in), end = loom_min_i64(width, (k1 + 31) / 32 * 32);
     vec16u *data = p->data;
 
@@ -230,86 +267,101 @@ void loom_packed_turn(uint16_t *to, int64_t width, const float *rows, int64_t ld
 /* ---- tiles: y (ROWS,32) (+)= x (ROWS,in) times a panel. One function for each number of rows. ---- */
 typedef void tile_fn(float *y, int64_t ldy, const float *x, int64_t ldx, const void *panel, int64_t in, bool add);
 
-static inline void store(float *y, int64_t ldy, vec16 (*acc)[2], int rows, bool add)
-{
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < 2; v++) {
-            vec16 was = {0};
+/* Sums of a tile are as many registers as the CPU has: gcc makes scalar code of vectors wider than its own. */
+#if defined(__AVX512F__)
+#define LANES            16
+#define ALL_ROWS(TILE)   TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8)
+#define TABLE(name)      {name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7, name##_8}
+#define MOST_ROWS        8
+#elif defined(__AVX__)
+#define LANES            8
+#define ALL_ROWS(TILE)   TILE(1) TILE(2) TILE(3)
+#define TABLE(name)      {name##_1, name##_2, name##_3}
+#define MOST_ROWS        3
+#else
+#define LANES            4
+#define ALL_ROWS(TILE)   TILE(1)
+#define TABLE(name)      {name##_1}
+#define MOST_ROWS        1
+#endif
+#define PARTS (LOOM_PANEL / LANES)
 
-            if (add) memcpy(&was, y + r * ldy + 16 * v, sizeof was);
-            was += acc[r][v];
-            memcpy(y + r * ldy + 16 * v, &was, sizeof was);
-        }
+typedef float vec __attribute__((vector_size(4 * LANES)));
+typedef uint32_t vecu __attribute__((vector_size(4 * LANES)));
+typedef float vec_anywhere __attribute__((vector_size(4 * LANES), aligned(4), may_alias)); /* in rows of any length */
+
+/* Unrolled, so that the sums never leave their registers. */
+#define ROWS_LOOP(ROWS) _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++)
+#define PARTS_LOOP      _Pragma("GCC unroll 8") for (int v = 0; v < PARTS; v++)
+
+INLINE void store(float *y, int64_t ldy, vec (*acc)[PARTS], int rows, bool add)
+{
+    if (add)
+        ROWS_LOOP(rows) PARTS_LOOP *(vec_anywhere *)(y + r * ldy + v * LANES) += acc[r][v];
+    else
+        ROWS_LOOP(rows) PARTS_LOOP *(vec_anywhere *)(y + r * ldy + v * LANES) = acc[r][v];
 }
 
-#define ROWS_LOOP(ROWS) _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++)
-
-#define TILE_F32(ROWS)                                                                                                 \
-    static void f32_##ROWS(float *y, int64_t ldy, const float *x, int64_t ldx, const void *panel, int64_t in,          \
-                           bool add)                                                                                   \
+#define TILE_FLOATS(name, ROWS, element)                                                                               \
+    static void name##_##ROWS(float *y, int64_t ldy, const float *x, int64_t ldx, const void *panel, int64_t in,       \
+                              bool add)                                                                                \
     {                                                                                                                  \
-        vec16 acc[ROWS][2] = {{{0}}};                                                                                  \
-        const vec16 *w = panel;                                                                                        \
+        vec acc[ROWS][PARTS];                                                                                          \
+        const vec *w = panel;                                                                                          \
                                                                                                                        \
-        for (int64_t k = 0; k < in; k++, w += 2) {                                                                     \
+        ROWS_LOOP(ROWS) PARTS_LOOP acc[r][v] = (vec){0};                                                               \
+        for (int64_t k = 0; k < in; k++, w += PARTS)                                                                   \
             ROWS_LOOP(ROWS)                                                                                            \
             {                                                                                                          \
-                float one = x[r * ldx + k];                                                                            \
+                float one = x[element];                                                                                \
                                                                                                                        \
-                acc[r][0] += one * w[0];                                                                               \
-                acc[r][1] += one * w[1];                                                                               \
+                PARTS_LOOP acc[r][v] += one * w[v];                                                                    \
             }                                                                                                          \
-        }                                                                                                              \
         store(y, ldy, acc, ROWS, add);                                                                                 \
     }
+#define TILE_F32(ROWS)    TILE_FLOATS(f32, ROWS, r * ldx + k)
+#define TILE_TURNED(ROWS) TILE_FLOATS(turned, ROWS, k * ldx + r) /* x (in,ROWS) */
 
-/* The vectors of even and of odd inner indices of 16 outputs. */
-static inline void widen(vec16 *even, vec16 *odd, const void *from)
-{
-    vec16u pair = *(const vec16u *)from, e = pair << 16, o = pair & 0xffff0000u;
-
-    memcpy(even, &e, sizeof e);
-    memcpy(odd, &o, sizeof o);
-}
-
-/* bfloat16 weights times float32 rows: widened in registers. */
+/* bfloat16 weights times float32 rows, widened in registers. A pair of inner indices is one 32-bit number: first the
+ * pairs of outputs 0..15, in the second half of the panel those of 16..31. */
 #define TILE_WIDEN(ROWS)                                                                                               \
     static void widen_##ROWS(float *y, int64_t ldy, const float *x, int64_t ldx, const void *panel, int64_t in,        \
                              bool add)                                                                                 \
     {                                                                                                                  \
-        vec16 acc[ROWS][2] = {{{0}}}, e0, o0, e1, o1;                                                                  \
-        const char *w = panel, *v = w + loom_packed_width(in) / 2 * 64;                                                \
-        int64_t k = 0;                                                                                                 \
+        const vecu *w = panel;                                                                                         \
+        int64_t second = loom_packed_width(in) / 2 * (PARTS / 2);                                                      \
+        vec acc[ROWS][PARTS], even[PARTS], odd[PARTS];                                                                 \
                                                                                                                        \
-        for (; k + 1 < in; k += 2, w += 64, v += 64) {                                                                 \
-            widen(&e0, &o0, w);                                                                                        \
-            widen(&e1, &o1, v);                                                                                        \
+        ROWS_LOOP(ROWS) PARTS_LOOP acc[r][v] = (vec){0};                                                               \
+        for (int64_t k = 0; k < in; k += 2, w += PARTS / 2) {                                                          \
+            PARTS_LOOP                                                                                                 \
+            {                                                                                                          \
+                vecu pair = w[v % (PARTS / 2) + (v < PARTS / 2 ? 0 : second)];                                         \
+                                                                                                                       \
+                even[v] = (vec)(pair << 16);                                                                           \
+                odd[v] = (vec)(pair & 0xffff0000u);                                                                    \
+            }                                                                                                          \
             ROWS_LOOP(ROWS)                                                                                            \
             {                                                                                                          \
-                float even = x[r * ldx + k], odd = x[r * ldx + k + 1];                                                 \
+                float one = x[r * ldx + k];                                                                            \
                                                                                                                        \
-                acc[r][0] += even * e0;                                                                                \
-                acc[r][1] += even * e1;                                                                                \
-                acc[r][0] += odd * o0;                                                                                 \
-                acc[r][1] += odd * o1;                                                                                 \
+                PARTS_LOOP acc[r][v] += one * even[v];                                                                 \
             }                                                                                                          \
-        }                                                                                                              \
-        if (k < in) {                                                                                                  \
-            widen(&e0, &o0, w);                                                                                        \
-            widen(&e1, &o1, v);                                                                                        \
-            ROWS_LOOP(ROWS) acc[r][0] += x[r * ldx + k] * e0, acc[r][1] += x[r * ldx + k] * e1;                        \
+            if (k + 1 < in)                                                                                            \
+                ROWS_LOOP(ROWS)                                                                                        \
+                {                                                                                                      \
+                    float one = x[r * ldx + k + 1];                                                                    \
+                                                                                                                       \
+                    PARTS_LOOP acc[r][v] += one * odd[v];                                                              \
+                }                                                                                                      \
         }                                                                                                              \
         store(y, ldy, acc, ROWS, add);                                                                                 \
     }
-
-#define ALL_ROWS(TILE) TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8)
-#define TABLE(name)    {name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7, name##_8}
-#define MOST_ROWS      8
-
 ALL_ROWS(TILE_F32)
+ALL_ROWS(TILE_TURNED)
 ALL_ROWS(TILE_WIDEN)
 
-static tile_fn *const f32_tiles[] = TABLE(f32), *const widen_tiles[] = TABLE(widen);
+static tile_fn *const f32_tiles[] = TABLE(f32), *const turned_tiles[] = TABLE(turned), *const widen_tiles[] = TABLE(widen);
 
 static size_t panel_bytes(const loom_packed *p) { return loom_packed_bytes(LOOM_PANEL, p->in, p->half); }
 
@@ -321,10 +373,10 @@ static void copy_part(float *y, int64_t ldy, const float *part, int64_t rows, in
             y[r * ldy + c - from] = part[r * LOOM_PANEL + c] + (add ? y[r * ldy + c - from] : 0.0f);
 }
 
-void loom_packed_product(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *p, int64_t N,
-                         int64_t c0, int64_t c1, bool add)
+/* step: from a row of x to the next */
+static void product(tile_fn *const *tiles, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t step,
+                    const loom_packed *p, int64_t depth, int64_t N, int64_t c0, int64_t c1, bool add)
 {
-    tile_fn *const *tiles = p->half ? widen_tiles : f32_tiles;
     _Alignas(64) float part[MOST_ROWS * LOOM_PANEL];
 
     for (int64_t panel = c0 / LOOM_PANEL; panel * LOOM_PANEL < c1; panel++) {
@@ -337,13 +389,31 @@ void loom_packed_product(float *y, int64_t ldy, const float *x, int64_t ldx, con
 
             rows = loom_min_i64(MOST_ROWS, N - n);
             if (whole) {
-                tiles[rows - 1](at, ldy, x + n * ldx, ldx, w, p->in, add);
+                tiles[rows - 1](at, ldy, x + n * step, ldx, w, depth, add);
             } else {
-                tiles[rows - 1](part, LOOM_PANEL, x + n * ldx, ldx, w, p->in, false);
+                tiles[rows - 1](part, LOOM_PANEL, x + n * step, ldx, w, depth, false);
                 copy_part(at, ldy, part, rows, from, to, add);
             }
         }
     }
+}
+
+void loom_packed_product(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *p, int64_t N,
+                         int64_t c0, int64_t c1, bool add)
+{
+    product(p->half ? widen_tiles : f32_tiles, y, ldy, x, ldx, ldx, p, p->in, N, c0, c1, add);
+}
+
+void loom_packed_product_upto(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *p, int64_t depth,
+                              int64_t N, int64_t c0, int64_t c1, bool add)
+{
+    product(f32_tiles, y, ldy, x, ldx, ldx, p, depth, N, c0, c1, add);
+}
+
+void loom_packed_product_turned(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *p,
+                                int64_t depth, int64_t N, int64_t c0, int64_t c1, bool add)
+{
+    product(turned_tiles, y, ldy, x, ldx, 1, p, depth, N, c0, c1, add);
 }
 
 /* ---- rounded rows ---- */
@@ -376,22 +446,23 @@ typedef void tile16_fn(float *to, int64_t ld, const operands *in, int64_t rows);
 static void plain_tile16(float *to, int64_t ld, const operands *in, int64_t rows)
 {
     for (int64_t r = 0; r < rows; r++) {
-        const char *w = in->w, *v = in->v;
         const uint16_t *x = in->x + r * in->ldx;
-        vec16 a = {0}, b = {0}, even, odd;
+        vec acc[1][PARTS];
 
-        for (int64_t k = 0; k < in->depth; k += 2, w += 64, v += 64) {
-            float xe = loom_bf16_to_f32(x[k]), xo = loom_bf16_to_f32(x[k + 1]);
+        PARTS_LOOP acc[0][v] = (vec){0};
+        for (int64_t k = 0; k < in->depth; k += 2) {
+            float even = loom_bf16_to_f32(x[k]), odd = loom_bf16_to_f32(x[k + 1]);
 
-            widen(&even, &odd, w);
-            a += xe * even;
-            a += xo * odd;
-            widen(&even, &odd, v);
-            b += xe * even;
-            b += xo * odd;
+            PARTS_LOOP
+            {
+                const vecu *half = (const vecu *)(v < PARTS / 2 ? in->w : in->v);
+                vecu pair = half[k / 2 * (PARTS / 2) + v % (PARTS / 2)];
+
+                acc[0][v] += even * (vec)(pair << 16);
+                acc[0][v] += odd * (vec)(pair & 0xffff0000u);
+            }
         }
-        memcpy(to + r * ld, &a, sizeof a);
-        memcpy(to + r * ld + 16, &b, sizeof b);
+        store(to + r * ld, ld, acc, 1, false);
     }
 }
 
@@ -436,6 +507,7 @@ TARGET_AMX static void amx_begin(void)
     } config = {.palette = 1};
 
     for (int i = 0; i < 8; i++) config.colsb[i] = 64, config.rows[i] = 16;
+    __asm__ volatile("" : : "r"(&config) : "memory"); /* gcc 12 takes the next line to read eight bytes of config only */
     _tile_loadconfig(&config);
 }
 

@@ -1,4 +1,4 @@
-/* Matrices laid out once for many products, in decoding and in bfloat16 training: y = x Wᵀ.
+/* Matrices laid out once for many products, in decoding, in attention and in bfloat16 training: y = x Wᵀ.
  *
  *   loom_packed w = {.data = memory, .out = out, .in = in, .half = false};       memory: loom_packed_bytes, 64-aligned
  *   loom_packed_fill(&w, &mat, 1.0f);
@@ -35,14 +35,14 @@ void loom_packed_fill(const loom_packed *p, const loom_mat *W, float scale);
 /* The same for rows from..to-1 of W, whole panels of them (but for the last). */
 void loom_packed_fill_outs(const loom_packed *p, const loom_mat *W, float scale, int64_t from, int64_t to);
 
-/* The same for bfloat16 and rows `ld` apart, all of them. */
+/* The same for rows `ld` apart, all of them. */
 void loom_packed_fill_rows(const loom_packed *p, const float *rows, int64_t ld);
 
-/* For bfloat16 and matrices stored the other way round, as training needs them. rows (k1-k0, out) are inner indices
- * k0..k1-1 of all outputs: dx = dy W has them in W, dW = dyᵀ x in x. k0 is a multiple of 32, k1 too or the last one: up to
- * the next multiple of 32 data becomes zero. */
+/* For matrices stored the other way round, as training needs them. rows (k1-k0, out) are inner indices k0..k1-1 of all
+ * outputs: dx = dy W has them in W, dW = dyᵀ x in x. In bfloat16 k0 is a multiple of 32, k1 too or the last one: up to the
+ * next multiple of 32 data becomes zero. */
 void loom_packed_fill_inner(const loom_packed *p, const float *rows, int64_t ld, int64_t k0, int64_t k1);
-/* The left operand of dW = dyᵀ x: to (cols, width) = columns k0..k1-1 from rows (k1-k0, cols), rounded; k0, k1 as above.
+/* In bfloat16: the left operand of dW = dyᵀ x: to (cols, width) = columns k0..k1-1 from rows (k1-k0, cols), rounded; k0, k1 as above.
  * Rows of `to` up to a multiple of 16 are written. */
 void loom_packed_turn(uint16_t *to, int64_t width, const float *rows, int64_t ld, int64_t cols, int64_t k0, int64_t k1);
 
@@ -50,7 +50,13 @@ void loom_packed_turn(uint16_t *to, int64_t width, const float *rows, int64_t ld
 void loom_packed_product(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *p, int64_t N,
                          int64_t c0, int64_t c1, bool add);
 
-/* The same with x rounded to bfloat16, for bfloat16 weights: AMX tiles where the CPU has them, AVX512_BF16 else, plain
+/* The same for float32 weights and only the first `depth` inner indices; and with x turned over: x (depth,N). */
+void loom_packed_product_upto(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *p, int64_t depth,
+                              int64_t N, int64_t c0, int64_t c1, bool add);
+void loom_packed_product_turned(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *p,
+                                int64_t depth, int64_t N, int64_t c0, int64_t c1, bool add);
+
+/* loom_packed_product with x rounded to bfloat16, for bfloat16 weights: AMX tiles where the CPU has them, AVX512_BF16 else, plain
  * vectors else; the three differ in rounding. x (whole groups of 16 rows, loom_packed_width(in)), columns beyond `in`
  * zero, rows beyond N anything. */
 int64_t loom_packed_width(int64_t in);

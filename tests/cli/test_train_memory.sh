@@ -49,10 +49,10 @@ fi
 small="--hidden 256 --layers 6 --heads 4 --batch-tokens 2048 --compute f32 --threads 2"
 expect 0 loom-train pretrain t.tokens.h5 -o kept $small --context 256 --steps 1 --no-plot --dry-run
 says out 'activations [0-9.]+ .iB,'
-expect 0 loom-train pretrain t.tokens.h5 -o kept $small --context 256 --steps 1 --no-plot --dry-run --memory-limit 0.2
+expect 0 loom-train pretrain t.tokens.h5 -o kept $small --context 256 --steps 1 --no-plot --dry-run --memory-limit 0.25
 says out 'computed twice'; says err 'as with --recompute'
 expect 0 loom-train pretrain t.tokens.h5 -o kept $small --context 256 --steps 2 --no-plot --log-every 1 -q
-expect 0 loom-train pretrain t.tokens.h5 -o twice $small --context 256 --steps 2 --no-plot --log-every 1 --memory-limit 0.2
+expect 0 loom-train pretrain t.tokens.h5 -o twice $small --context 256 --steps 2 --no-plot --log-every 1 --memory-limit 0.25
 says err 'as with --recompute'
 cmp <(cut -d, -f1,5,6 kept/curve.csv) <(cut -d, -f1,5,6 twice/curve.csv) || fail "recomputing changed losses or gradients"
 expect 1 loom-train pretrain t.tokens.h5 -o none $small --context 256 --steps 1 --no-plot -q --memory-limit 0.02
