@@ -1,5 +1,7 @@
 #include "core/buf.h"
 
+#include <math.h>
+
 static void out_of_memory(void)
 {
     static const char text[] = "out of memory for text; free some memory and run the command again\n";
@@ -72,5 +74,7 @@ void loom_buf_f64(loom_buf *b, double value)
         snprintf(text, sizeof text, "%.*g", digits, value);
         if (strtod(text, NULL) == value) break;
     }
+    /* 30, not the equally short 3e+01 */
+    if (strchr(text, 'e') && fabs(value) >= 1 && fabs(value) < 1e15) snprintf(text, sizeof text, "%.0f", value);
     loom_buf_str(b, text);
 }

@@ -45,6 +45,24 @@ TEST(checks_sizes)
     CHECK(!loom_add_size(&n, SIZE_MAX, 1) && n == 12);
 }
 
+TEST(numbers_are_short_and_plain)
+{
+    static const struct {
+        double value;
+        const char *text;
+    } cases[] = {{30, "30"}, {1500, "1500"}, {-2e6, "-2000000"}, {0.1, "0.1"}, {1.5e-3, "0.0015"}, {1e-8, "1e-08"}, {1e15, "1e+15"},
+                 {1.0 / 3, "0.3333333333333333"}, {123456789.5, "123456789.5"}, {0, "0"}};
+    loom_buf b = {0};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        loom_buf_reset(&b);
+        loom_buf_f64(&b, cases[i].value);
+        CHECK_STR(b.data, cases[i].text);
+        CHECK(strtod(b.data, NULL) == cases[i].value);
+    }
+    loom_buf_release(&b);
+}
+
 TEST(buffers_grow)
 {
     loom_buf b = {0};
@@ -343,7 +361,7 @@ TEST(pool_runs_every_item_once)
     }
 }
 
-TEST_MAIN(RUN(parses_integers_strictly) RUN(parses_numbers_strictly) RUN(checks_sizes) RUN(buffers_grow)
+TEST_MAIN(RUN(parses_integers_strictly) RUN(parses_numbers_strictly) RUN(checks_sizes) RUN(numbers_are_short_and_plain) RUN(buffers_grow)
               RUN(arena_keeps_contents_and_reuses_memory) RUN(interns_strings) RUN(set_tells_new_from_old)
                   RUN(random_streams_are_separate_and_repeatable) RUN(files_round_trip_plain_and_compressed)
                       RUN(abandoned_output_leaves_nothing) RUN(full_disk_is_an_error)
