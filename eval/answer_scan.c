@@ -47,17 +47,36 @@ static char escaped(char c)
     }
 }
 
+/* Copies while blocks of 16 hold nothing special; a loop without a way out, so that it becomes vectors. */
+static void take_plain(const char **from, const char *end, char **into)
+{
+    for (; end - *from >= 16; *from += 16, *into += 16) {
+        unsigned special = 0;
+        for (int i = 0; i < 16; i++) {
+            unsigned char c = (unsigned char)(*from)[i];
+            special |= (unsigned)(c < 0x20) | (unsigned)(c >= 0x7f) | (unsigned)(c == '"') | (unsigned)(c == '\\');
+        }
+        if (special) return;
+        memcpy(*into, *from, 16);
+    }
+}
+
 static bool take_text(scan *s, const char **text, size_t *len)
 {
     if (!take(s, '"')) return false;
     char *into = s->space;
     const char *c = s->at;
-    for (; c < s->end; c++) {
+    for (take_plain(&c, s->end, &into); c < s->end; c++) {
         char v = *c;
         if (v == '"') break;
         if ((unsigned char)v < 0x20 || (unsigned char)v >= 0x7f) return false;
         if (v == '\\') {
             if (++c >= s->end || (v = escaped(*c)) == 0) return false;
+            *into++ = v;
+            c++;
+            take_plain(&c, s->end, &into);
+            c--;
+            continue;
         }
         *into++ = v;
     }
@@ -213,4 +232,36 @@ bool loom_answer_scan(loom_answer *out, const char *line, size_t len, loom_arena
     } while (take(&s, ','));
     if (!take(&s, '}') || s.at != s.end) return false;
     return (seen & 1u << KEY_MODE) && (seen & 1u << KEY_LAYERS);
+}
+
+/* ---- prompts ---- */
+
+enum { ASKED_ID, ASKED_MODE, ASKED_EDGES, ASKED_DEPTH, ASKED_SERVICE, ASKED_PROMPT, ASKED_RECORD, ASKED_KEYS };
+static const char *const asked_keys[ASKED_KEYS] = {"id", "mode", "edges", "depth", "service", "prompt", "record"};
+
+static bool asked_value(loom_asked_line *out, scan *s, int key)
+{
+    const char *text;
+    size_t len;
+    switch (key) {
+    case ASKED_ID: return take_i64(s, &out->id);
+    case ASKED_EDGES: return take_i64(s, &out->edges);
+    case ASKED_DEPTH: return take_i64(s, &out->depth);
+    case ASKED_MODE: return take_text(s, &out->mode, &len);
+    case ASKED_PROMPT: return take_text(s, &out->prompt, &out->prompt_len);
+    default: return take_text(s, &text, &len);
+    }
+}
+
+bool loom_prompt_scan(loom_asked_line *out, const char *line, size_t len, loom_arena *arena)
+{
+    scan s = {line, line + len, loom_arena_alloc(arena, len + 1)};
+    unsigned seen = 0;
+    *out = (loom_asked_line){.id = -1, .edges = -1, .depth = -1};
+    if (!s.space || !take(&s, '{')) return false;
+    do {
+        int key = take_key(&s, asked_keys, ASKED_KEYS, &seen);
+        if (key < 0 || !asked_value(out, &s, key)) return false;
+    } while (take(&s, ','));
+    return take(&s, '}') && s.at == s.end;
 }

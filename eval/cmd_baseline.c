@@ -105,7 +105,7 @@ static loom_status run_baseline(const loom_ctx *ctx, loom_err *err)
     if ((st = fit(&j, ctx->args[0], err)) != LOOM_OK) goto done;
     if ((st = loom_out_open(&j.out, j.conf->output, ctx->common.force, err)) != LOOM_OK) goto done;
     int64_t count = loom_preset_or(j.conf->count, loom_preset_of(j.conf->preset)->like);
-    if (j.conf->prompts) st = loom_jsonl_read(j.conf->prompts, "prompts", "loom-eval prompts", draw_prompt, &j, err);
+    if (j.conf->prompts) st = loom_jsonl_read(j.conf->prompts, "prompts", "loom-eval prompts", NULL, draw_prompt, &j, err);
     else
         while (st == LOOM_OK && j.n < count) st = draw_one(&j, -1, -1, NULL, err);
     if (st != LOOM_OK || (st = loom_out_commit(&j.out, err)) != LOOM_OK) goto done;

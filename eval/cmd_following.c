@@ -81,7 +81,7 @@ static loom_status read_prompts(following_job *j, const char *path, loom_err *er
 {
     j->n = 0;
     j->prompts_path = path;
-    return loom_jsonl_read(path, "prompts", "loom-eval prompts --ask", add_prompt, j, err);
+    return loom_jsonl_read(path, "prompts", "loom-eval prompts --ask", NULL, add_prompt, j, err);
 }
 
 /* ---- answers ---- */

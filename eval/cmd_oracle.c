@@ -73,7 +73,7 @@ static loom_status answer_all(oracle_job *j, const char *path, loom_err *err)
     if ((st = loom_meta_input(&meta, path, err)) != LOOM_OK) goto done;
     if (loom_meta_up_to_date(&meta, j->ctx, j->conf->output)) goto done;
     if ((st = loom_out_open(&j->out, j->conf->output, j->ctx->common.force, err)) != LOOM_OK) goto done;
-    if ((st = loom_jsonl_read(path, "prompts", "loom-eval prompts", answer_line, j, err)) != LOOM_OK) goto done;
+    if ((st = loom_jsonl_read(path, "prompts", "loom-eval prompts", NULL, answer_line, j, err)) != LOOM_OK) goto done;
     if ((st = loom_out_commit(&j->out, err)) != LOOM_OK) goto done;
     loom_meta_i64(&meta, "answers", j->n);
     loom_meta_i64(&meta, "damaged", j->n_damaged);

@@ -2,8 +2,8 @@
 
 #include "core/file.h"
 
-loom_status loom_jsonl_read(const char *path, const char *what, const char *maker, loom_jsonl_fn take, void *arg,
-                            loom_err *err)
+loom_status loom_jsonl_read(const char *path, const char *what, const char *maker, loom_jsonl_quick_fn quick,
+                            loom_jsonl_fn take, void *arg, loom_err *err)
 {
     loom_lines *lines = NULL;
     char *line;
@@ -14,12 +14,13 @@ loom_status loom_jsonl_read(const char *path, const char *what, const char *make
         int64_t number = loom_lines_number(lines);
         loom_json *root = NULL;
         loom_err why;
+        n++;
+        if (quick && quick(arg, line, len, number, &st, err)) continue;
         if (loom_json_parse(&root, line, len, path, &why) != LOOM_OK)
             st = loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not a line of JSON; write the file with `%s`", path,
                            (long long)number, maker);
         else st = take(arg, root, number, err);
         loom_json_free(root);
-        n++;
     }
     loom_lines_close(&lines);
     if (st == LOOM_OK && n == 0)

@@ -6,6 +6,7 @@
 #include "core/json.h"
 #include "core/num.h"
 #include "eval/graphs.h"
+#include "eval/answer_scan.h"
 #include "eval/jsonl.h"
 
 #define BATCH 256
@@ -89,18 +90,16 @@ static void read_coverage(loom_tally *t, const char *path)
 typedef struct prompts_file {
     loom_tally *t;
     const char *path;
+    loom_arena arena; /* texts of a line */
 } prompts_file;
 
-static loom_status add_prompt(void *arg, const loom_json *root, int64_t number, loom_err *err)
+static loom_status add_prompt(const prompts_file *file, const loom_asked_line *l, int64_t number, loom_err *err)
 {
-    loom_tally *t = ((prompts_file *)arg)->t;
-    const char *path = ((prompts_file *)arg)->path;
-    size_t len;
+    loom_tally *t = file->t;
+    const char *path = file->path, *name = l->mode;
+    int64_t id = l->id;
     loom_mode mode;
-    const char *name = loom_json_str(loom_json_get(root, "mode"), NULL);
-    const char *prompt = loom_json_str(loom_json_get(root, "prompt"), &len);
-    int64_t id = loom_json_i64(loom_json_get(root, "id"), -1);
-    if (!name || !prompt || !loom_mode_parse(&mode, name) || id < 0 || id > 1000000000)
+    if (!name || !l->prompt || !loom_mode_parse(&mode, name) || id < 0 || id > 1000000000)
         return loom_fail(err, LOOM_STATUS_FORMAT,
                          "%s:%lld: not a prompt with id, mode and prompt; write the file with `loom-eval prompts`", path,
                          (long long)number);
@@ -115,18 +114,38 @@ static loom_status add_prompt(void *arg, const loom_json *root, int64_t number, 
         for (size_t i = old; i < need; i++) t->prompts[mode][i].edges = -1;
         t->n_prompts[mode] = need;
     }
-    t->prompts[mode][id] = (loom_tally_prompt){.hash = loom_hash128_of(prompt, len),
-                                               .edges = loom_json_i64(loom_json_get(root, "edges"), -1),
-                                               .depth = loom_json_i64(loom_json_get(root, "depth"), -1)};
+    t->prompts[mode][id] =
+        (loom_tally_prompt){.hash = loom_hash128_of(l->prompt, l->prompt_len), .edges = l->edges, .depth = l->depth};
     return LOOM_OK;
+}
+
+static loom_status add_json(void *arg, const loom_json *root, int64_t number, loom_err *err)
+{
+    loom_asked_line l = {.id = loom_json_i64(loom_json_get(root, "id"), -1),
+                         .edges = loom_json_i64(loom_json_get(root, "edges"), -1),
+                         .depth = loom_json_i64(loom_json_get(root, "depth"), -1),
+                         .mode = loom_json_str(loom_json_get(root, "mode"), NULL),
+                         .prompt = loom_json_str(loom_json_get(root, "prompt"), &l.prompt_len)};
+    return add_prompt(arg, &l, number, err);
+}
+
+static bool add_quickly(void *arg, const char *line, size_t len, int64_t number, loom_status *st, loom_err *err)
+{
+    prompts_file *file = arg;
+    loom_asked_line l;
+    loom_arena_reset(&file->arena);
+    if (!loom_prompt_scan(&l, line, len, &file->arena)) return false;
+    *st = add_prompt(file, &l, number, err);
+    return true;
 }
 
 loom_status loom_tally_prompts(loom_tally *t, const char *path, loom_err *err)
 {
-    prompts_file file = {t, path};
-    LOOM_TRY(loom_jsonl_read(path, "prompts", "loom-eval prompts", add_prompt, &file, err));
-    if (!t->has_coverage) read_coverage(t, path);
-    return LOOM_OK;
+    prompts_file file = {.t = t, .path = path};
+    loom_status st = loom_jsonl_read(path, "prompts", "loom-eval prompts", add_quickly, add_json, &file, err);
+    loom_arena_release(&file.arena);
+    if (st == LOOM_OK && !t->has_coverage) read_coverage(t, path);
+    return st;
 }
 
 /* ---- answers ---- */

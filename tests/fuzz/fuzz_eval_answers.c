@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/json.h"
 #include "eval/answer_scan.h"
 #include "eval/answers.h"
 #include "eval/graphs.h"
@@ -32,6 +33,13 @@ static void compare_readers(const char *line, size_t len)
                 !same_text(x->text, x->text ? x->text_len : 0, y->text, y->text ? y->text_len : 0))
                 abort();
         }
+    }
+    loom_asked_line l;
+    if (loom_prompt_scan(&l, line, len, &arena)) {
+        loom_json *root = NULL;
+        if (loom_json_parse(&root, line, len, "fuzz", NULL) != LOOM_OK) abort();
+        if (l.id != loom_json_i64(loom_json_get(root, "id"), -1)) abort();
+        loom_json_free(root);
     }
     loom_arena_release(&arena);
 }

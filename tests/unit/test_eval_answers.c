@@ -309,4 +309,42 @@ TEST(both_readers_agree)
 #undef LINE
 }
 
-TEST_MAIN(RUN(golden_generations) RUN(oracle) RUN(nothing_is_believed) RUN(bad_lines) RUN(both_readers_agree))
+/* `fast` as in both_readers; what the fast reader takes is what a tree of the line holds. */
+static void both_prompt_readers(const char *line, bool fast)
+{
+    loom_arena arena = {0};
+    loom_asked_line l;
+    loom_json *root = NULL;
+    loom_err err = {0};
+    size_t n;
+    bool taken = loom_prompt_scan(&l, line, strlen(line), &arena);
+    if (fast != taken) CHECK_STR(line, fast ? "a line that the fast reader takes" : "a line that it leaves");
+    if (taken) {
+        REQUIRE_OK(loom_json_parse(&root, line, strlen(line), "p.jsonl", &err), err);
+        CHECK_I64(l.id, loom_json_i64(loom_json_get(root, "id"), -1));
+        CHECK_I64(l.edges, loom_json_i64(loom_json_get(root, "edges"), -1));
+        CHECK_I64(l.depth, loom_json_i64(loom_json_get(root, "depth"), -1));
+        CHECK_STR(l.mode ? l.mode : "-", loom_json_str(loom_json_get(root, "mode"), NULL) ? loom_json_str(loom_json_get(root, "mode"), NULL) : "-");
+        const char *prompt = loom_json_str(loom_json_get(root, "prompt"), &n);
+        CHECK(same_text(l.prompt, l.prompt ? l.prompt_len : 0, prompt, prompt ? n : 0));
+        loom_json_free(root);
+    }
+    loom_arena_release(&arena);
+}
+
+TEST(both_readers_of_prompts_agree)
+{
+    both_prompt_readers("{\"id\":7,\"mode\":\"tabular\",\"edges\":3,\"depth\":2,\"service\":\"S_1\",\"prompt\":\"id:S_000000001/num_edges:3 and so on, "
+                        "longer than one block\",\"record\":\"00h\"}", true);
+    both_prompt_readers("{\"id\":7,\"prompt\":\"sixteen letters.\\nand again sixteen letters\\\\\\\"\\tx\"}", true);
+    both_prompt_readers("{\"prompt\":\"0123456789abcde\\n0123456789abcdef\\n\"}", true);
+    both_prompt_readers("{\"id\":7,\"ask\":\"both\"}", false);
+    both_prompt_readers("{\"id\":7,\"id\":8}", false);
+    both_prompt_readers("{\"id\":7,\"prompt\":\"0123456789abcdef0123\xc3\xa4\"}", false);
+    both_prompt_readers("{\"id\":7,\"prompt\":\"0123456789abcdef0123\\u0041\"}", false);
+    both_prompt_readers("{\"id\":7,\"prompt\":\"0123456789abcdef0123", false);
+    both_prompt_readers("{\"id\":7} x", false);
+    both_prompt_readers("{\"id\":7", false);
+}
+
+TEST_MAIN(RUN(both_readers_of_prompts_agree) RUN(golden_generations) RUN(oracle) RUN(nothing_is_believed) RUN(bad_lines) RUN(both_readers_agree))
