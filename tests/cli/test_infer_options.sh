@@ -15,7 +15,7 @@ S="loom-infer sample $M --constrain full -t 1"
 # every option says its unit or range in --help
 expect 0 loom-infer sample --help
 for o in service edges depth latency high-latency include start-node children prompts reference-prompts like n shard \
-    temperature top-k top-p min-p max-trials resume; do says out "^ +(-[a-z], )?--$o( |\$)"; done
+    temperature top-k top-p min-p trials resume; do says out "^ +(-[a-z], )?--$o( |\$)"; done
 [ "$(grep -c -- "-1: not asked for\|not asked for" out)" -ge 3 ] || fail "defaults of -1 are not explained"
 
 # wishes end up in the prompt, and under `full` in the graph
