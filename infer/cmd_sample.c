@@ -62,7 +62,7 @@ static const loom_opt sample_opts[] = {
     LOOM_OPT_F64("min-p", 0, sample_conf, min_p, "0", 0, 1, "P",
                  "... and those at least P times as likely as the most likely one; 0: off"),
     LOOM_OPT_I64("max-tokens", 0, sample_conf, max_tokens, "4096", 1, 1e9, "N", "longest text of a layer"),
-    LOOM_OPT_I64("trials", 0, sample_conf, max_trials, "1", 1, 1000, "N", 
+    LOOM_OPT_I64("trials", 0, sample_conf, max_trials, "1", 1, 1000, "N",
                  "attempts at a layer that breaks a rule, the first one counted: 2 means one retry"),
     LOOM_OPT_FLAG("keep-going", 0, sample_conf, keep_going, "finish the other layers of a graph that has failed"),
     LOOM_OPT_ENUM("constrain", 0, sample_conf, constrain, "off", LOOM_CONSTRAIN_CHOICES,
