@@ -47,4 +47,12 @@ expect 0 run figures
 says err "made/tabular.train.tokens.h5 is up to date"
 grep -qE "(prompts|answers).jsonl is up to date" err && fail "other prompts were asked for, the old ones are there"
 inodes | cmp -s - before || fail "another number of prompts made other graphs, texts or models"
+
+# a [balance] section tunes on a selection, each graph written COPIES times
+printf '[balance]\nper-size = 2\n' >>tiny.conf
+expect 0 run sft COPIES=2
+says out 'sft .*made/instruction.tune.tokens.h5 --valid'
+kept=$(zstd -dcq made/tune.graphs.zst | wc -l)
+[ "$kept" -gt 0 ] && [ "$kept" -lt "$(zstd -dcq made/train.graphs.zst | wc -l)" ] || fail "$kept graphs to tune on"
+says made/instruction.tune.txt.zst.meta.json "\"texts\":$((2 * kept))"
 exit 0
