@@ -65,7 +65,8 @@ generate=("$I" complete --model "$FOLDER" --max-tokens "$TOKENS" --batch 1 --con
 { time "${generate[@]}" "id:S_1" >"$work/text" 2>"$work/said"; } 2>"$work/times" || { cat "$work/said" >&2; exit 1; }
 read -r _ infer_user _ <"$work/times"
 # The rate is printed in whole tokens; here it is taken from count and seconds.
-read -r made took < <(sed -nE 's/^([0-9]+) tokens in ([0-9.]+) s: .*/\1 \2/p' "$work/said") || true
+read -r made took < <(sed -nE 's/^([0-9]+) tokens chosen .* in ([0-9.]+) s: .*/\1 \2/p' "$work/said") || true
+[ -n "${took:-}" ] || { cat "$work/said" >&2; echo "bench_llama.sh: no number of tokens and seconds in the lines above" >&2; exit 1; }
 infer_peak=$(sed -nE 's/.* ([0-9.]+) (KiB|MiB|GiB) peak memory$/\1 \2/p' "$work/said" |
     awk '{ print $2 == "GiB" ? $1 * 1024 : $2 == "KiB" ? $1 / 1024 : $1 }')
 bandwidth=$("$BUILD/tests/read_bandwidth")
