@@ -35,7 +35,8 @@ typedef struct line {
 typedef struct balance_block {
     loom_buf text;
     line *lines;
-    size_t n_lines, cap_lines, invalid;
+    size_t n_lines, cap_lines;
+    int64_t invalid;
     bool no_memory;
     loom_arena arena;
 } balance_block;
@@ -59,21 +60,14 @@ static int32_t size_of(const loom_graph *g)
 static void work(void *arg, loom_recblock *block, int thread)
 {
     balance_block *b = block->result;
+    loom_graph g;
     loom_err err;
 
     (void)arg, (void)thread;
     loom_buf_reset(&b->text);
-    b->n_lines = b->invalid = 0;
-    for (const char *at = NULL, *end = NULL; loom_recblock_line(block, &at, &end);) {
-        loom_graph g;
-        loom_verdict why;
-        size_t len = (size_t)(end - at);
-        if (len == 0 || (len == 1 && *at == '\r')) continue;
-        loom_arena_reset(&b->arena);
-        if (!loom_record_read(&g, &why, at, len, &b->arena)) {
-            b->invalid++;
-            continue;
-        }
+    b->n_lines = 0;
+    b->invalid = 0;
+    for (const char *at = NULL, *end = NULL; loom_recblock_graph(block, &at, &end, &g, &b->arena, &b->invalid);) {
         b->no_memory |= loom_grow(&b->lines, &b->cap_lines, b->n_lines + 1, sizeof *b->lines, &err) != LOOM_OK;
         if (b->no_memory) return;
         loom_record_render(&b->text, &g);
@@ -90,7 +84,7 @@ static loom_status count(void *arg, loom_recblock *block, loom_err *err)
     if (b->no_memory) return loom_fail_nomem(err, "the lines of a block of graphs");
     for (size_t i = 0; i < b->n_lines; i++) run->left[b->lines[i].size]++;
     run->graphs += (int64_t)b->n_lines;
-    run->invalid += (int64_t)b->invalid;
+    run->invalid += b->invalid;
     return LOOM_OK;
 }
 

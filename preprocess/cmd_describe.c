@@ -39,20 +39,13 @@ static void look_again(describe_run *run, const loom_graph *g, int thread)
 static void work(void *arg, loom_recblock *block, int thread)
 {
     describe_run *run = arg;
-    for (const char *at = NULL, *end = NULL; loom_recblock_line(block, &at, &end);) {
-        loom_graph g;
-        loom_verdict why;
-        size_t len = (size_t)(end - at);
-        if (len == 0 || (len == 1 && *at == '\r')) continue;
-        loom_arena_reset(&run->arenas[thread]);
-        bool valid = loom_record_read(&g, &why, at, len, &run->arenas[thread]);
-        if (valid && run->second_pass)
-            look_again(run, &g, thread);
-        else if (valid)
-            loom_portrait_add(&run->portraits[thread], &g);
-        else if (!run->second_pass)
-            run->portraits[thread].invalid++;
+    loom_graph g;
+    int64_t invalid = 0;
+    for (const char *at = NULL, *end = NULL; loom_recblock_graph(block, &at, &end, &g, &run->arenas[thread], &invalid);) {
+        if (run->second_pass) look_again(run, &g, thread);
+        else loom_portrait_add(&run->portraits[thread], &g);
     }
+    if (!run->second_pass) run->portraits[thread].invalid += invalid;
 }
 
 static void show_progress(void *arg, int64_t bytes)

@@ -61,17 +61,9 @@ static void work(void *arg, loom_recblock *block, int thread)
     loom_buf_reset(&b->sides[0]);
     loom_buf_reset(&b->sides[1]);
     b->graphs[0] = b->graphs[1] = b->invalid = 0;
-    for (const char *at = NULL, *end = NULL; loom_recblock_line(block, &at, &end);) {
-        loom_graph g;
-        loom_verdict why;
-        size_t len = (size_t)(end - at);
-        if (len == 0 || (len == 1 && *at == '\r')) continue;
-        loom_arena_reset(&b->arena);
-        if (loom_record_read(&g, &why, at, len, &b->arena))
-            place(run, b, &g);
-        else
-            b->invalid++;
-    }
+    loom_graph g;
+    for (const char *at = NULL, *end = NULL; loom_recblock_graph(block, &at, &end, &g, &b->arena, &b->invalid);)
+        place(run, b, &g);
 }
 
 static loom_status take(void *arg, loom_recblock *block, loom_err *err)

@@ -35,17 +35,9 @@ typedef struct stats_run {
 static void work(void *arg, loom_recblock *block, int thread)
 {
     stats_worker *w = &((stats_run *)arg)->workers[thread];
-    for (const char *at = NULL, *end = NULL; loom_recblock_line(block, &at, &end);) {
-        loom_graph g;
-        loom_verdict why;
-        size_t len = (size_t)(end - at);
-        if (len == 0 || (len == 1 && *at == '\r')) continue;
-        loom_arena_reset(&w->arena);
-        if (loom_record_read(&g, &why, at, len, &w->arena))
-            loom_stats_add(w->stats, &g);
-        else
-            w->invalid++;
-    }
+    loom_graph g;
+    for (const char *at = NULL, *end = NULL; loom_recblock_graph(block, &at, &end, &g, &w->arena, &w->invalid);)
+        loom_stats_add(w->stats, &g);
 }
 
 static void show_progress(void *arg, int64_t bytes)

@@ -5,6 +5,7 @@
 
 #include "core/file.h"
 #include "core/num.h"
+#include "trace/record.h"
 
 enum { BLOCK_BYTES = 512 << 10, BLOCKS_PER_THREAD = 3 };
 
@@ -187,6 +188,20 @@ bool loom_recblock_line(const loom_recblock *block, const char **at, const char 
     *at = start;
     *end = lf ? lf : stop;
     return true;
+}
+
+bool loom_recblock_graph(const loom_recblock *block, const char **at, const char **end, loom_graph *g, loom_arena *arena,
+                         int64_t *invalid)
+{
+    while (loom_recblock_line(block, at, end)) {
+        loom_verdict why;
+        size_t len = (size_t)(*end - *at);
+        if (len == 0 || (len == 1 && **at == '\r')) continue;
+        loom_arena_reset(arena);
+        if (loom_record_read(g, &why, *at, len, arena)) return true;
+        ++*invalid;
+    }
+    return false;
 }
 
 /* ---- inputs ---- */

@@ -11,6 +11,7 @@
 #include "core/err.h"
 #include "core/meta.h"
 #include "core/pool.h"
+#include "trace/callgraph.h"
 
 typedef struct loom_recblock {
     const char *path;   /* the file, for messages */
@@ -36,6 +37,11 @@ loom_status loom_recstream_run(const loom_recstream *s, const char *const *paths
 
 /* The lines of a block:  for (const char *at = NULL, *end; loom_recblock_line(block, &at, &end);) ... [at, end) */
 bool loom_recblock_line(const loom_recblock *block, const char **at, const char **end);
+
+/* The same for the valid graphs of a block, each in `arena` until the next: lines that hold none add to *invalid, empty
+ * ones do not count. */
+bool loom_recblock_graph(const loom_recblock *block, const char **at, const char **end, loom_graph *g, loom_arena *arena,
+                         int64_t *invalid);
 
 /* Input files of a command: its arguments, folders replaced by the graph stores in them (sorted by name), each recorded
  * in `meta`. Free with loom_free_list. */
