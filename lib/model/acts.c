@@ -133,10 +133,13 @@ static loom_packed place_packed(cursor *c, int64_t out, int64_t in, bool half)
 
 static bool packs_weights(const loom_acts *a)
 {
-    const loom_config *c = &a->c;
-    int64_t floats = 2 * (c->L * (c->C * (loom_acts_QKV(a) + loom_acts_Q(a)) + 3 * c->C * c->F) + c->V * c->C);
+    int64_t floats = 0, out, in;
 
     if (a->frozen || loom_blas_plain()) return false;
+    for (int64_t i = 0; i < n_matrices(a); i++) {
+        matrix_size(a, i, &out, &in);
+        floats += 2 * out * in;
+    }
     return a->o.half_compute || floats <= MOST_PACKED_FLOATS;
 }
 

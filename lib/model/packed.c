@@ -170,53 +170,48 @@ static void fill_tile16(const loom_packed *p, const loom_mat *W, int64_t ld, flo
     memcpy((uint16_t *)p->data + (o0 / 16 * width / 2 + k0 / 2) * 32, m, sizeof m);
 }
 
-/* Outputs o0..o0+15 and up to 16 inner indices from k0 on of float32 weights, turned over. */
-static void fill_tile32(const loom_packed *p, const float *rows, int64_t ld, int64_t o0, int64_t k0)
+/* The same for float32 weights and inner indices k0..k0+15, as many as there are. */
+static void fill_tile32(const loom_packed *p, const loom_mat *W, int64_t ld, float scale, int64_t o0, int64_t k0)
 {
-    vec16u m[16];
+    int64_t n = loom_min_i64(16, p->in - k0);
     float *to = (float *)p->data + (o0 / LOOM_PANEL * p->in + k0) * LOOM_PANEL + o0 % LOOM_PANEL;
+    vec16u m[16];
 
     for (int64_t o = 0; o < 16; o++) {
-        vec16 f = lanes(o0 + o < p->out ? rows + (o0 + o) * ld + k0 : NULL, p->in - k0);
+        vec16 f = {0};
 
-        memcpy(&m[o], &f, sizeof f);
+        if (W->f32) f = lanes(o0 + o < p->out ? W->f32 + (o0 + o) * ld + k0 : NULL, n);
+        else
+            for (int64_t k = 0; k < n; k++) f[k] = weight(p, W, o0 + o, k0 + k);
+        m[o] = (vec16u)(scale * f);
     }
     transpose16(m);
-    for (int64_t k = 0; k < loom_min_i64(16, p->in - k0); k++) memcpy(to + k * LOOM_PANEL, &m[k], sizeof m[k]);
+    for (int64_t k = 0; k < n; k++) memcpy(to + k * LOOM_PANEL, &m[k], sizeof m[k]);
+}
+
+/* Outputs from..to-1, whole panels of them; ld: of W's rows. */
+static void fill(const loom_packed *p, const loom_mat *W, int64_t ld, float scale, int64_t from, int64_t to)
+{
+    int64_t outs = loom_min_i64(whole_panels(to), whole_panels(p->out));
+
+    for (int64_t o = from; o < outs; o += 16)
+        for (int64_t k = 0; k < p->in; k += p->half ? 32 : 16) {
+            if (p->half) fill_tile16(p, W, ld, scale, o, k);
+            else fill_tile32(p, W, ld, scale, o, k);
+        }
 }
 
 void loom_packed_fill_rows(const loom_packed *p, const float *rows, int64_t ld)
 {
-    loom_mat W = {.f32 = rows};
-
-    for (int64_t o = 0; o < whole_panels(p->out); o += 16)
-        for (int64_t k = 0; k < p->in; k += p->half ? 32 : 16) {
-            if (p->half) fill_tile16(p, &W, ld, 1.0f, o, k);
-            else fill_tile32(p, rows, ld, o, k);
-        }
+    fill(p, &(loom_mat){.f32 = rows}, ld, 1.0f, 0, p->out);
 }
 
 void loom_packed_fill_outs(const loom_packed *p, const loom_mat *W, float scale, int64_t from, int64_t to)
 {
-    int64_t outs = loom_min_i64(whole_panels(to), whole_panels(p->out)), width = loom_packed_width(p->in);
-    bool turn = !p->half && W->f32 && scale == 1.0f;
-    float *f = p->data;
-
-    for (int64_t o = from; o < outs; o += p->half || turn ? 16 : 1) {
-        if (p->half)
-            for (int64_t k = 0; k < width; k += 32) fill_tile16(p, W, p->in, scale, o, k);
-        else if (turn)
-            for (int64_t k = 0; k < p->in; k += 16) fill_tile32(p, W->f32, p->in, o, k);
-        else
-            for (int64_t k = 0; k < p->in; k++)
-                f[(o / LOOM_PANEL * p->in + k) * LOOM_PANEL + o % LOOM_PANEL] = scale * weight(p, W, o, k);
-    }
+    fill(p, W, p->in, scale, from, to);
 }
 
-void loom_packed_fill(const loom_packed *p, const loom_mat *W, float scale)
-{
-    loom_packed_fill_outs(p, W, scale, 0, p->out);
-}
+void loom_packed_fill(const loom_packed *p, const loom_mat *W, float scale) { fill(p, W, p->in, scale, 0, p->out); }
 
 static void fill_inner32(const loom_packed *p, const float *rows, int64_t ld, int64_t k0, int64_t k1)
 {

@@ -42,8 +42,8 @@ void loom_packed_fill_rows(const loom_packed *p, const float *rows, int64_t ld);
  * outputs: dx = dy W has them in W, dW = dyᵀ x in x. In bfloat16 k0 is a multiple of 32, k1 too or the last one: up to the
  * next multiple of 32 data becomes zero. */
 void loom_packed_fill_inner(const loom_packed *p, const float *rows, int64_t ld, int64_t k0, int64_t k1);
-/* In bfloat16: the left operand of dW = dyᵀ x: to (cols, width) = columns k0..k1-1 from rows (k1-k0, cols), rounded; k0, k1 as above.
- * Rows of `to` up to a multiple of 16 are written. */
+/* In bfloat16: the left operand of dW = dyᵀ x: to (cols, width) = columns k0..k1-1 from rows (k1-k0, cols), rounded; k0,
+ * k1 as above. Rows of `to` up to a multiple of 16 are written. */
 void loom_packed_turn(uint16_t *to, int64_t width, const float *rows, int64_t ld, int64_t cols, int64_t k0, int64_t k1);
 
 /* y (N, c1-c0) = x (N,in) times columns c0..c1-1, or y += with `add`. x is not rounded. y points at column c0. */
@@ -56,9 +56,9 @@ void loom_packed_product_upto(float *y, int64_t ldy, const float *x, int64_t ldx
 void loom_packed_product_turned(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *p,
                                 int64_t depth, int64_t N, int64_t c0, int64_t c1, bool add);
 
-/* loom_packed_product with x rounded to bfloat16, for bfloat16 weights: AMX tiles where the CPU has them, AVX512_BF16 else, plain
- * vectors else; the three differ in rounding. x (whole groups of 16 rows, loom_packed_width(in)), columns beyond `in`
- * zero, rows beyond N anything. */
+/* loom_packed_product with x rounded to bfloat16, for bfloat16 weights: AMX tiles where the CPU has them, AVX512_BF16
+ * else, plain vectors else; the three differ in rounding. x (whole groups of 16 rows, loom_packed_width(in)), columns
+ * beyond `in` zero, rows beyond N anything. */
 int64_t loom_packed_width(int64_t in);
 void loom_packed_round(uint16_t *to, const float *x, int64_t ldx, int64_t N, int64_t in); /* fills such an x */
 void loom_packed_product16(float *y, int64_t ldy, const uint16_t *x, const loom_packed *p, int64_t N, int64_t c0,
