@@ -9,6 +9,7 @@
 typedef struct scan {
     const char *at, *end;
     char *space;
+    loom_arena *arena; /* of lists */
 } scan;
 
 static bool take(scan *s, char c)
@@ -66,19 +67,14 @@ static bool take_text(scan *s, const char **text, size_t *len)
     if (!take(s, '"')) return false;
     char *into = s->space;
     const char *c = s->at;
-    for (take_plain(&c, s->end, &into); c < s->end; c++) {
-        char v = *c;
-        if (v == '"') break;
+    take_plain(&c, s->end, &into);
+    while (c < s->end && *c != '"') {
+        char v = *c++;
+        bool escape = v == '\\';
         if ((unsigned char)v < 0x20 || (unsigned char)v >= 0x7f) return false;
-        if (v == '\\') {
-            if (++c >= s->end || (v = escaped(*c)) == 0) return false;
-            *into++ = v;
-            c++;
-            take_plain(&c, s->end, &into);
-            c--;
-            continue;
-        }
+        if (escape && (c >= s->end || (v = escaped(*c++)) == 0)) return false;
         *into++ = v;
+        if (escape) take_plain(&c, s->end, &into);
     }
     if (c >= s->end) return false;
     *into = 0;
@@ -136,13 +132,28 @@ static int take_key(scan *s, const char *const *names, int n, unsigned *seen)
     return -1;
 }
 
+/* The value of key number `key` into *out. */
+typedef bool value_fn(void *out, scan *s, int key);
+
+static bool take_object(scan *s, const char *const *names, int n, value_fn *value, void *out, unsigned *seen)
+{
+    *seen = 0;
+    if (!take(s, '{')) return false;
+    do {
+        int key = take_key(s, names, n, seen);
+        if (key < 0 || !value(out, s, key)) return false;
+    } while (take(s, ','));
+    return take(s, '}');
+}
+
 /* ---- layers ---- */
 
 enum { LAYER_PREFIX, LAYER_PARENT, LAYER_PROMPT, LAYER_TEXT, LAYER_TOKENS, LAYER_STOP, LAYER_KEYS };
 static const char *const layer_keys[LAYER_KEYS] = {"prefix", "parent", "prompt", "text", "tokens", "stop"};
 
-static bool layer_value(loom_replay_layer *out, scan *s, int key)
+static bool layer_value(void *layer, scan *s, int key)
 {
+    loom_replay_layer *out = layer;
     const char *text;
     size_t len;
     int64_t n;
@@ -160,28 +171,23 @@ static bool layer_value(loom_replay_layer *out, scan *s, int key)
 
 static bool take_layer(loom_replay_layer *out, scan *s, int32_t index)
 {
-    unsigned seen = 0;
+    unsigned seen;
     *out = (loom_replay_layer){0};
-    if (!take(s, '{')) return false;
-    do {
-        int key = take_key(s, layer_keys, LAYER_KEYS, &seen);
-        if (key < 0 || !layer_value(out, s, key)) return false;
-    } while (take(s, ','));
-    if (!take(s, '}') || !(seen & 1u << LAYER_PARENT) || !out->prompt_len) return false;
+    if (!take_object(s, layer_keys, LAYER_KEYS, layer_value, out, &seen) || !(seen & 1u << LAYER_PARENT) || !out->prompt_len) return false;
     return index == 0 ? out->parent == -1 : out->parent >= 0 && out->parent < index;
 }
 
-static bool take_layers(loom_answer *out, scan *s, loom_arena *arena)
+static bool take_layers(loom_answer *out, scan *s)
 {
     int32_t cap = 8;
-    loom_replay_layer *list = loom_arena_alloc(arena, (size_t)cap * sizeof *list);
+    loom_replay_layer *list = loom_arena_alloc(s->arena, (size_t)cap * sizeof *list);
     out->n_layers = 0;
     out->layers = list;
     if (!take(s, '[')) return false;
     if (take(s, ']')) return true;
     do {
         if (out->n_layers == cap) {
-            loom_replay_layer *more = loom_arena_alloc(arena, 2 * (size_t)cap * sizeof *more);
+            loom_replay_layer *more = loom_arena_alloc(s->arena, 2 * (size_t)cap * sizeof *more);
             memcpy(more, list, (size_t)cap * sizeof *more);
             out->layers = list = more;
             cap *= 2;
@@ -197,8 +203,9 @@ static bool take_layers(loom_answer *out, scan *s, loom_arena *arena)
 enum { KEY_ID, KEY_SAMPLE, KEY_MODE, KEY_EDGES, KEY_DEPTH, KEY_TEMPERATURE, KEY_SEED, KEY_CONSTRAIN, KEY_REFUSED, KEY_LAYERS, KEYS };
 static const char *const keys[KEYS] = {"id", "sample", "mode", "edges", "depth", "temperature", "seed", "constrain", "refused", "layers"};
 
-static bool take_value(loom_answer *out, scan *s, int key, loom_arena *arena)
+static bool answer_value(void *answer, scan *s, int key)
 {
+    loom_answer *out = answer;
     const char *text;
     size_t len;
     switch (key) {
@@ -216,21 +223,16 @@ static bool take_value(loom_answer *out, scan *s, int key, loom_arena *arena)
     case KEY_REFUSED:
         out->refused = true;
         return take_text(s, &text, &len);
-    default: return take_layers(out, s, arena);
+    default: return take_layers(out, s);
     }
 }
 
 bool loom_answer_scan(loom_answer *out, const char *line, size_t len, loom_arena *arena)
 {
-    scan s = {line, line + len, loom_arena_alloc(arena, len + 1)};
-    unsigned seen = 0;
+    scan s = {line, line + len, loom_arena_alloc(arena, len + 1), arena};
+    unsigned seen;
     *out = (loom_answer){.id = -1, .edges = -1, .depth = -1};
-    if (!s.space || !take(&s, '{')) return false;
-    do {
-        int key = take_key(&s, keys, KEYS, &seen);
-        if (key < 0 || !take_value(out, &s, key, arena)) return false;
-    } while (take(&s, ','));
-    if (!take(&s, '}') || s.at != s.end) return false;
+    if (!s.space || !take_object(&s, keys, KEYS, answer_value, out, &seen) || s.at != s.end) return false;
     return (seen & 1u << KEY_MODE) && (seen & 1u << KEY_LAYERS);
 }
 
@@ -239,8 +241,9 @@ bool loom_answer_scan(loom_answer *out, const char *line, size_t len, loom_arena
 enum { ASKED_ID, ASKED_MODE, ASKED_EDGES, ASKED_DEPTH, ASKED_SERVICE, ASKED_PROMPT, ASKED_RECORD, ASKED_KEYS };
 static const char *const asked_keys[ASKED_KEYS] = {"id", "mode", "edges", "depth", "service", "prompt", "record"};
 
-static bool asked_value(loom_asked_line *out, scan *s, int key)
+static bool asked_value(void *asked, scan *s, int key)
 {
+    loom_asked_line *out = asked;
     const char *text;
     size_t len;
     switch (key) {
@@ -255,13 +258,8 @@ static bool asked_value(loom_asked_line *out, scan *s, int key)
 
 bool loom_prompt_scan(loom_asked_line *out, const char *line, size_t len, loom_arena *arena)
 {
-    scan s = {line, line + len, loom_arena_alloc(arena, len + 1)};
-    unsigned seen = 0;
+    scan s = {line, line + len, loom_arena_alloc(arena, len + 1), arena};
+    unsigned seen;
     *out = (loom_asked_line){.id = -1, .edges = -1, .depth = -1};
-    if (!s.space || !take(&s, '{')) return false;
-    do {
-        int key = take_key(&s, asked_keys, ASKED_KEYS, &seen);
-        if (key < 0 || !asked_value(out, &s, key)) return false;
-    } while (take(&s, ','));
-    return take(&s, '}') && s.at == s.end;
+    return s.space && take_object(&s, asked_keys, ASKED_KEYS, asked_value, out, &seen) && s.at == s.end;
 }
