@@ -167,9 +167,11 @@ const loom_cmd loom_cmd_tokenizer = {
     .max_args = -1,
     .details = "Learns a byte-level BPE tokenizer on encoded text and writes it as a Hugging Face tokenizer.json. "
                "Every digit is\n"
-               "a token of its own, so that sums can be learned; a key (num_edges:) or phrase (communication starts "
-               "at) is one\n"
-               "token wherever it stands; names are one token where frequent, otherwise MS_ or S_ and their digits.\n"
+               "a token of its own, so that sums can be learned, but the id of an edge up to 99 is one token, so that "
+               "it can be\n"
+               "looked up; a key (num_edges:) or phrase (communication starts at) is one token wherever it stands; "
+               "names are\n"
+               "one token where frequent, otherwise MS_ or S_ and their digits.\n"
                "The result does not depend on the number of threads. Example:\n"
                "  loom-preprocess tokenizer train.txt.zst --vocab-size 4096 -o tokenizer.json",
     .opts = tokenizer_opts,

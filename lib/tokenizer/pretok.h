@@ -20,15 +20,17 @@
 #define LOOM_PATTERN_GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
 /* Our own, for the text encodings (toktrain.h says why):
- *   VALUE  a name or a call type      KEY  "num_edges:"
- *   pattern = VALUE | digit | KEY blank? | tag | ")" LF | one of / , ( ) > LF | phrase | "<"
+ *   VALUE  a name or a call type      KEY  "num_edges:"      ID  one or two digits behind "edge_id is " and the like
+ *   pattern = VALUE | ID | digit | KEY blank? | tag | ")" LF | one of / , ( ) > LF | phrase | "<"
  *   phrase  = characters up to the next VALUE, KEY, digit or delimiter, or up to and with " is "; may begin with "<".
  * No \b: regex libraries differ in what is part of a word beyond ASCII. */
 #define LOOM_PATTERN_VALUE_ "(?<![0-9A-Za-z_])(?:M?S_[0-9]+|(?:USER|http|rpc|mc|db|mq)(?![0-9A-Za-z_]))"
 #define LOOM_PATTERN_KEY_   "(?<![0-9A-Za-z_])[a-z_]+:"
+#define LOOM_PATTERN_ID_    "(?<=edge_id is |edge_id |edge_id:|edge |edge:)[0-9]{1,2}(?![0-9])"
 #define LOOM_PATTERN_DOMAIN                                                                                            \
-    LOOM_PATTERN_VALUE_ "|[0-9]|" LOOM_PATTERN_KEY_ " ?|</?[a-z]+>|\\)\\n|[/,()>\\n]|<?(?!" LOOM_PATTERN_VALUE_        \
-                        "|" LOOM_PATTERN_KEY_ ")[^0-9/,()<>\\n](?:(?!" LOOM_PATTERN_VALUE_ "|" LOOM_PATTERN_KEY_       \
+    LOOM_PATTERN_VALUE_ "|" LOOM_PATTERN_ID_ "|[0-9]|" LOOM_PATTERN_KEY_                                               \
+                        " ?|</?[a-z]+>|\\)\\n|[/,()>\\n]|<?(?!" LOOM_PATTERN_VALUE_ "|" LOOM_PATTERN_KEY_              \
+                        ")[^0-9/,()<>\\n](?:(?!" LOOM_PATTERN_VALUE_ "|" LOOM_PATTERN_KEY_                             \
                         ")(?<! is )[^0-9/,()<>\\n])*|<"
 
 typedef struct loom_pretok loom_pretok;

@@ -185,7 +185,8 @@ static loom_status learn_merges(loom_bpelearn *b, const chooser *c, int64_t max_
     for (int i = 0; st == LOOM_OK && i < 3; i++) st = loom_bpelearn_add(b, fronts[i][0], fronts[i][1], err);
     for (size_t i = 0; st == LOOM_OK && i < c->n; i++) {
         const piece *p = &c->pieces[i];
-        if (!p->chosen && !p->is_name && p->len > 1) words[n++] = (loom_word){p->text, p->len, p->count};
+        bool is_number = p->text[0] >= '0' && p->text[0] <= '9';
+        if (!p->chosen && !p->is_name && !is_number && p->len > 1) words[n++] = (loom_word){p->text, p->len, p->count};
     }
     if (st == LOOM_OK) st = loom_bpelearn_run(b, words, n, max_merges, c->conf->min_count, specials, err);
     free(words);

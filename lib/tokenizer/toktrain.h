@@ -7,9 +7,10 @@
  *   loom_toktrain_free(t);
  *
  * How the text is cut into pieces decides how fast a small model learns, so the pattern (tokenizer/pretok.h) knows the
- * text encodings: a name (MS_12345, S_000000012, USER), a call type and every digit is one piece; a key ("num_edges:")
- * or phrase ("communication starts at ", " milliseconds", "edge_id is ") is one piece wherever it stands, because
- * `/ , ( ) >` and line ends stand alone (but for ")" and the line end after it). A line end always ends a piece.
+ * text encodings: a name (MS_12345, S_000000012, USER), a call type, an edge's id up to 99 and any other digit is one
+ * piece, because ids are looked up (one token to find) while other numbers are added up; a key ("num_edges:") or phrase
+ * ("communication starts at ", " milliseconds", "edge_id is ") is one piece wherever it stands, because `/ , ( ) >` and
+ * line ends stand alone (but for ")" and the line end after it). A line end always ends a piece.
  *
  * A piece that is in the vocabulary is one token (ignore_merges); any other is spelt by merges down to single bytes. So
  *   ids 0..2      <unk> <s> </s>

@@ -19,9 +19,9 @@ static const char *find(span s, const char *what)
 
 static const char *find_last(span s, const char *what)
 {
-    size_t n = strlen(what);
-    for (size_t i = s.len >= n ? s.len - n + 1 : 0; i-- > 0;)
-        if (memcmp(s.text + i, what, n) == 0) return s.text + i;
+    size_t n = strlen(what), left = s.len >= n ? s.len - n + 1 : 0; /* places where it may begin */
+    for (const char *at; left && (at = memrchr(s.text, what[0], left)); left = (size_t)(at - s.text))
+        if (memcmp(at, what, n) == 0) return at;
     return NULL;
 }
 
@@ -80,25 +80,17 @@ static const char *find_request(loom_mode mode, span all, span *request, span *a
 
 /* ---- edges ---- */
 
-/* The items of an edge in the order in which they are looked for in a piece of text. */
+/* The items of an edge in the order in which their words are looked for; how an item usually begins. */
 static const struct {
     loom_line_kind item;
-    const char *word;
-} item_words[] = {{LOOM_ITEM_EDGE_ID, "edge_id"},
-                  {LOOM_ITEM_TYPE, "type"},
-                  {LOOM_ITEM_DESTINATION, "destination"},
-                  {LOOM_ITEM_SOURCE, "source"},
-                  {LOOM_ITEM_START, "communication starts at"},
-                  {LOOM_ITEM_FINISH, "communication finishes at"}};
-
-static loom_line_kind item_of(span item, bool tabular)
-{
-    for (size_t i = 0; i < sizeof item_words / sizeof *item_words; i++) {
-        if (item_words[i].item == LOOM_ITEM_SOURCE && !tabular) continue;
-        if (find(item, item_words[i].word)) return item_words[i].item;
-    }
-    return LOOM_LINES;
-}
+    const char *word, *front;
+} item_words[] = {{LOOM_ITEM_EDGE_ID, "edge_id", "edge_id is "},
+                  {LOOM_ITEM_TYPE, "type", "type is "},
+                  {LOOM_ITEM_DESTINATION, "destination", "destination is "},
+                  {LOOM_ITEM_SOURCE, "source", "source is "},
+                  {LOOM_ITEM_START, "communication starts at", "communication starts at "},
+                  {LOOM_ITEM_FINISH, "communication finishes at", "communication finishes at "}};
+enum { N_WORDS = sizeof item_words / sizeof *item_words };
 
 static span after_last(span s, const char *what)
 {
@@ -106,22 +98,59 @@ static span after_last(span s, const char *what)
     return at ? between(at + strlen(what), end_of(s)) : s;
 }
 
-static bool parse_time(span item, int64_t *out)
+static bool is_time(loom_line_kind item) { return item == LOOM_ITEM_START || item == LOOM_ITEM_FINISH; }
+
+static span without_unit(span value)
 {
-    span value = after_last(item, " at ");
-    size_t unit = strlen(" milliseconds");
-    if (value.len >= unit && memcmp(end_of(value) - unit, " milliseconds", unit) == 0) value.len -= unit;
-    return value.len && value.text[0] != '+' && loom_parse_i64(value.text, value.len, out);
+    static const char unit[] = " milliseconds";
+    const size_t n = sizeof unit - 1;
+    if (value.len >= n && memcmp(end_of(value) - n, unit, n) == 0) value.len -= n;
+    return value;
+}
+
+/* The quick way for an item that begins as usual, if its value cannot hold a word that is looked for before (those have
+ * an 'e', and times are digits) nor a second " is ". */
+static bool usual_item(span item, bool tabular, loom_line_kind *kind, span *value)
+{
+    for (int i = 0; i < N_WORDS; i++) {
+        if (!starts_with(item, item_words[i].front)) continue;
+        *kind = item_words[i].item;
+        *value = between(item.text + strlen(item_words[i].front), end_of(item));
+        if (*kind == LOOM_ITEM_SOURCE && !tabular) return false;
+        if (is_time(*kind)) *value = without_unit(*value);
+        for (size_t c = 0; c < value->len; c++) {
+            char v = value->text[c];
+            if (is_time(*kind) ? v < '0' || v > '9' : v == ' ' || v == 'e') return false;
+        }
+        return true;
+    }
+    return false;
+}
+
+/* Kind and value of an item; LOOM_LINES: none of those known. */
+static loom_line_kind item_of(span item, bool tabular, span *value)
+{
+    loom_line_kind kind;
+    if (usual_item(item, tabular, &kind, value)) return kind;
+    for (int i = 0; i < N_WORDS; i++) {
+        kind = item_words[i].item;
+        if ((kind == LOOM_ITEM_SOURCE && !tabular) || !find(item, item_words[i].word)) continue;
+        *value = is_time(kind) ? without_unit(after_last(item, " at ")) : after_last(item, " is ");
+        return kind;
+    }
+    return LOOM_LINES;
 }
 
 static const char *parse_item(loom_edge_text *e, span item, bool tabular, loom_arena *arena)
 {
-    loom_line_kind kind = item_of(item, tabular);
+    span value;
+    loom_line_kind kind = item_of(item, tabular, &value);
     if (kind == LOOM_LINES) return NULL;
-    if (kind == LOOM_ITEM_START || kind == LOOM_ITEM_FINISH) {
-        if (!parse_time(item, kind == LOOM_ITEM_START ? &e->start : &e->finish)) return "a time is not an integer";
+    if (is_time(kind)) {
+        int64_t *time = kind == LOOM_ITEM_START ? &e->start : &e->finish;
+        if (!value.len || value.text[0] == '+' || !loom_parse_i64(value.text, value.len, time))
+            return "a time is not an integer";
     } else {
-        span value = after_last(item, " is ");
         const char *text = loom_arena_strdup(arena, value.text, value.len);
         if (kind == LOOM_ITEM_EDGE_ID) e->edge_id = text;
         if (kind == LOOM_ITEM_TYPE) e->type = text;

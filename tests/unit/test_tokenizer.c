@@ -74,6 +74,12 @@ static void random_text(loom_buf *text, loom_rng *rng, bool ascii)
                                         "\x7f",
                                         "### Answer: ",
                                         "=",
+                                        "edge_id is ",
+                                        "start_edge_id:",
+                                        "of edge_id ",
+                                        "from edge ",
+                                        "edge:",
+                                        "12",
                                         "\xC3\xA9",
                                         "\xE4\xB8\xAD",
                                         "\xF0\x9F\x99\x82",
@@ -83,7 +89,7 @@ static void random_text(loom_buf *text, loom_rng *rng, bool ascii)
                                         "'\xC5\xBF",
                                         "\xC2\xB2",
                                         "\xE2\x96\x81"};
-    size_t n_ascii = 51, n_all = sizeof parts / sizeof *parts, n = loom_rng_below(rng, 20);
+    size_t n_ascii = 57, n_all = sizeof parts / sizeof *parts, n = loom_rng_below(rng, 20);
     loom_buf_reset(text);
     for (size_t i = 0; i < n; i++) {
         if (loom_rng_chance(rng, 0.3))
@@ -141,6 +147,12 @@ TEST(domain_pieces)
          "destination is |MS_63670|,|communication starts at |1|5| milliseconds|)"},
         {"latency:8/id:S_000034483\n<layer>\n<edges>", "latency:|8|/|id:|S_000034483|\n|<layer>|\n|<edges>"},
         {"<subgraph of edge_id 3>num_edges:6/", "<subgraph of edge_id |3|>|num_edges:|6|/"},
+        {"(edge_id is 17,type is", "(|edge_id is |17|,|type is"},
+        {"/start_edge_id:12/num_edges:12", "/|start_edge_id:|12|/|num_edges:|1|2"},
+        {"of edge:10,edge_id:21\n", "of |edge:|10|,|edge_id:|21|\n"},
+        {"from edge 17 destination: MS_1", "from edge |17| |destination: |MS_1"},
+        {"<subgraph of edge_id 99>", "<subgraph of edge_id |99|>"},
+        {"edge_id is 100,", "edge_id is |1|0|0|,"},
         {"2 edges generated out of num_edges:57\n", "2| edges generated out of |num_edges:|5|7|\n"},
         {"Include an edge from MS_1 to MS_2 with db type", "Include an edge from |MS_1| to |MS_2| with |db| type"},
         {"start <= finish", "start |<= finish"},

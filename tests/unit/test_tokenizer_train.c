@@ -115,6 +115,33 @@ TEST(names_phrases_digits)
     loom_buf_release(&got);
 }
 
+/* An id is one token where there is room; the digits of one that got none are not joined, or names would be spelt in
+ * pairs. */
+TEST(edge_ids)
+{
+    loom_buf text = {0}, json = {0}, got = {0}, name = {0}, digits = {0};
+    loom_err err = {0};
+    loom_tokenizer *tok = NULL;
+    loom_toktrain_conf conf = {.vocab_size = 300, .name_tokens = 0, .merges = 40, .min_count = 5};
+    for (int i = 0; i < 700; i++) loom_buf_printf(&text, "edge_id is %d,num_edges:12\n", i < 100 ? 99 : 10 + i % 60);
+    REQUIRE_OK(learn(&json, NULL, &text, 1, &conf, &err), err);
+    REQUIRE_OK(loom_tokenizer_parse(&tok, json.data, json.len, "learned", &err), err);
+    CHECK_STR(spelt(&got, tok, "edge_id is 99,num_edges:99"), "edge_id is |99|,|num_edges:|9|9");
+    for (int id = 10; id < 70; id++) {
+        loom_buf_reset(&name);
+        loom_buf_reset(&digits);
+        loom_buf_printf(&name, "S_%d", id);
+        loom_buf_printf(&digits, "S_|%d|%d", id / 10, id % 10);
+        CHECK_STR(spelt(&got, tok, loom_buf_text(&name)), loom_buf_text(&digits));
+    }
+    loom_tokenizer_free(tok);
+    loom_buf_release(&text);
+    loom_buf_release(&json);
+    loom_buf_release(&got);
+    loom_buf_release(&name);
+    loom_buf_release(&digits);
+}
+
 TEST(budgets)
 {
     loom_buf got = {0};
@@ -265,5 +292,5 @@ TEST(wrong_use)
     loom_buf_release(&json);
 }
 
-TEST_MAIN(RUN(names_phrases_digits) RUN(budgets) RUN(same_for_any_thread_count) RUN(lines_stand_alone)
+TEST_MAIN(RUN(names_phrases_digits) RUN(edge_ids) RUN(budgets) RUN(same_for_any_thread_count) RUN(lines_stand_alone)
               RUN(merges_and_special_texts) RUN(order_of_merges) RUN(cache_changes_nothing) RUN(wrong_use))

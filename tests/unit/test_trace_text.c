@@ -620,11 +620,55 @@ static void release(void)
     loom_arena_release(&scratch);
 }
 
+static const char *unblanked(const char *text) { return text + strspn(text, " "); }
+
+/* Items that begin as usual are read quickly; with a blank in front they are not, and the same must come out (but for
+ * blanks in front, where a value is the whole item). */
+TEST(usual_items_are_read_like_any)
+{
+    static const char *const parts[] = {"edge_id is ", "type is ", "destination is ", "source is ", "communication starts at ",
+                                        "communication finishes at ", " is ", " at ", " milliseconds", "12", "-3", "+4", "rpc",
+                                        "MS_00001", "S_", "edge_id", "source", "type", "communication starts at", "e", " ", ""};
+    enum { PARTS = sizeof parts / sizeof *parts };
+    loom_rng rng;
+    int read = 0;
+    loom_rng_seed(&rng, 5, "items", 0);
+    for (int round = 0; round < 20000; round++) {
+        loom_buf line[2] = {{0}, {0}};
+        loom_parsed p[2];
+        for (int k = 0; k < 2; k++) loom_buf_str(&line[k], "<edges>\n(");
+        for (int item = 0; item < 6; item++) {
+            const char *front = parts[loom_rng_chance(&rng, 0.9) ? (size_t)item : loom_rng_below(&rng, PARTS)];
+            const char *value = parts[loom_rng_chance(&rng, 0.8) ? (item < 4 ? 13 : 9) : loom_rng_below(&rng, PARTS)];
+            const char *tail = parts[loom_rng_chance(&rng, 0.8) ? (item < 4 ? PARTS - 1 : 8) : loom_rng_below(&rng, PARTS)];
+            for (int k = 0; k < 2; k++)
+                loom_buf_printf(&line[k], "%s%s%s%s%s", item ? "," : "", k ? " " : "", front, value, tail);
+        }
+        for (int k = 0; k < 2; k++) {
+            loom_buf_str(&line[k], ")\n</edges>\n");
+            loom_parse_answer(&p[k], LOOM_MODE_TABULAR, "id:S_1\n", 7, line[k].data, line[k].len, &scratch);
+        }
+        CHECK(p[0].ok == p[1].ok && p[0].n_edges == p[1].n_edges);
+        if (p[0].ok && p[0].n_edges == 1) {
+            const loom_edge_text *a = &p[0].edges[0], *b = &p[1].edges[0];
+            read++;
+            CHECK_STR(unblanked(a->edge_id), unblanked(b->edge_id));
+            CHECK_STR(unblanked(a->type), unblanked(b->type));
+            CHECK_STR(unblanked(a->source), unblanked(b->source));
+            CHECK_STR(unblanked(a->destination), unblanked(b->destination));
+            CHECK(a->start == b->start && a->finish == b->finish && memcmp(a->order, b->order, sizeof a->order) == 0);
+        }
+        for (int k = 0; k < 2; k++) loom_buf_release(&line[k]);
+        loom_arena_reset(&scratch);
+    }
+    CHECK(read > 1000 && read < 19000);
+}
+
 TEST_MAIN(RUN(render_and_read_are_inverse) RUN(a_graph_grows_back_from_its_layers)
               RUN(matching_prompts_are_prefixes_of_training_text) RUN(a_random_root_prompt_is_a_prefix_of_training_text)
                   RUN(reference_prompts) RUN(prompts_from_attributes) RUN(include_lines_are_handed_down)
                       RUN(trials_and_giving_up) RUN(summary_lines) RUN(rules) RUN(broken_form_is_rule_one)
                           RUN(conditions_are_followed_or_not) RUN(graphs_no_record_could_hold)
-                              RUN(damaged_text_is_a_verdict) RUN(draws_have_their_probabilities) RUN(files_are_cut_into_samples)
+                              RUN(usual_items_are_read_like_any) RUN(damaged_text_is_a_verdict) RUN(draws_have_their_probabilities) RUN(files_are_cut_into_samples)
                                   RUN(foreign_files_are_refused) RUN(balanced_splits_have_no_single_part)
                                       RUN(invalid_graphs_have_no_layers) release();)
