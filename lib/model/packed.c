@@ -17,6 +17,9 @@
 
 typedef float vec16 __attribute__((vector_size(64)));
 typedef uint32_t vec16u __attribute__((vector_size(64)));
+/* The same in rows of any length. Read and written as themselves: gcc 12 takes a memcpy of this size through the stack. */
+typedef float vec16_anywhere __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint32_t vec16u_anywhere __attribute__((vector_size(64), aligned(2), may_alias));
 #pragma GCC diagnostic ignored "-Wpsabi" /* where vectors are narrower; they pass between functions of this file only */
 
 const char *const loom_half_unit_names[] = {"plain", "avx512bf16", "amx"};
@@ -141,8 +144,8 @@ static inline vec16 lanes(const float *from, int64_t n)
 {
     vec16 f = {0};
 
-    if (from && n >= 16) memcpy(&f, from, sizeof f);
-    else if (from && n > 0) memcpy(&f, from, (size_t)n * sizeof *from);
+    if (from && n >= 16) return *(const vec16_anywhere *)from;
+    if (from && n > 0) memcpy(&f, from, (size_t)n * sizeof *from);
     return f;
 }
 
@@ -186,7 +189,7 @@ static void fill_tile32(const loom_packed *p, const loom_mat *W, int64_t ld, flo
         m[o] = (vec16u)(scale * f);
     }
     transpose16(m);
-    for (int64_t k = 0; k < n; k++) memcpy(to + k * LOOM_PANEL, &m[k], sizeof m[k]);
+    for (int64_t k = 0; k < n; k++) *(vec16u_anywhere *)(to + k * LOOM_PANEL) = m[k];
 }
 
 /* Outputs from..to-1, whole panels of them; ld: of W's rows. */
@@ -219,9 +222,7 @@ static void fill_inner32(const loom_packed *p, const float *rows, int64_t ld, in
 
     for (int64_t k = k0; k < k1; k++, rows += ld)
         for (int64_t o = 0; o < whole_panels(p->out); o += 16) {
-            vec16 f = lanes(rows + o, p->out - o);
-
-            memcpy(data + (o / LOOM_PANEL * p->in + k) * LOOM_PANEL + o % LOOM_PANEL, &f, sizeof f);
+            *(vec16_anywhere *)(data + (o / LOOM_PANEL * p->in + k) * LOOM_PANEL + o % LOOM_PANEL) = lanes(rows + o, p->out - o);
         }
 }
 
@@ -255,7 +256,7 @@ void loom_packed_turn(uint16_t *to, int64_t width, const float *rows, int64_t ld
                 m[i] = pairs(lanes(a, cols - c), lanes(b, cols - c));
             }
             transpose16(m);
-            for (int64_t i = 0; i < 16; i++) memcpy(to + (c + i) * width + k, &m[i], sizeof m[i]);
+            for (int64_t i = 0; i < 16; i++) *(vec16u_anywhere *)(to + (c + i) * width + k) = m[i];
         }
 }
 
@@ -420,9 +421,7 @@ void loom_packed_round(uint16_t *to, const float *x, int64_t ldx, int64_t N, int
         const float *f = x + n * ldx;
 
         for (int64_t k = 0; k < width; k += 32) {
-            vec16u p = pairs_along(lanes(f + k, in - k), lanes(f + k + 16, in - k - 16));
-
-            memcpy(to + n * width + k, &p, sizeof p);
+            *(vec16u_anywhere *)(to + n * width + k) = pairs_along(lanes(f + k, in - k), lanes(f + k + 16, in - k - 16));
         }
     }
 }
@@ -585,19 +584,16 @@ loom_half_unit loom_packed_unit(void)
 /* Columns from..to-1 of a panel's sums into y. */
 static inline void put_part(float *y, int64_t ldy, const float *part, int64_t rows, int64_t from, int64_t to, bool add)
 {
-    vec16 v[2], was;
-
     if (from != 0 || to != LOOM_PANEL) {
         copy_part(y, ldy, part, rows, from, to, add);
         return;
     }
     for (int64_t r = 0; r < rows; r++) {
-        memcpy(v, part + r * LOOM_PANEL, sizeof v);
-        for (int i = 0; add && i < 2; i++) {
-            memcpy(&was, y + r * ldy + 16 * i, sizeof was);
-            v[i] += was;
-        }
-        memcpy(y + r * ldy, v, sizeof v);
+        vec16_anywhere *into = (vec16_anywhere *)(y + r * ldy);
+        const vec16 *sums = (const vec16 *)(part + r * LOOM_PANEL);
+
+        into[0] = add ? sums[0] + into[0] : sums[0];
+        into[1] = add ? sums[1] + into[1] : sums[1];
     }
 }
 
