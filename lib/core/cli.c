@@ -15,7 +15,7 @@
  * misspelt section is found by whichever command reads the file. tests/cli/test_sections.sh compares it with --help. */
 static const char *const known_sections[] = {
     "common",
-    "sample-traces", "graphs", "dedupe", "split", "balance", "stats", "describe", "encode", "tokenizer", "tokens",
+    "sample-traces", "graphs", "dedupe", "split", "stats", "describe", "encode", "balance", "tokenizer", "tokens",
     "pretrain", "sft", "import", "merge", "export", "info", "bench",
     "sample", "complete", "convert", "show",
     "prompts", "heatmap", "similarity", "memorization", "distribution", "baseline", "following", "variants", "ladder",

@@ -52,11 +52,11 @@ done <<'END'
 loom-preprocess graphs @ -o o.graphs.zst -q|table.csv
 loom-preprocess dedupe @ -o o.graphs.zst -q|graphs.graphs.zst
 loom-preprocess split @ --train o.t.graphs.zst --valid o.v.graphs.zst -q|graphs.graphs.zst
-loom-preprocess balance @ -o o.graphs.zst -q|graphs.graphs.zst
 loom-preprocess stats @ -o o.json -q|graphs.graphs.zst
 loom-preprocess describe @ -q|graphs.graphs.zst
 loom-preprocess encode @ -o o.txt.zst -q|graphs.graphs.zst
 loom-preprocess encode $good_g --stats @ -o o.txt.zst -q|stats.json
+loom-preprocess balance @ -o o.txt.zst -q|text.txt.zst
 loom-preprocess tokenizer @ --vocab-size 400 -o o.json -q|text.txt.zst
 loom-preprocess tokens @ --tokenizer $good_k -o o.tokens.h5 -q|text.txt.zst
 loom-preprocess tokens $good_t --tokenizer @ -o o.tokens.h5 -q|tokenizer.json
