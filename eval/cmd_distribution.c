@@ -96,7 +96,7 @@ static loom_status run_distribution(const loom_ctx *ctx, loom_err *err)
     loom_csv_table t = {0};
     shape *shapes = loom_calloc((size_t)ctx->n_args, sizeof *shapes);
     loom_status st = loom_results_open(&r, ctx, conf->output, conf->pictures, err);
-    loom_csv_table_init(&t, "experiment,method,seed,axis,x,count,share");
+    loom_csv_table_init(&t, "experiment,split,seed,axis,x,count,share");
     for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) {
         st = loom_results_input(&r, loom_results_name(shapes[i].name, sizeof shapes[i].name, ctx->args[i]), err);
         loom_results_called(&r, shapes[i].name);

@@ -194,7 +194,7 @@ int64_t loom_corpus_top_calls(const loom_vocabulary *words, const int64_t *count
     return used;
 }
 
-void loom_corpus_halves(int64_t *index, int64_t n, loom_rng *rng)
+void loom_corpus_shuffle(int64_t *index, int64_t n, loom_rng *rng)
 {
     for (int64_t i = 0; i < n; i++) index[i] = i;
     loom_rng_shuffle(rng, index, (size_t)n, sizeof *index);

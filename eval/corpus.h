@@ -77,7 +77,7 @@ typedef struct loom_corpus_groups {
 void loom_corpus_group(loom_corpus_groups *out, int64_t n_graphs, uint64_t seed);
 void loom_corpus_groups_release(loom_corpus_groups *g);
 
-/* Halves at random: index[0 .. n/2) and index[n/2 .. n) of a shuffle of 0..n-1. */
-void loom_corpus_halves(int64_t *index, int64_t n, loom_rng *rng);
+/* A shuffle of 0..n-1: any part of it and the rest are two random samples. */
+void loom_corpus_shuffle(int64_t *index, int64_t n, loom_rng *rng);
 
 #endif

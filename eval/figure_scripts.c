@@ -280,7 +280,7 @@ static const char *const fig08_body[] = {
     "n = words(series)",
     "w = 0.84 / n",
     "if (log_scale) { set logscale y 10; set yrange [0.01:100]; foot = 0.01 } else { set yrange [0:*]; foot = 0 }",
-    "mine(i, axis, hi) = strcol(\"method\") eq word(series, i) && strcol(\"axis\") eq axis && column(\"x\") <= hi",
+    "mine(i, axis, hi) = strcol(\"split\") eq word(series, i) && strcol(\"axis\") eq axis && column(\"x\") <= hi",
     "at(i) = column(\"x\") + w * (i - (n + 1) / 2.0)",
     "set style fill solid 1.0 noborder",
     "set multiplot",

@@ -111,21 +111,21 @@ static double resampled_w1(void *arg, const int64_t *index, int64_t n)
     return loom_metrics_w1_counts(p->values, p->count[0], p->count[1], p->n_values);
 }
 
-/* Mean W1 between random halves of the real graphs. */
-static double noise_floor(const loom_similarity *s, loom_field field)
+/* Mean W1 between `part` random real graphs and the other ones. */
+static double noise_floor(const loom_similarity *s, loom_field field, int64_t part)
 {
     emd_pair p;
-    int64_t n = s->real.n_graphs, half = n / 2;
-    if (half < 1) return NAN;
+    int64_t n = s->real.n_graphs, rest = n - part;
+    if (part < 1) return NAN;
     int64_t *index = loom_alloc((size_t)n, sizeof *index);
     double sum = 0;
     pair_init(&p, &s->real.field[field], &s->real.field[field]);
     for (int split = 0; split < FLOOR_SPLITS; split++) {
         loom_rng rng;
         loom_rng_seed(&rng, s->seed, "floor", (uint64_t)split);
-        loom_corpus_halves(index, n, &rng);
-        pair_count(&p, 0, index, half, p.count[0]);
-        pair_count(&p, 1, index + half, half, p.count[1]);
+        loom_corpus_shuffle(index, n, &rng);
+        pair_count(&p, 0, index, rest, p.count[0]);
+        pair_count(&p, 1, index + rest, part, p.count[1]);
         sum += loom_metrics_w1_counts(p.values, p.count[0], p.count[1], p.n_values);
     }
     pair_release(&p);
@@ -196,7 +196,8 @@ static int64_t reference_rival(const loom_similarity *s)
 typedef struct emd_row {
     const char *method, *scope;
     int64_t n_made, n_rejected;
-    double w1, reference, floor; /* reference: w1 of the method that the others are compared with */
+    double w1, reference; /* reference: w1 of the method that the others are compared with */
+    double floor, floor_same_n;
     loom_interval ci;
     scale by;
 } emd_row;
@@ -220,6 +221,7 @@ static void write_row(branching_job *j, loom_field field, const emd_row *row)
     loom_csv_table_f64(&j->t, divide(row->w1, row->by.p99));
     loom_csv_table_f64(&j->t, divide(row->w1, row->reference));
     loom_csv_table_f64(&j->t, divide(row->floor, row->by.range));
+    loom_csv_table_f64(&j->t, divide(row->floor_same_n, row->by.range));
     loom_csv_table_end_row(&j->t);
 }
 
@@ -240,7 +242,8 @@ static void field_rows(branching_job *j, loom_field field)
 {
     const loom_similarity *s = j->s;
     loom_corpus reference = rival_head(s, reference_rival(s));
-    emd_row row = {.scope = "graph", .by = scale_of(&s->real.field[field]), .floor = noise_floor(s, field),
+    int64_t half = s->real.n_graphs / 2;
+    emd_row row = {.scope = "graph", .by = scale_of(&s->real.field[field]), .floor = noise_floor(s, field, half),
                    .reference = loom_similarity_emd(&s->real, &reference, field).w1};
     for (int64_t i = 0; i < s->n_rivals; i++) {
         loom_corpus made = rival_head(s, i);
@@ -249,6 +252,7 @@ static void field_rows(branching_job *j, loom_field field)
         row.n_rejected = made.n_rejected;
         row.w1 = loom_similarity_emd(&s->real, &made, field).w1;
         row.ci = interval_of(s, &made, field);
+        row.floor_same_n = made.n_graphs < half ? noise_floor(s, field, made.n_graphs) : row.floor;
         j->range[i * LOOM_FIELDS + field] = divide(row.w1, row.by.range);
         write_row(j, field, &row);
     }
@@ -276,16 +280,17 @@ static double corpus_w1(const loom_similarity *s, const loom_corpus *made, loom_
     return w1;
 }
 
-static double corpus_floor(const loom_similarity *s, loom_field field)
+static double corpus_floor(const loom_similarity *s, loom_field field, int64_t part)
 {
-    int64_t n = s->real.n_graphs, half = n / 2, n_a, n_b;
+    int64_t n = s->real.n_graphs, rest = n - part, n_a, n_b;
+    if (part < 1) return NAN;
     int64_t *index = loom_alloc((size_t)n, sizeof *index);
     double sum = 0;
     for (int split = 0; split < FLOOR_SPLITS; split++) {
         loom_rng rng;
         loom_rng_seed(&rng, s->seed, "floor", (uint64_t)split);
-        loom_corpus_halves(index, n, &rng);
-        double *a = sorted_degrees(s, &s->real, index, half, field, &n_a), *b = sorted_degrees(s, &s->real, index + half, half, field, &n_b);
+        loom_corpus_shuffle(index, n, &rng);
+        double *a = sorted_degrees(s, &s->real, index, rest, field, &n_a), *b = sorted_degrees(s, &s->real, index + rest, part, field, &n_b);
         sum += loom_metrics_w1_sorted(a, n_a, b, n_b);
         free(a);
         free(b);
@@ -298,9 +303,9 @@ static void corpus_rows(branching_job *j, loom_field field)
 {
     const loom_similarity *s = j->s;
     loom_corpus reference = rival_head(s, reference_rival(s));
-    int64_t n_real;
+    int64_t n_real, half = s->real.n_graphs / 2;
     double *real = sorted_degrees(s, &s->real, NULL, 0, field, &n_real);
-    emd_row row = {.scope = "corpus", .by = scale_of_sorted(real, n_real), .floor = corpus_floor(s, field),
+    emd_row row = {.scope = "corpus", .by = scale_of_sorted(real, n_real), .floor = corpus_floor(s, field, half),
                    .reference = corpus_w1(s, &reference, field), .ci = {NAN, NAN, NAN}};
     for (int64_t i = 0; i < s->n_rivals; i++) {
         loom_corpus made = rival_head(s, i);
@@ -308,6 +313,7 @@ static void corpus_rows(branching_job *j, loom_field field)
         row.n_made = made.n_graphs;
         row.n_rejected = made.n_rejected;
         row.w1 = corpus_w1(s, &made, field);
+        row.floor_same_n = made.n_graphs < half ? corpus_floor(s, field, made.n_graphs) : row.floor;
         write_row(j, field, &row);
     }
     free(real);
@@ -351,7 +357,7 @@ loom_status loom_similarity_branching(const loom_similarity *s, loom_results *r,
 {
     branching_job j = {.s = s, .range = loom_calloc((size_t)s->n_rivals * LOOM_FIELDS, sizeof *j.range)};
     loom_csv_table_init(&j.t, "experiment,method,seed,field,scope,n_real,n_syn,n_rejected,w1,nemd_range,lo,hi,nemd_std,nemd_p99,"
-                          "ratio_to_tracellm,floor");
+                          "ratio_to_tracellm,floor,floor_same_n");
     for (int f = 0; f < LOOM_FIELDS; f++) field_rows(&j, (loom_field)f);
     corpus_rows(&j, LOOM_FIELD_IN);
     corpus_rows(&j, LOOM_FIELD_OUT);

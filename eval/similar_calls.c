@@ -74,23 +74,23 @@ static int64_t count_groups(calls_job *j, const loom_corpus *c)
     return n;
 }
 
-/* Mean KL between two random halves of the real graphs. */
-static double noise_floor(calls_job *j)
+/* Mean KL between `part` random real graphs and the other ones, whose popular calls count. */
+static double noise_floor(calls_job *j, int64_t part)
 {
     const loom_corpus *real = &j->s->real;
-    int64_t n = real->n_graphs, half = n / 2, n_calls = (int64_t)j->s->words.calls.n;
-    if (half < 1) return NAN;
+    int64_t n = real->n_graphs, rest = n - part, n_calls = (int64_t)j->s->words.calls.n;
+    if (part < 1) return NAN;
     int64_t *index = loom_alloc((size_t)n, sizeof *index), *top = loom_alloc((size_t)j->s->top, sizeof *top);
     top_counts a = {.n = loom_alloc((size_t)j->s->top, sizeof(int64_t))}, b = {.n = loom_alloc((size_t)j->s->top, sizeof(int64_t))};
     double sum = 0;
     for (int split = 0; split < FLOOR_SPLITS; split++) {
         loom_rng rng;
         loom_rng_seed(&rng, j->s->seed, "floor", (uint64_t)split);
-        loom_corpus_halves(index, n, &rng);
-        loom_corpus_count_calls(real, index, half, j->all, n_calls);
+        loom_corpus_shuffle(index, n, &rng);
+        loom_corpus_count_calls(real, index, rest, j->all, n_calls);
         int64_t n_top = loom_corpus_top_calls(&j->s->words, j->all, top, j->s->top);
-        count_top(j, real, index, half, top, n_top, &a);
-        count_top(j, real, index + half, half, top, n_top, &b);
+        count_top(j, real, index, rest, top, n_top, &a);
+        count_top(j, real, index + rest, part, top, n_top, &b);
         sum += loom_metrics_divergence(a.n, b.n, n_top, a.other, b.other, j->alpha).kl_pq;
     }
     free(index);
@@ -100,7 +100,11 @@ static double noise_floor(calls_job *j)
     return sum / FLOOR_SPLITS;
 }
 
-static void kl_row(loom_csv_table *t, calls_job *j, const loom_rival *m, double floor, loom_interval *headline)
+typedef struct floors {
+    double halves, same_n; /* between halves of the real graphs; of as many as were generated, at most a half */
+} floors;
+
+static void kl_row(loom_csv_table *t, calls_job *j, const loom_rival *m, floors floor, loom_interval *headline)
 {
     const loom_similarity *s = j->s;
     loom_interval ci = {NAN, NAN, NAN};
@@ -130,7 +134,8 @@ static void kl_row(loom_csv_table *t, calls_job *j, const loom_rival *m, double 
     loom_csv_table_f64(t, d.tv);
     loom_csv_table_f64(t, d.coverage);
     loom_csv_table_f64(t, d.kl_other);
-    loom_csv_table_f64(t, floor);
+    loom_csv_table_f64(t, floor.halves);
+    loom_csv_table_f64(t, floor.same_n);
     loom_csv_table_end_row(t);
 }
 
@@ -183,16 +188,16 @@ static loom_status draw(const calls_job *j, loom_results *r, const loom_interval
     return st;
 }
 
-static void compare(loom_results *r, const loom_similarity *s, const loom_interval *kl, double floor)
+static void compare(loom_results *r, const loom_similarity *s, const loom_interval *kl, const floors *floor)
 {
-    char ours[128], note[64];
+    char ours[128], note[96];
     double worst = 0;
     for (int64_t i = 0; i < s->n_rivals; i++) worst = fmax(worst, kl[i].value);
     for (int64_t i = 0; i < s->n_rivals; i++) {
         const char *name = s->rivals[i].name;
         bool is_worst = kl[i].value >= worst;
         snprintf(ours, sizeof ours, "%.3f", kl[i].value);
-        snprintf(note, sizeof note, "real against real: %.3f", floor);
+        snprintf(note, sizeof note, "real against real: %.3f, with as many graphs %.3f", floor[i].halves, floor[i].same_n);
         int same = s->n_rivals < 2 || !loom_paper_number("4a kl", name) ? -1 : (strcmp(name, "probabilistic") == 0) == is_worst;
         loom_results_summary(r, "4a", loom_method_title(name), loom_paper_number("4a kl", name), ours, same, note);
     }
@@ -205,36 +210,42 @@ loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loo
                    .real.n = loom_alloc(top, sizeof(int64_t)), .made.n = loom_alloc(top, sizeof(int64_t))};
     loom_interval *kl = loom_calloc((size_t)s->n_rivals, sizeof *kl);
     loom_csv_table rows = {0}, kls = {0};
-    double floors[N_ALPHAS];
+    floors *floor = loom_calloc((size_t)s->n_rivals, sizeof *floor); /* at the first alpha */
+    double halves[N_ALPHAS];
+    int64_t half = s->real.n_graphs / 2;
     loom_status st;
 
     loom_corpus_count_calls(&s->real, NULL, 0, j.all, (int64_t)n_calls);
     j.n_top = loom_corpus_top_calls(&s->words, j.all, j.top, s->top);
     count_top(&j, &s->real, NULL, 0, j.top, j.n_top, &j.real);
     loom_csv_table_init(&rows, "experiment,method,seed,rank,source,destination,type,count,prob");
-    loom_csv_table_init(&kls, "experiment,method,seed,n_graphs,n_edges,alpha,kl_pq,lo,hi,kl_qp,js,tv,coverage,kl_other,floor");
+    loom_csv_table_init(&kls, "experiment,method,seed,n_graphs,n_edges,alpha,kl_pq,lo,hi,kl_qp,js,tv,coverage,kl_other,floor,floor_same_n");
     call_rows(&rows, &j, "real", &j.real);
     for (int a = 0; a < N_ALPHAS; a++) {
         j.alpha = alphas[a];
-        floors[a] = noise_floor(&j);
+        halves[a] = noise_floor(&j, half);
     }
     for (int64_t i = 0; i < s->n_rivals; i++) {
+        int64_t n_made = s->rivals[i].corpus.n_graphs;
         for (int a = 0; a < N_ALPHAS; a++) {
             j.alpha = alphas[a];
-            kl_row(&kls, &j, &s->rivals[i], floors[a], &kl[i]);
+            floors f = {halves[a], n_made < half ? noise_floor(&j, n_made) : halves[a]};
+            if (a == 0) floor[i] = f;
+            kl_row(&kls, &j, &s->rivals[i], f, &kl[i]);
         }
         call_rows(&rows, &j, s->rivals[i].name, &j.made);
     }
     if ((st = loom_results_table(r, "fig04a_calls.csv", &rows, err)) != LOOM_OK) goto done;
     if ((st = loom_results_table(r, "fig04a_kl.csv", &kls, err)) != LOOM_OK) goto done;
-    if ((st = draw(&j, r, kl, floors[0], err)) != LOOM_OK) goto done;
-    compare(r, s, kl, floors[0]);
+    if ((st = draw(&j, r, kl, halves[0], err)) != LOOM_OK) goto done;
+    compare(r, s, kl, floor);
 done:
     free(j.all);
     free(j.top);
     free(j.real.n);
     free(j.made.n);
     free(kl);
+    free(floor);
     loom_csv_table_release(&rows);
     loom_csv_table_release(&kls);
     return st;

@@ -42,7 +42,7 @@ static void count_sequence(heavy_job *j, const loom_corpus *c, const char *tag, 
 {
     loom_rng rng;
     loom_rng_seed(&rng, j->s->seed, tag, run);
-    loom_corpus_halves(j->index, c->n_graphs, &rng);
+    loom_corpus_shuffle(j->index, c->n_graphs, &rng);
     loom_corpus_count_nodes(c, j->index + from, j->m, j->raw, j->n_nodes);
     for (int64_t i = 0; i < j->n_nodes; i++) counts[j->place[i]] = j->raw[i];
 }

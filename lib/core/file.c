@@ -635,17 +635,6 @@ loom_status loom_make_dirs(const char *path, loom_err *err)
     return st;
 }
 
-loom_status loom_make_parent_dirs(const char *path, loom_err *err)
-{
-    const char *slash = strrchr(path, '/');
-    if (!slash || slash == path) return LOOM_OK;
-    loom_buf dir = {0};
-    loom_buf_append(&dir, path, (size_t)(slash - path));
-    loom_status st = loom_make_dirs(dir.data, err);
-    loom_buf_release(&dir);
-    return st;
-}
-
 static int compare_texts(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 loom_status loom_list_files(char ***paths, size_t *n, const char *dir, const char *suffix, loom_err *err)

@@ -65,8 +65,7 @@ void loom_map_close(loom_map_file *map);
 bool loom_file_exists(const char *path);
 bool loom_file_is_dir(const char *path);
 int64_t loom_file_size(const char *path); /* bytes, -1 when it cannot be told */
-loom_status loom_make_dirs(const char *path, loom_err *err);        /* mkdir -p */
-loom_status loom_make_parent_dirs(const char *path, loom_err *err); /* of the folder that will hold `path` */
+loom_status loom_make_dirs(const char *path, loom_err *err); /* mkdir -p */
 /* Regular files in a folder whose names end in `suffix` ("" = all), sorted by name; *paths malloc'ed, each too. */
 loom_status loom_list_files(char ***paths, size_t *n, const char *dir, const char *suffix, loom_err *err);
 void loom_free_list(char **paths, size_t n);

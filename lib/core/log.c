@@ -7,7 +7,6 @@ static loom_log_level level_ = LOOM_LOG_NORMAL;
 static const char *program_ = "loom";
 
 void loom_log_set_level(loom_log_level level) { level_ = level; }
-loom_log_level loom_log_get_level(void) { return level_; }
 void loom_log_set_program(const char *name) { program_ = name; }
 
 static void say(const char *prefix, const char *fmt, va_list args)

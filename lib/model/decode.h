@@ -50,7 +50,6 @@ typedef struct loom_decode_row {
 loom_status loom_decode_new(loom_decode **out, const loom_llama *m, const loom_lora *lora, const loom_decode_options *o,
                             loom_err *err);
 void loom_decode_free(loom_decode *d);
-size_t loom_decode_bytes(const loom_config *c, const loom_decode_options *o); /* cache and scratch */
 
 /* New sequence: empty, or sharing the first `len` positions of `seq` (0 <= len <= its length). -1 when max_seqs are
  * open, or when the one block that a fork must copy is not free. */

@@ -111,15 +111,6 @@ static void place(loom_decode *d, const loom_config *c, bool frozen, cursor *k)
     d->cache = take(k, c->L * d->n_blocks, loom_kv_numbers(c), d->number);
 }
 
-size_t loom_decode_bytes(const loom_config *c, const loom_decode_options *o)
-{
-    loom_decode d = {.o = *o, .n_threads = loom_pool_threads(o->pool)};
-    cursor k = {0};
-
-    place(&d, c, false, &k);
-    return k.overflow ? SIZE_MAX : k.used;
-}
-
 static loom_status check_options(const loom_decode_options *o, loom_err *err)
 {
     if (o->max_rows < 1 || o->max_rows > INT32_MAX || o->max_seqs < 1 || o->max_seqs > INT32_MAX || o->positions < 1 ||

@@ -46,9 +46,6 @@ const loom_attr_info loom_attr_table[LOOM_ATTRS] = {
 
 const uint8_t loom_attrs_tabular[] = {LOOM_ATTR_ID, LOOM_ATTR_NUM_EDGES, LOOM_ATTR_LATENCY, LOOM_ATTR_DEPTH,
                                       LOOM_ATTRS};
-const uint8_t loom_attrs_root[] = {LOOM_ATTR_ID, LOOM_ATTR_START_NODE, LOOM_ATTR_NUM_EDGES, LOOM_ATTR_START_EDGE_ID,
-                                   LOOM_ATTR_START, LOOM_ATTR_LATENCY, LOOM_ATTR_NUM_SUBGRAPHS,
-                                   LOOM_ATTR_REMAINING_DEPTH, LOOM_ATTR_NUM_CURRENT_EDGES, LOOM_ATTRS};
 const uint8_t loom_attrs_other[] = {LOOM_ATTR_ID, LOOM_ATTR_NUM_EDGES, LOOM_ATTR_START_NODE, LOOM_ATTR_START_EDGE_ID,
                                     LOOM_ATTR_START, LOOM_ATTR_LATENCY, LOOM_ATTR_NUM_SUBGRAPHS,
                                     LOOM_ATTR_REMAINING_DEPTH, LOOM_ATTR_NUM_CURRENT_EDGES, LOOM_ATTR_CALLER,

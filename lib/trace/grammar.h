@@ -81,7 +81,7 @@ typedef struct loom_attr_info {
 extern const loom_attr_info loom_attr_table[LOOM_ATTRS];
 
 /* Listed (deterministic) orders; a list ends with LOOM_ATTRS. */
-extern const uint8_t loom_attrs_tabular[], loom_attrs_root[], loom_attrs_other[];
+extern const uint8_t loom_attrs_tabular[], loom_attrs_other[];
 
 #define LOOM_ATTR_BIT(a) (1u << (a))
 

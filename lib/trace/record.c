@@ -301,8 +301,6 @@ static void render_call(loom_buf *into, const loom_call *c, bool with_times)
     into->len = (size_t)(p - into->data);
 }
 
-void loom_record_render_call(loom_buf *into, const loom_call *c) { render_call(into, c, true); }
-
 static void render_calls(loom_buf *into, const loom_graph *g, bool with_times)
 {
     for (int32_t i = 0; i < g->n_calls; i++) {

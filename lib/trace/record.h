@@ -33,8 +33,7 @@ void loom_record_explain_bad_edge(loom_buf *into, const char *line, size_t len);
 void loom_record_render(loom_buf *into, const loom_graph *g);
 /* The same with the time of day 00h00m00s000ms (the form after de-duplication, and the key of equality). */
 void loom_record_render_untimed(loom_buf *into, const loom_graph *g);
-/* One edge: "0.1|mc|MS_1|MS_2|ARRIVED_1|RT_2"; and the part after the service: edges joined by "||". */
-void loom_record_render_call(loom_buf *into, const loom_call *c);
+/* The part after the service: edges like "0.1|mc|MS_1|MS_2|ARRIVED_1|RT_2", joined by "||". */
 void loom_record_render_calls(loom_buf *into, const loom_graph *g);
 /* Shape only: service and id|type|source|destination of every edge, without times (--structural). */
 void loom_record_render_structure(loom_buf *into, const loom_graph *g);

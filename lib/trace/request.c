@@ -176,7 +176,6 @@ const loom_request_layer *loom_request_take(loom_request *r)
 }
 
 bool loom_request_done(const loom_request *r) { return !r->n_out && (!r->n_waiting || given_up(r)); }
-int32_t loom_request_waiting(const loom_request *r) { return given_up(r) ? 0 : (int32_t)r->n_waiting; }
 int32_t loom_request_count(const loom_request *r) { return (int32_t)r->n_nodes; }
 const loom_request_layer *loom_request_at(const loom_request *r, int32_t index) { return &r->nodes[index]->view; }
 

@@ -79,8 +79,7 @@ const loom_request_layer *loom_request_take(loom_request *r);
  * that layer is not out. */
 loom_status loom_request_answer(loom_request *r, int32_t layer, const char *text, size_t len, loom_err *err);
 bool loom_request_done(const loom_request *r);
-int32_t loom_request_waiting(const loom_request *r); /* layers that can be taken now */
-int32_t loom_request_count(const loom_request *r);   /* layers so far */
+int32_t loom_request_count(const loom_request *r); /* layers so far */
 const loom_request_layer *loom_request_at(const loom_request *r, int32_t index);
 /* Final judgement; may be asked for at any time (unfinished layers count as missing). Borrowed until the next answer. */
 const loom_outcome *loom_request_outcome(loom_request *r);

@@ -57,6 +57,21 @@ says err "stranger.txt has no call in common with .*; are they of the same syste
 says res7/fig04a_kl.csv '^fig04a,stranger,1,([^,]*,){9}0,'
 says res7/fig16.csv '^fig16,stranger,1,in_degree,corpus,'
 
+# two floors: halves of real, and as many real graphs as were generated; alike graphs are at no distance from each other
+zstdcat probabilistic.graphs.zst >many.txt
+head -20 many.txt >few.txt
+expect 0 loom-eval similarity --real many.txt few.txt copies=many.txt --resamples 0 --no-pictures -o res8
+for f in fig04a_kl fig16; do
+    awk -F, 'NR == 1 {if ($(NF - 1) != "floor" || $NF != "floor_same_n") exit 1}
+             $2 == "few" {a++; if (!($NF > 1.2 * $(NF - 1))) exit 1} $2 == "copies" {b++; if ($NF != $(NF - 1)) exit 1}
+             END {exit !(a && b)}' res8/$f.csv || fail "$f: 20 real graphs are no further from the others than a half is"
+done
+line=$(head -1 "$real")
+for i in $(seq 1 30); do echo "$line"; done >alike.txt
+head -4 alike.txt >four.txt
+expect 0 loom-eval similarity --real alike.txt four.txt --resamples 0 --no-pictures -o res9
+awk -F, 'NR > 1 && $3 == 1 && ($(NF - 1) > 1e-9 || $NF > 1e-9) && $5 != "corpus" {exit 1}' res9/fig16.csv || fail "alike graphs are at a distance: $(cat res9/fig16.csv)"
+
 # the page
 expect 0 loom-eval report res
 says res/report.html '^</body></html>$'
