@@ -42,34 +42,18 @@ typedef struct balance_run {
     int64_t samples, written, kept, bytes, shapes;
 } balance_run;
 
-/* What a subgraph line says after num_current_edges, 0 without it. */
-static int64_t calls_of_part(const char *line, const char *end)
-{
-    const char *key = loom_attr_table[LOOM_ATTR_NUM_CURRENT_EDGES].name;
-    const char *at = memmem(line, (size_t)(end - line), key, strlen(key));
-    int64_t n = 0;
-
-    if (!at) return 0;
-    for (at += strlen(key) + 1; at < end && *at >= '0' && *at <= '9' && n < MOST_CALLS; at++) n = 10 * n + (*at - '0');
-    return n;
-}
-
-/* By lines: an edge begins with a bracket, a subgraph with its tag. A split layer has no edges but those of its parts. */
+/* By lines: an edge begins with a bracket, a subgraph with its tag. */
 static int32_t shape_of(const loom_textfile_sample *s)
 {
-    const char *at = s->text, *end = s->text + s->len, *stop;
-    int64_t calls = 0, subs = 0, in_parts = 0;
+    const char *at = s->text, *end = s->text + s->len, *lf;
+    int64_t calls = 0, subs = 0;
 
-    for (; at < end; at = stop + 1) {
-        stop = memchr(at, '\n', (size_t)(end - at));
-        if (!stop) stop = end;
-        if (*at == '(') calls++;
-        if (*at != '<' || strncmp(at, LOOM_TEXT_SUB, strlen(LOOM_TEXT_SUB)) != 0) continue;
-        subs++;
-        if (!calls) in_parts += calls_of_part(at, stop);
+    for (; at < end; at = lf ? lf + 1 : end) {
+        lf = memchr(at, '\n', (size_t)(end - at));
+        calls += *at == '(';
+        subs += *at == '<' && strncmp(at, LOOM_TEXT_SUB, strlen(LOOM_TEXT_SUB)) == 0;
     }
-    calls = loom_min_i64(calls ? calls : in_parts, MOST_CALLS);
-    return (int32_t)(calls * (MOST_SUBS + 1) + loom_min_i64(subs, MOST_SUBS));
+    return (int32_t)(loom_min_i64(calls, MOST_CALLS) * (MOST_SUBS + 1) + loom_min_i64(subs, MOST_SUBS));
 }
 
 typedef loom_status take_fn(balance_run *run, const loom_textfile_sample *s, loom_err *err);
