@@ -32,7 +32,7 @@ static const loom_opt prompts_opts[] = {
     LOOM_OPT_FLAG_ON("repeat", 0, prompts_conf, repeat, "ask again for the prompts of cells that have fewer distinct ones (as the paper does; with greedy decoding the answers are the same again)"),
     LOOM_OPT_ENUM("ask", 0, prompts_conf, ask, "none", LOOM_ASK_CHOICES, "instead of the cells: instruction prompts in pairs, with and without the line that asks for this (loom-eval following); needs --stats"),
     LOOM_OPT_FLAG("like", 0, prompts_conf, like, "instead of the cells: prompts of validation graphs as they occur, of any size, for comparison with real ones (Figs 4, 16)"),
-    LOOM_OPT_I64("count", 0, prompts_conf, count, "0", 0, 1000000000, "N", "with --ask: most pairs; with --like: most prompts; 0: as the preset says (paper 1000 and 50000, desk 200 and 2000)"),
+    LOOM_OPT_I64("count", 0, prompts_conf, count, "0", 0, 1000000000, "N", "with --ask: most pairs; with --like: most prompts; 0: as the preset says (paper 1000 and 50000, desk 200 and 5000)"),
     LOOM_OPT_FLAG("match-training", 0, prompts_conf, match_training, "write prompts exactly like training text, not like the published prompt files"),
     LOOM_OPT_GROUP("What is known"),
     LOOM_OPT_IN("stats", 0, prompts_conf, stats, NULL, "FILE", "statistics of the services, for conditions on latency and rare calls"),
