@@ -74,15 +74,15 @@ static int64_t count_groups(calls_job *j, const loom_corpus *c)
     return n;
 }
 
-/* Mean KL between `part` random real graphs and the other ones, whose popular calls count. */
-static double noise_floor(calls_job *j, int64_t part)
+/* For each alpha the mean KL between `part` random real graphs and the other ones, whose popular calls count. */
+static void noise_floors(const calls_job *j, int64_t part, double floor[N_ALPHAS])
 {
     const loom_corpus *real = &j->s->real;
     int64_t n = real->n_graphs, rest = n - part, n_calls = (int64_t)j->s->words.calls.n;
-    if (part < 1) return NAN;
+    for (int k = 0; k < N_ALPHAS; k++) floor[k] = part < 1 ? NAN : 0;
+    if (part < 1) return;
     int64_t *index = loom_alloc((size_t)n, sizeof *index), *top = loom_alloc((size_t)j->s->top, sizeof *top);
     top_counts a = {.n = loom_alloc((size_t)j->s->top, sizeof(int64_t))}, b = {.n = loom_alloc((size_t)j->s->top, sizeof(int64_t))};
-    double sum = 0;
     for (int split = 0; split < FLOOR_SPLITS; split++) {
         loom_rng rng;
         loom_rng_seed(&rng, j->s->seed, "floor", (uint64_t)split);
@@ -91,13 +91,14 @@ static double noise_floor(calls_job *j, int64_t part)
         int64_t n_top = loom_corpus_top_calls(&j->s->words, j->all, top, j->s->top);
         count_top(j, real, index, rest, top, n_top, &a);
         count_top(j, real, index + rest, part, top, n_top, &b);
-        sum += loom_metrics_divergence(a.n, b.n, n_top, a.other, b.other, j->alpha).kl_pq;
+        for (int k = 0; k < N_ALPHAS; k++)
+            floor[k] += loom_metrics_divergence(a.n, b.n, n_top, a.other, b.other, alphas[k]).kl_pq;
     }
     free(index);
     free(top);
     free(a.n);
     free(b.n);
-    return sum / FLOOR_SPLITS;
+    for (int k = 0; k < N_ALPHAS; k++) floor[k] /= FLOOR_SPLITS;
 }
 
 typedef struct floors {
@@ -211,7 +212,7 @@ loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loo
     loom_interval *kl = loom_calloc((size_t)s->n_rivals, sizeof *kl);
     loom_csv_table rows = {0}, kls = {0};
     floors *floor = loom_calloc((size_t)s->n_rivals, sizeof *floor); /* at the first alpha */
-    double halves[N_ALPHAS];
+    double halves[N_ALPHAS], same_n[N_ALPHAS];
     int64_t half = s->real.n_graphs / 2;
     loom_status st;
 
@@ -221,15 +222,14 @@ loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loo
     loom_csv_table_init(&rows, "experiment,method,seed,rank,source,destination,type,count,prob");
     loom_csv_table_init(&kls, "experiment,method,seed,n_graphs,n_edges,alpha,kl_pq,lo,hi,kl_qp,js,tv,coverage,kl_other,floor,floor_same_n");
     call_rows(&rows, &j, "real", &j.real);
-    for (int a = 0; a < N_ALPHAS; a++) {
-        j.alpha = alphas[a];
-        halves[a] = noise_floor(&j, half);
-    }
+    noise_floors(&j, half, halves);
     for (int64_t i = 0; i < s->n_rivals; i++) {
         int64_t n_made = s->rivals[i].corpus.n_graphs;
+        if (n_made < half) noise_floors(&j, n_made, same_n);
+        else memcpy(same_n, halves, sizeof same_n);
         for (int a = 0; a < N_ALPHAS; a++) {
             j.alpha = alphas[a];
-            floors f = {halves[a], n_made < half ? noise_floor(&j, n_made) : halves[a]};
+            floors f = {halves[a], same_n[a]};
             if (a == 0) floor[i] = f;
             kl_row(&kls, &j, &s->rivals[i], f, &kl[i]);
         }

@@ -80,16 +80,16 @@ static const char *find_request(loom_mode mode, span all, span *request, span *a
 
 /* ---- edges ---- */
 
-/* The items of an edge in the order in which their words are looked for; how an item usually begins. */
+/* The items of an edge in the order in which their words are looked for. */
 static const struct {
     loom_line_kind item;
-    const char *word, *front;
-} item_words[] = {{LOOM_ITEM_EDGE_ID, "edge_id", "edge_id is "},
-                  {LOOM_ITEM_TYPE, "type", "type is "},
-                  {LOOM_ITEM_DESTINATION, "destination", "destination is "},
-                  {LOOM_ITEM_SOURCE, "source", "source is "},
-                  {LOOM_ITEM_START, "communication starts at", "communication starts at "},
-                  {LOOM_ITEM_FINISH, "communication finishes at", "communication finishes at "}};
+    const char *word;
+} item_words[] = {{LOOM_ITEM_EDGE_ID, "edge_id"},
+                  {LOOM_ITEM_TYPE, "type"},
+                  {LOOM_ITEM_DESTINATION, "destination"},
+                  {LOOM_ITEM_SOURCE, "source"},
+                  {LOOM_ITEM_START, "communication starts at"},
+                  {LOOM_ITEM_FINISH, "communication finishes at"}};
 enum { N_WORDS = sizeof item_words / sizeof *item_words };
 
 static span after_last(span s, const char *what)
@@ -108,15 +108,19 @@ static span without_unit(span value)
     return value;
 }
 
-/* The quick way for an item that begins as usual, if its value cannot hold a word that is looked for before (those have
- * an 'e', and times are digits) nor a second " is ". */
+static span after(span s, const char *front) { return between(s.text + strlen(front), end_of(s)); }
+
+/* The quick way for an item that begins with its word and " is ", or a blank before a time, if its value cannot hold a word
+ * that is looked for before (those have an 'e', and times are digits) nor a second " is ". */
 static bool usual_item(span item, bool tabular, loom_line_kind *kind, span *value)
 {
     for (int i = 0; i < N_WORDS; i++) {
-        if (!starts_with(item, item_words[i].front)) continue;
+        if (!starts_with(item, item_words[i].word)) continue;
         *kind = item_words[i].item;
-        *value = between(item.text + strlen(item_words[i].front), end_of(item));
-        if (*kind == LOOM_ITEM_SOURCE && !tabular) return false;
+        *value = after(item, item_words[i].word);
+        const char *link = is_time(*kind) ? " " : " is ";
+        if (!starts_with(*value, link) || (*kind == LOOM_ITEM_SOURCE && !tabular)) return false;
+        *value = after(*value, link);
         if (is_time(*kind)) *value = without_unit(*value);
         for (size_t c = 0; c < value->len; c++) {
             char v = value->text[c];
