@@ -10,7 +10,7 @@
 #include "core/progress.h"
 #include "core/rng.h"
 #include "preprocess/preprocess_cmds.h"
-#include "trace/textfile.h"
+#include "preprocess/text_batch.h"
 
 typedef struct balance_conf {
     const char *output;
@@ -36,6 +36,7 @@ typedef struct balance_run {
     const loom_ctx *ctx;
     loom_out *out;
     loom_progress progress;
+    loom_text_batch batch;
     loom_rng rng;
     int64_t *left; /* of each shape: samples not yet passed in the second reading */
     double *rate;  /* of each shape: how often a sample is written on average */
@@ -43,32 +44,33 @@ typedef struct balance_run {
 } balance_run;
 
 /* By lines: an edge begins with a bracket, a subgraph with its tag. */
-static int32_t shape_of(const loom_textfile_sample *s)
+static int32_t shape_of(const char *text, size_t len)
 {
-    const char *at = s->text, *end = s->text + s->len, *lf;
+    const char *at = text, *end = text + len, *lf;
+    const size_t tag = strlen(LOOM_TEXT_SUB);
     int64_t calls = 0, subs = 0;
 
     for (; at < end; at = lf ? lf + 1 : end) {
         lf = memchr(at, '\n', (size_t)(end - at));
         calls += *at == '(';
-        subs += *at == '<' && strncmp(at, LOOM_TEXT_SUB, strlen(LOOM_TEXT_SUB)) == 0;
+        subs += (size_t)(end - at) >= tag && memcmp(at, LOOM_TEXT_SUB, tag) == 0;
     }
     return (int32_t)(loom_min_i64(calls, MOST_CALLS) * (MOST_SUBS + 1) + loom_min_i64(subs, MOST_SUBS));
 }
 
-typedef loom_status take_fn(balance_run *run, const loom_textfile_sample *s, loom_err *err);
+typedef loom_status take_fn(balance_run *run, const char *text, size_t len, loom_err *err);
 
-static loom_status count(balance_run *run, const loom_textfile_sample *s, loom_err *err)
+static loom_status count(balance_run *run, const char *text, size_t len, loom_err *err)
 {
     (void)err;
-    run->left[shape_of(s)]++;
+    run->left[shape_of(text, len)]++;
     run->samples++;
     return LOOM_OK;
 }
 
-static loom_status write_some(balance_run *run, const loom_textfile_sample *s, loom_err *err)
+static loom_status write_some(balance_run *run, const char *text, size_t len, loom_err *err)
 {
-    int32_t shape = shape_of(s);
+    int32_t shape = shape_of(text, len);
     double rate = run->rate[shape], whole = floor(rate);
     int64_t times = (int64_t)whole + loom_rng_chance(&run->rng, rate - whole);
 
@@ -76,8 +78,8 @@ static loom_status write_some(balance_run *run, const loom_textfile_sample *s, l
     run->kept += times > 0;
     run->written += times;
     for (; times > 0; times--) {
-        run->bytes += (int64_t)s->len + 1;
-        LOOM_TRY(loom_out_write(run->out, s->text, s->len, err));
+        run->bytes += (int64_t)len + 1;
+        LOOM_TRY(loom_out_write(run->out, text, len, err));
         LOOM_TRY(loom_out_write(run->out, "\n", 1, err));
     }
     return LOOM_OK;
@@ -85,21 +87,20 @@ static loom_status write_some(balance_run *run, const loom_textfile_sample *s, l
 
 static loom_status read_file(balance_run *run, const char *path, take_fn *take, loom_err *err)
 {
+    loom_text_batch *b = &run->batch;
     loom_textfile *file = NULL;
-    loom_textfile_sample s;
     loom_status st;
+    int64_t read = 0;
 
     LOOM_TRY(loom_textfile_open(&file, path, err));
-    for (int64_t n = 1; (st = loom_textfile_next(file, &s, err)) == LOOM_OK && s.text; n++) {
-        if ((st = take(run, &s, err)) != LOOM_OK) break;
-        if (n % 4096) continue;
-        if (loom_stop_requested()) {
+    while ((st = loom_text_batch_fill(b, file, path, err)) == LOOM_OK && b->n > 0) {
+        for (size_t i = 0; i < b->n && st == LOOM_OK; i++)
+            st = take(run, b->text.data + b->items[i].at, b->items[i].len, err);
+        if (st == LOOM_OK && loom_stop_requested())
             st = loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
-            break;
-        }
-        loom_progress_update(&run->progress, n, NULL);
+        if (st != LOOM_OK) break;
+        loom_progress_update(&run->progress, read += (int64_t)b->n, NULL);
     }
-    if (st == LOOM_STATUS_FORMAT) loom_err_in(err, "%s", path);
     loom_textfile_close(&file);
     return st;
 }
@@ -191,6 +192,7 @@ static loom_status run_balance(const loom_ctx *ctx, loom_err *err)
     run.rate = loom_calloc(SHAPES, sizeof *run.rate);
     st = balance(&run, &meta, err);
     loom_out_abandon(&run.out);
+    loom_text_batch_release(&run.batch);
     loom_meta_release(&meta);
     free(run.left);
     free(run.rate);
