@@ -23,7 +23,7 @@ typedef struct baseline_conf {
 static const loom_opt baseline_opts[] = {
     LOOM_OPT_GROUP("What to draw"),
     LOOM_OPT_ENUM("preset", 0, baseline_conf, preset, "paper", LOOM_PRESET_CHOICES, LOOM_PRESET_HELP),
-    LOOM_OPT_I64("count", 0, baseline_conf, count, "0", 0, 1000000000, "N", "graphs to draw (without --prompts); 0: as the preset says (paper 50000, desk 5000)"),
+    LOOM_OPT_I64("count", 0, baseline_conf, count, "0", 0, 1000000000, "N", "graphs to draw (without --prompts); 0: as the preset says (" LOOM_PRESET_NUMBERS(LIKE) ")"),
     LOOM_OPT_IN("prompts", 'p', baseline_conf, prompts, NULL, "FILE", "one graph for each prompt, of its service, edges and depth"),
     LOOM_OPT_I64("tries", 0, baseline_conf, tries, "200", 1, 1000000, "N", "draws for a prompt until edges and depth fit; then the closest is taken"),
     LOOM_OPT_ENUM("names", 0, baseline_conf, names, "frequency", "frequency|uniform", "how destinations are drawn"),

@@ -10,6 +10,24 @@
 #define LOOM_PRESET_CHOICES "paper|desk" /* for LOOM_OPT_ENUM */
 #define LOOM_PRESET_HELP "sample sizes: the paper's, or those of a desk machine; numbers given by themselves go before"
 
+#define LOOM_PAPER_PER_CELL  50
+#define LOOM_DESK_PER_CELL   10
+#define LOOM_PAPER_LIKE      50000
+#define LOOM_DESK_LIKE       5000
+#define LOOM_PAPER_RUNS      20
+#define LOOM_DESK_RUNS       5
+#define LOOM_PAPER_SEQUENCE  1000
+#define LOOM_DESK_SEQUENCE   300
+#define LOOM_PAPER_BRANCHING 10000
+#define LOOM_DESK_BRANCHING  5000
+#define LOOM_PAPER_ASKED     1000
+#define LOOM_DESK_ASKED      200
+
+/* "paper 50, desk 10": for the help of an option */
+#define LOOM_PRESET_TEXT_(number)  #number
+#define LOOM_PRESET_TEXT(number)   LOOM_PRESET_TEXT_(number)
+#define LOOM_PRESET_NUMBERS(NAME)  "paper " LOOM_PRESET_TEXT(LOOM_PAPER_##NAME) ", desk " LOOM_PRESET_TEXT(LOOM_DESK_##NAME)
+
 typedef struct loom_preset {
     int64_t per_cell;  /* prompts of each number of edges and depth: Figs 3, 12, 13, 14, 15 */
     int64_t like;      /* graphs as real ones occur: Fig 4a */
