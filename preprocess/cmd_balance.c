@@ -43,17 +43,39 @@ typedef struct balance_run {
     int64_t samples, written, kept, bytes, shapes;
 } balance_run;
 
-/* By lines: an edge begins with a bracket, a subgraph with its tag. */
+/* The number that a subgraph line gives for an attribute, 0 without it. */
+static int64_t number_of(const char *line, const char *end, loom_attr which)
+{
+    const char *key = loom_attr_table[which].name;
+    const char *at = memmem(line, (size_t)(end - line), key, strlen(key));
+    int64_t n = 0;
+
+    if (!at) return 0;
+    for (at += strlen(key) + 1; at < end && *at >= '0' && *at <= '9' && n < MOST_CALLS; at++) n = 10 * n + (*at - '0');
+    return n;
+}
+
+/* By lines: an edge begins with a bracket, a subgraph with its tag. A split layer has no edges but those of its parts,
+ * and there the subgraphs of the parts count too: parts with calls below are what sums go wrong in. */
 static int32_t shape_of(const char *text, size_t len)
 {
-    const char *at = text, *end = text + len, *lf;
+    const char *at = text, *end = text + len, *stop;
     const size_t tag = strlen(LOOM_TEXT_SUB);
-    int64_t calls = 0, subs = 0;
+    int64_t calls = 0, subs = 0, calls_in_parts = 0, subs_in_parts = 0;
 
-    for (; at < end; at = lf ? lf + 1 : end) {
-        lf = memchr(at, '\n', (size_t)(end - at));
-        calls += *at == '(';
-        subs += (size_t)(end - at) >= tag && memcmp(at, LOOM_TEXT_SUB, tag) == 0;
+    for (; at < end; at = stop + 1) {
+        stop = memchr(at, '\n', (size_t)(end - at));
+        if (!stop) stop = end;
+        if (*at == '(') calls++;
+        if ((size_t)(stop - at) < tag || memcmp(at, LOOM_TEXT_SUB, tag) != 0) continue;
+        subs++;
+        if (calls) continue;
+        calls_in_parts += number_of(at, stop, LOOM_ATTR_NUM_CURRENT_EDGES);
+        subs_in_parts += number_of(at, stop, LOOM_ATTR_NUM_SUBGRAPHS);
+    }
+    if (!calls) {
+        calls = calls_in_parts;
+        subs += subs_in_parts;
     }
     return (int32_t)(loom_min_i64(calls, MOST_CALLS) * (MOST_SUBS + 1) + loom_min_i64(subs, MOST_SUBS));
 }

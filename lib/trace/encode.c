@@ -94,8 +94,10 @@ static void fill_values(const encoder *e, loom_attrs *a, const loom_layer *l)
 
 static void fill_all(const encoder *e, loom_attrs *a, const loom_layer *l)
 {
+    const uint8_t *which = e->conf->listed_items ? loom_attrs_listed : loom_attrs_other;
+
     fill_values(e, a, l);
-    for (const uint8_t *which = loom_attrs_other; *which != LOOM_ATTRS; which++) loom_attrs_put(a, (loom_attr)*which);
+    for (; *which != LOOM_ATTRS; which++) loom_attrs_put(a, (loom_attr)*which);
     shuffle_items(e, a->order, a->n_order, sizeof *a->order);
 }
 

@@ -50,6 +50,9 @@ const uint8_t loom_attrs_other[] = {LOOM_ATTR_ID, LOOM_ATTR_NUM_EDGES, LOOM_ATTR
                                     LOOM_ATTR_START, LOOM_ATTR_LATENCY, LOOM_ATTR_NUM_SUBGRAPHS,
                                     LOOM_ATTR_REMAINING_DEPTH, LOOM_ATTR_NUM_CURRENT_EDGES, LOOM_ATTR_CALLER,
                                     LOOM_ATTRS};
+const uint8_t loom_attrs_listed[] = {LOOM_ATTR_ID, LOOM_ATTR_NUM_EDGES, LOOM_ATTR_START_NODE, LOOM_ATTR_START_EDGE_ID,
+                                     LOOM_ATTR_NUM_CURRENT_EDGES, LOOM_ATTR_NUM_SUBGRAPHS, LOOM_ATTR_REMAINING_DEPTH,
+                                     LOOM_ATTR_START, LOOM_ATTR_LATENCY, LOOM_ATTR_CALLER, LOOM_ATTRS};
 
 void loom_attrs_init(loom_attrs *a)
 {

@@ -80,8 +80,11 @@ typedef struct loom_attr_info {
 } loom_attr_info;
 extern const loom_attr_info loom_attr_table[LOOM_ATTRS];
 
-/* Listed (deterministic) orders; a list ends with LOOM_ATTRS. */
-extern const uint8_t loom_attrs_tabular[], loom_attrs_other[];
+/* Orders of attributes; a list ends with LOOM_ATTRS. `tabular` and `other` are those of deterministic mode. `listed`
+ * (encode --items listed) has the numbers of a layer in the order in which one follows from the other: the last part
+ * of a split begins where the part before ends, so its calls are what is left from there, and its subgraphs what is
+ * left of num_edges. */
+extern const uint8_t loom_attrs_tabular[], loom_attrs_other[], loom_attrs_listed[];
 
 #define LOOM_ATTR_BIT(a) (1u << (a))
 

@@ -56,7 +56,8 @@ for mode in tabular recursive instruction; do
     canon() { grep '^(' "$1" | head -n 200 | tr -d '()' | while IFS= read -r l; do tr ',' '\n' <<<"$l" | sort | paste -sd,; done | sort; }
     cmp <(canon $mode.listed.txt) <(canon $mode.1.txt) || fail "$mode: other edges"
 done
-grep '^<subgraph of edge_id [0-9]*>.' instruction.listed.txt | grep -qv '>id:S_[0-9]*/num_edges:[0-9]*/start_node:' &&
+grep '^<subgraph of edge_id [0-9]*>.' instruction.listed.txt |
+    grep -qvE '>id:S_[0-9]+/num_edges:[0-9]+/start_node:[^/]*/start_edge_id:[0-9]+/num_current_edges:[0-9]+/num_subgraphs:' &&
     fail "a subgraph line whose attributes are not in the listed order"
 
 for task in high-latency uncommon; do

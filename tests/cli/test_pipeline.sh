@@ -48,10 +48,10 @@ says err "made/tabular.train.tokens.h5 is up to date"
 grep -qE "(prompts|answers).jsonl is up to date" err && fail "other prompts were asked for, the old ones are there"
 inodes | cmp -s - before || fail "another number of prompts made other graphs, texts or models"
 
-# a [balance] section tunes on a selection of the text
+# a [balance] section trains on a selection of the text
 printf '[balance]\nexponent = 0\nrepeats = 2\n' >>tiny.conf
 expect 0 run sft
-says out 'sft .*made/instruction.tune.tokens.h5 --valid'
+for stage in pretrain sft; do says out "$stage .*made/instruction.balanced.tokens.h5 --valid"; done
 samples() { zstd -dcq "made/instruction.$1.txt.zst" | grep -c '^### Question'; }
-[ "$(samples tune)" -gt 0 ] && [ "$(samples tune)" != "$(samples train)" ] || fail "$(samples tune) samples to tune on"
+[ "$(samples balanced)" -gt 0 ] && [ "$(samples balanced)" != "$(samples train)" ] || fail "$(samples balanced) samples to train on"
 exit 0

@@ -55,6 +55,22 @@ done
 expect 0 loom-preprocess balance long.txt -e 0 -n 4 -o l.txt
 says err 'of 2 shapes'
 
+# a split layer has the calls of its parts and their subgraphs: 18, 18 and 20 in two parts, 20 in three, 18 with one below
+split() { # number subgraphs-of-the-first-part calls-of-parts...
+    local subs=$2
+    printf '### Question: sample %d\n\n ### Answer: \n<split>\n' "$1"; shift 2
+    for n; do
+        printf '<subgraph of edge_id 0>num_edges:30/num_current_edges:%d/num_subgraphs:%d/caller:USER</subgraph>\n' "$n" "$subs"
+        subs=0
+    done
+    printf '</split>\n\n ### Finish\n'
+}
+{ split 1 0 15 3; split 2 0 13 5; split 3 0 15 5; split 4 0 10 5 5; split 5 1 13 5; } >split.txt
+expect 0 loom-preprocess balance split.txt -e 0 -n 16 -o s.txt
+says err 'of 4 shapes'
+[ "$(among s.txt 1 2) $(among s.txt 3 3) $(among s.txt 4 4) $(among s.txt 5 5)" = "4 4 4 4" ] ||
+    fail "splits of 18, of 20 in two and in three, and of 18 with a subgraph are not alike"
+
 # mistakes
 expect 2 loom-preprocess balance some.txt; one_sentence; says err 'give -o FILE'
 expect 2 loom-preprocess balance some.txt -e 2 -o x.txt; one_sentence
