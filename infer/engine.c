@@ -414,7 +414,11 @@ static loom_status check_sizes(loom_engine *e, loom_err *err)
         return loom_fail(err, LOOM_STATUS_ARG,
                          "the tokenizer has %lld tokens but the model knows %lld; they do not belong together",
                          (long long)loom_tokenizer_vocab_size(e->tok), (long long)c->V);
-    if (e->o.context <= 0 || e->o.context > c->max_positions) e->o.context = c->max_positions;
+    if (e->o.context > c->max_positions)
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--context %lld: the model has %lld positions; give at most as many, or train one with a longer "
+                         "--context", (long long)e->o.context, (long long)c->max_positions);
+    if (e->o.context <= 0) e->o.context = c->max_positions;
     if (e->o.batch < 1) e->o.batch = 1;
     if (e->o.prompt_rows < 1) e->o.prompt_rows = DEFAULT_PROMPT_ROWS;
     e->max_rows = e->o.batch + e->o.prompt_rows;

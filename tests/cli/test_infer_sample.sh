@@ -111,5 +111,6 @@ expect 1 loom-infer sample $M --prompts none.jsonl -o x; one_sentence
 printf '{"id":0,"mode":"no","prompt":"x"}\n' >bad.jsonl
 expect 1 loom-infer sample $M --prompts bad.jsonl -o x; one_sentence; says err 'bad.jsonl:1'
 expect 1 loom-infer sample --model nothing --edges 3 --depth 2 -o x; one_sentence
+expect 2 loom-infer sample $M --edges 3 --depth 2 --context 100000 -o x; one_sentence; says err 'context 100000: the model has [0-9]* positions'
 ls x* >/dev/null 2>&1 && fail "a refused run left a file"
 true
