@@ -228,12 +228,12 @@ const loom_cmd loom_cmd_balance = {
     .min_args = 1,
     .max_args = -1,
     .details =
-        "The shape of a sample is its number of calls and of subgraphs: in instruction text, of one layer. Most layers\n"
-        "have one call and one subgraph and are learned soon; what a model gets wrong is wide and rare. Here a shape with\n"
-        "n samples gets a share in proportion to n^A (--exponent): frequent ones are thinned, rare ones repeated.\n"
-        "Reads its input twice, so it takes files only.\n"
+        "The shape of a sample is its number of calls and of subgraphs: in instruction text, of one layer; of a split\n"
+        "layer, what its parts say. Most layers have one call and one subgraph and are learned soon; what a model gets\n"
+        "wrong is wide and rare. Here a shape with n samples gets a share in proportion to n^A (--exponent): frequent ones\n"
+        "are thinned, rare ones repeated. Reads its input twice, so it takes files only.\n"
         "\n"
-        "  loom-preprocess balance instruction.train.txt.zst --exponent 0.6 -o instruction.tune.txt.zst",
+        "  loom-preprocess balance instruction.train.txt.zst --exponent 0.6 -o instruction.balanced.txt.zst",
     .opts = balance_opts,
     .conf_size = sizeof(balance_conf),
     .run = run_balance,
