@@ -11,10 +11,11 @@
 #include "tokenizer/tokenizer.h"
 
 enum { ENDS_AUTO, ENDS_YES, ENDS_NO };
+enum { LAYERS_TOGETHER, LAYERS_APART };
 
 typedef struct tokens_conf {
     const char *tokenizer, *output;
-    int bos, eos;
+    int bos, eos, layers;
     int64_t max_tokens;
     bool mode_agnostic;
 } tokens_conf;
@@ -27,6 +28,9 @@ static const loom_opt tokens_opts[] = {
                   "begin-of-text token in front of every sample; auto: instruction samples only"),
     LOOM_OPT_ENUM("eos", 0, tokens_conf, eos, "auto", "auto|yes|no",
                   "end-of-text token behind every sample; auto: instruction samples only"),
+    LOOM_OPT_ENUM("layers", 0, tokens_conf, layers, "together", "together|apart",
+                  "layers of a recursive sample: together, as the paper trains, or each a sample of its own, as the sampler "
+                  "asks for it"),
     LOOM_OPT_I64("max-tokens", 0, tokens_conf, max_tokens, "0", 0, 1000000000, "N",
                  "leave out longer samples; 0: none"),
     LOOM_OPT_FLAG("mode-agnostic", 0, tokens_conf, mode_agnostic,
@@ -299,6 +303,7 @@ static void close_all(tokenizing *k)
 static loom_status run(const loom_ctx *ctx, loom_err *err)
 {
     tokenizing k = {.ctx = ctx, .conf = ctx->conf};
+    k.batch.apart = k.conf->layers == LAYERS_APART;
     loom_status st = open_all(&k, err);
 
     if (st == LOOM_OK && ctx->common.dry_run)

@@ -4,10 +4,31 @@
 
 enum { BATCH_BYTES = 16 << 20, CHUNK_BYTES = 128 << 10 };
 
-static loom_status add(loom_text_batch *b, const loom_textfile_sample *s, loom_err *err)
+static loom_status add_item(loom_text_batch *b, loom_text_item item, loom_err *err)
 {
     LOOM_TRY(loom_grow(&b->items, &b->cap, b->n + 1, sizeof *b->items, err));
-    b->items[b->n++] = (loom_text_item){b->text.len, s->len, s->answer, s->mode, s->line};
+    b->items[b->n++] = item;
+    return LOOM_OK;
+}
+
+static loom_status add_layers(loom_text_batch *b, const loom_textfile_sample *s, loom_err *err)
+{
+    int64_t line = s->line;
+
+    for (size_t at = 0, next = 0; at < s->len; at += next) {
+        size_t len = loom_sample_layer(s->text + at, s->len - at, &next);
+        LOOM_TRY(add_item(b, (loom_text_item){b->text.len + at, len, 0, s->mode, line}, err));
+        for (size_t i = 0; i < next; i++) line += s->text[at + i] == '\n';
+    }
+    return LOOM_OK;
+}
+
+static loom_status add(loom_text_batch *b, const loom_textfile_sample *s, loom_err *err)
+{
+    if (b->apart && s->mode == LOOM_MODE_RECURSIVE)
+        LOOM_TRY(add_layers(b, s, err));
+    else
+        LOOM_TRY(add_item(b, (loom_text_item){b->text.len, s->len, s->answer, s->mode, s->line}, err));
     loom_buf_append(&b->text, s->text, s->len);
     return LOOM_OK;
 }

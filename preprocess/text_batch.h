@@ -18,6 +18,7 @@ typedef struct loom_text_item {
 } loom_text_item;
 
 typedef struct loom_text_batch {
+    bool apart; /* set by the caller: every layer of a recursive sample becomes an item */
     loom_buf text;
     loom_text_item *items;
     size_t n, cap;

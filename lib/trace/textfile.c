@@ -18,6 +18,11 @@ static bool begins(const char *text, size_t len, const char *with)
     return len >= strlen(with) && memcmp(text, with, strlen(with)) == 0;
 }
 
+static bool is_line(const char *text, size_t len, const char *line)
+{
+    return len == strlen(line) && memcmp(text, line, len) == 0;
+}
+
 static bool begins_sample(const char *text, size_t len)
 {
     return begins(text, len, LOOM_TEXT_GENERATE) || begins(text, len, LOOM_TEXT_QUESTION);
@@ -46,6 +51,18 @@ size_t loom_sample_length(const char *text, size_t len, size_t *next)
     }
     *next = at;
     return without_blank_end(text, at);
+}
+
+size_t loom_sample_layer(const char *text, size_t len, size_t *next)
+{
+    for (size_t at = 0; at < len; at = *next) {
+        const char *lf = memchr(text + at, '\n', len - at);
+        size_t end = lf ? (size_t)(lf - text) : len;
+        *next = lf ? end + 1 : len;
+        if (is_line(text + at, end - at, LOOM_TEXT_LAYER_END) || is_line(text + at, end - at, LOOM_TEXT_SPLIT_END)) return end;
+    }
+    *next = len;
+    return len;
 }
 
 size_t loom_sample_answer(const char *text, size_t len)

@@ -31,6 +31,9 @@ void loom_textfile_close(loom_textfile **f);
 
 /* The same cut for text in memory: length of the sample that starts at text[0]; start of the next = *next. */
 size_t loom_sample_length(const char *text, size_t len, size_t *next);
+/* The first layer of one recursive sample: its attributes to </layer> or </split>, without line end; layers that follow
+ * begin at *next. Without an end the rest is the layer. */
+size_t loom_sample_layer(const char *text, size_t len, size_t *next);
 /* Offset after " ### Answer:" of one instruction sample (the blank and LF after it count as answer), 0 when absent. */
 size_t loom_sample_answer(const char *text, size_t len);
 

@@ -73,6 +73,18 @@ expect 1 loom-preprocess tokens train.txt -t nowhere.json -o x.tokens.h5
 one_sentence; says err 'nowhere.json'
 [ ! -e x.tokens.h5 ] || fail "left x.tokens.h5 behind"
 
+# layers of recursive samples one by one; other samples stay whole
+for i in $(seq 4); do
+    printf '[GENERATE GRAPH]id:S_1\n<layer>\n<edges>\n(edge_id is 0)\n</edges>\n<subgraph of edge_id 0>id:S_1</subgraph>\n</layer>\n'
+    printf 'id:S_1\n<split>\n<subgraph of edge_id 0>id:S_1</subgraph>\n</split>\nid:S_1\n<layer>\n<edges>\n(edge_id is 1)\n</edges>\n</layer>\n'
+done >recursive.txt
+expect 0 loom-preprocess tokens recursive.txt -t tok.json -o together.tokens.h5 --json -q
+says out '"mode":"recursive"'; says out '"samples":4,'
+expect 0 loom-preprocess tokens recursive.txt -t tok.json --layers apart -o apart.tokens.h5 --json -q
+says out '"mode":"recursive"'; says out '"samples":12,'
+expect 0 loom-preprocess tokens train.txt -t tok.json --layers apart -o tabular.tokens.h5 --json -q
+says out '"samples":300,'
+
 # other people's tokenizers, where they are at hand
 for family in llama-2 llama-3; do
     json=$SHARED/data/tokenizers/$family/tokenizer.json

@@ -484,6 +484,45 @@ TEST(damaged_text_is_a_verdict)
     loom_buf_release(&text);
 }
 
+/* ---- layers of recursive text ---- */
+TEST(recursive_samples_fall_into_their_layers)
+{
+    loom_err err = {0};
+    loom_rng rng;
+    loom_buf text = {0}, joined = {0};
+
+    for (uint64_t i = 0; i < 100; i++) {
+        loom_graph g;
+        loom_encode_conf conf = {.mode = LOOM_MODE_RECURSIVE};
+        loom_text *texts;
+        int32_t n_texts;
+        int64_t n = 0;
+        make(&g, i % 40, &rng);
+        loom_rng_seed(&rng, 4, "layers", i);
+        loom_arena_reset(&scratch);
+        REQUIRE_OK(loom_encode_texts(&texts, &n_texts, &g, &facts, &conf, &rng, &scratch, &err), err);
+        loom_buf_reset(&text);
+        loom_text_render(&text, texts);
+        loom_buf_reset(&joined);
+        size_t next, len = loom_sample_length(text.data, text.len, &next);
+        for (size_t at = 0; at < len; at += next, n++) {
+            size_t piece = loom_sample_layer(text.data + at, len - at, &next);
+            const char *begin = text.data + at;
+            CHECK(memcmp(begin, n ? "id:" : "[GENERATE GRAPH]", 3) == 0 || memmem(begin, piece, "/id:", 4));
+            CHECK(memcmp(begin + piece - 2, "r>", 2) == 0 || memcmp(begin + piece - 2, "t>", 2) == 0);
+            loom_buf_append(&joined, begin, next);
+        }
+        CHECK_I64(n, texts->n_blocks);
+        CHECK(joined.len == len && memcmp(joined.data, text.data, len) == 0);
+    }
+    size_t next;
+    CHECK_I64(loom_sample_layer("", 0, &next), 0);
+    CHECK_I64(loom_sample_layer("a\n</layer> \nb", 13, &next), 13); /* not a line of its own: no end */
+    CHECK_I64(next, 13);
+    loom_buf_release(&joined);
+    loom_buf_release(&text);
+}
+
 /* ---- draws ---- */
 TEST(draws_have_their_probabilities)
 {
@@ -669,6 +708,7 @@ TEST_MAIN(RUN(render_and_read_are_inverse) RUN(a_graph_grows_back_from_its_layer
                   RUN(reference_prompts) RUN(prompts_from_attributes) RUN(include_lines_are_handed_down)
                       RUN(trials_and_giving_up) RUN(summary_lines) RUN(rules) RUN(broken_form_is_rule_one)
                           RUN(conditions_are_followed_or_not) RUN(graphs_no_record_could_hold)
-                              RUN(usual_items_are_read_like_any) RUN(damaged_text_is_a_verdict) RUN(draws_have_their_probabilities) RUN(files_are_cut_into_samples)
+                              RUN(usual_items_are_read_like_any) RUN(damaged_text_is_a_verdict)
+                              RUN(recursive_samples_fall_into_their_layers) RUN(draws_have_their_probabilities) RUN(files_are_cut_into_samples)
                                   RUN(foreign_files_are_refused) RUN(balanced_splits_have_no_single_part)
                                       RUN(invalid_graphs_have_no_layers) release();)
