@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "core/hash.h"
 #include "core/log.h"
 #include "core/meta.h"
 #include "core/num.h"
@@ -14,7 +15,7 @@
 
 typedef struct balance_conf {
     const char *output;
-    double exponent;
+    double exponent, renamed;
     int64_t samples, repeats;
 } balance_conf;
 
@@ -25,6 +26,11 @@ static const loom_opt balance_opts[] = {
     LOOM_OPT_I64("samples", 'n', balance_conf, samples, "0", 0, 1000000000, "N",
                  "samples to write, about; 0: as many as are read"),
     LOOM_OPT_I64("repeats", 0, balance_conf, repeats, "20", 1, 1000000, "N", "times that one sample is written at most"),
+    LOOM_OPT_GROUP("Names"),
+    LOOM_OPT_F64("renamed", 0, balance_conf, renamed, "0", 0.0, 1.0, "P",
+                 "share of the instruction samples below the root in which every microservice (MS_ and digits) becomes "
+                 "another one of the text, drawn by chance: names are then copied from where they stand, not guessed "
+                 "from what usually calls"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', balance_conf, output, NULL, "FILE", "text file; a name ending in .zst is compressed"),
     LOOM_OPT_END};
@@ -38,9 +44,11 @@ typedef struct balance_run {
     loom_progress progress;
     loom_text_batch batch;
     loom_rng rng;
+    loom_intern names; /* every microservice of the text; empty without --renamed */
+    loom_buf other;    /* a sample with other names */
     int64_t *left; /* of each shape: samples not yet passed in the second reading */
     double *rate;  /* of each shape: how often a sample is written on average */
-    int64_t samples, written, kept, bytes, shapes;
+    int64_t samples, written, kept, renamed, bytes, shapes;
 } balance_run;
 
 /* The number that a subgraph line gives for an attribute, 0 without it. */
@@ -80,14 +88,87 @@ static int32_t shape_of(const char *text, size_t len)
     return (int32_t)(loom_min_i64(calls, MOST_CALLS) * (MOST_SUBS + 1) + loom_min_i64(subs, MOST_SUBS));
 }
 
+/* ---- other names ---- */
+
+/* The next MS_<digits> at or after `at`: where it begins; *len of it. `end` without one. */
+static const char *next_name(const char *at, const char *end, size_t *len)
+{
+    static const char prefix[] = "MS_";
+
+    while ((at = memmem(at, (size_t)(end - at), prefix, sizeof prefix - 1))) {
+        const char *stop = at + sizeof prefix - 1;
+        while (stop < end && *stop >= '0' && *stop <= '9') stop++;
+        *len = (size_t)(stop - at);
+        if (*len >= sizeof prefix) return at;
+        at = stop;
+    }
+    return end;
+}
+
+static void gather_names(balance_run *run, const char *text, size_t text_len)
+{
+    const char *end = text + text_len;
+    size_t len = 0;
+
+    for (const char *at = next_name(text, end, &len); at < end; at = next_name(at + len, end, &len))
+        loom_intern_add(&run->names, at, len);
+}
+
+/* Only layers below the root say who calls them. Those at the root choose by the service, which must stay as it is. */
+static bool below_root(const char *text, size_t len)
+{
+    const char *answer = memmem(text, len, LOOM_TEXT_ANSWER_MARK, strlen(LOOM_TEXT_ANSWER_MARK));
+    return answer && memmem(text, (size_t)(answer - text), "caller:", strlen("caller:"));
+}
+
+static uint64_t gcd(uint64_t a, uint64_t b) { return b ? gcd(b, a % b) : a; }
+
+/* Name i becomes name (factor i + shift) mod n: one to one, as the factor has no divisor in common with n. */
+static void rename_all(balance_run *run, const char *text, size_t text_len)
+{
+    const char *end = text + text_len, *done = text;
+    uint64_t n = run->names.n, factor, shift = loom_rng_below(&run->rng, n);
+    size_t len = 0;
+
+    do factor = 1 + loom_rng_below(&run->rng, n);
+    while (gcd(factor, n) != 1);
+    loom_buf_reset(&run->other);
+    for (const char *at = next_name(text, end, &len); at < end; done = at + len, at = next_name(done, end, &len)) {
+        uint64_t i = (uint64_t)loom_intern_find(&run->names, at, len), to = (factor * i + shift) % n;
+        loom_buf_append(&run->other, done, (size_t)(at - done));
+        loom_buf_append(&run->other, loom_intern_text(&run->names, (int64_t)to), loom_intern_len(&run->names, (int64_t)to));
+    }
+    loom_buf_append(&run->other, done, (size_t)(end - done));
+}
+
+/* ---- the two readings ---- */
+
 typedef loom_status take_fn(balance_run *run, const char *text, size_t len, loom_err *err);
 
 static loom_status count(balance_run *run, const char *text, size_t len, loom_err *err)
 {
+    const balance_conf *conf = run->ctx->conf;
+
     (void)err;
+    if (conf->renamed > 0) gather_names(run, text, len);
     run->left[shape_of(text, len)]++;
     run->samples++;
     return LOOM_OK;
+}
+
+static loom_status write_one(balance_run *run, const char *text, size_t len, loom_err *err)
+{
+    const balance_conf *conf = run->ctx->conf;
+
+    if (conf->renamed > 0 && run->names.n && below_root(text, len) && loom_rng_chance(&run->rng, conf->renamed)) {
+        rename_all(run, text, len);
+        text = run->other.data;
+        len = run->other.len;
+        run->renamed++;
+    }
+    run->bytes += (int64_t)len + 1;
+    LOOM_TRY(loom_out_write(run->out, text, len, err));
+    return loom_out_write(run->out, "\n", 1, err);
 }
 
 static loom_status write_some(balance_run *run, const char *text, size_t len, loom_err *err)
@@ -99,11 +180,7 @@ static loom_status write_some(balance_run *run, const char *text, size_t len, lo
     run->left[shape]--; /* below zero when the input grew in between: an error at the end */
     run->kept += times > 0;
     run->written += times;
-    for (; times > 0; times--) {
-        run->bytes += (int64_t)len + 1;
-        LOOM_TRY(loom_out_write(run->out, text, len, err));
-        LOOM_TRY(loom_out_write(run->out, "\n", 1, err));
-    }
+    for (; times > 0; times--) LOOM_TRY(write_one(run, text, len, err));
     return LOOM_OK;
 }
 
@@ -173,11 +250,14 @@ static loom_status finish(balance_run *run, loom_meta *meta, loom_err *err)
     loom_meta_i64(meta, "samples_read", run->samples);
     loom_meta_i64(meta, "samples_kept", run->kept);
     loom_meta_i64(meta, "samples_written", run->written);
+    loom_meta_i64(meta, "samples_renamed", run->renamed);
     LOOM_TRY(loom_out_commit(&run->out, err));
     LOOM_TRY(loom_meta_write(meta, run->ctx, conf->output, err));
     loom_info("%lld samples, %s, of %lld shapes; %lld of the %lld read are among them", (long long)run->written,
               loom_format_bytes(size, sizeof size, (double)run->bytes), (long long)run->shapes, (long long)run->kept,
               (long long)run->samples);
+    if (conf->renamed > 0)
+        loom_info("%lld of them with other names, %zu names in all", (long long)run->renamed, (size_t)run->names.n);
     return LOOM_OK;
 }
 
@@ -215,6 +295,8 @@ static loom_status run_balance(const loom_ctx *ctx, loom_err *err)
     st = balance(&run, &meta, err);
     loom_out_abandon(&run.out);
     loom_text_batch_release(&run.batch);
+    loom_intern_release(&run.names);
+    loom_buf_release(&run.other);
     loom_meta_release(&meta);
     free(run.left);
     free(run.rate);

@@ -71,7 +71,32 @@ says err 'of 4 shapes'
 [ "$(among s.txt 1 2) $(among s.txt 3 3) $(among s.txt 4 4) $(among s.txt 5 5)" = "4 4 4 4" ] ||
     fail "splits of 18, of 20 in two and in three, and of 18 with a subgraph are not alike"
 
+# other names: one to one within a sample, below the root only, and nothing else changes
+child() { # number
+    printf '### Question: sample %d\nRequirements:\nid:S_000000001/start_node:MS_00001/caller:USER\n\n ### Answer: \n<layer>\n<edges>\n' "$1"
+    printf '(edge_id is 1,destination is MS_00002)\n(edge_id is 2,destination is MS_00003)\n</edges>\n'
+    printf 'copy start_node from edge 2 destination: MS_00003\n<subgraph of edge_id 2>start_node:MS_00003/caller:MS_00001</subgraph>\n</layer>\n\n ### Finish\n'
+}
+root() { child "$1" | sed 's,/caller:USER,,'; }
+{ for n in $(seq 1 200); do child $n; done; for n in $(seq 201 220); do root $n; done; for n in $(seq 4 40); do child 300 | sed "s/MS_00003/MS_$((20000 + n))/"; done; } >names.txt
+expect 0 loom-preprocess balance names.txt -e 1 --renamed 1 -o n.txt
+says err '237 of them with other names, 40 names in all'
+forms() { sed 's/MS_[0-9]*/MS/g' "$1"; }
+cmp <(forms names.txt) <(forms n.txt) || fail "more than names changed"
+sed -n '/sample 201$/,/sample 300$/p' names.txt | head -n 200 >root.old; sed -n '/sample 201$/,/sample 300$/p' n.txt | head -n 200 >root.new
+cmp root.old root.new || fail "a layer of the root was renamed"
+awk '/^### Question: sample/ { n = $4 } n <= 200 && /start_node:MS.*caller:USER/ { match($0, /MS_[0-9]+/); s = substr($0, RSTART, RLENGTH) }
+    n <= 200 && /edge_id is 1,/ { match($0, /MS_[0-9]+/); one = substr($0, RSTART, RLENGTH) } n <= 200 && /edge_id is 2,/ { match($0, /MS_[0-9]+/); two = substr($0, RSTART, RLENGTH) }
+    n <= 200 && /^copy/ && $NF != two { print "copies", n } n <= 200 && /^<subgraph/ { if (index($0, "start_node:" two "/caller:" s "<") == 0 || s == one || one == two || s == two) print "names", n; seen[two]++ }
+    END { for (i in seen) k++; if (k < 20) print "only", k, "names drawn" }' n.txt >wrong
+[ ! -s wrong ] || fail "$(head -3 wrong | paste -sd';')"
+expect 0 loom-preprocess balance names.txt -e 1 --renamed 0.25 -o q.txt
+n=$(diff <(grep '^copy' names.txt) <(grep '^copy' q.txt) | grep -c '^>'); [ "$n" -gt 30 ] && [ "$n" -lt 90 ] || fail "$n of 237 samples were renamed, not about 59"
+expect 0 loom-preprocess balance some.txt -e 1 --renamed 1 -o none.txt
+cmp some.txt none.txt || fail "text without names changed"
+
 # mistakes
+expect 2 loom-preprocess balance names.txt --renamed 2 -o x.txt; one_sentence
 expect 2 loom-preprocess balance some.txt; one_sentence; says err 'give -o FILE'
 expect 2 loom-preprocess balance some.txt -e 2 -o x.txt; one_sentence
 expect 1 loom-preprocess balance - -o x.txt <some.txt; one_sentence; says err 'read twice'
