@@ -16,7 +16,7 @@
 static const char *const known_sections[] = {
     "common",
     "sample-traces", "graphs", "dedupe", "split", "stats", "describe", "encode", "balance", "tokenizer", "tokens",
-    "pretrain", "sft", "import", "merge", "export", "info", "bench",
+    "pretrain", "sft", "import", "merge", "average", "export", "info", "bench",
     "sample", "complete", "convert", "show",
     "prompts", "heatmap", "similarity", "memorization", "distribution", "baseline", "following", "variants", "ladder",
     "settings", "figures", "report", "oracle",

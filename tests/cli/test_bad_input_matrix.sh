@@ -67,6 +67,8 @@ loom-train sft @ --base $good_m -o o --context 768 --batch-tokens 768 --steps 1 
 loom-train sft $good_s --base @ -o o --context 768 --batch-tokens 768 --steps 1 --no-plot -q|model.h5
 loom-train info @ -q|shard.tokens.h5 model.h5
 loom-train import @ -o o.h5 -q|
+loom-train average @ $good_m -o o.h5 -q|model.h5
+loom-train average $good_m @ -o o.h5 -q|model.h5
 loom-train merge @ -o o.h5 -q|
 loom-train merge $good_m --adapter @ -o o.h5 -q|
 loom-train export @ -o o -q|model.h5

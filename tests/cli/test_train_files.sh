@@ -20,6 +20,25 @@ says out 'model.embed_tokens.weight +F32 \[[0-9]+, 16\]'
 says out 'all checksums agree'
 says out '"command_line"'
 
+# the mean of two models, weight by weight; of one and itself, the model
+expect 0 loom-train pretrain t.tokens.h5 -o two $tiny --steps 5 --seed 2
+expect 0 loom-train average run two -o mean.h5; says err 'mean of 2 models'
+expect 0 loom-train average run/model.h5 run -o same.h5 -q
+for m in run two mean.h5 same.h5; do
+    expect 0 loom-train export $m -o $m.hf -q
+    tail -c 4000 $m.hf/model.safetensors | od -An -v -w4 -tf4 >$m.floats
+done
+paste run.floats two.floats mean.h5.floats same.h5.floats | awk '
+    { m = ($1 + $2) / 2; if ($3 - m > 1e-6 || m - $3 > 1e-6 || $4 != $1) bad = NR; if ($1 != $2) differ++ }
+    END { if (NR != 1000 || differ < 900 || bad) { print NR, differ, bad; exit 1 } }' >wrong || fail "not the mean: $(cat wrong)"
+expect 0 loom-train info --meta mean.h5; says out '"models": *\["run/model.h5","two/model.h5"\]'
+expect 0 loom-train pretrain t.tokens.h5 -o wide ${tiny/16/32} --steps 1
+expect 2 loom-train average run wide -o x.h5; one_sentence; says err 'other sizes'
+expect 2 loom-train average run two; one_sentence; says err '--output is missing'
+expect 2 loom-train average run -o x.h5; one_sentence
+expect 2 loom-train average run two -o mean.h5; one_sentence; says err 'mean.h5'
+[ ! -e x.h5 ] || fail "a refused average left a file"
+
 # the wrong kind of file
 echo hello >text.h5
 expect 1 loom-train info text.h5; one_sentence; says err 'not an HDF5 file'
