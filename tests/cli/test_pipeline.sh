@@ -54,4 +54,13 @@ expect 0 run sft
 for stage in pretrain sft; do says out "$stage .*made/instruction.balanced.tokens.h5 --valid"; done
 samples() { zstd -dcq "made/instruction.$1.txt.zst" | grep -c '^### Question'; }
 [ "$(samples balanced)" -gt 0 ] && [ "$(samples balanced)" != "$(samples train)" ] || fail "$(samples balanced) samples to train on"
+
+# a second tuning and the mean of both
+expect 0 run sft AGAIN='--steps 3 --lr 1e-4' AGAIN_TEXT='--renamed 0.5'
+says out 'sft .*made/instruction.again.tokens.h5 .*--base .*made/instruction.tuned/model.h5 --steps 3'
+expect 0 loom-train info --meta made/instruction.sft/model.h5
+says out 'instruction.tuned/model.h5","[^"]*instruction.again/model.h5"'
+mkdir hf; echo '{}' >hf/config.json; echo '{}' >hf/tokenizer.json
+run sft AGAIN='--steps 3' INIT="$PWD/hf" >out 2>err && fail "adapters are averaged"
+says err 'averages whole models and INIT=.*hf trains adapters'
 exit 0
