@@ -27,11 +27,12 @@ static loom_status check_alike(const loom_bundle *a, const loom_bundle *b, loom_
         alike = strcmp(x->tensors[i].name, y->tensors[i].name) == 0 && x->tensors[i].count == y->tensors[i].count &&
                 x->tensors[i].shape[0] == y->tensors[i].shape[0];
     if (!alike)
-        return loom_fail(err, LOOM_STATUS_ARG, "%s and %s have other sizes; give models that were trained from the same start",
-                         a->path, b->path);
-    if (strcmp(a->tokenizer_digest, b->tokenizer_digest) != 0)
-        return loom_fail(err, LOOM_STATUS_ARG, "%s and %s have other tokenizers; their weights mean other tokens", a->path,
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "%s and %s have other sizes; give models that were trained from the same start", a->path,
                          b->path);
+    if (strcmp(a->tokenizer_digest, b->tokenizer_digest) != 0)
+        return loom_fail(err, LOOM_STATUS_ARG, "%s and %s have other tokenizers; their weights mean other tokens",
+                         a->path, b->path);
     return LOOM_OK;
 }
 
@@ -42,8 +43,8 @@ static loom_status load(loom_bundle *b, const char *path, loom_err *err)
     LOOM_TRY(loom_bundle_load(b, path, NULL, &whole, err));
     if (b->note[0]) loom_info("%s", b->note);
     if (!b->lora) return LOOM_OK;
-    return loom_fail(err, LOOM_STATUS_ARG, "%s is an adapter, which has no mean of its own; merge it first (loom-train merge)",
-                     path);
+    return loom_fail(err, LOOM_STATUS_ARG,
+                     "%s is an adapter, which has no mean of its own; merge it first (loom-train merge)", path);
 }
 
 /* sum += share * weights, of every float of the parameter block. */
@@ -125,12 +126,13 @@ const loom_cmd loom_cmd_average = {
     .args = "MODEL MODEL...",
     .min_args = 2,
     .max_args = -1,
-    .details =
-        "Models that were tuned from one another, or from the same start, with other draws are often better on average\n"
-        "than each alone: what is noise of the last steps in their weights cancels (\"model soups\", arXiv 2203.05482).\n"
-        "They must have the same sizes and tokenizer. Example:\n"
-        "  loom-train sft tune.tokens.h5 --base runs/one --seed 2 --minutes 20 --lr 6e-4 -o runs/two\n"
-        "  loom-train average runs/one runs/two -o runs/mean.h5",
+    .details = "Models that were tuned from one another, or from the same start, with other draws are often better on "
+               "average\n"
+               "than each alone: what is noise of the last steps in their weights cancels (\"model soups\", arXiv "
+               "2203.05482).\n"
+               "They must have the same sizes and tokenizer. Example:\n"
+               "  loom-train sft tune.tokens.h5 --base runs/one --seed 2 --minutes 20 --lr 6e-4 -o runs/two\n"
+               "  loom-train average runs/one runs/two -o runs/mean.h5",
     .opts = average_opts,
     .conf_size = sizeof(average_conf),
     .run = run_average,
