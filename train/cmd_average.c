@@ -17,15 +17,16 @@ static const loom_opt average_opts[] = {
     LOOM_OPT_OUT("output", 'o', average_conf, output, NULL, "FILE", "checkpoint to write, such as model.h5"),
     LOOM_OPT_END};
 
-/* ARG unless both have the same tensors, positions and tokenizer. */
+/* ARG unless both are the same architecture (the shapes of the tensors do not tell the heads) with one tokenizer. */
 static loom_status check_alike(const loom_bundle *a, const loom_bundle *b, loom_err *err)
 {
-    const loom_tensors *x = &a->model->table, *y = &b->model->table;
-    bool alike = x->n == y->n && a->model->config.max_positions == b->model->config.max_positions;
+    loom_buf x = {0}, y = {0};
 
-    for (int64_t i = 0; i < x->n && alike; i++)
-        alike = strcmp(x->tensors[i].name, y->tensors[i].name) == 0 && x->tensors[i].count == y->tensors[i].count &&
-                x->tensors[i].shape[0] == y->tensors[i].shape[0];
+    loom_config_write(&a->model->config, "", &x);
+    loom_config_write(&b->model->config, "", &y);
+    bool alike = strcmp(loom_buf_text(&x), loom_buf_text(&y)) == 0;
+    loom_buf_release(&x);
+    loom_buf_release(&y);
     if (!alike)
         return loom_fail(err, LOOM_STATUS_ARG,
                          "%s and %s have other sizes; give models that were trained from the same start", a->path,

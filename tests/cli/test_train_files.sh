@@ -34,6 +34,8 @@ paste run.floats two.floats mean.h5.floats same.h5.floats | awk '
 expect 0 loom-train info --meta mean.h5; says out '"models": *\["run/model.h5","two/model.h5"\]'
 expect 0 loom-train pretrain t.tokens.h5 -o wide ${tiny/16/32} --steps 1
 expect 2 loom-train average run wide -o x.h5; one_sentence; says err 'other sizes'
+expect 0 loom-train pretrain t.tokens.h5 -o heads ${tiny/heads 2/heads 4} --steps 1
+expect 2 loom-train average run heads -o x.h5; one_sentence; says err 'other sizes' # the same tensors, another model
 expect 2 loom-train average run two; one_sentence; says err '--output is missing'
 expect 2 loom-train average run -o x.h5; one_sentence
 expect 2 loom-train average run two -o mean.h5; one_sentence; says err 'mean.h5'
