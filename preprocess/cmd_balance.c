@@ -51,15 +51,27 @@ typedef struct balance_run {
     int64_t samples, written, kept, renamed, bytes, shapes;
 } balance_run;
 
+/* What stands behind "name:" in a text; NULL without it. */
+static const char *value_of(const char *text, const char *end, loom_attr which)
+{
+    const char *name = loom_attr_table[which].name;
+    size_t len = strlen(name);
+
+    while ((text = memmem(text, (size_t)(end - text), name, len))) {
+        text += len;
+        if (text < end && *text == ':') return text + 1;
+    }
+    return NULL;
+}
+
 /* The number that a subgraph line gives for an attribute, 0 without it. */
 static int64_t number_of(const char *line, const char *end, loom_attr which)
 {
-    const char *key = loom_attr_table[which].name;
-    const char *at = memmem(line, (size_t)(end - line), key, strlen(key));
+    const char *at = value_of(line, end, which);
     int64_t n = 0;
 
     if (!at) return 0;
-    for (at += strlen(key) + 1; at < end && *at >= '0' && *at <= '9' && n < MOST_CALLS; at++) n = 10 * n + (*at - '0');
+    for (; at < end && *at >= '0' && *at <= '9' && n < MOST_CALLS; at++) n = 10 * n + (*at - '0');
     return n;
 }
 
@@ -114,11 +126,11 @@ static void gather_names(balance_run *run, const char *text, size_t text_len)
         loom_intern_add(&run->names, at, len);
 }
 
-/* Only layers below the root say who calls them. Those at the root choose by the service, which must stay as it is. */
-static bool below_root(const char *text, size_t len)
+/* Only layers below the root are asked for with their caller. Those at the root choose by the service, which must stay
+ * as it is. `answer`: where the answer begins, 0 in text without prompts. */
+static bool below_root(const char *text, size_t answer)
 {
-    const char *answer = memmem(text, len, LOOM_TEXT_ANSWER_MARK, strlen(LOOM_TEXT_ANSWER_MARK));
-    return answer && memmem(text, (size_t)(answer - text), "caller:", strlen("caller:"));
+    return value_of(text, text + answer, LOOM_ATTR_CALLER) != NULL;
 }
 
 static uint64_t gcd(uint64_t a, uint64_t b) { return b ? gcd(b, a % b) : a; }
@@ -143,24 +155,25 @@ static void rename_all(balance_run *run, const char *text, size_t text_len)
 
 /* ---- the two readings ---- */
 
-typedef loom_status take_fn(balance_run *run, const char *text, size_t len, loom_err *err);
+typedef loom_status take_fn(balance_run *run, const char *text, const loom_text_item *item, loom_err *err);
 
-static loom_status count(balance_run *run, const char *text, size_t len, loom_err *err)
+static loom_status count(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
 {
     const balance_conf *conf = run->ctx->conf;
 
     (void)err;
-    if (conf->renamed > 0) gather_names(run, text, len);
-    run->left[shape_of(text, len)]++;
+    if (conf->renamed > 0) gather_names(run, text, item->len);
+    run->left[shape_of(text, item->len)]++;
     run->samples++;
     return LOOM_OK;
 }
 
-static loom_status write_one(balance_run *run, const char *text, size_t len, loom_err *err)
+static loom_status write_one(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
 {
     const balance_conf *conf = run->ctx->conf;
+    size_t len = item->len;
 
-    if (conf->renamed > 0 && run->names.n && below_root(text, len) && loom_rng_chance(&run->rng, conf->renamed)) {
+    if (run->names.n && below_root(text, item->answer) && loom_rng_chance(&run->rng, conf->renamed)) {
         rename_all(run, text, len);
         text = run->other.data;
         len = run->other.len;
@@ -171,16 +184,16 @@ static loom_status write_one(balance_run *run, const char *text, size_t len, loo
     return loom_out_write(run->out, "\n", 1, err);
 }
 
-static loom_status write_some(balance_run *run, const char *text, size_t len, loom_err *err)
+static loom_status write_some(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
 {
-    int32_t shape = shape_of(text, len);
+    int32_t shape = shape_of(text, item->len);
     double rate = run->rate[shape], whole = floor(rate);
     int64_t times = (int64_t)whole + loom_rng_chance(&run->rng, rate - whole);
 
     run->left[shape]--; /* below zero when the input grew in between: an error at the end */
     run->kept += times > 0;
     run->written += times;
-    for (; times > 0; times--) LOOM_TRY(write_one(run, text, len, err));
+    for (; times > 0; times--) LOOM_TRY(write_one(run, text, item, err));
     return LOOM_OK;
 }
 
@@ -194,7 +207,7 @@ static loom_status read_file(balance_run *run, const char *path, take_fn *take, 
     LOOM_TRY(loom_textfile_open(&file, path, err));
     while ((st = loom_text_batch_fill(b, file, path, err)) == LOOM_OK && b->n > 0) {
         for (size_t i = 0; i < b->n && st == LOOM_OK; i++)
-            st = take(run, b->text.data + b->items[i].at, b->items[i].len, err);
+            st = take(run, b->text.data + b->items[i].at, &b->items[i], err);
         if (st == LOOM_OK && loom_stop_requested())
             st = loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
         if (st != LOOM_OK) break;
