@@ -301,6 +301,7 @@ static void plan_trainer(run *r)
                                     .eps = c->eps,
                                     .decay = c->decay,
                                     .clip = c->clip,
+                                    .ema = c->ema,
                                     .micro_rows = micro_rows(c),
                                     .context = c->context,
                                     .recompute = c->recompute,
@@ -731,7 +732,10 @@ static loom_status validate(run *r, loom_curve_row *row, loom_err *err)
 {
     loom_loss loss = {0};
 
-    LOOM_TRY(loom_trainer_validate(r->trainer, r->valid, r->conf->valid_tokens, &loss, err));
+    loom_trainer_swap_mean(r->trainer);
+    loom_status st = loom_trainer_validate(r->trainer, r->valid, r->conf->valid_tokens, &loss, err);
+    loom_trainer_swap_mean(r->trainer);
+    if (st != LOOM_OK) return st;
     if (!loss.count) return LOOM_OK;
     row->has_valid = true;
     row->valid_loss = r->numbers.valid_loss = loss.sum / (double)loss.count;

@@ -68,6 +68,7 @@ static loom_status put_state(loom_ckpt_writer *w, const loom_trainer *t, const l
 
     LOOM_TRY(put_block(w, "adam_m", t->table, t->m, err));
     LOOM_TRY(put_block(w, "adam_v", t->table, t->v, err));
+    if (t->mean) LOOM_TRY(put_block(w, "ema", t->table, t->mean, err));
     LOOM_TRY(loom_ckpt_put(w, "state/position", LOOM_DTYPE_I64, position, 1, &three, err));
     LOOM_TRY(loom_ckpt_put_i64(w, "state/seed", (int64_t)t->o.seed, err));
     LOOM_TRY(loom_ckpt_put_f64(w, "state/seconds", run->seconds, err));
@@ -93,7 +94,7 @@ loom_status loom_snapshot_save(const char *dir, int64_t keep, const loom_trainer
     loom_ckpt_writer *w = NULL;
     loom_status st;
 
-    if ((st = loom_ckpt_create(&w, path, true, expected_bytes(t, 3, texts), err)) != LOOM_OK) goto done;
+    if ((st = loom_ckpt_create(&w, path, true, expected_bytes(t, t->mean ? 4 : 3, texts), err)) != LOOM_OK) goto done;
     if ((st = put_weights(w, t, texts, err)) != LOOM_OK) goto done;
     if ((st = put_state(w, t, run, texts, err)) != LOOM_OK) goto done;
     if ((st = loom_ckpt_commit(&w, err)) != LOOM_OK) goto done;
@@ -119,7 +120,18 @@ char *loom_snapshot_exported(const char *dir, const loom_trainer *t)
     return NULL;
 }
 
-loom_status loom_snapshot_export(char **path, const char *dir, const loom_trainer *t, const loom_snapshot_texts *texts,
+/* The weights that are the result: their moving average if one is kept. */
+static loom_status put_result(loom_ckpt_writer *w, loom_trainer *t, const loom_snapshot_texts *x, loom_err *err)
+{
+    loom_status st;
+
+    loom_trainer_swap_mean(t);
+    st = put_weights(w, t, x, err);
+    loom_trainer_swap_mean(t);
+    return st;
+}
+
+loom_status loom_snapshot_export(char **path, const char *dir, loom_trainer *t, const loom_snapshot_texts *texts,
                                  loom_err *err)
 {
     char *name = export_path(dir, t);
@@ -127,7 +139,7 @@ loom_status loom_snapshot_export(char **path, const char *dir, const loom_traine
     loom_status st;
 
     if ((st = loom_ckpt_create(&w, name, true, expected_bytes(t, 1, texts), err)) != LOOM_OK) goto done;
-    if ((st = put_weights(w, t, texts, err)) != LOOM_OK) goto done;
+    if ((st = put_result(w, t, texts, err)) != LOOM_OK) goto done;
     if ((st = loom_ckpt_commit(&w, err)) != LOOM_OK) goto done;
     *path = name;
     name = NULL;
@@ -137,8 +149,8 @@ done:
     return st;
 }
 
-loom_status loom_snapshot_best(const char *dir, const loom_trainer *t, double valid_loss,
-                               const loom_snapshot_texts *texts, loom_err *err)
+loom_status loom_snapshot_best(const char *dir, loom_trainer *t, double valid_loss, const loom_snapshot_texts *texts,
+                               loom_err *err)
 {
     loom_buf path = {0};
     loom_ckpt_writer *w = NULL;
@@ -146,7 +158,7 @@ loom_status loom_snapshot_best(const char *dir, const loom_trainer *t, double va
 
     loom_buf_printf(&path, "%s/best.h5", dir);
     if ((st = loom_ckpt_create(&w, path.data, true, expected_bytes(t, 1, texts), err)) != LOOM_OK) goto done;
-    if ((st = put_weights(w, t, texts, err)) != LOOM_OK) goto done;
+    if ((st = put_result(w, t, texts, err)) != LOOM_OK) goto done;
     if ((st = loom_ckpt_put_f64(w, "state/valid_loss", valid_loss, err)) != LOOM_OK) goto done;
     st = loom_ckpt_commit(&w, err);
 done:
@@ -178,6 +190,7 @@ loom_status loom_snapshot_restore(loom_trainer *t, loom_snapshot_run *run, loom_
     LOOM_TRY(restore_weights(t, c, err));
     LOOM_TRY(read_block(t->m, "adam_m", t->table, c, err));
     LOOM_TRY(read_block(t->v, "adam_v", t->table, c, err));
+    if (t->mean) LOOM_TRY(read_block(t->mean, "ema", t->table, c, err));
     LOOM_TRY(loom_ckpt_read_i64(c, "state/step", &t->step, err));
     LOOM_TRY(loom_ckpt_read_i64(c, "state/tokens", &t->tokens, err));
     LOOM_TRY(loom_ckpt_read(c, "state/position", position, sizeof position, err));

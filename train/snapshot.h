@@ -1,10 +1,10 @@
 /* Checkpoints of a training run: all that is needed to go on as if nothing had happened.
  *
- * step-N.h5 holds the trained weights (all of the model, or the adapter), both AdamW moments, the step, the tokens
- * seen, the position in the data, and text/train: "key=value" lines of everything that must be the same when the run
+ * step-N.h5 holds the trained weights (all of the model, or the adapter), both AdamW moments, the moving average of the
+ * weights if one is kept, the step, the tokens seen, the position in the data, and text/train: "key=value" lines of everything that must be the same when the run
  * goes on. Random numbers are drawn from streams seeded by (seed, purpose, index), so the seed and these counters are
  * their state. model.h5 / adapter.h5, written at the end, hold the weights alone, as does best.h5, written whenever a
- * validation is better than all before. */
+ * validation is better than all before; both hold the moving average if one is kept. */
 #ifndef LOOM_TRAIN_SNAPSHOT_H
 #define LOOM_TRAIN_SNAPSHOT_H
 
@@ -37,12 +37,12 @@ loom_status loom_snapshot_save(const char *dir, int64_t keep, const loom_trainer
                                const loom_snapshot_texts *texts, loom_err *err);
 
 /* Writes DIR/model.h5 or DIR/adapter.h5: weights, configuration, tokenizer; the caller frees *path. */
-loom_status loom_snapshot_export(char **path, const char *dir, const loom_trainer *t, const loom_snapshot_texts *texts,
+loom_status loom_snapshot_export(char **path, const char *dir, loom_trainer *t, const loom_snapshot_texts *texts,
                                  loom_err *err);
 
 /* Writes DIR/best.h5 (atomic): as loom_snapshot_export, and state/valid_loss. */
-loom_status loom_snapshot_best(const char *dir, const loom_trainer *t, double valid_loss,
-                               const loom_snapshot_texts *texts, loom_err *err);
+loom_status loom_snapshot_best(const char *dir, loom_trainer *t, double valid_loss, const loom_snapshot_texts *texts,
+                               loom_err *err);
 
 /* The path of what loom_snapshot_export wrote before, NULL when it is not there; the caller frees it. */
 char *loom_snapshot_exported(const char *dir, const loom_trainer *t);

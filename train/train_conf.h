@@ -26,7 +26,7 @@ typedef struct train_conf {
     int64_t steps, tokens, warmup;
     double epochs, minutes, max_minutes, warmup_ratio, lr, lr_floor;
     int schedule;
-    double beta1, beta2, eps, decay, clip;
+    double beta1, beta2, eps, decay, clip, ema;
     bool recompute;
     double memory_limit; /* GiB */
     int compute;
@@ -84,6 +84,9 @@ enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
         LOOM_OPT_F64("eps", 0, train_conf, eps, "1e-8", 1e-16, 1, "E", "AdamW: added to the root"),                    \
         LOOM_OPT_F64("clip", 0, train_conf, clip, "1", 0, 1e9, "NORM",                                                 \
                      "largest norm of the gradient (0: no clipping)"),                                                 \
+        LOOM_OPT_F64("ema", 0, train_conf, ema, "0", 0, 0.9999999, "D",                                                \
+                     "decay of the moving average of the weights (such as 0.999), which is validated and written "     \
+                     "as the model (0: the last weights are)"),                                                        \
         LOOM_OPT_ENUM("compute", 0, train_conf, compute, "f32", "auto|f32|bf16",                                       \
                       "factors of matrix products; auto: bf16 (with float32 sums) where the CPU is faster with it"),   \
         LOOM_OPT_FLAG("recompute", 0, train_conf, recompute, "compute activations twice to save memory; same result; turned on by itself when memory is short"),               \

@@ -31,7 +31,8 @@ loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, 
     t->m = loom_alloc_aligned(bytes);
     t->v = loom_alloc_aligned(bytes);
     t->g = loom_alloc_aligned(bytes);
-    if (!t->m || !t->v || !t->g)
+    if (o->ema > 0 && (t->mean = loom_alloc_aligned(bytes))) memcpy(t->mean, t->w, bytes);
+    if (!t->m || !t->v || !t->g || (o->ema > 0 && !t->mean))
         st = loom_fail_nomem(err, "gradients and moments");
     else
         st = loom_acts_new(&t->acts, model, lora, &ao, err);
@@ -49,6 +50,7 @@ void loom_trainer_free(loom_trainer *t)
     free(t->m);
     free(t->v);
     free(t->g);
+    free(t->mean);
     free(t);
 }
 
@@ -129,6 +131,24 @@ static loom_status accumulate(loom_trainer *t, const loom_batch *step, loom_loss
     return st;
 }
 
+/* A young average forgets its beginning sooner: a model from random weights should not carry them along. */
+static double ema_decay(const loom_trainer *t)
+{
+    double n = (double)t->step;
+
+    return fmin(t->o.ema, (1 + n) / (10 + n));
+}
+
+void loom_trainer_swap_mean(loom_trainer *t)
+{
+    for (size_t i = 0; t->mean && i < t->table->floats; i++) {
+        float w = t->w[i];
+
+        t->w[i] = t->mean[i];
+        t->mean[i] = w;
+    }
+}
+
 loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *report, loom_err *err)
 {
     loom_adamw how = {
@@ -150,6 +170,7 @@ loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *repo
     how.grad_scale = loom_clip_scale(norm, t->o.clip);
     loom_adamw_step(t->pool, t->table, t->w, t->m, t->v, t->g, &how);
     t->step++;
+    if (t->mean) loom_ema_step(t->pool, t->table, t->mean, t->w, ema_decay(t));
     t->tokens += step.N;
     *report = (loom_step_report){.loss = total.count ? total.sum / (double)total.count : 0,
                                  .grad_norm = norm,
@@ -203,7 +224,7 @@ void loom_trainer_memory(loom_train_memory *out, const loom_config *config, cons
 
     out->weights = (frozen ? base / 2 : base) + (lora ? trained : 0);
     out->gradients = trained;
-    out->moments = 2 * trained;
+    out->moments = (o->ema > 0 ? 3 : 2) * trained;
     out->activations = loom_acts_bytes(config, lora, frozen, &ao, n_threads);
     out->process = process_bytes(o->half_compute, n_threads);
 }

@@ -19,6 +19,7 @@
 typedef struct loom_trainer_options {
     double beta1, beta2, eps, decay; /* AdamW */
     double clip;                     /* largest gradient norm; 0: none */
+    double ema;                      /* decay of the moving average of the weights; 0: none is kept */
     int64_t micro_rows;              /* rows of a forward/backward pass, at least the context */
     int64_t context;
     bool recompute, half_compute; /* as in loom_acts_options */
@@ -42,6 +43,7 @@ typedef struct loom_trainer {
     const loom_tensors *table; /* of what is trained */
     float *w;                  /* state: the trained block, in model or lora */
     float *m, *v;              /* state: AdamW moments */
+    float *mean;               /* state: moving average of the weights; NULL without */
     float *g;
     int64_t step;   /* state: updates done */
     int64_t tokens; /* state: rows trained on so far */
@@ -56,6 +58,10 @@ void loom_trainer_free(loom_trainer *t); /* NULL is fine */
  * before the step. */
 loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *report, loom_err *err);
 
+/* Exchanges the weights and their moving average, if one is kept: between two steps, to validate or to write the
+ * average; exchange again before the next step. */
+void loom_trainer_swap_mean(loom_trainer *t);
+
 /* Mean loss over the first `max_rows` rows of a loader, from its beginning, without dropout; count 0
  * when a stop was requested meanwhile. */
 loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t max_rows, loom_loss *out, loom_err *err);
@@ -63,7 +69,7 @@ loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t m
 /* Bytes a run needs, for --dry-run; the peak of a run is within 10 % of their sum and the data's. */
 typedef struct loom_train_memory {
     size_t weights; /* mapped ones included: pages of the file that are in memory */
-    size_t gradients, moments, activations;
+    size_t gradients, moments, activations; /* moments: the moving average of the weights included */
     size_t process; /* program, libraries and the buffers of BLAS; with half_compute oneDNN's code and buffers */
 } loom_train_memory;
 void loom_trainer_memory(loom_train_memory *out, const loom_config *config, const loom_lora_config *lora, bool frozen,

@@ -105,3 +105,27 @@ void loom_adamw_step(loom_pool *pool, const loom_tensors *table, float *w, float
 
     loom_pool_for(pool, (int64_t)((table->floats + PIECE - 1) / PIECE), update_piece, &b);
 }
+
+typedef struct moving {
+    float *mean;
+    const float *w;
+    size_t floats;
+    float share; /* of the new weights */
+} moving;
+
+static void move_piece(void *arg, int64_t item, int thread)
+{
+    const moving *b = arg;
+    size_t from = (size_t)item * PIECE, to = from + PIECE < b->floats ? from + PIECE : b->floats;
+
+    (void)thread;
+#pragma omp simd
+    for (size_t i = from; i < to; i++) b->mean[i] += b->share * (b->w[i] - b->mean[i]);
+}
+
+void loom_ema_step(loom_pool *pool, const loom_tensors *table, float *mean, const float *w, double decay)
+{
+    moving b = {.mean = mean, .w = w, .floats = table->floats, .share = (float)(1 - decay)};
+
+    loom_pool_for(pool, (int64_t)((b.floats + PIECE - 1) / PIECE), move_piece, &b);
+}

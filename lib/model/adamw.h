@@ -9,7 +9,10 @@
  *   w = w (1 - lr decay)      on matrices only (loom_tensor.decay)
  *   w = w - lr * (m / (1-b1^step)) / (sqrt(v / (1-b2^step)) + eps)
  *
- * Both functions give the same bits for any number of threads. */
+ *
+ * loom_ema_step keeps the exponential moving average of the weights: mean = d mean + (1-d) w.
+ *
+ * All three give the same bits for any number of threads. */
 #ifndef LOOM_MODEL_ADAMW_H
 #define LOOM_MODEL_ADAMW_H
 
@@ -31,6 +34,9 @@ double loom_clip_scale(double norm, double clip);
 /* w, m, v, g: blocks laid out as the table. */
 void loom_adamw_step(loom_pool *pool, const loom_tensors *table, float *w, float *m, float *v, const float *g,
                      const loom_adamw *how);
+
+/* mean, w: blocks laid out as the table; 0 <= decay < 1. Gaps between tensors are averaged too (zeros stay zeros). */
+void loom_ema_step(loom_pool *pool, const loom_tensors *table, float *mean, const float *w, double decay);
 
 /* The kernel: n elements that share one rule. w, m, v, g must not overlap. */
 void loom_adamw_update(float *restrict w, float *restrict m, float *restrict v, const float *restrict g, int64_t n,

@@ -30,6 +30,7 @@ big="--hidden 512 --layers 4 --heads 8 --batch-tokens 1024"
 half=""
 loom-train pretrain t.tokens.h5 -o x --dry-run --compute bf16 >/dev/null 2>&1 && half=yes
 measure "full, float32" $big --compute f32
+measure "full, average of the weights" $big --compute f32 --ema 0.9
 measure "full, recompute" $big --batch-tokens 2048 --compute f32 --recompute
 [ -z "$half" ] || measure "full, bfloat16" $big --compute bf16
 

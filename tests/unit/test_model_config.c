@@ -256,6 +256,16 @@ TEST(adamw_walks_every_tensor_once)
         for (size_t k = 0; k < t.floats; k++) worst = fmax(worst, fabs((double)a[i][k] - b[i][k]));
         CHECK_NEAR(worst, 0, 2e-7);
     }
+    memcpy(b[1], a[1], t.floats * sizeof(float));
+    loom_ema_step(pool, &t, a[1], a[0], .75);
+    for (int64_t j = 0; j < t.n; j++) {
+        const loom_tensor *x = &t.tensors[j];
+        double worst = 0;
+
+        for (size_t k = x->offset; k < x->offset + x->count; k++)
+            worst = fmax(worst, fabs(a[1][k] - (.75 * (double)b[1][k] + .25 * (double)a[0][k])));
+        CHECK_NEAR(worst, 0, 2e-7);
+    }
     for (int i = 0; i < 4; i++) free(a[i]), free(b[i]);
     loom_tensors_release(&t);
     loom_pool_free(pool);

@@ -1,6 +1,7 @@
 /* Whole runs of pretrain and sft in scratch folders: what must be equal bit for bit, and what must be refused. */
 #include "train/run.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/wait.h>
@@ -174,6 +175,73 @@ TEST(half_precision)
     CHECK(strstr(err.msg, "--compute"));
     REQUIRE_OK(pretrain(&err, in_dir("half5"), "steps", "10", "compute", "auto", NULL), err);
     same_checkpoint(in_dir("half/step-00000010.h5"), in_dir("half5/step-00000010.h5"));
+}
+
+static void read_norm(float *x, const char *file, const char *group)
+{
+    loom_ckpt *c = NULL;
+    loom_err err = {0};
+    char name[64];
+
+    snprintf(name, sizeof name, "%s/model.norm.weight", group);
+    REQUIRE_OK(loom_ckpt_open(&c, file, &err), err);
+    REQUIRE_OK(loom_ckpt_read_f32(c, name, x, 16, &err), err);
+    loom_ckpt_close(&c);
+}
+
+/* --ema: the average of every checkpoint follows from the one before and the weights, the model is the last average, it
+ * is what is validated, and a run that was stopped ends with the same bits. */
+TEST(moving_average)
+{
+    loom_err err = {0};
+    float w[16], mean[16], next[16];
+
+    REQUIRE_OK(pretrain(&err, in_dir("mean"), "steps", "10", "ema", "0.3", "lr", "0.05", "save-every", "1", "keep",
+                        "20", "valid", valid_shard, "valid-every", "10", NULL),
+               err);
+    read_norm(mean, in_dir("mean/step-00000001.h5"), "ema");
+    for (int t = 2; t <= 10; t++) {
+        double decay = fmin(0.3, (1.0 + t) / (10.0 + t));
+
+        char file[64];
+
+        snprintf(file, sizeof file, "mean/step-%08d.h5", t);
+        read_norm(w, in_dir(file), "tensors");
+        read_norm(next, in_dir(file), "ema");
+        for (int i = 0; i < 16; i++) CHECK_NEAR(next[i], decay * mean[i] + (1 - decay) * w[i], 1e-6);
+        memcpy(mean, next, sizeof mean);
+    }
+    CHECK(memcmp(mean, w, sizeof mean) != 0);
+    read_norm(next, in_dir("mean/model.h5"), "tensors");
+    CHECK(memcmp(mean, next, sizeof mean) == 0);
+    read_norm(next, in_dir("mean/best.h5"), "tensors");
+    CHECK(memcmp(mean, next, sizeof mean) == 0);
+
+    REQUIRE_OK(pretrain(&err, in_dir("mean5"), "steps", "10", "ema", "0.3", "lr", "0.05", "stop-after", "5", NULL), err);
+    CHECK(pretrain(&err, in_dir("mean5"), "steps", "10", "lr", "0.05", NULL) == LOOM_STATUS_ARG);
+    CHECK(strstr(err.msg, "--ema"));
+    REQUIRE_OK(pretrain(&err, in_dir("mean5"), "steps", "10", "ema", "0.3", "lr", "0.05", NULL), err);
+    same_checkpoint(in_dir("mean/model.h5"), in_dir("mean5/model.h5"));
+}
+
+/* The model's own validation is that of the average: the loss that a run from it begins with. */
+TEST(average_is_validated)
+{
+    loom_err err = {0};
+    double loss = 0;
+    loom_ckpt *c = NULL;
+
+    REQUIRE_OK(pretrain(&err, in_dir("after"), "steps", "1", "init", in_dir("mean/model.h5"), "lr", "1e-9", "valid",
+                        valid_shard, NULL),
+               err);
+    REQUIRE_OK(loom_ckpt_open(&c, in_dir("after/step-00000001.h5"), &err), err);
+    REQUIRE_OK(loom_ckpt_read_f64(c, "state/valid_loss", &loss, &err), err);
+    loom_ckpt_close(&c);
+    double before = 0;
+    REQUIRE_OK(loom_ckpt_open(&c, in_dir("mean/step-00000010.h5"), &err), err);
+    REQUIRE_OK(loom_ckpt_read_f64(c, "state/valid_loss", &before, &err), err);
+    loom_ckpt_close(&c);
+    CHECK_NEAR(loss, before, 1e-6);
 }
 
 /* A stop in the middle of a step: the step is done again when the run goes on. */
@@ -436,6 +504,6 @@ static void finish(void)
 }
 
 TEST_MAIN(loom_blas_start(argc, argv); start();
-          RUN(ten_is_five_and_five) RUN(half_precision) RUN(stops_within_a_step) RUN(curve_goes_on) RUN(refuses_changes)
+          RUN(ten_is_five_and_five) RUN(half_precision) RUN(moving_average) RUN(average_is_validated) RUN(stops_within_a_step) RUN(curve_goes_on) RUN(refuses_changes)
               RUN(force) RUN(survives_kill) RUN(survives_damage) RUN(accumulation) RUN(learns) RUN(overfits)
                   RUN(adapter) RUN(full_tuning) RUN(refuses) RUN(stops_at_nan) finish();)
