@@ -239,26 +239,44 @@ double loom_metrics_average_precision(const double *scores, const bool *positive
     return total > 0 ? sum : NAN;
 }
 
-loom_interval loom_metrics_bootstrap(loom_statistic statistic, void *arg, int64_t n, int64_t resamples, loom_rng *rng)
+/* One resample: how often each of n units is drawn. */
+static void draw_times(int32_t *times, int64_t n, loom_rng *rng)
 {
-    loom_interval out = {NAN, NAN, NAN};
-    if (n <= 0) return out;
-    int64_t *index = loom_alloc((size_t)n, sizeof *index), kept = 0;
-    double *values = loom_alloc((size_t)resamples, sizeof *values);
+    memset(times, 0, (size_t)n * sizeof *times);
+    for (int64_t i = 0; i < n; i++) times[loom_rng_below(rng, (uint64_t)n)]++;
+}
 
-    if (!index || !values) goto done; /* no interval rather than none of the results */
-    for (int64_t i = 0; i < n; i++) index[i] = i;
-    out.value = statistic(arg, index, n);
-    for (int64_t r = 0; r < resamples && !loom_stop_requested(); r++) {
-        for (int64_t i = 0; i < n; i++) index[i] = (int64_t)loom_rng_below(rng, (uint64_t)n);
-        double v = statistic(arg, index, n);
-        if (!isnan(v)) values[kept++] = v;
-    }
+static void interval_of(loom_interval *out, double *values, int64_t n)
+{
+    int64_t kept = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (!isnan(values[i])) values[kept++] = values[i];
     loom_metrics_sort(values, kept);
-    out.lo = loom_metrics_quantile(values, kept, 0.025);
-    out.hi = loom_metrics_quantile(values, kept, 0.975);
+    out->lo = loom_metrics_quantile(values, kept, 0.025);
+    out->hi = loom_metrics_quantile(values, kept, 0.975);
+}
+
+void loom_metrics_bootstrap(loom_interval *out, int n_out, loom_statistic statistic, void *arg, int64_t n,
+                            int64_t resamples, loom_rng *rng)
+{
+    for (int k = 0; k < n_out; k++) out[k] = (loom_interval){NAN, NAN, NAN};
+    if (n <= 0) return;
+    int32_t *times = loom_alloc((size_t)n, sizeof *times);
+    double *one = loom_alloc((size_t)n_out, sizeof *one), *values = loom_alloc((size_t)(n_out * resamples), sizeof *values);
+    int64_t done = 0;
+
+    if (!times || !one || !values) goto done; /* no interval rather than none of the results */
+    for (int64_t i = 0; i < n; i++) times[i] = 1;
+    statistic(arg, times, n, one);
+    for (int k = 0; k < n_out; k++) out[k].value = one[k];
+    for (; done < resamples && !loom_stop_requested(); done++) {
+        draw_times(times, n, rng);
+        statistic(arg, times, n, one);
+        for (int k = 0; k < n_out; k++) values[k * resamples + done] = one[k];
+    }
+    for (int k = 0; k < n_out; k++) interval_of(&out[k], values + k * resamples, done);
 done:
     free(values);
-    free(index);
-    return out;
+    free(one);
+    free(times);
 }

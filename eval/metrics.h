@@ -61,10 +61,11 @@ double loom_metrics_auc(const double *scores, const bool *positive, int64_t n);
 /* Average precision: sum (R_i - R_(i-1)) P_i over distinct thresholds in falling order. */
 double loom_metrics_average_precision(const double *scores, const bool *positive, int64_t n);
 
-/* 95 % percentile bootstrap: `statistic` sees `n` indices drawn with replacement from 0..n-1, `resamples` times.
- * Fills lo and hi of *out; value is the statistic of 0..n-1 itself. NaN results are left out. Without memory all three are
- * NaN. */
-typedef double (*loom_statistic)(void *arg, const int64_t *index, int64_t n);
-loom_interval loom_metrics_bootstrap(loom_statistic statistic, void *arg, int64_t n, int64_t resamples, loom_rng *rng);
+/* 95 % percentile bootstrap of n_out statistics of the same resamples: `statistic` sees how often each of n units was drawn
+ * (n draws with replacement), `resamples` times, and fills values[n_out]. Fills lo and hi of out[n_out]; value is the
+ * statistic of every unit once. NaN results are left out. Without units or memory all are NaN. */
+typedef void (*loom_statistic)(void *arg, const int32_t *times, int64_t n, double *values);
+void loom_metrics_bootstrap(loom_interval *out, int n_out, loom_statistic statistic, void *arg, int64_t n,
+                            int64_t resamples, loom_rng *rng);
 
 #endif

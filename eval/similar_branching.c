@@ -102,13 +102,14 @@ static int64_t pair_group(emd_pair *p, int64_t n_graphs, uint64_t seed)
     return units;
 }
 
-static double resampled_w1(void *arg, const int64_t *index, int64_t n)
+static void resampled_w1(void *arg, const int32_t *times, int64_t n, double *w1)
 {
     emd_pair *p = arg;
     memset(p->count[1], 0, (size_t)p->n_values * sizeof **p->count);
     for (int64_t i = 0; i < n; i++)
-        for (int64_t at = p->unit_first[index[i]]; at < p->unit_first[index[i] + 1]; at++) p->count[1][p->unit[at].rank] += p->unit[at].n;
-    return loom_metrics_w1_counts(p->values, p->count[0], p->count[1], p->n_values);
+        for (int64_t at = p->unit_first[i]; times[i] && at < p->unit_first[i + 1]; at++)
+            p->count[1][p->unit[at].rank] += (int64_t)times[i] * p->unit[at].n;
+    *w1 = loom_metrics_w1_counts(p->values, p->count[0], p->count[1], p->n_values);
 }
 
 /* Mean W1 between `part` random real graphs and the other ones. */
@@ -233,7 +234,8 @@ static loom_interval interval_of(const loom_similarity *s, const loom_corpus *ma
     loom_rng_seed(&rng, s->seed, "bootstrap", (uint64_t)field);
     pair_init(&p, &s->real.field[field], &made->field[field]);
     pair_count(&p, 0, NULL, 0, p.count[0]);
-    loom_interval ci = loom_metrics_bootstrap(resampled_w1, &p, pair_group(&p, made->n_graphs, s->seed), s->resamples, &rng);
+    loom_interval ci;
+    loom_metrics_bootstrap(&ci, 1, resampled_w1, &p, pair_group(&p, made->n_graphs, s->seed), s->resamples, &rng);
     pair_release(&p);
     return ci;
 }

@@ -25,7 +25,6 @@ typedef struct calls_job {
     int64_t *all; /* scratch: counts of every call */
     top_counts real, made;
     int64_t *groups; /* (groups, n_top + 1): counts of the top calls and of the others, of the bootstrap's units */
-    double alpha;
 } calls_job;
 
 static void count_top(const calls_job *j, const loom_corpus *c, const int64_t *index, int64_t n, const int64_t *top,
@@ -41,17 +40,24 @@ static void count_top(const calls_job *j, const loom_corpus *c, const int64_t *i
     }
 }
 
-static double resampled_kl(void *arg, const int64_t *index, int64_t n)
+static loom_divergence divergence(const calls_job *j, double alpha)
+{
+    return loom_metrics_divergence(j->real.n, j->made.n, j->n_top, j->real.other, j->made.other, alpha);
+}
+
+/* The KL for every alpha. */
+static void resampled_kl(void *arg, const int32_t *times, int64_t n, double *kl)
 {
     calls_job *j = arg;
     memset(j->made.n, 0, (size_t)j->n_top * sizeof *j->made.n);
     j->made.other = 0;
     for (int64_t i = 0; i < n; i++) {
-        const int64_t *unit = j->groups + index[i] * (j->n_top + 1);
-        for (int64_t c = 0; c < j->n_top; c++) j->made.n[c] += unit[c];
-        j->made.other += unit[j->n_top];
+        const int64_t *unit = j->groups + i * (j->n_top + 1);
+        if (!times[i]) continue;
+        for (int64_t c = 0; c < j->n_top; c++) j->made.n[c] += times[i] * unit[c];
+        j->made.other += times[i] * unit[j->n_top];
     }
-    return loom_metrics_divergence(j->real.n, j->made.n, j->n_top, j->real.other, j->made.other, j->alpha).kl_pq;
+    for (int a = 0; a < N_ALPHAS; a++) kl[a] = divergence(j, alphas[a]).kl_pq;
 }
 
 /* Fills j->groups; the caller frees it. Returns how many units there are. */
@@ -105,31 +111,33 @@ typedef struct floors {
     double halves, same_n; /* between halves of the real graphs; of as many as were generated, at most a half */
 } floors;
 
-static void kl_row(loom_csv_table *t, calls_job *j, const loom_rival *m, floors floor, loom_interval *headline)
+static void kl_intervals(calls_job *j, const loom_rival *m, loom_interval ci[N_ALPHAS])
 {
     const loom_similarity *s = j->s;
-    loom_interval ci = {NAN, NAN, NAN};
     loom_rng rng;
+    for (int a = 0; a < N_ALPHAS; a++) ci[a] = (loom_interval){NAN, NAN, NAN};
+    if (!s->resamples) return;
     loom_rng_seed(&rng, s->seed, "bootstrap", 0);
-    if (s->resamples) {
-        int64_t units = count_groups(j, &m->corpus);
-        ci = loom_metrics_bootstrap(resampled_kl, j, units, s->resamples, &rng);
-        free(j->groups);
-        j->groups = NULL;
-    }
-    count_top(j, &m->corpus, NULL, 0, j->top, j->n_top, &j->made);
-    loom_divergence d = loom_metrics_divergence(j->real.n, j->made.n, j->n_top, j->real.other, j->made.other, j->alpha);
-    ci.value = d.kl_pq;
-    if (j->alpha == alphas[0]) *headline = ci;
+    int64_t units = count_groups(j, &m->corpus);
+    loom_metrics_bootstrap(ci, N_ALPHAS, resampled_kl, j, units, s->resamples, &rng);
+    free(j->groups);
+    j->groups = NULL;
+}
+
+/* One row; the counts of the rival are in j->made. */
+static void kl_row(loom_csv_table *t, const calls_job *j, const loom_rival *m, double alpha, floors floor, const loom_interval *ci)
+{
+    const loom_similarity *s = j->s;
+    loom_divergence d = divergence(j, alpha);
     loom_csv_table_str(t, "fig04a");
     loom_csv_table_str(t, m->name);
     loom_csv_table_i64(t, (int64_t)s->seed);
     loom_csv_table_i64(t, m->corpus.n_graphs);
     loom_csv_table_i64(t, m->corpus.n_edges);
-    loom_csv_table_f64(t, j->alpha);
+    loom_csv_table_f64(t, alpha);
     loom_csv_table_f64(t, d.kl_pq);
-    loom_csv_table_f64(t, ci.lo);
-    loom_csv_table_f64(t, ci.hi);
+    loom_csv_table_f64(t, ci->lo);
+    loom_csv_table_f64(t, ci->hi);
     loom_csv_table_f64(t, d.kl_qp);
     loom_csv_table_f64(t, d.js);
     loom_csv_table_f64(t, d.tv);
@@ -227,12 +235,13 @@ loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loo
         int64_t n_made = s->rivals[i].corpus.n_graphs;
         if (n_made < half) noise_floors(&j, n_made, same_n);
         else memcpy(same_n, halves, sizeof same_n);
-        for (int a = 0; a < N_ALPHAS; a++) {
-            j.alpha = alphas[a];
-            floors f = {halves[a], same_n[a]};
-            if (a == 0) floor[i] = f;
-            kl_row(&kls, &j, &s->rivals[i], f, &kl[i]);
-        }
+        loom_interval ci[N_ALPHAS];
+        kl_intervals(&j, &s->rivals[i], ci);
+        count_top(&j, &s->rivals[i].corpus, NULL, 0, j.top, j.n_top, &j.made);
+        for (int a = 0; a < N_ALPHAS; a++) kl_row(&kls, &j, &s->rivals[i], alphas[a], (floors){halves[a], same_n[a]}, &ci[a]);
+        floor[i] = (floors){halves[0], same_n[0]};
+        kl[i] = ci[0];
+        kl[i].value = divergence(&j, alphas[0]).kl_pq;
         call_rows(&rows, &j, s->rivals[i].name, &j.made);
     }
     if ((st = loom_results_table(r, "fig04a_calls.csv", &rows, err)) != LOOM_OK) goto done;

@@ -139,12 +139,14 @@ TEST(ranks_and_moments)
     CHECK_NEAR(loom_metrics_quantile(v, 5, 1), 10, 0);
 }
 
-static double mean_of(void *arg, const int64_t *index, int64_t n)
+/* The mean of what was drawn, and the number of draws. */
+static void mean_of(void *arg, const int32_t *times, int64_t n, double *values)
 {
     const double *v = arg;
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += v[index[i]];
-    return sum / (double)n;
+    double sum = 0, draws = 0;
+    for (int64_t i = 0; i < n; i++) sum += times[i] * v[i], draws += times[i];
+    values[0] = sum / (double)n;
+    values[1] = draws;
 }
 
 TEST(bootstrap)
@@ -153,16 +155,20 @@ TEST(bootstrap)
     loom_rng rng;
     loom_rng_seed(&rng, 3, "test", 1);
     for (int i = 0; i < 400; i++) v[i] = loom_rng_normal(&rng);
-    loom_interval i = loom_metrics_bootstrap(mean_of, v, 400, 1000, &rng);
+    loom_interval both[2], i;
+    loom_metrics_bootstrap(both, 2, mean_of, v, 400, 1000, &rng);
+    i = both[0];
+    CHECK(both[1].value == 400 && both[1].lo == 400 && both[1].hi == 400);
     double se = loom_metrics_std(v, 400) / 20;
     CHECK_NEAR(i.value, loom_metrics_mean(v, 400), 1e-12);
     CHECK_NEAR(i.hi - i.lo, 3.92 * se, 0.5 * se); /* the normal interval, to the noise of 1,000 resamples */
     CHECK(i.lo < i.value && i.value < i.hi);
     double same[3] = {2, 2, 2};
-    i = loom_metrics_bootstrap(mean_of, same, 3, 50, &rng);
-    CHECK_NEAR(i.lo, 2, 0);
-    CHECK_NEAR(i.hi, 2, 0);
-    CHECK(isnan(loom_metrics_bootstrap(mean_of, same, 0, 50, &rng).value));
+    loom_metrics_bootstrap(both, 2, mean_of, same, 3, 50, &rng);
+    CHECK_NEAR(both[0].lo, 2, 0);
+    CHECK_NEAR(both[0].hi, 2, 0);
+    loom_metrics_bootstrap(both, 2, mean_of, same, 0, 50, &rng);
+    CHECK(isnan(both[0].value) && isnan(both[1].hi));
 }
 
 TEST_MAIN(RUN(wilson) RUN(divergence) RUN(top_k) RUN(earth_mover) RUN(ranks_and_moments) RUN(bootstrap))
