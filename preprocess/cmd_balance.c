@@ -36,7 +36,7 @@ static const loom_opt balance_opts[] = {
     LOOM_OPT_END};
 
 /* Shapes beyond are counted as one: there are never so many samples of one shape there that it matters. */
-enum { MOST_CALLS = 1000, MOST_SUBS = 255, SHAPES = (MOST_CALLS + 1) * (MOST_SUBS + 1) };
+enum { MOST_CALLS = 1000, MOST_SUBS = 255, ASKS = 4, SHAPES = (MOST_CALLS + 1) * (MOST_SUBS + 1) * ASKS };
 
 typedef struct balance_run {
     const loom_ctx *ctx;
@@ -75,11 +75,21 @@ static int64_t number_of(const char *line, const char *end, loom_attr which)
     return n;
 }
 
+/* What a prompt asks for beside its numbers: a certain call, high latency, both. Those who ask are mostly layers of the
+ * root, which have one call: among all of that shape they would be thinned until the model no longer hears them. */
+static int32_t asks_of(const char *prompt, size_t len)
+{
+    bool call = memmem(prompt, len, LOOM_TEXT_INCLUDE, strlen(LOOM_TEXT_INCLUDE)) != NULL;
+    bool slow = memmem(prompt, len, LOOM_TEXT_HIGH_LATENCY, strlen(LOOM_TEXT_HIGH_LATENCY)) != NULL;
+
+    return call + 2 * slow;
+}
+
 /* By lines: an edge begins with a bracket, a subgraph with its tag. A split layer has no edges but those of its parts,
  * and there the subgraphs of the parts count too: parts with calls below are what sums go wrong in. */
-static int32_t shape_of(const char *text, size_t len)
+static int32_t shape_of(const char *text, const loom_text_item *item)
 {
-    const char *at = text, *end = text + len, *stop;
+    const char *at = text, *end = text + item->len, *stop;
     const size_t tag = strlen(LOOM_TEXT_SUB);
     int64_t calls = 0, subs = 0, calls_in_parts = 0, subs_in_parts = 0;
 
@@ -97,7 +107,8 @@ static int32_t shape_of(const char *text, size_t len)
         calls = calls_in_parts;
         subs += subs_in_parts;
     }
-    return (int32_t)(loom_min_i64(calls, MOST_CALLS) * (MOST_SUBS + 1) + loom_min_i64(subs, MOST_SUBS));
+    return (int32_t)(loom_min_i64(calls, MOST_CALLS) * (MOST_SUBS + 1) + loom_min_i64(subs, MOST_SUBS)) * ASKS +
+           asks_of(text, item->answer);
 }
 
 /* ---- other names ---- */
@@ -163,7 +174,7 @@ static loom_status count(balance_run *run, const char *text, const loom_text_ite
 
     (void)err;
     if (conf->renamed > 0) gather_names(run, text, item->len);
-    run->left[shape_of(text, item->len)]++;
+    run->left[shape_of(text, item)]++;
     run->samples++;
     return LOOM_OK;
 }
@@ -186,7 +197,7 @@ static loom_status write_one(balance_run *run, const char *text, const loom_text
 
 static loom_status write_some(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
 {
-    int32_t shape = shape_of(text, item->len);
+    int32_t shape = shape_of(text, item);
     double rate = run->rate[shape], whole = floor(rate);
     int64_t times = (int64_t)whole + loom_rng_chance(&run->rng, rate - whole);
 
@@ -324,7 +335,7 @@ const loom_cmd loom_cmd_balance = {
     .max_args = -1,
     .details =
         "The shape of a sample is its number of calls and of subgraphs: in instruction text, of one layer; of a split\n"
-        "layer, what its parts say. Most layers have one call and one subgraph and are learned soon; what a model gets\n"
+        "layer, what its parts say; and whether it asks for a call or for high latency. Most layers have one call and one subgraph and are learned soon; what a model gets\n"
         "wrong is wide and rare. Here a shape with n samples gets a share in proportion to n^A (--exponent): frequent ones\n"
         "are thinned, rare ones repeated. Reads its input twice, so it takes files only.\n"
         "\n"

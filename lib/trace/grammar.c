@@ -184,7 +184,7 @@ const char *const loom_line_templates[LOOM_LINES] = {
     [LOOM_LINE_NO_DEPTH] = "The depth information is not provided",
     [LOOM_LINE_NUM_EDGES] = "generate # edges following num_current_edges",
     [LOOM_LINE_INCLUDE] = LOOM_TEXT_INCLUDE " @ to @ with @ type",
-    [LOOM_LINE_HIGH_LATENCY] = "Build a call graph with high latency",
+    [LOOM_LINE_HIGH_LATENCY] = LOOM_TEXT_HIGH_LATENCY,
     [LOOM_LINE_START_BEFORE_FINISH] = "for all edges, communication start time <= communication finish time",
     [LOOM_LINE_COPY_CALLER] = "copy caller from requirement's start_node:@",
 

@@ -51,6 +51,7 @@ const char *const *loom_stop_strings(loom_mode mode, size_t *n);
 #define LOOM_TEXT_SUBS_OF "generate subgraphs of edge:" /* then index { ",edge_id:" index } */
 #define LOOM_TEXT_SUBS_NEXT ",edge_id:"
 #define LOOM_TEXT_INCLUDE "Include an edge from"        /* handed down to children */
+#define LOOM_TEXT_HIGH_LATENCY "Build a call graph with high latency"
 #define LOOM_TEXT_USER "USER"
 #define LOOM_TEXT_NO_CALLER "None"
 

@@ -71,6 +71,15 @@ says err 'of 4 shapes'
 [ "$(among s.txt 1 2) $(among s.txt 3 3) $(among s.txt 4 4) $(among s.txt 5 5)" = "4 4 4 4" ] ||
     fail "splits of 18, of 20 in two and in three, and of 18 with a subgraph are not alike"
 
+# what asks for a call or for high latency is a shape of its own, and only the prompt counts
+asks() { layer 1 1 "$1" | sed "s/^### Question: .*/&\n$2/"; }
+{ for n in $(seq 1 12); do layer 1 1 $n; done; asks 13 'Build a call graph with high latency'; asks 14 'Include an edge from MS_00001 to MS_00002 with rpc type'
+  asks 15 'Include an edge from MS_00001 to MS_00002 with rpc type\nBuild a call graph with high latency'
+  layer 1 1 16 | sed 's/^<layer>/&\nInclude an edge from MS_00001/'; } >asks.txt
+expect 0 loom-preprocess balance asks.txt -e 0 -n 16 -o a.txt
+says err 'of 4 shapes'
+[ "$(among a.txt 13 13) $(among a.txt 14 14) $(among a.txt 15 15)" = "4 4 4" ] || fail "samples that ask for something were thinned with the others"
+
 # other names: one to one within a sample, below the root only, and nothing else changes
 child() { # number
     printf '### Question: sample %d\nRequirements:\nid:S_000000001/start_node:MS_00001/caller:USER\n\n ### Answer: \n<layer>\n<edges>\n' "$1"
