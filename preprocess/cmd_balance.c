@@ -35,8 +35,8 @@ static const loom_opt balance_opts[] = {
     LOOM_OPT_OUT("output", 'o', balance_conf, output, NULL, "FILE", "text file; a name ending in .zst is compressed"),
     LOOM_OPT_END};
 
-/* Shapes beyond are counted as one: there are never so many samples of one shape there that it matters. */
-enum { MOST_CALLS = 1000, MOST_SUBS = 255, ASKS = 4, SHAPES = (MOST_CALLS + 1) * (MOST_SUBS + 1) * ASKS };
+/* Larger numbers count as this: there are never so many samples of one shape there that it matters. */
+#define MOST 1000
 
 typedef struct balance_run {
     const loom_ctx *ctx;
@@ -46,9 +46,11 @@ typedef struct balance_run {
     loom_rng rng;
     loom_intern names; /* every microservice of the text; empty without --renamed */
     loom_buf other;    /* a sample with other names */
+    loom_intern shapes;
     int64_t *left; /* of each shape: samples not yet passed in the second reading */
     double *rate;  /* of each shape: how often a sample is written on average */
-    int64_t samples, written, kept, renamed, bytes, shapes;
+    size_t room;   /* elements of left */
+    int64_t samples, written, kept, renamed, bytes;
 } balance_run;
 
 /* What stands behind "name:" in a text; NULL without it. */
@@ -64,30 +66,37 @@ static const char *value_of(const char *text, const char *end, loom_attr which)
     return NULL;
 }
 
-/* The number that a subgraph line gives for an attribute, 0 without it. */
+/* The number that a text gives for an attribute, 0 without it. */
 static int64_t number_of(const char *line, const char *end, loom_attr which)
 {
     const char *at = value_of(line, end, which);
     int64_t n = 0;
 
     if (!at) return 0;
-    for (; at < end && *at >= '0' && *at <= '9' && n < MOST_CALLS; at++) n = 10 * n + (*at - '0');
+    for (; at < end && *at >= '0' && *at <= '9' && n < MOST; at++) n = 10 * n + (*at - '0');
     return n;
 }
 
-/* What a prompt asks for beside its numbers: a certain call, high latency, both. Those who ask are mostly layers of the
- * root, which have one call: among all of that shape they would be thinned until the model no longer hears them. */
-static int32_t asks_of(const char *prompt, size_t len)
+/* What a prompt asks for. How deep and large the graph below a layer is (to the power of two) says which calls will do:
+ * two calls with five levels below are another thing than two with one. Those that ask for a certain call or for high
+ * latency are mostly layers of the root, which have one call: among all of that shape they would be thinned until the
+ * model no longer hears them. */
+static int prompt_shape(char *out, size_t size, const char *prompt, size_t len)
 {
     bool call = memmem(prompt, len, LOOM_TEXT_INCLUDE, strlen(LOOM_TEXT_INCLUDE)) != NULL;
     bool slow = memmem(prompt, len, LOOM_TEXT_HIGH_LATENCY, strlen(LOOM_TEXT_HIGH_LATENCY)) != NULL;
 
-    return call + 2 * slow;
+    int64_t depth = number_of(prompt, prompt + len, LOOM_ATTR_REMAINING_DEPTH), log2 = 0;
+
+    for (int64_t edges = number_of(prompt, prompt + len, LOOM_ATTR_NUM_EDGES); edges > 1; edges /= 2) log2++;
+    return snprintf(out, size, "%d %d %d %d", call, slow, (int)depth, (int)log2);
 }
+
+#define SHAPE_TEXT 64
 
 /* By lines: an edge begins with a bracket, a subgraph with its tag. A split layer has no edges but those of its parts,
  * and there the subgraphs of the parts count too: parts with calls below are what sums go wrong in. */
-static int32_t shape_of(const char *text, const loom_text_item *item)
+static size_t shape_of(char *out, size_t size, const char *text, const loom_text_item *item)
 {
     const char *at = text, *end = text + item->len, *stop;
     const size_t tag = strlen(LOOM_TEXT_SUB);
@@ -107,8 +116,8 @@ static int32_t shape_of(const char *text, const loom_text_item *item)
         calls = calls_in_parts;
         subs += subs_in_parts;
     }
-    return (int32_t)(loom_min_i64(calls, MOST_CALLS) * (MOST_SUBS + 1) + loom_min_i64(subs, MOST_SUBS)) * ASKS +
-           asks_of(text, item->answer);
+    int len = snprintf(out, size, "%d %d ", (int)loom_min_i64(calls, MOST), (int)loom_min_i64(subs, MOST));
+    return (size_t)(len + prompt_shape(out + len, size - (size_t)len, text, item->answer));
 }
 
 /* ---- other names ---- */
@@ -172,9 +181,17 @@ static loom_status count(balance_run *run, const char *text, const loom_text_ite
 {
     const balance_conf *conf = run->ctx->conf;
 
-    (void)err;
+    char shape[SHAPE_TEXT];
+    size_t known = run->shapes.n;
+    int64_t i;
+
     if (conf->renamed > 0) gather_names(run, text, item->len);
-    run->left[shape_of(text, item)]++;
+    i = loom_intern_add(&run->shapes, shape, shape_of(shape, sizeof shape, text, item));
+    if (run->shapes.n > known) {
+        LOOM_TRY(loom_grow(&run->left, &run->room, run->shapes.n, sizeof *run->left, err));
+        run->left[i] = 0;
+    }
+    run->left[i]++;
     run->samples++;
     return LOOM_OK;
 }
@@ -195,12 +212,20 @@ static loom_status write_one(balance_run *run, const char *text, const loom_text
     return loom_out_write(run->out, "\n", 1, err);
 }
 
+static loom_status changed(const balance_run *run, loom_err *err)
+{
+    return loom_fail(err, LOOM_STATUS_IO, "%s%s: cannot be read twice, or changed in between; give files that nobody writes to",
+                     run->ctx->args[0], run->ctx->n_args > 1 ? ", ..." : "");
+}
+
 static loom_status write_some(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
 {
-    int32_t shape = shape_of(text, item);
-    double rate = run->rate[shape], whole = floor(rate);
+    char name[SHAPE_TEXT];
+    int64_t shape = loom_intern_find(&run->shapes, name, shape_of(name, sizeof name, text, item));
+    double rate = shape < 0 ? 0 : run->rate[shape], whole = floor(rate);
     int64_t times = (int64_t)whole + loom_rng_chance(&run->rng, rate - whole);
 
+    if (shape < 0) return changed(run, err);
     run->left[shape]--; /* below zero when the input grew in between: an error at the end */
     run->kept += times > 0;
     run->written += times;
@@ -235,17 +260,15 @@ static loom_status read_all(balance_run *run, take_fn *take, loom_err *err)
 }
 
 /* A shape with n samples gets the share n^A / sum of all n^A, each sample of it the n-th part of that. */
-static void set_rates(balance_run *run, const balance_conf *conf)
+static loom_status set_rates(balance_run *run, const balance_conf *conf, loom_err *err)
 {
     double all = 0, samples = (double)(conf->samples ? conf->samples : run->samples);
 
-    for (int i = 0; i < SHAPES; i++) {
-        run->shapes += run->left[i] > 0;
-        if (run->left[i]) all += pow((double)run->left[i], conf->exponent);
-    }
-    for (int i = 0; i < SHAPES; i++)
-        if (run->left[i])
-            run->rate[i] = fmin((double)conf->repeats, samples * pow((double)run->left[i], conf->exponent - 1) / all);
+    if (!(run->rate = loom_alloc(run->shapes.n, sizeof *run->rate))) return loom_fail_nomem(err, "the counts of shapes");
+    for (size_t i = 0; i < run->shapes.n; i++) all += pow((double)run->left[i], conf->exponent);
+    for (size_t i = 0; i < run->shapes.n; i++)
+        run->rate[i] = fmin((double)conf->repeats, samples * pow((double)run->left[i], conf->exponent - 1) / all);
+    return LOOM_OK;
 }
 
 static loom_status read_twice(balance_run *run, loom_err *err)
@@ -256,13 +279,10 @@ static loom_status read_twice(balance_run *run, loom_err *err)
     if (!run->samples)
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s%s: no sample to keep; give text made by loom-preprocess encode",
                          ctx->args[0], ctx->n_args > 1 ? ", ..." : "");
-    set_rates(run, run->ctx->conf);
+    LOOM_TRY(set_rates(run, run->ctx->conf, err));
     LOOM_TRY(read_all(run, write_some, err));
-    for (int i = 0; i < SHAPES; i++)
-        if (run->left[i])
-            return loom_fail(err, LOOM_STATUS_IO,
-                             "%s%s: cannot be read twice, or changed in between; give files that nobody writes to",
-                             ctx->args[0], ctx->n_args > 1 ? ", ..." : "");
+    for (size_t i = 0; i < run->shapes.n; i++)
+        if (run->left[i]) return changed(run, err);
     return LOOM_OK;
 }
 
@@ -278,7 +298,7 @@ static loom_status finish(balance_run *run, loom_meta *meta, loom_err *err)
     LOOM_TRY(loom_out_commit(&run->out, err));
     LOOM_TRY(loom_meta_write(meta, run->ctx, conf->output, err));
     loom_info("%lld samples, %s, of %lld shapes; %lld of the %lld read are among them", (long long)run->written,
-              loom_format_bytes(size, sizeof size, (double)run->bytes), (long long)run->shapes, (long long)run->kept,
+              loom_format_bytes(size, sizeof size, (double)run->bytes), (long long)run->shapes.n, (long long)run->kept,
               (long long)run->samples);
     if (conf->renamed > 0)
         loom_info("%lld of them with other names, %zu names in all", (long long)run->renamed, (size_t)run->names.n);
@@ -290,7 +310,6 @@ static loom_status balance(balance_run *run, loom_meta *meta, loom_err *err)
     const loom_ctx *ctx = run->ctx;
     const balance_conf *conf = ctx->conf;
 
-    if (!run->left || !run->rate) return loom_fail_nomem(err, "the counts of shapes");
     for (int i = 0; i < ctx->n_args && !ctx->common.dry_run; i++) LOOM_TRY(loom_meta_input(meta, ctx->args[i], err));
     if (ctx->common.dry_run) {
         loom_info("would write samples of %d file%s to %s, those of rare shapes more often", ctx->n_args,
@@ -314,12 +333,11 @@ static loom_status run_balance(const loom_ctx *ctx, loom_err *err)
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no output; give -o FILE");
     loom_rng_seed(&run.rng, (uint64_t)ctx->common.seed, "balance", 0);
     loom_progress_start(&run.progress, &ctx->common, "balancing", 0, "samples");
-    run.left = loom_calloc(SHAPES, sizeof *run.left);
-    run.rate = loom_calloc(SHAPES, sizeof *run.rate);
     st = balance(&run, &meta, err);
     loom_out_abandon(&run.out);
     loom_text_batch_release(&run.batch);
     loom_intern_release(&run.names);
+    loom_intern_release(&run.shapes);
     loom_buf_release(&run.other);
     loom_meta_release(&meta);
     free(run.left);
@@ -335,8 +353,9 @@ const loom_cmd loom_cmd_balance = {
     .max_args = -1,
     .details =
         "The shape of a sample is its number of calls and of subgraphs: in instruction text, of one layer; of a split\n"
-        "layer, what its parts say; and whether it asks for a call or for high latency. Most layers have one call and one subgraph and are learned soon; what a model gets\n"
-        "wrong is wide and rare. Here a shape with n samples gets a share in proportion to n^A (--exponent): frequent ones\n"
+        "layer, what its parts say; and, where there is a prompt, the depth and size of the graph below and whether a call or\n"
+        "high latency is asked for. Most layers have one call and one subgraph and are learned soon; what a model gets\n"
+        "wrong is wide, deep and rare. Here a shape with n samples gets a share in proportion to n^A (--exponent): frequent ones\n"
         "are thinned, rare ones repeated. Reads its input twice, so it takes files only.\n"
         "\n"
         "  loom-preprocess balance instruction.train.txt.zst --exponent 0.6 -o instruction.balanced.txt.zst",

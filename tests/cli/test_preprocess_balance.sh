@@ -80,6 +80,13 @@ expect 0 loom-preprocess balance asks.txt -e 0 -n 16 -o a.txt
 says err 'of 4 shapes'
 [ "$(among a.txt 13 13) $(among a.txt 14 14) $(among a.txt 15 15)" = "4 4 4" ] || fail "samples that ask for something were thinned with the others"
 
+# so are layers with a deeper or larger graph below; sizes count to the power of two
+below() { layer 2 1 "$1" | sed "s,^### Question: .*,&\nRequirements:\nid:S_000000001/num_edges:$3/num_current_edges:2/num_subgraphs:1/remaining_depth:$2,"; }
+{ for n in $(seq 1 12); do below $n 1 $((n % 2 + 2)); done; below 13 3 3; below 14 1 4; below 15 3 30; below 16 3 31; } >deep.txt
+expect 0 loom-preprocess balance deep.txt -e 0 -n 16 -o d.txt
+says err 'of 4 shapes'
+[ "$(among d.txt 13 13) $(among d.txt 14 14) $(among d.txt 15 16)" = "4 4 4" ] || fail "deep and large graphs were thinned with the others"
+
 # other names: one to one within a sample, below the root only, and nothing else changes
 child() { # number
     printf '### Question: sample %d\nRequirements:\nid:S_000000001/start_node:MS_00001/caller:USER\n\n ### Answer: \n<layer>\n<edges>\n' "$1"
