@@ -85,7 +85,6 @@ static int prompt_shape(char *out, size_t size, const char *prompt, size_t len)
 {
     bool call = memmem(prompt, len, LOOM_TEXT_INCLUDE, strlen(LOOM_TEXT_INCLUDE)) != NULL;
     bool slow = memmem(prompt, len, LOOM_TEXT_HIGH_LATENCY, strlen(LOOM_TEXT_HIGH_LATENCY)) != NULL;
-
     int64_t depth = number_of(prompt, prompt + len, LOOM_ATTR_REMAINING_DEPTH), log2 = 0;
 
     for (int64_t edges = number_of(prompt, prompt + len, LOOM_ATTR_NUM_EDGES); edges > 1; edges /= 2) log2++;
@@ -180,7 +179,6 @@ typedef loom_status take_fn(balance_run *run, const char *text, const loom_text_
 static loom_status count(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
 {
     const balance_conf *conf = run->ctx->conf;
-
     char shape[SHAPE_TEXT];
     size_t known = run->shapes.n;
     int64_t i;

@@ -732,10 +732,7 @@ static loom_status validate(run *r, loom_curve_row *row, loom_err *err)
 {
     loom_loss loss = {0};
 
-    loom_trainer_swap_mean(r->trainer);
-    loom_status st = loom_trainer_validate(r->trainer, r->valid, r->conf->valid_tokens, &loss, err);
-    loom_trainer_swap_mean(r->trainer);
-    if (st != LOOM_OK) return st;
+    LOOM_TRY(loom_trainer_validate(r->trainer, r->valid, r->conf->valid_tokens, &loss, err));
     if (!loss.count) return LOOM_OK;
     row->has_valid = true;
     row->valid_loss = r->numbers.valid_loss = loss.sum / (double)loss.count;

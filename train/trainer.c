@@ -180,7 +180,7 @@ loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *repo
     return LOOM_OK;
 }
 
-loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t max_rows, loom_loss *out, loom_err *err)
+static loom_status validate(loom_trainer *t, loom_loader *valid, int64_t max_rows, loom_loss *out, loom_err *err)
 {
     const loom_position start = {0};
     loom_loss total = {0}, loss;
@@ -201,6 +201,16 @@ loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t m
     }
     *out = total;
     return LOOM_OK;
+}
+
+loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t max_rows, loom_loss *out, loom_err *err)
+{
+    loom_status st;
+
+    loom_trainer_swap_mean(t);
+    st = validate(t, valid, max_rows, out, err);
+    loom_trainer_swap_mean(t);
+    return st;
 }
 
 /* Measured: 24 MiB and 1 MiB a thread; oneDNN takes 12 MiB more, and 10 MiB a thread for the code and buffers of the

@@ -58,12 +58,12 @@ void loom_trainer_free(loom_trainer *t); /* NULL is fine */
  * before the step. */
 loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *report, loom_err *err);
 
-/* Exchanges the weights and their moving average, if one is kept: between two steps, to validate or to write the
- * average; exchange again before the next step. */
+/* Exchanges the weights and their moving average, if one is kept: between two steps, to write the average; exchange again
+ * before the next step. */
 void loom_trainer_swap_mean(loom_trainer *t);
 
-/* Mean loss over the first `max_rows` rows of a loader, from its beginning, without dropout; count 0
- * when a stop was requested meanwhile. */
+/* Mean loss of the weights, or of their moving average if one is kept, over the first `max_rows` rows of a loader, from its
+ * beginning, without dropout; count 0 when a stop was requested meanwhile. */
 loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t max_rows, loom_loss *out, loom_err *err);
 
 /* Bytes a run needs, for --dry-run; the peak of a run is within 10 % of their sum and the data's. */

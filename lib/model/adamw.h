@@ -9,7 +9,6 @@
  *   w = w (1 - lr decay)      on matrices only (loom_tensor.decay)
  *   w = w - lr * (m / (1-b1^step)) / (sqrt(v / (1-b2^step)) + eps)
  *
- *
  * loom_ema_step keeps the exponential moving average of the weights: mean = d mean + (1-d) w.
  *
  * All three give the same bits for any number of threads. */

@@ -202,7 +202,6 @@ TEST(moving_average)
     read_norm(mean, in_dir("mean/step-00000001.h5"), "ema");
     for (int t = 2; t <= 10; t++) {
         double decay = fmin(0.3, (1.0 + t) / (10.0 + t));
-
         char file[64];
 
         snprintf(file, sizeof file, "mean/step-%08d.h5", t);
