@@ -55,15 +55,4 @@ for stage in pretrain sft; do says out "$stage .*made/instruction.balanced.token
 samples() { zstd -dcq "made/instruction.$1.txt.zst" | grep -c '^### Question'; }
 [ "$(samples balanced)" -gt 0 ] && [ "$(samples balanced)" != "$(samples train)" ] || fail "$(samples balanced) samples to train on"
 
-# a second tuning, a third one from the mean of both, and the mean of two of them
-expect 0 run sft AGAIN='2 3' TUNE_2='--steps 3 --lr 1e-4' TEXT_2='--renamed 0.5' FROM_3='1 2' TUNE_3='--steps 2 --ema 0.9' TEXT_3='--exponent 0.3' RESULT_OF='2 3'
-says out 'sft .*made/instruction.selection-2.tokens.h5 .*--base .*made/instruction.tuned-1/model.h5 --steps 3'
-says out 'sft .*made/instruction.selection-3.tokens.h5 .*--base .*made/instruction.mean-1-2/model.h5 --steps 2 --ema 0.9'
-expect 0 loom-train info --meta made/instruction.mean-1-2/model.h5
-says out 'instruction.tuned-1/model.h5","[^"]*instruction.tuned-2/model.h5"\]'
-expect 0 loom-train info --meta made/instruction.sft/model.h5
-says out 'instruction.tuned-2/model.h5","[^"]*instruction.tuned-3/model.h5"\]'
-mkdir hf; echo '{}' >hf/config.json; echo '{}' >hf/tokenizer.json
-run sft AGAIN=2 INIT="$PWD/hf" >out 2>err && fail "adapters are averaged"
-says err 'averages whole models and INIT=.*hf trains adapters'
 exit 0
