@@ -14,7 +14,7 @@
 #include "core/buf.h"
 #include "core/err.h"
 
-/* ---- reading streams ---- */
+/* ---- reading streams: in_stream.c; lines: lines.c ---- */
 typedef struct loom_in loom_in;
 
 /* Opens and positions at the first member (a file that is not an archive has one member with an empty name). */
@@ -34,7 +34,7 @@ loom_status loom_lines_next(loom_lines *lines, char **line, size_t *len, loom_er
 int64_t loom_lines_number(const loom_lines *lines); /* number of the last line returned, from 1 */
 void loom_lines_close(loom_lines **lines);
 
-/* ---- writing ---- */
+/* ---- writing: out_file.c ---- */
 typedef struct loom_out loom_out;
 
 /* Refuses to replace an existing file unless `force`; makes no folders. Removes temporary files of the same output that
@@ -50,7 +50,7 @@ void loom_out_abandon(loom_out **out); /* removes the temporary file; NULL is fi
 void loom_remove_stale_temps(const char *path); /* `path.tmp.<pid>` of processes that are gone */
 void loom_forget_meta(const char *path);        /* `path.meta.json` of the file that is replaced */
 
-/* ---- whole files ---- */
+/* ---- whole files: whole_file.c; names and folders: path.c ---- */
 /* Appends the raw bytes (no decompression) of a file of at most `max` bytes. */
 loom_status loom_file_read(loom_buf *into, const char *path, size_t max, loom_err *err);
 loom_status loom_file_write(const char *path, const void *data, size_t len, bool force, loom_err *err); /* atomic */
@@ -70,7 +70,7 @@ loom_status loom_make_dirs(const char *path, loom_err *err); /* mkdir -p */
 loom_status loom_list_files(char ***paths, size_t *n, const char *dir, const char *suffix, loom_err *err);
 void loom_free_list(char **paths, size_t n);
 
-/* ---- stop flag ---- */
+/* ---- stop flag: stop.c ---- */
 bool loom_stop_requested(void); /* SIGINT or SIGTERM seen */
 void loom_stop_install(void);   /* called once by loom_cli_main; a second signal ends the process at once */
 void loom_stop_set(bool stop);  /* for tests */

@@ -1,0 +1,15 @@
+/* What the files behind core/file.h share; included by them only. */
+#ifndef LOOM_CORE_FILE_IMPL_H
+#define LOOM_CORE_FILE_IMPL_H
+
+#include <sys/types.h>
+
+#include "core/file.h"
+
+const char *loom_shown_path(const char *path); /* "standard input" for "-" */
+bool loom_has_suffix(const char *text, const char *suffix);
+loom_status loom_fail_interrupted(loom_err *err);
+/* read(2); EINTR without a stop request goes on; with one, the caller is told. */
+ssize_t loom_read_fd(int fd, void *data, size_t cap);
+
+#endif

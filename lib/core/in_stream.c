@@ -1,0 +1,191 @@
+/* Reading: plain files and every container that libarchive knows, one block at a time. */
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "core/file_impl.h"
+#include "core/inflate.h"
+#include "core/num.h"
+
+struct loom_in {
+    struct archive *archive;
+    char *path;
+    const char *member;
+    int fd;                  /* plain files bypass libarchive: >= 0, else -1 */
+    bool is_tar;
+    unsigned char head[512]; /* bytes read while looking at what kind of file this is */
+    size_t head_len, head_used;
+    unsigned char *feed;     /* input block of the decompressor */
+    loom_inflate *inflate;   /* gzip: between the file and libarchive; NULL: libarchive does it */
+};
+
+enum { FEED_BYTES = 256 << 10 };
+
+/* The next block of the file as it is. */
+static ssize_t next_block(void *arg, const void **block)
+{
+    loom_in *in = arg;
+    if (in->head_used < in->head_len) {
+        *block = in->head + in->head_used;
+        size_t n = in->head_len - in->head_used;
+        in->head_used = in->head_len;
+        return (ssize_t)n;
+    }
+    *block = in->feed;
+    return loom_read_fd(in->fd, in->feed, FEED_BYTES);
+}
+
+static la_ssize_t feed_archive(struct archive *a, void *client, const void **block)
+{
+    loom_in *in = client;
+    const char *why = NULL;
+    ssize_t n = in->inflate ? loom_inflate_next(in->inflate, block, &why) : next_block(in, block);
+    if (n < 0) archive_set_error(a, why ? EILSEQ : errno, "%s", why ? why : strerror(errno));
+    return (la_ssize_t)n;
+}
+
+static bool is_gzip(const unsigned char *h, size_t n) { return n >= 2 && h[0] == 0x1f && h[1] == 0x8b; }
+
+/* gzip, zstd, xz, bzip2, or a tar header: what libarchive shall open. */
+static bool is_container(const unsigned char *h, size_t n)
+{
+    if (is_gzip(h, n)) return true;
+    if (n >= 4 && memcmp(h, "\x28\xb5\x2f\xfd", 4) == 0) return true;
+    if (n >= 4 && (h[0] & 0xf0) == 0x50 && memcmp(h + 1, "\x2a\x4d\x18", 3) == 0) return true; /* zstd skippable */
+    if (n >= 6 && memcmp(h, "\xfd" "7zXZ\0", 6) == 0) return true;
+    if (n >= 4 && memcmp(h, "BZh", 3) == 0 && h[3] >= '1' && h[3] <= '9') return true;
+    return n >= 262 && memcmp(h + 257, "ustar", 5) == 0;
+}
+
+static loom_status archive_failed(loom_in *in, loom_err *err)
+{
+    if (loom_stop_requested()) return loom_fail_interrupted(err);
+    const char *text = archive_error_string(in->archive);
+    return loom_fail(err, LOOM_STATUS_FORMAT, "%s%s%s: damaged or cut short (%s); fetch or make the file again",
+                     loom_shown_path(in->path), in->member[0] ? ", member " : "", in->member, text ? text : "unknown error");
+}
+
+/* The format "raw" passes whatever a filter yields; "tar" must win where both fit, which libarchive's bidding does. */
+static loom_status open_archive(loom_in *in, loom_err *err)
+{
+    bool more;
+    in->archive = archive_read_new();
+    in->feed = malloc(FEED_BYTES);
+    if (!in->archive || !in->feed) return loom_fail_nomem(err, "a decompressor");
+    if (is_gzip(in->head, in->head_len) && loom_inflate_available()) {
+        in->inflate = loom_inflate_new(next_block, in);
+        if (!in->inflate) return loom_fail_nomem(err, "a decompressor");
+    }
+    archive_read_support_filter_gzip(in->archive);
+    archive_read_support_filter_zstd(in->archive);
+    archive_read_support_filter_xz(in->archive);
+    archive_read_support_filter_bzip2(in->archive);
+    archive_read_support_format_tar(in->archive);
+    archive_read_support_format_raw(in->archive);
+    if (archive_read_open(in->archive, in, NULL, feed_archive, NULL) != ARCHIVE_OK) return archive_failed(in, err);
+    LOOM_TRY(loom_in_next_member(in, &more, err));
+    if (!more) in->member = "";
+    return LOOM_OK;
+}
+
+loom_status loom_in_open(loom_in **out, const char *path, loom_err *err)
+{
+    loom_status st = LOOM_OK;
+    loom_in *in = loom_calloc(1, sizeof *in);
+    if (!in) return loom_fail_nomem(err, "a file reader");
+    in->fd = -1;
+    in->member = "";
+    in->path = strdup(path);
+    if (!in->path) {
+        st = loom_fail_nomem(err, "a file reader");
+        goto done;
+    }
+    in->fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
+    if (in->fd < 0) {
+        st = loom_fail(err, LOOM_STATUS_IO, "cannot open %s: %s", loom_shown_path(path), strerror(errno));
+        goto done;
+    }
+    while (in->head_len < sizeof in->head) {
+        ssize_t n = loom_read_fd(in->fd, in->head + in->head_len, sizeof in->head - in->head_len);
+        if (n < 0) {
+            st = loom_stop_requested() ? loom_fail_interrupted(err)
+                           : loom_fail(err, LOOM_STATUS_IO, "cannot read %s: %s", loom_shown_path(path), strerror(errno));
+            goto done;
+        }
+        if (n == 0) break;
+        in->head_len += (size_t)n;
+    }
+    if (is_container(in->head, in->head_len)) st = open_archive(in, err);
+done:
+    if (st != LOOM_OK) {
+        loom_in_close(&in);
+        return st;
+    }
+    *out = in;
+    return LOOM_OK;
+}
+
+loom_status loom_in_read(loom_in *in, void *data, size_t cap, size_t *n, loom_err *err)
+{
+    if (loom_stop_requested()) return loom_fail_interrupted(err);
+    if (in->archive) {
+        size_t got = 0;
+        while (got < cap) { /* libarchive returns what one block of input yields; callers want full blocks */
+            la_ssize_t r = archive_read_data(in->archive, (char *)data + got, cap - got);
+            if (r < 0) return archive_failed(in, err);
+            if (r == 0) break;
+            got += (size_t)r;
+        }
+        *n = got;
+        return LOOM_OK;
+    }
+    size_t from_head = in->head_len - in->head_used;
+    if (from_head > 0) {
+        if (from_head > cap) from_head = cap;
+        memcpy(data, in->head + in->head_used, from_head);
+        in->head_used += from_head;
+        *n = from_head;
+        return LOOM_OK;
+    }
+    ssize_t r = loom_read_fd(in->fd, data, cap);
+    if (r < 0) {
+        if (loom_stop_requested()) return loom_fail_interrupted(err);
+        return loom_fail(err, LOOM_STATUS_IO, "cannot read %s: %s", loom_shown_path(in->path), strerror(errno));
+    }
+    *n = (size_t)r;
+    return LOOM_OK;
+}
+
+loom_status loom_in_next_member(loom_in *in, bool *more, loom_err *err)
+{
+    *more = false;
+    if (!in->archive) return LOOM_OK;
+    for (;;) {
+        struct archive_entry *entry;
+        int r = archive_read_next_header(in->archive, &entry);
+        if (r == ARCHIVE_EOF) return LOOM_OK;
+        if (r != ARCHIVE_OK && r != ARCHIVE_WARN) return archive_failed(in, err);
+        in->is_tar = archive_format(in->archive) != ARCHIVE_FORMAT_RAW;
+        if (in->is_tar && archive_entry_filetype(entry) != AE_IFREG) continue;
+        const char *name = in->is_tar ? archive_entry_pathname(entry) : "";
+        in->member = name ? name : "";
+        *more = true;
+        return LOOM_OK;
+    }
+}
+
+const char *loom_in_member(const loom_in *in) { return in->member; }
+
+void loom_in_close(loom_in **in)
+{
+    if (!*in) return;
+    if ((*in)->archive) archive_read_free((*in)->archive);
+    loom_inflate_free((*in)->inflate);
+    if ((*in)->fd >= 0) close((*in)->fd);
+    free((*in)->feed);
+    free((*in)->path);
+    free(*in);
+    *in = NULL;
+}
