@@ -26,7 +26,7 @@ typedef struct setting {
 } setting;
 
 static const setting settings[] = {
-    {"optimizer", NULL, "AdamW", "AdamW"},
+    {"optimizer", "optimizer", "AdamW", "AdamW"},
     {"learning rate", "lr", "3e-4", "1e-4"},
     {"schedule", "schedule", "cosine", "cosine"},
     {"batch, sequences", NULL, "64", "2"},
@@ -66,7 +66,8 @@ static void used_text(char *text, size_t cap, const setting *s, const loom_json 
     const char *given = option_text(options, s->option);
     bool lora = option_text(options, "lora") && strcmp(option_text(options, "lora"), "true") == 0;
     *text = 0;
-    if (strcmp(s->parameter, "optimizer") == 0) snprintf(text, cap, "AdamW");
+    bool muon = strcmp(s->parameter, "optimizer") == 0 && given && strcmp(given, "muon") == 0;
+    if (strcmp(s->parameter, "optimizer") == 0) snprintf(text, cap, muon ? "Muon, AdamW" : "AdamW");
     else if (strcmp(s->parameter, "batch, sequences") == 0) {
         double n = option_number(options, "batch-tokens") / option_number(options, "context");
         if (isfinite(n)) snprintf(text, cap, "%.4g", n);

@@ -35,8 +35,7 @@ const loom_cmd loom_cmd_pretrain = {
     .args = "SHARD...",
     .min_args = 1,
     .max_args = -1,
-    .details = "Trains a Llama on the samples of the shards (loom-preprocess tokens) with AdamW. The folder given with "
-               "--output\n"
+    .details = "Trains a Llama on the samples of the shards (loom-preprocess tokens). The folder given with --output\n"
                "receives checkpoints, the learning curve and at the end model.h5 (with --lora: adapter.h5). A run that "
                "was stopped,\n"
                "by Ctrl-C or by kill -9, goes on bit for bit when the same command is given again.\n"

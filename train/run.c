@@ -73,6 +73,10 @@ static loom_status check_options(const run *r, loom_err *err)
     if (is_sft(r) && !c->base) return loom_fail(err, LOOM_STATUS_ARG, "--base is missing: the model to fine-tune");
     if (c->lora && !c->base)
         return loom_fail(err, LOOM_STATUS_ARG, "--lora adapts a trained model; name it with --init");
+    if (c->lora && c->optimizer == LOOM_OPTIMIZER_MUON)
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--optimizer muon is for the model's own matrices, which --lora keeps as they are; take --optimizer "
+                         "adamw, or train all weights with --no-lora");
     if (c->compute == COMPUTE_BF16) LOOM_TRY(loom_half_check(err));
     if ((c->steps > 0) + (c->tokens > 0) + (c->minutes > 0) > 1)
         return loom_fail(err, LOOM_STATUS_ARG, "give one of --steps, --tokens and --minutes");
@@ -296,10 +300,13 @@ static void plan_trainer(run *r)
 {
     const train_conf *c = r->conf;
 
-    r->how = (loom_trainer_options){.beta1 = c->beta1,
-                                    .beta2 = c->beta2,
-                                    .eps = c->eps,
-                                    .decay = c->decay,
+    r->how = (loom_trainer_options){.optimizer = {.kind = (loom_optimizer_kind)c->optimizer,
+                                                  .beta1 = c->beta1,
+                                                  .beta2 = c->beta2,
+                                                  .eps = c->eps,
+                                                  .momentum = c->momentum,
+                                                  .nesterov = c->nesterov,
+                                                  .decay = c->decay},
                                     .clip = c->clip,
                                     .ema = c->ema,
                                     .micro_rows = micro_rows(c),

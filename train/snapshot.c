@@ -9,33 +9,59 @@
 #include "core/num.h"
 #include "model/bundle.h"
 
-/* A block of moments under the names of the trained tensors. */
-static loom_status put_block(loom_ckpt_writer *w, const char *group, const loom_tensors *table, const float *block,
-                             loom_err *err)
+/* What is kept of one tensor, under its name in a group. */
+typedef struct kept {
+    const char *group;
+    float *data;
+} kept;
+
+/* What is kept of the i-th trained tensor beside its weights; returns how many things. */
+static int kept_of(kept list[3], const loom_trainer *t, int64_t i)
+{
+    const loom_optimizer *o = t->optimizer;
+    size_t offset = t->table->tensors[i].offset;
+    bool muon = loom_optimizer_is_muon(o, i);
+    int n = 0;
+
+    list[n++] = (kept){muon ? "muon_m" : "adam_m", o->m + offset};
+    if (!muon) list[n++] = (kept){"adam_v", o->v + o->v_at[i]};
+    if (t->mean) list[n++] = (kept){"ema", t->mean + offset};
+    return n;
+}
+
+static loom_status put_kept(loom_ckpt_writer *w, const loom_trainer *t, loom_err *err)
 {
     loom_buf name = {0};
     loom_status st = LOOM_OK;
 
-    for (int64_t i = 0; i < table->n && st == LOOM_OK; i++) {
-        const loom_tensor *t = &table->tensors[i];
-        loom_buf_reset(&name);
-        loom_buf_printf(&name, "%s/%s", group, t->name);
-        st = loom_ckpt_put(w, name.data, LOOM_DTYPE_F32, block + t->offset, t->n_dims, t->shape, err);
+    for (int64_t i = 0; i < t->table->n && st == LOOM_OK; i++) {
+        const loom_tensor *x = &t->table->tensors[i];
+        kept list[3];
+
+        for (int n = kept_of(list, t, i), j = 0; j < n && st == LOOM_OK; j++) {
+            loom_buf_reset(&name);
+            loom_buf_printf(&name, "%s/%s", list[j].group, x->name);
+            st = loom_ckpt_put(w, name.data, LOOM_DTYPE_F32, list[j].data, x->n_dims, x->shape, err);
+        }
     }
     loom_buf_release(&name);
     return st;
 }
 
-static loom_status read_block(float *block, const char *group, const loom_tensors *table, loom_ckpt *c, loom_err *err)
+static loom_status read_kept(const loom_trainer *t, loom_ckpt *c, loom_err *err)
 {
     loom_buf name = {0};
     loom_status st = LOOM_OK;
 
-    for (int64_t i = 0; i < table->n && st == LOOM_OK; i++) {
-        const loom_tensor *t = &table->tensors[i];
-        loom_buf_reset(&name);
-        loom_buf_printf(&name, "%s/%s", group, t->name);
-        st = loom_ckpt_read_f32(c, name.data, block + t->offset, (int64_t)t->count, err);
+    for (int64_t i = 0; i < t->table->n && st == LOOM_OK; i++) {
+        const loom_tensor *x = &t->table->tensors[i];
+        kept list[3];
+
+        for (int n = kept_of(list, t, i), j = 0; j < n && st == LOOM_OK; j++) {
+            loom_buf_reset(&name);
+            loom_buf_printf(&name, "%s/%s", list[j].group, x->name);
+            st = loom_ckpt_read_f32(c, name.data, list[j].data, (int64_t)x->count, err);
+        }
     }
     loom_buf_release(&name);
     return st;
@@ -66,9 +92,7 @@ static loom_status put_state(loom_ckpt_writer *w, const loom_trainer *t, const l
     loom_position p = loom_loader_tell(t->loader);
     const int64_t position[3] = {p.epoch, p.sample, p.offset}, three = 3;
 
-    LOOM_TRY(put_block(w, "adam_m", t->table, t->m, err));
-    LOOM_TRY(put_block(w, "adam_v", t->table, t->v, err));
-    if (t->mean) LOOM_TRY(put_block(w, "ema", t->table, t->mean, err));
+    LOOM_TRY(put_kept(w, t, err));
     LOOM_TRY(loom_ckpt_put(w, "state/position", LOOM_DTYPE_I64, position, 1, &three, err));
     LOOM_TRY(loom_ckpt_put_i64(w, "state/seed", (int64_t)t->o.seed, err));
     LOOM_TRY(loom_ckpt_put_f64(w, "state/seconds", run->seconds, err));
@@ -81,10 +105,19 @@ static loom_status put_state(loom_ckpt_writer *w, const loom_trainer *t, const l
     return loom_ckpt_put_text(w, "text/train", x->rules, strlen(x->rules), err);
 }
 
-/* Bytes of the file, a little more than the tensors in it. */
-static int64_t expected_bytes(const loom_trainer *t, int64_t blocks, const loom_snapshot_texts *x)
+/* Bytes of a file of weights alone, a little more than the tensors in it. */
+static int64_t weight_bytes(const loom_trainer *t, const loom_snapshot_texts *x)
 {
-    return (int64_t)(t->table->floats * sizeof(float)) * blocks + (int64_t)x->tokenizer_len + (1 << 20);
+    return (int64_t)(t->table->floats * sizeof(float)) + (int64_t)x->tokenizer_len + (1 << 20);
+}
+
+/* The same with all that is kept beside them. */
+static int64_t state_bytes(const loom_trainer *t, const loom_snapshot_texts *x)
+{
+    size_t state, work, block = t->table->floats * sizeof(float);
+
+    loom_optimizer_bytes(&state, &work, t->optimizer->o.kind, t->table, 1);
+    return weight_bytes(t, x) + (int64_t)(state + (t->mean ? block : 0));
 }
 
 loom_status loom_snapshot_save(const char *dir, int64_t keep, const loom_trainer *t, const loom_snapshot_run *run,
@@ -94,7 +127,7 @@ loom_status loom_snapshot_save(const char *dir, int64_t keep, const loom_trainer
     loom_ckpt_writer *w = NULL;
     loom_status st;
 
-    if ((st = loom_ckpt_create(&w, path, true, expected_bytes(t, t->mean ? 4 : 3, texts), err)) != LOOM_OK) goto done;
+    if ((st = loom_ckpt_create(&w, path, true, state_bytes(t, texts), err)) != LOOM_OK) goto done;
     if ((st = put_weights(w, t, texts, err)) != LOOM_OK) goto done;
     if ((st = put_state(w, t, run, texts, err)) != LOOM_OK) goto done;
     if ((st = loom_ckpt_commit(&w, err)) != LOOM_OK) goto done;
@@ -138,7 +171,7 @@ loom_status loom_snapshot_export(char **path, const char *dir, loom_trainer *t, 
     loom_ckpt_writer *w = NULL;
     loom_status st;
 
-    if ((st = loom_ckpt_create(&w, name, true, expected_bytes(t, 1, texts), err)) != LOOM_OK) goto done;
+    if ((st = loom_ckpt_create(&w, name, true, weight_bytes(t, texts), err)) != LOOM_OK) goto done;
     if ((st = put_result(w, t, texts, err)) != LOOM_OK) goto done;
     if ((st = loom_ckpt_commit(&w, err)) != LOOM_OK) goto done;
     *path = name;
@@ -157,7 +190,7 @@ loom_status loom_snapshot_best(const char *dir, loom_trainer *t, double valid_lo
     loom_status st;
 
     loom_buf_printf(&path, "%s/best.h5", dir);
-    if ((st = loom_ckpt_create(&w, path.data, true, expected_bytes(t, 1, texts), err)) != LOOM_OK) goto done;
+    if ((st = loom_ckpt_create(&w, path.data, true, weight_bytes(t, texts), err)) != LOOM_OK) goto done;
     if ((st = put_result(w, t, texts, err)) != LOOM_OK) goto done;
     if ((st = loom_ckpt_put_f64(w, "state/valid_loss", valid_loss, err)) != LOOM_OK) goto done;
     st = loom_ckpt_commit(&w, err);
@@ -188,9 +221,7 @@ loom_status loom_snapshot_restore(loom_trainer *t, loom_snapshot_run *run, loom_
     loom_position p;
 
     LOOM_TRY(restore_weights(t, c, err));
-    LOOM_TRY(read_block(t->m, "adam_m", t->table, c, err));
-    LOOM_TRY(read_block(t->v, "adam_v", t->table, c, err));
-    if (t->mean) LOOM_TRY(read_block(t->mean, "ema", t->table, c, err));
+    LOOM_TRY(read_kept(t, c, err));
     LOOM_TRY(loom_ckpt_read_i64(c, "state/step", &t->step, err));
     LOOM_TRY(loom_ckpt_read_i64(c, "state/tokens", &t->tokens, err));
     LOOM_TRY(loom_ckpt_read(c, "state/position", position, sizeof position, err));

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "core/opt.h"
+#include "model/optimizer.h"
 #include "train/schedule.h"
 
 typedef struct train_conf {
@@ -25,7 +26,9 @@ typedef struct train_conf {
     /* length and schedule */
     int64_t steps, tokens, warmup;
     double epochs, minutes, max_minutes, warmup_ratio, lr, lr_floor;
-    int schedule;
+    int schedule, optimizer;
+    double momentum;
+    bool nesterov;
     double beta1, beta2, eps, decay, clip, ema;
     bool recompute;
     double memory_limit; /* GiB */
@@ -68,7 +71,9 @@ enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
                      "train on the first N samples only, as a test (0: all)")
 
 #define TRAIN_OPTIMIZER_OPTS(lr_default, lr_help)                                                                      \
-    LOOM_OPT_F64("lr", 0, train_conf, lr, lr_default, 0, 10, "RATE", lr_help),                                         \
+    LOOM_OPT_ENUM("optimizer", 0, train_conf, optimizer, "adamw", LOOM_OPTIMIZER_CHOICES,                              \
+                  "muon: Muon for the matrices inside the layers, AdamW for the rest"),                                \
+        LOOM_OPT_F64("lr", 0, train_conf, lr, lr_default, 0, 10, "RATE", lr_help),                                     \
         LOOM_OPT_ENUM("schedule", 0, train_conf, schedule, "cosine", LOOM_SCHEDULE_CHOICES,                            \
                       "how the learning rate falls"),                                                                  \
         LOOM_OPT_F64("lr-floor", 0, train_conf, lr_floor, "0", 0, 1, "SHARE",                                          \
@@ -82,6 +87,8 @@ enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
         LOOM_OPT_F64("beta1", 0, train_conf, beta1, "0.9", 0, 0.99999, "B", "AdamW: decay of the mean gradient"),      \
         LOOM_OPT_F64("beta2", 0, train_conf, beta2, "0.999", 0, 0.999999, "B", "AdamW: decay of the mean square"),     \
         LOOM_OPT_F64("eps", 0, train_conf, eps, "1e-8", 1e-16, 1, "E", "AdamW: added to the root"),                    \
+        LOOM_OPT_F64("momentum", 0, train_conf, momentum, "0.95", 0, 0.99999, "MU", "Muon: decay of the mean gradient"), \
+        LOOM_OPT_FLAG_ON("nesterov", 0, train_conf, nesterov, "Muon: look one step ahead"),                            \
         LOOM_OPT_F64("clip", 0, train_conf, clip, "1", 0, 1e9, "NORM",                                                 \
                      "largest norm of the gradient (0: no clipping)"),                                                 \
         LOOM_OPT_F64("ema", 0, train_conf, ema, "0", 0, 0.9999999, "D",                                                \

@@ -9,6 +9,7 @@
 #include "core/num.h"
 #include "core/rng.h"
 #include "model/adamw.h"
+#include "model/lora.h"
 
 loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, loom_llama *model, loom_lora *lora,
                              loom_loader *loader, loom_pool *pool, loom_err *err)
@@ -28,14 +29,13 @@ loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, 
     t->table = lora ? &lora->table : &model->table;
     t->w = lora ? lora->params : model->params;
     bytes = t->table->floats * sizeof(float);
-    t->m = loom_alloc_aligned(bytes);
-    t->v = loom_alloc_aligned(bytes);
     t->g = loom_alloc_aligned(bytes);
     if (o->ema > 0 && (t->mean = loom_alloc_aligned(bytes))) memcpy(t->mean, t->w, bytes);
-    if (!t->m || !t->v || !t->g || (o->ema > 0 && !t->mean))
+    if (!t->g || (o->ema > 0 && !t->mean))
         st = loom_fail_nomem(err, "gradients and moments");
     else
-        st = loom_acts_new(&t->acts, model, lora, &ao, err);
+        st = loom_optimizer_new(&t->optimizer, &o->optimizer, t->table, pool, err);
+    if (st == LOOM_OK) st = loom_acts_new(&t->acts, model, lora, &ao, err);
     if (st != LOOM_OK)
         loom_trainer_free(t);
     else
@@ -47,8 +47,7 @@ void loom_trainer_free(loom_trainer *t)
 {
     if (!t) return;
     loom_acts_free(t->acts);
-    free(t->m);
-    free(t->v);
+    loom_optimizer_free(t->optimizer);
     free(t->g);
     free(t->mean);
     free(t);
@@ -151,8 +150,6 @@ void loom_trainer_swap_mean(loom_trainer *t)
 
 loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *report, loom_err *err)
 {
-    loom_adamw how = {
-        .lr = lr, .beta1 = t->o.beta1, .beta2 = t->o.beta2, .eps = t->o.eps, .decay = t->o.decay, .step = t->step + 1};
     loom_position before = loom_loader_tell(t->loader);
     loom_batch step;
     loom_loss total = {0};
@@ -167,8 +164,7 @@ loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *repo
         loom_loader_seek(t->loader, &before);
         return st;
     }
-    how.grad_scale = loom_clip_scale(norm, t->o.clip);
-    loom_adamw_step(t->pool, t->table, t->w, t->m, t->v, t->g, &how);
+    loom_optimizer_step(t->optimizer, t->w, t->g, lr, loom_clip_scale(norm, t->o.clip), t->step + 1);
     t->step++;
     if (t->mean) loom_ema_step(t->pool, t->table, t->mean, t->w, ema_decay(t));
     t->tokens += step.N;
@@ -222,6 +218,22 @@ static size_t process_bytes(bool half, int n_threads)
     return (24 + threads + (half ? 12 + 10 * threads : 0)) << 20;
 }
 
+/* What the optimizer keeps, and what it computes with. Nothing for a shape that cannot be: that is said elsewhere. */
+static void optimizer_bytes(size_t *state, size_t *work, const loom_config *config, const loom_lora_config *lora,
+                            const loom_trainer_options *o, int n_threads)
+{
+    loom_tensors table;
+
+    *state = *work = 0;
+    if (lora) {
+        *state = 2 * loom_lora_bytes(config, lora);
+        return;
+    }
+    if (loom_llama_table(&table, config, NULL) != LOOM_OK) return;
+    loom_optimizer_bytes(state, work, o->optimizer.kind, &table, n_threads);
+    loom_tensors_release(&table);
+}
+
 void loom_trainer_memory(loom_train_memory *out, const loom_config *config, const loom_lora_config *lora, bool frozen,
                          const loom_trainer_options *o, int n_threads)
 {
@@ -230,11 +242,12 @@ void loom_trainer_memory(loom_train_memory *out, const loom_config *config, cons
                             .grad = true,
                             .recompute = o->recompute,
                             .half_compute = o->half_compute};
-    size_t base = loom_llama_bytes(config), trained = lora ? loom_lora_bytes(config, lora) : base;
+    size_t base = loom_llama_bytes(config), trained = lora ? loom_lora_bytes(config, lora) : base, state, work;
 
+    optimizer_bytes(&state, &work, config, lora, o, n_threads);
     out->weights = (frozen ? base / 2 : base) + (lora ? trained : 0);
     out->gradients = trained;
-    out->moments = (o->ema > 0 ? 3 : 2) * trained;
-    out->activations = loom_acts_bytes(config, lora, frozen, &ao, n_threads);
+    out->moments = state + (o->ema > 0 ? trained : 0);
+    out->activations = loom_acts_bytes(config, lora, frozen, &ao, n_threads) + work;
     out->process = process_bytes(o->half_compute, n_threads);
 }

@@ -14,13 +14,14 @@
 
 #include "core/pool.h"
 #include "model/acts.h"
+#include "model/optimizer.h"
 #include "train/loader.h"
 
 typedef struct loom_trainer_options {
-    double beta1, beta2, eps, decay; /* AdamW */
-    double clip;                     /* largest gradient norm; 0: none */
-    double ema;                      /* decay of the moving average of the weights; 0: none is kept */
-    int64_t micro_rows;              /* rows of a forward/backward pass, at least the context */
+    loom_optimizer_options optimizer;
+    double clip;        /* largest gradient norm; 0: none */
+    double ema;         /* decay of the moving average of the weights; 0: none is kept */
+    int64_t micro_rows; /* rows of a forward/backward pass, at least the context */
     int64_t context;
     bool recompute, half_compute; /* as in loom_acts_options */
     uint64_t seed;                /* of dropout */
@@ -42,7 +43,7 @@ typedef struct loom_trainer {
     loom_acts *acts;
     const loom_tensors *table; /* of what is trained */
     float *w;                  /* state: the trained block, in model or lora */
-    float *m, *v;              /* state: AdamW moments */
+    loom_optimizer *optimizer; /* state: its m and v */
     float *mean;               /* state: moving average of the weights; NULL without */
     float *g;
     int64_t step;   /* state: updates done */
@@ -69,7 +70,8 @@ loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t m
 /* Bytes a run needs, for --dry-run; the peak of a run is within 10 % of their sum and the data's. */
 typedef struct loom_train_memory {
     size_t weights; /* mapped ones included: pages of the file that are in memory */
-    size_t gradients, moments, activations; /* moments: the moving average of the weights included */
+    size_t gradients, moments, activations; /* moments: the moving average of the weights included; activations: what
+                                             * the optimizer computes with, too */
     size_t process; /* program, libraries and the buffers of BLAS; with half_compute oneDNN's code and buffers */
 } loom_train_memory;
 void loom_trainer_memory(loom_train_memory *out, const loom_config *config, const loom_lora_config *lora, bool frozen,

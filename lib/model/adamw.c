@@ -13,6 +13,7 @@
 
 typedef struct block {
     const loom_tensors *table;
+    const size_t *v_at; /* NULL: v is laid out as the table */
     const float *g;
     float *w, *m, *v;
     const loom_adamw *how;
@@ -90,18 +91,25 @@ static void update_piece(void *arg, int64_t item, int thread)
     for (int64_t i = tensor_at(b->table, from); i < b->table->n && b->table->tensors[i].offset < to; i++) {
         const loom_tensor *t = &b->table->tensors[i];
         size_t begin = t->offset > from ? t->offset : from, end = t->offset + t->count;
+        size_t v_at = b->v_at ? b->v_at[i] : t->offset;
 
         if (end > to) end = to;
-        if (begin >= end) continue; /* the piece starts in the gap after this tensor */
-        loom_adamw_update(b->w + begin, b->m + begin, b->v + begin, b->g + begin, (int64_t)(end - begin), t->decay,
-                          b->how);
+        if (begin >= end || v_at == LOOM_ADAMW_NOT) continue; /* the piece starts in the gap after this tensor */
+        loom_adamw_update(b->w + begin, b->m + begin, b->v + v_at + (begin - t->offset), b->g + begin,
+                          (int64_t)(end - begin), t->decay, b->how);
     }
 }
 
 void loom_adamw_step(loom_pool *pool, const loom_tensors *table, float *w, float *m, float *v, const float *g,
                      const loom_adamw *how)
 {
-    block b = {.table = table, .g = g, .w = w, .m = m, .v = v, .how = how};
+    loom_adamw_step_some(pool, table, NULL, w, m, v, g, how);
+}
+
+void loom_adamw_step_some(loom_pool *pool, const loom_tensors *table, const size_t *v_at, float *w, float *m, float *v,
+                          const float *g, const loom_adamw *how)
+{
+    block b = {.table = table, .v_at = v_at, .g = g, .w = w, .m = m, .v = v, .how = how};
 
     loom_pool_for(pool, (int64_t)((table->floats + PIECE - 1) / PIECE), update_piece, &b);
 }

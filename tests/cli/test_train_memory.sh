@@ -31,6 +31,7 @@ half=""
 loom-train pretrain t.tokens.h5 -o x --dry-run --compute bf16 >/dev/null 2>&1 && half=yes
 measure "full, float32" $big --compute f32
 measure "full, average of the weights" $big --compute f32 --ema 0.9
+measure "full, Muon" $big --compute f32 --optimizer muon
 measure "full, recompute" $big --batch-tokens 2048 --compute f32 --recompute
 [ -z "$half" ] || measure "full, bfloat16" $big --compute bf16
 

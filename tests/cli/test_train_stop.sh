@@ -41,6 +41,25 @@ ls stopped/*.tmp.* >/dev/null 2>&1 && fail "rests of a killed run"
 cmp <(cut -d, -f1,2,4,5,6 whole/curve.csv | tail -n 1) <(cut -d, -f1,2,4,5,6 stopped/curve.csv | tail -n 1) || fail "the curves end differently"
 awk 'NR > 1 && $1 + 0 <= last { exit 1 } { last = $1 + 0 }' FS=, stopped/curve.csv || fail "a step stands twice in the curve"
 
+# Muon keeps other things: killed and gone on with, by another number of threads too, it ends in the same bits
+muon=("${train[@]}" --optimizer muon --ema 0.9)
+expect 0 "${muon[@]}" -o muon --steps 60
+"${muon[@]}" -o muon_killed --steps 60 & pid=$!
+wait_for_checkpoint muon_killed $pid
+kill -KILL $pid 2>/dev/null; wait $pid 2>/dev/null
+expect 0 "${muon[@]}" -o muon_killed --steps 60 --stop-after 45
+expect 2 "${train[@]}" --ema 0.9 -o muon_killed --steps 60; one_sentence; says err '.--optimizer is "adamw" here, but "muon"'
+expect 2 "${muon[@]}" --no-nesterov -o muon_killed --steps 60; one_sentence; says err '.--nesterov is "false" here'
+expect 0 "${muon[@]}" -o muon_killed --steps 60
+cmp <(cut -d, -f1,2,4,5,6 muon/curve.csv | tail -n 1) <(cut -d, -f1,2,4,5,6 muon_killed/curve.csv | tail -n 1) || fail "the curves of Muon end differently"
+for run in muon muon_killed; do loom-train export -q $run -o $run.hf || fail "cannot export $run"; done
+weights() { tail -c +$((9 + $(od -An -tu8 -N8 "$1"))) "$1"; } # behind the header, which says how the file was made
+cmp <(weights muon.hf/model.safetensors) <(weights muon_killed.hf/model.safetensors) || fail "Muon's weights differ after a kill"
+expect 0 loom-train info -t muon/step-00000060.h5
+says out 'muon_m/model.layers.1.mlp.down_proj.weight'; says out 'adam_v/model.embed_tokens.weight'; says out 'ema/model.layers.0'
+grep -qE '(adam_v|adam_m)/.*_proj' out && fail "moments that Muon does not need"
+expect 2 "${muon[@]}" --lora --init muon -o adapter --steps 1; one_sentence; says err '--no-lora'
+
 # one at a time
 "${train[@]}" -o busy --steps 1000 & pid=$!
 trap 'kill -KILL $pid 2>/dev/null' EXIT # whatever fails below

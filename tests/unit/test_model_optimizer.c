@@ -1,0 +1,159 @@
+/* Which tensor is whose, what is kept of it, and that threads change nothing. */
+#include "test.h"
+
+#include "core/num.h"
+#include "model/adamw.h"
+#include "model/optimizer.h"
+
+typedef struct setup {
+    loom_config config;
+    loom_tensors table;
+    loom_pool *pool;
+    loom_optimizer *opt;
+    float *w, *g;
+} setup;
+
+/* Sizes that are no multiples of anything. */
+static void start(setup *s, loom_optimizer_kind kind, int threads)
+{
+    loom_optimizer_options o = {.kind = kind,
+                                .beta1 = .9,
+                                .beta2 = .99,
+                                .eps = 1e-8,
+                                .momentum = .95,
+                                .nesterov = true,
+                                .decay = .1};
+    loom_err err;
+
+    *s = (setup){0};
+    loom_config_default(&s->config);
+    s->config.C = 50, s->config.F = 131, s->config.L = 3, s->config.H = 5, s->config.V = 301;
+    REQUIRE_OK(loom_llama_table(&s->table, &s->config, &err), err);
+    REQUIRE_OK(loom_pool_new(&s->pool, threads, &err), err);
+    REQUIRE_OK(loom_optimizer_new(&s->opt, &o, &s->table, s->pool, &err), err);
+    s->w = loom_alloc_aligned(s->table.floats * sizeof(float));
+    s->g = loom_alloc_aligned(s->table.floats * sizeof(float));
+    for (int64_t i = 0; i < s->table.n; i++) {
+        const loom_tensor *t = &s->table.tensors[i];
+
+        for (size_t k = 0; k < t->count; k++) s->w[t->offset + k] = (float)((k * 37 + (size_t)i * 11) % 101) / 50.f - 1;
+    }
+}
+
+static void run(setup *s, int64_t from, int64_t to)
+{
+    for (int64_t step = from; step <= to; step++) {
+        for (int64_t i = 0; i < s->table.n; i++) {
+            const loom_tensor *t = &s->table.tensors[i];
+
+            for (size_t k = 0; k < t->count; k++)
+                s->g[t->offset + k] = (float)((k * k * 7 + (size_t)(step * 13 + i * 5)) % 89) / 44.f - 1;
+        }
+        loom_optimizer_step(s->opt, s->w, s->g, 1e-2, .5, step);
+    }
+}
+
+static void stop(setup *s)
+{
+    loom_optimizer_free(s->opt);
+    loom_pool_free(s->pool);
+    loom_tensors_release(&s->table);
+    free(s->w);
+    free(s->g);
+}
+
+TEST(muon_takes_the_matrices_of_the_layers)
+{
+    setup s;
+    size_t state, work, kept = 0;
+    double before = INFINITY;
+
+    start(&s, LOOM_OPTIMIZER_MUON, 2);
+    CHECK_I64(s.opt->n_muon, 7 * s.config.L);
+    for (int64_t i = 0; i < s.opt->n_muon; i++) {
+        const loom_tensor *t = &s.table.tensors[s.opt->muon[i]];
+        double n = (double)t->count;
+
+        CHECK(n <= before);
+        before = n;
+    }
+    for (int64_t i = 0; i < s.table.n; i++) {
+        const loom_tensor *t = &s.table.tensors[i];
+
+        CHECK(loom_optimizer_is_muon(s.opt, i) == (t->layer >= 0 && t->n_dims == 2));
+        if (!loom_optimizer_is_muon(s.opt, i)) kept += (t->count + 15) / 16 * 16;
+    }
+    loom_optimizer_bytes(&state, &work, LOOM_OPTIMIZER_MUON, &s.table, 2);
+    CHECK_I64(state, (s.table.floats + kept) * sizeof(float));
+    CHECK_I64(work, 2 * s.opt->work_floats * sizeof(float));
+    loom_optimizer_bytes(&state, &work, LOOM_OPTIMIZER_ADAMW, &s.table, 2);
+    CHECK(state >= 2 * s.table.floats * sizeof(float) - 16 * 4 * (size_t)s.table.n);
+    CHECK_I64(work, 0);
+    stop(&s);
+}
+
+TEST(the_rest_moves_as_with_adamw)
+{
+    setup a, m;
+
+    start(&a, LOOM_OPTIMIZER_ADAMW, 1);
+    start(&m, LOOM_OPTIMIZER_MUON, 1);
+    run(&a, 1, 3);
+    run(&m, 1, 3);
+    for (int64_t i = 0; i < a.table.n; i++) {
+        const loom_tensor *t = &a.table.tensors[i];
+        size_t o = t->offset, bytes = t->count * sizeof(float);
+        bool same = memcmp(a.w + o, m.w + o, bytes) == 0;
+
+        CHECK(same == !loom_optimizer_is_muon(m.opt, i));
+        if (loom_optimizer_is_muon(m.opt, i)) continue;
+        CHECK(memcmp(a.opt->m + o, m.opt->m + o, bytes) == 0);
+        CHECK(memcmp(a.opt->v + a.opt->v_at[i], m.opt->v + m.opt->v_at[i], bytes) == 0);
+    }
+    stop(&a);
+    stop(&m);
+}
+
+TEST(any_number_of_threads_gives_the_same_bits)
+{
+    for (int kind = LOOM_OPTIMIZER_ADAMW; kind <= LOOM_OPTIMIZER_MUON; kind++) {
+        setup one, other;
+
+        start(&one, (loom_optimizer_kind)kind, 1);
+        run(&one, 1, 4);
+        for (int threads = 2; threads <= 5; threads++) {
+            start(&other, (loom_optimizer_kind)kind, threads);
+            run(&other, 1, 4);
+            CHECK(memcmp(one.w, other.w, one.table.floats * sizeof(float)) == 0);
+            CHECK(memcmp(one.opt->m, other.opt->m, one.table.floats * sizeof(float)) == 0);
+            stop(&other);
+        }
+        stop(&one);
+    }
+}
+
+/* The update of a matrix has the root mean square that AdamW's has: about .2 of the learning rate. */
+TEST(updates_have_the_size_of_adamws)
+{
+    setup s;
+    float *before;
+
+    start(&s, LOOM_OPTIMIZER_MUON, 1);
+    s.opt->o.decay = 0;
+    before = loom_alloc_aligned(s.table.floats * sizeof(float));
+    memcpy(before, s.w, s.table.floats * sizeof(float));
+    run(&s, 1, 1);
+    for (int64_t i = 0; i < s.table.n; i++) {
+        const loom_tensor *t = &s.table.tensors[i];
+        double sum = 0;
+
+        if (!loom_optimizer_is_muon(s.opt, i)) continue;
+        for (size_t k = t->offset; k < t->offset + t->count; k++) sum += pow((double)s.w[k] - before[k], 2);
+        CHECK(sqrt(sum / (double)t->count) <= 0.25e-2);
+    }
+    free(before);
+    stop(&s);
+}
+
+TEST_MAIN(RUN(muon_takes_the_matrices_of_the_layers) RUN(the_rest_moves_as_with_adamw)
+              RUN(any_number_of_threads_gives_the_same_bits) RUN(updates_have_the_size_of_adamws))
