@@ -3,8 +3,8 @@
 #include "core/log.h"
 #include "core/meta.h"
 #include "infer/graphsink.h"
-#include "infer/graphsource.h"
 #include "infer/infer_cmds.h"
+#include "readers/graphsource.h"
 
 typedef struct convert_conf {
     int to;

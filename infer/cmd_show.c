@@ -6,8 +6,8 @@
 #include "core/buf.h"
 #include "core/num.h"
 #include "infer/completer.h"
-#include "infer/graphsource.h"
 #include "infer/infer_cmds.h"
+#include "readers/graphsource.h"
 
 typedef struct show_conf {
     int64_t skip, limit, width;

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "infer/graphsink.h"
-#include "infer/graphsource.h"
+#include "readers/graphsource.h"
 #include "trace/record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -7,7 +7,7 @@
 #include "core/file.h"
 #include "core/rng.h"
 #include "infer/graphsink.h"
-#include "infer/graphsource.h"
+#include "readers/graphsource.h"
 #include "trace/record.h"
 
 static const char *const records[] = {

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "core/num.h"
-#include "infer/spans.h"
+#include "readers/spans.h"
 
 static const char *keep(loom_spans *s, const char *text)
 {

@@ -11,8 +11,8 @@
  * the call that entered the service. The first span is the call from USER. Calls are numbered by start under their
  * parent, times are milliseconds rounded half up. Spans written by the toolkit itself carry callgraph.* attributes,
  * which are taken as they are: writing and reading back gives the same graph. */
-#ifndef LOOM_INFER_SPANS_H
-#define LOOM_INFER_SPANS_H
+#ifndef LOOM_READERS_SPANS_H
+#define LOOM_READERS_SPANS_H
 
 #include "core/hash.h"
 #include "core/json.h"

@@ -1,4 +1,4 @@
-#include "infer/graphsource.h"
+#include "readers/graphsource.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* From the spans of a trace to its calls. */
-#include "infer/spans.h"
+#include "readers/spans.h"
 
 #include <stdlib.h>
 

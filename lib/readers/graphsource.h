@@ -7,10 +7,10 @@
  *
  * CSV rows are taken as they are (types and names must be known; others are counted): cleaning raw tables is the work
  * of loom-preprocess graphs. Graphs that are not valid are counted by reason, never passed on. */
-#ifndef LOOM_INFER_GRAPHSOURCE_H
-#define LOOM_INFER_GRAPHSOURCE_H
+#ifndef LOOM_READERS_GRAPHSOURCE_H
+#define LOOM_READERS_GRAPHSOURCE_H
 
-#include "infer/spans.h"
+#include "readers/spans.h"
 
 typedef struct loom_source {
     loom_span_counts spans;     /* of Jaeger and OTLP files */
