@@ -78,8 +78,11 @@ static loom_status check_options(const run *r, loom_err *err)
                          "--optimizer muon is for the model's own matrices, which --lora keeps as they are; take --optimizer "
                          "adamw, or train all weights with --no-lora");
     if (c->compute == COMPUTE_BF16) LOOM_TRY(loom_half_check(err));
-    if ((c->steps > 0) + (c->tokens > 0) + (c->minutes > 0) > 1)
-        return loom_fail(err, LOOM_STATUS_ARG, "give one of --steps, --tokens and --minutes");
+    if (c->steps > 0 && c->tokens > 0) return loom_fail(err, LOOM_STATUS_ARG, "give one of --steps and --tokens");
+    if (c->patience && !c->valid)
+        return loom_fail(err, LOOM_STATUS_ARG, "--patience watches the validation loss; name the shard with --valid");
+    if (c->patience && !c->best)
+        return loom_fail(err, LOOM_STATUS_ARG, "--patience goes back to the best weights; leave --no-best out");
     return LOOM_OK;
 }
 
@@ -280,17 +283,17 @@ static void plan_schedule(run *r)
 
     *s = (loom_schedule){.kind = (loom_schedule_kind)c->schedule, .peak = peak_lr(c), .floor = c->lr_floor};
     r->timed = c->minutes > 0;
-    if (r->timed)
-        s->steps = INT64_MAX / 4;
-    else if (c->steps)
+    if (c->steps)
         s->steps = c->steps;
     else if (c->tokens)
         s->steps = (c->tokens + c->batch_tokens - 1) / c->batch_tokens;
+    else if (r->timed)
+        s->steps = 0; /* time alone ends the run */
     else
         s->steps = loom_loader_steps(r->train, (int64_t)whole) + (int64_t)ceil((c->epochs - whole) * (double)per_epoch);
     if (c->warmup >= 0)
         s->warmup = c->warmup;
-    else if (!r->timed)
+    else if (s->steps)
         s->warmup = (int64_t)ceil(c->warmup_ratio * (double)s->steps);
     else
         s->warmup = 20; /* how many steps there will be is not known */
@@ -317,13 +320,14 @@ static void plan_trainer(run *r)
 }
 
 /* What must stay the same when a run goes on: all options but those that only say where, how often and how fast. */
-static bool is_free(const char *option)
+static bool is_free(const train_conf *c, const char *option)
 {
     static const char *const list[] = {"output",      "save-every",   "save-minutes", "keep", "valid",
                                        "valid-every", "valid-tokens", "log-every",    "plot", "stop-after",
                                        "max-minutes", "recompute",    "memory-limit", "init", "base",
                                        "compute",     "best"};
 
+    if (c->patience && strncmp(option, "valid", 5) == 0) return false; /* validations say when the run ends */
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         if (strcmp(list[i], option) == 0) return true;
     }
@@ -365,7 +369,7 @@ static loom_status write_rules(run *r, loom_err *err)
     loom_buf_printf(b, "command=%s\nseed=%" PRId64 "\n--compute=%s\n", r->ctx->cmd->name, r->ctx->common.seed,
                     half_compute(r->conf) ? "bf16" : "f32");
     for (const loom_opt *o = r->ctx->cmd->opts; o->type != LOOM_OPT_TYPE_END; o++) {
-        if (o->type == LOOM_OPT_TYPE_GROUP || is_free(o->name)) continue;
+        if (o->type == LOOM_OPT_TYPE_GROUP || is_free(r->conf, o->name)) continue;
         loom_buf_printf(b, "--%s=", o->name);
         loom_opt_value_text(b, r->conf, o);
         loom_buf_char(b, '\n');
@@ -537,7 +541,7 @@ static loom_status print_plan(const run *r, loom_err *err)
         loom_jw_begin_object(&w);
         loom_jw_kv_i64(&w, "parameters", loom_config_params(&r->config));
         loom_jw_kv_i64(&w, "trained", trained_params(r));
-        loom_jw_kv_i64(&w, "steps", r->timed ? 0 : r->schedule.steps);
+        loom_jw_kv_i64(&w, "steps", r->schedule.steps);
         loom_jw_kv_i64(&w, "tokens_a_step", r->conf->batch_tokens);
         loom_jw_kv_i64(&w, "weights_bytes", (int64_t)m.weights);
         loom_jw_kv_i64(&w, "gradients_bytes", (int64_t)m.gradients);
@@ -553,7 +557,8 @@ static loom_status print_plan(const run *r, loom_err *err)
                         loom_format_count(t[0], 32, (double)loom_config_params(&r->config)),
                         loom_format_count(t[1], 32, (double)trained_params(r)));
         if (r->timed)
-            loom_buf_printf(&b, "length       %g minutes\n", r->conf->minutes);
+            loom_buf_printf(&b, "length       %g minutes, at least %" PRId64 " steps of at most %" PRId64 " tokens\n",
+                            r->conf->minutes, r->schedule.steps, r->conf->batch_tokens);
         else
             loom_buf_printf(&b,
                             "length       %" PRId64 " steps of at most %" PRId64 " tokens, %" PRId64 " of warm-up\n",
@@ -709,12 +714,20 @@ static double seconds_now(const run *r)
     return r->seconds_before + loom_time_now() - r->started;
 }
 
+/* Share of a timed run that is done: of its time or of its steps, whichever is behind. */
+static double share_done(const run *r)
+{
+    double time = seconds_now(r) / (60 * r->conf->minutes);
+
+    return r->schedule.steps ? fmin(time, (double)r->trainer->step / (double)r->schedule.steps) : time;
+}
+
 static double learning_rate(const run *r)
 {
     int64_t step = r->trainer->step + 1;
 
     if (!r->timed) return loom_schedule_lr(&r->schedule, step);
-    return loom_schedule_lr_timed(&r->schedule, step, seconds_now(r) / (60 * r->conf->minutes));
+    return loom_schedule_lr_timed(&r->schedule, step, share_done(r));
 }
 
 static loom_status save(run *r, loom_err *err)
@@ -785,7 +798,8 @@ static void show_progress(run *r, const loom_step_report *report, double lr)
 {
     char note[128], rate[24];
     double seconds = loom_time_now() - r->started;
-    int64_t done = r->timed ? (int64_t)(seconds_now(r) - r->seconds_before) : r->trainer->step - r->first_step;
+    int64_t done = r->timed ? (int64_t)(60 * r->conf->minutes * share_done(r) - r->seconds_before)
+                            : r->trainer->step - r->first_step;
 
     loom_format_count(rate, sizeof rate,
                       (double)report->rows / (seconds > 0 ? seconds / (double)(r->trainer->step - r->first_step) : 1));
@@ -796,8 +810,7 @@ static void show_progress(run *r, const loom_step_report *report, double lr)
 
 static bool time_is_up(const run *r)
 {
-    return (r->timed && seconds_now(r) >= 60 * r->conf->minutes) ||
-           (r->conf->max_minutes > 0 && loom_time_now() - r->started >= 60 * r->conf->max_minutes);
+    return r->conf->max_minutes > 0 && loom_time_now() - r->started >= 60 * r->conf->max_minutes;
 }
 
 static bool save_is_due(const run *r)
@@ -808,9 +821,20 @@ static bool save_is_due(const run *r)
            (c->save_minutes > 0 && loom_time_now() - r->last_save >= 60 * c->save_minutes);
 }
 
+/* --patience: the last N validations did not lower the loss. */
+static bool has_lost_patience(const run *r)
+{
+    const loom_snapshot_run *n = &r->numbers;
+
+    return r->conf->patience && n->best_step >= 0 &&
+           r->trainer->step - n->best_step >= r->conf->patience * r->conf->valid_every;
+}
+
 static bool finished(const run *r)
 {
-    return r->timed ? seconds_now(r) >= 60 * r->conf->minutes : r->trainer->step >= r->schedule.steps;
+    if (has_lost_patience(r)) return true;
+    if (r->timed) return share_done(r) >= 1;
+    return r->trainer->step >= r->schedule.steps;
 }
 
 /* NaN: names the checkpoint that is still good. */
@@ -834,11 +858,12 @@ static bool worked(const run *r) { return r->trainer->step != r->first_step; }
  * off is done again from its beginning. */
 static loom_status train(run *r, bool *done, loom_err *err)
 {
-    while (!finished(r)) {
+    bool last = finished(r);
+
+    while (!last) {
         loom_step_report report;
         double lr = learning_rate(r);
         loom_status st = loom_trainer_step(r->trainer, lr, &report, err);
-        bool last;
 
         if (st == LOOM_STATUS_NUMERIC) return explain_nan(r, lr, err);
         if (st == LOOM_STATUS_INTERRUPT) {
@@ -851,6 +876,7 @@ static loom_status train(run *r, bool *done, loom_err *err)
         last = finished(r);
         LOOM_TRY(log_step(r, &report, lr, last, err));
         show_progress(r, &report, lr);
+        last = last || has_lost_patience(r);
         if (last) break;
         if (loom_stop_requested() || time_is_up(r) || r->trainer->step == r->conf->stop_after) {
             *done = false;
@@ -899,14 +925,25 @@ static void say_best(const run *r)
               r->conf->best ? ", kept as " : "", r->conf->best ? r->conf->output : "", r->conf->best ? "/best.h5" : "");
 }
 
+/* The last weights; with --patience the best. */
+static loom_status export_model(run *r, char **path, loom_err *err)
+{
+    const loom_snapshot_run *n = &r->numbers;
+
+    if (r->conf->patience && n->best_step >= 0 && n->best_step != r->trainer->step) {
+        loom_info("the model is that of step %" PRId64 ": after it no validation had a lower loss", n->best_step);
+        LOOM_TRY(loom_snapshot_take_best(r->conf->output, r->trainer, err));
+    }
+    return loom_snapshot_export(path, r->conf->output, r->trainer, &r->texts, err);
+}
+
 static loom_status finish(run *r, loom_err *err)
 {
     char *path = NULL;
     bool drawn = false;
     loom_status st = LOOM_OK;
 
-    if (worked(r) || !(path = loom_snapshot_exported(r->conf->output, r->trainer)))
-        st = loom_snapshot_export(&path, r->conf->output, r->trainer, &r->texts, err);
+    if (worked(r) || !(path = loom_snapshot_exported(r->conf->output, r->trainer))) st = export_model(r, &path, err);
     if (st == LOOM_OK && r->conf->plot) st = loom_curve_draw(r->conf->output, &drawn, err);
     if (st == LOOM_OK) loom_info("done: %s; learning curve: %s/curve.%s", path, r->conf->output, drawn ? "png" : "csv");
     if (st == LOOM_OK) say_best(r);
@@ -940,7 +977,7 @@ static void say_plan(const run *r)
     loom_format_count(params, sizeof params, (double)loom_config_params(&r->config));
     loom_format_count(trained, sizeof trained, (double)trained_params(r));
     if (r->timed)
-        snprintf(length, sizeof length, "%g minutes", r->conf->minutes);
+        snprintf(length, sizeof length, "%g minutes, at least %" PRId64 " steps", r->conf->minutes, r->schedule.steps);
     else
         snprintf(length, sizeof length, "%" PRId64 " steps", r->schedule.steps);
     loom_info("model: %s parameters, %s trained; %s of at most %" PRId64 " tokens, learning rate %g, %" PRId64

@@ -12,6 +12,7 @@ static double shape(const loom_schedule *s, double p)
     switch (s->kind) {
     case LOOM_SCHEDULE_COSINE: left = 0.5 * (1 + cos(pi * p)); break;
     case LOOM_SCHEDULE_LINEAR: left = 1 - p; break;
+    case LOOM_SCHEDULE_WSD: left = fmin(1, (1 - p) / LOOM_SCHEDULE_DECAY); break;
     default: left = 1; break;
     }
     return s->peak * (s->floor + (1 - s->floor) * left);

@@ -215,6 +215,20 @@ static loom_status restore_weights(loom_trainer *t, loom_ckpt *c, loom_err *err)
     return LOOM_OK;
 }
 
+loom_status loom_snapshot_take_best(const char *dir, loom_trainer *t, loom_err *err)
+{
+    loom_buf path = {0};
+    loom_ckpt *c = NULL;
+    loom_status st;
+
+    loom_buf_printf(&path, "%s/best.h5", dir);
+    if ((st = loom_ckpt_open(&c, path.data, err)) == LOOM_OK) st = restore_weights(t, c, err);
+    if (st == LOOM_OK && t->mean) memcpy(t->mean, t->w, t->table->floats * sizeof *t->w);
+    loom_ckpt_close(&c);
+    loom_buf_release(&path);
+    return st == LOOM_OK ? LOOM_OK : loom_err_in(err, "going back to the best weights");
+}
+
 loom_status loom_snapshot_restore(loom_trainer *t, loom_snapshot_run *run, loom_ckpt *c, loom_err *err)
 {
     int64_t position[3];

@@ -44,6 +44,10 @@ loom_status loom_snapshot_export(char **path, const char *dir, loom_trainer *t, 
 loom_status loom_snapshot_best(const char *dir, loom_trainer *t, double valid_loss, const loom_snapshot_texts *texts,
                                loom_err *err);
 
+/* Puts the weights of DIR/best.h5 into the trainer as its result: the next export writes them. Training cannot go on
+ * from there, since the optimizer's state is that of the last step. */
+loom_status loom_snapshot_take_best(const char *dir, loom_trainer *t, loom_err *err);
+
 /* The path of what loom_snapshot_export wrote before, NULL when it is not there; the caller frees it. */
 char *loom_snapshot_exported(const char *dir, const loom_trainer *t);
 

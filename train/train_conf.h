@@ -24,7 +24,7 @@ typedef struct train_conf {
     int packing, loss;
     int64_t overfit, batch_tokens, micro_tokens;
     /* length and schedule */
-    int64_t steps, tokens, warmup;
+    int64_t steps, tokens, warmup, patience;
     double epochs, minutes, max_minutes, warmup_ratio, lr, lr_floor;
     int schedule, optimizer;
     double momentum;
@@ -60,7 +60,10 @@ enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
         LOOM_OPT_I64("steps", 0, train_conf, steps, "0", 0, 1e12, "N", "optimizer steps instead"),                     \
         LOOM_OPT_I64("tokens", 0, train_conf, tokens, "0", 0, 1e15, "N", "trained tokens instead"),                    \
         LOOM_OPT_F64("minutes", 0, train_conf, minutes, "0", 0, 1e7, "M",                                              \
-                     "training time instead; the learning rate falls over it"),                                        \
+                     "training time instead; with --steps or --tokens: go on until both are done, so that a slow "     \
+                 "machine learns as much"),                                                                        \
+        LOOM_OPT_I64("patience", 0, train_conf, patience, "0", 0, 1e6, "N",                                        \
+                     "end after N validations without a lower loss; the model is then the best so far (0: never)"), \
         LOOM_OPT_F64("max-minutes", 0, train_conf, max_minutes, "0", 0, 1e7, "M",                                      \
                      "save and stop after this time, done or not (0: no limit)"),                                      \
         LOOM_OPT_I64("batch-tokens", 'b', train_conf, batch_tokens, "4096", 16, 1e9, "N",                              \
@@ -75,7 +78,7 @@ enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
                   "muon: Muon for the matrices inside the layers, AdamW for the rest"),                                \
         LOOM_OPT_F64("lr", 0, train_conf, lr, lr_default, 0, 10, "RATE", lr_help),                                     \
         LOOM_OPT_ENUM("schedule", 0, train_conf, schedule, "cosine", LOOM_SCHEDULE_CHOICES,                            \
-                      "how the learning rate falls"),                                                                  \
+                      "how the learning rate falls; wsd: late, in a straight line"),                                   \
         LOOM_OPT_F64("lr-floor", 0, train_conf, lr_floor, "0", 0, 1, "SHARE",                                          \
                      "share of the learning rate left at the end"),                                                    \
         LOOM_OPT_I64("warmup", 0, train_conf, warmup, "-1", -1, 1e9, "N",                                              \

@@ -74,7 +74,8 @@ expect 2 loom-train pretrain t.tokens.h5 -o x --hidden 15 -q; one_sentence
 expect 2 loom-train pretrain t.tokens.h5 -o x --lora -q; says err '--init'
 expect 2 loom-train sft t.tokens.h5 -o x -q; says err '--base'
 expect 2 loom-train pretrain t.tokens.h5 -o x --context 1024 --batch-tokens 100 -q; says err '--batch-tokens'
-expect 2 loom-train pretrain t.tokens.h5 -o x --steps 5 --minutes 1 -q; says err '--steps'
+expect 2 loom-train pretrain t.tokens.h5 -o x --steps 5 --tokens 100 -q; says err '--steps'
+expect 2 loom-train pretrain t.tokens.h5 -o x --patience 2 -q; says err '--valid'
 
 # a plan instead of a run
 expect 0 loom-train pretrain t.tokens.h5 -o planned --dry-run

@@ -243,6 +243,58 @@ TEST(average_is_validated)
     CHECK_NEAR(loss, before, 1e-6);
 }
 
+/* -1: cannot be read. */
+static int64_t step_of(const char *file)
+{
+    loom_ckpt *c = NULL;
+    int64_t step = -1;
+
+    if (loom_ckpt_open(&c, file, NULL) == LOOM_OK) CHECK(loom_ckpt_read_i64(c, "state/step", &step, NULL) == LOOM_OK);
+    loom_ckpt_close(&c);
+    return step;
+}
+
+/* --minutes with --steps: neither a short time nor few steps end the run alone. */
+TEST(time_and_steps)
+{
+    loom_err err = {0};
+
+    REQUIRE_OK(pretrain(&err, in_dir("both"), "steps", "30", "minutes", "0.00001", NULL), err);
+    CHECK_I64(step_of(in_dir("both/model.h5")), 30);
+    double started = loom_time_now();
+    REQUIRE_OK(pretrain(&err, in_dir("long"), "steps", "1", "minutes", "0.02", NULL), err);
+    CHECK(loom_time_now() - started >= 1.2);
+    CHECK(step_of(in_dir("long/model.h5")) > 1);
+}
+
+/* --patience: a model that learns two samples by heart gets worse on others; the run ends early and its model is the best one,
+ * also when it was stopped on the way. */
+TEST(patience)
+{
+    loom_err err = {0};
+    const char *runs[2] = {"patient", "patient5"};
+    float best[16], model[16], other[16];
+
+    for (int i = 0; i < 2; i++) {
+        for (int part = i == 0; part < 2; part++)
+            REQUIRE_OK(pretrain(&err, in_dir(runs[i]), "steps", "3000", "overfit", "2", "lr", "0.02", "valid", valid_shard,
+                                "valid-every", "5", "patience", "3", "ema", "0.5", "schedule", "constant",
+                                part ? NULL : "stop-after", "7", NULL),
+                       err);
+    }
+    CHECK(step_of(in_dir("patient/model.h5")) < 3000);
+    read_norm(best, in_dir("patient/best.h5"), "tensors");
+    read_norm(model, in_dir("patient/model.h5"), "tensors");
+    CHECK(memcmp(best, model, sizeof best) == 0);
+    char last[64];
+    snprintf(last, sizeof last, "patient/step-%08d.h5", (int)step_of(in_dir("patient/model.h5")));
+    CHECK_I64(step_of(in_dir("patient/model.h5")) - step_of(in_dir("patient/best.h5")), 15);
+    read_norm(other, in_dir(last), "ema");
+    CHECK(memcmp(best, other, sizeof best) != 0);
+    same_checkpoint(in_dir("patient/model.h5"), in_dir("patient5/model.h5"));
+    CHECK(pretrain(&err, in_dir("x"), "patience", "3", NULL) == LOOM_STATUS_ARG);
+}
+
 /* A stop in the middle of a step: the step is done again when the run goes on. */
 TEST(stops_within_a_step)
 {
@@ -503,6 +555,6 @@ static void finish(void)
 }
 
 TEST_MAIN(loom_blas_start(argc, argv); start();
-          RUN(ten_is_five_and_five) RUN(half_precision) RUN(moving_average) RUN(average_is_validated) RUN(stops_within_a_step) RUN(curve_goes_on) RUN(refuses_changes)
+          RUN(ten_is_five_and_five) RUN(half_precision) RUN(moving_average) RUN(average_is_validated) RUN(time_and_steps) RUN(patience) RUN(stops_within_a_step) RUN(curve_goes_on) RUN(refuses_changes)
               RUN(force) RUN(survives_kill) RUN(survives_damage) RUN(accumulation) RUN(learns) RUN(overfits)
                   RUN(adapter) RUN(full_tuning) RUN(refuses) RUN(stops_at_nan) finish();)

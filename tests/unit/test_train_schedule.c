@@ -53,6 +53,10 @@ TEST(ends)
     CHECK_NEAR(loom_schedule_lr(&s, 35), 0.75, 1e-12);
     s.kind = LOOM_SCHEDULE_CONSTANT;
     CHECK(loom_schedule_lr(&s, 110) == 1);
+    s = (loom_schedule){.kind = LOOM_SCHEDULE_WSD, .peak = 1, .floor = 0.1, .warmup = 10, .steps = 110};
+    CHECK(loom_schedule_lr(&s, 70) == 1);
+    CHECK_NEAR(loom_schedule_lr(&s, 90), 0.55, 1e-12);
+    CHECK_NEAR(loom_schedule_lr(&s, 110), 0.1, 1e-15);
     s = (loom_schedule){.kind = LOOM_SCHEDULE_COSINE, .peak = 1, .warmup = 0, .steps = 1};
     CHECK(loom_schedule_lr(&s, 1) == 0);
     s = (loom_schedule){.kind = LOOM_SCHEDULE_COSINE, .peak = 1, .warmup = 5, .steps = 5};
