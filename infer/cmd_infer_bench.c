@@ -18,6 +18,7 @@
 #include "model/packed.h"
 #include "tokenizer/toktrain.h"
 #include "trace/encode.h"
+#include "trace/phrases.h"
 #include "trace/record.h"
 
 enum { MOST_JOBS = 16, COMPUTE_F32 = 0, COMPUTE_BF16 = 1, COMPUTE_BOTH = 2 };
@@ -74,15 +75,17 @@ static void random_record(loom_buf *into, loom_rng *rng)
 
 static loom_status learn_tokenizer(loom_tokenizer **out, loom_err *err)
 {
-    loom_toktrain_conf conf = {.vocab_size = 2048, .name_tokens = -1, .merges = 100, .min_count = 2};
+    loom_toktrain_conf conf = {.name_tokens = 1536, .min_count = 2};
     loom_encode_conf encode = {.mode = LOOM_MODE_INSTRUCTION};
     loom_arena graph_arena = {0}, arena = {0};
     loom_toktrain *t = NULL;
-    loom_buf line = {0}, text = {0}, json = {0};
+    loom_buf phrases = {0}, line = {0}, text = {0}, json = {0};
     loom_graph g;
     loom_verdict why;
     loom_rng rng;
-    loom_status st = loom_toktrain_new(&t, 1, err);
+
+    loom_phrases_render(&phrases);
+    loom_status st = loom_toktrain_new(&t, phrases.data, phrases.len, 1, err);
 
     loom_rng_seed(&rng, 1, "bench", 0);
     for (int i = 0; st == LOOM_OK && i < 600; i++) {
@@ -91,13 +94,14 @@ static loom_status learn_tokenizer(loom_tokenizer **out, loom_err *err)
         if (!loom_record_read(&g, &why, line.data, line.len, &graph_arena)) continue;
         loom_buf_reset(&text);
         st = loom_encode_graph(&text, &g, &(loom_facts){0}, &encode, &rng, &arena, err);
-        loom_toktrain_count(t, 0, text.data, text.len);
+        loom_toktrain_count(t, 0, 0, text.data, text.len);
     }
     if (st == LOOM_OK) st = loom_toktrain_finish(&json, NULL, t, &conf, err);
     if (st == LOOM_OK) st = loom_tokenizer_parse(out, json.data, json.len, "learned tokenizer", err);
     loom_toktrain_free(t);
     loom_arena_release(&graph_arena);
     loom_arena_release(&arena);
+    loom_buf_release(&phrases);
     loom_buf_release(&line);
     loom_buf_release(&text);
     loom_buf_release(&json);

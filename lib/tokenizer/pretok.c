@@ -131,19 +131,6 @@ static size_t domain_key(const unsigned char *s, size_t len, size_t at)
     return end > at && end < len && s[end] == ':' ? end + 1 : 0;
 }
 
-/* ID at a digit: its end; of any other number the end of its first digit. */
-static size_t domain_number(const unsigned char *s, size_t len, size_t at)
-{
-    static const char *const fronts[] = {"edge_id is ", "edge_id ", "edge_id:", "edge ", "edge:"};
-    size_t end = at + 1;
-    if (end == len || !is(s[end], DIGIT) || (end + 1 < len && is(s[end + 1], DIGIT))) return end;
-    for (size_t i = 0; i < sizeof fronts / sizeof *fronts; i++) {
-        size_t n = strlen(fronts[i]);
-        if (at >= n && memcmp(s + at - n, fronts[i], n) == 0) return end + 1;
-    }
-    return end;
-}
-
 static size_t domain_phrase(const unsigned char *s, size_t len, size_t at)
 {
     size_t start = at + (s[at] == '<'), end = start;
@@ -168,8 +155,6 @@ static size_t domain_next(const unsigned char *s, size_t len, size_t at)
         end = domain_tag(s, len, at);
     else if (s[at] == ')')
         return at + 1 + (at + 1 < len && s[at + 1] == '\n');
-    else if (is(s[at], DIGIT))
-        return domain_number(s, len, at);
     else if (is(s[at], STOP))
         return at + 1;
     else if (starts_word(s, at)) {
@@ -221,6 +206,11 @@ void loom_pretok_free(loom_pretok *p)
     if (!p) return;
     pcre2_code_free(p->code);
     free(p);
+}
+
+bool loom_pretok_is_domain(const loom_pretok *p)
+{
+    return p->next == domain_next;
 }
 
 loom_pretok_scratch *loom_pretok_scratch_new(const loom_pretok *p)

@@ -6,6 +6,7 @@
 #ifndef LOOM_TOKENIZER_PRETOK_H
 #define LOOM_TOKENIZER_PRETOK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,24 +21,23 @@
 #define LOOM_PATTERN_GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
 /* Our own, for the text encodings (toktrain.h says why):
- *   VALUE  a name or a call type      KEY  "num_edges:"      ID  one or two digits behind "edge_id is " and the like
- *   pattern = VALUE | ID | digit | KEY blank? | tag | ")" LF | one of / , ( ) > LF | phrase | "<"
+ *   VALUE  a name or a call type      KEY  "num_edges:"
+ *   pattern = VALUE | digit | KEY blank? | tag | ")" LF | one of / , ( ) > LF | phrase | "<"
  *   phrase  = characters up to the next VALUE, KEY, digit or delimiter, or up to and with " is "; may begin with "<".
  * No \b: regex libraries differ in what is part of a word beyond ASCII. */
 #define LOOM_PATTERN_VALUE_ "(?<![0-9A-Za-z_])(?:M?S_[0-9]+|(?:USER|http|rpc|mc|db|mq)(?![0-9A-Za-z_]))"
 #define LOOM_PATTERN_KEY_   "(?<![0-9A-Za-z_])[a-z_]+:"
-#define LOOM_PATTERN_ID_    "(?<=edge_id is |edge_id |edge_id:|edge |edge:)[0-9]{1,2}(?![0-9])"
 #define LOOM_PATTERN_DOMAIN                                                                                            \
-    LOOM_PATTERN_VALUE_ "|" LOOM_PATTERN_ID_ "|[0-9]|" LOOM_PATTERN_KEY_                                               \
-                        " ?|</?[a-z]+>|\\)\\n|[/,()>\\n]|<?(?!" LOOM_PATTERN_VALUE_ "|" LOOM_PATTERN_KEY_              \
-                        ")[^0-9/,()<>\\n](?:(?!" LOOM_PATTERN_VALUE_ "|" LOOM_PATTERN_KEY_                             \
-                        ")(?<! is )[^0-9/,()<>\\n])*|<"
+    LOOM_PATTERN_VALUE_                                                                                                \
+    "|[0-9]|" LOOM_PATTERN_KEY_ " ?|</?[a-z]+>|\\)\\n|[/,()>\\n]|<?(?!" LOOM_PATTERN_VALUE_ "|" LOOM_PATTERN_KEY_      \
+    ")[^0-9/,()<>\\n](?:(?!" LOOM_PATTERN_VALUE_ "|" LOOM_PATTERN_KEY_ ")(?<! is )[^0-9/,()<>\\n])*|<"
 
 typedef struct loom_pretok loom_pretok;
 
 /* pattern NULL: no cutting, the whole text is one piece. FORMAT error when PCRE2 does not take the pattern. */
 loom_status loom_pretok_new(loom_pretok **out, const char *pattern, loom_err *err);
 void loom_pretok_free(loom_pretok *p);
+bool loom_pretok_is_domain(const loom_pretok *p); /* made of LOOM_PATTERN_DOMAIN */
 
 /* Working memory of one thread for one loom_pretok. NULL when memory is out. */
 typedef struct loom_pretok_scratch loom_pretok_scratch;

@@ -5,43 +5,79 @@
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/num.h"
-#include "tokenizer/bpelearn.h"
 #include "tokenizer/tok_internal.h"
+#include "tokenizer/tokformat.h"
 
-enum { PIECE_MAX = 255 /* bytes; longer pieces are never tokens */, MIN_VOCAB = 300 };
+enum { PIECE_MAX = 255 /* bytes; longer pieces are counted in parts */ };
 
-static const char *const specials[] = {"<unk>", "<s>", "</s>", NULL};
-enum { N_SPECIALS = 3 };
+static const char *const specials[] = {"<unk>", "<s>", "</s>"};
+static const char *const fronts[] = {"MS", "MS_", "S_"}; /* of names, for those that are spelt */
+static const char *const merges[] = {"M S", "MS _", "S _"};
+enum { N_SPECIALS = 3, N_FRONTS = 3, N_BYTES = 256 };
+
+/* What is known of a distinct piece. */
+typedef struct tally {
+    int64_t count;                        /* how often it stands in the text */
+    int64_t samples[LOOM_TOKTRAIN_KINDS]; /* how many samples it stands in */
+    int64_t last;                         /* number of the sample that counted it last */
+} tally;
 
 typedef struct counter {
     loom_pretok_scratch *pretok;
     loom_intern pieces;
-    int64_t *counts; /* of each piece */
+    tally *tallies; /* of each piece */
     size_t cap;
     int64_t bytes;
+    int64_t sample; /* under way, from 1 */
+    int kind;
 } counter;
 
 struct loom_toktrain {
     loom_pretok *pretok;
+    loom_intern format; /* tokens of the format part behind the bytes, in their order */
     counter *threads;
     int n_threads;
 };
 
-/* A distinct piece of the text. */
-typedef struct piece {
-    const char *text;
-    uint32_t len;
-    bool is_name, chosen;
-    int64_t count, saved; /* tokens that the text loses when the piece becomes one */
-} piece;
+/* A distinct name of the text. */
+typedef struct name {
+    const char *text, *digits;
+    size_t len;
+    loom_name_kind kind;
+    int64_t seen;
+    bool chosen;
+} name;
+
+typedef struct names {
+    name *all;
+    size_t n;
+} names;
+
+/* ---- the format part ---- */
+
+static void add_phrase(void *arg, const char *text, size_t start, size_t len)
+{
+    if (len > 1 && loom_name_kind_of(text + start, len) == LOOM_NAME_NONE) loom_intern_add(arg, text + start, len);
+}
+
+static loom_status learn_format(loom_toktrain *t, const char *phrases, size_t len, loom_err *err)
+{
+    loom_pretok_scratch *scratch = loom_pretok_scratch_new(t->pretok);
+    if (!scratch) return loom_fail_nomem(err, "the tokenizer training");
+    for (int i = 0; i < N_FRONTS; i++) loom_intern_add(&t->format, fronts[i], strlen(fronts[i]));
+    loom_pretok_run(t->pretok, scratch, phrases, len, add_phrase, &t->format);
+    loom_pretok_scratch_free(scratch);
+    return LOOM_OK;
+}
 
 /* ---- counting ---- */
 
-loom_status loom_toktrain_new(loom_toktrain **out, int n_threads, loom_err *err)
+loom_status loom_toktrain_new(loom_toktrain **out, const char *phrases, size_t len, int n_threads, loom_err *err)
 {
     loom_toktrain *t = loom_calloc(1, sizeof *t);
     if (!t) return loom_fail_nomem(err, "the tokenizer training");
     loom_status st = loom_pretok_new(&t->pretok, LOOM_PATTERN_DOMAIN, err);
+    if (st == LOOM_OK) st = learn_format(t, phrases, len, err);
     t->n_threads = n_threads;
     t->threads = loom_calloc((size_t)n_threads, sizeof *t->threads);
     if (st == LOOM_OK && !t->threads) st = loom_fail_nomem(err, "the tokenizer training");
@@ -62,37 +98,48 @@ void loom_toktrain_free(loom_toktrain *t)
     for (int i = 0; t->threads && i < t->n_threads; i++) {
         loom_pretok_scratch_free(t->threads[i].pretok);
         loom_intern_release(&t->threads[i].pieces);
-        free(t->threads[i].counts);
+        free(t->threads[i].tallies);
     }
     free(t->threads);
+    loom_intern_release(&t->format);
     loom_pretok_free(t->pretok);
     free(t);
 }
 
-static void add_count(counter *c, const char *text, size_t len, int64_t count)
+static tally *tally_of(counter *c, const char *text, size_t len)
 {
     size_t id = (size_t)loom_intern_add(&c->pieces, text, len);
     if (id >= c->cap) {
         size_t grown = c->cap ? 2 * c->cap : 1024;
-        int64_t *counts = loom_realloc(c->counts, grown, sizeof *counts);
-        if (!counts) abort(); /* as loom_intern does */
-        memset(counts + c->cap, 0, (grown - c->cap) * sizeof *counts);
-        c->counts = counts;
+        tally *tallies = loom_realloc(c->tallies, grown, sizeof *tallies);
+        if (!tallies) abort(); /* as loom_intern does */
+        memset(tallies + c->cap, 0, (grown - c->cap) * sizeof *tallies);
+        c->tallies = tallies;
         c->cap = grown;
     }
-    c->counts[id] += count;
+    return &c->tallies[id];
+}
+
+static void add_piece(counter *c, const char *text, size_t len)
+{
+    tally *t = tally_of(c, text, len);
+    t->count++;
+    t->samples[c->kind] += t->last != c->sample;
+    t->last = c->sample;
 }
 
 static void count_piece(void *arg, const char *text, size_t start, size_t len)
 {
     counter *c = arg;
-    for (; len > PIECE_MAX; start += PIECE_MAX, len -= PIECE_MAX) add_count(c, text + start, PIECE_MAX, 1);
-    add_count(c, text + start, len, 1);
+    for (; len > PIECE_MAX; start += PIECE_MAX, len -= PIECE_MAX) add_piece(c, text + start, PIECE_MAX);
+    add_piece(c, text + start, len);
 }
 
-void loom_toktrain_count(loom_toktrain *t, int thread, const char *text, size_t len)
+void loom_toktrain_count(loom_toktrain *t, int thread, int kind, const char *text, size_t len)
 {
     counter *c = &t->threads[thread];
+    c->kind = kind;
+    c->sample++;
     loom_pretok_run(t->pretok, c->pretok, text, len, count_piece, c);
     c->bytes += (int64_t)len;
 }
@@ -102,95 +149,84 @@ static void merge_counters(loom_toktrain *t)
     counter *all = &t->threads[0];
     for (int i = 1; i < t->n_threads; i++) {
         counter *c = &t->threads[i];
-        for (int64_t p = 0; p < (int64_t)c->pieces.n; p++)
-            add_count(all, loom_intern_text(&c->pieces, p), loom_intern_len(&c->pieces, p), c->counts[p]);
+        for (int64_t p = 0; p < (int64_t)c->pieces.n; p++) {
+            tally *to = tally_of(all, loom_intern_text(&c->pieces, p), loom_intern_len(&c->pieces, p));
+            to->count += c->tallies[p].count;
+            for (int k = 0; k < LOOM_TOKTRAIN_KINDS; k++) to->samples[k] += c->tallies[p].samples[k];
+        }
         all->bytes += c->bytes;
         loom_intern_release(&c->pieces);
     }
 }
 
-/* ---- choosing ---- */
+/* ---- choosing names ---- */
 
-/* MS_12345, S_000000012 */
-static bool is_name(const char *text, size_t len)
+/* Most samples first; ties by text, so that the order is the same however the pieces were counted. */
+static int by_seen(const void *a, const void *b)
 {
-    size_t digits = len > 3 && text[0] == 'M' ? 3 : 2;
-    if (len <= digits || memcmp(text, digits == 3 ? "MS_" : "S_", digits) != 0) return false;
-    for (size_t i = digits; i < len; i++)
-        if (text[i] < '0' || text[i] > '9') return false;
-    return true;
+    const name *x = a, *y = b;
+    if (x->seen != y->seen) return x->seen > y->seen ? -1 : 1;
+    return strcmp(x->text, y->text);
 }
 
-static bool is_special_text(const char *text, size_t len)
+/* By digits, S_ before MS_: names that another one stands inside come right behind it. */
+static int by_digits(const void *a, const void *b)
 {
-    for (int i = 0; i < N_SPECIALS; i++)
-        if (strlen(specials[i]) == len && memcmp(specials[i], text, len) == 0) return true;
-    return false;
+    const name *x = a, *y = b;
+    int c = strcmp(x->digits, y->digits);
+    return c ? c : (int)y->kind - (int)x->kind;
 }
 
-/* Most tokens saved first; ties by text, so that the order is the same however the pieces were counted. */
-static int by_saved(const void *a, const void *b)
+static bool begins(const name *n, const name *with)
 {
-    const piece *x = a, *y = b;
-    if (x->saved != y->saved) return x->saved > y->saved ? -1 : 1;
-    int c = memcmp(x->text, y->text, x->len < y->len ? x->len : y->len);
-    return c ? c : (x->len > y->len) - (x->len < y->len);
+    return strncmp(n->digits, with->digits, strlen(with->digits)) == 0;
 }
 
-static piece *list_pieces(const counter *all)
+static loom_status list_names(names *out, const counter *c, loom_err *err)
 {
-    piece *pieces = loom_alloc((size_t)all->pieces.n, sizeof *pieces);
-    for (size_t i = 0; pieces && i < (size_t)all->pieces.n; i++) {
-        piece *p = &pieces[i];
-        *p = (piece){.text = loom_intern_text(&all->pieces, (int64_t)i),
-                     .len = (uint32_t)loom_intern_len(&all->pieces, (int64_t)i),
-                     .count = all->counts[i]};
-        p->is_name = is_name(p->text, p->len);
-        int64_t spelt = p->is_name ? (int64_t)p->len - (p->text[0] == 'M' ? 2 : 1) : (int64_t)p->len;
-        p->saved = p->count * (spelt - 1);
+    out->all = loom_alloc((size_t)c->pieces.n + 1, sizeof *out->all);
+    if (!out->all) return loom_fail_nomem(err, "the names of the text");
+    for (int64_t i = 0; i < (int64_t)c->pieces.n; i++) {
+        name n = {.text = loom_intern_text(&c->pieces, i), .len = loom_intern_len(&c->pieces, i)};
+        n.kind = loom_name_kind_of(n.text, n.len);
+        if (n.kind == LOOM_NAME_NONE) continue;
+        n.digits = strchr(n.text, '_') + 1;
+        for (int k = 0; k < LOOM_TOKTRAIN_KINDS; k++) n.seen = loom_max_i64(n.seen, c->tallies[i].samples[k]);
+        out->all[out->n++] = n;
     }
-    if (pieces) qsort(pieces, (size_t)all->pieces.n, sizeof *pieces, by_saved);
-    return pieces;
+    return LOOM_OK;
 }
 
-typedef struct chooser {
-    piece *pieces;
-    size_t n, at; /* pieces before `at` have been looked at */
-    const loom_toktrain_conf *conf;
-    int64_t phrases, names;
-} chooser;
-
-/* Takes pieces in order until `room` are taken. `made` holds the strings that are tokens already. */
-static void choose(chooser *c, int64_t room, const loom_intern *made)
+/* Takes back the choice of names that stand inside one that was not chosen: "S_1" stands inside "S_12" and "MS_12",
+ * "MS_1" inside "MS_12" only. From the back, so that what is taken back counts for the shorter ones. */
+static int64_t drop_inside(names *l)
 {
-    for (; c->at < c->n && room > 0; c->at++) {
-        piece *p = &c->pieces[c->at];
-        if (p->len < 2 || p->count < c->conf->min_count || is_special_text(p->text, p->len)) continue;
-        if (p->is_name && c->conf->name_tokens >= 0 && c->names >= c->conf->name_tokens) continue;
-        if (made && loom_intern_find(made, p->text, p->len) >= 0) continue;
-        p->chosen = true;
-        c->names += p->is_name;
-        c->phrases += !p->is_name;
-        room--;
+    int64_t dropped = 0;
+    qsort(l->all, l->n, sizeof *l->all, by_digits);
+    for (size_t i = l->n; i-- > 0;) {
+        name *n = &l->all[i];
+        bool inside = false;
+        for (size_t k = i + 1; n->chosen && !inside && k < l->n && begins(&l->all[k], n); k++)
+            inside = !l->all[k].chosen && (n->kind == LOOM_NAME_SERVICE || l->all[k].kind == n->kind);
+        dropped += inside;
+        if (inside) n->chosen = false;
     }
+    qsort(l->all, l->n, sizeof *l->all, by_seen);
+    return dropped;
 }
 
-/* Merges that spell what has no token of its own: first the fronts of names, then what the left-over phrases teach. */
-static loom_status learn_merges(loom_bpelearn *b, const chooser *c, int64_t max_merges, loom_err *err)
+static void choose(names *l, loom_toktrain_report *r, const loom_toktrain_conf *conf)
 {
-    static const char *const fronts[][2] = {{"M", "S"}, {"MS", "_"}, {"S", "_"}};
-    loom_word *words = loom_alloc(c->n, sizeof *words);
-    size_t n = 0;
-    loom_status st = words ? LOOM_OK : loom_fail_nomem(err, "learning merges");
-    for (int i = 0; st == LOOM_OK && i < 3; i++) st = loom_bpelearn_add(b, fronts[i][0], fronts[i][1], err);
-    for (size_t i = 0; st == LOOM_OK && i < c->n; i++) {
-        const piece *p = &c->pieces[i];
-        bool is_number = p->text[0] >= '0' && p->text[0] <= '9';
-        if (!p->chosen && !p->is_name && !is_number && p->len > 1) words[n++] = (loom_word){p->text, p->len, p->count};
+    qsort(l->all, l->n, sizeof *l->all, by_seen);
+    for (size_t i = 0; i < l->n; i++) {
+        name *n = &l->all[i];
+        n->chosen = n->seen >= conf->min_count && r->name_tokens < conf->name_tokens;
+        r->name_tokens += n->chosen;
+        r->names_rare += n->seen < conf->min_count;
+        r->names_over += !n->chosen && n->seen >= conf->min_count;
     }
-    if (st == LOOM_OK) st = loom_bpelearn_run(b, words, n, max_merges, c->conf->min_count, specials, err);
-    free(words);
-    return st;
+    r->names_inside = drop_inside(l);
+    r->name_tokens -= r->names_inside;
 }
 
 /* ---- writing ---- */
@@ -297,44 +333,32 @@ static void write_postprocessor(loom_jw *w)
     loom_jw_end_object(w);
 }
 
-/* Ids in order: specials, bytes, merges, phrases, names. Returns how many there are. */
-static int64_t write_vocab(loom_jw *w, const loom_bpelearn *b, const chooser *c)
+/* Ids in order: specials, bytes, the format part, names. */
+static void write_vocab(loom_jw *w, const loom_intern *format, const names *l)
 {
     loom_buf scratch = {0};
     int64_t id = 0;
     loom_jw_key(w, "vocab");
     loom_jw_begin_object(w);
     for (int i = 0; i < N_SPECIALS; i++) loom_jw_kv_i64(w, specials[i], id++);
-    for (int64_t s = 0; s < (int64_t)b->symbols.n; s++)
-        loom_jw_kv_i64(w, spell(&scratch, loom_intern_text(&b->symbols, s), loom_intern_len(&b->symbols, s)), id++);
-    for (int names = 0; names < 2; names++)
-        for (size_t i = 0; i < c->n; i++)
-            if (c->pieces[i].chosen && c->pieces[i].is_name == names)
-                loom_jw_kv_i64(w, spell(&scratch, c->pieces[i].text, c->pieces[i].len), id++);
+    for (int b = 0; b < N_BYTES; b++) loom_jw_kv_i64(w, spell(&scratch, &(char){(char)b}, 1), id++);
+    for (int64_t p = 0; p < (int64_t)format->n; p++)
+        loom_jw_kv_i64(w, spell(&scratch, loom_intern_text(format, p), loom_intern_len(format, p)), id++);
+    for (size_t i = 0; i < l->n; i++)
+        if (l->all[i].chosen) loom_jw_kv_i64(w, l->all[i].text, id++);
     loom_jw_end_object(w);
     loom_buf_release(&scratch);
-    return id;
 }
 
-static void write_merges(loom_jw *w, const loom_bpelearn *b)
+static void write_merges(loom_jw *w)
 {
-    loom_buf text = {0}, side = {0};
     loom_jw_key(w, "merges");
     loom_jw_begin_array(w);
-    for (int64_t m = 0; m < b->n_merges; m++) {
-        int32_t l = b->merges[m].left, r = b->merges[m].right;
-        loom_buf_reset(&text);
-        loom_buf_str(&text, spell(&side, loom_intern_text(&b->symbols, l), loom_intern_len(&b->symbols, l)));
-        loom_buf_char(&text, ' ');
-        loom_buf_str(&text, spell(&side, loom_intern_text(&b->symbols, r), loom_intern_len(&b->symbols, r)));
-        loom_jw_str(w, loom_buf_text(&text));
-    }
+    for (int i = 0; i < N_FRONTS; i++) loom_jw_str(w, merges[i]);
     loom_jw_end_array(w);
-    loom_buf_release(&text);
-    loom_buf_release(&side);
 }
 
-static void write_json(loom_buf *json, const loom_bpelearn *b, const chooser *c)
+static void write_json(loom_buf *json, const loom_intern *format, const names *l)
 {
     loom_jw w;
     loom_jw_init(&w, json, true);
@@ -363,8 +387,8 @@ static void write_json(loom_buf *json, const loom_bpelearn *b, const chooser *c)
     loom_jw_kv_bool(&w, "fuse_unk", false);
     loom_jw_kv_bool(&w, "byte_fallback", false);
     loom_jw_kv_bool(&w, "ignore_merges", true);
-    write_vocab(&w, b, c);
-    write_merges(&w, b);
+    write_vocab(&w, format, l);
+    write_merges(&w);
     loom_jw_end_object(&w);
     loom_jw_end_object(&w);
     loom_buf_char(json, '\n');
@@ -372,27 +396,32 @@ static void write_json(loom_buf *json, const loom_bpelearn *b, const chooser *c)
 
 /* ---- the report: what the written tokenizer makes of the text ---- */
 
-static loom_status measure(loom_toktrain_report *r, const loom_buf *json, size_t from, const chooser *c, loom_err *err)
+static loom_status measure(loom_toktrain_report *r, const loom_buf *json, size_t from, const loom_toktrain *t,
+                           loom_err *err)
 {
+    const counter *c = &t->threads[0];
     loom_tokenizer *tok = NULL;
     loom_tokens tokens = {0};
     LOOM_TRY(loom_tokenizer_parse(&tok, json->data + from, json->len - from, "the learned tokenizer", err));
     loom_tok_scratch *scratch = loom_tok_scratch_new(tok);
-    r->vocab_size = loom_tokenizer_vocab_size(tok);
-    for (size_t i = 0; i < c->n; i++) {
-        const piece *p = &c->pieces[i];
+    for (int64_t i = 0; i < (int64_t)c->pieces.n; i++) {
+        const char *text = loom_intern_text(&c->pieces, i);
+        size_t len = loom_intern_len(&c->pieces, i);
+        int64_t count = c->tallies[i].count;
+        bool is_name = loom_name_kind_of(text, len) != LOOM_NAME_NONE;
         loom_tokens_reset(&tokens);
-        loom_tokenizer_encode(&tokens, tok, scratch, p->text, p->len, LOOM_ENCODE_PLAIN);
-        r->pieces += p->count;
-        r->tokens += p->count * tokens.n;
-        if (!p->is_name) continue;
+        loom_tokenizer_encode(&tokens, tok, scratch, text, len, LOOM_ENCODE_PLAIN);
+        r->tokens += count * tokens.n;
+        if (!is_name && tokens.n > 1) r->foreign_tokens += count * tokens.n;
+        if (!is_name) continue;
         r->distinct_names++;
-        r->names += p->count;
-        if (tokens.n == 1) r->names_single += p->count;
+        r->names += count;
+        if (tokens.n == 1) r->names_single += count;
     }
-    r->distinct_pieces = (int64_t)c->n;
-    r->phrase_tokens = c->phrases;
-    r->name_tokens = c->names;
+    r->bytes = c->bytes;
+    r->vocab_size = loom_tokenizer_vocab_size(tok);
+    r->format_tokens = loom_tokenizer_format_size(tok);
+    loom_tokenizer_format_digest(tok, r->format_digest);
     loom_tokens_release(&tokens);
     loom_tok_scratch_free(scratch);
     loom_tokenizer_free(tok);
@@ -402,33 +431,18 @@ static loom_status measure(loom_toktrain_report *r, const loom_buf *json, size_t
 loom_status loom_toktrain_finish(loom_buf *json, loom_toktrain_report *report, loom_toktrain *t,
                                  const loom_toktrain_conf *conf, loom_err *err)
 {
-    loom_bpelearn b = {0};
     loom_toktrain_report r = {0};
+    names l = {0};
     size_t from = json->len;
-    int64_t room = conf->vocab_size - N_SPECIALS - 256 - 3 /* MS, MS_, S_ */;
 
-    if (conf->vocab_size < MIN_VOCAB)
-        return loom_fail(err, LOOM_STATUS_ARG, "a vocabulary of %lld tokens is too small, ask for at least %d",
-                         (long long)conf->vocab_size, MIN_VOCAB);
     merge_counters(t);
-    chooser c = {.n = (size_t)t->threads[0].pieces.n, .conf = conf};
-    if (c.n == 0)
+    if (t->threads[0].pieces.n == 0)
         return loom_fail(err, LOOM_STATUS_FORMAT, "no text to learn a tokenizer from; give a file with samples");
-    c.pieces = list_pieces(&t->threads[0]);
-    if (!c.pieces) return loom_fail_nomem(err, "the pieces of the text");
-
-    int64_t merges = loom_min_i64(conf->merges, room / 4);
-    choose(&c, room - merges, NULL);
-    loom_status st = learn_merges(&b, &c, merges, err);
-    if (st == LOOM_OK) {
-        choose(&c, conf->vocab_size - N_SPECIALS - (int64_t)b.symbols.n - c.phrases - c.names, &b.symbols);
-        write_json(json, &b, &c);
-        r.bytes = t->threads[0].bytes;
-        r.merges = b.n_merges;
-        st = measure(&r, json, from, &c, err);
-    }
+    LOOM_TRY(list_names(&l, &t->threads[0], err));
+    choose(&l, &r, conf);
+    write_json(json, &t->format, &l);
+    loom_status st = measure(&r, json, from, t, err);
     if (st == LOOM_OK && report) *report = r;
-    loom_bpelearn_release(&b);
-    free(c.pieces);
+    free(l.all);
     return st;
 }

@@ -2,12 +2,6 @@
 
 #include "core/num.h"
 
-static const char *const uncommon_line =
-    "Predict whether the graph will include an edge not commonly seen given the following partial layers.";
-static const char *const attribute_line = "Predict a missing element in the following partial call graph.";
-static const char *const parent_line = "Predict a missing edge to connect the two layers.";
-static const char *const child_line = "Child layer:";
-
 /* ---- pieces of a layer's text ---- */
 static void put_first_line(loom_buf *b, const loom_task_view *v, const char *line)
 {
@@ -77,7 +71,7 @@ int32_t loom_task_render_uncommon(loom_buf *into, const loom_task_view *v, const
                                   bool first)
 {
     if (layer->split) return 0;
-    if (first) put_first_line(into, v, uncommon_line);
+    if (first) put_first_line(into, v, LOOM_TEXT_ASK_UNCOMMON);
     return render_prefix(into, v, layer, limit, true);
 }
 
@@ -96,7 +90,7 @@ const char *loom_task_render_attribute(loom_buf *into, const loom_task_view *v, 
     memcpy(e->order, order, sizeof order);
     e->n_items = sizeof order;
     if (v->rng) loom_rng_shuffle(v->rng, e->order, e->n_items, sizeof *e->order);
-    put_first_line(into, v, attribute_line);
+    put_first_line(into, v, LOOM_TEXT_ASK_ATTRIBUTE);
     put_header(into, v, layer, true);
     for (int32_t i = 0; i < layer->n_calls; i++) put_edge(into, &edges[i]);
     put_end(into);
@@ -106,7 +100,7 @@ const char *loom_task_render_attribute(loom_buf *into, const loom_task_view *v, 
 void loom_task_render_parent(loom_buf *into, const loom_task_view *v, const loom_layer *layer, int32_t target)
 {
     loom_edge_text *edges = edges_of(v, layer, layer->n_calls);
-    put_first_line(into, v, parent_line);
+    put_first_line(into, v, LOOM_TEXT_ASK_PARENT);
     put_header(into, v, layer, true);
     for (int32_t i = 0; i < layer->n_calls; i++) {
         if (i == target)
@@ -120,7 +114,7 @@ void loom_task_render_parent(loom_buf *into, const loom_task_view *v, const loom
 void loom_task_render_child(loom_buf *into, const loom_task_view *v, const loom_layer *layer)
 {
     loom_edge_text *edges = edges_of(v, layer, layer->n_calls);
-    put_first_line(into, v, child_line);
+    put_first_line(into, v, LOOM_TEXT_ASK_CHILD);
     put_header(into, v, layer, false);
     for (int32_t i = 0; i < layer->n_calls; i++) put_edge(into, &edges[i]);
     put_end(into);

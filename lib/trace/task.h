@@ -16,6 +16,12 @@ typedef enum loom_task {
     LOOM_TASKS
 } loom_task;
 #define LOOM_TASK_CHOICES "high-latency|uncommon|attribute|edge"
+/* first lines of the questions in instruction form */
+#define LOOM_TEXT_ASK_UNCOMMON                                                                                         \
+    "Predict whether the graph will include an edge not commonly seen given the following partial layers."
+#define LOOM_TEXT_ASK_ATTRIBUTE "Predict a missing element in the following partial call graph."
+#define LOOM_TEXT_ASK_PARENT "Predict a missing edge to connect the two layers."
+#define LOOM_TEXT_ASK_CHILD "Child layer:"
 #define LOOM_TEXT_MISSING "[MISSING]"
 #define LOOM_TEXT_YES "Yes"
 #define LOOM_TEXT_NO "No"

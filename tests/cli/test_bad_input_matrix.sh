@@ -6,7 +6,7 @@ mv traces/CallGraph_0.csv in/table.csv
 loom-preprocess graphs -q in/table.csv -o in/graphs.graphs.zst || fail "no graphs"
 loom-preprocess stats -q in/graphs.graphs.zst -o in/stats.json || fail "no statistics"
 loom-preprocess encode -q in/graphs.graphs.zst --mode instruction --stats in/stats.json -o in/text.txt.zst || fail "no text"
-loom-preprocess tokenizer -q in/text.txt.zst --vocab-size 400 -o in/tokenizer.json || fail "no tokenizer"
+loom-preprocess tokenizer -q in/text.txt.zst -o in/tokenizer.json || fail "no tokenizer"
 loom-preprocess tokens -q in/text.txt.zst --tokenizer in/tokenizer.json -o in/shard.tokens.h5 || fail "no shard"
 loom-train pretrain -q in/shard.tokens.h5 -o run --hidden 16 --layers 1 --heads 2 --context 768 --batch-tokens 768 \
     --steps 1 --no-plot || fail "no model"
@@ -57,7 +57,7 @@ loom-preprocess describe @ -q|graphs.graphs.zst
 loom-preprocess encode @ -o o.txt.zst -q|graphs.graphs.zst
 loom-preprocess encode $good_g --stats @ -o o.txt.zst -q|stats.json
 loom-preprocess balance @ -o o.txt.zst -q|text.txt.zst
-loom-preprocess tokenizer @ --vocab-size 400 -o o.json -q|text.txt.zst
+loom-preprocess tokenizer @ -o o.json -q|text.txt.zst
 loom-preprocess tokens @ --tokenizer $good_k -o o.tokens.h5 -q|text.txt.zst
 loom-preprocess tokens $good_t --tokenizer @ -o o.tokens.h5 -q|tokenizer.json
 loom-train pretrain @ -o o $tiny|shard.tokens.h5

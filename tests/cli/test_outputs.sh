@@ -3,7 +3,7 @@
 loom-preprocess sample-traces --profile tiny --traces 200 --files 1 -q -o traces || fail "no traces"
 loom-preprocess graphs -q traces -o g.graphs.zst || fail "no graphs"
 loom-preprocess encode -q g.graphs.zst --mode tabular -o t.txt.zst || fail "no text"
-loom-preprocess tokenizer -q t.txt.zst --vocab-size 400 -o tok.json || fail "no tokenizer"
+loom-preprocess tokenizer -q t.txt.zst -o tok.json || fail "no tokenizer"
 loom-preprocess tokens -q t.txt.zst --tokenizer tok.json -o t.tokens.h5 || fail "no shard"
 loom-train pretrain -q t.tokens.h5 -o run --hidden 16 --layers 1 --heads 2 --context 768 --batch-tokens 768 --steps 1 \
     --no-plot || fail "no model"
@@ -16,7 +16,7 @@ loom-preprocess dedupe g.graphs.zst -o $1
 loom-preprocess split g.graphs.zst --train $1 --valid valid.graphs.zst
 loom-preprocess stats g.graphs.zst -o $1
 loom-preprocess encode g.graphs.zst --mode tabular -o $1
-loom-preprocess tokenizer t.txt.zst --vocab-size 400 -o $1
+loom-preprocess tokenizer t.txt.zst -o $1
 loom-preprocess tokens t.txt.zst --tokenizer tok.json -o $1
 loom-train import hf -o $1
 loom-infer sample --model run --prompts p.jsonl --max-tokens 4 -o $1

@@ -93,11 +93,11 @@ fi
 expect 0 loom-preprocess sample-traces --profile tiny --files 1 -o t -q
 expect 0 loom-preprocess graphs t -o many.graphs.zst -q
 expect 0 loom-preprocess encode many.graphs.zst --mode tabular -o many.txt -q
-expect 0 loom-preprocess tokenizer many.txt --vocab-size 600 -o many.json -q
+expect 0 loom-preprocess tokenizer many.txt -o many.json -q
 small() { (trap '' XFSZ; ulimit -f 4; exec "$@"); }
 refused 1 'cannot write o.graphs.zst: File too large; nothing was left half-written' small loom-preprocess graphs t -o o.graphs.zst -q
 refused 1 'cannot write o.graphs.zst: File too large' small loom-preprocess dedupe many.graphs.zst -o o.graphs.zst -q
 refused 1 'cannot write o.t.zst: File too large' small loom-preprocess split many.graphs.zst --train o.t.zst --valid o.v.zst -q
 refused 1 'cannot write o.txt: File too large' small loom-preprocess encode many.graphs.zst --mode tabular -o o.txt -q
-refused 1 'cannot write o.json: File too large' small loom-preprocess tokenizer many.txt --vocab-size 600 -o o.json -q
+refused 1 'cannot write o.json: File too large' small loom-preprocess tokenizer many.txt -o o.json -q
 refused 1 'o.h5: .*File too large' small loom-preprocess tokens many.txt -t many.json -o o.h5 -q

@@ -32,7 +32,7 @@ for size in small:60000 large:300000; do
     run $s.split split $s.all.graphs.zst --train $s.train.graphs.zst --valid $s.valid.graphs.zst
     run $s.stats stats $s.all.graphs.zst -o $s.statistics.json
     run $s.encode encode $s.all.graphs.zst --mode instruction --stats $s.statistics.json -o $s.txt.zst
-    [ -e tok.json ] || expect 0 loom-preprocess tokenizer $s.txt.zst --vocab-size 600 -o tok.json -q
+    [ -e tok.json ] || expect 0 loom-preprocess tokenizer $s.txt.zst -o tok.json -q
     run $s.tokens tokens $s.txt.zst -t tok.json -o $s.h5
 done
 

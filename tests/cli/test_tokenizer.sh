@@ -12,19 +12,23 @@ done >sft.txt
 zstd -q train.txt -o train.txt.zst 2>/dev/null || cp train.txt train.txt.zst
 
 # learning
-expect 0 loom-preprocess tokenizer train.txt.zst --vocab-size 400 -o tok.json --json
+expect 0 loom-preprocess tokenizer train.txt.zst -o tok.json --json
 says out '"distinct_names":12'
 says out '"names_single":600'
+says out '"name_tokens":12'
+says out '"foreign_tokens":0'
+format=$(sed -E 's/.*("format_tokens":[0-9]+,"format_digest":"[0-9a-f]+").*/\1/' out)
+says tok.json.meta.json "$(echo "$format" | sed 's/.*"\([0-9a-f]*\)"$/\1/')"
 says err 'names are one token'
 says tok.json.meta.json 'train.txt.zst'
-expect 0 loom-preprocess tokenizer train.txt --vocab-size 400 -o again.json --threads 3 -q
+expect 0 loom-preprocess tokenizer train.txt -o again.json --threads 3 -q
 cmp -s tok.json again.json || fail "the tokenizer depends on threads or on compression"
-expect 0 loom-preprocess tokenizer train.txt --vocab-size 400 -o - -q
+expect 0 loom-preprocess tokenizer train.txt -o - -q
 cmp -s tok.json out || fail "standard output differs from the file"
 expect 2 loom-preprocess tokenizer train.txt -o tok.json
 one_sentence; says err 'tok.json'
-expect 0 loom-preprocess tokenizer train.txt -o tok.json --vocab-size 400 --force -q
-expect 2 loom-preprocess tokenizer train.txt --vocab-size 10 -o x.json
+expect 0 loom-preprocess tokenizer train.txt -o tok.json --force -q
+expect 2 loom-preprocess tokenizer train.txt --name-tokens -1 -o x.json
 one_sentence
 expect 1 loom-preprocess tokenizer nowhere.txt -o x.json
 one_sentence; says err 'nowhere.txt'
@@ -33,6 +37,16 @@ expect 1 loom-preprocess tokenizer rows.csv -o x.json
 one_sentence; says err 'rows.csv: line 1'
 expect 0 loom-preprocess tokenizer train.txt --dry-run -o x.json
 [ ! -e x.json ] || fail "left x.json behind"
+
+# the format part is the same whatever the text is; names of other shapes are spelt, and that is said
+printf '[GENERATE GRAPH]id:shop\n<edges>\n(edge_id is 0,destination is MS_7)\n</edges>\n' >few.txt
+expect 0 loom-preprocess tokenizer few.txt -o few.json --json
+says out "$format"; says out '"name_tokens":0'; says out '"names_rare":1'
+says err 'warning: .* graphs --rename'
+expect 0 loom-preprocess tokenizer train.txt -o few.json --json --force --name-tokens 5
+says out "$format"; says out '"name_tokens":5'; says out '"names_over":7'
+expect 0 loom-preprocess tokenizer train.txt -o few.json --json --force --min-count 50
+says out '"name_tokens":5'; says out '"names_rare":7'; says err '7 seen in too few samples'
 
 # tokenising
 expect 0 loom-preprocess tokens train.txt.zst -t tok.json -o train.tokens.h5 --json

@@ -64,7 +64,7 @@ stale t.graphs.zst split
 stale t.txt.zst encode --mode tabular
 stale t.txt.zst encode --seed 7
 stale t.txt.zst encode
-stale tokenizer.json tokenizer --vocab-size 400
+stale tokenizer.json tokenizer --min-count 9
 stale t.tokens.h5 tokens
 sed -i '$d' in/CallGraph_1.csv
 stale raw.graphs.zst graphs

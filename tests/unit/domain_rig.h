@@ -8,6 +8,7 @@
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/toktrain.h"
 #include "trace/encode.h"
+#include "trace/phrases.h"
 #include "trace/record.h"
 
 typedef struct rig {
@@ -49,16 +50,18 @@ static void corpus(loom_buf *into)
 
 static loom_status domain_tokenizer(loom_tokenizer **out, loom_err *err)
 {
-    loom_toktrain_conf conf = {.vocab_size = 400, .name_tokens = 4, .merges = 20, .min_count = 2};
+    loom_toktrain_conf conf = {.name_tokens = 4, .min_count = 1};
     loom_toktrain *t = NULL;
-    loom_buf text = {0}, json = {0};
+    loom_buf phrases = {0}, text = {0}, json = {0};
 
     corpus(&text);
-    LOOM_TRY(loom_toktrain_new(&t, 1, err));
-    loom_toktrain_count(t, 0, text.data, text.len);
+    loom_phrases_render(&phrases);
+    LOOM_TRY(loom_toktrain_new(&t, phrases.data, phrases.len, 1, err));
+    loom_toktrain_count(t, 0, 0, text.data, text.len);
     loom_status st = loom_toktrain_finish(&json, NULL, t, &conf, err);
     if (st == LOOM_OK) st = loom_tokenizer_parse(out, json.data, json.len, "learned", err);
     loom_toktrain_free(t);
+    loom_buf_release(&phrases);
     loom_buf_release(&text);
     loom_buf_release(&json);
     return st;

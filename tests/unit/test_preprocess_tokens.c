@@ -80,7 +80,7 @@ TEST(instruction_samples)
     loom_tokenizer *tok = NULL;
     int64_t first, n, answer;
     write_samples("i.txt", instruction, 500);
-    CHECK_I64(COMMAND("tokenizer", in_scratch("i.txt"), "--vocab-size", "400", "-o", in_scratch("tok.json"), "-q"), 0);
+    CHECK_I64(COMMAND("tokenizer", in_scratch("i.txt"), "-o", in_scratch("tok.json"), "-q"), 0);
     CHECK_I64(COMMAND("tokens", in_scratch("i.txt"), "-t", in_scratch("tok.json"), "-o", in_scratch("i.h5"), "-q"), 0);
     loom_shard *s = open_shard("i.h5", &tok);
     REQUIRE(s && tok);

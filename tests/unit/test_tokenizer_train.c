@@ -2,8 +2,8 @@
 #include "core/json.h"
 #include "core/rng.h"
 #include "test.h"
-#include "tokenizer/bpelearn.h"
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/tokformat.h"
 #include "tokenizer/toktrain.h"
 
 /* Text in the manner of the encodings: names 0..n-1 with falling frequency, now and then a rare one. */
@@ -27,16 +27,21 @@ static void make_text(loom_buf *into, int samples, uint64_t seed)
     }
 }
 
+static const char phrases[] =
+    "[GENERATE GRAPH]num_edges:0/id:S_0/latency:0\n<edges>\n(edge_id is 0,type is rpc,source is USER,destination is "
+    "MS_0,communication starts at 0 milliseconds)\n(mc,MS_5)\n</edges>\n";
+
+/* Lines as samples. */
 static loom_status learn(loom_buf *json, loom_toktrain_report *report, const loom_buf *text, int threads,
                          const loom_toktrain_conf *conf, loom_err *err)
 {
     loom_toktrain *t = NULL;
-    LOOM_TRY(loom_toktrain_new(&t, threads, err));
+    LOOM_TRY(loom_toktrain_new(&t, phrases, strlen(phrases), threads, err));
     size_t line = 0;
     int thread = 0;
     for (size_t i = 0; i < text->len; i++) /* lines go round the threads, last thread first */
         if (text->data[i] == '\n') {
-            loom_toktrain_count(t, threads - 1 - thread, text->data + line, i + 1 - line);
+            loom_toktrain_count(t, threads - 1 - thread, 0, text->data + line, i + 1 - line);
             thread = (thread + 1) % threads;
             line = i + 1;
         }
@@ -45,7 +50,7 @@ static loom_status learn(loom_buf *json, loom_toktrain_report *report, const loo
     return st;
 }
 
-static const loom_toktrain_conf usual = {.vocab_size = 400, .name_tokens = -1, .merges = 16, .min_count = 4};
+static const loom_toktrain_conf usual = {.name_tokens = 1000, .min_count = 4};
 
 static loom_tokenizer *learned(const loom_toktrain_conf *conf, loom_toktrain_report *report)
 {
@@ -104,7 +109,10 @@ TEST(names_phrases_digits)
     CHECK_I64(loom_tokenizer_eos(tok), 2);
     CHECK(loom_tokenizer_is_special(tok, 0) && loom_tokenizer_is_special(tok, 2) && !loom_tokenizer_is_special(tok, 3));
     CHECK_I64(loom_tokenizer_vocab_size(tok), r.vocab_size);
-    CHECK(r.vocab_size <= 400 && r.name_tokens > 20 && r.phrase_tokens > 10);
+    CHECK_I64(r.vocab_size, r.format_tokens + r.name_tokens);
+    CHECK_I64(loom_tokenizer_format_size(tok), r.format_tokens);
+    CHECK(r.name_tokens > 20 && r.names_rare > 0 && r.names_over == 0);
+    CHECK_I64(r.distinct_names, r.name_tokens + r.names_rare + r.names_over + r.names_inside);
     CHECK(r.names_single > r.names * 9 / 10);
     for (int32_t id = 0; id < (int32_t)r.vocab_size; id++) { /* no holes, and every text finds its id */
         const char *text = loom_tokenizer_text(tok, id);
@@ -115,52 +123,113 @@ TEST(names_phrases_digits)
     loom_buf_release(&got);
 }
 
-/* An id is one token where there is room; the digits of one that got none are not joined, or names would be spelt in
- * pairs. */
-TEST(edge_ids)
+/* The format part hangs on the phrases alone: names in them are none of it, and no text changes it. */
+TEST(format_part)
 {
-    loom_buf text = {0}, json = {0}, got = {0}, name = {0}, digits = {0};
+    loom_buf text = {0}, json = {0}, spelling = {0};
+    loom_toktrain_report r, other;
     loom_err err = {0};
-    loom_tokenizer *tok = NULL;
-    loom_toktrain_conf conf = {.vocab_size = 300, .name_tokens = 0, .merges = 40, .min_count = 5};
-    for (int i = 0; i < 700; i++) loom_buf_printf(&text, "edge_id is %d,num_edges:12\n", i < 100 ? 99 : 10 + i % 60);
-    REQUIRE_OK(learn(&json, NULL, &text, 1, &conf, &err), err);
-    REQUIRE_OK(loom_tokenizer_parse(&tok, json.data, json.len, "learned", &err), err);
-    CHECK_STR(spelt(&got, tok, "edge_id is 99,num_edges:99"), "edge_id is |99|,|num_edges:|9|9");
-    for (int id = 10; id < 70; id++) {
-        loom_buf_reset(&name);
-        loom_buf_reset(&digits);
-        loom_buf_printf(&name, "S_%d", id);
-        loom_buf_printf(&digits, "S_|%d|%d", id / 10, id % 10);
-        CHECK_STR(spelt(&got, tok, loom_buf_text(&name)), loom_buf_text(&digits));
+    char digest[33];
+    loom_tokenizer *tok = learned(&usual, &r);
+    REQUIRE(tok);
+    static const char *const behind_the_bytes[] = {"MS",         "MS_", "S_",      "[GENERATE GRAPH]",
+                                                   "num_edges:", "id:", "latency:"};
+    for (int i = 0; i < 7; i++) {
+        size_t len;
+        const char *bytes = loom_tokenizer_bytes(tok, 259 + i, &len);
+        loom_buf_reset(&spelling);
+        loom_buf_append(&spelling, bytes, len);
+        CHECK_STR(loom_buf_text(&spelling), behind_the_bytes[i]);
     }
+    loom_tokenizer_format_digest(tok, digest);
+    CHECK_STR(digest, r.format_digest);
+    CHECK(loom_tokenizer_find(tok, "MS_5", 4) < 0);
+    loom_buf_str(&text, "(MS_5,hello frobnication)\n(MS_5,rpc)\n(MS_5,rpc)\n(MS_5,rpc)\n(MS_5,rpc)\n");
+    REQUIRE_OK(learn(&json, &other, &text, 1, &usual, &err), err);
+    CHECK_STR(other.format_digest, r.format_digest);
+    CHECK_I64(other.format_tokens, r.format_tokens);
+    CHECK_I64(other.name_tokens, 1);
+    CHECK_I64(other.foreign_tokens, (int64_t)strlen("hello frobnication"));
     loom_tokenizer_free(tok);
     loom_buf_release(&text);
     loom_buf_release(&json);
-    loom_buf_release(&got);
-    loom_buf_release(&name);
-    loom_buf_release(&digits);
+    loom_buf_release(&spelling);
 }
 
-TEST(budgets)
+/* A name counts once in a sample, and the kind of samples that shows it most often decides. */
+TEST(samples_count_not_mentions)
+{
+    loom_toktrain *t = NULL;
+    loom_toktrain_report r;
+    loom_toktrain_conf conf = {.name_tokens = 10, .min_count = 3};
+    loom_buf json = {0}, got = {0};
+    loom_err err = {0};
+    loom_tokenizer *tok = NULL;
+    REQUIRE_OK(loom_toktrain_new(&t, phrases, strlen(phrases), 1, &err), err);
+    for (int kind = 0; kind < 2; kind++)
+        for (int sample = 0; sample < 2 + kind; sample++) {
+            const char *text = kind ? "MS_1,MS_2" : "MS_1,MS_3,MS_3,MS_3,MS_3";
+            loom_toktrain_count(t, 0, kind, text, strlen(text));
+        }
+    REQUIRE_OK(loom_toktrain_finish(&json, &r, t, &conf, &err), err);
+    REQUIRE_OK(loom_tokenizer_parse(&tok, json.data, json.len, "learned", &err), err);
+    CHECK_STR(spelt(&got, tok, "MS_1,MS_2,MS_3"), "MS_1|,|MS_2|,|MS_|3");
+    CHECK_I64(r.names_rare, 1);
+    CHECK_I64(r.names, 2 * 5 + 3 * 2);
+    loom_toktrain_free(t);
+    loom_tokenizer_free(tok);
+    loom_buf_release(&json);
+    loom_buf_release(&got);
+}
+
+/* No token stands inside a name that is spelt, so that cutting the longest tokens out first gives the same. */
+TEST(no_token_inside_a_spelt_name)
+{
+    static const char *const cases[][3] = {
+        /* seen three times, seen once, tokens */
+        {"MS_1,MS_12,S_7", "MS_13", "MS_|1|,|MS_12|,|S_7|,|MS_|1|3"},
+        {"MS_1,MS_12,S_12", "MS_123", "MS_|1|,|MS_|1|2|,|S_|1|2|,|MS_|1|2|3"},
+        {"S_1,S_12,MS_12", "S_123", "S_|1|,|S_|1|2|,|MS_12|,|S_|1|2|3"},
+        {"S_5,MS_55", "MS_5", "S_|5|,|MS_55|,|MS_|5"},
+        {"MS_1,MS_12,S_12", "", "MS_1|,|MS_12|,|S_12|,"},
+    };
+    loom_toktrain_conf conf = {.name_tokens = 10, .min_count = 2};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        loom_buf text = {0}, json = {0}, got = {0}, both = {0};
+        loom_err err = {0};
+        loom_tokenizer *tok = NULL;
+        for (int k = 0; k < 3; k++) loom_buf_printf(&text, "%s\n", cases[i][0]);
+        loom_buf_printf(&text, "%s\n", cases[i][1]);
+        loom_buf_printf(&both, "%s,%s", cases[i][0], cases[i][1]);
+        REQUIRE_OK(learn(&json, NULL, &text, 1, &conf, &err), err);
+        REQUIRE_OK(loom_tokenizer_parse(&tok, json.data, json.len, "learned", &err), err);
+        CHECK_STR(spelt(&got, tok, loom_buf_text(&both)), cases[i][2]);
+        loom_tokenizer_free(tok);
+        loom_buf_release(&text);
+        loom_buf_release(&json);
+        loom_buf_release(&got);
+        loom_buf_release(&both);
+    }
+}
+
+TEST(budget_of_names)
 {
     loom_buf got = {0};
-    loom_toktrain_report all, few, tiny;
+    loom_toktrain_report all, few, none;
     loom_toktrain_conf conf = usual;
     loom_tokenizer *tok = learned(&conf, &all);
     loom_tokenizer_free(tok);
     conf.name_tokens = 5;
     tok = learned(&conf, &few);
     CHECK_I64(few.name_tokens, 5);
-    CHECK_I64(few.phrase_tokens, all.phrase_tokens);
+    CHECK_I64(few.names_over, all.name_tokens - 5);
+    CHECK_I64(few.format_tokens, all.format_tokens);
     CHECK_STR(spelt(&got, tok, "MS_00000"), "MS_00000"); /* the most frequent ones */
     loom_tokenizer_free(tok);
-    conf = usual;
-    conf.vocab_size = 300;
-    tok = learned(&conf, &tiny);
-    CHECK_I64(tiny.vocab_size, 300);
-    CHECK_I64(loom_tokenizer_vocab_size(tok), 300);
-    CHECK(tiny.tokens > all.tokens);
+    conf.name_tokens = 0;
+    tok = learned(&conf, &none);
+    CHECK_I64(none.vocab_size, all.format_tokens);
+    CHECK(none.tokens > all.tokens);
     loom_tokenizer_free(tok);
     loom_buf_release(&got);
 }
@@ -212,27 +281,6 @@ TEST(lines_stand_alone)
     loom_buf_release(&back);
 }
 
-/* Words that get no token of their own are spelt by learned merges; texts of special tokens stay special. */
-TEST(merges_and_special_texts)
-{
-    loom_buf text = {0}, json = {0};
-    loom_err err = {0};
-    loom_toktrain_report r;
-    loom_tokenizer *tok = NULL;
-    loom_toktrain_conf conf = {.vocab_size = 310, .name_tokens = -1, .merges = 20, .min_count = 2};
-    for (int i = 0; i < 300; i++) loom_buf_printf(&text, "token%c%c<s></s>\n", 'a' + i % 25, 'a' + i % 24);
-    REQUIRE_OK(learn(&json, &r, &text, 1, &conf, &err), err);
-    REQUIRE_OK(loom_tokenizer_parse(&tok, json.data, json.len, "learned", &err), err);
-    loom_buf got = {0};
-    CHECK(r.merges > 4 && r.vocab_size <= 310);
-    CHECK(strncmp(spelt(&got, tok, "tokenzzz"), "token|", 6) == 0);
-    CHECK_I64(loom_tokenizer_find(tok, "<s>", 3), 1);
-    loom_tokenizer_free(tok);
-    loom_buf_release(&text);
-    loom_buf_release(&json);
-    loom_buf_release(&got);
-}
-
 /* More words than the cache holds: whatever was forgotten, the tokens are those of a fresh scratch. */
 TEST(cache_changes_nothing)
 {
@@ -262,35 +310,16 @@ TEST(cache_changes_nothing)
     loom_tokenizer_free(tok);
 }
 
-/* The most frequent pair first, words counted as often as they stand; ties go to the smaller symbols. */
-TEST(order_of_merges)
-{
-    const loom_word words[] = {{"ab", 2, 3}, {"abab", 4, 1}, {"zyz", 3, 9}, {"cab", 3, 4}, {"<s>", 3, 50}};
-    static const char *const forbidden[] = {"<s>", NULL};
-    loom_bpelearn b = {0};
-    loom_err err = {0};
-    loom_buf got = {0};
-    REQUIRE_OK(loom_bpelearn_run(&b, words, 5, 6, 4, forbidden, &err), err);
-    for (int64_t m = 0; m < b.n_merges; m++)
-        loom_buf_printf(&got, "%s+%s ", loom_intern_text(&b.symbols, b.merges[m].left),
-                        loom_intern_text(&b.symbols, b.merges[m].right));
-    CHECK_STR(loom_buf_text(&got), "<+s a+b y+z z+yz c+ab "); /* "s>" is gone, "<s>" forbidden, "abab" too rare */
-    loom_bpelearn_release(&b);
-    loom_buf_release(&got);
-}
-
 TEST(wrong_use)
 {
     loom_buf text = {0}, json = {0};
     loom_err err = {0};
-    loom_toktrain_conf conf = usual;
-    CHECK(learn(&json, NULL, &text, 1, &conf, &err) == LOOM_STATUS_FORMAT);
-    loom_buf_str(&text, "a\n");
-    conf.vocab_size = 100;
-    CHECK(learn(&json, NULL, &text, 1, &conf, &err) == LOOM_STATUS_ARG && strstr(err.msg, "300"));
+    CHECK(learn(&json, NULL, &text, 1, &usual, &err) == LOOM_STATUS_FORMAT);
+    CHECK(strstr(err.msg, "no text") != NULL);
     loom_buf_release(&text);
     loom_buf_release(&json);
 }
 
-TEST_MAIN(RUN(names_phrases_digits) RUN(edge_ids) RUN(budgets) RUN(same_for_any_thread_count) RUN(lines_stand_alone)
-              RUN(merges_and_special_texts) RUN(order_of_merges) RUN(cache_changes_nothing) RUN(wrong_use))
+TEST_MAIN(RUN(names_phrases_digits) RUN(format_part) RUN(samples_count_not_mentions) RUN(no_token_inside_a_spelt_name)
+              RUN(budget_of_names) RUN(same_for_any_thread_count) RUN(lines_stand_alone) RUN(cache_changes_nothing)
+                  RUN(wrong_use))
