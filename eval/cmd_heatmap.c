@@ -346,7 +346,7 @@ static loom_status print_summary(const loom_ctx *ctx, const loom_tally *t, int f
     loom_buf text = {0};
     if (ctx->common.json) table_json(&text, t, first, last);
     else table_text(&text, t, first, last);
-    loom_status st = loom_stdout_write(text.data, text.len, err);
+    loom_status st = loom_stdout_text(text.data, text.len, err);
     loom_buf_release(&text);
     return st;
 }

@@ -302,7 +302,7 @@ static loom_status print_summary(const memorization_job *j, loom_err *err)
         loom_buf_char(&text, '\n');
         for (int64_t i = 0; i < j->n; i++) summary_row(&text, &j->suspects[i]);
     }
-    loom_status st = loom_stdout_write(text.data, text.len, err);
+    loom_status st = loom_stdout_text(text.data, text.len, err);
     loom_buf_release(&text);
     return st;
 }

@@ -133,7 +133,7 @@ static loom_status run_settings(const loom_ctx *ctx, loom_err *err)
     }
     if (st == LOOM_OK) st = loom_results_table(&r, "table1.csv", &t, err);
     if (st == LOOM_OK) st = loom_results_close(&r, err);
-    if (st == LOOM_OK) st = loom_stdout_write(t.text.data, t.text.len, err);
+    if (st == LOOM_OK) st = loom_stdout_text(t.text.data, t.text.len, err);
 done:
     loom_csv_table_release(&t);
     loom_results_release(&r);

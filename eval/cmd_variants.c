@@ -79,7 +79,7 @@ static loom_status write_results(loom_results *r, const loom_tally *t, loom_err 
         compare_with_paper(r, t);
         st = loom_results_close(r, err);
     }
-    if (st == LOOM_OK) st = loom_stdout_write(table.text.data, table.text.len, err);
+    if (st == LOOM_OK) st = loom_stdout_text(table.text.data, table.text.len, err);
     loom_accuracy_lines_release(&lines);
     free(labels);
     loom_csv_table_release(&table);

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include "core/file.h"
 #include "core/json.h"
 #include "core/log.h"
@@ -150,7 +152,8 @@ static loom_status run_complete(const loom_ctx *ctx, loom_err *err)
         if (c->echo && !c->logprobs) loom_buf_append(&out, loom_buf_text(&prompt), prompt.len);
         write_plain(&out, &b, &jobs[i], c);
     }
-    st = loom_stdout_write(loom_buf_text(&out), out.len, err);
+    st = isatty(STDOUT_FILENO) ? loom_stdout_text(loom_buf_text(&out), out.len, err) /* a model may write anything */
+                               : loom_stdout_write(loom_buf_text(&out), out.len, err);
     if (ctx->common.verbose) loom_backend_report(&b, loom_time_now() - started);
 done:
     for (int64_t i = 0; jobs && i < c->n; i++) loom_job_release(&jobs[i]);

@@ -3,9 +3,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "core/buf.h"
+#include "core/escape.h"
 #include "core/num.h"
-#include "infer/completer.h"
 #include "infer/infer_cmds.h"
 #include "readers/graphsource.h"
 
@@ -93,20 +92,20 @@ static int64_t letters(const char *text)
     return n;
 }
 
-/* Names come from outside: what no terminal should get becomes "?". */
+/* Names come from outside: what no terminal should get is spelt out, what a plain one has no letters for is "?". */
 static const char *clean_name(show_state *s, const char *name)
 {
     loom_buf *b = &s->name;
+    bool ascii = s->glyphs == &ascii_glyphs;
+    size_t kept = 0;
 
     loom_buf_reset(b);
-    loom_buf_str(b, name);
-    loom_text_mend_utf8(b);
-    for (size_t i = 0; i < b->len; i++) {
+    loom_escape(b, name, strlen(name));
+    for (size_t i = 0; ascii && i < b->len; i++) {
         unsigned char c = (unsigned char)b->data[i];
-        bool control = c == 0xc2 && (unsigned char)b->data[i + 1] < 0xa0; /* U+0080 to U+009F */
-        if (control || (c >= 0x80 && s->glyphs == &ascii_glyphs)) b->data[i] = '?';
-        if (control) b->data[i + 1] = '?';
+        if (c < 0x80 || starts_letter((char)c)) b->data[kept++] = c < 0x80 ? (char)c : '?';
     }
+    if (ascii) b->data[b->len = kept] = 0;
     return b->data;
 }
 

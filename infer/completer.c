@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/escape.h"
+
 const char *const loom_stop_names[] = {"stop", "eos", "length"};
 
 void loom_job_release(loom_job *job)
@@ -53,29 +55,10 @@ bool loom_cut_at_stop(loom_buf *text, size_t from, const char *const *stops, siz
     return true;
 }
 
-/* Bytes of the UTF-8 character at t, 0 when it is none. */
-static size_t utf8_length(const unsigned char *t, size_t left)
-{
-    size_t n = t[0] < 0x80                   ? 1
-               : t[0] >= 0xc2 && t[0] < 0xe0 ? 2
-               : (t[0] & 0xf0) == 0xe0       ? 3
-               : t[0] >= 0xf0 && t[0] < 0xf5 ? 4
-                                             : 0;
-
-    if (n == 0 || n > left) return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((t[i] & 0xc0) != 0x80) return 0;
-    if (t[0] == 0xe0 && t[1] < 0xa0) return 0; /* overlong */
-    if (t[0] == 0xed && t[1] > 0x9f) return 0; /* surrogate */
-    if (t[0] == 0xf0 && t[1] < 0x90) return 0; /* overlong */
-    if (t[0] == 0xf4 && t[1] > 0x8f) return 0; /* beyond U+10FFFF */
-    return n;
-}
-
 void loom_text_mend_utf8(loom_buf *text)
 {
     for (size_t i = 0; i < text->len;) {
-        size_t n = utf8_length((unsigned char *)text->data + i, text->len - i);
+        size_t n = loom_utf8_length(text->data + i, text->len - i);
         if (!n || text->data[i] == 0) text->data[i] = '?';
         i += n ? n : 1;
     }

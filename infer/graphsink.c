@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/cli.h"
+#include "core/escape.h"
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/json.h"
@@ -370,12 +371,16 @@ static void render_otlp(loom_sink *k, const loom_graph *g)
 
 static void dot_name(loom_buf *into, const char *name)
 {
+    loom_buf shown = {0};
+
+    loom_escape(&shown, name, strlen(name));
     loom_buf_char(into, '"');
-    for (; *name; name++) {
-        if (*name == '"' || *name == '\\') loom_buf_char(into, '\\');
-        loom_buf_char(into, *name);
+    for (const char *c = loom_buf_text(&shown); *c; c++) {
+        if (*c == '"' || *c == '\\') loom_buf_char(into, '\\');
+        loom_buf_char(into, *c);
     }
     loom_buf_char(into, '"');
+    loom_buf_release(&shown);
 }
 
 static void render_dot(loom_sink *k, const loom_graph *g)

@@ -416,7 +416,7 @@ static loom_status run_describe(const loom_ctx *ctx, loom_err *err)
         render_json(&text, sheets, portraits, ctx->args, ctx->n_args);
     else
         render_table(&text, sheets, ctx->args, ctx->n_args);
-    st = loom_stdout_write(text.data, text.len, err);
+    st = loom_stdout_text(text.data, text.len, err);
 done:
     for (size_t i = 0; i < n; i++) {
         if (portraits) loom_portrait_release(&portraits[i]);

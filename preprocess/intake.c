@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/escape.h"
 #include "core/num.h"
 
 enum { TEXT_BLOCK = 1 << 20, TEXT_BLOCKS_MAX = 1 << 12, NAME_MAX_BYTES = 4095, TYPES_REMEMBERED = 1000 };
@@ -61,22 +62,8 @@ bool loom_parse_ms(const char *text, size_t len, int64_t *ms)
 
 bool loom_utf8_valid(const char *text, size_t len)
 {
-    const unsigned char *s = (const unsigned char *)text;
-    for (size_t i = 0; i < len;) {
-        unsigned char c = s[i++];
-        int more = c < 0x80                ? 0
-                   : c >= 0xc2 && c < 0xe0 ? 1
-                   : c >= 0xe0 && c < 0xf0 ? 2
-                   : c >= 0xf0 && c < 0xf5 ? 3
-                                           : -1;
-        if (more < 0 || len - i < (size_t)more) return false;
-        if (more >= 2) { /* overlong forms, surrogates, beyond U+10FFFF */
-            if ((c == 0xe0 && s[i] < 0xa0) || (c == 0xed && s[i] > 0x9f)) return false;
-            if ((c == 0xf0 && s[i] < 0x90) || (c == 0xf4 && s[i] > 0x8f)) return false;
-        }
-        for (; more; more--)
-            if ((s[i++] & 0xc0) != 0x80) return false;
-    }
+    for (size_t i = 0, n; i < len; i += n)
+        if ((n = loom_utf8_length(text + i, len - i)) == 0) return false;
     return true;
 }
 

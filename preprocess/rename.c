@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/escape.h"
 #include "core/file.h"
 #include "core/num.h"
 
@@ -33,7 +34,10 @@ static bool take_line(loom_rename *r, const char *line, size_t len)
         int64_t number;
         if ((size_t)(tab - line) <= n_prefix || memcmp(line, prefixes[kind], n_prefix) != 0) continue;
         if (!loom_parse_i64(line + n_prefix, (size_t)(tab - line) - n_prefix, &number) || number < 0) return false;
-        set_number(r, (loom_rename_kind)kind, tab + 1, (size_t)(line + len - tab - 1), number);
+        loom_buf name = {0};
+        loom_unquote(&name, tab + 1, (size_t)(line + len - tab - 1));
+        set_number(r, (loom_rename_kind)kind, name.data, name.len, number);
+        loom_buf_release(&name);
         return true;
     }
     return false;
@@ -69,7 +73,9 @@ void loom_rename_render(const loom_rename *r, loom_buf *into)
     for (int kind = 0; kind < LOOM_RENAME_KINDS; kind++)
         for (size_t i = 0; i < r->names[kind].n; i++) {
             append_number((loom_rename_kind)kind, r->numbers[kind][i], into);
-            loom_buf_printf(into, "\t%s\n", loom_intern_text(&r->names[kind], (int64_t)i));
+            loom_buf_char(into, '\t');
+            loom_quote(into, loom_intern_text(&r->names[kind], (int64_t)i), loom_intern_len(&r->names[kind], (int64_t)i));
+            loom_buf_char(into, '\n');
         }
 }
 

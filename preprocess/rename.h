@@ -3,6 +3,8 @@
  *   MS_00001<TAB>cart-service
  *   S_000000001<TAB>frontend:/api/cart
  *
+ * Names are written as loom_quote does it (core/escape.h), so that the file can be shown in a terminal.
+ *
  * Every name but USER gets a number, so that no number can be taken twice. A mapping file that exists is read first and
  * goes on growing, so that several runs agree. New names are numbered in byte order, file by file: the result does not
  * depend on threads. */

@@ -315,7 +315,7 @@ static loom_status run_info(const loom_ctx *ctx, loom_err *err)
             loom_buf_printf(&f.text, "%s\n", f.json.data);
         else if (st == LOOM_OK && i + 1 < ctx->n_args)
             loom_buf_char(&f.text, '\n');
-        if (st == LOOM_OK) st = loom_stdout_write(f.text.data, f.text.len, err);
+        if (st == LOOM_OK) st = loom_stdout_text(f.text.data, f.text.len, err);
         loom_buf_release(&f.text);
         loom_buf_release(&f.json);
     }

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "core/escape.h"
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/log.h"
@@ -56,6 +57,15 @@ loom_status loom_stdout_write(const void *data, size_t len, loom_err *err)
     if (fwrite(data, 1, len, stdout) != len || fflush(stdout) != 0)
         return loom_fail(err, LOOM_STATUS_IO, "cannot write to standard output: %s", strerror(errno));
     return LOOM_OK;
+}
+
+loom_status loom_stdout_text(const void *data, size_t len, loom_err *err)
+{
+    loom_buf shown = {0};
+    loom_escape_lines(&shown, data, len);
+    loom_status st = loom_stdout_write(loom_buf_text(&shown), shown.len, err);
+    loom_buf_release(&shown);
+    return st;
 }
 
 int64_t loom_cpu_count(void)
@@ -512,10 +522,11 @@ static const loom_cmd *find_command(const char *program, const loom_cmd *cmds, c
             close = c;
         }
     }
+    loom_log_set_program(program);
     if (close)
-        fprintf(stderr, "%s: unknown subcommand \"%s\"; did you mean %s? (see %s --help)\n", program, name, close->name, program);
+        loom_error("unknown subcommand \"%s\"; did you mean %s? (see %s --help)", name, close->name, program);
     else
-        fprintf(stderr, "%s: unknown subcommand \"%s\" (see %s --help)\n", program, name, program);
+        loom_error("unknown subcommand \"%s\" (see %s --help)", name, program);
     return NULL;
 }
 

@@ -4,13 +4,24 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/escape.h"
+
+/* Formats the sentence. It quotes names and pieces of files, so what a terminal would obey is escaped. */
+static void set_sentence(loom_err *err, const char *fmt, va_list args)
+{
+    char raw[sizeof err->msg + 64]; /* longer than the sentence, so that a cut is seen */
+    int n = vsnprintf(raw, sizeof raw, fmt, args);
+    size_t len = n < 0 ? 0 : (size_t)n < sizeof raw ? (size_t)n : sizeof raw - 1;
+    loom_escape_into(err->msg, sizeof err->msg, raw, len);
+}
+
 loom_status loom_fail(loom_err *err, loom_status status, const char *fmt, ...)
 {
     if (err) {
         va_list args;
         err->status = status;
         va_start(args, fmt);
-        vsnprintf(err->msg, sizeof err->msg, fmt, args);
+        set_sentence(err, fmt, args);
         va_end(args);
     }
     return status;
@@ -23,14 +34,12 @@ loom_status loom_err_in(loom_err *err, const char *fmt, ...)
     memcpy(old, err->msg, sizeof old);
     va_list args;
     va_start(args, fmt);
-    int n = vsnprintf(err->msg, sizeof err->msg, fmt, args);
+    set_sentence(err, fmt, args);
     va_end(args);
-    if (n >= 0 && (size_t)n + 3 <= sizeof err->msg) { /* as much of the old sentence as fits */
-        char *to = err->msg + n;
-        size_t len = strnlen(old, sizeof err->msg - (size_t)n - 3);
-        memcpy(to, ": ", 2);
-        memcpy(to + 2, old, len);
-        to[2 + len] = 0;
+    size_t n = strlen(err->msg);
+    if (n + 3 <= sizeof err->msg) { /* as much of the old sentence as fits */
+        memcpy(err->msg + n, ": ", 2);
+        loom_escape_into(err->msg + n + 2, sizeof err->msg - n - 2, old, strnlen(old, sizeof old));
     }
     return err->status;
 }

@@ -22,7 +22,8 @@ typedef struct loom_err {
     char msg[1024];
 } loom_err;
 
-/* Records status and sentence, returns the status:  return loom_fail(err, LOOM_STATUS_IO, "cannot open %s", path); */
+/* Records status and sentence, returns the status:  return loom_fail(err, LOOM_STATUS_IO, "cannot open %s", path);
+ * Control characters in it are escaped (core/escape.h), so that any name or piece of a file can be quoted. */
 loom_status loom_fail(loom_err *err, loom_status status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Puts "<fmt>: " in front of the recorded sentence; returns the recorded status. */

@@ -12,9 +12,9 @@
 struct loom_in {
     struct archive *archive;
     char *path;
-    const char *member;
+    char *member;            /* a copy: libarchive frees its own when it goes on, also where it fails */
     int fd;                  /* plain files bypass libarchive: >= 0, else -1 */
-    bool is_tar;
+    bool is_tar, between;    /* between: behind the member, looking for the next one */
     unsigned char head[512]; /* bytes read while looking at what kind of file this is */
     size_t head_len, head_used;
     unsigned char *feed;     /* input block of the decompressor */
@@ -63,8 +63,9 @@ static loom_status archive_failed(loom_in *in, loom_err *err)
 {
     if (loom_stop_requested()) return loom_fail_interrupted(err);
     const char *text = archive_error_string(in->archive);
+    const char *where = !in->member ? "" : in->between ? ", behind member " : ", member ";
     return loom_fail(err, LOOM_STATUS_FORMAT, "%s%s%s: damaged or cut short (%s); fetch or make the file again",
-                     loom_shown_path(in->path), in->member[0] ? ", member " : "", in->member, text ? text : "unknown error");
+                     loom_shown_path(in->path), where, loom_in_member(in), text ? text : "unknown error");
 }
 
 /* The format "raw" passes whatever a filter yields; "tar" must win where both fit, which libarchive's bidding does. */
@@ -85,9 +86,7 @@ static loom_status open_archive(loom_in *in, loom_err *err)
     archive_read_support_format_tar(in->archive);
     archive_read_support_format_raw(in->archive);
     if (archive_read_open(in->archive, in, NULL, feed_archive, NULL) != ARCHIVE_OK) return archive_failed(in, err);
-    LOOM_TRY(loom_in_next_member(in, &more, err));
-    if (!more) in->member = "";
-    return LOOM_OK;
+    return loom_in_next_member(in, &more, err);
 }
 
 loom_status loom_in_open(loom_in **out, const char *path, loom_err *err)
@@ -96,7 +95,6 @@ loom_status loom_in_open(loom_in **out, const char *path, loom_err *err)
     loom_in *in = loom_calloc(1, sizeof *in);
     if (!in) return loom_fail_nomem(err, "a file reader");
     in->fd = -1;
-    in->member = "";
     in->path = strdup(path);
     if (!in->path) {
         st = loom_fail_nomem(err, "a file reader");
@@ -158,10 +156,22 @@ loom_status loom_in_read(loom_in *in, void *data, size_t cap, size_t *n, loom_er
     return LOOM_OK;
 }
 
+/* libarchive gives names in the locale's encoding, which may have no letters for them. */
+static loom_status keep_member(loom_in *in, struct archive_entry *entry, loom_err *err)
+{
+    const char *name = archive_entry_pathname(entry);
+    if (!name) name = archive_entry_pathname_utf8(entry);
+    free(in->member);
+    in->member = in->is_tar && name ? strdup(name) : NULL;
+    if (in->is_tar && name && !in->member) return loom_fail_nomem(err, "the name of a member");
+    return LOOM_OK;
+}
+
 loom_status loom_in_next_member(loom_in *in, bool *more, loom_err *err)
 {
     *more = false;
     if (!in->archive) return LOOM_OK;
+    in->between = true;
     for (;;) {
         struct archive_entry *entry;
         int r = archive_read_next_header(in->archive, &entry);
@@ -169,14 +179,14 @@ loom_status loom_in_next_member(loom_in *in, bool *more, loom_err *err)
         if (r != ARCHIVE_OK && r != ARCHIVE_WARN) return archive_failed(in, err);
         in->is_tar = archive_format(in->archive) != ARCHIVE_FORMAT_RAW;
         if (in->is_tar && archive_entry_filetype(entry) != AE_IFREG) continue;
-        const char *name = in->is_tar ? archive_entry_pathname(entry) : "";
-        in->member = name ? name : "";
+        LOOM_TRY(keep_member(in, entry, err));
+        in->between = false;
         *more = true;
         return LOOM_OK;
     }
 }
 
-const char *loom_in_member(const loom_in *in) { return in->member; }
+const char *loom_in_member(const loom_in *in) { return in->member ? in->member : ""; }
 
 void loom_in_close(loom_in **in)
 {
@@ -185,6 +195,7 @@ void loom_in_close(loom_in **in)
     loom_inflate_free((*in)->inflate);
     if ((*in)->fd >= 0) close((*in)->fd);
     free((*in)->feed);
+    free((*in)->member);
     free((*in)->path);
     free(*in);
     *in = NULL;

@@ -160,12 +160,19 @@ void loom_jw_end_object(loom_jw *w) { end(w, '}'); }
 void loom_jw_begin_array(loom_jw *w) { begin(w, '['); }
 void loom_jw_end_array(loom_jw *w) { end(w, ']'); }
 
+/* Control characters are escaped, those above 0x7f too (0xc2 before 0x80 to 0x9f): terminals obey them. */
+static bool is_bare(const unsigned char *c, size_t left)
+{
+    if (*c == 0xc2) return left < 2 || c[1] < 0x80 || c[1] >= 0xa0;
+    return *c >= 0x20 && *c != '"' && *c != '\\' && *c != 0x7f;
+}
+
 static void quoted(loom_buf *b, const char *text, size_t len)
 {
     loom_buf_char(b, '"');
     for (size_t i = 0; i < len;) {
         size_t run = i;
-        while (run < len && (unsigned char)text[run] >= 0x20 && text[run] != '"' && text[run] != '\\') run++;
+        while (run < len && is_bare((const unsigned char *)text + run, len - run)) run++;
         loom_buf_append(b, text + i, run - i);
         if ((i = run) == len) break;
         unsigned char c = (unsigned char)text[i++];
@@ -175,6 +182,7 @@ static void quoted(loom_buf *b, const char *text, size_t len)
         case '\n': loom_buf_str(b, "\\n"); break;
         case '\r': loom_buf_str(b, "\\r"); break;
         case '\t': loom_buf_str(b, "\\t"); break;
+        case 0xc2: loom_buf_printf(b, "\\u%04x", (unsigned char)text[i++]); break;
         default: loom_buf_printf(b, "\\u%04x", c);
         }
     }

@@ -3,17 +3,23 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "core/escape.h"
+
 static loom_log_level level_ = LOOM_LOG_NORMAL;
 static const char *program_ = "loom";
 
 void loom_log_set_level(loom_log_level level) { level_ = level; }
 void loom_log_set_program(const char *name) { program_ = name; }
 
+/* Lines may quote anything, and a terminal obeys what it finds in them. */
 static void say(const char *prefix, const char *fmt, va_list args)
 {
+    char raw[4096], shown[4096];
+    int n = vsnprintf(raw, sizeof raw, fmt, args);
+    loom_escape_into(shown, sizeof shown, raw, n < 0 ? 0 : (size_t)n < sizeof raw ? (size_t)n : sizeof raw - 1);
     flockfile(stderr);
     if (prefix) fprintf(stderr, "%s%s", program_, prefix);
-    vfprintf(stderr, fmt, args);
+    fputs(shown, stderr);
     fputc('\n', stderr);
     funlockfile(stderr);
 }

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "core/escape.h"
 #include "core/num.h"
 #include "core/usage.h"
 
@@ -26,6 +27,13 @@ static int terminal_columns(void)
     return 80;
 }
 
+/* Appends a note to text[0..n). */
+static void put_note(char *text, size_t cap, size_t n, const char *note)
+{
+    memcpy(text + n, "  ", 2);
+    loom_escape_into(text + n + 2, cap - n - 2, note, strlen(note));
+}
+
 static void line_text(const loom_progress *p, const char *note, char *text, size_t cap)
 {
     char done[24], total[24], eta[24];
@@ -44,7 +52,7 @@ static void line_text(const loom_progress *p, const char *note, char *text, size
     } else {
         n = snprintf(text, cap, "%s %s %s, %s", p->label, done, p->unit, loom_format_seconds(eta, sizeof eta, elapsed));
     }
-    if (note && n > 0 && (size_t)n < cap) snprintf(text + n, cap - (size_t)n, "  %s", note);
+    if (note && n > 0 && (size_t)n + 2 < cap) put_note(text, cap, (size_t)n, note);
 }
 
 void loom_progress_update(loom_progress *p, int64_t done, const char *note)
@@ -75,7 +83,7 @@ void loom_progress_finish(loom_progress *p, const char *note)
         char done[24];
         n = snprintf(text, sizeof text, "%s: %s %s in %s", p->label, loom_format_count(done, sizeof done, (double)p->done),
                      p->unit, loom_format_seconds(took, sizeof took, loom_time_now() - p->started));
-        if (note && n > 0 && (size_t)n < sizeof text) snprintf(text + n, sizeof text - (size_t)n, "  %s", note);
+        if (note && n > 0 && (size_t)n + 2 < sizeof text) put_note(text, sizeof text, (size_t)n, note);
         fprintf(stderr, "\r%-*.*s\n", columns, columns, text);
     }
     p->on = false;

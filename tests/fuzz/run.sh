@@ -11,12 +11,25 @@ trap 'rm -rf "$work"' EXIT
 [ $# -gt 0 ] || set -- $(cd "$bin" && ls | grep '^fuzz_')
 
 seeds() { # FUZZER: fills the folder $work/FUZZER
-    local to=$work/$1 g=$src/tests/golden
+    local tar to=$work/$1 g=$src/tests/golden
     mkdir -p "$to"
     case $1 in
         fuzz_preprocess_csv) cp "$g/spec/raw/callgraph_small.csv" "$to" ;;
         fuzz_record) split -l 1 "$g/spec/dedupe/input.txt" "$to/record-" ;;
         fuzz_safetensors) for d in "$g"/llama/*/; do head -c 9000 "$d/model.safetensors" >"$to/$(basename "$d")"; done ;;
+        fuzz_container)
+            echo 'timestamp,traceid' >"$work/a.csv"
+            head -n 5 "$g/spec/dedupe/input.txt" >"$work/b.csv"
+            tar -C "$work" -cf "$to/ustar.tar" a.csv b.csv
+            tar -C "$work" --format=pax -cf "$to/pax.tar" a.csv b.csv
+            tar -C "$work" --format=v7 -cf "$to/v7.tar" a.csv
+            for tar in "$to"/*.tar; do # xz and zstd may be missing
+                gzip -nc "$tar" >"$tar.gz"
+                xz -c "$tar" >"$tar.xz" 2>/dev/null || rm -f "$tar.xz"
+                zstd -qc "$tar" >"$tar.zst" 2>/dev/null || rm -f "$tar.zst"
+            done
+            cp "$work/b.csv" "$to/plain" ;;
+        fuzz_ckpt | fuzz_shard) ;; # these write their own
         fuzz_tokenizer) find "$g" -name '*.json' -size -8k -exec cp --backup=numbered {} "$to" \; ;;
         fuzz_infer_spans)
             echo '{"data":[{"traceID":"1","spans":[{"traceID":"1","spanID":"a","operationName":"GET","references":[],"startTime":1000,"duration":900,"tags":[{"key":"span.kind","type":"string","value":"server"}],"processID":"p1"},{"traceID":"1","spanID":"b","references":[{"refType":"CHILD_OF","spanID":"a"}],"startTime":1100,"duration":50,"tags":[{"key":"db.system","value":"redis"}],"processID":"p2"}],"processes":{"p1":{"serviceName":"A"},"p2":{"serviceName":"B"}}}]}' >"$to/jaeger"
@@ -29,7 +42,7 @@ seeds() { # FUZZER: fills the folder $work/FUZZER
 status=0
 for f in "$@"; do
     seeds "$f"
-    if "$bin/$f" -max_total_time="$seconds" -rss_limit_mb=4096 -timeout=60 -print_final_stats=1 -artifact_prefix="$f-" \
+    if FUZZ_SEEDS=$work/$f "$bin/$f" -max_total_time="$seconds" -rss_limit_mb=4096 -timeout=60 -print_final_stats=1 -artifact_prefix="$f-" \
         "$work/$f" >"$work/$f.log" 2>&1; then
         echo "$f: $(sed -n 's/^stat::number_of_executed_units: *//p' "$work/$f.log") inputs in $seconds s, no finding"
     else
