@@ -33,6 +33,7 @@ struct loom_loader {
     loom_position at;
     /* the step handed out */
     int32_t *tokens, *labels;
+    float *weights; /* NULL: every label counts as much */
     int64_t *segments;
     int32_t *scratch; /* context + 1 tokens */
     size_t bytes;
@@ -165,10 +166,12 @@ static loom_status allocate(loom_loader *l, loom_err *err)
     l->order = loom_alloc((size_t)l->n_samples, sizeof *l->order);
     l->tokens = loom_alloc(budget, sizeof *l->tokens);
     l->labels = loom_alloc(budget, sizeof *l->labels);
+    if (l->o.prompt_weight > 0 && !(l->weights = loom_alloc(budget, sizeof *l->weights)))
+        return loom_fail_nomem(err, "a batch");
     l->segments = loom_alloc(budget + 1, sizeof *l->segments);
     l->scratch = loom_alloc((size_t)l->o.context + 1, sizeof *l->scratch);
     l->order_epoch = -1;
-    l->bytes += (size_t)l->n_samples * (sizeof *l->order + sizeof *l->samples) + budget * 16;
+    l->bytes += (size_t)l->n_samples * (sizeof *l->order + sizeof *l->samples) + budget * (l->weights ? 20 : 16);
     return l->order && l->tokens && l->labels && l->segments && l->scratch ? LOOM_OK : loom_fail_nomem(err, "a batch");
 }
 
@@ -210,6 +213,7 @@ void loom_loader_free(loom_loader *l)
     free(l->order);
     free(l->tokens);
     free(l->labels);
+    free(l->weights);
     free(l->segments);
     free(l->scratch);
     free(l);
@@ -299,12 +303,13 @@ static loom_status read_tokens(loom_loader *l, int32_t *ids, const piece *x, loo
 
 static loom_status add_piece(loom_loader *l, loom_batch *b, const piece *x, loom_err *err)
 {
-    int32_t answer = l->o.answers_only ? l->samples[x->sample].answer : 0;
+    int32_t begins = l->samples[x->sample].answer, answer = l->o.answers_only ? begins : 0;
 
     LOOM_TRY(read_tokens(l, l->scratch, x, err));
     for (int64_t i = 0; i + 1 < x->n; i++) {
         l->tokens[b->N + i] = l->scratch[i];
         l->labels[b->N + i] = x->offset + i + 1 >= answer ? l->scratch[i + 1] : LOOM_IGNORE;
+        if (l->weights) l->weights[b->N + i] = x->offset + i + 1 >= begins ? 1 : (float)l->o.prompt_weight;
     }
     b->N += x->n - 1;
     l->segments[++b->n_segments] = b->N;
@@ -368,7 +373,7 @@ static loom_status step_of_stream(loom_loader *l, loom_batch *b, loom_err *err)
 
 loom_status loom_loader_next(loom_loader *l, loom_batch *batch, loom_err *err)
 {
-    loom_batch b = {.tokens = l->tokens, .labels = l->labels, .segments = l->segments};
+    loom_batch b = {.tokens = l->tokens, .labels = l->labels, .weights = l->weights, .segments = l->segments};
     loom_position before = l->at;
     loom_status st;
 

@@ -34,6 +34,7 @@ typedef struct loom_loader_options {
     bool shuffle;      /* false: file order (validation) */
     bool joined;       /* the paper's packing */
     bool answers_only; /* labels before answer_start do not count; refuses samples without any that counts */
+    double prompt_weight; /* without answers_only and joined: what a label before answer_start counts; 0: as much as any */
     bool drop_long;    /* samples longer than the context are left out and counted, not cut */
     int64_t limit;     /* use the first `limit` samples only (0: all) */
     int64_t memory;    /* tokens are kept in memory when they take at most this many bytes, else read as needed */

@@ -79,6 +79,10 @@ static loom_status check_options(const run *r, loom_err *err)
                          "adamw, or train all weights with --no-lora");
     if (c->compute == COMPUTE_BF16) LOOM_TRY(loom_half_check(err));
     if (c->steps > 0 && c->tokens > 0) return loom_fail(err, LOOM_STATUS_ARG, "give one of --steps and --tokens");
+    if (c->prompt_weight < 1 && c->loss == LOSS_ANSWER)
+        return loom_fail(err, LOOM_STATUS_ARG, "--prompt-weight is for --loss all; with --loss answer prompts count nothing");
+    if (c->prompt_weight < 1 && c->packing == PACKING_JOINED)
+        return loom_fail(err, LOOM_STATUS_ARG, "--prompt-weight needs whole samples: --packing samples");
     if (c->patience && !c->valid)
         return loom_fail(err, LOOM_STATUS_ARG, "--patience watches the validation loss; name the shard with --valid");
     if (c->patience && !c->best)
@@ -106,6 +110,11 @@ static double peak_lr(const train_conf *c)
 
 /* ---- data ---- */
 
+static bool weighs_prompts(const train_conf *c)
+{
+    return c->loss == LOSS_ALL && c->prompt_weight < 1;
+}
+
 static loom_loader_options loader_options(const run *r)
 {
     const train_conf *c = r->conf;
@@ -116,6 +125,7 @@ static loom_loader_options loader_options(const run *r)
                                  .shuffle = true,
                                  .joined = c->packing == PACKING_JOINED,
                                  .answers_only = c->loss == LOSS_ANSWER,
+                                 .prompt_weight = weighs_prompts(c) ? c->prompt_weight : 0,
                                  .drop_long = is_sft(r),
                                  .limit = c->overfit,
                                  .memory = DATA_IN_MEMORY};
@@ -130,6 +140,8 @@ static loom_status open_valid(run *r, loom_err *err)
     if (!r->conf->valid) return LOOM_OK;
     o.shuffle = false;
     o.limit = 0;
+    o.answers_only |= weighs_prompts(r->conf);
+    o.prompt_weight = 0;
     o.budget = micro_rows(r->conf);
     LOOM_TRY(loom_loader_new(&r->valid, paths, 1, &o, err));
     valid = loom_loader_info(r->valid);

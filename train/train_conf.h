@@ -25,6 +25,7 @@ typedef struct train_conf {
     int64_t overfit, batch_tokens, micro_tokens;
     /* length and schedule */
     int64_t steps, tokens, warmup, patience;
+    double prompt_weight; /* 1: prompts count as much as answers */
     double epochs, minutes, max_minutes, warmup_ratio, lr, lr_floor;
     int schedule, optimizer;
     double momentum;
@@ -55,6 +56,9 @@ enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
         LOOM_OPT_FLAG("rslora", 0, train_conf, rslora, "the adapter counts alpha / sqrt(rank)")
 
 #define TRAIN_LENGTH_OPTS(epochs_default)                                                                              \
+    LOOM_OPT_F64("prompt-weight", 0, train_conf, prompt_weight, "1", 1e-6, 1, "W",                                     \
+                 "with --loss all: what a token of a prompt counts beside one of an answer; below 1 validations count " \
+                 "answers only"),                                                                                      \
     LOOM_OPT_F64("epochs", 0, train_conf, epochs, epochs_default, 0, 1e6, "E",                                         \
                  "passes over the data; unless one of the next three is given"),                                       \
         LOOM_OPT_I64("steps", 0, train_conf, steps, "0", 0, 1e12, "N", "optimizer steps instead"),                     \

@@ -58,7 +58,10 @@ void loom_trainer_free(loom_trainer *t)
 static loom_batch cut(const loom_batch *step, int64_t *segment, int64_t max_rows, int64_t *local)
 {
     int64_t first = *segment, start = step->segments[first], n = 0;
-    loom_batch b = {.tokens = step->tokens + start, .labels = step->labels + start, .segments = local};
+    loom_batch b = {.tokens = step->tokens + start,
+                    .labels = step->labels + start,
+                    .weights = step->weights ? step->weights + start : NULL,
+                    .segments = local};
 
     while (first + n < step->n_segments && step->segments[first + n + 1] - start <= max_rows) n++;
     for (int64_t i = 0; i <= n; i++) local[i] = step->segments[first + i] - start;
@@ -106,8 +109,8 @@ static loom_status not_finite(const loom_trainer *t, loom_err *err)
 /* Gradient of the whole step into g. */
 static loom_status accumulate(loom_trainer *t, const loom_batch *step, loom_loss *total, loom_err *err)
 {
-    int64_t *local = NULL, segment = 0, count = loom_batch_count(step);
-    double scale = count ? 1.0 / (double)count : 0;
+    int64_t *local = NULL, segment = 0;
+    double weight = loom_batch_weight(step), scale = weight > 0 ? 1 / weight : 0;
     loom_status st = LOOM_OK;
 
     if (!(local = loom_alloc((size_t)step->n_segments + 1, sizeof *local))) return loom_fail_nomem(err, "a batch");

@@ -196,6 +196,7 @@ static void place(loom_acts *a, cursor *c)
     a->position = take(c, N, sizeof *a->position);
     a->counted = take(c, N, sizeof *a->counted);
     a->targets_of = take(c, N, sizeof *a->targets_of);
+    a->weights_of = take(c, N, sizeof *a->weights_of);
     a->losses = take(c, N, sizeof *a->losses);
     a->x = take_rows(c, (a->o.grad ? a->c.L + 1 : 2) * N, C);
     for (int64_t l = 0; l < slots; l++) place_layer(a, a->layers ? &a->layers[l] : &(loom_layer_acts){0}, c);
@@ -367,6 +368,16 @@ int64_t loom_batch_count(const loom_batch *b)
     return count;
 }
 
+double loom_batch_weight(const loom_batch *b)
+{
+    double sum = 0;
+
+    if (!b->weights) return (double)loom_batch_count(b);
+    for (int64_t n = 0; n < b->N; n++)
+        if (b->labels[n] != LOOM_IGNORE) sum += (double)b->weights[n];
+    return sum;
+}
+
 static loom_status check_segments(loom_acts *a, const loom_batch *b, loom_err *err)
 {
     if (b->n_segments < 1 || b->segments[0] != 0 || b->segments[b->n_segments] != b->N)
@@ -405,6 +416,7 @@ static loom_status check_batch(loom_acts *a, const loom_batch *b, bool labels, l
             return loom_fail(err, LOOM_STATUS_ARG, "label %d at row %" PRId64 " is outside the vocabulary of %" PRId64,
                              label, n, V);
         a->counted[a->n_counted] = (int32_t)n;
+        a->weights_of[a->n_counted] = b->weights ? b->weights[n] : 1;
         a->targets_of[a->n_counted++] = label;
     }
     return LOOM_OK;

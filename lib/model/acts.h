@@ -28,6 +28,7 @@ typedef struct loom_batch {
     int64_t n_segments;      /* sequences, each at least one row */
     const int32_t *tokens;   /* (N) ids, checked against V */
     const int32_t *labels;   /* (N) target of each row (already shifted) or LOOM_IGNORE; NULL: no loss wanted */
+    const float *weights;    /* (N) what the gradient of each row counts; NULL: 1 each */
     const int64_t *segments; /* (n_segments+1), from 0 to N, increasing */
     uint64_t dropout_seed;   /* another one for every micro-batch; used by LoRA dropout only */
 } loom_batch;
@@ -66,8 +67,9 @@ void loom_acts_free(loom_acts *a);
 size_t loom_acts_bytes(const loom_config *config, const loom_lora_config *lora, bool frozen, const loom_acts_options *o,
                        int n_threads);
 
-/* Rows whose label counts; what the scale of loom_llama_grad is made of. */
+/* Rows whose label counts, and the sum of their weights, which the scale of loom_llama_grad is made of. */
 int64_t loom_batch_count(const loom_batch *b);
+double loom_batch_weight(const loom_batch *b);
 
 /* Loss without gradients (validation, perplexity). No dropout. ARG when the batch does not fit or holds an id outside
  * the vocabulary; NUMERIC when the loss is not finite. */
@@ -78,7 +80,7 @@ loom_status loom_llama_loss(loom_acts *a, const loom_llama *m, const loom_lora *
 loom_status loom_llama_row_losses(loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b,
                                   float *losses, loom_err *err);
 
-/* Forward and backward: adds scale * d(sum)/d(weight) to grads, a block laid out as lora->table when there is an
+/* Forward and backward: adds scale * d(sum of the rows' losses times their weights)/d(parameter) to grads, a block laid out as lora->table when there is an
  * adapter and as m->table otherwise. */
 loom_status loom_llama_grad(loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b, double scale,
                             float *grads, loom_loss *out, loom_err *err);

@@ -57,6 +57,7 @@ struct loom_acts {
     int32_t *position;   /* (N) */
     int32_t *counted;    /* (N) rows that the head works on */
     int32_t *targets_of; /* (N) their labels */
+    float *weights_of;   /* (N) what they count */
     double *losses;      /* (N) of the counted rows */
     int64_t n_counted;
     int64_t head_rows;      /* rows of logits held at a time */

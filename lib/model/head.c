@@ -43,6 +43,18 @@ static float *logits_of(const loom_step *s, const loom_thread_acts *t, int64_t n
     return a->logits + (own ? (t - a->threads) * LOOM_ROW_BLOCK : n0) * a->c.V;
 }
 
+/* Rows n0.. of dlogits times their weights. */
+static void weigh(const loom_step *s, float *z, int64_t first, int64_t rows)
+{
+    int64_t V = s->a->c.V;
+
+    for (int64_t n = 0; n < rows; n++) {
+        float w = s->a->weights_of[first + n], *restrict row = z + n * V;
+
+        for (int64_t v = 0; v < V; v++) row[v] *= w;
+    }
+}
+
 static void loss_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
 {
     const loom_acts *a = s->a;
@@ -53,6 +65,7 @@ static void loss_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64
     loom_xent(a->losses + first, &a->rights[t - a->threads], z, a->targets_of + first, s->backward ? s->scale : 0.0f,
               rows, V);
     if (!s->backward) return;
+    if (s->b->weights) weigh(s, z, first, rows);
     loom_linear_bwd_x(t->dh, C, z, V, &s->head, rows, V, C, 0.0f, &t->how);
     if (loom_step_half(s) && !a->R) {
         loom_outer_left(&a->logits16, z, V, n0, n1);

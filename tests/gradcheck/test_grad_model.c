@@ -424,6 +424,34 @@ TEST(bad_batches_are_refused)
 }
 
 /* No label at all: no loss, no gradient, no complaint. */
+/* The gradient is linear in the rows' weights: a quarter of that of the even rows alone and all of that of the odd ones. */
+TEST(weighted_rows)
+{
+    bed b;
+    loom_err err;
+    float weights[ROWS], *both, *even;
+    int32_t labels[ROWS];
+    loom_loss loss = {0};
+
+    REQUIRE_OK(setup(&b, (how){.threads = 2, .tied = true}, &err), err);
+    both = loom_alloc(b.table->floats, sizeof *both);
+    even = loom_alloc(b.table->floats, sizeof *even);
+    for (int n = 0; n < ROWS; n++) weights[n] = n % 2 ? 1 : 0.25f;
+    memcpy(labels, b.labels, sizeof labels);
+    for (int part = 0; part < 3; part++) { /* all with weights, even rows, odd rows */
+        memset(b.grads, 0, b.table->floats * sizeof(float));
+        for (int n = 0; n < ROWS; n++) b.labels[n] = part == 0 || n % 2 == part - 1 ? labels[n] : LOOM_IGNORE;
+        b.batch.weights = part == 0 ? weights : NULL;
+        REQUIRE_OK(loom_llama_grad(b.acts, b.m, NULL, &b.batch, 1, b.grads, &loss, &err), err);
+        if (part < 2) memcpy(part ? even : both, b.grads, b.table->floats * sizeof(float));
+        if (part == 0) CHECK_NEAR(loom_batch_weight(&b.batch), 0.25 * 25 + 24, 1e-9);
+    }
+    for (size_t i = 0; i < b.table->floats; i++) CHECK_NEAR(both[i], 0.25 * even[i] + b.grads[i], 2e-5);
+    free(both);
+    free(even);
+    teardown(&b);
+}
+
 TEST(nothing_counted)
 {
     bed b;
@@ -440,7 +468,7 @@ TEST(nothing_counted)
     teardown(&b);
 }
 
-TEST_MAIN(loom_blas_start(0, NULL); RUN(gradients_full) RUN(gradients_tied) RUN(gradients_lora_all)
+TEST_MAIN(loom_blas_start(0, NULL); RUN(gradients_full) RUN(weighted_rows) RUN(gradients_tied) RUN(gradients_lora_all)
               RUN(gradients_lora_dropout) RUN(gradients_lora_one_matrix_each) RUN(recompute_is_bit_identical)
                   RUN(same_settings_same_bits) RUN(threads_change_rounding_only) RUN(packed_equals_one_by_one)
                       RUN(merged_equals_base_with_adapter) RUN(frozen_base_equals_float32) RUN(half_products_full)

@@ -155,6 +155,25 @@ TEST(answers)
     loom_loader_free(l);
 }
 
+/* Labels before the answer count less, none is left out. */
+TEST(prompt_weight)
+{
+    loom_err err = {0};
+    loom_loader_options o = {.context = 40, .budget = 50, .prompt_weight = 0.25, .memory = 1 << 20};
+    loom_loader *l = NULL;
+    loom_batch b;
+
+    REQUIRE_OK(loom_loader_new(&l, paths, 1, &o, &err), err);
+    REQUIRE_OK(loom_loader_next(l, &b, &err), err);
+    int64_t n = length(0, 0), answer = n / 2 > 1 ? n / 2 : 1;
+    REQUIRE(b.weights && b.N >= n - 1);
+    for (int64_t i = 0; i + 1 < n; i++) {
+        CHECK(b.labels[i] != LOOM_IGNORE);
+        CHECK(b.weights[i] == (i + 1 < answer ? 0.25f : 1.0f));
+    }
+    loom_loader_free(l);
+}
+
 /* Two loaders, the second set to the first one's position at every step, give the same batches. */
 static void resume_with(const loom_loader_options *o)
 {
@@ -259,5 +278,5 @@ static void finish(void)
     if (rmdir(dir) != 0) fprintf(stderr, "%s is not empty\n", dir);
 }
 
-TEST_MAIN(start(); RUN(samples_cover_everything) RUN(joined) RUN(answers) RUN(resumes) RUN(orders_differ) RUN(refuses)
+TEST_MAIN(start(); RUN(samples_cover_everything) RUN(joined) RUN(answers) RUN(prompt_weight) RUN(resumes) RUN(orders_differ) RUN(refuses)
               RUN(refuses_unanswered) finish();)
