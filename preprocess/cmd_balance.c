@@ -10,12 +10,14 @@
 #include "core/num.h"
 #include "core/progress.h"
 #include "core/rng.h"
+#include "preprocess/exchange.h"
 #include "preprocess/preprocess_cmds.h"
 #include "preprocess/text_batch.h"
 
 typedef struct balance_conf {
     const char *output;
-    double exponent, renamed;
+    double exponent, renamed, spelled;
+    const char *names;
     int64_t samples, repeats;
 } balance_conf;
 
@@ -31,6 +33,12 @@ static const loom_opt balance_opts[] = {
                  "share of the instruction samples below the root in which every microservice (MS_ and digits) becomes "
                  "another one of the text, drawn by chance: names are then copied from where they stand, not guessed "
                  "from what usually calls"),
+    LOOM_OPT_STR("names", 0, balance_conf, names, NULL, "M:S",
+                 "draw the other names from M microservices and S services that are made up, the same in every run: then "
+                 "all samples of all encodings may be renamed, services and layers of the root included"),
+    LOOM_OPT_F64("spelled", 0, balance_conf, spelled, "0.15", 0.0, 1.0, "P",
+                 "with --names: share of the names that are any number instead, too rare for a token of its own; from "
+                 "sample to sample between none and all"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', balance_conf, output, NULL, "FILE", "text file; a name ending in .zst is compressed"),
     LOOM_OPT_END};
@@ -44,13 +52,14 @@ typedef struct balance_run {
     loom_progress progress;
     loom_text_batch batch;
     loom_rng rng;
-    loom_intern names; /* every microservice of the text; empty without --renamed */
-    loom_buf other;    /* a sample with other names */
+    loom_exchange *exchange; /* made-up names; NULL: those of the text */
+    loom_intern names;       /* every microservice of the text; empty without --renamed, or with made-up names */
+    loom_buf other;          /* a sample with other names of the text */
     loom_intern shapes;
     int64_t *left; /* of each shape: samples not yet passed in the second reading */
     double *rate;  /* of each shape: how often a sample is written on average */
     size_t room;   /* elements of left */
-    int64_t samples, written, kept, renamed, bytes;
+    int64_t samples, written, kept, numbered, renamed, unnamed, bytes;
 } balance_run;
 
 /* What stands behind "name:" in a text; NULL without it. */
@@ -121,19 +130,14 @@ static size_t shape_of(char *out, size_t size, const char *text, const loom_text
 
 /* ---- other names ---- */
 
-/* The next MS_<digits> at or after `at`: where it begins; *len of it. `end` without one. */
+/* The next microservice at or after `at`: where it begins, `end` without one; *len of it. */
 static const char *next_name(const char *at, const char *end, size_t *len)
 {
-    static const char prefix[] = "MS_";
+    loom_name_kind kind = LOOM_NAME_SERVICE;
+    size_t all = (size_t)(end - at), found = loom_name_next(at, 0, all, len, &kind);
 
-    while ((at = memmem(at, (size_t)(end - at), prefix, sizeof prefix - 1))) {
-        const char *stop = at + sizeof prefix - 1;
-        while (stop < end && *stop >= '0' && *stop <= '9') stop++;
-        *len = (size_t)(stop - at);
-        if (*len >= sizeof prefix) return at;
-        at = stop;
-    }
-    return end;
+    while (found < all && kind != LOOM_NAME_MICROSERVICE) found = loom_name_next(at, found + *len, all, len, &kind);
+    return at + found;
 }
 
 static void gather_names(balance_run *run, const char *text, size_t text_len)
@@ -183,7 +187,7 @@ static loom_status count(balance_run *run, const char *text, const loom_text_ite
     size_t known = run->shapes.n;
     int64_t i;
 
-    if (conf->renamed > 0) gather_names(run, text, item->len);
+    if (conf->renamed > 0 && !run->exchange) gather_names(run, text, item->len);
     i = loom_intern_add(&run->shapes, shape, shape_of(shape, sizeof shape, text, item));
     if (run->shapes.n > known) {
         LOOM_TRY(loom_grow(&run->left, &run->room, run->shapes.n, sizeof *run->left, err));
@@ -194,17 +198,45 @@ static loom_status count(balance_run *run, const char *text, const loom_text_ite
     return LOOM_OK;
 }
 
-static loom_status write_one(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
+/* The sample with other names, in *text and *len, or left as it is. */
+static void rename_some(balance_run *run, const char **text, size_t *len, size_t answer)
 {
     const balance_conf *conf = run->ctx->conf;
-    size_t len = item->len;
 
-    if (run->names.n && below_root(text, item->answer) && loom_rng_chance(&run->rng, conf->renamed)) {
-        rename_all(run, text, len);
-        text = run->other.data;
-        len = run->other.len;
+    if (run->names.n && below_root(*text, answer) && loom_rng_chance(&run->rng, conf->renamed)) {
+        rename_all(run, *text, *len);
+        *text = run->other.data;
+        *len = run->other.len;
         run->renamed++;
     }
+}
+
+/* Draws nothing from the stream of the selection, so that names never change what is selected. */
+static void exchange_some(balance_run *run, const char **text, size_t *len)
+{
+    const balance_conf *conf = run->ctx->conf;
+    uint64_t number = (uint64_t)run->numbered++;
+    loom_rng r;
+
+    loom_rng_seed(&r, (uint64_t)run->ctx->common.seed, "balance-renamed", number);
+    if (!loom_rng_chance(&r, conf->renamed)) return;
+    if (!loom_exchange_sample(run->exchange, *text, *len, number)) {
+        run->unnamed++;
+        return;
+    }
+    *text = run->exchange->text.data;
+    *len = run->exchange->text.len;
+    run->renamed++;
+}
+
+static loom_status write_one(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
+{
+    size_t len = item->len;
+
+    if (run->exchange)
+        exchange_some(run, &text, &len);
+    else
+        rename_some(run, &text, &len, item->answer);
     run->bytes += (int64_t)len + 1;
     LOOM_TRY(loom_out_write(run->out, text, len, err));
     return loom_out_write(run->out, "\n", 1, err);
@@ -293,13 +325,19 @@ static loom_status finish(balance_run *run, loom_meta *meta, loom_err *err)
     loom_meta_i64(meta, "samples_kept", run->kept);
     loom_meta_i64(meta, "samples_written", run->written);
     loom_meta_i64(meta, "samples_renamed", run->renamed);
+    if (run->exchange) loom_meta_i64(meta, "samples_without_names", run->unnamed);
     LOOM_TRY(loom_out_commit(&run->out, err));
     LOOM_TRY(loom_meta_write(meta, run->ctx, conf->output, err));
     loom_info("%lld samples, %s, of %lld shapes; %lld of the %lld read are among them", (long long)run->written,
               loom_format_bytes(size, sizeof size, (double)run->bytes), (long long)run->shapes.n, (long long)run->kept,
               (long long)run->samples);
-    if (conf->renamed > 0)
+    if (conf->renamed > 0 && run->exchange)
+        loom_info("%lld of them with made-up names", (long long)run->renamed);
+    else if (conf->renamed > 0)
         loom_info("%lld of them with other names, %zu names in all", (long long)run->renamed, (size_t)run->names.n);
+    if (run->unnamed)
+        loom_warn("%lld samples kept their names: they have none of the form MS_ or S_ and digits, or more than %d",
+                  (long long)run->unnamed, LOOM_EXCHANGE_MOST);
     return LOOM_OK;
 }
 
@@ -321,6 +359,23 @@ static loom_status balance(balance_run *run, loom_meta *meta, loom_err *err)
     return finish(run, meta, err);
 }
 
+/* "M:S" */
+static loom_status open_exchange(balance_run *run, const balance_conf *conf, loom_err *err)
+{
+    const char *colon = conf->names ? strchr(conf->names, ':') : NULL;
+    loom_exchange_conf how = {.spelled = conf->spelled, .seed = (uint64_t)run->ctx->common.seed};
+    int64_t *pool = how.pool;
+
+    if (!conf->names) return LOOM_OK;
+    if (!colon || !loom_parse_i64(conf->names, (size_t)(colon - conf->names), &pool[LOOM_NAME_MICROSERVICE]) ||
+        !loom_parse_i64(colon + 1, strlen(colon + 1), &pool[LOOM_NAME_SERVICE]))
+        return loom_fail(err, LOOM_STATUS_ARG, "--names %s: expected M:S, such as 1500:250", conf->names);
+    if (conf->renamed <= 0)
+        return loom_fail(err, LOOM_STATUS_ARG, "--names %s renames nothing without --renamed", conf->names);
+    if (!(run->exchange = loom_calloc(1, sizeof *run->exchange))) return loom_fail_nomem(err, "the pool of names");
+    return loom_exchange_init(run->exchange, &how, err);
+}
+
 static loom_status run_balance(const loom_ctx *ctx, loom_err *err)
 {
     const balance_conf *conf = ctx->conf;
@@ -331,7 +386,9 @@ static loom_status run_balance(const loom_ctx *ctx, loom_err *err)
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no output; give -o FILE");
     loom_rng_seed(&run.rng, (uint64_t)ctx->common.seed, "balance", 0);
     loom_progress_start(&run.progress, &ctx->common, "balancing", 0, "samples");
-    st = balance(&run, &meta, err);
+    if ((st = open_exchange(&run, conf, err)) == LOOM_OK) st = balance(&run, &meta, err);
+    if (run.exchange) loom_exchange_release(run.exchange);
+    free(run.exchange);
     loom_out_abandon(&run.out);
     loom_text_batch_release(&run.batch);
     loom_intern_release(&run.names);

@@ -9,7 +9,7 @@
 #include "trace/textfile.h"
 
 typedef struct encode_conf {
-    int mode, draws, items, task;
+    int mode, draws, items, include, task;
     bool intermediate, finish, balanced_split, shuffle, balance;
     const char *stats, *output, *sample;
     int64_t copies, max_edges, max_depth, limit;
@@ -27,6 +27,9 @@ static const loom_opt encode_opts[] = {
     LOOM_OPT_ENUM("items", 0, encode_conf, items, "shuffled", "shuffled|listed",
                   "order of the items of an edge, of a subgraph line and of what the layers below the root are asked; "
                   "listed is easier to learn, but not the paper's"),
+    LOOM_OPT_ENUM("include", 0, encode_conf, include, "own", "own|handed-down",
+                  "instruction: where an uncommon call is asked for, in its own layer, or in those above it as well; a "
+                  "model then hears of it at the root, where users ask, but that is not the paper's text"),
     LOOM_OPT_I64("copies", 0, encode_conf, copies, "1", 1, 1000, "N",
                  "texts of each graph, each with draws of its own"),
     LOOM_OPT_GROUP("Questions instead of graphs"),
@@ -293,7 +296,8 @@ static loom_status open_all(encoding *e, loom_err *err)
     loom_batch_conf batch = {.encode = {.mode = (loom_mode)conf->mode, .policy = (loom_draw_policy)conf->draws,
                                         .no_intermediate = !conf->intermediate, .no_finish = !conf->finish,
                                         .balanced_split = conf->balanced_split,
-                                        .listed_items = conf->items == 1},
+                                        .listed_items = conf->items == 1,
+                                        .handed_down = conf->include == 1},
                              .seed = seed, .max_edges = conf->max_edges, .max_depth = conf->max_depth,
                              .task = conf->task - 1, .limit = (int32_t)conf->limit};
 

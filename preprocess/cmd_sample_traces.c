@@ -23,7 +23,8 @@ static const loom_opt sample_opts[] = {
                   "size and shape of the sample"),
     LOOM_OPT_I64("traces", 0, sample_conf, traces, "0", 0, 50000000, "N", "number of traces; 0: the profile's"),
     LOOM_OPT_I64("services", 0, sample_conf, services, "0", 0, 1000000, "N", "number of services; 0: the profile's"),
-    LOOM_OPT_F64("zipf", 0, sample_conf, zipf, "1", 0, 5, "S", "slope of the services' popularity"),
+    LOOM_OPT_F64("zipf", 0, sample_conf, zipf, "-1", -1, 5, "S",
+                 "slope of the services' popularity; below 0: the profile's"),
     LOOM_OPT_F64("hours", 0, sample_conf, hours, "1", 0.001, 400, "H", "time over which the traces arrive"),
     LOOM_OPT_GROUP("Damage"),
     LOOM_OPT_FLAG_ON("quirks", 0, sample_conf, quirks, "damage rows as real collection does"),
@@ -47,7 +48,7 @@ static void world_conf(loom_sample_conf *out, const loom_ctx *ctx)
     if (conf->traces) out->n_traces = conf->traces;
     if (conf->services) out->n_services = conf->services;
     out->n_files = conf->files;
-    out->zipf = conf->zipf;
+    if (conf->zipf >= 0) out->zipf = conf->zipf;
     out->hours = conf->hours;
     out->quirks = conf->quirks;
     out->harsh = conf->harsh;
@@ -176,7 +177,8 @@ const loom_cmd loom_cmd_sample_traces = {
         "threads. All names are random numbers; any coincidence with names of a real system is accidental.\n"
         "\n"
         "Profiles: tiny (2,000 traces of 12 services), default (40,000 of 800), large (1,500,000 of 4,000), v2021 (as\n"
-        "default, with wide and deep trees). Example:\n"
+        "default, with wide and deep trees), base (40,000; numbers of services and names, popularity, depth, width, types\n"
+        "and times drawn from the seed: every seed another world). Example:\n"
         "  loom-preprocess sample-traces --profile default --seed 1 -o datasets/sample",
     .opts = sample_opts,
     .conf_size = sizeof(sample_conf),

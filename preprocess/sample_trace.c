@@ -5,7 +5,6 @@
 
 #define MAX_CALLS       150
 #define MAX_CALLS_V2021 600   /* its trees are wider on purpose */
-#define SLOW            0.006 /* share of delayed calls */
 #define HEAVY_MAX       60000 /* ms: nothing in the published rows takes longer */
 #define STRADDLE        0.024 /* traces put next to a file boundary; less than half of them then straddle it */
 #define WRITE_DELAY     50    /* ms */
@@ -66,7 +65,7 @@ static int64_t whole_ms(double x)
 static int64_t own_time(run *g, int32_t slot, bool *slow)
 {
     const loom_sample_slot *s = &g->t->slots[slot];
-    const loom_sample_time *time = &loom_sample_times[s->type];
+    const loom_sample_time *time = &g->world->shape.times[s->type];
     loom_rng *r = g->rng;
     int64_t own = 0;
     if (!loom_rng_chance(r, time->p0)) {
@@ -75,11 +74,11 @@ static int64_t own_time(run *g, int32_t slot, bool *slow)
         if (slot == 0) x *= g->t->root_factor[g->trace->mode];
         own = loom_max_i64(1, whole_ms(x));
     }
-    *slow = loom_rng_chance(r, SLOW);
+    *slow = loom_rng_chance(r, g->world->shape.slow);
     if (*slow) own = whole_ms((double)own * loom_sample_exp(loom_sample_uniform(r, 2, 5))) + 20;
     if (slot == 0 && g->t->heavy && loom_rng_chance(r, 0.5))
-        own += loom_min_i64(HEAVY_MAX, whole_ms(loom_sample_exp(loom_sample_normal(r, 6.5, 1.3))));
-    return own;
+        own += loom_min_i64(HEAVY_MAX, whole_ms(loom_sample_exp(loom_sample_normal(r, g->world->shape.heavy_mu, 1.3))));
+    return loom_min_i64(own, g->world->shape.longest);
 }
 
 static int32_t new_call(run *g, int32_t slot, int32_t parent, int64_t start)

@@ -312,7 +312,7 @@ static int32_t find_culprit(const loom_sample_world *w, const loom_sample_trace 
         for (int32_t k = 0; k < t->n_calls; k++) {
             const loom_sample_slot *s = &w->templates[t->service].slots[t->calls[k].slot];
             if (own[k] < 0 || t->calls[k].destination != t->calls[i].destination) continue;
-            excess += (double)own[k] - loom_sample_exp(loom_sample_times[s->type].mu + s->offset);
+            excess += (double)own[k] - loom_sample_exp(w->shape.times[s->type].mu + s->offset);
         }
         if (excess > best) {
             best = excess;

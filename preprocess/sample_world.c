@@ -5,19 +5,8 @@
 #include "core/num.h"
 #include "preprocess/sample_math.h"
 
-#define MAX_NAME    99999     /* names are MS_1 .. MS_99999 */
-#define MAX_SERVICE 199999999 /* services are S_1 .. S_199999999 */
-#define ENTRIES     60        /* popular stateless names that serve as entry points */
-#define MAX_SLOTS   2000      /* of a template; only the v2021 profile comes near */
-#define V2021_ROWS  8         /* depths that the Erms tables describe */
-#define SELF_CALL   0.12      /* an rpc callee that is its own caller */
-#define MISS        0.15      /* cache misses */
-
-const loom_sample_time loom_sample_times[LOOM_CALL_TYPES] = {
-    [LOOM_CALL_RPC] = {.p0 = 0.15, .mu = 0.45, .sd = 0.75}, [LOOM_CALL_HTTP] = {.p0 = 0.15, .mu = 0.75, .sd = 0.95},
-    [LOOM_CALL_MC] = {.p0 = 0.43, .mu = 0.04, .sd = 0.22},  [LOOM_CALL_DB] = {.p0 = 0.43, .mu = 0.23, .sd = 0.55},
-    [LOOM_CALL_MQ] = {.p0 = 0.40, .mu = 0.50, .sd = 0.50},
-};
+#define MAX_SLOTS  2000 /* of a template; only the v2021 profile comes near */
+#define V2021_ROWS 8    /* depths that the Erms tables describe */
 
 const char *const loom_sample_type_names[LOOM_CALL_TYPES] = {
     [LOOM_CALL_RPC] = "rpc", [LOOM_CALL_HTTP] = "http", [LOOM_CALL_MC] = "mc",
@@ -31,6 +20,7 @@ static const struct {
     [LOOM_SAMPLE_DEFAULT] = {800, 40000, {1000, 250, 350, 40}},
     [LOOM_SAMPLE_LARGE] = {4000, 1500000, {4500, 900, 1300, 150}},
     [LOOM_SAMPLE_V2021] = {800, 40000, {1000, 250, 350, 40}},
+    [LOOM_SAMPLE_BASE] = {.traces = 40000}, /* the rest is drawn */
 };
 
 void loom_sample_conf_init(loom_sample_conf *conf, loom_sample_profile profile, uint64_t seed)
@@ -44,6 +34,7 @@ void loom_sample_conf_init(loom_sample_conf *conf, loom_sample_profile profile, 
                                .hours = 1,
                                .quirks = true};
     memcpy(conf->n_names, profiles[profile].names, sizeof conf->n_names);
+    if (profile == LOOM_SAMPLE_BASE) loom_sample_sizes_draw(&conf->n_services, &conf->zipf, conf->n_names, seed);
 }
 
 int64_t loom_sample_window(const loom_sample_conf *conf)
@@ -72,9 +63,6 @@ static loom_status distinct_numbers(int32_t *out, int64_t n, int64_t max, loom_r
     return LOOM_OK;
 }
 
-static const double name_slopes[LOOM_SAMPLE_KINDS] = {
-    [LOOM_SAMPLE_STATELESS] = 0.9, [LOOM_SAMPLE_CACHE] = 1.0, [LOOM_SAMPLE_DB] = 0.9, [LOOM_SAMPLE_QUEUE] = 1.0};
-
 static loom_status make_names(loom_sample_world *w, loom_rng *r, loom_err *err)
 {
     loom_status st = LOOM_OK;
@@ -85,17 +73,17 @@ static loom_status make_names(loom_sample_world *w, loom_rng *r, loom_err *err)
         total += n;
         if (!(w->name_cum[k] = loom_alloc((size_t)n, sizeof(double))))
             return loom_fail_nomem(err, "names of the sample");
-        loom_sample_zipf_cum(w->name_cum[k], n, 2, name_slopes[k]);
+        loom_sample_zipf_cum(w->name_cum[k], n, 2, w->shape.name_slopes[k]);
     }
     w->first_name[LOOM_SAMPLE_KINDS] = total;
-    w->n_entries = loom_min_i64(ENTRIES, w->conf.n_names[LOOM_SAMPLE_STATELESS]);
+    w->n_entries = loom_min_i64(w->shape.n_entries, w->conf.n_names[LOOM_SAMPLE_STATELESS]);
     w->names = loom_calloc((size_t)total, sizeof *w->names);
     int32_t *numbers = loom_alloc((size_t)total, sizeof *numbers);
     if (!w->names || !numbers) {
         st = loom_fail_nomem(err, "names of the sample");
         goto done;
     }
-    if ((st = distinct_numbers(numbers, total, MAX_NAME, r, err)) != LOOM_OK) goto done;
+    if ((st = distinct_numbers(numbers, total, w->shape.max_name, r, err)) != LOOM_OK) goto done;
     for (int64_t i = 0; i < total; i++)
         w->names[i] = (loom_sample_name){.number = numbers[i], .pods = 1 + (int32_t)loom_sample_geometric(r, 20, 2000)};
 done:
@@ -145,38 +133,10 @@ static double spread_at(const loom_sample_world *w, spread which, int64_t rank)
     return x - (double)(int64_t)x;
 }
 
-#define HEAVY 0.03 /* share of services that wait for seconds in half of their traces; A and B besides */
-
-typedef struct count_weight {
-    int32_t count;
-    double weight;
-} count_weight;
-static const count_weight depths[] = {{1, .56}, {2, .18}, {3, .11}, {4, .085}, {5, .04}, {6, .025}};
-static const count_weight children_first[] = {{1, .23}, {2, .25}, {3, .24},   {4, .12},   {5, .07},
-                                              {6, .03}, {8, .02}, {12, .018}, {20, .013}, {30, .009}};
-static const count_weight children_deeper[] = {{1, .42}, {2, .42}, {3, .07}, {4, .06}, {5, .02}, {8, .008}, {12, .002}};
-static const count_weight rare_children[] = {{0, .15}, {1, .25}, {2, .25}, {3, .20}, {5, .15}};
-
-/* The count at quantile u of a table whose weights sum to 1. */
-static int32_t count_at(double u, const count_weight *table, size_t n)
+static loom_call_type pick_type(const builder *b, loom_rng *r, int32_t depth)
 {
-    size_t i = 0;
-    while (i + 1 < n && u >= table[i].weight) u -= table[i++].weight;
-    return table[i].count;
-}
-#define COUNT_AT(u, table) count_at((u), (table), sizeof(table) / sizeof(table)[0])
-
-static loom_call_type pick_type(loom_rng *r, int32_t depth)
-{
-    static const double second[LOOM_CALL_TYPES] = {[LOOM_CALL_RPC] = .27,
-                                                   [LOOM_CALL_HTTP] = .01,
-                                                   [LOOM_CALL_MC] = .59,
-                                                   [LOOM_CALL_DB] = .12,
-                                                   [LOOM_CALL_MQ] = .01};
-    static const double third[LOOM_CALL_TYPES] = {
-        [LOOM_CALL_RPC] = .11, [LOOM_CALL_MC] = .64, [LOOM_CALL_DB] = .24, [LOOM_CALL_MQ] = .01};
-    static const double deeper[LOOM_CALL_TYPES] = {[LOOM_CALL_RPC] = .06, [LOOM_CALL_MC] = .60, [LOOM_CALL_DB] = .34};
-    return (loom_call_type)loom_sample_pick(r, depth <= 2 ? second : depth == 3 ? third : deeper, LOOM_CALL_TYPES);
+    int row = depth <= 2 ? 0 : depth == 3 ? 1 : LOOM_SAMPLE_TYPE_DEPTHS - 1;
+    return (loom_call_type)loom_sample_pick(r, b->world->shape.types[row], LOOM_CALL_TYPES);
 }
 
 /* First rows of the tables of the Erms generator (spec 05, section 4.1), by depth of the caller: probability of being a
@@ -253,21 +213,22 @@ static bool can_call(loom_call_type type)
 static void fill_common(builder *b, draft *d, int32_t parent)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
-    static const double repeat_means[] = {0, 1, 3, 8}, repeat_weights[] = {.80, .13, .05, .02};
+    static const double repeat_means[LOOM_SAMPLE_REPEAT_MEANS] = {0, 1, 3, 8};
+    const loom_sample_shape *shape = &b->world->shape;
     loom_rng *r = &b->rng;
     loom_sample_slot *s = &d->slot;
     s->parent = parent;
     s->depth = parent < 0 ? 1 : b->drafts[parent].slot.depth + 1;
     if (parent < 0)
         s->name = (int32_t)loom_sample_pick_cum(r, b->world->name_cum[LOOM_SAMPLE_STATELESS], b->world->n_entries);
-    else if (s->type == LOOM_CALL_RPC && loom_rng_chance(r, SELF_CALL))
+    else if (s->type == LOOM_CALL_RPC && loom_rng_chance(r, shape->self_call))
         s->name = b->drafts[parent].slot.name;
     else
         s->name = pick_name(b->world, s->type, r);
-    s->repeat = repeat_means[loom_sample_pick(r, repeat_weights, 4)];
+    s->repeat = repeat_means[loom_sample_pick(r, shape->repeats, LOOM_SAMPLE_REPEAT_MEANS)];
     if (parent < 0) s->repeat = 0;
     s->offset = loom_sample_normal(r, 0, 0.40);
-    s->overlap = loom_rng_chance(r, 0.12);
+    s->overlap = loom_rng_chance(r, shape->overlap);
     for (int i = 0; i < LOOM_SAMPLE_INTERFACE; i++) s->interface[i] = letters[loom_rng_below(r, 64)];
 }
 
@@ -284,13 +245,15 @@ static int32_t draw_children(builder *b, int32_t parent, draft *kids)
     loom_rng *r = &b->rng;
     const draft *up = &b->drafts[parent];
     int32_t depth = up->slot.depth + 1;
-    int32_t k = depth == 2 ? COUNT_AT(b->width, children_first) : COUNT_AT(loom_rng_f64(r), children_deeper);
+    const loom_sample_shape *shape = &b->world->shape;
+    int32_t k = depth == 2 ? loom_sample_count_at(&shape->children_first, b->width)
+                           : loom_sample_count_at(&shape->children_deeper, loom_rng_f64(r));
     int32_t spine = (int32_t)loom_rng_below(r, (uint64_t)k);
     for (int32_t i = 0; i < k; i++) {
         draft *d = &kids[i];
         *d = (draft){.target = depth};
-        d->slot.type = pick_type(r, depth);
-        bool further = loom_rng_chance(r, 0.25);
+        d->slot.type = pick_type(b, r, depth);
+        bool further = loom_rng_chance(r, shape->further);
         bool sure = loom_rng_chance(r, 0.75) || b->t->heavy; /* heavy services always reach their depth */
         double p = pick_probability(b, r);
         d->p = p;
@@ -325,11 +288,12 @@ static int32_t add_rare(builder *b, int32_t depth, draft *kids, int32_t k)
 {
     static const double values[] = {.04, .02, .008}, weights[] = {.3, .4, .3};
     loom_rng *r = &b->rng;
-    for (int32_t extra = COUNT_AT(loom_rng_f64(r), rare_children); extra > 0; extra--) {
+    int32_t extra = loom_sample_count_at(&b->world->shape.rare_children, loom_rng_f64(r));
+    for (; extra > 0; extra--) {
         int32_t at = (int32_t)loom_rng_below(r, (uint64_t)k + 1);
         memmove(&kids[at + 1], &kids[at], (size_t)(k - at) * sizeof *kids);
         kids[at] = (draft){.p = values[loom_sample_pick(r, weights, 3)], .target = depth};
-        kids[at].slot.type = pick_type(r, depth);
+        kids[at].slot.type = pick_type(b, r, depth);
         kids[at].slot.rare = true;
         k++;
     }
@@ -345,7 +309,7 @@ static void add_rules(builder *b, draft *kids, int32_t k)
         bool plain = !kids[i].slot.rare && !kids[i - 1].slot.rare && !kids[i].slot.spine;
         if (plain && kids[i].slot.type == LOOM_CALL_DB && kids[i - 1].slot.type == LOOM_CALL_MC) {
             kids[i].slot.rule = LOOM_SAMPLE_MISS;
-            kids[i].p = MISS;
+            kids[i].p = b->world->shape.miss;
         }
     }
     for (int32_t i = 0; i < k; i++) {
@@ -427,9 +391,9 @@ static void normalise_alternatives(loom_sample_template *t)
  * studies, popular enough to keep 500 different graphs each. */
 static const int64_t app_ranks[] = {3, 6};
 
-static bool is_app(int64_t rank)
+static bool is_app(const loom_sample_shape *shape, int64_t rank)
 {
-    return rank == app_ranks[0] || rank == app_ranks[1];
+    return shape->apps && (rank == app_ranks[0] || rank == app_ranks[1]);
 }
 
 static loom_status make_template(loom_sample_world *w, int64_t rank, loom_err *err)
@@ -439,11 +403,12 @@ static loom_status make_template(loom_sample_world *w, int64_t rank, loom_err *e
     loom_status st;
     loom_rng_seed(&b.rng, w->conf.seed, "template", (uint64_t)rank - 1);
     bool wide = w->conf.profile == LOOM_SAMPLE_V2021;
-    t->heavy = is_app(rank) || spread_at(w, SPREAD_HEAVY, rank) < HEAVY;
-    t->depth = is_app(rank) ? 3 : COUNT_AT(spread_at(w, SPREAD_DEPTH, rank), depths);
+    bool app = is_app(&w->shape, rank);
+    t->heavy = app || spread_at(w, SPREAD_HEAVY, rank) < w->shape.heavy;
+    t->depth = app ? 3 : loom_sample_count_at(&w->shape.depths, spread_at(w, SPREAD_DEPTH, rank));
     b.width = spread_at(w, SPREAD_WIDTH, rank);
     draft root = {.p = 1, .target = wide ? (erms_expands(&b.rng, 0) ? 2 : 1) : t->depth};
-    root.slot.type = loom_rng_chance(&b.rng, 0.98) ? LOOM_CALL_HTTP : LOOM_CALL_RPC;
+    root.slot.type = loom_rng_chance(&b.rng, w->shape.root_http) ? LOOM_CALL_HTTP : LOOM_CALL_RPC;
     root.slot.spine = true;
     fill_common(&b, &root, -1);
     if ((st = append(&b, &root)) != LOOM_OK) goto done;
@@ -477,7 +442,7 @@ static loom_status make_templates(loom_sample_world *w, loom_rng *r, loom_err *e
         goto done;
     }
     loom_sample_zipf_cum(w->service_cum, n, 3, w->conf.zipf);
-    if ((st = distinct_numbers(numbers, n, MAX_SERVICE, r, err)) != LOOM_OK) goto done;
+    if ((st = distinct_numbers(numbers, n, w->shape.max_service, r, err)) != LOOM_OK) goto done;
     for (int64_t i = 0; i < n; i++) {
         w->templates[i].service = numbers[i];
         w->templates[i].weight = (w->service_cum[i] - (i ? w->service_cum[i - 1] : 0)) / w->service_cum[n - 1];
@@ -496,8 +461,8 @@ static loom_status check_conf(const loom_sample_conf *c, loom_err *err)
             return loom_fail(err, LOOM_STATUS_ARG, "sample traces need names of every kind, at least one");
         names += c->n_names[k];
     }
-    if (names > MAX_NAME / 2)
-        return loom_fail(err, LOOM_STATUS_ARG, "sample traces have at most %d names, not %lld", MAX_NAME / 2,
+    if (names > LOOM_SAMPLE_MAX_NAME / 2)
+        return loom_fail(err, LOOM_STATUS_ARG, "sample traces have at most %d names, not %lld", LOOM_SAMPLE_MAX_NAME / 2,
                          (long long)names);
     if (c->n_services < 1 || c->n_services > 1000000)
         return loom_fail(err, LOOM_STATUS_ARG, "sample traces have 1 to 1,000,000 services, not %lld",
@@ -519,6 +484,10 @@ loom_status loom_sample_world_new(loom_sample_world **out, const loom_sample_con
     if (st != LOOM_OK) return st;
     if (!(w = loom_calloc(1, sizeof *w))) return loom_fail_nomem(err, "sample traces");
     w->conf = *conf;
+    if (conf->profile == LOOM_SAMPLE_BASE)
+        loom_sample_shape_draw(&w->shape, conf->seed);
+    else
+        loom_sample_shape_fixed(&w->shape);
     loom_rng_seed(&r, conf->seed, "catalogue", 0);
     w->trace_shift = loom_rng_u64(&r);
     for (int i = 0; i < SPREADS; i++) w->spread[i] = loom_rng_f64(&r);

@@ -9,7 +9,7 @@
  *   ... loom_sample_draw(world, i, &trace)  (sample_trace.h), from any thread: the world is read-only ...
  *   loom_sample_world_free(world);
  *
- * Streams (core/rng.h): catalogue; template/<service>; trace/<i>; quirk/<i>; p90/<service>. So trace i is the same
+ * Streams (core/rng.h): sizes and shape (base only); catalogue; template/<service>; trace/<i>; quirk/<i>; p90/<service>. So trace i is the same
  * whatever the number of traces or threads. */
 #ifndef LOOM_PREPROCESS_SAMPLE_WORLD_H
 #define LOOM_PREPROCESS_SAMPLE_WORLD_H
@@ -19,6 +19,7 @@
 
 #include "core/err.h"
 #include "core/rng.h"
+#include "preprocess/sample_shape.h"
 #include "trace/callgraph.h"
 
 typedef enum loom_sample_profile {
@@ -26,17 +27,10 @@ typedef enum loom_sample_profile {
     LOOM_SAMPLE_DEFAULT, /* 800 services, 40,000 traces: the default run and its pictures */
     LOOM_SAMPLE_LARGE,   /* 4,000 services, 1,500,000 traces: the paper's counts */
     LOOM_SAMPLE_V2021,   /* wide and heavy-tailed trees after the Erms tables: stress */
+    LOOM_SAMPLE_BASE,    /* every seed another world: what base models learn from */
     LOOM_SAMPLE_PROFILES
 } loom_sample_profile;
-#define LOOM_SAMPLE_PROFILE_CHOICES "tiny|default|large|v2021" /* for LOOM_OPT_ENUM: index = loom_sample_profile */
-
-typedef enum loom_sample_kind {
-    LOOM_SAMPLE_STATELESS, /* callee of http and rpc */
-    LOOM_SAMPLE_CACHE,     /* of mc */
-    LOOM_SAMPLE_DB,        /* of db */
-    LOOM_SAMPLE_QUEUE,     /* of mq */
-    LOOM_SAMPLE_KINDS
-} loom_sample_kind;
+#define LOOM_SAMPLE_PROFILE_CHOICES "tiny|default|large|v2021|base" /* for LOOM_OPT_ENUM: index = loom_sample_profile */
 
 typedef struct loom_sample_conf {
     loom_sample_profile profile;
@@ -49,7 +43,8 @@ typedef struct loom_sample_conf {
     bool harsh;   /* ... as much as in the published raw sample */
 } loom_sample_conf;
 
-/* Fills the profile's numbers: 4 files, slope 1, one hour, quirks on, not harsh. Fields may then be changed. */
+/* Fills the profile's numbers: 4 files, slope 1, one hour, quirks on, not harsh; base draws services, names and slope
+ * from the seed. Fields may then be changed. */
 void loom_sample_conf_init(loom_sample_conf *conf, loom_sample_profile profile, uint64_t seed);
 int64_t loom_sample_window(const loom_sample_conf *conf); /* ms */
 
@@ -100,6 +95,7 @@ typedef struct loom_sample_name {
 
 typedef struct loom_sample_world {
     loom_sample_conf conf;
+    loom_sample_shape shape;
     loom_sample_name *names;                   /* all kinds, one after the other */
     int64_t first_name[LOOM_SAMPLE_KINDS + 1]; /* kind k: first_name[k] .. first_name[k + 1] - 1 */
     double *name_cum[LOOM_SAMPLE_KINDS];       /* popularity, running sums */
@@ -114,11 +110,6 @@ typedef struct loom_sample_world {
 loom_status loom_sample_world_new(loom_sample_world **out, const loom_sample_conf *conf, loom_err *err);
 void loom_sample_world_free(loom_sample_world *world);
 
-/* Parameters of the own time of a call type: 0 with probability p0, else max(1, round(exp(N(mu + offset, sd)))) ms. */
-typedef struct loom_sample_time {
-    double p0, mu, sd;
-} loom_sample_time;
-extern const loom_sample_time loom_sample_times[LOOM_CALL_TYPES];
 extern const char *const loom_sample_type_names[LOOM_CALL_TYPES];
 
 #endif

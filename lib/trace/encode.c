@@ -114,20 +114,29 @@ static void maybe(const encoder *e, lines *l, loom_line line)
     if (chance(e, 0.9)) add(l, line);
 }
 
+/* The first uncommon call of a layer; with handed_down, where it has none, of the layers below. NULL: none. */
+static const loom_call *rare_call(const encoder *e, const loom_layer *l)
+{
+    const loom_call *below = NULL;
+
+    for (int32_t i = 0; i < l->n_calls; i++) {
+        const loom_call *c = &e->g->calls[l->calls[i]];
+        if (e->facts->is_rare(e->facts->ctx, e->g->service, c->source, c->type, c->destination)) return c;
+    }
+    for (int32_t i = 0; i < l->n_children && e->conf->handed_down && !below; i++) below = rare_call(e, l->children[i]);
+    return below;
+}
+
 static void add_include(const encoder *e, lines *out, const loom_layer *l, const loom_line *forced)
 {
     if (forced) {
         add(out, *forced);
         return;
     }
-    if (!e->facts->is_rare) return;
-    for (int32_t i = 0; i < l->n_calls; i++) {
-        const loom_call *c = &e->g->calls[l->calls[i]];
-        if (!e->facts->is_rare(e->facts->ctx, e->g->service, c->source, c->type, c->destination)) continue;
-        add(out, (loom_line){.kind = LOOM_LINE_INCLUDE,
-                             .name = {c->source, c->destination, loom_call_type_name(c->type)}});
-        return;
-    }
+    const loom_call *c = e->facts->is_rare ? rare_call(e, l) : NULL;
+    if (!c) return;
+    add(out,
+        (loom_line){.kind = LOOM_LINE_INCLUDE, .name = {c->source, c->destination, loom_call_type_name(c->type)}});
 }
 
 static void add_invariants(const encoder *e, lines *out, const loom_layer *l)

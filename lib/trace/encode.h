@@ -14,7 +14,7 @@
  *           num_current_edges); for each hidden one of num_edges, num_subgraphs, remaining_depth the line that says so;
  *           latency hidden and not high: "... based on distributions" with 0.5; high latency: always
  *   others  the same lines, always with attribute, and the number of subgraphs
- *   both    an uncommon call of the layer: always, the first only; start before finish; copy the caller
+ *   both    an uncommon call of the layer (or, if handed_down, below it): always, the first only; start before finish; copy the caller
  * A split has its four fixed lines. Then the order is shuffled. */
 #ifndef LOOM_TRACE_ENCODE_H
 #define LOOM_TRACE_ENCODE_H
@@ -49,6 +49,7 @@ typedef struct loom_encode_conf {
     bool no_finish;       /* instruction: leave out " ### Finish", as the published example file does */
     bool balanced_split;
     bool listed_items; /* items of edges, subgraph lines and requirements below the root: listed order, not shuffled */
+    bool handed_down;  /* an uncommon call is asked for in the layers above its own as well, as the sampler does */
     uint32_t keep;        /* attributes of the root that are always shown, LOOM_ATTR_BIT(...) (id always is) */
 } loom_encode_conf;
 
