@@ -7,6 +7,7 @@ RUN   ?= demo
 CONFIG ?= configs/$(RUN).conf
 CSV   ?=
 INIT  ?=
+BASE_MODEL ?=
 OUT   ?= out/$(RUN)$(if $(CSV),-$(firstword $(subst ., ,$(notdir $(CSV:/=)))))
 BUILD ?= build
 JOBS  ?= $(shell nproc)
@@ -16,7 +17,7 @@ REQUESTS ?= 10000
 REQUESTS_LLAMA ?= 500
 SEED ?= 1
 
-DATA = $(MAKE) --no-print-directory -f Makefile.data BIN=$(BUILD)/bin RUN=$(RUN) CONFIG=$(CONFIG) OUT=$(OUT) CSV='$(CSV)' INIT='$(INIT)'
+DATA = $(MAKE) --no-print-directory -f Makefile.data BIN=$(BUILD)/bin RUN=$(RUN) CONFIG=$(CONFIG) OUT=$(OUT) CSV='$(CSV)' INIT='$(INIT)' $(if $(BASE_MODEL),BASE_MODEL='$(BASE_MODEL)')
 
 # Debian packages: what they are needed for is said before anything is installed.
 REQUIRED = build-essential cmake ninja-build pkg-config libopenblas-dev liblapacke-dev libhdf5-dev libzstd-dev \
@@ -109,6 +110,7 @@ help: ## this list
 	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
 	@echo; echo "  RUN=demo         configs/RUN.conf is read, out/RUN is written (with CSV: out/RUN-NAME)"
 	@echo "  CONFIG= OUT=     other configuration file (its outputs: out/NAME), other output folder"
+	@echo "  BASE_MODEL=FILE  what models start from (default: the one shipped, checkpoints/base.h5); none: from random weights"
 	@echo "  INIT=FOLDER      train adapters beside this Hugging Face model (configs/llama2-7b-lora.conf, llama3.2-1b-lora.conf)"
 	@echo "  CSV=PATH         your traces (a CallGraph CSV, .csv.gz, .tar.gz, or a folder of them) instead of made-up ones"
 	@echo "  FIGURES= PRESET= which figures of the paper (T1 3 3c 4 6 8 12 13 14 15 16), sample sizes (paper, desk);"
