@@ -85,13 +85,13 @@ static loom_status draw_prompt(void *arg, const loom_json *root, int64_t number,
                     loom_json_str(loom_json_get(root, "service"), NULL), err);
 }
 
-static loom_status write_meta(baseline_job *j, loom_err *err)
+static loom_status commit(baseline_job *j, loom_err *err)
 {
     loom_meta_i64(&j->meta, "training_graphs", loom_prob_graphs(j->p));
     loom_meta_i64(&j->meta, "graphs", j->n);
     loom_meta_i64(&j->meta, "not_of_the_wished_size", j->missed);
     loom_meta_i64(&j->meta, "invalid", j->invalid);
-    return loom_meta_write(&j->meta, j->ctx, j->conf->output, err);
+    return loom_meta_commit(&j->meta, j->ctx, &j->out, 1, 1, err);
 }
 
 static loom_status run_baseline(const loom_ctx *ctx, loom_err *err)
@@ -108,8 +108,7 @@ static loom_status run_baseline(const loom_ctx *ctx, loom_err *err)
     if (j.conf->prompts) st = loom_jsonl_read(j.conf->prompts, "prompts", "loom-eval prompts", NULL, draw_prompt, &j, err);
     else
         while (st == LOOM_OK && j.n < count) st = draw_one(&j, -1, -1, NULL, err);
-    if (st != LOOM_OK || (st = loom_out_commit(&j.out, err)) != LOOM_OK) goto done;
-    st = write_meta(&j, err);
+    if (st != LOOM_OK || (st = commit(&j, err)) != LOOM_OK) goto done;
     loom_info("%lld graphs drawn after %lld training graphs; %lld not of the wished size, %lld not valid", (long long)j.n,
               (long long)loom_prob_graphs(j.p), (long long)j.missed, (long long)j.invalid);
 done:

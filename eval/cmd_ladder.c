@@ -40,12 +40,9 @@ typedef struct ladder_job {
 /* Weights of the checkpoint that an answers file's provenance names; -1 where that cannot be told. */
 static int64_t count_params(const char *answers)
 {
-    loom_buf path = {0};
-    loom_json *root = NULL;
+    loom_json *root = loom_meta_load(answers, true);
     loom_ckpt *c = NULL;
     int64_t n = -1;
-    loom_buf_printf(&path, "%s.meta.json", answers);
-    if (loom_file_exists(path.data)) (void)loom_json_read_file(&root, path.data, (size_t)64 << 20, NULL);
     const char *model = loom_json_str(loom_json_get(root, "model"), NULL);
     if (model && loom_ckpt_open(&c, model, NULL) == LOOM_OK) {
         n = 0;
@@ -56,7 +53,6 @@ static int64_t count_params(const char *answers)
         loom_ckpt_close(&c);
     }
     loom_json_free(root);
-    loom_buf_release(&path);
     return n > 0 ? n : -1;
 }
 

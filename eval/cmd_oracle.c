@@ -74,10 +74,9 @@ static loom_status answer_all(oracle_job *j, const char *path, loom_err *err)
     if (loom_meta_up_to_date(&meta, j->ctx, j->conf->output)) goto done;
     if ((st = loom_out_open(&j->out, j->conf->output, j->ctx->common.force, err)) != LOOM_OK) goto done;
     if ((st = loom_jsonl_read(path, "prompts", "loom-eval prompts", NULL, answer_line, j, err)) != LOOM_OK) goto done;
-    if ((st = loom_out_commit(&j->out, err)) != LOOM_OK) goto done;
     loom_meta_i64(&meta, "answers", j->n);
     loom_meta_i64(&meta, "damaged", j->n_damaged);
-    st = loom_meta_write(&meta, j->ctx, j->conf->output, err);
+    if ((st = loom_meta_commit(&meta, j->ctx, &j->out, 1, 1, err)) != LOOM_OK) goto done;
     loom_info("%lld answers, %lld of them damaged", (long long)j->n, (long long)j->n_damaged);
 done:
     loom_meta_release(&meta);

@@ -256,7 +256,7 @@ static loom_status record_inputs(prompts_job *j, const char *valid_path, loom_er
 }
 
 /* `v` is NULL for pairs, which know no cells. */
-static loom_status write_meta(prompts_job *j, const coverage *v, loom_err *err)
+static loom_status commit(prompts_job *j, const coverage *v, loom_err *err)
 {
     loom_buf cells = {0};
     loom_meta_i64(&j->meta, "prompts", j->n_written);
@@ -266,7 +266,7 @@ static loom_status write_meta(prompts_job *j, const coverage *v, loom_err *err)
         describe_cells(j, &cells);
         loom_meta_json(&j->meta, "cells", cells.data);
     }
-    loom_status st = loom_meta_write(&j->meta, j->ctx, j->conf->output, err);
+    loom_status st = loom_meta_commit(&j->meta, j->ctx, &j->out, 1, 1, err);
     loom_buf_release(&cells);
     return st;
 }
@@ -305,9 +305,9 @@ static loom_status write_pairs(prompts_job *j, const char *valid_path, loom_err 
     if (j->n_written == 0)
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s: no graph of these sizes can be asked for %s", valid_path,
                          loom_ask_names[j->conf->ask]);
-    LOOM_TRY(loom_out_commit(&j->out, err));
+    LOOM_TRY(commit(j, NULL, err));
     loom_info("%lld pairs of prompts", (long long)(j->n_written / 2));
-    return write_meta(j, NULL, err);
+    return LOOM_OK;
 }
 
 /* ---- prompts as real graphs occur ---- */
@@ -331,11 +331,11 @@ static loom_status write_like(prompts_job *j, const char *valid_path, loom_err *
     }
     loom_buf_release(&prompt);
     LOOM_TRY(st);
-    LOOM_TRY(loom_out_commit(&j->out, err));
+    LOOM_TRY(commit(j, NULL, err));
     if (j->n_written < j->conf->count)
         loom_info("%lld prompts: one for every validation graph (%lld were asked for)", (long long)j->n_written, (long long)j->conf->count);
     else loom_info("%lld prompts", (long long)j->n_written);
-    return write_meta(j, NULL, err);
+    return LOOM_OK;
 }
 
 static loom_status write_all(prompts_job *j, const char *valid_path, loom_err *err)
@@ -354,10 +354,10 @@ static loom_status write_all(prompts_job *j, const char *valid_path, loom_err *e
     LOOM_TRY(loom_out_open(&j->out, j->conf->output, j->ctx->common.force, err));
     for (int64_t at = 0; at < loom_grid_cells(&j->grid); at++)
         if (j->cells[at].n) LOOM_TRY(write_cell(j, at, err));
-    LOOM_TRY(loom_out_commit(&j->out, err));
     v = count_coverage(j);
+    LOOM_TRY(commit(j, &v, err));
     report(j, &v);
-    return write_meta(j, &v, err);
+    return LOOM_OK;
 }
 
 static loom_status run_prompts(const loom_ctx *ctx, loom_err *err)

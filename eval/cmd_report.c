@@ -4,6 +4,7 @@
 
 #include "core/file.h"
 #include "core/json.h"
+#include "core/meta.h"
 #include "core/log.h"
 #include "core/num.h"
 #include "eval/eval_cmds.h"
@@ -203,16 +204,13 @@ static void write_part(page *p, const chapter *part, loom_buf *scratch)
 /* The command that made an input, from its own provenance; nothing when there is none. */
 static void write_maker(page *p, const char *input)
 {
-    loom_buf path = {0};
-    loom_json *meta = NULL;
-    loom_buf_printf(&path, "%s.meta.json", input);
-    if (loom_file_exists(path.data) && loom_json_read_file(&meta, path.data, FILE_MAX, NULL) == LOOM_OK) {
+    loom_json *meta = loom_meta_load(input, true);
+    if (meta) {
         loom_buf_str(&p->html, "<code>");
         loom_html_text(&p->html, member(meta, "command_line"));
         loom_buf_str(&p->html, "</code>");
     }
     loom_json_free(meta);
-    loom_buf_release(&path);
 }
 
 static void write_run(page *p, const char *name, const loom_json *run)

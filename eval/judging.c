@@ -29,11 +29,8 @@ static loom_status add_path(loom_paths *list, const char *path, loom_err *err)
 /* Prompts files named in the answers' sidecar, unless they have changed since. */
 static loom_status prompts_of_answers(loom_paths *list, const char *answers, loom_err *err)
 {
-    loom_buf name = {0};
-    loom_json *root = NULL;
+    loom_json *root = loom_meta_load(answers, true);
     loom_status st = LOOM_OK;
-    loom_buf_printf(&name, "%s.meta.json", answers);
-    if (!loom_file_exists(name.data) || loom_json_read_file(&root, name.data, (size_t)64 << 20, NULL) != LOOM_OK) goto done;
     const loom_json *inputs = loom_json_get(root, "inputs");
     for (size_t i = 0; i < loom_json_len(inputs) && st == LOOM_OK; i++) {
         const char *path = loom_json_str(loom_json_get(loom_json_at(inputs, i), "path"), NULL);
@@ -44,9 +41,7 @@ static loom_status prompts_of_answers(loom_paths *list, const char *answers, loo
         if (strcmp(now, digest) == 0) st = add_path(list, path, err);
         else loom_warn("%s has changed since %s was made from it and is not used", path, answers);
     }
-done:
     loom_json_free(root);
-    loom_buf_release(&name);
     return st;
 }
 

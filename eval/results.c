@@ -17,13 +17,11 @@
 /* An input named in the provenance: as it stands, else beside the file that names it. */
 static bool search_origin(const char *path, int depth, int64_t *seed)
 {
-    loom_buf name = {0}, beside = {0};
-    loom_json *root = NULL;
+    loom_buf beside = {0};
+    loom_json *root = depth > 0 ? loom_meta_load(path, false) : NULL;
     bool found = false;
 
-    loom_buf_printf(&name, "%s.meta.json", path);
-    if (depth <= 0 || !loom_file_exists(name.data)) goto done;
-    if (loom_json_read_file(&root, name.data, META_MAX, NULL) != LOOM_OK) goto done;
+    if (!root) goto done;
     const char *subcommand = loom_json_str(loom_json_get(root, "subcommand"), NULL);
     if (subcommand && strcmp(subcommand, "sample-traces") == 0) {
         *seed = loom_json_i64(loom_json_get(root, "seed"), 0);
@@ -44,7 +42,6 @@ static bool search_origin(const char *path, int depth, int64_t *seed)
     }
 done:
     loom_json_free(root);
-    loom_buf_release(&name);
     loom_buf_release(&beside);
     return found;
 }

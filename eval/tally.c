@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/json.h"
+#include "core/meta.h"
 #include "core/num.h"
 #include "eval/graphs.h"
 #include "eval/answer_scan.h"
@@ -38,20 +39,9 @@ void loom_tally_release(loom_tally *t)
 
 /* ---- prompts ---- */
 
-/* The sidecar of a prompts file; NULL when there is none. */
-static loom_json *open_sidecar(const char *path)
-{
-    loom_buf name = {0};
-    loom_json *root = NULL;
-    loom_buf_printf(&name, "%s.meta.json", path);
-    if (loom_file_exists(name.data)) (void)loom_json_read_file(&root, name.data, (size_t)64 << 20, NULL);
-    loom_buf_release(&name);
-    return root;
-}
-
 void loom_tally_extent(loom_grid *g, bool *any, const char *prompts_path)
 {
-    loom_json *root = open_sidecar(prompts_path);
+    loom_json *root = loom_meta_load(prompts_path, true);
     const loom_json *cells = loom_json_get(root, "cells");
     for (size_t i = 0; i < loom_json_len(cells); i++) {
         int64_t e = loom_json_i64(loom_json_get(loom_json_at(cells, i), "edges"), -1);
@@ -70,7 +60,7 @@ void loom_tally_extent(loom_grid *g, bool *any, const char *prompts_path)
 /* The sidecar's cells. A cell that it names with no prompts is not covered. */
 static void read_coverage(loom_tally *t, const char *path)
 {
-    loom_json *root = open_sidecar(path);
+    loom_json *root = loom_meta_load(path, true);
     const loom_json *cells = loom_json_get(root, "cells");
     for (size_t i = 0; i < loom_json_len(cells); i++) {
         const loom_json *c = loom_json_at(cells, i);

@@ -174,14 +174,16 @@ loom_status loom_results_keep(void *results, const loom_gen_result *result, loom
     return st;
 }
 
-loom_status loom_results_commit(loom_results *r, loom_err *err)
+loom_status loom_results_commit(loom_results *r, const loom_meta *meta, const loom_ctx *ctx, loom_err *err)
 {
+    loom_out *outs[] = {r->answers, r->records, r->csv};
     loom_status st = LOOM_OK;
 
     if (r->partial) st = loom_partial_copy(r->partial, r->answers, err);
-    if (st == LOOM_OK && r->answers) st = loom_out_commit(&r->answers, err);
-    if (st == LOOM_OK && r->records) st = loom_out_commit(&r->records, err);
-    if (st == LOOM_OK && r->csv) st = loom_out_commit(&r->csv, err);
+    if (st == LOOM_OK) {
+        r->answers = r->records = r->csv = NULL;
+        st = loom_meta_commit(meta, ctx, outs, 3, 3, err);
+    }
     if (st == LOOM_OK) loom_partial_close(&r->partial, true);
     loom_results_abandon(r);
     return st;

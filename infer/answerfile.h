@@ -4,11 +4,11 @@
  *   loom_results r = {0};
  *   LOOM_TRY(loom_results_open(&r, &conf, err));
  *   LOOM_TRY(loom_generate(..., loom_results_keep, &r, ...));
- *   LOOM_TRY(loom_results_commit(&r, err));             else loom_results_abandon(&r) */
+ *   LOOM_TRY(loom_results_commit(&r, &meta, ctx, err));            else loom_results_abandon(&r) */
 #ifndef LOOM_INFER_ANSWERFILE_H
 #define LOOM_INFER_ANSWERFILE_H
 
-#include "core/file.h"
+#include "core/meta.h"
 #include "infer/generate.h"
 #include "infer/partial.h"
 
@@ -37,7 +37,8 @@ typedef struct loom_results {
 /* With resume: graphs of the results that are there are judged and written again; generate the others. */
 loom_status loom_results_open(loom_results *r, const loom_results_conf *conf, loom_err *err);
 loom_status loom_results_keep(void *results, const loom_gen_result *result, loom_err *err); /* a loom_gen_keep */
-loom_status loom_results_commit(loom_results *r, loom_err *err);
+/* All files with their PATH.meta.json, or none. */
+loom_status loom_results_commit(loom_results *r, const loom_meta *meta, const loom_ctx *ctx, loom_err *err);
 void loom_results_abandon(loom_results *r); /* after commit: nothing happens */
 
 /* One line of an answers file, LF included: layers in pre-order. */

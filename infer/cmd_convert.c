@@ -110,8 +110,7 @@ static loom_status run_convert(const loom_ctx *ctx, loom_err *err)
     }
     loom_meta_i64(&meta, "graphs", loom_sink_count(c.sink));
     loom_meta_i64(&meta, "rejected", loom_source_rejected(&source));
-    if ((st = loom_sink_commit(&c.sink, err)) != LOOM_OK) goto done;
-    if ((st = loom_meta_write(&meta, ctx, conf->output, err)) != LOOM_OK) goto done;
+    if ((st = loom_sink_commit(&c.sink, &meta, ctx, err)) != LOOM_OK) goto done;
     st = report(&source, ctx, err);
 done:
     loom_sink_abandon(&c.sink);

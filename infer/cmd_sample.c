@@ -220,16 +220,11 @@ static bool up_to_date(const sampling_run *r)
     return fresh;
 }
 
-static loom_status write_metas(sampling_run *r, const loom_gen_totals *t, loom_err *err)
+static loom_status commit(sampling_run *r, const loom_gen_totals *t, loom_err *err)
 {
-    const char *outs[] = {r->conf->output, r->conf->records, r->conf->csv};
-    loom_status st = LOOM_OK;
-
     loom_backend_meta(&r->meta, &r->backend);
     meta_totals(&r->meta, t);
-    for (size_t i = 0; st == LOOM_OK && i < sizeof outs / sizeof *outs; i++)
-        if (outs[i]) st = loom_meta_write(&r->meta, r->ctx, outs[i], err);
-    return st;
+    return loom_results_commit(&r->results, &r->meta, r->ctx, err);
 }
 
 static void print_json(const loom_gen_totals *t, loom_buf *into)
@@ -336,8 +331,7 @@ static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
     if ((st = loom_results_open(&r.results, &rc, err)) != LOOM_OK) goto done;
     if (r.results.n_resumed) loom_info("going on behind %lld results", (long long)r.results.n_resumed);
     if ((st = generate(&r, &totals, err)) != LOOM_OK) goto done;
-    if ((st = loom_results_commit(&r.results, err)) != LOOM_OK) goto done;
-    if ((st = write_metas(&r, &totals, err)) != LOOM_OK) goto done;
+    if ((st = commit(&r, &totals, err)) != LOOM_OK) goto done;
     report(&r, &totals);
     if (ctx->common.json) {
         print_json(&totals, &json);

@@ -480,13 +480,13 @@ loom_status loom_sink_put(loom_sink *k, const loom_graph *g, loom_err *err)
 
 int64_t loom_sink_count(const loom_sink *k) { return k->n; }
 
-loom_status loom_sink_commit(loom_sink **sink, loom_err *err)
+loom_status loom_sink_commit(loom_sink **sink, const loom_meta *meta, const loom_ctx *ctx, loom_err *err)
 {
     loom_sink *k = *sink;
 
     render_tail(k);
     loom_status st = flush(k, 0, err);
-    if (st == LOOM_OK) st = loom_out_commit(&k->out, err);
+    if (st == LOOM_OK) st = loom_meta_commit(meta, ctx, &k->out, 1, meta != NULL, err);
     loom_sink_abandon(sink);
     return st;
 }

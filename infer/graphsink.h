@@ -3,7 +3,7 @@
  *   loom_sink *k = NULL;
  *   LOOM_TRY(loom_sink_open(&k, "out.json", &conf, err));
  *   LOOM_TRY(loom_sink_put(k, &graph, err));            any number
- *   LOOM_TRY(loom_sink_commit(&k, err));                else loom_sink_abandon(&k)
+ *   LOOM_TRY(loom_sink_commit(&k, &meta, ctx, err));              else loom_sink_abandon(&k)
  *
  * Spans: one for each call, in the service it goes to; ids are hashes of (seed, number of the graph) and of the call's
  * id; attributes callgraph.* say all that a reader needs to get the same graph back. */
@@ -11,6 +11,7 @@
 #define LOOM_INFER_GRAPHSINK_H
 
 #include "core/err.h"
+#include "core/meta.h"
 #include "trace/callgraph.h"
 
 typedef enum loom_format { LOOM_FORMAT_RECORDS, LOOM_FORMAT_CSV, LOOM_FORMAT_JAEGER, LOOM_FORMAT_OTLP, LOOM_FORMAT_DOT,
@@ -33,7 +34,8 @@ typedef struct loom_sink loom_sink;
 loom_status loom_sink_open(loom_sink **out, const char *path, const loom_sink_conf *conf, loom_err *err);
 loom_status loom_sink_put(loom_sink *k, const loom_graph *g, loom_err *err);
 int64_t loom_sink_count(const loom_sink *k);
-loom_status loom_sink_commit(loom_sink **k, loom_err *err);
+/* With `meta`, PATH.meta.json comes with the file; NULL: without. */
+loom_status loom_sink_commit(loom_sink **k, const loom_meta *meta, const loom_ctx *ctx, loom_err *err);
 void loom_sink_abandon(loom_sink **k);
 
 #endif

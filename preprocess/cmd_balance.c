@@ -326,8 +326,7 @@ static loom_status finish(balance_run *run, loom_meta *meta, loom_err *err)
     loom_meta_i64(meta, "samples_written", run->written);
     loom_meta_i64(meta, "samples_renamed", run->renamed);
     if (run->exchange) loom_meta_i64(meta, "samples_without_names", run->unnamed);
-    LOOM_TRY(loom_out_commit(&run->out, err));
-    LOOM_TRY(loom_meta_write(meta, run->ctx, conf->output, err));
+    LOOM_TRY(loom_meta_commit(meta, run->ctx, &run->out, 1, 1, err));
     loom_info("%lld samples, %s, of %lld shapes; %lld of the %lld read are among them", (long long)run->written,
               loom_format_bytes(size, sizeof size, (double)run->bytes), (long long)run->shapes.n, (long long)run->kept,
               (long long)run->samples);

@@ -223,6 +223,7 @@ static void render_report(const dedupe_run *run, loom_buf *into)
 static loom_status finish(dedupe_run *run, loom_meta *meta, const loom_ctx *ctx, loom_err *err)
 {
     const dedupe_conf *conf = run->conf;
+    loom_out *outs[3] = {0};
     loom_buf text = {0};
     loom_status st = LOOM_OK;
     render_report(run, &text);
@@ -234,10 +235,15 @@ static loom_status finish(dedupe_run *run, loom_meta *meta, const loom_ctx *ctx,
     else if (run->kept == 0)
         st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no valid graph among %lld (%.*s); is it a graph store?",
                        ctx->args[0], (long long)run->graphs, (int)(text.len - 1), text.data);
-    if (st == LOOM_OK && run->decisions) st = loom_out_commit(&run->decisions, err);
-    if (st == LOOM_OK && conf->report) st = loom_file_write(conf->report, text.data, text.len, ctx->common.force, err);
-    if (st == LOOM_OK) st = loom_out_commit(&run->out, err);
-    if (st == LOOM_OK) st = loom_meta_write(meta, ctx, conf->output, err);
+    if (st == LOOM_OK && conf->report) st = loom_out_open(&outs[2], conf->report, ctx->common.force, err);
+    if (st == LOOM_OK && conf->report) st = loom_out_write(outs[2], text.data, text.len, err);
+    if (st == LOOM_OK) {
+        outs[0] = run->out;
+        outs[1] = run->decisions;
+        run->out = run->decisions = NULL;
+        st = loom_meta_commit(meta, ctx, outs, 3, 1, err);
+    }
+    loom_out_abandon(&outs[2]);
     if (st == LOOM_OK && ctx->common.json && strcmp(conf->output, "-") != 0)
         st = loom_stdout_write(text.data, text.len, err);
     loom_buf_release(&text);

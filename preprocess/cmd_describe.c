@@ -379,8 +379,7 @@ static loom_status write_csv(const describe_conf *conf, loom_portrait *portraits
         render_axis(&text, ctx->args[i], "edges", &portraits[i].edges);
         if (st == LOOM_OK && !loom_file_is_dir(ctx->args[i])) st = loom_meta_input(&meta, ctx->args[i], err);
     }
-    if (st == LOOM_OK) st = loom_file_write(conf->csv, text.data, text.len, ctx->common.force, err);
-    if (st == LOOM_OK) st = loom_meta_write(&meta, ctx, conf->csv, err);
+    if (st == LOOM_OK) st = loom_meta_file_write(&meta, ctx, conf->csv, text.data, text.len, ctx->common.force, err);
     loom_meta_release(&meta);
     loom_buf_release(&text);
     return st;

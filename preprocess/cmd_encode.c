@@ -262,7 +262,7 @@ static void counts_json(loom_jw *j, const encoding *e)
     loom_jw_end_object(j);
 }
 
-static loom_status report(encoding *e, loom_err *err)
+static loom_status finish(encoding *e, loom_err *err)
 {
     loom_encode_counts c = loom_batch_counts(e->batch);
     loom_buf text = {0};
@@ -274,7 +274,7 @@ static loom_status report(encoding *e, loom_err *err)
     counts_json(&j, e);
     loom_meta_str(&e->meta, "mode", loom_mode_names[e->conf->mode]);
     loom_meta_json(&e->meta, "counts", text.data);
-    st = loom_meta_write(&e->meta, e->ctx, e->conf->output, err);
+    st = loom_meta_commit(&e->meta, e->ctx, &e->out, 1, 1, err);
     if (st == LOOM_OK && e->ctx->common.json && strcmp(e->conf->output, "-") != 0) {
         loom_buf_char(&text, '\n');
         st = loom_stdout_write(text.data, text.len, err);
@@ -355,7 +355,7 @@ static loom_status run(const loom_ctx *ctx, loom_err *err)
     loom_progress_finish(&e.progress, NULL);
     if (st == LOOM_OK) st = check_graphs(&e, err);
     if (st != LOOM_OK) goto done;
-    if ((st = loom_out_commit(&e.out, err)) == LOOM_OK) st = report(&e, err);
+    st = finish(&e, err);
 done:
     loom_out_abandon(&e.out);
     loom_batch_free(&e.batch);

@@ -173,28 +173,36 @@ static loom_status open_outputs(loom_graphs_job *job, const graphs_conf *conf, b
     return LOOM_OK;
 }
 
+static loom_status write_one(loom_out **out, const char *path, const loom_buf *text, bool force, loom_err *err)
+{
+    LOOM_TRY(loom_out_open(out, path, force, err));
+    return loom_out_write(*out, loom_buf_text(text), text->len, err);
+}
+
 static loom_status commit_all(loom_graphs_job *job, const graphs_conf *conf, loom_meta *meta, const loom_ctx *ctx,
                               loom_err *err)
 {
-    loom_buf text = {0};
+    loom_buf text = {0}, mapping = {0};
+    loom_out *outs[5] = {0};
     loom_status st = LOOM_OK;
     loom_graphs_render_report(job, &text);
     loom_meta_json(meta, "report", text.data);
     loom_buf_char(&text, '\n');
     if (job->rename) {
-        loom_buf mapping = {0};
         loom_rename_render(job->rename, &mapping);
-        st = loom_file_write(conf->rename, loom_buf_text(&mapping), mapping.len, true, err);
+        st = write_one(&outs[3], conf->rename, &mapping, true, err);
         loom_buf_release(&mapping);
     }
-    if (st == LOOM_OK && job->dropped) st = loom_out_commit(&job->dropped, err);
-    if (st == LOOM_OK && job->verdicts) st = loom_out_commit(&job->verdicts, err);
-    if (st == LOOM_OK && conf->report)
-        st = strcmp(conf->report, "-") == 0
-                 ? loom_stdout_write(text.data, text.len, err)
-                 : loom_file_write(conf->report, text.data, text.len, ctx->common.force, err);
-    if (st == LOOM_OK) st = loom_out_commit(&job->out, err);
-    if (st == LOOM_OK) st = loom_meta_write(meta, ctx, conf->output, err);
+    if (st == LOOM_OK && conf->report) st = write_one(&outs[4], conf->report, &text, ctx->common.force, err);
+    if (st == LOOM_OK) {
+        outs[0] = job->out;
+        outs[1] = job->dropped;
+        outs[2] = job->verdicts;
+        job->out = job->dropped = job->verdicts = NULL;
+        st = loom_meta_commit(meta, ctx, outs, 5, 1, err);
+    }
+    loom_out_abandon(&outs[3]);
+    loom_out_abandon(&outs[4]);
     if (st == LOOM_OK && ctx->common.json && strcmp(conf->output, "-") != 0)
         st = loom_stdout_write(text.data, text.len, err);
     loom_buf_release(&text);

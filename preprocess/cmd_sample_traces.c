@@ -36,9 +36,14 @@ static const loom_opt sample_opts[] = {
                   "also write truth.jsonl and templates.json, what is known of the traces"),
     LOOM_OPT_END};
 
+typedef struct sample_run {
+    const loom_ctx *ctx;
+    loom_progress progress;
+} sample_run;
+
 static void show_progress(void *arg, int64_t traces)
 {
-    loom_progress_update(arg, traces, NULL);
+    loom_progress_update(&((sample_run *)arg)->progress, traces, NULL);
 }
 
 static void world_conf(loom_sample_conf *out, const loom_ctx *ctx)
@@ -96,20 +101,22 @@ static bool up_to_date(const loom_ctx *ctx)
 }
 
 /* Every file says that it is synthetic, so that no picture made from it can pass for a measurement. */
-static loom_status write_sidecars(const loom_ctx *ctx, const char *totals_text, loom_err *err)
+static loom_status commit(void *arg, const loom_sample_totals *totals, loom_out **files, size_t n, loom_err *err)
 {
+    const loom_ctx *ctx = ((sample_run *)arg)->ctx;
     const sample_conf *conf = ctx->conf;
     loom_meta meta = {0};
-    loom_buf path = {0};
+    loom_buf text = {0};
+    loom_jw j;
     char caption[64];
-    loom_status st = LOOM_OK;
+    loom_jw_init(&j, &text, false);
+    totals_json(&j, totals, conf->truth);
     snprintf(caption, sizeof caption, "synthetic sample data, seed %lld", (long long)ctx->common.seed);
     loom_meta_str(&meta, "caption", caption);
-    loom_meta_json(&meta, "sample", totals_text);
+    loom_meta_json(&meta, "sample", loom_buf_text(&text));
     loom_meta_i64(&meta, "files", conf->files);
-    for (int64_t i = 0; st == LOOM_OK && output_path(&path, conf, i); i++)
-        st = loom_meta_write(&meta, ctx, path.data, err);
-    loom_buf_release(&path);
+    loom_status st = loom_meta_commit(&meta, ctx, files, n, n, err);
+    loom_buf_release(&text);
     loom_meta_release(&meta);
     return st;
 }
@@ -119,10 +126,10 @@ static loom_status report(const loom_ctx *ctx, const loom_sample_totals *totals,
     const sample_conf *conf = ctx->conf;
     loom_buf text = {0};
     loom_jw j;
+    loom_status st = LOOM_OK;
     loom_jw_init(&j, &text, false);
     totals_json(&j, totals, conf->truth);
-    loom_status st = write_sidecars(ctx, text.data, err);
-    if (st == LOOM_OK && ctx->common.json) {
+    if (ctx->common.json) {
         loom_buf_char(&text, '\n');
         st = loom_stdout_write(text.data, text.len, err);
     }
@@ -140,7 +147,8 @@ static loom_status run(const loom_ctx *ctx, loom_err *err)
     loom_sample_world *world = NULL;
     loom_sample_totals totals;
     loom_pool *pool = NULL;
-    loom_progress progress;
+    sample_run work = {.ctx = ctx};
+    loom_sample_hooks hooks = {.progress = show_progress, .commit = commit, .arg = &work};
     loom_status st;
 
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no folder given for the sample; use -o DIR");
@@ -156,10 +164,9 @@ static loom_status run(const loom_ctx *ctx, loom_err *err)
         goto done;
     }
     if ((st = loom_pool_new(&pool, (int)ctx->common.threads, err)) != LOOM_OK) goto done;
-    loom_progress_start(&progress, &ctx->common, "sample-traces", world_settings.n_traces, "traces");
-    st = loom_sample_write(&totals, world, conf->output, conf->truth, ctx->common.force, pool, show_progress, &progress,
-                           err);
-    loom_progress_finish(&progress, NULL);
+    loom_progress_start(&work.progress, &ctx->common, "sample-traces", world_settings.n_traces, "traces");
+    st = loom_sample_write(&totals, world, conf->output, conf->truth, ctx->common.force, pool, &hooks, err);
+    loom_progress_finish(&work.progress, NULL);
     if (st == LOOM_OK) st = report(ctx, &totals, err);
 done:
     loom_pool_free(pool);

@@ -102,10 +102,7 @@ static loom_status finish(split_run *run, loom_meta *meta, const loom_ctx *ctx, 
     loom_meta_i64(meta, "training_graphs", run->graphs[0]);
     loom_meta_i64(meta, "validation_graphs", run->graphs[1]);
     loom_meta_i64(meta, "invalid_graphs", run->invalid);
-    LOOM_TRY(loom_out_commit(&run->out[0], err));
-    LOOM_TRY(loom_out_commit(&run->out[1], err));
-    LOOM_TRY(loom_meta_write(meta, ctx, run->conf->train, err));
-    LOOM_TRY(loom_meta_write(meta, ctx, run->conf->valid, err));
+    LOOM_TRY(loom_meta_commit(meta, ctx, run->out, 2, 2, err));
     loom_info("%lld graphs for training, %lld for validation", (long long)run->graphs[0], (long long)run->graphs[1]);
     if (run->invalid)
         loom_warn("%lld invalid graphs were dropped; loom-preprocess dedupe says why", (long long)run->invalid);

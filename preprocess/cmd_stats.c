@@ -76,8 +76,7 @@ static loom_status write_stats(const loom_stats *s, int64_t invalid, loom_meta *
     loom_meta_i64(meta, "rare_triples", rare);
     if ((st = loom_out_open(&out, conf->output, ctx->common.force, err)) != LOOM_OK) goto done;
     if ((st = loom_out_write(out, text.data, text.len, err)) != LOOM_OK) goto done;
-    if ((st = loom_out_commit(&out, err)) != LOOM_OK) goto done;
-    if ((st = loom_meta_write(meta, ctx, conf->output, err)) != LOOM_OK) goto done;
+    if ((st = loom_meta_commit(meta, ctx, &out, 1, 1, err)) != LOOM_OK) goto done;
     loom_info("%lld graphs of %lld services: latency of %lld services with %d graphs or more, %lld of %lld "
               "communications rare",
               (long long)loom_stats_graphs(s), (long long)loom_stats_n_services(s), (long long)with_latency,

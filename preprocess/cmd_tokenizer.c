@@ -105,7 +105,7 @@ static void say(const loom_toktrain_report *r)
                   percent(r->foreign_tokens, r->tokens));
 }
 
-static loom_status report(learning *l, const loom_toktrain_report *r, loom_err *err)
+static loom_status finish(learning *l, const loom_buf *json, const loom_toktrain_report *r, loom_err *err)
 {
     loom_buf text = {0};
     loom_jw j;
@@ -115,12 +115,13 @@ static loom_status report(learning *l, const loom_toktrain_report *r, loom_err *
     loom_jw_init(&j, &text, false);
     report_json(&j, l, r);
     loom_meta_json(&l->meta, "counts", text.data);
-    st = loom_meta_write(&l->meta, l->ctx, l->conf->output, err);
+    st = loom_meta_file_write(&l->meta, l->ctx, l->conf->output, json->data, json->len, l->ctx->common.force, err);
     if (st == LOOM_OK && l->ctx->common.json && strcmp(l->conf->output, "-") != 0) {
         loom_buf_char(&text, '\n');
         st = loom_stdout_write(text.data, text.len, err);
     }
     loom_buf_release(&text);
+    if (st != LOOM_OK) return st;
     loom_info("%lld samples, %s, read at %.0f MB/s", (long long)l->samples,
               loom_format_bytes(size, sizeof size, (double)r->bytes), (double)r->bytes / 1e6 / l->seconds);
     say(r);
@@ -139,11 +140,7 @@ static loom_status learn(learning *l, loom_err *err)
         if (st == LOOM_STATUS_FORMAT) loom_err_in(err, "%s%s", l->ctx->args[0], l->ctx->n_args > 1 ? ", ..." : "");
         goto done;
     }
-    if (strcmp(c->output, "-") == 0)
-        st = loom_stdout_write(json.data, json.len, err);
-    else
-        st = loom_file_write(c->output, json.data, json.len, l->ctx->common.force, err);
-    if (st == LOOM_OK) st = report(l, &r, err);
+    st = finish(l, &json, &r, err);
 done:
     loom_buf_release(&json);
     return st;

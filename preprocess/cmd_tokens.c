@@ -241,7 +241,7 @@ static void say(const tokenizing *k)
 
 static loom_status finish(tokenizing *k, loom_err *err)
 {
-    loom_buf counts = {0}, meta = {0};
+    loom_buf counts = {0};
     loom_jw j;
     loom_status st;
 
@@ -252,16 +252,13 @@ static loom_status finish(tokenizing *k, loom_err *err)
     loom_jw_init(&j, &counts, false);
     report_json(&j, k);
     loom_meta_json(&k->meta, "counts", counts.data);
-    loom_meta_render(&k->meta, k->ctx, &meta);
-    st = loom_shard_commit(&k->shard, loom_buf_text(&meta), err);
-    if (st == LOOM_OK) st = loom_meta_write(&k->meta, k->ctx, k->conf->output, err);
+    st = loom_shard_commit_told(&k->shard, &k->meta, k->ctx, err);
     if (st == LOOM_OK) say(k);
     if (st == LOOM_OK && k->ctx->common.json) {
         loom_buf_char(&counts, '\n');
         st = loom_stdout_write(counts.data, counts.len, err);
     }
     loom_buf_release(&counts);
-    loom_buf_release(&meta);
     return st;
 }
 

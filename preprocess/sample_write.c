@@ -49,7 +49,7 @@ typedef struct writer {
         loom_arena arena;
     } * scratch;          /* per thread */
     lines waiting, spare; /* rows whose time has not come yet, sorted */
-    loom_out **files, *truth_file;
+    loom_out **files;     /* tables, truth.jsonl, templates.json; the last two NULL without truth */
     loom_buf out;
     int32_t out_file;
 } writer;
@@ -186,7 +186,7 @@ static loom_status write_block(writer *w, block *b, int64_t number, loom_sample_
         until.trace = -1;
     }
     LOOM_TRY(merge(w, &b->rows, next < w->n_traces ? &until : NULL, err));
-    if (w->truth) LOOM_TRY(loom_out_write(w->truth_file, b->truth.data, b->truth.len, err));
+    if (w->truth) LOOM_TRY(loom_out_write(w->files[w->world->conf.n_files], b->truth.data, b->truth.len, err));
     add_totals(totals, &b->totals);
     return LOOM_OK;
 }
@@ -208,7 +208,7 @@ static loom_status sort_arrivals(writer *w, loom_err *err)
 }
 
 static loom_status write_all(writer *w, loom_sample_totals *totals, loom_pool *pool, int64_t wave,
-                             void (*progress)(void *arg, int64_t traces), void *arg, loom_err *err)
+                             const loom_sample_hooks *hooks, loom_err *err)
 {
     int64_t n_blocks = (w->n_traces + BLOCK - 1) / BLOCK;
     for (w->first = 0; w->first < n_blocks; w->first += wave) {
@@ -216,7 +216,7 @@ static loom_status write_all(writer *w, loom_sample_totals *totals, loom_pool *p
         if (loom_stop_requested()) return loom_fail(err, LOOM_STATUS_INTERRUPT, "stopped; no sample was written");
         loom_pool_for(pool, n, make_block, w);
         for (int64_t i = 0; i < n; i++) LOOM_TRY(write_block(w, &w->blocks[i], w->first + i, totals, err));
-        if (progress) progress(arg, totals->traces);
+        if (hooks && hooks->progress) hooks->progress(hooks->arg, totals->traces);
     }
     return flush(w, err);
 }
@@ -259,35 +259,31 @@ static loom_status open_files(writer *w, const char *dir, bool force, loom_err *
 {
     int64_t n = w->world->conf.n_files;
     char name[64];
-    if (!(w->files = loom_calloc((size_t)n, sizeof *w->files))) return loom_fail_nomem(err, "sample files");
+    if (!(w->files = loom_calloc((size_t)n + 2, sizeof *w->files))) return loom_fail_nomem(err, "sample files");
     for (int64_t i = 0; i < n; i++) {
         snprintf(name, sizeof name, "CallGraph_%lld.csv", (long long)i);
         LOOM_TRY(open_in(&w->files[i], dir, force, err, name));
         LOOM_TRY(loom_out_write(w->files[i], LOOM_SAMPLE_HEADER, strlen(LOOM_SAMPLE_HEADER), err));
     }
-    return w->truth ? open_in(&w->truth_file, dir, force, err, "truth.jsonl") : LOOM_OK;
+    return w->truth ? open_in(&w->files[n], dir, force, err, "truth.jsonl") : LOOM_OK;
 }
 
 static loom_status write_templates(writer *w, const char *dir, bool force, loom_err *err)
 {
     loom_buf text = {0};
-    loom_out *out = NULL;
-    loom_status st;
+    loom_out **out = &w->files[w->world->conf.n_files + 1];
     loom_sample_templates_json(&text, w->world, w->truth);
-    if ((st = open_in(&out, dir, force, err, "templates.json")) != LOOM_OK) goto done;
-    if ((st = loom_out_write(out, text.data, text.len, err)) != LOOM_OK) goto done;
-    st = loom_out_commit(&out, err);
-done:
-    loom_out_abandon(&out);
+    loom_status st = open_in(out, dir, force, err, "templates.json");
+    if (st == LOOM_OK) st = loom_out_write(*out, text.data, text.len, err);
     loom_buf_release(&text);
     return st;
 }
 
-static loom_status commit_files(writer *w, loom_err *err)
+static loom_status commit_files(writer *w, const loom_sample_totals *totals, const loom_sample_hooks *hooks, loom_err *err)
 {
-    if (w->truth_file) LOOM_TRY(loom_out_commit(&w->truth_file, err));
-    for (int64_t i = 0; i < w->world->conf.n_files; i++) LOOM_TRY(loom_out_commit(&w->files[i], err));
-    return LOOM_OK;
+    size_t n = (size_t)w->world->conf.n_files + 2;
+    return hooks && hooks->commit ? hooks->commit(hooks->arg, totals, w->files, n, err)
+                                  : loom_out_commit_all(w->files, n, err);
 }
 
 static void release_lines(lines *l)
@@ -307,8 +303,7 @@ static void release(writer *w, int64_t wave, int n_threads)
         loom_sample_rows_release(&w->scratch[i].rows);
         loom_arena_release(&w->scratch[i].arena);
     }
-    for (int64_t i = 0; w->files && i < w->world->conf.n_files; i++) loom_out_abandon(&w->files[i]);
-    loom_out_abandon(&w->truth_file);
+    for (int64_t i = 0; w->files && i < w->world->conf.n_files + 2; i++) loom_out_abandon(&w->files[i]);
     release_lines(&w->waiting);
     release_lines(&w->spare);
     loom_buf_release(&w->out);
@@ -319,8 +314,7 @@ static void release(writer *w, int64_t wave, int n_threads)
 }
 
 loom_status loom_sample_write(loom_sample_totals *totals, const loom_sample_world *world, const char *dir, bool truth,
-                              bool force, loom_pool *pool, void (*progress)(void *arg, int64_t traces), void *arg,
-                              loom_err *err)
+                              bool force, loom_pool *pool, const loom_sample_hooks *hooks, loom_err *err)
 {
     writer w = {.world = world, .n_traces = world->conf.n_traces};
     loom_sample_truth *known = NULL;
@@ -341,9 +335,9 @@ loom_status loom_sample_write(loom_sample_totals *totals, const loom_sample_worl
     w.truth = known;
     if ((st = sort_arrivals(&w, err)) != LOOM_OK) goto done;
     if ((st = open_files(&w, dir, force, err)) != LOOM_OK) goto done;
-    if ((st = write_all(&w, &sum, pool, wave, progress, arg, err)) != LOOM_OK) goto done;
+    if ((st = write_all(&w, &sum, pool, wave, hooks, err)) != LOOM_OK) goto done;
     if (truth && (st = write_templates(&w, dir, force, err)) != LOOM_OK) goto done;
-    if ((st = commit_files(&w, err)) != LOOM_OK) goto done;
+    if ((st = commit_files(&w, &sum, hooks, err)) != LOOM_OK) goto done;
     *totals = sum;
 done:
     release(&w, wave, n_threads);

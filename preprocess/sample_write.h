@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/file.h"
 #include "core/pool.h"
 #include "preprocess/sample_rows.h"
 
@@ -16,9 +17,16 @@ typedef struct loom_sample_totals {
     int64_t depths[16];                 /* traces by depth, the last entry: that or more */
 } loom_sample_totals;
 
-/* `progress` (may be NULL) is called from this thread with the traces done so far. */
+/* Called from the thread of loom_sample_write; either may be NULL. */
+typedef struct loom_sample_hooks {
+    void (*progress)(void *arg, int64_t traces); /* done so far */
+    /* Gives the files their names and sets them to NULL; those of the truth may be NULL. */
+    loom_status (*commit)(void *arg, const loom_sample_totals *totals, loom_out **files, size_t n, loom_err *err);
+    void *arg;
+} loom_sample_hooks;
+
+/* `hooks` may be NULL. */
 loom_status loom_sample_write(loom_sample_totals *totals, const loom_sample_world *world, const char *dir, bool truth,
-                              bool force, loom_pool *pool, void (*progress)(void *arg, int64_t traces), void *arg,
-                              loom_err *err);
+                              bool force, loom_pool *pool, const loom_sample_hooks *hooks, loom_err *err);
 
 #endif

@@ -93,7 +93,7 @@ static loom_status write_model(const loom_ctx *ctx, const loom_bundle *b, const 
     loom_hf_how how = {.dtype = LOOM_DTYPE_F32, .force = ctx->common.force};
 
     loom_meta_json(&meta, "models", paths);
-    loom_meta_render(&meta, ctx, &text);
+    loom_meta_render_inside(&meta, ctx, &text);
     how.meta = text.data;
     loom_status st = loom_hf_write_ckpt(conf->output, b, &how, err);
     loom_buf_release(&text);

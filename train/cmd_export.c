@@ -45,7 +45,7 @@ static loom_status write_model(const loom_ctx *ctx, const loom_bundle *b, loom_e
     loom_status st;
 
     loom_meta_str(&m, "source", b->path);
-    loom_meta_render(&m, ctx, &meta);
+    loom_meta_render_inside(&m, ctx, &meta);
     how.meta = meta.data;
     st = loom_hf_write_folder(conf->output, b, &how, err);
     loom_buf_release(&meta);

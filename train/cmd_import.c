@@ -41,7 +41,7 @@ static void render_meta(loom_buf *into, const loom_ctx *ctx)
     loom_meta m = {0};
 
     loom_meta_str(&m, "source", ctx->args[0]);
-    loom_meta_render(&m, ctx, into);
+    loom_meta_render_inside(&m, ctx, into);
     loom_meta_release(&m);
 }
 

@@ -56,7 +56,7 @@ static loom_status write_merged(const loom_ctx *ctx, const loom_bundle *b, loom_
 
     loom_meta_str(&m, "base", b->path);
     if (b->adapter_path) loom_meta_str(&m, "adapter", b->adapter_path);
-    loom_meta_render(&m, ctx, &meta);
+    loom_meta_render_inside(&m, ctx, &meta);
     how.meta = meta.data;
     if (is_ckpt_name(conf->output))
         st = loom_hf_write_ckpt(conf->output, b, &how, err);

@@ -347,6 +347,17 @@ static bool is_free(const train_conf *c, const char *option)
 }
 
 /* Which weights --init or --base names: of a Hugging Face folder, the beginning of every tensor must do. */
+/* What is in the shard, not who made it and when; older shards do not say, so there it is the file. */
+static loom_status shard_identity(char digest[33], const char *path, loom_err *err)
+{
+    loom_shard *s = NULL;
+
+    LOOM_TRY(loom_shard_open(&s, path, err));
+    snprintf(digest, 33, "%s", loom_shard_get_info(s)->digest);
+    loom_shard_close(&s);
+    return digest[0] ? LOOM_OK : loom_hash_file(digest, path, err);
+}
+
 static loom_status base_identity(char digest[17], const char *path, loom_err *err)
 {
     loom_bundle_kind kind;
@@ -391,7 +402,7 @@ static loom_status write_rules(run *r, loom_err *err)
         loom_buf_printf(b, "checksum of the base=%s\n", digest);
     }
     for (int i = 0; i < r->ctx->n_args; i++) {
-        LOOM_TRY(loom_hash_file(digest, r->ctx->args[i], err));
+        LOOM_TRY(shard_identity(digest, r->ctx->args[i], err));
         loom_buf_printf(b, "checksum of shard %d=%s\n", i + 1, digest);
     }
     return LOOM_OK;
@@ -404,11 +415,12 @@ static loom_status write_meta(run *r, loom_err *err)
 
     for (int i = 0; i < r->ctx->n_args && st == LOOM_OK; i++) st = loom_meta_input(&m, r->ctx->args[i], err);
     if (st == LOOM_OK && r->conf->valid) st = loom_meta_input(&m, r->conf->valid, err);
+    loom_meta_i64(&m, "threads", r->ctx->common.threads); /* which shape the weights, unlike other outputs */
     loom_meta_str(&m, "blas", loom_blas_core());
     loom_meta_str(&m, "tokenizer", loom_loader_info(r->train)->tokenizer_digest);
     loom_meta_json(&m, "data_meta", loom_loader_info(r->train)->meta[0] ? loom_loader_info(r->train)->meta : "null");
     if (r->base.meta) loom_meta_json(&m, "base_meta", r->base.meta);
-    loom_meta_render(&m, r->ctx, &r->meta);
+    loom_meta_render_inside(&m, r->ctx, &r->meta);
     loom_meta_release(&m);
     return st;
 }

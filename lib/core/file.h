@@ -1,8 +1,9 @@
 /* Files: reading any container, writing whole files or nothing.
  *
  * Reading: plain, .gz, .zst, .xz and .tar.* through libarchive, by content, not by name; "-" is stdin.
- * Writing: `path.tmp.<pid>`, then flush, fsync, rename on commit; ".zst" in the name compresses; "-" is stdout; a device
- * or pipe (/dev/null) is written in place. A commit removes `path.meta.json` first: it told of the file that is replaced.
+ * Writing: a temporary file (core/temp_file.h), then flush, fsync, rename on commit; ".zst" in the name compresses; "-" is
+ * stdout; a device or pipe (/dev/null) is written in place. A commit removes `path.meta.json`, which told of the file that
+ * is replaced; loom_meta_commit (core/meta.h) writes a new one in the same breath.
  * Reads return LOOM_STATUS_INTERRUPT once loom_stop_requested() is true, so that streaming commands unwind cleanly. */
 #ifndef LOOM_CORE_FILE_H
 #define LOOM_CORE_FILE_H
@@ -13,6 +14,7 @@
 
 #include "core/buf.h"
 #include "core/err.h"
+#include "core/temp_file.h"
 
 /* ---- reading streams: in_stream.c; lines: lines.c ---- */
 typedef struct loom_in loom_in;
@@ -44,11 +46,14 @@ loom_status loom_out_write(loom_out *out, const void *data, size_t len, loom_err
 loom_status loom_out_printf(loom_out *out, loom_err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Flush, sync, rename; frees *out and sets it to NULL, also on failure (then the old file is still there). */
 loom_status loom_out_commit(loom_out **out, loom_err *err);
+/* Several files get their names together, or none of them (core/temp_file.h); NULL members are passed over. */
+loom_status loom_out_commit_all(loom_out **outs, size_t n, loom_err *err);
 void loom_out_abandon(loom_out **out); /* removes the temporary file; NULL is fine */
 
-/* For writers of their own (HDF5): what loom_out does before a file is begun and before it gets its name. */
-void loom_remove_stale_temps(const char *path); /* `path.tmp.<pid>` of processes that are gone */
-void loom_forget_meta(const char *path);        /* `path.meta.json` of the file that is replaced */
+/* For who publishes files together with something else: flushes, syncs and reads back; the digest of what loom_out_temp
+ * returns is known then. That is NULL for what is written in place. */
+loom_status loom_out_finish(loom_out *out, loom_err *err);
+loom_temp *loom_out_temp(loom_out *out);
 
 /* ---- whole files: whole_file.c; names and folders: path.c ---- */
 /* Appends the raw bytes (no decompression) of a file of at most `max` bytes. */

@@ -87,8 +87,8 @@ static void settings_digest(char text[33], const loom_meta *m, const loom_ctx *c
     loom_buf_release(&value);
 }
 
-/* output_bytes < 0: not said. */
-static void render(const loom_meta *m, const loom_ctx *ctx, int64_t output_bytes, loom_buf *into)
+/* output NULL: not said. `inside`: only what shapes the content, so that the same content is the same bytes. */
+static void render(const loom_meta *m, const loom_ctx *ctx, const loom_temp *output, bool inside, loom_buf *into)
 {
     char digest[33];
     settings_digest(digest, m, ctx);
@@ -99,15 +99,18 @@ static void render(const loom_meta *m, const loom_ctx *ctx, int64_t output_bytes
     loom_jw_kv_str(&w, "program", ctx->program);
     loom_jw_kv_str(&w, "version", LOOM_VERSION);
     loom_jw_kv_str(&w, "subcommand", ctx->cmd->name);
-    loom_jw_kv_str(&w, "command_line", ctx->command_line);
+    if (!inside) loom_jw_kv_str(&w, "command_line", ctx->command_line);
     loom_jw_kv_i64(&w, "seed", ctx->common.seed);
-    loom_jw_kv_i64(&w, "threads", ctx->common.threads);
+    if (!inside) loom_jw_kv_i64(&w, "threads", ctx->common.threads);
     if (!m->unknown) loom_jw_kv_str(&w, "settings_digest", digest);
-    if (output_bytes >= 0) loom_jw_kv_i64(&w, "output_bytes", output_bytes);
+    if (output) {
+        loom_jw_kv_i64(&w, "output_bytes", output->bytes);
+        loom_jw_kv_str(&w, "output_xxh3_128", output->digest);
+    }
     loom_jw_key(&w, "options");
     loom_jw_begin_object(&w);
     for (const loom_opt *o = ctx->cmd->opts; o->type != LOOM_OPT_TYPE_END; o++) {
-        if (o->type == LOOM_OPT_TYPE_GROUP) continue;
+        if (o->type == LOOM_OPT_TYPE_GROUP || (inside && o->role == LOOM_OPT_OUTPUT)) continue;
         loom_buf_reset(&value);
         loom_opt_value_text(&value, ctx->conf, o);
         loom_jw_kv_str(&w, o->name, loom_buf_text(&value));
@@ -119,17 +122,72 @@ static void render(const loom_meta *m, const loom_ctx *ctx, int64_t output_bytes
     loom_buf_release(&value);
 }
 
-void loom_meta_render(const loom_meta *m, const loom_ctx *ctx, loom_buf *into) { render(m, ctx, -1, into); }
+void loom_meta_render(const loom_meta *m, const loom_ctx *ctx, loom_buf *into) { render(m, ctx, NULL, false, into); }
 
-loom_status loom_meta_write(const loom_meta *m, const loom_ctx *ctx, const char *path, loom_err *err)
+void loom_meta_render_inside(const loom_meta *m, const loom_ctx *ctx, loom_buf *into) { render(m, ctx, NULL, true, into); }
+
+/* The finished temporary file of PATH.meta.json, which tells of `output`. */
+static loom_status write_beside(loom_out **out, const loom_meta *m, const loom_ctx *ctx, const loom_temp *output,
+                                loom_err *err)
 {
-    if (strcmp(path, "-") == 0 || (loom_file_exists(path) && loom_file_size(path) < 0)) return LOOM_OK;
     loom_buf text = {0}, name = {0};
-    render(m, ctx, loom_file_size(path), &text);
-    loom_buf_printf(&name, "%s.meta.json", path);
-    loom_status st = loom_file_write(name.data, text.data, text.len, true, err);
+    render(m, ctx, output, false, &text);
+    loom_buf_printf(&name, "%s.meta.json", output->path);
+    loom_status st = loom_out_open(out, name.data, true, err);
+    if (st == LOOM_OK) st = loom_out_write(*out, text.data, text.len, err);
+    if (st == LOOM_OK) st = loom_out_finish(*out, err);
+    if (st == LOOM_OK) loom_temp_allow_as(loom_out_temp(*out), output);
     loom_buf_release(&text);
     loom_buf_release(&name);
+    return st;
+}
+
+loom_status loom_meta_publish(const loom_meta *m, const loom_ctx *ctx, loom_temp *const *outputs, size_t n,
+                              size_t n_told, loom_err *err)
+{
+    loom_temp **all = loom_calloc(2 * n, sizeof *all);
+    loom_out **metas = loom_calloc(n, sizeof *metas);
+    size_t n_all = 0;
+    loom_status st = all && metas ? LOOM_OK : loom_fail_nomem(err, "the names of outputs");
+    for (size_t i = 0; i < n && st == LOOM_OK; i++) all[n_all++] = outputs[i];
+    for (size_t i = 0; i < n_told && st == LOOM_OK; i++) {
+        st = write_beside(&metas[i], m, ctx, outputs[i], err);
+        if (st == LOOM_OK) all[n_all++] = loom_out_temp(metas[i]);
+    }
+    if (st == LOOM_OK) st = loom_temp_publish(all, n_all, err);
+    for (size_t i = 0; metas && i < n; i++) loom_out_abandon(&metas[i]); /* what has its name stays */
+    free(metas);
+    free(all);
+    return st;
+}
+
+loom_status loom_meta_commit(const loom_meta *m, const loom_ctx *ctx, loom_out **outs, size_t n, size_t n_told,
+                             loom_err *err)
+{
+    loom_temp **temps = loom_calloc(n, sizeof *temps);
+    size_t n_temps = 0, n_beside = 0;
+    loom_status st = temps ? LOOM_OK : loom_fail_nomem(err, "the names of outputs");
+    for (size_t i = 0; i < n && st == LOOM_OK; i++) {
+        if (!outs[i]) continue;
+        st = loom_out_finish(outs[i], err);
+        if (!loom_out_temp(outs[i])) continue;
+        temps[n_temps++] = loom_out_temp(outs[i]);
+        n_beside += i < n_told;
+    }
+    if (st == LOOM_OK) st = loom_meta_publish(m, ctx, temps, n_temps, n_beside, err);
+    for (size_t i = 0; i < n; i++) loom_out_abandon(&outs[i]);
+    free(temps);
+    return st;
+}
+
+loom_status loom_meta_file_write(const loom_meta *m, const loom_ctx *ctx, const char *path, const void *data, size_t len,
+                                 bool force, loom_err *err)
+{
+    loom_out *out = NULL;
+    LOOM_TRY(loom_out_open(&out, path, force, err));
+    loom_status st = loom_out_write(out, data, len, err);
+    if (st == LOOM_OK) return loom_meta_commit(m, ctx, &out, 1, 1, err);
+    loom_out_abandon(&out);
     return st;
 }
 
@@ -143,24 +201,39 @@ static bool outputs_exist(const loom_ctx *ctx)
     return true;
 }
 
-bool loom_meta_fresh(const loom_meta *m, const loom_ctx *ctx, const char *path)
+/* Whether the file is the one that was told of; `digest` NULL: by an older version, which did not say. */
+static bool has_digest(const char *path, const char *digest)
+{
+    char now[33];
+    return !digest || (loom_hash_file(now, path, NULL) == LOOM_OK && strcmp(now, digest) == 0);
+}
+
+loom_json *loom_meta_load(const char *path, bool by_digest)
 {
     enum { MAX_BYTES = 64 << 20 };
-    char digest[33];
     loom_buf name = {0};
-    loom_json *old = NULL;
-    bool fresh = false;
-
-    if (m->unknown || strcmp(path, "-") == 0 || !outputs_exist(ctx)) return false;
+    loom_json *meta = NULL;
     loom_buf_printf(&name, "%s.meta.json", path);
-    int64_t bytes = loom_file_size(path);
-    if (bytes >= 0 && loom_file_exists(name.data) && loom_json_read_file(&old, name.data, MAX_BYTES, NULL) == LOOM_OK) {
-        const char *was = loom_json_str(loom_json_get(old, "settings_digest"), NULL);
-        settings_digest(digest, m, ctx);
-        fresh = was && strcmp(was, digest) == 0 && loom_json_i64(loom_json_get(old, "output_bytes"), -1) == bytes;
-    }
-    loom_json_free(old);
+    if (loom_file_exists(name.data)) (void)loom_json_read_file(&meta, name.data, MAX_BYTES, NULL);
     loom_buf_release(&name);
+    if (!meta || loom_file_size(path) < 0) return meta;
+    int64_t bytes = loom_json_i64(loom_json_get(meta, "output_bytes"), -1);
+    const char *digest = loom_json_str(loom_json_get(meta, "output_xxh3_128"), NULL);
+    if ((bytes < 0 || bytes == loom_file_size(path)) && (!by_digest || has_digest(path, digest))) return meta;
+    loom_json_free(meta);
+    return NULL;
+}
+
+bool loom_meta_fresh(const loom_meta *m, const loom_ctx *ctx, const char *path)
+{
+    char digest[33];
+    if (m->unknown || strcmp(path, "-") == 0 || !outputs_exist(ctx) || loom_file_size(path) < 0) return false;
+    loom_json *old = loom_meta_load(path, true);
+    const char *was = loom_json_str(loom_json_get(old, "settings_digest"), NULL);
+    settings_digest(digest, m, ctx);
+    bool fresh = was && strcmp(was, digest) == 0 &&
+                 loom_json_i64(loom_json_get(old, "output_bytes"), -1) == loom_file_size(path);
+    loom_json_free(old);
     return fresh;
 }
 

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/buf.h"
+#include "core/digest.h"
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/num.h"
@@ -69,7 +69,18 @@ static uint64_t digest_of(entries *list)
     return digest;
 }
 
+struct loom_ckpt {
+    char *path;
+    int fd;
+    size_t size; /* of the file */
+    entries list;
+    char digest[17];
+    const unsigned char *map; /* NULL until something is mapped */
+};
+
 /* ---- writing ---- */
+
+static loom_status open_file(loom_ckpt **out, const char *path, loom_err *err);
 
 struct loom_ckpt_writer {
     loom_h5_out out;
@@ -123,26 +134,39 @@ static loom_status add_entry(loom_ckpt_writer *w, const loom_ckpt_entry *e, loom
     return LOOM_OK;
 }
 
+/* The group of "group/name", which add_entry has looked at. */
+static loom_status make_group_of(loom_ckpt_writer *w, const char *name, loom_err *err)
+{
+    char group[64];
+    size_t len = strcspn(name, "/");
+
+    if (len >= sizeof group) return loom_fail(err, LOOM_STATUS_ARG, "\"%s\": the name of the group is too long", name);
+    memcpy(group, name, len);
+    group[len] = 0;
+    return loom_h5_make_group(w->out.file, group, err);
+}
+
 static loom_status write_set(loom_ckpt_writer *w, const loom_ckpt_entry *e, hid_t type, hid_t space, const void *data,
                              loom_err *err)
 {
-    hid_t links = H5Pcreate(H5P_LINK_CREATE), create = H5Pcreate(H5P_DATASET_CREATE), set;
-    loom_status st = LOOM_OK;
+    hid_t create = loom_h5_set_list(), set;
+    loom_status st = make_group_of(w, e->name, err);
 
-    H5Pset_create_intermediate_group(links, 1);
+    if (st != LOOM_OK) {
+        w->out.broken = true;
+        H5Pclose(create);
+        return st;
+    }
     H5Pset_fill_time(create, H5D_FILL_TIME_NEVER);
-    set = H5Dcreate2(w->out.file, e->name, type, space, links, create, H5P_DEFAULT);
+    set = H5Dcreate2(w->out.file, e->name, type, space, H5P_DEFAULT, create, H5P_DEFAULT);
     if (set < 0 || H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
         st = loom_h5_fail(err, "cannot write %s to %s", e->name, w->out.path);
     if (st == LOOM_OK) st = loom_h5_put_attr_i64(set, "checksum", (int64_t)e->checksum, err);
     if (st == LOOM_OK && !e->is_text) st = loom_h5_put_attr_str(set, "dtype", loom_dtype_name(e->dtype), err);
-    if (st != LOOM_OK)
-        w->out.broken = true;
-    else
-        H5Dclose(set);
+    if (st == LOOM_OK) loom_h5_closed(H5Dclose(set), &st, err, e->name);
+    if (st != LOOM_OK) w->out.broken = true;
     H5Pclose(create);
-    H5Pclose(links);
-    return st;
+    return st != LOOM_OK ? st : loom_h5_check(&w->out, err);
 }
 
 loom_status loom_ckpt_put(loom_ckpt_writer *w, const char *name, loom_dtype dtype, const void *data, int rank,
@@ -215,21 +239,36 @@ loom_status loom_ckpt_put_text(loom_ckpt_writer *w, const char *name, const char
     return st;
 }
 
+/* What lies in the temporary file is what was put in, byte for byte. */
+static loom_status check_written(loom_ckpt_writer *w, loom_err *err)
+{
+    loom_ckpt *c = NULL;
+    char digest[17];
+    loom_status st = open_file(&c, w->out.temp.name, err);
+
+    snprintf(digest, sizeof digest, "%016" PRIx64, digest_of(&w->list));
+    if (st == LOOM_OK && strcmp(digest, c->digest) != 0)
+        st = loom_fail(err, LOOM_STATUS_IO, "its table of contents is another one");
+    if (st == LOOM_OK) st = loom_ckpt_verify(c, err);
+    loom_ckpt_close(&c);
+    if (st == LOOM_OK || st == LOOM_STATUS_NOMEM) return st;
+    loom_err_in(err, "cannot write %s: it reads back other than it was written; check the disk", w->out.path);
+    return LOOM_STATUS_IO;
+}
+
 loom_status loom_ckpt_commit(loom_ckpt_writer **writer, loom_err *err)
 {
     loom_ckpt_writer *w = *writer;
     loom_status st;
 
-    *writer = NULL;
     st = loom_h5_put_attr_str(w->out.file, "format", FORMAT, err);
     if (st == LOOM_OK) st = loom_h5_put_attr_i64(w->out.file, "version", VERSION, err);
     if (st == LOOM_OK) st = loom_h5_put_attr_i64(w->out.file, "digest", (int64_t)digest_of(&w->list), err);
-    if (st == LOOM_OK)
-        st = loom_h5_commit(&w->out, err);
-    else
-        loom_h5_abandon(&w->out);
-    entries_release(&w->list);
-    free(w);
+    if (st != LOOM_OK) w->out.broken = true;
+    if (st == LOOM_OK) st = loom_h5_finish(&w->out, err);
+    if (st == LOOM_OK) st = check_written(w, err);
+    if (st == LOOM_OK) st = loom_temp_publish((loom_temp *[]){&w->out.temp}, 1, err);
+    loom_ckpt_abandon(writer); /* what has its name stays */
     return st;
 }
 
@@ -245,15 +284,6 @@ void loom_ckpt_abandon(loom_ckpt_writer **writer)
 }
 
 /* ---- reading ---- */
-
-struct loom_ckpt {
-    char *path;
-    int fd;
-    size_t size; /* of the file */
-    entries list;
-    char digest[17];
-    const unsigned char *map; /* NULL until something is mapped */
-};
 
 /* What the walk through the file carries along. */
 typedef struct walk {
@@ -388,6 +418,12 @@ static loom_status read_directory(loom_ckpt *c, hid_t file, loom_err *err)
     return LOOM_OK;
 }
 
+static loom_status damaged(const loom_ckpt *c, const entry *x, loom_err *err)
+{
+    return loom_fail(err, LOOM_STATUS_FORMAT, "%s is damaged: the checksum of %s does not agree; use another checkpoint",
+                     c->path, x->e.name);
+}
+
 /* Bytes of an entry straight from the file, checked. */
 static loom_status read_bytes(const loom_ckpt *c, const entry *x, void *out, loom_err *err)
 {
@@ -401,11 +437,7 @@ static loom_status read_bytes(const loom_ckpt *c, const entry *x, void *out, loo
                              n ? strerror(errno) : "the file is cut short");
         done += (size_t)n;
     }
-    if (loom_hash64(out, x->e.bytes, 0) != x->e.checksum)
-        return loom_fail(err, LOOM_STATUS_FORMAT,
-                         "%s is damaged: the checksum of %s does not agree; use another checkpoint", c->path,
-                         x->e.name);
-    return LOOM_OK;
+    return loom_hash64(out, x->e.bytes, 0) == x->e.checksum ? LOOM_OK : damaged(c, x, err);
 }
 
 static loom_status read_texts(loom_ckpt *c, loom_err *err)
@@ -609,21 +641,20 @@ loom_status loom_ckpt_map(loom_ckpt *c, const char *name, loom_tensor_view *out,
 
 loom_status loom_ckpt_verify(loom_ckpt *c, loom_err *err)
 {
-    void *raw = NULL;
-    size_t cap = 0;
-    loom_status st = LOOM_OK;
+    enum { BLOCK = 1 << 20 };
+    loom_digest *sum = loom_digest_new();
+    void *block = loom_alloc(BLOCK, 1);
+    loom_status st = sum && block ? LOOM_OK : loom_fail_nomem(err, "a checksum");
 
     for (size_t i = 0; i < c->list.n && st == LOOM_OK; i++) {
         const entry *x = &c->list.items[i];
         if (x->e.is_text) continue; /* checked when opened */
-        if (x->e.bytes > cap) {
-            free(raw);
-            cap = x->e.bytes;
-            if (!(raw = loom_alloc(cap, 1))) return loom_fail_nomem(err, x->e.name);
-        }
-        st = read_bytes(c, x, raw, err);
+        loom_digest_reset(sum);
+        st = loom_digest_range(sum, c->fd, x->offset, (int64_t)x->e.bytes, block, BLOCK, c->path, err);
+        if (st == LOOM_OK && loom_digest_64(sum) != x->e.checksum) st = damaged(c, x, err);
     }
-    free(raw);
+    loom_digest_free(sum);
+    free(block);
     return st;
 }
 
@@ -730,19 +761,16 @@ loom_status loom_ckpt_prune(const char *dir, int64_t keep, loom_err *err)
     return st;
 }
 
+static bool is_of_a_run(const char *name)
+{
+    static const char *const others[] = {"model.h5", "adapter.h5", "best.h5", "curve.csv", "curve.gp"};
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(name, others[i]) == 0) return true;
+    return step_of(name) >= 0;
+}
+
 void loom_ckpt_sweep(const char *dir)
 {
-    char **paths = NULL;
-    size_t n = 0;
-
-    if (loom_list_files(&paths, &n, dir, "", NULL) != LOOM_OK) return;
-    for (size_t i = 0; i < n; i++) {
-        const char *dot = strrchr(paths[i], '.');
-        int64_t pid;
-        bool ours = dot && dot - paths[i] > 4 && strncmp(dot - 4, ".tmp", 4) == 0 &&
-                    loom_parse_i64(dot + 1, strlen(dot + 1), &pid) && pid > 0 && pid <= INT32_MAX;
-        if (ours && (pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH))) unlink(paths[i]);
-        free(paths[i]);
-    }
-    free(paths);
+    loom_temp_sweep_folder(dir, is_of_a_run);
 }

@@ -1,14 +1,12 @@
 #include "store/h5.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "core/buf.h"
 #include "core/file.h"
+#include "core/hash.h"
 #include "core/num.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -96,39 +94,80 @@ static hid_t access_list(void)
     return list;
 }
 
+/* No times in the objects: the same content gives the same bytes. */
+static hid_t list_without_times(hid_t class)
+{
+    hid_t list = H5Pcreate(class);
+
+    if (list >= 0) H5Pset_obj_track_times(list, false);
+    return list;
+}
+
+hid_t loom_h5_set_list(void)
+{
+    return list_without_times(H5P_DATASET_CREATE);
+}
+
+loom_status loom_h5_make_group(hid_t file, const char *name, loom_err *err)
+{
+    hid_t list, group;
+    loom_status st = LOOM_OK;
+
+    if (H5Lexists(file, name, H5P_DEFAULT) > 0) return LOOM_OK;
+    list = list_without_times(H5P_GROUP_CREATE);
+    group = H5Gcreate2(file, name, H5P_DEFAULT, list, H5P_DEFAULT);
+    if (group < 0)
+        st = loom_h5_fail(err, "cannot create %s", name);
+    else
+        loom_h5_closed(H5Gclose(group), &st, err, name);
+    H5Pclose(list);
+    return st;
+}
+
+void loom_h5_closed(herr_t result, loom_status *st, loom_err *err, const char *what)
+{
+    if (result >= 0) return;
+    if (*st == LOOM_OK)
+        *st = loom_h5_fail(err, "cannot finish %s", what);
+    else
+        H5Eclear2(H5E_DEFAULT);
+}
+
+static loom_status open_output(loom_h5_out *out, loom_err *err)
+{
+    hid_t access = access_list(), create = list_without_times(H5P_FILE_CREATE);
+    loom_status st = LOOM_OK;
+
+    if (loom_h5_use_sink(access, out->sink) < 0 ||
+        (out->file = H5Fcreate(out->temp.name, H5F_ACC_TRUNC, create, access)) < 0)
+        st = loom_h5_fail(err, "cannot create %s", out->path);
+    if (create >= 0) H5Pclose(create);
+    if (access >= 0) H5Pclose(access);
+    return st;
+}
+
 loom_status loom_h5_create(loom_h5_out *out, const char *path, bool force, loom_err *err)
 {
-    loom_buf tmp = {0};
-    hid_t list;
+    loom_status st;
 
     quiet();
-    loom_remove_stale_temps(path);
+    *out = (loom_h5_out){.file = -1, .temp.fd = -1};
     if (strcmp(path, "-") == 0)
         return loom_fail(err, LOOM_STATUS_ARG, "HDF5 files cannot go to standard output; give a file name");
-    if (!force && loom_file_exists(path))
-        return loom_fail(err, LOOM_STATUS_ARG, "%s exists already; give --force to replace it", path);
-    loom_buf_printf(&tmp, "%s.tmp.%ld", path, (long)getpid());
-    list = access_list();
-    out->file = H5Fcreate(tmp.data, H5F_ACC_TRUNC, H5P_DEFAULT, list);
-    if (out->file < 0) {
-        const char *missing = strerror(ENOENT);
-        loom_status st = loom_h5_fail(err, "cannot create %s", path);
-        if (err && strstr(err->msg, missing))
-            loom_fail(err, st, "cannot create %s: %s; make its folder first", path, missing);
-        unlink(tmp.data);
-        H5Pclose(list);
-        loom_buf_release(&tmp);
-        return st;
-    }
-    H5Pclose(list);
-    out->tmp = tmp.data;
-    out->path = strdup(path);
-    out->force = force;
-    if (!out->path) {
-        loom_h5_abandon(out);
-        return loom_fail_nomem(err, "a file name");
-    }
-    return LOOM_OK;
+    if ((st = loom_temp_open(&out->temp, path, force, err)) != LOOM_OK) return st;
+    out->path = out->temp.path;
+    out->sink = loom_calloc(1, sizeof *out->sink);
+    if (out->sink) out->sink->fd = out->temp.fd;
+    st = out->sink ? open_output(out, err) : loom_fail_nomem(err, "an HDF5 file");
+    if (st != LOOM_OK) loom_h5_abandon(out);
+    return st;
+}
+
+loom_status loom_h5_check(const loom_h5_out *out, loom_err *err)
+{
+    if (!out->sink->failed) return LOOM_OK;
+    return loom_fail(err, LOOM_STATUS_IO, "cannot write %s: %s; nothing was left half-written", out->path,
+                     strerror(out->sink->failed));
 }
 
 void loom_h5_close_file(hid_t file)
@@ -137,67 +176,33 @@ void loom_h5_close_file(hid_t file)
     H5Eclear2(H5E_DEFAULT);
 }
 
+/* The driver writes nothing any more, so closing is safe, unless HDF5 itself has refused something. */
 void loom_h5_abandon(loom_h5_out *out)
 {
-    if (!out->broken)
-        loom_h5_close_file(out->file);
-    else
+    if (out->sink) out->sink->stopped = true;
+    if (out->file >= 0 && (out->broken || H5Fclose(out->file) < 0)) {
         left_open = true;
-    if (out->tmp) {
-        if (out->broken && truncate(out->tmp, 0) != 0)
-            errno = 0; /* the space is wanted back while the file stays open */
-        unlink(out->tmp);
+        out->sink = NULL; /* HDF5 may still ask for it */
     }
-    free(out->tmp);
-    free(out->path);
-    *out = (loom_h5_out){.file = -1};
+    H5Eclear2(H5E_DEFAULT);
+    free(out->sink);
+    loom_temp_discard(&out->temp);
+    *out = (loom_h5_out){.file = -1, .temp.fd = -1};
 }
 
-/* What was renamed must be on the disk before the new name is: otherwise a power cut may leave the name of an empty
- * file. */
-static loom_status sync_path(const char *path, int flags, loom_err *err)
-{
-    int fd = open(path, flags | O_CLOEXEC);
-    int failed;
-
-    if (fd < 0) return loom_fail(err, LOOM_STATUS_IO, "cannot open %s to sync it: %s", path, strerror(errno));
-    failed = fsync(fd);
-    if (failed && errno == EINVAL) failed = 0; /* some file systems cannot sync folders */
-    if (failed) loom_fail(err, LOOM_STATUS_IO, "cannot sync %s: %s", path, strerror(errno));
-    close(fd);
-    return failed ? LOOM_STATUS_IO : LOOM_OK;
-}
-
-static loom_status sync_folder_of(const char *path, loom_err *err)
-{
-    char *copy = strdup(path);
-    loom_status st;
-
-    if (!copy) return loom_fail_nomem(err, "a file name");
-    st = sync_path(dirname(copy), O_RDONLY | O_DIRECTORY, err);
-    free(copy);
-    return st;
-}
-
-loom_status loom_h5_commit(loom_h5_out *out, loom_err *err)
+loom_status loom_h5_finish(loom_h5_out *out, loom_err *err)
 {
     loom_status st = LOOM_OK;
 
     if (out->broken || H5Fflush(out->file, H5F_SCOPE_GLOBAL) < 0) {
-        st = loom_h5_fail(err, "cannot write %s", out->path);
         out->broken = true;
-    } else {
-        if (H5Fclose(out->file) < 0) st = loom_h5_fail(err, "cannot finish %s", out->path);
-        out->file = -1;
+        return loom_h5_fail(err, "cannot write %s", out->path);
     }
-    if (st == LOOM_OK) st = sync_path(out->tmp, O_RDONLY, err);
-    if (st == LOOM_OK && !out->force && loom_file_exists(out->path))
-        st = loom_fail(err, LOOM_STATUS_ARG, "%s exists already; give --force to replace it", out->path);
-    if (st == LOOM_OK) loom_forget_meta(out->path);
-    if (st == LOOM_OK && rename(out->tmp, out->path) != 0)
-        st = loom_fail(err, LOOM_STATUS_IO, "cannot rename %s to %s: %s", out->tmp, out->path, strerror(errno));
-    if (st == LOOM_OK) st = sync_folder_of(out->path, err);
-    loom_h5_abandon(out); /* a renamed file has no temporary name left to remove */
+    loom_h5_closed(H5Fclose(out->file), &st, err, out->path);
+    if (st != LOOM_OK) left_open = true;
+    out->file = -1;
+    if (st == LOOM_OK) st = loom_h5_check(out, err);
+    if (st == LOOM_OK) st = loom_temp_sync(&out->temp, err);
     return st;
 }
 
@@ -291,7 +296,7 @@ loom_status loom_h5_put_attr_i64(hid_t object, const char *name, int64_t v, loom
     loom_status st = LOOM_OK;
 
     if (attr < 0 || H5Awrite(attr, H5T_NATIVE_INT64, &v) < 0) st = loom_h5_fail(err, "cannot write attribute %s", name);
-    if (attr >= 0) H5Aclose(attr);
+    if (attr >= 0) loom_h5_closed(H5Aclose(attr), &st, err, name);
     H5Sclose(space);
     return st;
 }
@@ -313,7 +318,7 @@ loom_status loom_h5_put_attr_str(hid_t object, const char *name, const char *tex
     loom_status st = LOOM_OK;
 
     if (attr < 0 || H5Awrite(attr, type, text) < 0) st = loom_h5_fail(err, "cannot write attribute %s", name);
-    if (attr >= 0) H5Aclose(attr);
+    if (attr >= 0) loom_h5_closed(H5Aclose(attr), &st, err, name);
     H5Tclose(type);
     H5Sclose(space);
     return st;
@@ -363,16 +368,28 @@ loom_status loom_h5_get_attr_str(hid_t object, const char *name, char *text, siz
 
 loom_status loom_h5_put_text(hid_t file, const char *name, const char *text, size_t len, loom_err *err)
 {
-    hid_t space = H5Screate(H5S_SCALAR), type = string_type(len);
-    hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t space = H5Screate(H5S_SCALAR), type = string_type(len), create = loom_h5_set_list();
+    hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, create, H5P_DEFAULT);
     loom_status st = LOOM_OK;
 
     if (set < 0 || H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, len ? text : "") < 0)
         st = loom_h5_fail(err, "cannot write %s", name);
-    if (set >= 0) H5Dclose(set);
+    if (st == LOOM_OK) st = loom_h5_put_attr_i64(set, "checksum", (int64_t)loom_hash64(text, len, 0), err);
+    if (set >= 0) loom_h5_closed(H5Dclose(set), &st, err, name);
+    H5Pclose(create);
     H5Tclose(type);
     H5Sclose(space);
     return st;
+}
+
+/* Files of older versions have none. */
+static bool checksum_agrees(hid_t set, const char *text, size_t len)
+{
+    int64_t checksum;
+
+    if (H5Aexists(set, "checksum") <= 0) return true;
+    return loom_h5_get_attr_i64(set, "checksum", &checksum, NULL) == LOOM_OK &&
+           (uint64_t)checksum == loom_hash64(text, len, 0);
 }
 
 loom_status loom_h5_get_text(hid_t file, const char *name, char **text, size_t *len, size_t max, loom_err *err)
@@ -401,7 +418,12 @@ loom_status loom_h5_get_text(hid_t file, const char *name, char **text, size_t *
         goto done;
     }
     copy[size] = 0;
-    *len = size == 1 && !copy[0] ? 0 : size;
+    if (size == 1 && !copy[0]) size = 0;
+    if (!checksum_agrees(set, copy, size)) {
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "text %s is damaged: its checksum does not agree; make the file again", name);
+        goto done;
+    }
+    *len = size;
     *text = copy;
     copy = NULL;
 done:

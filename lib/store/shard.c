@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/buf.h"
+#include "core/digest.h"
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/num.h"
@@ -24,6 +25,14 @@ void loom_text_digest(char digest[33], const char *text, size_t len)
 
 /* ---- writing ---- */
 
+struct loom_shard {
+    loom_shard_info info;
+    hid_t file, tokens, space;
+    int64_t *offsets;
+    int32_t *answers;
+    char *path, *tokenizer, *meta;
+};
+
 /* One growing data set with the block that has not been written yet. */
 typedef struct column {
     const char *name;
@@ -31,6 +40,7 @@ typedef struct column {
     size_t size;     /* bytes of one value in memory */
     char *block;     /* CHUNK values */
     int64_t n_block, written;
+    loom_digest *sum; /* of all values as they lie in memory */
 } column;
 
 struct loom_shard_writer {
@@ -38,21 +48,24 @@ struct loom_shard_writer {
     int64_t vocab_size;
     column tokens, offsets, answers;
     int64_t n_tokens;
+    char spec_text[128]; /* the attributes and the tokenizer, for the digest */
 };
 
 static loom_status column_open(column *c, hid_t file, const char *name, hid_t stored, hid_t type, size_t size,
                                loom_err *err)
 {
     hsize_t zero = 0, most = H5S_UNLIMITED, chunk = CHUNK;
-    hid_t space = H5Screate_simple(1, &zero, &most), create = H5Pcreate(H5P_DATASET_CREATE);
+    hid_t space = H5Screate_simple(1, &zero, &most), create = loom_h5_set_list();
     loom_status st = LOOM_OK;
 
     *c = (column){.name = name, .set = -1, .type = type, .size = size, .block = loom_alloc(CHUNK, size)};
+    c->sum = loom_digest_new();
     H5Pset_chunk(create, 1, &chunk);
     H5Pset_shuffle(create);
     H5Pset_deflate(create, 1);
+    H5Pset_fletcher32(create);
     c->set = H5Dcreate2(file, name, stored, space, H5P_DEFAULT, create, H5P_DEFAULT);
-    if (!c->block)
+    if (!c->block || !c->sum)
         st = loom_fail_nomem(err, "a token shard");
     else if (c->set < 0)
         st = loom_h5_fail(err, "cannot create /%s", name);
@@ -87,6 +100,7 @@ static loom_status column_add(column *c, const void *values, int64_t n, loom_err
     while (n > 0) {
         int64_t part = loom_min_i64(n, CHUNK - c->n_block);
         memcpy(c->block + (size_t)c->n_block * c->size, from, (size_t)part * c->size);
+        loom_digest_add(c->sum, from, (size_t)part * c->size);
         c->n_block += part;
         from += (size_t)part * c->size;
         n -= part;
@@ -95,10 +109,23 @@ static loom_status column_add(column *c, const void *values, int64_t n, loom_err
     return LOOM_OK;
 }
 
-/* `sound`: nothing has gone wrong; else HDF5 must not be asked to write the rest (see store/h5.h). */
-static void column_close(column *c, bool sound)
+/* The rest of the values, and the checksum of all. */
+static loom_status column_finish(column *c, loom_err *err)
+{
+    loom_status st = column_flush(c, err);
+
+    if (st == LOOM_OK) st = loom_h5_put_attr_i64(c->set, "checksum", (int64_t)loom_digest_64(c->sum), err);
+    if (st != LOOM_OK) return st;
+    loom_h5_closed(H5Dclose(c->set), &st, err, c->name);
+    c->set = -1;
+    return st;
+}
+
+/* `sound`: HDF5 has refused nothing so far (see store/h5.h). */
+static void column_release(column *c, bool sound)
 {
     if (sound && c->set >= 0 && c->block) H5Dclose(c->set);
+    loom_digest_free(c->sum);
     free(c->block);
     *c = (column){.set = -1};
 }
@@ -123,6 +150,7 @@ loom_status loom_shard_create(loom_shard_writer **out, const char *path, bool fo
     loom_shard_writer *w = NULL;
     loom_status st;
     int64_t zero = 0;
+    char tokenizer[33];
 
     if (spec->vocab_size < 1 || spec->vocab_size > INT32_MAX)
         return loom_fail(err, LOOM_STATUS_ARG, "a vocabulary of %" PRId64 " tokens cannot be stored", spec->vocab_size);
@@ -130,6 +158,7 @@ loom_status loom_shard_create(loom_shard_writer **out, const char *path, bool fo
         return loom_fail(err, LOOM_STATUS_ARG, "\"%s\" is no name of a mode", spec->mode);
     if (!(w = loom_calloc(1, sizeof *w))) return loom_fail_nomem(err, "a token shard");
     w->vocab_size = spec->vocab_size;
+    w->tokens.set = w->offsets.set = w->answers.set = -1;
     if ((st = loom_h5_create(&w->out, path, force, err)) != LOOM_OK) {
         free(w);
         return st;
@@ -142,6 +171,9 @@ loom_status loom_shard_create(loom_shard_writer **out, const char *path, bool fo
     if ((st = column_open(&w->answers, w->out.file, "answer_start", H5T_STD_I32LE, H5T_NATIVE_INT32, 4, err)) !=
         LOOM_OK)
         goto done;
+    loom_text_digest(tokenizer, spec->tokenizer, spec->tokenizer_len);
+    snprintf(w->spec_text, sizeof w->spec_text, "%s %d %d %d %d %s", spec->mode, spec->bos_id, spec->eos_id, spec->has_bos,
+             spec->has_eos, tokenizer);
     if ((st = write_attrs(w->out.file, spec, err)) != LOOM_OK) goto done;
     if ((st = column_add(&w->offsets, &zero, 1, err)) != LOOM_OK) goto done;
     *out = w;
@@ -191,39 +223,83 @@ loom_status loom_shard_add(loom_shard_writer *w, const int32_t *ids, int64_t n, 
     st = w->tokens.size == 2 ? add_small(&w->tokens, ids, n, err) : column_add(&w->tokens, ids, n, err);
     if (st == LOOM_OK) st = column_add(&w->offsets, &w->n_tokens, 1, err);
     if (st == LOOM_OK) st = column_add(&w->answers, &answer, 1, err);
-    if (st == LOOM_OK) return LOOM_OK;
+    if (st == LOOM_OK) return loom_h5_check(&w->out, err);
     w->out.broken = true;
     return loom_err_in(err, "%s", w->out.path);
 }
 
-static void close_columns(loom_shard_writer *w)
+/* Which content it is, whoever made it and when: what readers compare. */
+static void content_digest(char digest[33], const loom_shard_writer *w)
 {
-    column_close(&w->tokens, !w->out.broken);
-    column_close(&w->offsets, !w->out.broken);
-    column_close(&w->answers, !w->out.broken);
+    loom_buf b = {0};
+
+    loom_buf_printf(&b, "%s %" PRId64 "\n%" PRId64 " %016" PRIx64 "\n%" PRId64 " %016" PRIx64 "\n%016" PRIx64 "\n", w->spec_text,
+                    w->vocab_size, w->n_tokens, loom_digest_64(w->tokens.sum), w->answers.written + w->answers.n_block,
+                    loom_digest_64(w->offsets.sum), loom_digest_64(w->answers.sum));
+    loom_text_digest(digest, loom_buf_text(&b), b.len);
+    loom_buf_release(&b);
 }
 
-loom_status loom_shard_commit(loom_shard_writer **writer, const char *meta_json, loom_err *err)
+static loom_status finish(loom_shard_writer *w, const char *meta_json, char digest[33], loom_err *err)
 {
-    loom_shard_writer *w = *writer;
+    content_digest(digest, w);
+    LOOM_TRY(column_finish(&w->tokens, err));
+    LOOM_TRY(column_finish(&w->offsets, err));
+    LOOM_TRY(column_finish(&w->answers, err));
+    LOOM_TRY(loom_h5_put_text(w->out.file, "meta", meta_json, strlen(meta_json), err));
+    return loom_h5_put_attr_str(w->out.file, "digest", digest, err);
+}
+
+static loom_status check_written(const loom_shard_writer *w, const char *digest, loom_err *err)
+{
+    loom_shard *s = NULL;
+    loom_status st = loom_shard_open(&s, w->out.temp.name, err);
+
+    if (st == LOOM_OK && strcmp(s->info.digest, digest) != 0)
+        st = loom_fail(err, LOOM_STATUS_IO, "its digest is another one");
+    if (st == LOOM_OK) st = loom_shard_verify(s, err);
+    loom_shard_close(&s);
+    if (st == LOOM_OK || st == LOOM_STATUS_NOMEM) return st;
+    loom_err_in(err, "cannot write %s: it reads back other than it was written; check the disk", w->out.path);
+    return LOOM_STATUS_IO;
+}
+
+/* Without `ctx`: no file that tells of it. */
+static loom_status commit(loom_shard_writer *w, const char *meta_json, const loom_meta *meta, const loom_ctx *ctx,
+                          loom_err *err)
+{
+    char digest[33];
+    loom_temp *temp = &w->out.temp;
+    loom_status st = finish(w, meta_json, digest, err);
+
+    if (st != LOOM_OK) {
+        w->out.broken = true;
+        return st;
+    }
+    LOOM_TRY(loom_h5_finish(&w->out, err));
+    LOOM_TRY(check_written(w, digest, err));
+    if (!ctx) return loom_temp_publish(&temp, 1, err);
+    LOOM_TRY(loom_temp_digest(temp, err));
+    return loom_meta_publish(meta, ctx, &temp, 1, 1, err);
+}
+
+loom_status loom_shard_commit(loom_shard_writer **w, const char *meta_json, loom_err *err)
+{
+    loom_status st = commit(*w, meta_json, NULL, NULL, err);
+
+    loom_shard_abandon(w); /* what has its name stays */
+    return st;
+}
+
+loom_status loom_shard_commit_told(loom_shard_writer **w, const loom_meta *meta, const loom_ctx *ctx, loom_err *err)
+{
+    loom_buf text = {0};
     loom_status st;
 
-    if ((st = column_flush(&w->tokens, err)) != LOOM_OK) goto done;
-    if ((st = column_flush(&w->offsets, err)) != LOOM_OK) goto done;
-    if ((st = column_flush(&w->answers, err)) != LOOM_OK) goto done;
-    if ((st = loom_h5_put_text(w->out.file, "meta", meta_json, strlen(meta_json), err)) != LOOM_OK) goto done;
-    if (H5Fflush(w->out.file, H5F_SCOPE_GLOBAL) < 0) {
-        st = loom_h5_fail(err, "cannot write %s", w->out.path);
-        goto done;
-    }
-    close_columns(w);
-    if ((st = loom_h5_commit(&w->out, err)) != LOOM_OK) goto done;
-    free(w);
-    *writer = NULL;
-    return LOOM_OK;
-done:
-    w->out.broken = true;
-    loom_shard_abandon(writer);
+    loom_meta_render_inside(meta, ctx, &text);
+    st = commit(*w, loom_buf_text(&text), meta, ctx, err);
+    loom_buf_release(&text);
+    loom_shard_abandon(w);
     return st;
 }
 
@@ -232,21 +308,16 @@ void loom_shard_abandon(loom_shard_writer **writer)
     loom_shard_writer *w = writer ? *writer : NULL;
 
     if (!w) return;
-    close_columns(w);
+    if (w->out.sink) w->out.sink->stopped = true;
+    column_release(&w->tokens, !w->out.broken);
+    column_release(&w->offsets, !w->out.broken);
+    column_release(&w->answers, !w->out.broken);
     loom_h5_abandon(&w->out);
     free(w);
     *writer = NULL;
 }
 
 /* ---- reading ---- */
-
-struct loom_shard {
-    loom_shard_info info;
-    hid_t file, tokens, space;
-    int64_t *offsets;
-    int32_t *answers;
-    char *path, *tokenizer, *meta;
-};
 
 /* Opens a one-dimensional data set of integers whose claimed size is possible for the file it lies in: deflate packs
  * at most 1032 to 1, so that a small hostile file cannot ask for all memory. External and virtual ones (which could
@@ -282,6 +353,17 @@ done:
     return st;
 }
 
+/* Files of older versions have no checksums. */
+static loom_status check_sum(const loom_shard *s, hid_t set, const char *name, uint64_t sum, loom_err *err)
+{
+    int64_t checksum;
+
+    if (H5Aexists(set, "checksum") <= 0) return LOOM_OK;
+    if (loom_h5_get_attr_i64(set, "checksum", &checksum, NULL) == LOOM_OK && (uint64_t)checksum == sum) return LOOM_OK;
+    return loom_fail(err, LOOM_STATUS_FORMAT, "%s is damaged: the checksum of /%s does not agree; make the file again",
+                     s->path, name);
+}
+
 static loom_status read_column(void **out, int64_t *n, const loom_shard *s, const char *name, hid_t type, size_t size,
                                loom_err *err)
 {
@@ -295,7 +377,7 @@ static loom_status read_column(void **out, int64_t *n, const loom_shard *s, cons
     else if (*n && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
         st = loom_h5_fail(err, "%s: cannot read /%s", s->path, name);
     else
-        st = LOOM_OK;
+        st = check_sum(s, set, name, loom_hash64(values, (size_t)*n * size, 0), err);
     H5Dclose(set);
     if (st == LOOM_OK)
         *out = values;
@@ -343,6 +425,8 @@ static loom_status read_attrs(loom_shard *s, loom_err *err)
     if (info->vocab_size < 1 || info->vocab_size > INT32_MAX || bos < -1 || bos >= info->vocab_size || eos < -1 ||
         eos >= info->vocab_size)
         return loom_fail(err, LOOM_STATUS_FORMAT, "vocab_size, bos_id or eos_id make no sense");
+    if (H5Aexists(s->file, "digest") > 0)
+        LOOM_TRY(loom_h5_get_attr_str(s->file, "digest", info->digest, sizeof info->digest, err));
     info->bos_id = (int32_t)bos;
     info->eos_id = (int32_t)eos;
     info->has_bos = has_bos != 0;
@@ -424,23 +508,27 @@ void loom_shard_range(const loom_shard *s, int64_t i, int64_t *first, int64_t *n
     if (answer_start) *answer_start = s->answers[i];
 }
 
-loom_status loom_shard_read(loom_shard *s, int64_t first, int64_t n, int32_t *ids, loom_err *err)
+static loom_status read_raw(loom_shard *s, int64_t first, int64_t n, hid_t type, void *values, loom_err *err)
 {
     hsize_t start = (hsize_t)first, count = (hsize_t)n;
-    hid_t memory;
+    hid_t memory = H5Screate_simple(1, &count, NULL);
     herr_t failed;
 
+    H5Sselect_hyperslab(s->space, H5S_SELECT_SET, &start, NULL, &count, NULL);
+    failed = H5Dread(s->tokens, type, memory, s->space, H5P_DEFAULT, values);
+    if (failed < 0)
+        loom_h5_fail(err, "%s is damaged, make it again: tokens from %" PRId64 " cannot be read", s->path, first);
+    H5Sclose(memory);
+    return failed < 0 ? LOOM_STATUS_IO : LOOM_OK;
+}
+
+loom_status loom_shard_read(loom_shard *s, int64_t first, int64_t n, int32_t *ids, loom_err *err)
+{
     if (first < 0 || n < 0 || n > s->info.n_tokens - first)
         return loom_fail(err, LOOM_STATUS_ARG, "%s: tokens %" PRId64 "..%" PRId64 " of %" PRId64, s->path, first,
                          first + n, s->info.n_tokens);
     if (n == 0) return LOOM_OK;
-    memory = H5Screate_simple(1, &count, NULL);
-    H5Sselect_hyperslab(s->space, H5S_SELECT_SET, &start, NULL, &count, NULL);
-    failed = H5Dread(s->tokens, H5T_NATIVE_INT32, memory, s->space, H5P_DEFAULT, ids);
-    if (failed < 0)
-        loom_h5_fail(err, "%s is damaged, make it again: tokens from %" PRId64 " cannot be read", s->path, first);
-    H5Sclose(memory);
-    if (failed < 0) return LOOM_STATUS_IO;
+    LOOM_TRY(read_raw(s, first, n, H5T_NATIVE_INT32, ids, err));
     for (int64_t i = 0; i < n; i++) {
         if (ids[i] < 0 || ids[i] >= s->info.vocab_size)
             return loom_fail(err, LOOM_STATUS_FORMAT,
@@ -450,4 +538,23 @@ loom_status loom_shard_read(loom_shard *s, int64_t first, int64_t n, int32_t *id
                              s->path, first + i, ids[i], s->info.vocab_size);
     }
     return LOOM_OK;
+}
+
+loom_status loom_shard_verify(loom_shard *s, loom_err *err)
+{
+    size_t size = s->info.vocab_size <= 65536 ? 2 : 4;
+    hid_t type = size == 2 ? H5T_NATIVE_UINT16 : H5T_NATIVE_INT32;
+    loom_digest *sum = loom_digest_new();
+    void *block = loom_alloc(CHUNK, size);
+    loom_status st = sum && block ? LOOM_OK : loom_fail_nomem(err, "a checksum");
+
+    for (int64_t first = 0; first < s->info.n_tokens && st == LOOM_OK; first += CHUNK) {
+        int64_t n = loom_min_i64(CHUNK, s->info.n_tokens - first);
+        st = read_raw(s, first, n, type, block, err);
+        if (st == LOOM_OK) loom_digest_add(sum, block, (size_t)n * size);
+    }
+    if (st == LOOM_OK) st = check_sum(s, s->tokens, "tokens", loom_digest_64(sum), err);
+    loom_digest_free(sum);
+    free(block);
+    return st;
 }

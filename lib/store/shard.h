@@ -1,12 +1,14 @@
 /* Token shards (*.tokens.h5): tokenised samples, the input of training.
  *
  * Layout (HDF5, readable from h5py):
- *   /tokens        (n_tokens)     uint16 when vocab_size <= 65536, else int32; chunked, shuffle + deflate 1
+ *   /tokens        (n_tokens)     uint16 when vocab_size <= 65536, else int32; chunked, shuffle + deflate 1 + fletcher32
  *   /offsets       (n_samples+1)  int64: sample i is tokens[offsets[i] .. offsets[i+1])
  *   /answer_start  (n_samples)    int32: index within the sample of the first token whose prediction counts when only
  *                                 answers are trained; 0 = all count; = length: none (such a sample cannot be trained)
  *   /tokenizer     scalar string: the whole tokenizer.json          /meta  scalar string: how the file was made (JSON)
- *   root attributes: format "spanloom-tokens", version, vocab_size, bos_id, eos_id (-1: none), has_bos, has_eos, mode
+ *   root attributes: format "spanloom-tokens", version, vocab_size, bos_id, eos_id (-1: none), has_bos, has_eos, mode,
+ *                  digest (of the content without /meta: two shards agree iff these do)
+ *   every data set: attribute checksum, XXH3-64 of its values (of /tokens: in the stored type); absent in older files
  *
  * Samples are stored as they are fed to the model: whoever writes them decides whether a BOS stands in front and an EOS
  * behind, and says so in has_bos and has_eos.
@@ -16,7 +18,7 @@
  *                           .tokenizer = text, .tokenizer_len = len};
  *   LOOM_TRY(loom_shard_create(&w, "train.tokens.h5", force, &spec, err));
  *   for (...) st = loom_shard_add(w, ids, n, answer_start, err);
- *   st = loom_shard_commit(&w, meta_json, err);              or loom_shard_abandon(&w)
+ *   st = loom_shard_commit_told(&w, &meta, ctx, err);        or loom_shard_abandon(&w)
  *
  * Reading:
  *   LOOM_TRY(loom_shard_open(&s, path, err));
@@ -33,7 +35,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/err.h"
+#include "core/meta.h"
 
 /* ---- writing ---- */
 typedef struct loom_shard_spec {
@@ -52,8 +54,10 @@ loom_status loom_shard_create(loom_shard_writer **out, const char *path, bool fo
                               loom_err *err);
 /* One sample of n > 0 tokens, 0 <= answer_start <= n; an id outside the vocabulary is an error. Written in blocks. */
 loom_status loom_shard_add(loom_shard_writer *w, const int32_t *ids, int64_t n, int64_t answer_start, loom_err *err);
-/* Finishes, syncs, renames; frees *w also on failure. meta_json: loom_meta_render's text. */
+/* Finishes, syncs, reads all of it back and compares, renames; frees *w also on failure. */
 loom_status loom_shard_commit(loom_shard_writer **w, const char *meta_json, loom_err *err);
+/* The same with what `meta` tells inside and in PATH.meta.json. */
+loom_status loom_shard_commit_told(loom_shard_writer **w, const loom_meta *meta, const loom_ctx *ctx, loom_err *err);
 void loom_shard_abandon(loom_shard_writer **w); /* removes the temporary file; NULL is fine */
 
 /* ---- reading ---- */
@@ -69,10 +73,12 @@ typedef struct loom_shard_info {
     const char *tokenizer; /* NUL-terminated */
     size_t tokenizer_len;
     char tokenizer_digest[33]; /* loom_text_digest of it: two files agree iff these do */
+    char digest[33];           /* of the content, whoever made it and when; "" in files of older versions */
     const char *meta;          /* JSON text, NUL-terminated */
 } loom_shard_info;
 
-/* Checks the layout: monotone offsets, sizes that agree, answer_start within its sample. Tokens are checked as read. */
+/* Checks the layout: monotone offsets, sizes that agree, answer_start within its sample, and every checksum but that of
+ * the tokens, whose blocks are checked as they are read. */
 loom_status loom_shard_open(loom_shard **out, const char *path, loom_err *err);
 const loom_shard_info *loom_shard_get_info(const loom_shard *s); /* borrowed until close */
 void loom_shard_close(loom_shard **s);
@@ -82,6 +88,9 @@ void loom_shard_range(const loom_shard *s, int64_t i, int64_t *first, int64_t *n
 
 /* Tokens first..first+n-1 into ids[n]; an id outside the vocabulary is a FORMAT error. */
 loom_status loom_shard_read(loom_shard *s, int64_t first, int64_t n, int32_t *ids, loom_err *err);
+
+/* Reads all tokens and compares their checksum. */
+loom_status loom_shard_verify(loom_shard *s, loom_err *err);
 
 /* XXH3-128 of a text as 32 hex digits: how tokenizers are compared. */
 void loom_text_digest(char digest[33], const char *text, size_t len);

@@ -106,20 +106,23 @@ for there in no yes; do
     pid=$!
     exec 9>pipe
     cat in/CallGraph_0.csv >&9
-    for _ in $(seq 200); do [ -e "killed.graphs.zst.tmp.$pid" ] && break; sleep 0.05; done
-    [ -e "killed.graphs.zst.tmp.$pid" ] || fail "no temporary file"
+    for _ in $(seq 200); do left=$(ls killed.graphs.zst.tmp.$pid-* 2>/dev/null) && break; sleep 0.05; done
+    [ -n "$left" ] || fail "no temporary file"
     kill -9 $pid
     wait $pid 2>/dev/null
     exec 9>&-
     [ "$(cat killed.graphs.zst 2>/dev/null | cksum)" = "$sum" ] || fail "a killed run changed the output"
     [ $there = no ] && [ -e killed.graphs.zst ] && fail "a killed run left an output"
-    [ -e "killed.graphs.zst.tmp.$pid" ] || fail "the killed run removed its temporary file"
-    : >"killed.graphs.zst.tmp.$$" # of a process that lives
+    [ -e "$left" ] || fail "the killed run removed its temporary file"
+    lives=killed.graphs.zst.tmp.$$-0123456789abcdef # of a process that lives
+    : >"$lives"
     : >killed.graphs.zst.tmp.x
+    : >"killed.graphs.zst.tmp.$pid" # somebody's own numbering
     expect 0 $P graphs in -o killed.graphs.zst --seed $pid --update
     grep -q "up to date" err && fail "nothing was done after a kill"
-    [ ! -e "killed.graphs.zst.tmp.$pid" ] || fail "a stale temporary file was left"
-    [ -e "killed.graphs.zst.tmp.$$" ] && [ -e killed.graphs.zst.tmp.x ] || fail "another's file was removed"
+    [ ! -e "$left" ] || fail "a stale temporary file was left"
+    [ -e "$lives" ] && [ -e killed.graphs.zst.tmp.x ] && [ -e "killed.graphs.zst.tmp.$pid" ] ||
+        fail "another's file was removed"
     rm killed.graphs.zst.tmp.*
 done
 loom-preprocess dedupe killed.graphs.zst -o twice.graphs.zst 2>/dev/null || fail "the output after a kill is damaged"

@@ -63,7 +63,7 @@ static void round_trip(const loom_json *root, bool otlp)
     if (loom_sink_open(&first.sink, path, &conf, &err) != LOOM_OK) return;
     if (loom_spans_add_json(&s, root, "fuzz", &err) == LOOM_OK &&
         loom_spans_graphs(&s, keep, &first, &counts, &err) == LOOM_OK && loom_sink_count(first.sink) == first.n &&
-        loom_sink_commit(&first.sink, &err) == LOOM_OK) {
+        loom_sink_commit(&first.sink, NULL, NULL, &err) == LOOM_OK) {
         must(loom_source_read(&source, path, keep, &second, &err) == LOOM_OK);
         must(first.n == second.n);
     }

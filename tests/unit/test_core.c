@@ -10,6 +10,8 @@
 #include "core/rng.h"
 
 #include <stdatomic.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "test.h"
@@ -215,12 +217,8 @@ TEST(full_disk_is_an_error)
     FILE *full = fopen("/dev/full", "w");
     if (!full) SKIP("no /dev/full here");
     fclose(full);
-    char big[70000] = {0}, link_path[256];
-    temp_path(link_path, sizeof link_path, "full");
-    char temp[300];
-    snprintf(temp, sizeof temp, "%s.tmp.%ld", link_path, (long)getpid());
-    REQUIRE(symlink("/dev/full", temp) == 0);
-    REQUIRE_OK(loom_out_open(&out, link_path, false, &err), err);
+    static char big[70000];
+    REQUIRE_OK(loom_out_open(&out, "/dev/full", false, &err), err);
     loom_status st = loom_out_write(out, big, sizeof big, &err);
     if (st == LOOM_OK)
         st = loom_out_commit(&out, &err);
@@ -228,7 +226,24 @@ TEST(full_disk_is_an_error)
         loom_out_abandon(&out);
     CHECK_I64(st, LOOM_STATUS_IO);
     CHECK(strstr(err.msg, "No space left") != NULL);
-    CHECK(!loom_file_exists(link_path));
+}
+
+/* The same for a file that may not grow. */
+TEST(file_too_large_is_an_error)
+{
+    static char big[70000];
+    char path[256];
+    loom_err err = {0};
+    struct rlimit old, small;
+    temp_path(path, sizeof path, "large");
+    REQUIRE(getrlimit(RLIMIT_FSIZE, &old) == 0);
+    small = (struct rlimit){1000, old.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+    CHECK_I64(loom_file_write(path, big, sizeof big, false, &err), LOOM_STATUS_IO);
+    setrlimit(RLIMIT_FSIZE, &old);
+    CHECK(strstr(err.msg, "too large") != NULL);
+    CHECK(!loom_file_exists(path));
 }
 
 TEST(truncated_compressed_input_is_an_error)
@@ -364,6 +379,6 @@ TEST(pool_runs_every_item_once)
 TEST_MAIN(RUN(parses_integers_strictly) RUN(parses_numbers_strictly) RUN(checks_sizes) RUN(numbers_are_short_and_plain) RUN(buffers_grow)
               RUN(arena_keeps_contents_and_reuses_memory) RUN(interns_strings) RUN(set_tells_new_from_old)
                   RUN(random_streams_are_separate_and_repeatable) RUN(files_round_trip_plain_and_compressed)
-                      RUN(abandoned_output_leaves_nothing) RUN(full_disk_is_an_error)
+                      RUN(abandoned_output_leaves_nothing) RUN(full_disk_is_an_error) RUN(file_too_large_is_an_error)
                           RUN(truncated_compressed_input_is_an_error) RUN(json_reads_and_writes)
                               RUN(options_take_their_table) RUN(pool_runs_every_item_once))

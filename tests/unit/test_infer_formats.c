@@ -60,7 +60,7 @@ static void write_as(const char *path, loom_format format)
         REQUIRE(loom_record_read(&g, &why, records[i], strlen(records[i]), &arena));
         REQUIRE_OK(loom_sink_put(k, &g, &err), err);
     }
-    REQUIRE_OK(loom_sink_commit(&k, &err), err);
+    REQUIRE_OK(loom_sink_commit(&k, NULL, NULL, &err), err);
     loom_arena_release(&arena);
 }
 
@@ -281,7 +281,7 @@ static void write_all(const char *path, loom_format format, bool synthetic)
         REQUIRE(loom_record_read(&g, &why, line, strlen(line), &arena));
         REQUIRE_OK(loom_sink_put(k, &g, &err), err);
     }
-    REQUIRE_OK(loom_sink_commit(&k, &err), err);
+    REQUIRE_OK(loom_sink_commit(&k, NULL, NULL, &err), err);
     loom_arena_release(&arena);
 }
 
@@ -345,7 +345,7 @@ TEST(odd_names_and_times)
     REQUIRE(loom_record_read(&g, &why, bad_name, sizeof bad_name - 1, &arena));
     REQUIRE_OK(loom_sink_open(&k, in_folder(&path, "odd.json"), &conf, &err), err);
     REQUIRE_OK(loom_sink_put(k, &g, &err), err);
-    REQUIRE_OK(loom_sink_commit(&k, &err), err);
+    REQUIRE_OK(loom_sink_commit(&k, NULL, NULL, &err), err);
     REQUIRE_OK(loom_source_read(&s, path.data, take, &t, &err), err);
     CHECK(t.n == 1 && strstr(t.text.data, "|a?|") != NULL);
     REQUIRE(loom_record_read(&g, &why, early, sizeof early - 1, &arena));

@@ -51,10 +51,9 @@ static void setup(fixture *f)
 static void make(const fixture *f)
 {
     loom_meta m = {0};
-    put(f->out, "output");
     CHECK(loom_meta_input(&m, f->in, NULL) == LOOM_OK);
     loom_meta_str(&m, "note", "kept");
-    CHECK(loom_meta_write(&m, &f->ctx, f->out, NULL) == LOOM_OK);
+    CHECK(loom_meta_file_write(&m, &f->ctx, f->out, "output", 6, true, NULL) == LOOM_OK);
     loom_meta_release(&m);
 }
 
@@ -168,23 +167,27 @@ static long dead_process(void)
     return (long)pid;
 }
 
+/* What killed writers left goes, nothing else does. */
 TEST(stale_temps)
 {
-    char path[600], dead[640], live[640], other[640], odd[640];
+    char path[600], dead[700], live[700], odd[700], short_one[700], other[700];
     long gone = dead_process();
     snprintf(path, sizeof path, "%s/data.zst", dir);
-    snprintf(dead, sizeof dead, "%s.tmp.%ld", path, gone);
-    snprintf(live, sizeof live, "%s.tmp.%ld", path, (long)getppid());
-    snprintf(odd, sizeof odd, "%s.tmp.%ldx", path, gone);
-    snprintf(other, sizeof other, "%s/data.zst2.tmp.%ld", dir, gone);
+    snprintf(dead, sizeof dead, "%s.tmp.%ld-0123456789abcdef", path, gone);
+    snprintf(live, sizeof live, "%s.tmp.%ld-0123456789abcdef", path, (long)getppid());
+    snprintf(odd, sizeof odd, "%s.tmp.%ld-0123456789abcdefg", path, gone);
+    snprintf(short_one, sizeof short_one, "%s.tmp.%ld", path, gone);
+    snprintf(other, sizeof other, "%s/data.zst2.tmp.%ld-0123456789abcdef", dir, gone);
     put(dead, "x");
     put(live, "x");
     put(odd, "x");
+    put(short_one, "x");
     put(other, "x");
     put(path, "whole");
     CHECK(!loom_file_exists(dead));
     CHECK(loom_file_exists(live));
     CHECK(loom_file_exists(odd));
+    CHECK(loom_file_exists(short_one));
     CHECK(loom_file_exists(other));
 }
 

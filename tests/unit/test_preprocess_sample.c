@@ -210,7 +210,7 @@ static void sample_digest(char digest[33], const loom_sample_conf *conf, bool tr
     REQUIRE(mkdtemp(dir) != NULL);
     REQUIRE_OK(loom_sample_world_new(&w, conf, &err), err);
     REQUIRE_OK(loom_pool_new(&pool, threads, &err), err);
-    REQUIRE_OK(loom_sample_write(totals, w, dir, truth, false, pool, NULL, NULL, &err), err);
+    REQUIRE_OK(loom_sample_write(totals, w, dir, truth, false, pool, NULL, &err), err);
     for (int64_t i = 0; i < conf->n_files + (truth ? 2 : 0); i++) {
         snprintf(path, sizeof path, "%s/CallGraph_%lld.csv", dir, (long long)i);
         if (i == conf->n_files) snprintf(path, sizeof path, "%s/truth.jsonl", dir);
@@ -264,7 +264,7 @@ TEST(rows_are_in_order_of_writing)
     loom_err err = {0};
     int64_t rows = 0, inversions = 0, early = 0;
     REQUIRE(w != NULL && mkdtemp(dir) != NULL);
-    REQUIRE_OK(loom_sample_write(&totals, w, dir, false, false, NULL, NULL, NULL, &err), err);
+    REQUIRE_OK(loom_sample_write(&totals, w, dir, false, false, NULL, NULL, &err), err);
     for (int f = 0; f < 4; f++) {
         loom_lines *lines = NULL;
         char *line;
@@ -291,10 +291,10 @@ TEST(rows_are_in_order_of_writing)
     CHECK_I64(rows, totals.rows);
     CHECK_I64(early, 0);
     CHECK(inversions > rows / 20);
-    CHECK_I64(loom_sample_write(&totals, w, dir, false, false, NULL, NULL, NULL, &err), LOOM_STATUS_ARG);
-    REQUIRE_OK(loom_sample_write(&totals, w, dir, false, true, NULL, NULL, NULL, &err), err);
+    CHECK_I64(loom_sample_write(&totals, w, dir, false, false, NULL, NULL, &err), LOOM_STATUS_ARG);
+    REQUIRE_OK(loom_sample_write(&totals, w, dir, false, true, NULL, NULL, &err), err);
     w->conf.n_files = 2; /* files 2 and 3 would be read as part of the new sample */
-    CHECK_I64(loom_sample_write(&totals, w, dir, false, true, NULL, NULL, NULL, &err), LOOM_STATUS_IO);
+    CHECK_I64(loom_sample_write(&totals, w, dir, false, true, NULL, NULL, &err), LOOM_STATUS_IO);
     remove_folder(dir);
     loom_sample_world_free(w);
 }

@@ -251,20 +251,28 @@ TEST(foreign)
 /* Rests of killed runs go, those of living processes stay. */
 TEST(sweep)
 {
-    char dead[300], alive[300];
+    char dead[300], alive[300], users[300], numbered[300];
     loom_err err = {0};
     pid_t child = fork();
 
     if (child == 0) _exit(0);
     REQUIRE(waitpid(child, NULL, 0) == child);
-    snprintf(dead, sizeof dead, "%s/step-00000001.h5.tmp.%ld", dir, (long)child);
-    snprintf(alive, sizeof alive, "%s/step-00000001.h5.tmp.%ld", dir, (long)getppid());
+    snprintf(dead, sizeof dead, "%s/step-00000001.h5.tmp.%ld-0123456789abcdef", dir, (long)child);
+    snprintf(alive, sizeof alive, "%s/step-00000001.h5.tmp.%ld-0123456789abcdef", dir, (long)getppid());
+    snprintf(users, sizeof users, "%s/notes.tmp.%ld-0123456789abcdef", dir, (long)child);
+    snprintf(numbered, sizeof numbered, "%s/notes.tmp.%ld", dir, (long)child);
+    REQUIRE_OK(loom_file_write(users, "x", 1, true, &err), err);
+    REQUIRE_OK(loom_file_write(numbered, "x", 1, true, &err), err);
     REQUIRE_OK(loom_file_write(dead, "x", 1, true, &err), err);
     REQUIRE_OK(loom_file_write(alive, "x", 1, true, &err), err);
     loom_ckpt_sweep(dir);
     CHECK(!loom_file_exists(dead));
     CHECK(loom_file_exists(alive));
+    CHECK(loom_file_exists(users));
+    CHECK(loom_file_exists(numbered));
     unlink(alive);
+    unlink(users);
+    unlink(numbered);
 }
 
 static void start(void)

@@ -15,6 +15,8 @@
 static char dir[] = "/tmp/loom-shard.XXXXXX";
 static char path[200];
 
+static const char *made = "{}";
+
 static loom_status make(int64_t V, int64_t n_samples, loom_err *err)
 {
     loom_shard_spec spec = {.vocab_size = V,
@@ -33,7 +35,7 @@ static loom_status make(int64_t V, int64_t n_samples, loom_err *err)
         for (int64_t j = 0; j < n; j++) ids[j] = (int32_t)((i * 7919 + j * 31) % V);
         st = loom_shard_add(w, ids, n, i % (n + 1), err);
     }
-    if (st == LOOM_OK) return loom_shard_commit(&w, "{}", err);
+    if (st == LOOM_OK) return loom_shard_commit(&w, made, err);
     loom_shard_abandon(&w);
     return st;
 }
@@ -237,5 +239,66 @@ TEST(many_texts_for_one)
     unlink(path);
 }
 
+/* The digest tells of the content only; files of older versions have neither digest nor checksums and are read. */
+TEST(digest_of_the_content)
+{
+    char first[33];
+    loom_shard *s = NULL;
+    loom_err err = {0};
+    static const char *const sets[] = {"tokens", "offsets", "answer_start", "tokenizer", "meta"};
+
+    REQUIRE_OK(make(300, 3, &err), err);
+    REQUIRE_OK(loom_shard_open(&s, path, &err), err);
+    snprintf(first, sizeof first, "%s", loom_shard_get_info(s)->digest);
+    CHECK_I64(strlen(first), 32);
+    loom_shard_close(&s);
+    REQUIRE_OK(make(300, 4, &err), err);
+    REQUIRE_OK(loom_shard_open(&s, path, &err), err);
+    CHECK(strcmp(first, loom_shard_get_info(s)->digest) != 0);
+    loom_shard_close(&s);
+    made = "{\"command_line\":\"another\"}";
+    REQUIRE_OK(make(300, 3, &err), err);
+    made = "{}";
+    REQUIRE_OK(loom_shard_open(&s, path, &err), err);
+    CHECK_STR(loom_shard_get_info(s)->digest, first);
+    loom_shard_close(&s);
+
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT);
+    REQUIRE(file >= 0 && H5Adelete(file, "digest") >= 0);
+    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+        CHECK(H5Adelete_by_name(file, sets[i], "checksum", H5P_DEFAULT) >= 0);
+    H5Fclose(file);
+    REQUIRE_OK(loom_shard_open(&s, path, &err), err);
+    CHECK_STR(loom_shard_get_info(s)->digest, "");
+    CHECK_I64(loom_shard_get_info(s)->n_samples, 3);
+    loom_shard_close(&s);
+    unlink(path);
+}
+
+/* What lies in the file has changed, the checksum has not. */
+TEST(damaged_texts_and_tables)
+{
+    loom_err err = {0};
+    loom_shard *s = NULL;
+    static const char zeros[7];
+    REQUIRE_OK(make(300, 3, &err), err);
+    hid_t file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), set = H5Dopen2(file, "tokenizer", H5P_DEFAULT);
+    hid_t type = H5Dget_type(set);
+    REQUIRE(type >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, zeros) >= 0);
+    H5Tclose(type), H5Dclose(set), H5Fclose(file);
+    CHECK_I64(loom_shard_open(&s, path, &err), LOOM_STATUS_FORMAT);
+    CHECK(strstr(err.msg, "tokenizer") && strstr(err.msg, "damaged") && strstr(err.msg, path));
+
+    REQUIRE_OK(make(300, 3, &err), err);
+    file = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), set = H5Dopen2(file, "answer_start", H5P_DEFAULT);
+    int32_t answers[3] = {0};
+    REQUIRE(set >= 0 && H5Dwrite(set, H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, answers) >= 0);
+    H5Dclose(set), H5Fclose(file);
+    CHECK_I64(loom_shard_open(&s, path, &err), LOOM_STATUS_FORMAT);
+    CHECK(strstr(err.msg, "answer_start") && strstr(err.msg, "damaged"));
+    unlink(path);
+}
+
 TEST_MAIN(start(); RUN(round_trip) RUN(refuses_bad_samples) RUN(keeps_old_file) RUN(cut_short) RUN(flipped_bytes)
-              RUN(foreign_files) RUN(many_texts_for_one) RUN(full_disk) finish();)
+              RUN(foreign_files) RUN(many_texts_for_one) RUN(digest_of_the_content)
+              RUN(damaged_texts_and_tables) RUN(full_disk) finish();)
