@@ -1,4 +1,4 @@
-/* loom-train export: checkpoints and adapters as folders that Hugging Face's libraries read. */
+/* loom-train export: checkpoints and adapters as folders that Hugging Face's libraries read, or as weights alone. */
 #include <string.h>
 
 #include "core/file.h"
@@ -17,7 +17,8 @@ enum { DTYPE_AUTO, DTYPE_F32, DTYPE_F16, DTYPE_BF16 };
 
 static const loom_opt export_opts[] = {
     LOOM_OPT_GROUP("What to write"),
-    LOOM_OPT_STR("output", 'o', export_conf, output, NULL, "DIR", "folder to write"),
+    LOOM_OPT_STR("output", 'o', export_conf, output, NULL, "DIR|FILE",
+                 "Hugging Face folder, or checkpoint of the weights alone (a name ending in .h5)"),
     LOOM_OPT_ENUM("dtype", 0, export_conf, dtype, "auto", "auto|f32|f16|bf16", "type of the matrices; auto: as stored"),
     LOOM_OPT_F64("max-gb", 0, export_conf, max_gb, "5", 0.000001, 1000, "GB", "largest safetensors file"),
     LOOM_OPT_STR("base", 0, export_conf, base, NULL, "MODEL", "base of an adapter, when it has moved"),
@@ -45,12 +46,23 @@ static loom_status write_model(const loom_ctx *ctx, const loom_bundle *b, loom_e
     loom_status st;
 
     loom_meta_str(&m, "source", b->path);
+    loom_meta_str(&m, "source_digest", b->digest);
+    if (b->meta) loom_meta_json(&m, "source_meta", b->meta);
     loom_meta_render_inside(&m, ctx, &meta);
     how.meta = meta.data;
-    st = loom_hf_write_folder(conf->output, b, &how, err);
+    if (loom_hf_is_ckpt_name(conf->output))
+        st = loom_hf_write_ckpt(conf->output, b, &how, err);
+    else
+        st = loom_hf_write_folder(conf->output, b, &how, err);
     loom_buf_release(&meta);
     loom_meta_release(&m);
     return st;
+}
+
+static const char *what_was_written(const export_conf *conf, const loom_bundle *b)
+{
+    if (b->lora) return "PEFT adapter";
+    return loom_hf_is_ckpt_name(conf->output) ? "checkpoint of the weights" : "Hugging Face model";
 }
 
 static loom_status run_export(const loom_ctx *ctx, loom_err *err)
@@ -62,11 +74,16 @@ static loom_status run_export(const loom_ctx *ctx, loom_err *err)
 
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "--output DIR is missing");
     LOOM_TRY(loom_bundle_load(&b, ctx->args[0], NULL, &o, err));
-    if (b.lora)
+    if (b.lora && loom_hf_is_ckpt_name(conf->output))
+        st = loom_fail(err, LOOM_STATUS_ARG,
+                       "%s is an adapter, which is written as a folder; loom-train merge writes "
+                       "it into its base as a checkpoint",
+                       ctx->args[0]);
+    else if (b.lora)
         st = loom_hf_write_peft(conf->output, b.lora, conf->name ? conf->name : b.path, ctx->common.force, err);
     else
         st = write_model(ctx, &b, err);
-    if (st == LOOM_OK) loom_info("%s: %s", conf->output, b.lora ? "PEFT adapter" : "Hugging Face model");
+    if (st == LOOM_OK) loom_info("%s: %s", conf->output, what_was_written(conf, &b));
     loom_bundle_release(&b);
     return st;
 }
@@ -80,9 +97,13 @@ const loom_cmd loom_cmd_export = {
     .details =
         "Writes a checkpoint as a Hugging Face folder (config.json, model.safetensors, tokenizer.json, ...) and an "
         "adapter as\n"
-        "a PEFT folder (adapter_config.json, adapter_model.safetensors). To write both as one model, see merge.\n"
+        "a PEFT folder (adapter_config.json, adapter_model.safetensors). To write both as one model, see merge. With a "
+        "name\n"
+        "that ends in .h5 it writes a checkpoint of the weights alone, in bfloat16 half as large.\n"
         "\n"
-        "Example: loom-train export runs/small -o small-hf",
+        "Examples:\n"
+        "  loom-train export runs/small -o small-hf\n"
+        "  loom-train export runs/small -o small.h5 --dtype bf16",
     .opts = export_opts,
     .conf_size = sizeof(export_conf),
     .run = run_export,

@@ -36,13 +36,6 @@ static loom_dtype target_type(const merge_conf *conf, const loom_bundle *b)
     }
 }
 
-static bool is_ckpt_name(const char *path)
-{
-    size_t n = strlen(path);
-
-    return n > 3 && strcmp(path + n - 3, ".h5") == 0;
-}
-
 static loom_status write_merged(const loom_ctx *ctx, const loom_bundle *b, loom_err *err)
 {
     const merge_conf *conf = ctx->conf;
@@ -58,7 +51,7 @@ static loom_status write_merged(const loom_ctx *ctx, const loom_bundle *b, loom_
     if (b->adapter_path) loom_meta_str(&m, "adapter", b->adapter_path);
     loom_meta_render_inside(&m, ctx, &meta);
     how.meta = meta.data;
-    if (is_ckpt_name(conf->output))
+    if (loom_hf_is_ckpt_name(conf->output))
         st = loom_hf_write_ckpt(conf->output, b, &how, err);
     else
         st = loom_hf_write_folder(conf->output, b, &how, err);

@@ -17,6 +17,7 @@ static const loom_opt pretrain_opts[] = {
                      "one matrix for input and output; helps small models to copy names"),
     LOOM_OPT_STR("init", 0, train_conf, base, NULL, "MODEL",
                  "start from these weights (checkpoint, run or Hugging Face folder); the shape is theirs"),
+    TRAIN_BASE_MODEL_OPT,
     LOOM_OPT_FLAG("lora", 0, train_conf, lora, "train an adapter beside the weights of --init"),
     TRAIN_LORA_OPTS,
     LOOM_OPT_GROUP("Data and length"),
@@ -25,7 +26,7 @@ static const loom_opt pretrain_opts[] = {
     LOOM_OPT_ENUM("loss", 0, train_conf, loss, "all", "all|answer", "tokens that count"),
     TRAIN_LENGTH_OPTS("1"),
     LOOM_OPT_GROUP("Optimizer"),
-    TRAIN_OPTIMIZER_OPTS("0", "peak learning rate (0: 2e-3 for a new model, 3e-4 with --init)"),
+    TRAIN_OPTIMIZER_OPTS("0", "peak learning rate (0: 2e-3 for a new model, 3e-4 with --init or --base-model)"),
     TRAIN_OUTPUT_OPTS,
     LOOM_OPT_END};
 
@@ -42,6 +43,7 @@ const loom_cmd loom_cmd_pretrain = {
                "\n"
                "Examples:\n"
                "  loom-train pretrain train.tokens.h5 --valid valid.tokens.h5 -o runs/small --minutes 30\n"
+               "  loom-train pretrain train.tokens.h5 --base-model base.h5 -o runs/adapted --minutes 5\n"
                "  loom-train pretrain train.tokens.h5 -o runs/llama --init llama-3.2-1b --lora --packing joined "
                "--context 4096 \\\n"
                "      --batch-tokens 65536 --steps 4000 --warmup 400",

@@ -7,6 +7,7 @@ static const loom_opt sft_opts[] = {
     LOOM_OPT_GROUP("Model"),
     LOOM_OPT_STR("base", 0, train_conf, base, NULL, "MODEL",
                  "the model to tune: checkpoint, run folder or Hugging Face folder"),
+    TRAIN_BASE_MODEL_OPT,
     LOOM_OPT_FLAG_ON("lora", 0, train_conf, lora, "train an adapter; --no-lora trains all weights"),
     TRAIN_LORA_OPTS,
     LOOM_OPT_I64("context", 0, train_conf, context, "1024", 8, 1e6, "T",
@@ -33,6 +34,7 @@ const loom_cmd loom_cmd_sft = {
                "\n"
                "Examples:\n"
                "  loom-train sft instr.tokens.h5 --base runs/small -o runs/small-instr --no-lora --lr 5e-4\n"
+               "  loom-train sft instr.tokens.h5 --base-model base.h5 --no-lora -o runs/adapted-instr\n"
                "  loom-train sft instr.tokens.h5 --base llama-2-7b -o runs/7b-instr --context 4096 --batch-tokens 8192",
     .opts = sft_opts,
     .conf_size = sizeof(train_conf),

@@ -307,6 +307,13 @@ done:
     return st;
 }
 
+bool loom_hf_is_ckpt_name(const char *path)
+{
+    size_t n = strlen(path);
+
+    return n > 3 && strcmp(path + n - 3, ".h5") == 0;
+}
+
 loom_status loom_hf_write_ckpt(const char *path, const loom_bundle *b, const loom_hf_how *how, loom_err *err)
 {
     stream s = {.b = b, .merge = how->merge};

@@ -28,6 +28,8 @@ typedef struct loom_hf_how {
     const char *meta;  /* JSON: how it was made */
 } loom_hf_how;
 
+/* A name ending in .h5 asks for a checkpoint, any other for a folder. */
+bool loom_hf_is_ckpt_name(const char *path);
 /* DIR (made if needed): config.json, model.safetensors or shards with an index, tokenizer.json, the side files. */
 loom_status loom_hf_write_folder(const char *dir, const loom_bundle *b, const loom_hf_how *how, loom_err *err);
 /* A checkpoint of weights. */

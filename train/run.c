@@ -24,6 +24,7 @@
 #include "train/loader.h"
 #include "train/snapshot.h"
 #include "train/trainer.h"
+#include "train/transplant.h"
 
 #define DATA_IN_MEMORY ((int64_t)2 << 30) /* bytes of tokens kept in memory */
 
@@ -47,6 +48,7 @@ typedef struct run {
     loom_snapshot_texts texts;
     loom_buf meta, rules; /* what texts points to */
     char base_path[4096];
+    char base_sum[33]; /* of the weights that the run starts from; "" for random ones */
     loom_curve curve;
     loom_progress progress;
     int lock;         /* -1: none */
@@ -64,13 +66,41 @@ static bool is_sft(const run *r)
     return strcmp(r->ctx->cmd->name, "sft") == 0;
 }
 
+static bool has_base_model(const train_conf *c)
+{
+    return c->base_model && strcmp(c->base_model, "none") != 0;
+}
+
+/* Where the first weights come from: --init, --base or --base-model; NULL: random ones. */
+static const char *start_of(const train_conf *c)
+{
+    return has_base_model(c) ? c->base_model : c->base;
+}
+
+static loom_status check_base_model(const run *r, loom_err *err)
+{
+    const train_conf *c = r->conf;
+
+    if (!has_base_model(c)) return LOOM_OK;
+    if (c->base)
+        return loom_fail(err, LOOM_STATUS_ARG, "give one of --%s and --base-model; --base-model none is none",
+                         is_sft(r) ? "base" : "init");
+    if (c->lora)
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "an adapter needs its base as a file: train all weights with --no-lora, or write one with "
+                         "loom-train adapt and name it with --%s",
+                         is_sft(r) ? "base" : "init");
+    return LOOM_OK;
+}
+
 static loom_status check_options(const run *r, loom_err *err)
 {
     const train_conf *c = r->conf;
 
     if (!c->output)
         return loom_fail(err, LOOM_STATUS_ARG, "--output DIR is missing: the folder for checkpoints and the model");
-    if (is_sft(r) && !c->base) return loom_fail(err, LOOM_STATUS_ARG, "--base is missing: the model to fine-tune");
+    LOOM_TRY(check_base_model(r, err));
+    if (is_sft(r) && !start_of(c)) return loom_fail(err, LOOM_STATUS_ARG, "--base is missing: the model to fine-tune");
     if (c->lora && !c->base)
         return loom_fail(err, LOOM_STATUS_ARG, "--lora adapts a trained model; name it with --init");
     if (c->lora && c->optimizer == LOOM_OPTIMIZER_MUON)
@@ -105,7 +135,7 @@ static bool half_compute(const train_conf *c)
 static double peak_lr(const train_conf *c)
 {
     if (c->lr > 0) return c->lr;
-    return c->base ? 3e-4 : 2e-3;
+    return start_of(c) ? 3e-4 : 2e-3;
 }
 
 /* ---- data ---- */
@@ -218,6 +248,47 @@ static loom_status config_from_options(run *r, loom_err *err)
     return loom_config_check(m, err);
 }
 
+/* A shape asked for on the command line that the base model does not have; that of a configuration file is for runs
+ * without a base. */
+static loom_status check_base_shape(const run *r, loom_err *err)
+{
+    const train_conf *c = r->conf;
+    const loom_config *m = &r->base.model->config;
+    const struct {
+        const char *option;
+        double asked, has;
+    } shape[] = {{"hidden", (double)c->hidden, (double)m->C},
+                 {"layers", (double)c->layers, (double)m->L},
+                 {"heads", (double)c->heads, (double)m->H},
+                 {"kv-heads", (double)c->kv_heads, (double)m->K},
+                 {"ffn", (double)c->ffn, (double)m->F},
+                 {"rope-theta", c->rope_theta, m->rope_theta},
+                 {"tie-embeddings", c->tie, m->tied}};
+
+    for (size_t i = 0; i < sizeof shape / sizeof *shape; i++)
+        if (loom_ctx_given(r->ctx, shape[i].option) && shape[i].asked != shape[i].has)
+            return loom_fail(err, LOOM_STATUS_ARG,
+                             "--%s is %g here, but %g in the base model %s; leave it out, or train without a base "
+                             "(--base-model none)",
+                             shape[i].option, shape[i].asked, shape[i].has, r->base.path);
+    return LOOM_OK;
+}
+
+/* The base model takes on the names of the shards. */
+static loom_status adapt_base(run *r, loom_err *err)
+{
+    const loom_shard_info *info = loom_loader_info(r->train);
+    loom_transplant_report report;
+    char text[128];
+
+    LOOM_TRY(check_base_shape(r, err));
+    if (r->base.lora) return LOOM_OK; /* check_base says so */
+    LOOM_TRY(loom_transplant(&r->base, &report, info->tokenizer, info->tokenizer_len, info->path,
+                             (uint64_t)r->ctx->common.seed, err));
+    loom_info("%s", loom_transplant_text(text, sizeof text, &report));
+    return LOOM_OK;
+}
+
 /* The shards' tokens must mean to the model what they mean to the shards. */
 static loom_status check_base(const run *r, loom_err *err)
 {
@@ -226,7 +297,7 @@ static loom_status check_base(const run *r, loom_err *err)
 
     if (b->lora)
         return loom_fail(err, LOOM_STATUS_ARG, "%s carries an adapter; put it into the weights first: loom-train merge",
-                         r->conf->base);
+                         b->path);
     if (b->tokenizer && strcmp(b->tokenizer_digest, info->tokenizer_digest) != 0)
         return loom_fail(
             err, LOOM_STATUS_FORMAT,
@@ -245,9 +316,11 @@ static loom_status check_base(const run *r, loom_err *err)
 
 static loom_status load_base(run *r, loom_err *err)
 {
-    loom_bundle_options o = {.frozen = r->conf->lora || r->ctx->common.dry_run}; /* a plan needs no copy */
-    loom_status st = loom_bundle_load(&r->base, r->conf->base, NULL, &o, err);
+    /* a plan needs no copy */
+    loom_bundle_options o = {.frozen = r->conf->lora || (r->ctx->common.dry_run && !has_base_model(r->conf))};
+    loom_status st = loom_bundle_load(&r->base, start_of(r->conf), NULL, &o, err);
 
+    if (st == LOOM_OK && has_base_model(r->conf)) st = adapt_base(r, err);
     if (st == LOOM_OK) st = check_base(r, err);
     if (st != LOOM_OK) return st;
     if (r->base.note[0]) loom_info("%s", r->base.note);
@@ -337,7 +410,7 @@ static bool is_free(const train_conf *c, const char *option)
     static const char *const list[] = {"output",      "save-every",   "save-minutes", "keep", "valid",
                                        "valid-every", "valid-tokens", "log-every",    "plot", "stop-after",
                                        "max-minutes", "recompute",    "memory-limit", "init", "base",
-                                       "compute",     "best"};
+                                       "compute",     "best",         "base-model"};
 
     if (c->patience && strncmp(option, "valid", 5) == 0) return false; /* validations say when the run ends */
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
@@ -397,9 +470,9 @@ static loom_status write_rules(run *r, loom_err *err)
         loom_opt_value_text(b, r->conf, o);
         loom_buf_char(b, '\n');
     }
-    if (r->conf->base) {
-        LOOM_TRY(base_identity(digest, r->conf->base, err));
-        loom_buf_printf(b, "checksum of the base=%s\n", digest);
+    if (start_of(r->conf)) {
+        LOOM_TRY(base_identity(r->base_sum, start_of(r->conf), err));
+        loom_buf_printf(b, "checksum of the base=%s\n", r->base_sum);
     }
     for (int i = 0; i < r->ctx->n_args; i++) {
         LOOM_TRY(shard_identity(digest, r->ctx->args[i], err));
@@ -419,6 +492,8 @@ static loom_status write_meta(run *r, loom_err *err)
     loom_meta_str(&m, "blas", loom_blas_core());
     loom_meta_str(&m, "tokenizer", loom_loader_info(r->train)->tokenizer_digest);
     loom_meta_json(&m, "data_meta", loom_loader_info(r->train)->meta[0] ? loom_loader_info(r->train)->meta : "null");
+    if (start_of(r->conf)) loom_meta_str(&m, "base", start_of(r->conf));
+    if (start_of(r->conf)) loom_meta_str(&m, "base_digest", r->base_sum);
     if (r->base.meta) loom_meta_json(&m, "base_meta", r->base.meta);
     loom_meta_render_inside(&m, r->ctx, &r->meta);
     loom_meta_release(&m);
@@ -538,7 +613,7 @@ static loom_status make_model(run *r, loom_ckpt *c, loom_err *err)
         LOOM_TRY(load_base(r, err));
         return make_adapter(r, err);
     }
-    if (conf->base && !c) return load_base(r, err);
+    if (start_of(conf) && !c) return load_base(r, err);
     if (c)
         LOOM_TRY(config_from_checkpoint(r, c, err));
     else

@@ -10,6 +10,7 @@ extern const loom_cmd loom_cmd_info;
 extern const loom_cmd loom_cmd_import;
 extern const loom_cmd loom_cmd_merge;
 extern const loom_cmd loom_cmd_average;
+extern const loom_cmd loom_cmd_adapt;
 extern const loom_cmd loom_cmd_export;
 extern const loom_cmd loom_cmd_bench;
 

@@ -14,7 +14,8 @@ typedef struct train_conf {
     int64_t hidden, layers, heads, kv_heads, ffn, context;
     double rope_theta;
     bool tie;
-    const char *base; /* --init of pretrain, --base of sft */
+    const char *base;       /* --init of pretrain, --base of sft */
+    const char *base_model; /* its names are replaced by the shards'; NULL or "none": no such base */
     bool lora, rslora;
     int64_t lora_rank;
     double lora_alpha, lora_dropout;
@@ -44,6 +45,10 @@ typedef struct train_conf {
 enum { PACKING_SAMPLES, PACKING_JOINED };
 enum { LOSS_ALL, LOSS_ANSWER };
 enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
+
+#define TRAIN_BASE_MODEL_OPT                                                                                           \
+    LOOM_OPT_STR("base-model", 0, train_conf, base_model, NULL, "MODEL",                                               \
+                 "start from a base model that takes on the names of the shards; the shape is its own (none: do not)")
 
 #define TRAIN_LORA_OPTS                                                                                                \
     LOOM_OPT_I64("lora-rank", 0, train_conf, lora_rank, "8", 1, 4096, "R", "rank of the adapter"),                     \

@@ -17,7 +17,7 @@
 static const char *const known_sections[] = {
     "common",
     "sample-traces", "graphs", "dedupe", "split", "stats", "describe", "encode", "balance", "tokenizer", "tokens",
-    "pretrain", "sft", "import", "merge", "average", "export", "info", "bench",
+    "pretrain", "sft", "import", "merge", "average", "adapt", "export", "info", "bench",
     "sample", "complete", "convert", "show",
     "prompts", "heatmap", "similarity", "memorization", "distribution", "baseline", "following", "variants", "ladder",
     "settings", "figures", "report", "oracle",
@@ -93,6 +93,7 @@ struct run {
     loom_arena arena;
     char **args;
     int n_args;
+    bool *given; /* of each option of the subcommand: on the command line */
     loom_buf command_line;
 };
 
@@ -189,6 +190,18 @@ static loom_status unknown_option(struct run *r, const char *word, const char *n
     return loom_fail(err, LOOM_STATUS_ARG, "unknown option %s%s (see %s %s --help)", word, hint, r->program, r->cmd->name);
 }
 
+/* Remembers that an option of the subcommand stands on the command line. */
+static void note_given(struct run *r, const void *conf, const loom_opt *o)
+{
+    if (conf == r->conf) r->given[o - r->cmd->opts] = true;
+}
+
+bool loom_ctx_given(const loom_ctx *ctx, const char *option)
+{
+    const loom_opt *o = loom_opt_find(ctx->cmd->opts, option);
+    return ctx->given && o && ctx->given[o - ctx->cmd->opts];
+}
+
 /* Sets one long option; *used = true when it took the next word as its value. */
 static loom_status set_long(struct run *r, const char *word, const char *next, bool *used, loom_err *err)
 {
@@ -197,9 +210,12 @@ static loom_status set_long(struct run *r, const char *word, const char *next, b
     char *name = loom_arena_strdup(&r->arena, word + 2, equals ? (size_t)(equals - word - 2) : strlen(word + 2));
     const loom_opt *o = find_option(r, name, &conf);
     *used = false;
-    if (!o && strncmp(name, "no-", 3) == 0 && (o = find_option(r, name + 3, &conf)) && o->type == LOOM_OPT_TYPE_FLAG && !equals)
+    if (!o && strncmp(name, "no-", 3) == 0 && (o = find_option(r, name + 3, &conf)) && o->type == LOOM_OPT_TYPE_FLAG && !equals) {
+        note_given(r, conf, o);
         return loom_opt_set(conf, o, "false", word, &r->arena, err);
+    }
     if (!o) return unknown_option(r, word, name, err);
+    note_given(r, conf, o);
     if (equals)
         value = equals + 1;
     else if (o->type == LOOM_OPT_TYPE_FLAG)
@@ -225,6 +241,7 @@ static loom_status set_letters(struct run *r, const char *word, const char *next
         char where[3] = {'-', *c, 0};
         const loom_opt *o = find_letter(r, *c, &conf);
         if (!o) return unknown_option(r, where, where + 1, err);
+        note_given(r, conf, o);
         if (o->type == LOOM_OPT_TYPE_FLAG) {
             LOOM_TRY(loom_opt_set(conf, o, "true", where, &r->arena, err));
             continue;
@@ -502,7 +519,7 @@ static loom_status run_command(struct run *r, int argc, char **argv, loom_err *e
     if (r->common.common.threads == 0) r->common.common.threads = loom_cpu_count();
     loom_log_set_level(r->common.common.quiet ? LOOM_LOG_QUIET : r->common.common.verbose ? LOOM_LOG_VERBOSE : LOOM_LOG_NORMAL);
     loom_ctx ctx = {.program = r->program, .cmd = r->cmd, .common = r->common.common, .conf = r->conf,
-                    .args = r->args, .n_args = r->n_args, .command_line = loom_buf_text(&r->command_line)};
+                    .args = r->args, .n_args = r->n_args, .command_line = loom_buf_text(&r->command_line), .given = r->given};
     double started = loom_time_now();
     LOOM_TRY(r->cmd->run(&ctx, err));
     if (fflush(stdout) != 0 || ferror(stdout)) return loom_fail(err, LOOM_STATUS_IO, "cannot write to standard output: %s", strerror(errno));
@@ -530,6 +547,13 @@ static const loom_cmd *find_command(const char *program, const loom_cmd *cmds, c
     return NULL;
 }
 
+static size_t count_options(const loom_opt *opts)
+{
+    size_t n = 0;
+    while (opts[n].type != LOOM_OPT_TYPE_END) n++;
+    return n;
+}
+
 int loom_cli_main(const char *program, const char *summary, const loom_cmd *cmds, int argc, char **argv)
 {
     loom_err err = {0};
@@ -553,13 +577,15 @@ int loom_cli_main(const char *program, const char *summary, const loom_cmd *cmds
     loom_log_set_program(label);
     r.conf = loom_calloc(1, r.cmd->conf_size);
     r.args = loom_calloc((size_t)argc + 1, sizeof *r.args);
+    r.given = loom_calloc(count_options(r.cmd->opts) + 1, sizeof *r.given);
     quote_command_line(&r.command_line, argc, argv);
-    st = r.conf && r.args ? run_command(&r, argc - 2, argv + 2, &err) : loom_fail_nomem(&err, "options");
+    st = r.conf && r.args && r.given ? run_command(&r, argc - 2, argv + 2, &err) : loom_fail_nomem(&err, "options");
     if (st != LOOM_OK) loom_error("%s", err.msg);
     loom_buf_release(&r.command_line);
     loom_arena_release(&r.arena);
     loom_buf_release(&version_lines);
     free(r.conf);
     free(r.args);
+    free(r.given);
     return loom_exit_code(st);
 }

@@ -39,7 +39,11 @@ typedef struct loom_ctx {
     char **args;               /* positional arguments */
     int n_args;
     const char *command_line;  /* as typed, shell-quoted */
+    const bool *given;         /* of each entry of cmd->opts: it stands on the command line; NULL: not known */
 } loom_ctx;
+
+/* True when the option was given on the command line, not by a configuration file or by default. */
+bool loom_ctx_given(const loom_ctx *ctx, const char *option);
 
 struct loom_cmd {
     const char *name;    /* "pretrain" */
