@@ -26,7 +26,7 @@ OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test property test-sanitize pretrain sft sample figures likeness bench bench-llama bench-infer bench-preprocess bench-eval fuzz deps help clean
+.PHONY: build demo test property test-sanitize pretrain base sft sample figures likeness bench bench-llama bench-infer bench-preprocess bench-eval fuzz deps help clean
 
 build: $(BUILD)/build.ninja ## build the four executables into build/bin
 	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
@@ -68,6 +68,9 @@ test-sanitize: ## unit, golden and parser tests with address and undefined-behav
 
 pretrain: build ## CSV to trained models, after CONFIG= (default configs/demo.conf)
 	@$(DATA) pretrain
+
+base: build ## draw the worlds that a base model learns from, train it and write its weights (hours; goes on where it was stopped)
+	@$(MAKE) --no-print-directory -f Makefile.base BIN=$(BUILD)/bin CONFIG=configs/base.conf OUT=out/base base
 
 sft: build ## instruction-tune the pretrained model
 	@$(DATA) sft

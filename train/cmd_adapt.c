@@ -38,7 +38,7 @@ static loom_status write_model(const loom_ctx *ctx, const loom_bundle *b, loom_e
     loom_meta_str(&m, "base_digest", b->digest);
     loom_meta_str(&m, "tokenizer", b->tokenizer_digest);
     if (b->meta) loom_meta_json(&m, "base_meta", b->meta);
-    loom_meta_render(&m, ctx, &meta);
+    loom_meta_render_inside(&m, ctx, &meta);
     how.meta = meta.data;
     if (st == LOOM_OK) st = loom_hf_write_ckpt(conf->output, b, &how, err);
     loom_buf_release(&meta);

@@ -85,14 +85,16 @@ static void render_tail(loom_buf *into, bool split, bool match_training)
     loom_buf_str(into, split ? LOOM_TEXT_SPLIT "\n" : LOOM_TEXT_LAYER "\n" LOOM_TEXT_EDGES);
 }
 
-/* Training text has an include line only where the layer itself has the edge, so its source is the start node. */
-static size_t fitting_includes(const char **out, const char *const *includes, int32_t n_includes, const loom_attrs *a)
+/* Training text has an include line where the layer itself has the edge, so that its source is the start node, and, if
+ * encoded so, in the layers above. */
+static size_t fitting_includes(const char **out, const char *const *includes, int32_t n_includes, const loom_attrs *a,
+                               bool owed)
 {
     size_t n = 0, len = strlen(a->start_node);
     for (int32_t i = 0; i < n_includes; i++) {
         const char *rest = includes[i] + strlen(LOOM_TEXT_INCLUDE);
         bool own = rest[0] == ' ' && strncmp(rest + 1, a->start_node, len) == 0 && rest[1 + len] == ' ';
-        if (own) out[n++] = includes[i];
+        if (own || owed) out[n++] = includes[i];
     }
     return n;
 }
@@ -111,7 +113,7 @@ void loom_request_child_prompt(loom_buf *into, const loom_prompt_conf *conf, con
         return;
     }
     const char **fitting = loom_alloc((size_t)n_includes, sizeof *fitting);
-    size_t n_fitting = fitting && match && !split ? fitting_includes(fitting, includes, n_includes, a) : 0;
+    size_t n_fitting = fitting && match && !split ? fitting_includes(fitting, includes, n_includes, a, conf->owed) : 0;
     render_head(into, sub->text);
     if (split) {
         loom_line head = {.kind = LOOM_LINE_SPLIT};

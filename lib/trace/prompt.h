@@ -4,7 +4,7 @@
  * Two forms. The reference form is that of the public program and its prompt files; match_training is exactly a prefix
  * of training text, which a small model trained here needs: an empty line before " ### Answer: ", [GENERATE GRAPH] in
  * front of a recursive or tabular root, the caller and number-of-subgraphs lines, include lines only where they can be
- * met. */
+ * met, or on the way there. */
 #ifndef LOOM_TRACE_PROMPT_H
 #define LOOM_TRACE_PROMPT_H
 
@@ -18,6 +18,7 @@ typedef struct loom_prompt_conf {
                                  start_node; tabular all) */
     const loom_line *include; /* a LOOM_LINE_INCLUDE to ask for, or NULL */
     bool high_latency;        /* ask for high latency whatever the facts say */
+    bool owed;                /* of a child: an include line that a layer further down is to meet */
 } loom_prompt_conf;
 
 /* The prompt sent for a graph like `graph` (a validation graph): attributes and conditions drawn as in training, from
@@ -31,7 +32,7 @@ void loom_request_attrs_prompt(loom_buf *into, const loom_attrs *attrs, const lo
 loom_status loom_request_record_prompt(loom_buf *into, loom_mode mode, bool match_training, const char *record,
                                        size_t len, loom_err *err);
 /* The prompt of the child that a sub line asks for. `includes`: lines handed down from the root's prompt. `rng` (NULL:
- * listed order) orders the conditions; `conf` gives mode and form alone. */
+ * listed order) orders the conditions; `conf` gives mode, form and owed alone. */
 void loom_request_child_prompt(loom_buf *into, const loom_prompt_conf *conf, const loom_parsed_sub *sub,
                                const char *const *includes, int32_t n_includes, loom_rng *rng);
 

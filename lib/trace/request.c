@@ -111,14 +111,18 @@ static void add_children(loom_request *r, node *n)
     n->view.n_children = p->n_subs;
     for (int32_t i = 0; i < p->n_subs; i++) {
         const char *prefix = p->n_edges ? joined(r, n->view.prefix, p->subs[i].index) : n->view.prefix;
-        node *child = new_node(r, n, prefix, (uint64_t)i);
+        new_node(r, n, prefix, (uint64_t)i);
+    }
+    hand_down_reach(r, n);
+    for (int32_t i = 0; i < p->n_subs; i++) {
+        node *child = r->nodes[n->view.first_child + i];
+        conf.owed = child->view.reach != NULL;
         loom_buf_reset(&prompt);
         if (r->random) loom_rng_seed(&rng, r->seed ^ child->path, "conditions", 0);
         loom_request_child_prompt(&prompt, &conf, &p->subs[i], child->includes, child->n_includes,
                                   r->random ? &rng : NULL);
         set_prompt(r, child, loom_buf_text(&prompt), prompt.len);
     }
-    hand_down_reach(r, n);
     for (int32_t i = p->n_subs - 1; i >= 0; i--) push_waiting(r, n->view.first_child + i);
     loom_buf_release(&prompt);
 }

@@ -47,6 +47,24 @@ n=$(grep -c '^\[GENERATE GRAPH\]' tenth.txt); all=$(grep -c '^\[GENERATE GRAPH\]
 expect 0 "$P" encode all.graphs.zst -m tabular --max-edges 2 -o small.txt
 grep -q 'num_edges:[3-9]' small.txt && fail "--max-edges let larger graphs through"
 
+# an uncommon call is asked for in its own layer, or in all layers on the way to it, the root's first; nothing else changes
+asked() { awk '/^### Question/ {root = ""; line = ""} /^(.*\/)?start_node:/ && !/caller:/ {root = "root"} /^Include an edge/ {line = $0}
+    /^ ### Answer/ && line {print root, line}' "$1"; }
+for how in own handed-down; do
+    expect 0 "$P" encode all.graphs.zst --stats stats.json --draws all --include $how -o include.$how.txt
+    grep -v '^Include an edge' include.$how.txt >without.$how.txt
+done
+cmp without.own.txt without.handed-down.txt || fail "--include changes more than its lines"
+asked include.own.txt | grep -q '^root' && fail "the root asks for a call of another layer"
+n=$(asked include.handed-down.txt | grep -c '^root'); own=$(asked include.own.txt | wc -l); all=$(asked include.handed-down.txt | wc -l)
+[ "$n" -gt 10 ] && [ "$all" -ge $((own + n)) ] || fail "$n roots and $all layers ask for a call, $own of them for their own"
+# every line that a root has is met by one of its graph's layers
+awk '/^### Question/ {root = 0; line = ""; answer = 0} /^(.*\/)?start_node:/ && !/caller:/ && !answer {root = 1; if (want != "" && !met) print "unmet", want; want = ""; met = 0}
+    /^Include an edge/ {line = $0} /^ ### Answer/ {answer = 1; if (root) want = line; else if (line == want) met = 1; split(line, word, " "); wanted = line == want ? word[7] : ""}
+    answer && /^\(/ && wanted != "" && index($0, "destination is " wanted ",") {seen++} END {print seen > "seen"}' include.handed-down.txt >unmet
+[ ! -s unmet ] || fail "$(head -2 unmet)"
+[ "$(cat seen)" -ge "$n" ] || fail "$(cat seen) calls were met, $n asked for"
+
 # listed items: every edge and subgraph line in one order, and still the same edges
 for mode in tabular recursive instruction; do
     expect 0 "$P" encode all.graphs.zst --mode $mode --stats stats.json --items listed -o $mode.listed.txt

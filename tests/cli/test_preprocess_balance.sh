@@ -111,7 +111,55 @@ n=$(diff <(grep '^copy' names.txt) <(grep '^copy' q.txt) | grep -c '^>'); [ "$n"
 expect 0 loom-preprocess balance some.txt -e 1 --renamed 1 -o none.txt
 cmp some.txt none.txt || fail "text without names changed"
 
+# made-up names: every sample of every encoding, the service and the root too, each name one other name throughout; the same
+# with any number of threads; names are pool names of the fixed width, or any number
+printf '00h00m00s000ms S_000000001 0|http|USER|MS_00001|ARRIVED_0|RT_40||0.1|rpc|MS_00001|MS_00002|ARRIVED_1|RT_30||0.1.1|mc|MS_00002|MS_00003|ARRIVED_2|RT_5||0.2|db|MS_00001|MS_00003|ARRIVED_33|RT_5\n' >one.txt
+for i in $(seq 10 99); do sed "s/RT_40/RT_$i/;s/00001/000$i/g" one.txt; done >g2.txt
+bare() { sed -E 's/\b(MS_|S_)[0-9]+/\1/g' "$1"; }
+# number of each name of a line or sample in the order in which names appear: equal before and after, as the exchange is one to one
+order() { awk -v head="$2" 'index($0, head) == 1 { delete seen; n = 0 }
+    { line = $0; while (match(line, /(MS_|S_)[0-9]+/)) { name = substr(line, RSTART, RLENGTH); if (!(name in seen)) seen[name] = ++n
+      printf "%s ", seen[name]; line = substr(line, RSTART + RLENGTH) } print "" }' "$1"; }
+for mode in tabular recursive instruction; do
+    head='[GENERATE GRAPH]'; [ $mode = instruction ] && head='### Question'
+    expect 0 loom-preprocess encode g2.txt --mode $mode -o $mode.txt --force
+    expect 0 loom-preprocess balance $mode.txt -e 1 --renamed 1 --names 500:50 -o $mode.n.txt --threads 1
+    expect 0 loom-preprocess balance $mode.txt -e 1 --renamed 1 --names 500:50 -o $mode.m.txt --threads 3
+    cmp $mode.n.txt $mode.m.txt || fail "$mode: names depend on the threads"
+    cmp <(bare $mode.txt) <(bare $mode.n.txt) || fail "$mode: more than names changed"
+    cmp <(order $mode.txt "$head") <(order $mode.n.txt "$head") || fail "$mode: names are not exchanged one to one"
+    [ "$(grep -oE '\bM?S_[0-9]+' $mode.n.txt | grep -cvE '^(MS_[0-9]{5}|S_[0-9]{9})$')" = 0 ] || fail "$mode: names of another width"
+    expect 0 loom-preprocess balance $mode.txt -e 1 --renamed 1 --names 500:50 --spelled 0 -o $mode.pool.txt
+    [ "$(grep -oE 'MS_[0-9]+' $mode.pool.txt | grep -cvE '^MS_[89]')" = 0 ] || fail "$mode: names beside the pool"
+    expect 0 loom-preprocess balance $mode.txt -e 1 --renamed 0.5 --names 500:50 --seed 2 -o $mode.half.txt
+done
+# both kinds share one pool over all texts; some names are spelled, most are of the pool
+pool() { grep -ohE '\bMS_[0-9]+' "$@" | sort -u; }
+n=$(pool instruction.pool.txt tabular.pool.txt recursive.pool.txt | wc -l); [ "$n" -gt 250 ] && [ "$n" -le 500 ] || fail "$n names of a pool of 500"
+n=$(grep -ohE '\bMS_[0-9]+' instruction.n.txt | grep -cvE '^MS_[89]'); all=$(grep -ohE '\bMS_[0-9]+' instruction.n.txt | wc -l)
+[ $((n * 20)) -gt "$all" ] && [ $((n * 4)) -lt "$all" ] || fail "$n of $all names are spelled, not about 12 in a hundred"
+n=$(diff <(grep -o '^id:S_[0-9]*\|/id:S_[0-9]*' tabular.txt) <(grep -o '^id:S_[0-9]*\|/id:S_[0-9]*' tabular.half.txt) | grep -c '^>')
+[ "$n" -le 70 ] || fail "--renamed 0.5 renamed $n of 90 samples"
+# spelled 1, no pool: any numbers, small ones with leading zeros among them
+expect 0 loom-preprocess balance instruction.txt -e 1 --renamed 1 --names 0:0 --spelled 1 -o spelled.txt
+grep -qE 'MS_000[0-9]{2}' spelled.txt || fail "no small numbers"
+grep -qE 'MS_[1-9][0-9]{4}' spelled.txt || fail "no large numbers"
+cmp <(order instruction.txt '### Question') <(order spelled.txt '### Question') || fail "spelled names are not one to one"
+# a pool smaller than a sample's names: the rest is spelled
+expect 0 loom-preprocess balance tabular.txt -e 1 --renamed 1 --names 2:1 --spelled 0 -o few.names.txt
+cmp <(order tabular.txt '[GEN') <(order few.names.txt '[GEN') || fail "a small pool gives a name twice"
+# what is asked for follows: uncommon calls, the lines that copy
+asks 13 'Include an edge from MS_00001 to MS_00002 with rpc type' >asked.txt
+expect 0 loom-preprocess balance asked.txt -e 1 --renamed 1 --names 500:50 -o asked.n.txt
+grep -qE 'Include an edge from MS_[0-9]{5} to MS_[0-9]{5} with rpc type' asked.n.txt && ! grep -q MS_00001 asked.n.txt || fail "what is asked for kept its names"
+# samples without such names stay, and are counted
+expect 0 loom-preprocess balance some.txt -e 1 --renamed 1 --names 500:50 -o nameless.txt
+says err '21 samples kept their names'; cmp some.txt nameless.txt || fail "samples without names changed"
+says nameless.txt.meta.json '"samples_without_names": 21'
+
 # mistakes
+for bad in 500 500: :5 5:x -1:5 20000:5; do expect 2 loom-preprocess balance names.txt --renamed 1 --names $bad -o x.txt; one_sentence; done
+expect 2 loom-preprocess balance names.txt --names 500:50 -o x.txt; one_sentence; says err 'renamed'
 expect 2 loom-preprocess balance names.txt --renamed 2 -o x.txt; one_sentence
 expect 2 loom-preprocess balance some.txt; one_sentence; says err 'give -o FILE'
 expect 2 loom-preprocess balance some.txt -e 2 -o x.txt; one_sentence

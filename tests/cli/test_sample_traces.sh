@@ -18,6 +18,12 @@ cmp -s a/CallGraph_0.csv c/CallGraph_0.csv && fail "seed 2 gives the bytes of se
 cat a/CallGraph_?.csv >all
 [ "$(sha256sum <all | cut -d' ' -f1)" = 7eb40cf2653bcaf11e9f64883f2a0e6192ee7ef2dcc16aa752c04ea65f6ccd85 ] || fail "the tiny sample of seed 1 has changed"
 
+# base: another world for every seed, not only other traces; its bytes are the same everywhere
+for s in 1 2; do expect 0 "$P" sample-traces --profile base --seed $s --traces 500 --files 1 -o base.$s --quiet; done
+[ "$(sha256sum <base.1/CallGraph_0.csv | cut -d' ' -f1)" = 6159d93868ad02ee7e8a649a636eb01a2c86e8da2e71b307a8fe9e1468bed1d0 ] || fail "the base's sample of seed 1 has changed"
+services() { cut -d, -f3 base.$1/CallGraph_0.csv | sort -u; }
+[ "$(comm -12 <(services 1) <(services 2) | grep -c S_)" = 0 ] || fail "two worlds of the base share services"
+
 # provenance and shape of the rows
 says a/CallGraph_0.csv.meta.json '"caption": "synthetic sample data, seed 1"'
 says a/truth.jsonl.meta.json '"caption": "synthetic sample data, seed 1"'
@@ -45,6 +51,8 @@ agree faithful
 grep -q '"clean":false' faithful/truth.jsonl && fail "--no-quirks leaves unclean traces"
 expect 0 "$P" sample-traces --profile v2021 --traces 1500 --services 50 --files 9 --hours 30 -o wide --truth --quiet
 agree wide
+expect 0 "$P" sample-traces --profile base --seed 3 --traces 1500 -o drawn --truth --quiet
+agree drawn
 expect 0 "$P" sample-traces --profile large --traces 3000 --zipf 0.5 --files 1 -o flat --truth --quiet
 agree flat
 says a/truth.jsonl '"clean":false,"cleaned":\[\]'

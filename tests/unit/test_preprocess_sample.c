@@ -102,6 +102,41 @@ TEST(a_trace_does_not_depend_on_how_many_there_are)
     loom_sample_world_free(many);
 }
 
+/* What the worlds of the profile base have together: small and large systems, deep graphs, split layers, slow ones. */
+TEST(every_seed_of_the_base_is_another_world)
+{
+    int64_t tiny = 0, large = 0, deep = 0, wide = 0, big = 0, seconds = 0, traces = 0, foreign = 0;
+    for (uint64_t seed = 1; seed <= 24; seed++) {
+        loom_sample_world *w = make_world(LOOM_SAMPLE_BASE, seed, false, false);
+        loom_sample_trace t = {0};
+        REQUIRE(w != NULL);
+        tiny += w->conf.n_services <= 15;
+        large += w->conf.n_services >= 150;
+        for (int64_t i = 0; i < w->first_name[LOOM_SAMPLE_KINDS]; i++)
+            foreign += w->names[i].number < 1 || w->names[i].number > LOOM_SAMPLE_BASE_MAX_NAME;
+        for (int64_t i = 0; i < w->conf.n_services; i++)
+            foreign += w->templates[i].service < 1 || w->templates[i].service > LOOM_SAMPLE_BASE_MAX_SERVICE;
+        for (int64_t i = 0; i < 300; i++) {
+            bool is_wide = false;
+            loom_sample_draw(w, i, &t);
+            for (int32_t c = 0; c < t.n_calls; c++) is_wide |= t.calls[c].n_children > 15;
+            deep += t.depth == 6;
+            wide += is_wide;
+            big += t.n_calls >= 20 && t.n_calls <= 30;
+            seconds += t.calls[0].rt >= 1000;
+            traces++;
+        }
+        loom_sample_trace_release(&t);
+        loom_sample_world_free(w);
+    }
+    CHECK_I64(foreign, 0);
+    CHECK(tiny >= 2 && large >= 4);
+    CHECK(deep * 50 > traces);
+    CHECK(wide * 50 > traces);
+    CHECK(big * 20 > traces);
+    CHECK(seconds * 50 > traces && seconds * 2 < traces);
+}
+
 TEST(impossible_settings_are_refused)
 {
     loom_sample_conf good, conf;
@@ -738,7 +773,8 @@ TEST(damage_comes_at_its_rate)
 }
 
 TEST_MAIN(RUN(arithmetic_is_that_of_the_library) RUN(clean_traces_pass_the_validator)
-              RUN(a_trace_does_not_depend_on_how_many_there_are) RUN(impossible_settings_are_refused)
+              RUN(a_trace_does_not_depend_on_how_many_there_are) RUN(every_seed_of_the_base_is_another_world)
+                  RUN(impossible_settings_are_refused)
                   RUN(exact_probabilities_are_those_of_the_draws) RUN(same_seed_same_bytes)
                       RUN(rows_are_in_order_of_writing) RUN(default_sample_has_the_published_shape)
                           RUN(harsh_rows_leave_as_little_as_the_published_raw_sample)
