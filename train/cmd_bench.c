@@ -14,8 +14,8 @@
 
 typedef struct bench_conf {
     int64_t batch, context, steps;
-    bool small, middle, lora, recompute, one_thread;
-    int compute;
+    bool small, middle, lora, demo, desk, recompute, one_thread;
+    int compute, optimizer;
 } bench_conf;
 
 enum { COMPUTE_F32, COMPUTE_BF16, COMPUTE_BOTH };
@@ -25,9 +25,13 @@ static const loom_opt bench_opts[] = {
     LOOM_OPT_FLAG_ON("small", 0, bench_conf, small, "the model of 5.8 million parameters: width 256, 6 layers"),
     LOOM_OPT_FLAG_ON("middle", 0, bench_conf, middle, "the model of 29.5 million parameters: width 512, 8 layers"),
     LOOM_OPT_FLAG_ON("lora", 0, bench_conf, lora, "an adapter (rank 8 on q and v) beside the middle model"),
+    LOOM_OPT_FLAG("demo", 0, bench_conf, demo, "the model of the demonstration: width 128, 4 layers"),
+    LOOM_OPT_FLAG("desk", 0, bench_conf, desk, "the model of the desk recipe: width 192, 4 layers"),
     LOOM_OPT_FLAG_ON("one-thread", 0, bench_conf, one_thread, "run everything with one thread, too"),
     LOOM_OPT_ENUM("compute", 0, bench_conf, compute, "both", "f32|bf16|both",
                   "factors of matrix products; bf16 where the CPU has instructions for it"),
+    LOOM_OPT_ENUM("optimizer", 0, bench_conf, optimizer, "adamw", LOOM_OPTIMIZER_CHOICES,
+                  "what moves the weights (the adapter: adamw)"),
     LOOM_OPT_I64("batch", 0, bench_conf, batch, "8", 1, 4096, "B", "sequences of a step"),
     LOOM_OPT_I64("context", 0, bench_conf, context, "512", 8, 65536, "T", "their length in tokens"),
     LOOM_OPT_I64("steps", 0, bench_conf, steps, "5", 1, 10000, "N", "steps that are timed, after one to warm up"),
@@ -42,9 +46,12 @@ typedef struct shape {
 
 static const shape shapes[] = {{"5.8M", LOOM_BENCH_SMALL, false},
                                {"29.5M", LOOM_BENCH_MIDDLE, false},
-                               {"29.5M-lora", LOOM_BENCH_MIDDLE, true}};
+                               {"29.5M-lora", LOOM_BENCH_MIDDLE, true},
+                               {"1.1M", LOOM_BENCH_DEMO, false},
+                               {"2.2M", LOOM_BENCH_DESK, false}};
 
-static void add_json(loom_jw *w, const shape *s, const loom_config *c, bool half, const loom_model_bench_result *r)
+static void add_json(loom_jw *w, const shape *s, const loom_config *c, const loom_model_bench_options *o,
+                     const loom_model_bench_result *r)
 {
     const struct {
         const char *name;
@@ -59,7 +66,7 @@ static void add_json(loom_jw *w, const shape *s, const loom_config *c, bool half
                   {"back_qkv", r->phase.back_qkv},
                   {"back_weights", r->phase.back_weights},
                   {"back_embed", r->phase.back_embed},
-                  {"adamw", r->adamw_s}};
+                  {"optimizer", r->optimizer_s}};
 
     loom_jw_begin_object(w);
     loom_jw_kv_str(w, "model", s->name);
@@ -69,7 +76,8 @@ static void add_json(loom_jw *w, const shape *s, const loom_config *c, bool half
     loom_jw_kv_i64(w, "kv_heads", c->K);
     loom_jw_kv_i64(w, "ffn", c->F);
     loom_jw_kv_i64(w, "vocabulary", c->V);
-    loom_jw_kv_str(w, "compute", half ? "bf16" : "f32");
+    loom_jw_kv_str(w, "compute", o->half_compute ? "bf16" : "f32");
+    loom_jw_kv_str(w, "optimizer", o->optimizer == LOOM_OPTIMIZER_MUON ? "muon" : "adamw");
     loom_jw_kv_i64(w, "parameters", r->params);
     loom_jw_kv_i64(w, "trained", r->trained);
     loom_jw_kv_i64(w, "threads", r->threads);
@@ -77,6 +85,7 @@ static void add_json(loom_jw *w, const shape *s, const loom_config *c, bool half
     loom_jw_kv_i64(w, "context", r->T);
     loom_jw_kv_f64(w, "tokens_per_s", r->tokens_per_s);
     loom_jw_kv_f64(w, "step_s", r->step_s);
+    loom_jw_kv_f64(w, "cpu_s", r->cpu_s);
     loom_jw_kv_f64(w, "model_gflops", r->model_gflops);
     loom_jw_kv_f64(w, "sgemm_gflops", r->sgemm_gflops);
     loom_jw_kv_f64(w, "share_of_sgemm", r->model_gflops / r->sgemm_gflops);
@@ -95,7 +104,8 @@ static loom_status bench_one(const shape *s, const bench_conf *conf, bool half, 
     loom_lora_config lc = {.R = 8, .alpha = 16, .dropout = 0.1, .targets = 1u << LOOM_ROLE_Q | 1u << LOOM_ROLE_V};
     loom_config config;
     loom_model_bench_options o = {
-        .B = conf->batch, .T = conf->context, .steps = conf->steps, .recompute = conf->recompute, .half_compute = half};
+        .B = conf->batch, .T = conf->context, .steps = conf->steps, .recompute = conf->recompute, .half_compute = half,
+        .optimizer = s->lora ? LOOM_OPTIMIZER_ADAMW : (loom_optimizer_kind)conf->optimizer};
     loom_model_bench_result r;
     loom_status st;
 
@@ -108,14 +118,14 @@ static loom_status bench_one(const shape *s, const bench_conf *conf, bool half, 
     if (st != LOOM_OK) return st;
     loom_buf_printf(text, "\n%s, products in %s\n", s->name, half ? "bf16" : "f32");
     loom_model_bench_report(&r, text);
-    add_json(w, s, &config, half, &r);
+    add_json(w, s, &config, &o, &r);
     return LOOM_OK;
 }
 
 static loom_status run_bench(const loom_ctx *ctx, loom_err *err)
 {
     const bench_conf *conf = ctx->conf;
-    const bool wanted[] = {conf->small, conf->middle, conf->lora};
+    const bool wanted[] = {conf->small, conf->middle, conf->lora, conf->demo, conf->desk};
     bool f32 = conf->compute != COMPUTE_BF16;
     bool bf16 = conf->compute != COMPUTE_F32 && loom_half_check(NULL) == LOOM_OK;
     int most = (int)ctx->common.threads;

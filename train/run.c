@@ -394,6 +394,7 @@ static void plan_trainer(run *r)
                                                   .eps = c->eps,
                                                   .momentum = c->momentum,
                                                   .nesterov = c->nesterov,
+                                                  .half_compute = half_compute(c),
                                                   .decay = c->decay},
                                     .clip = c->clip,
                                     .ema = c->ema,

@@ -13,6 +13,8 @@ struct worker {
     loom_pool *pool;
     pthread_t thread;
     int index;
+    _Atomic int64_t next; /* item of its share in loom_pool_share */
+    char apart[64];       /* no two counters on one cache line */
 };
 
 struct loom_pool {
@@ -143,6 +145,40 @@ static void run_items(void *arg, int thread, int n_threads)
         if (item >= job->n) return;
         job->fn(job->arg, item, thread);
     }
+}
+
+struct share_job {
+    void (*fn)(void *arg, int64_t item, int thread);
+    void *arg;
+    int64_t n;
+    struct worker *workers;
+};
+
+/* The own share first, then those of the threads that follow. */
+static void run_shares(void *arg, int thread, int n_threads)
+{
+    struct share_job *job = arg;
+
+    for (int i = 0; i < n_threads; i++) {
+        int of = (thread + i) % n_threads;
+        int64_t end = job->n * (of + 1) / n_threads, item;
+
+        while ((item = atomic_fetch_add(&job->workers[of].next, 1)) < end) job->fn(job->arg, item, thread);
+    }
+}
+
+void loom_pool_share(loom_pool *p, int64_t n, void (*fn)(void *arg, int64_t item, int thread), void *arg)
+{
+    struct share_job job = {.fn = fn, .arg = arg, .n = n};
+    int n_threads = loom_pool_threads(p);
+
+    if (n_threads == 1) {
+        for (int64_t item = 0; item < n; item++) fn(arg, item, 0);
+        return;
+    }
+    job.workers = p->workers;
+    for (int t = 0; t < n_threads; t++) atomic_store(&p->workers[t].next, n * t / n_threads);
+    loom_pool_each(p, run_shares, &job);
 }
 
 void loom_pool_for(loom_pool *p, int64_t n, void (*fn)(void *arg, int64_t item, int thread), void *arg)

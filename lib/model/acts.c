@@ -86,9 +86,6 @@ static void place_thread(loom_acts *a, loom_thread_acts *t, cursor *c)
     t->how.rounded =
         take_halves(c, half ? LOOM_ROUND_ROWS : 0, loom_packed_width(loom_max_i64(a->c.V, loom_max_i64(broadest, widest))));
     t->strip = take_rows(c, 1, loom_attention_scratch(a->o.max_seq, a->c.D, half));
-    t->dnorm_att = take_rows(c, grad ? 1 : 0, C);
-    t->dnorm_ffn = take_rows(c, grad ? 1 : 0, C);
-    t->dnorm_out = take_rows(c, grad ? 1 : 0, C);
     t->dlora = take_rows(c, lora ? 1 : 0, a->lora_floats);
 }
 
@@ -185,6 +182,15 @@ static void place_halves(loom_acts *a, cursor *c)
     a->logits16 = place_outer(c, wanted ? a->head_rows : 0, a->c.V);
 }
 
+/* Rows of a block: some sixteen blocks, so that threads can help each other, of whole groups of 32 rows. The number of threads
+ * has no say in it, nor in any sum. */
+static int64_t block_rows(int64_t n)
+{
+    return loom_min_i64(LOOM_ROW_BLOCK, (n / 16 + 31) / 32 * 32 + (n < 16 ? 32 : 0));
+}
+
+static int64_t most_blocks(int64_t max_rows) { return loom_max_i64(16, max_rows / LOOM_ROW_BLOCK) + 1; }
+
 static void place(loom_acts *a, cursor *c)
 {
     int64_t N = a->o.max_rows, C = a->c.C, grad = a->o.grad ? N : 0, full = a->R || a->o.half_compute ? 0 : grad;
@@ -206,6 +212,7 @@ static void place(loom_acts *a, cursor *c)
     a->logits = take_rows(c, a->head_rows, a->c.V);
     a->dx = take_rows(c, grad, C);
     a->dmid = take_rows(c, grad, C);
+    a->dnorm = take_rows(c, grad && !a->R ? most_blocks(N) : 0, C);
     a->datt = take_rows(c, grad, loom_acts_Q(a));
     a->dqkv = take_rows(c, grad, loom_acts_QKV(a));
     a->h = take_rows(c, full, C);
@@ -325,11 +332,39 @@ static void rows_on_thread(void *arg, int thread, int n_threads)
         s->fn(s, &s->a->threads[thread], n, loom_min_i64(n + LOOM_ROW_BLOCK, to));
 }
 
+static void block_on_thread(void *arg, int64_t item, int thread)
+{
+    const loom_step *s = arg;
+    int64_t n0 = item * s->block;
+
+    s->fn(s, &s->a->threads[thread], n0, loom_min_i64(n0 + s->block, s->fn_rows));
+}
+
+/* An adapter's gradients are summed by thread, so each keeps to its rows. */
 void loom_step_rows(loom_step *s, loom_rows_fn *fn, int64_t n)
 {
     s->fn = fn;
     s->fn_rows = n;
-    loom_pool_each(s->a->o.pool, rows_on_thread, s);
+    s->block = block_rows(n);
+    if (s->a->R) loom_pool_each(s->a->o.pool, rows_on_thread, s);
+    else loom_pool_share(s->a->o.pool, (n + s->block - 1) / s->block, block_on_thread, s);
+}
+
+float *loom_step_dnorm(const loom_step *s, int64_t n0)
+{
+    return s->a->R ? NULL : s->a->dnorm + n0 / s->block * s->a->c.C;
+}
+
+void loom_step_add_norm(const loom_step *s, const loom_tensor *norm, int64_t rows)
+{
+    int64_t C = s->a->c.C;
+
+    for (int64_t n = 0; n < rows; n += s->block) {
+        float *restrict from = loom_step_dnorm(s, n), *restrict to = s->grads + norm->offset;
+
+        for (int64_t c = 0; c < C; c++) to[c] += from[c];
+        memset(from, 0, (size_t)C * sizeof *from);
+    }
 }
 
 void loom_step_lap(double *to, double *since)

@@ -1,8 +1,8 @@
 /* Inside of loom_acts, shared by acts.c, forward.c, head.c and backward.c only.
  *
- * A step is a list of phases; a phase runs on every thread of the pool at once. Phases over rows give each thread one
- * stretch of the N rows, which it walks in blocks of LOOM_ROW_BLOCK so that what one product leaves in the cache is
- * still there for the next. Attention is a phase over (sequence, key/value head); gradients of weights are phases over
+ * A step is a list of phases; a phase runs on every thread of the pool at once. Phases over rows walk the N rows in
+ * blocks of at most LOOM_ROW_BLOCK, so that what one product leaves in the cache is still there for the next; each thread
+ * begins with one stretch of them and then helps the others. Attention is a phase over (sequence, key/value head); gradients of weights are phases over
  * pieces of the matrices, each summed over all rows by one thread: nothing is added up in an order that depends on
  * timing. */
 #ifndef LOOM_MODEL_ACTS_IMPL_H
@@ -37,7 +37,6 @@ typedef struct loom_thread_acts {
     float *r;                                 /* (block) */
     loom_products how;                        /* for bfloat16 matrices */
     float *strip;                             /* attention */
-    float *dnorm_att, *dnorm_ffn, *dnorm_out; /* (C) sums over this thread's rows */
     float *dlora;                             /* gradient of one layer's adapters */
 } loom_thread_acts;
 
@@ -64,6 +63,7 @@ struct loom_acts {
     float *head_x, *logits; /* (head_rows,C) (head_rows,V) */
     int64_t *rights;        /* (n_threads) */
     float *dx, *dmid;       /* (N,C) */
+    float *dnorm;           /* (blocks,C) gradient of the norm at work, by blocks of rows; zero between phases */
     float *datt, *dqkv;     /* (N,Q) (N,Q+2E) */
     float *h, *prod, *dgu;  /* (N,C) (N,F) (N,2F): inputs and gradients for the weights' gradients, float32 */
     loom_packed *packed; /* (L * LOOM_N_ADAPTABLE + 1, 2) weights both ways round by layer and role, the head last; NULL
@@ -93,7 +93,7 @@ struct loom_step {
     int64_t l;      /* layer at work */
     int64_t c0, c1; /* rows of the head at work */
     loom_rows_fn *fn;
-    int64_t fn_rows;
+    int64_t fn_rows, block; /* rows of the phase, and of a block of it */
 };
 
 static inline int64_t loom_acts_Q(const loom_acts *a) { return a->c.H * a->c.D; }
@@ -107,8 +107,12 @@ const loom_adapter *loom_step_adapter(const loom_step *s, loom_role role); /* NU
 /* True when operands of weight gradients are kept rounded (half_compute), false when in float32. */
 static inline bool loom_step_half(const loom_step *s) { return s->a->o.half_compute; }
 
-/* Runs fn on blocks of rows 0..n-1, each thread on its stretch. Blocks start at multiples of 32. */
+/* Runs fn on blocks of rows 0..n-1. Blocks start at multiples of 32. */
 void loom_step_rows(loom_step *s, loom_rows_fn *fn, int64_t n);
+/* Where the block that begins at row n0 adds up its share of a norm's gradient; NULL with an adapter. */
+float *loom_step_dnorm(const loom_step *s, int64_t n0);
+/* Adds the shares of the phase over `rows` rows that ran last to the gradient of its norm, in their order. */
+void loom_step_add_norm(const loom_step *s, const loom_tensor *norm, int64_t rows);
 /* Adds the seconds since *since to *to and sets *since to now. */
 void loom_step_lap(double *to, double *since);
 

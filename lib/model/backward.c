@@ -46,7 +46,7 @@ static void ffn_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_
         loom_rmsnorm_again(h, v.r_ffn + n0, mid, w->norm_ffn, rows, C);
     loom_adapt_bwd(s, t, LOOM_ROLE_GATE, t->dh, C, dgu, 2 * F, h, C, v.xa[LOOM_ROLE_GATE], n0, n1);
     loom_adapt_bwd(s, t, LOOM_ROLE_UP, t->dh, C, dgu + F, 2 * F, h, C, v.xa[LOOM_ROLE_UP], n0, n1);
-    loom_rmsnorm_bwd(dmid, R ? NULL : t->dnorm_ffn, dx, t->dh, mid, w->norm_ffn, v.r_ffn + n0, rows, C);
+    loom_rmsnorm_bwd(dmid, loom_step_dnorm(s, n0), dx, t->dh, mid, w->norm_ffn, v.r_ffn + n0, rows, C);
 
     loom_linear_bwd_x(datt, Q, dmid, C, &w->w[LOOM_ROLE_O], rows, C, Q, 0.0f, &t->how);
     loom_adapt_bwd(s, t, LOOM_ROLE_O, datt, Q, dmid, C, att, Q, v.xa[LOOM_ROLE_O], n0, n1);
@@ -102,7 +102,7 @@ static void qkv_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_
     loom_adapt_bwd(s, t, LOOM_ROLE_K, dh, C, dqkv + Q, ld, h, C, v.xa[LOOM_ROLE_K], n0, n1);
     loom_adapt_bwd(s, t, LOOM_ROLE_V, dh, C, dqkv + Q + E, ld, h, C, v.xa[LOOM_ROLE_V], n0, n1);
     if (dh)
-        loom_rmsnorm_bwd(a->dx + n0 * C, R ? NULL : t->dnorm_att, a->dmid + n0 * C, dh, x, w->norm_att, v.r_att + n0,
+        loom_rmsnorm_bwd(a->dx + n0 * C, loom_step_dnorm(s, n0), a->dmid + n0 * C, dh, x, w->norm_att, v.r_att + n0,
                          rows, C);
     if (!R && loom_step_half(s)) {
         loom_outer_left(&a->dqkv16, dqkv, ld, n0, n1);
@@ -146,18 +146,6 @@ static void run_job(const loom_step *s, weight_job *j)
     loom_pool_for(s->a->o.pool, items, weight_item, j);
 }
 
-/* Adds what the threads gathered for a norm, in their order. */
-static void add_norm(const loom_step *s, const loom_tensor *t, size_t member)
-{
-    for (int i = 0; i < s->a->n_threads; i++) {
-        float *from, *to = s->grads + t->offset;
-
-        memcpy(&from, (char *)&s->a->threads[i] + member, sizeof from);
-        for (int64_t c = 0; c < s->a->c.C; c++) to[c] += from[c];
-        memset(from, 0, (size_t)s->a->c.C * sizeof *from);
-    }
-}
-
 static void ffn_weights(const loom_step *s)
 {
     const loom_acts *a = s->a;
@@ -175,7 +163,7 @@ static void ffn_weights(const loom_step *s)
                     .n = 3};
 
     run_job(s, &j);
-    add_norm(s, tensor_of(s, LOOM_ROLE_NORM_FFN), offsetof(loom_thread_acts, dnorm_ffn));
+    loom_step_add_norm(s, tensor_of(s, LOOM_ROLE_NORM_FFN), s->b->N);
 }
 
 static void qkv_weights(const loom_step *s)
@@ -195,7 +183,7 @@ static void qkv_weights(const loom_step *s)
                     .n = 1};
 
     run_job(s, &j);
-    add_norm(s, tensor_of(s, LOOM_ROLE_NORM_ATT), offsetof(loom_thread_acts, dnorm_att));
+    loom_step_add_norm(s, tensor_of(s, LOOM_ROLE_NORM_ATT), s->b->N);
 }
 
 /* ---- the whole ---- */
@@ -204,8 +192,6 @@ static void clear_thread_sums(const loom_step *s)
     for (int i = 0; i < s->a->n_threads; i++) {
         loom_thread_acts *t = &s->a->threads[i];
 
-        memset(t->dnorm_att, 0, (size_t)s->a->c.C * sizeof(float));
-        memset(t->dnorm_ffn, 0, (size_t)s->a->c.C * sizeof(float));
         if (t->dlora) memset(t->dlora, 0, (size_t)s->a->lora_floats * sizeof(float));
     }
 }
@@ -253,12 +239,9 @@ static void embed_columns(void *arg, int thread, int n_threads)
 
 void loom_backward(loom_step *s)
 {
-    const loom_tensors *table = &s->m->table;
     double since;
 
     clear_thread_sums(s);
-    if (!s->lora)
-        add_norm(s, &table->tensors[table->n - (s->a->c.tied ? 1 : 2)], offsetof(loom_thread_acts, dnorm_out));
     for (s->l = s->a->c.L - 1; s->l >= 0; s->l--) {
         if (s->a->o.recompute) {
             s->again = true;

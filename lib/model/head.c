@@ -59,7 +59,7 @@ static void loss_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64
 {
     const loom_acts *a = s->a;
     int64_t C = a->c.C, V = a->c.V, rows = n1 - n0, first = s->c0 + n0;
-    float *z = logits_of(s, t, n0);
+    float *z = logits_of(s, t, n0), *dnorm = loom_step_dnorm(s, n0);
 
     fill_logits(s, t, z, n0, n1);
     loom_xent(a->losses + first, &a->rights[t - a->threads], z, a->targets_of + first, s->backward ? s->scale : 0.0f,
@@ -74,7 +74,7 @@ static void loss_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64
     for (int64_t n = 0; n < rows; n++) {
         float *dx = a->dx + (int64_t)a->counted[first + n] * C;
 
-        loom_rmsnorm_bwd(dx, a->R ? NULL : t->dnorm_out, dx, t->dh + n * C, t->h + n * C, s->m->norm_out, t->r + n, 1,
+        loom_rmsnorm_bwd(dx, dnorm, dx, t->dh + n * C, t->h + n * C, s->m->norm_out, t->r + n, 1,
                          C);
     }
 }
@@ -101,6 +101,11 @@ static void clear_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int6
     memset(s->a->dx + n0 * s->a->c.C, 0, (size_t)((n1 - n0) * s->a->c.C) * sizeof(float));
 }
 
+static const loom_tensor *norm_out(const loom_step *s)
+{
+    return &s->m->table.tensors[s->m->table.n - (s->a->c.tied ? 1 : 2)];
+}
+
 void loom_head(loom_step *s, loom_loss *out)
 {
     loom_acts *a = s->a;
@@ -108,14 +113,13 @@ void loom_head(loom_step *s, loom_loss *out)
 
     *out = (loom_loss){.count = a->n_counted};
     memset(a->rights, 0, (size_t)a->n_threads * sizeof *a->rights);
-    if (s->backward) {
-        loom_step_rows(s, clear_rows, s->b->N);
-        for (int i = 0; i < a->n_threads; i++) memset(a->threads[i].dnorm_out, 0, (size_t)a->c.C * sizeof(float));
-    }
+    if (s->backward) loom_step_rows(s, clear_rows, s->b->N);
     for (s->c0 = 0; s->c0 < a->n_counted; s->c0 = s->c1) {
         s->c1 = loom_min_i64(s->c0 + a->head_rows, a->n_counted);
         loom_step_rows(s, loss_rows, s->c1 - s->c0);
-        if (s->backward && !s->lora) loom_pool_for(a->o.pool, (a->c.V + HEAD_PIECE - 1) / HEAD_PIECE, weights_item, s);
+        if (!s->backward || s->lora) continue;
+        loom_step_add_norm(s, norm_out(s), s->c1 - s->c0);
+        loom_pool_for(a->o.pool, (a->c.V + HEAD_PIECE - 1) / HEAD_PIECE, weights_item, s);
     }
     for (int64_t i = 0; i < a->n_counted; i++) out->sum += a->losses[i];
     for (int i = 0; i < a->n_threads; i++) out->right += a->rights[i];

@@ -9,26 +9,30 @@
 
 #include "core/buf.h"
 #include "model/acts.h"
+#include "model/optimizer.h"
 
 typedef struct loom_model_bench_options {
     int64_t B, T, steps;          /* sequences, their length, steps timed (after one to warm up) */
     bool recompute, half_compute; /* as in loom_acts_options */
+    loom_optimizer_kind optimizer;
     loom_pool *pool;
 } loom_model_bench_options;
 
 typedef struct loom_model_bench_result {
     int64_t params, trained, B, T, threads;
     double sgemm_gflops;         /* best square product of the pool's threads together, same run */
-    double tokens_per_s, step_s; /* forward + backward + AdamW, median step */
+    double tokens_per_s, step_s; /* forward + backward + optimizer, median step */
+    double cpu_s;                /* of all threads a step, mean: what other work on the machine changes least */
     double model_gflops;         /* loom_config_flops per second (weights of a frozen base count 4 instead of 6) */
-    double adamw_s;
+    double optimizer_s;
     loom_acts_times phase; /* seconds a step */
     size_t acts_bytes;
 } loom_model_bench_result;
 
-/* The models that are measured, alike in `loom-train bench`, `loom-infer bench` and their peers: 5.8 and 29.5 million
- * parameters. Untied, as the peers have them, so that parameters and work are theirs. */
-typedef enum loom_bench_size { LOOM_BENCH_SMALL, LOOM_BENCH_MIDDLE } loom_bench_size;
+/* The models that are measured. SMALL and MIDDLE alike in `loom-train bench`, `loom-infer bench` and their peers: 5.8 and
+ * 29.5 million parameters, untied, as the peers have them, so that parameters and work are theirs. DEMO and DESK are those
+ * of our recipes: width 128 and 192, 4 layers, tied. */
+typedef enum loom_bench_size { LOOM_BENCH_SMALL, LOOM_BENCH_MIDDLE, LOOM_BENCH_DEMO, LOOM_BENCH_DESK } loom_bench_size;
 void loom_bench_config(loom_config *out, loom_bench_size size, int64_t positions);
 
 /* lora NULL: all weights are trained. Random weights and tokens. */

@@ -16,25 +16,42 @@ static const float coefficient_a = 3.4445f, coefficient_b = -4.7750f, coefficien
 typedef struct space {
     float *x;     /* (n,m) */
     float *a, *b; /* (n,n) */
-    void *packed; /* the right operand of a product */
+    void *packed;   /* the right operand of a product */
+    uint16_t *left; /* the left one rounded, NULL: products are float32's */
 } space;
 
 static size_t up(size_t floats) { return (floats + 15) & ~(size_t)15; }
 
 static size_t x_floats(int64_t n, int64_t m) { return up((size_t)n * (size_t)m); }
 
+/* Room for either operand in either type: bfloat16 is padded to whole groups, which is more when a side is short. */
 static size_t packed_floats(int64_t n, int64_t m)
 {
-    size_t rows = loom_packed_bytes(n, m, false), inner = loom_packed_bytes(m, n, false);
+    size_t most = 0;
 
-    return (rows > inner ? rows : inner) / sizeof(float);
+    for (int half = 0; half <= 1; half++) {
+        size_t rows = loom_packed_bytes(n, m, half), inner = loom_packed_bytes(m, n, half);
+
+        if (rows > most) most = rows;
+        if (inner > most) most = inner;
+    }
+    return most / sizeof(float);
 }
 
-static space lay_out(float *work, int64_t n, int64_t m)
+static size_t left_floats(int64_t n, int64_t m)
 {
-    float *a = work + x_floats(n, m), *b = a + x_floats(n, n);
+    return up((size_t)(n + 15) / 16 * 16 * (size_t)loom_packed_width(m) / 2);
+}
 
-    return (space){.x = work, .a = a, .b = b, .packed = b + x_floats(n, n)};
+static space lay_out(float *work, int64_t n, int64_t m, bool half)
+{
+    float *a = work + x_floats(n, m), *b = a + x_floats(n, n), *packed = b + x_floats(n, n);
+
+    return (space){.x = work,
+                   .a = a,
+                   .b = b,
+                   .packed = packed,
+                   .left = half ? (uint16_t *)(packed + packed_floats(n, m)) : NULL};
 }
 
 /* The direction, and what it is computed with. */
@@ -44,7 +61,7 @@ size_t loom_muon_floats(int64_t out, int64_t in)
     size_t bytes;
 
     if (!loom_mul_size(&bytes, (size_t)m + 32, (size_t)m + 32) || bytes > SIZE_MAX / 64) return SIZE_MAX;
-    return 2 * x_floats(n, m) + 2 * x_floats(n, n) + packed_floats(n, m);
+    return 2 * x_floats(n, m) + 2 * x_floats(n, n) + packed_floats(n, m) + left_floats(n, m);
 }
 
 double loom_muon_work(int64_t out, int64_t in)
@@ -92,16 +109,35 @@ static void mirror(float *a, int64_t n)
             for (int64_t r = r0; r < loom_min_i64(n, r0 + BLOCK); r++) a[c * n + r] = a[r * n + c];
 }
 
-/* a (n,n) = x xᵀ, x (n,k). */
-static void square(float *a, const float *x, int64_t n, int64_t k, void *packed)
+/* y (rows, c1) = rows r0.. of the left operand times columns 0..c1-1 of the right one, `p`, which lies in s->packed. The
+ * left one is x (.,p->in), or what rounded() made of it. */
+static void multiply(const space *s, float *y, int64_t ldy, const float *x, const loom_packed *p, int64_t r0,
+                     int64_t rows, int64_t c1)
 {
-    loom_packed p = {.data = packed, .out = n, .in = k};
+    int64_t width = loom_packed_width(p->in);
+
+    if (s->left)
+        loom_packed_product16_upto(y, ldy, s->left + r0 * width, width, p, p->in, rows, 0, c1, false);
+    else
+        loom_packed_product(y, ldy, x + r0 * p->in, p->in, p, rows, 0, c1, false);
+}
+
+static void rounded(const space *s, const float *x, int64_t rows, int64_t cols)
+{
+    if (s->left) loom_packed_round(s->left, x, cols, rows, cols);
+}
+
+/* a (n,n) = x xᵀ, x (n,k). */
+static void square(const space *s, float *a, const float *x, int64_t n, int64_t k)
+{
+    loom_packed p = {.data = s->packed, .out = n, .in = k, .half = s->left};
 
     loom_packed_fill_rows(&p, x, k);
+    rounded(s, x, n, k);
     for (int64_t r = 0; r < n; r += BLOCK) {
         int64_t rows = loom_min_i64(BLOCK, n - r);
 
-        loom_packed_product(a + r * n, n, x + r * k, k, &p, rows, 0, r + rows, false);
+        multiply(s, a + r * n, n, x, &p, r, rows, r + rows);
     }
     mirror(a, n);
 }
@@ -116,14 +152,15 @@ static void polynomial(float *restrict b, const float *restrict a, int64_t n)
 
 static void orthogonalise(const space *s, int64_t n, int64_t m)
 {
-    loom_packed p = {.data = s->packed, .out = m, .in = n};
+    loom_packed p = {.data = s->packed, .out = m, .in = n, .half = s->left};
 
     for (int i = 0; i < LOOM_MUON_ITERATIONS; i++) {
-        square(s->a, s->x, n, m, s->packed);
-        square(s->b, s->a, n, n, s->packed); /* A Aᵀ = A A */
+        square(s, s->a, s->x, n, m);
+        square(s, s->b, s->a, n, n); /* A Aᵀ = A A */
         polynomial(s->b, s->a, n);
         loom_packed_fill_inner(&p, s->x, m, 0, n);
-        loom_packed_product(s->x, m, s->b, n, &p, n, 0, m, false);
+        rounded(s, s->b, n, n);
+        multiply(s, s->x, m, s->b, &p, 0, n, m);
     }
 }
 
@@ -138,7 +175,7 @@ void loom_muon_direction(float *restrict x, float *restrict m, const float *rest
 {
     int64_t rows = loom_min_i64(out, in), cols = loom_max_i64(out, in);
     double norm = move(x, m, g, out * in, how);
-    space s = lay_out(work, rows, cols);
+    space s = lay_out(work, rows, cols, how->half_compute);
 
     scale(x, out * in, (float)(1 / (norm + 1e-7)));
     if (out > in) turn(s.x, x, out, in);

@@ -143,7 +143,8 @@ void loom_optimizer_step(loom_optimizer *opt, float *w, const float *g, double l
                               .momentum = o->momentum,
                               .decay = o->decay,
                               .grad_scale = grad_scale,
-                              .nesterov = o->nesterov}};
+                              .nesterov = o->nesterov,
+                              .half_compute = o->half_compute}};
 
     loom_pool_for(opt->pool, opt->n_muon, one_matrix, &muon);
     loom_adamw_step_some(opt->pool, opt->table, opt->v_at, w, opt->m, opt->v, g, &adamw);

@@ -22,6 +22,7 @@ typedef struct loom_optimizer_options {
     double beta1, beta2, eps; /* AdamW */
     double momentum;          /* Muon */
     bool nesterov;            /* Muon */
+    bool half_compute;        /* Muon: products on bfloat16 factors; loom_half_check says whether that is faster */
     double decay;
 } loom_optimizer_options;
 

@@ -47,10 +47,10 @@ expect 0 "${muon[@]}" -o muon --steps 60
 "${muon[@]}" -o muon_killed --steps 60 & pid=$!
 wait_for_checkpoint muon_killed $pid
 kill -KILL $pid 2>/dev/null; wait $pid 2>/dev/null
-expect 0 "${muon[@]}" -o muon_killed --steps 60 --stop-after 45
+expect 0 "${muon[@]}" -o muon_killed --steps 60 --stop-after 45 --threads 3
 expect 2 "${train[@]}" --ema 0.9 -o muon_killed --steps 60; one_sentence; says err '.--optimizer is "adamw" here, but "muon"'
 expect 2 "${muon[@]}" --no-nesterov -o muon_killed --steps 60; one_sentence; says err '.--nesterov is "false" here'
-expect 0 "${muon[@]}" -o muon_killed --steps 60
+expect 0 "${muon[@]}" -o muon_killed --steps 60 --threads 1
 cmp <(cut -d, -f1,2,4,5,6 muon/curve.csv | tail -n 1) <(cut -d, -f1,2,4,5,6 muon_killed/curve.csv | tail -n 1) || fail "the curves of Muon end differently"
 for run in muon muon_killed; do loom-train export -q $run -o $run.hf || fail "cannot export $run"; done
 weights() { tail -c +$((9 + $(od -An -tu8 -N8 "$1"))) "$1"; } # behind the header, which says how the file was made
@@ -59,6 +59,18 @@ expect 0 loom-train info -t muon/step-00000060.h5
 says out 'muon_m/model.layers.1.mlp.down_proj.weight'; says out 'adam_v/model.embed_tokens.weight'; says out 'ema/model.layers.0'
 grep -qE '(adam_v|adam_m)/.*_proj' out && fail "moments that Muon does not need"
 expect 2 "${muon[@]}" --lora --init muon -o adapter --steps 1; one_sentence; says err '--no-lora'
+
+# without an adapter, any number of threads gives the same bits, in either type of products
+for compute in f32 auto; do
+    for threads in 1 2 3; do
+        expect 0 loom-train pretrain t.tokens.h5 --hidden 48 --layers 2 --heads 4 --context 128 --batch-tokens 1500 --micro-tokens 700 \
+            --steps 6 --log-every 1 --save-every 0 --no-plot -q --compute $compute --threads $threads -o threads_$threads
+        cmp <(cut -d, -f1-6 threads_1/curve.csv) <(cut -d, -f1-6 threads_$threads/curve.csv) || fail "$threads threads give other bits ($compute)"
+        loom-train export -q threads_$threads -o threads_$threads.hf || fail "cannot export"
+        cmp <(weights threads_1.hf/model.safetensors) <(weights threads_$threads.hf/model.safetensors) || fail "$threads threads give other weights ($compute)"
+    done
+    rm -rf threads_*
+done
 
 # one at a time
 "${train[@]}" -o busy --steps 1000 & pid=$!

@@ -206,9 +206,17 @@ TEST(same_settings_same_bits)
                    (how){.targets = 0x7f, .dropout = 0.1, .threads = 3}, 0);
 }
 
-TEST(threads_change_rounding_only)
+TEST(threads_change_no_bit_of_a_full_model)
 {
-    same_gradients((how){.threads = 1}, (how){.threads = 4}, 2e-6);
+    for (int threads = 2; threads <= 5; threads++) {
+        same_gradients((how){.threads = 1}, (how){.threads = threads}, 0);
+        same_gradients((how){.threads = 1}, (how){.threads = threads, .tied = false, .recompute = true}, 0);
+        same_gradients((how){.tied = true}, (how){.threads = threads, .tied = true}, 0);
+    }
+}
+
+TEST(threads_change_rounding_only_of_an_adapter)
+{
     same_gradients((how){.targets = 0x7f, .dropout = 0.4, .threads = 1},
                    (how){.targets = 0x7f, .dropout = 0.4, .threads = 4}, 2e-6);
 }
@@ -470,7 +478,8 @@ TEST(nothing_counted)
 
 TEST_MAIN(loom_blas_start(0, NULL); RUN(gradients_full) RUN(weighted_rows) RUN(gradients_tied) RUN(gradients_lora_all)
               RUN(gradients_lora_dropout) RUN(gradients_lora_one_matrix_each) RUN(recompute_is_bit_identical)
-                  RUN(same_settings_same_bits) RUN(threads_change_rounding_only) RUN(packed_equals_one_by_one)
+                  RUN(same_settings_same_bits) RUN(threads_change_no_bit_of_a_full_model)
+                  RUN(threads_change_rounding_only_of_an_adapter) RUN(packed_equals_one_by_one)
                       RUN(merged_equals_base_with_adapter) RUN(frozen_base_equals_float32) RUN(half_products_full)
                           RUN(half_products_tied_recompute) RUN(half_products_lora) RUN(pissa_keeps_the_function)
                               RUN(bad_batches_are_refused) RUN(nothing_counted))

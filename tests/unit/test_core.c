@@ -366,6 +366,9 @@ TEST(pool_runs_every_item_once)
             struct sum_job job = {0};
             loom_pool_for(pool, 100, add_item, &job);
             CHECK_I64(job.sum, 4950);
+            job = (struct sum_job){0};
+            loom_pool_share(pool, round % 7, add_item, &job); /* also fewer items than threads */
+            CHECK_I64(job.sum, (round % 7) * (round % 7 - 1) / 2);
         }
         if (threads == 3) usleep(20000); /* lets the workers fall asleep */
         struct sum_job each = {0};
