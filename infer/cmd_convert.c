@@ -10,7 +10,7 @@ typedef struct convert_conf {
     int to;
     const char *output;
     int64_t limit, epoch, gap;
-    bool synthetic;
+    bool synthetic, strict, merge, cut_outliving;
 } convert_conf;
 
 static const loom_opt convert_opts[] = {
@@ -20,6 +20,13 @@ static const loom_opt convert_opts[] = {
     LOOM_OPT_ENUM("to", 't', convert_conf, to, "auto", LOOM_FORMAT_CHOICES "|auto",
                   "format; auto: by the ending of the output's name, see above"),
     LOOM_OPT_I64("limit", 0, convert_conf, limit, "0", 0, 1e15, "N", "only the first N graphs; 0: all"),
+    LOOM_OPT_GROUP("Input"),
+    LOOM_OPT_FLAG("strict", 0, convert_conf, strict,
+                  "a span, line or file that cannot be read is an error; otherwise it is counted and left out"),
+    LOOM_OPT_FLAG("merge", 0, convert_conf, merge,
+                  "traces may be spread over the inputs: all are read before the first graph is written"),
+    LOOM_OPT_FLAG("cut-outliving", 0, convert_conf, cut_outliving,
+                  "spans: a call that goes on after its caller's has ended (a queue's consumer) ends with it"),
     LOOM_OPT_GROUP("Times and origin"),
     LOOM_OPT_I64("epoch", 0, convert_conf, epoch, "-1", -1, 1e13, "MS",
                  "milliseconds since 1970 at which the day of the graphs begins; -1: 2022-01-01 for spans, 0 for rows"),
@@ -50,44 +57,38 @@ static loom_status choose_format(loom_format *out, const convert_conf *c, loom_e
                      c->output);
 }
 
-static loom_status report(const loom_source *s, const loom_ctx *ctx, loom_err *err)
+static loom_status report(const loom_source *s, const loom_buf *counts, const loom_ctx *ctx, loom_err *err)
 {
     loom_buf text = {0};
-    loom_jw w;
     loom_status st = LOOM_OK;
 
     loom_source_render_counts(s, &text);
     loom_info("%s", text.data);
+    if (s->split_traces)
+        loom_warn("%lld traces came back in a later file (first: %s): their pieces are graphs of their own, or lost; "
+                  "give --merge to put them together", (long long)s->split_traces, loom_buf_text(&s->first_split));
     if (ctx->common.json) {
         loom_buf_reset(&text);
-        loom_jw_init(&w, &text, false);
-        loom_jw_begin_object(&w);
-        loom_jw_kv_i64(&w, "graphs", s->graphs);
-        loom_jw_kv_i64(&w, "records", s->records);
-        loom_jw_kv_i64(&w, "rows", s->rows);
-        loom_jw_kv_i64(&w, "dropped_rows", s->dropped_rows);
-        loom_jw_kv_i64(&w, "spans", s->spans.spans);
-        loom_jw_kv_i64(&w, "spans_inside", s->spans.inside);
-        loom_jw_kv_i64(&w, "orphans", s->spans.orphans);
-        loom_jw_kv_i64(&w, "below_orphans", s->spans.below_orphans);
-        loom_jw_kv_i64(&w, "extra_roots", s->spans.extra_roots);
-        loom_jw_kv_i64(&w, "repeated_ids", s->spans.repeated_ids);
-        loom_jw_kv_i64(&w, "bad_times", s->spans.bad_times);
-        loom_jw_kv_i64(&w, "untyped", s->spans.untyped);
-        loom_jw_kv_i64(&w, "rejected", loom_source_rejected(s));
-        loom_jw_end_object(&w);
-        loom_buf_char(&text, '\n');
+        loom_buf_printf(&text, "%s\n", counts->data);
         st = loom_stdout_write(text.data, text.len, err);
     }
     loom_buf_release(&text);
     return st;
 }
 
+static loom_status read_all(loom_source *s, const loom_ctx *ctx, converting *c, loom_err *err)
+{
+    for (int i = 0; i < ctx->n_args; i++) LOOM_TRY(loom_source_read(s, ctx->args[i], take, c, err));
+    return loom_source_finish(s, take, c, err);
+}
+
 static loom_status run_convert(const loom_ctx *ctx, loom_err *err)
 {
     const convert_conf *conf = ctx->conf;
     converting c = {.conf = conf};
-    loom_source source = {0};
+    loom_source source = {
+        .strict = conf->strict, .merge = conf->merge, .cut_outliving = conf->cut_outliving};
+    loom_jw w;
     loom_meta meta = {0};
     loom_sink_conf sc = {.force = ctx->common.force, .synthetic = conf->synthetic, .seed = (uint64_t)ctx->common.seed,
                          .gap_ms = conf->gap};
@@ -100,8 +101,7 @@ static loom_status run_convert(const loom_ctx *ctx, loom_err *err)
         if ((st = loom_meta_input(&meta, ctx->args[i], err)) != LOOM_OK) goto done;
     if (loom_meta_up_to_date(&meta, ctx, conf->output)) goto done;
     if ((st = loom_sink_open(&c.sink, conf->output, &sc, err)) != LOOM_OK) goto done;
-    for (int i = 0; i < ctx->n_args; i++)
-        if ((st = loom_source_read(&source, ctx->args[i], take, &c, err)) != LOOM_OK) goto done;
+    if ((st = read_all(&source, ctx, &c, err)) != LOOM_OK) goto done;
     if (source.graphs == 0) {
         loom_source_render_counts(&source, &counts);
         st = loom_fail(err, LOOM_STATUS_FORMAT, "%s%s: no valid call graph in the input: %s", ctx->args[0],
@@ -110,10 +110,14 @@ static loom_status run_convert(const loom_ctx *ctx, loom_err *err)
     }
     loom_meta_i64(&meta, "graphs", loom_sink_count(c.sink));
     loom_meta_i64(&meta, "rejected", loom_source_rejected(&source));
+    loom_jw_init(&w, &counts, false);
+    loom_source_json_counts(&source, &w);
+    loom_meta_json(&meta, "counts", counts.data);
     if ((st = loom_sink_commit(&c.sink, &meta, ctx, err)) != LOOM_OK) goto done;
-    st = report(&source, ctx, err);
+    st = report(&source, &counts, ctx, err);
 done:
     loom_sink_abandon(&c.sink);
+    loom_source_release(&source);
     loom_meta_release(&meta);
     loom_buf_release(&counts);
     return st;
@@ -126,9 +130,10 @@ const loom_cmd loom_cmd_convert = {
     .min_args = 1,
     .max_args = -1,
     .details =
-        "Reads graph stores, CallGraph CSV, Jaeger JSON and OTLP/JSON (plain or compressed, alone, in tar files or in\n"
-        "folders; told apart by content) and writes one of the formats below. What cannot be mapped is counted by\n"
-        "reason. A call is where a request moves from one service to another; spans inside a service are no calls.\n"
+        "Reads graph stores, CallGraph CSV, Jaeger JSON, OTLP/JSON and Zipkin v2 (plain or compressed, alone, in tar\n"
+        "files or in folders; told apart by content) and writes one of the formats below. What cannot be used is left\n"
+        "out and counted by reason, with the place of the first (docs/FORMATS.md). A call is where a request\n"
+        "moves from one service to another; spans inside a service are no calls.\n"
         "Graphs of our own come back from Jaeger and OTLP exactly as they were. Traces of other systems keep their\n"
         "names; loom-preprocess graphs renames them on the way to a model.\n"
         "\n"

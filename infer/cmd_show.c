@@ -273,6 +273,7 @@ static loom_status run_show(const loom_ctx *ctx, loom_err *err)
         snprintf(s.service, sizeof s.service, "%s", name.data);
     }
     for (int i = 0; st == LOOM_OK && i < ctx->n_args; i++) st = loom_source_read(&source, ctx->args[i], take, &s, err);
+    if (st == LOOM_OK) st = loom_source_finish(&source, take, &s, err);
     if (s.closed) { /* whoever asked has seen enough: no complaint about what is left in the buffer either */
         st = freopen("/dev/null", "w", stdout) ? LOOM_OK : st;
     }
@@ -282,6 +283,7 @@ static loom_status run_show(const loom_ctx *ctx, loom_err *err)
         st = loom_fail(err, LOOM_STATUS_ARG, "%s%s: no graph to show: %s", ctx->args[0], ctx->n_args > 1 ? ", ..." : "",
                        name.data);
     }
+    loom_source_release(&source);
     loom_buf_release(&s.out);
     loom_buf_release(&s.name);
     loom_buf_release(&name);

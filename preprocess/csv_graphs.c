@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/num.h"
 #include "core/usage.h"
+#include "preprocess/record_pairs.h"
 #include "trace/record.h"
 #include "trace/rows.h"
 
@@ -546,6 +547,18 @@ static void render_verdict(loom_buf *into, const char *trace, const loom_verdict
     loom_buf_char(into, '\n');
 }
 
+/* Tables that name no service are those that tell the sides of a call by the sign of rt. */
+static void build_calls(const file_run *run, builder *b, loom_graph *g, int64_t n)
+{
+    loom_record_pairs pairs = {0};
+    int64_t twins = run->job->service_from_root ? loom_record_pairs_join(&pairs, b->rows, n, &b->arena) : 0;
+
+    b->counts.repeated_ids += twins + loom_rows_to_graph(g, b->rows, n - twins, &b->arena);
+    b->counts.callee_twins += twins;
+    b->counts.callee_only += pairs.callee_only;
+    b->counts.moved_calls += loom_record_pairs_fit(&pairs, g, &b->arena);
+}
+
 static void build_trace(const file_run *run, builder *b, uint32_t trace, batch_item *item)
 {
     const uint32_t *refs = run->refs + run->starts[trace];
@@ -568,7 +581,7 @@ static void build_trace(const file_run *run, builder *b, uint32_t trace, batch_i
     }
     loom_arena_reset(&b->arena);
     uint32_t service = gather(run, b, refs, n);
-    b->counts.repeated_ids += loom_rows_to_graph(&g, b->rows, (int64_t)n, &b->arena);
+    build_calls(run, b, &g, (int64_t)n);
     if (run->job->service_from_root) service = root_callee(run, refs, n, &g.calls[0]);
     g.service = run->service_out[service];
     loom_graph_check(&v, &g);
@@ -626,6 +639,9 @@ static void add_counts(loom_graphs_counts *into, const loom_graphs_counts *from)
     into->blank_lines += from->blank_lines;
     into->other_case += from->other_case;
     into->repeated_ids += from->repeated_ids;
+    into->callee_twins += from->callee_twins;
+    into->callee_only += from->callee_only;
+    into->moved_calls += from->moved_calls;
     into->table_bytes = loom_max_i64(into->table_bytes, from->table_bytes);
     into->traces += from->traces;
     into->graphs += from->graphs;
@@ -926,6 +942,7 @@ static loom_status check_member(loom_graphs_job *job, loom_in *in, const char *p
 static bool is_csv_member(const char *name)
 {
     size_t n = strlen(name);
+    if (n && loom_path_is_hidden(name)) return false; /* macOS puts "._NAME" beside NAME */
     return n == 0 || (n >= 4 && strcmp(name + n - 4, ".csv") == 0);
 }
 
@@ -1000,6 +1017,9 @@ static void render_counts(loom_jw *w, const loom_graphs_counts *c, bool with_lin
     loom_jw_kv_i64(w, "graphs", c->graphs);
     loom_jw_kv_i64(w, "edges", c->edges);
     loom_jw_kv_i64(w, "repeated_ids_dropped", c->repeated_ids);
+    loom_jw_kv_i64(w, "callee_records_dropped", c->callee_twins);
+    loom_jw_kv_i64(w, "calls_by_callee_records", c->callee_only);
+    loom_jw_kv_i64(w, "calls_moved_to_callers_clock", c->moved_calls);
     loom_jw_kv_i64(w, "graphs_dropped", rejected);
     loom_jw_kv_i64(w, "table_bytes", c->table_bytes);
     render_map(w, "graphs_dropped_by_first_reason", c->rejected, LOOM_TRACE_FAULTS, loom_trace_fault_name);

@@ -30,6 +30,7 @@ const char *loom_trace_fault_name(int fault);
 
 typedef struct loom_graphs_counts {
     int64_t bytes, rows, kept, short_rows, blank_lines, other_case, repeated_ids;
+    int64_t callee_twins, callee_only, moved_calls; /* with service_from_root: see preprocess/record_pairs.h */
     int64_t table_bytes;                 /* memory of the rows kept and their traces; of several files, the most */
     int64_t dropped[LOOM_DROPS];
     int64_t first_line[LOOM_DROPS];      /* of the first such row, 0: none; only for one file */

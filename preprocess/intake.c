@@ -387,7 +387,9 @@ static loom_call_type read_type(loom_intake *t, loom_csv_field f)
 static loom_csv_field column_of(const loom_intake *t, int column)
 {
     int32_t i = t->rules->column[column];
-    return i >= 0 && i < t->csv.n_fields ? t->csv.fields[i] : (loom_csv_field){"", 0};
+    if (i < 0 || i >= t->csv.n_fields) return (loom_csv_field){"", 0};
+    loom_csv_field f = t->csv.fields[i];
+    return f.len && (f.at[0] <= ' ' || f.at[f.len - 1] <= ' ') ? trimmed(f) : f;
 }
 
 static bool is_null(loom_csv_field f) { return loom_is_null_text(f.at, f.len); }

@@ -69,10 +69,13 @@ void loom_map_close(loom_map_file *map);
 
 bool loom_file_exists(const char *path);
 bool loom_file_is_dir(const char *path);
+bool loom_path_is_hidden(const char *path); /* does the last part of the name begin with a dot? */
 int64_t loom_file_size(const char *path); /* bytes, -1 when it cannot be told */
 loom_status loom_make_dirs(const char *path, loom_err *err); /* mkdir -p */
 /* Regular files in a folder whose names end in `suffix` ("" = all), sorted by name; *paths malloc'ed, each too. */
 loom_status loom_list_files(char ***paths, size_t *n, const char *dir, const char *suffix, loom_err *err);
+/* The same for the folder and all folders in it, but hidden ones; links to folders are not followed. */
+loom_status loom_list_tree(char ***paths, size_t *n, const char *dir, loom_err *err);
 void loom_free_list(char **paths, size_t n);
 
 /* ---- stop flag: stop.c ---- */

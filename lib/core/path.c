@@ -51,36 +51,80 @@ loom_status loom_make_dirs(const char *path, loom_err *err)
 
 static int compare_texts(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-loom_status loom_list_files(char ***paths, size_t *n, const char *dir, const char *suffix, loom_err *err)
+bool loom_path_is_hidden(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return (slash ? slash + 1 : path)[0] == '.';
+}
+
+typedef struct file_list {
+    char **items;
+    size_t n, cap;
+    const char *suffix;
+    bool deep; /* folders in folders too */
+} file_list;
+
+enum { FOLDERS_DEEP = 256 };
+
+static loom_status list_folder(file_list *l, const char *dir, int depth, loom_err *err);
+
+/* Keeps the name (the list takes its memory), goes into a folder, or passes over the rest. */
+static loom_status list_entry(file_list *l, loom_buf *full, const char *name, int depth, loom_err *err)
+{
+    struct stat info, link;
+
+    if (stat(full->data, &info) != 0) return LOOM_OK;
+    if (S_ISDIR(info.st_mode) && l->deep && lstat(full->data, &link) == 0 && S_ISDIR(link.st_mode)) {
+        if (depth == FOLDERS_DEEP)
+            return loom_fail(err, LOOM_STATUS_IO, "%s: more than %d folders within folders", full->data, depth);
+        return list_folder(l, full->data, depth + 1, err);
+    }
+    if (!S_ISREG(info.st_mode) || !loom_has_suffix(name, l->suffix)) return LOOM_OK;
+    LOOM_TRY(loom_grow(&l->items, &l->cap, l->n + 1, sizeof *l->items, err));
+    l->items[l->n++] = full->data;
+    *full = (loom_buf){0};
+    return LOOM_OK;
+}
+
+static loom_status list_folder(file_list *l, const char *dir, int depth, loom_err *err)
 {
     loom_status st = LOOM_OK;
-    char **list = NULL;
-    size_t count = 0, cap = 0;
     DIR *d = opendir(dir);
+
     if (!d) return loom_fail(err, LOOM_STATUS_IO, "cannot open the folder %s: %s", dir, strerror(errno));
     for (struct dirent *e; st == LOOM_OK && (e = readdir(d));) {
-        if (e->d_name[0] == '.' || !loom_has_suffix(e->d_name, suffix)) continue;
         loom_buf full = {0};
+        if (e->d_name[0] == '.') continue;
         loom_buf_printf(&full, "%s/%s", dir, e->d_name);
-        struct stat info;
-        if (stat(full.data, &info) == 0 && S_ISREG(info.st_mode)) {
-            st = loom_grow(&list, &cap, count + 1, sizeof *list, err);
-            if (st == LOOM_OK) {
-                list[count++] = full.data;
-                full = (loom_buf){0};
-            }
-        }
+        st = list_entry(l, &full, e->d_name, depth, err);
         loom_buf_release(&full);
     }
     closedir(d);
+    return st;
+}
+
+static loom_status list_all(char ***paths, size_t *n, file_list *l, const char *dir, loom_err *err)
+{
+    loom_status st = list_folder(l, dir, 0, err);
+
     if (st != LOOM_OK) {
-        loom_free_list(list, count);
+        loom_free_list(l->items, l->n);
         return st;
     }
-    if (count) qsort(list, count, sizeof *list, compare_texts);
-    *paths = list;
-    *n = count;
+    if (l->n) qsort(l->items, l->n, sizeof *l->items, compare_texts);
+    *paths = l->items;
+    *n = l->n;
     return LOOM_OK;
+}
+
+loom_status loom_list_files(char ***paths, size_t *n, const char *dir, const char *suffix, loom_err *err)
+{
+    return list_all(paths, n, &(file_list){.suffix = suffix}, dir, err);
+}
+
+loom_status loom_list_tree(char ***paths, size_t *n, const char *dir, loom_err *err)
+{
+    return list_all(paths, n, &(file_list){.suffix = "", .deep = true}, dir, err);
 }
 
 void loom_free_list(char **paths, size_t n)

@@ -49,7 +49,7 @@ expect 2 loom-infer convert
 echo 'neither this nor that' >bad.txt
 expect 1 loom-infer convert bad.txt -o x.csv; one_sentence; says err 'no CallGraph table'
 echo '{"data":[{"spans":[{"traceID":"1"}],"processes":{}}]}' >bad.json
-expect 1 loom-infer convert bad.json -o x.csv; one_sentence; says err 'spanID'
+expect 1 loom-infer convert bad.json -o x.csv; one_sentence; says err 'NO_ID, first: bad.json:1'
 echo '{"data":[' >cut.json
 expect 1 loom-infer convert cut.json -o x.csv; one_sentence
 echo '00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_5||0.1|rpc|MS_2|MS_3|ARRIVED_1|RT_9' >invalid.graphs
@@ -83,7 +83,7 @@ says err '1 graphs, 6 spans of 1 traces'
 says err '1 spans left out because their parent is missing'
 says err '1 more first spans'
 cat >want <<'R'
-00h00m01s000ms front_end:GET_/cart 0|http|USER|front_end|ARRIVED_0|RT_10||0.1|rpc|front_end|cart|ARRIVED_2|RT_3||0.1.1|mc|cart|redis|ARRIVED_3|RT_0
+00h00m01s000ms front_end:GET_/cart 0|http|USER|front_end|ARRIVED_0|RT_9||0.1|rpc|front_end|cart|ARRIVED_2|RT_3||0.1.1|mc|cart|redis|ARRIVED_3|RT_0
 R
 cmp foreign.graphs want || { cat foreign.graphs >&2; fail "a foreign trace is mapped differently"; }
 
