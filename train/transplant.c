@@ -14,9 +14,9 @@ typedef struct transplant {
     const loom_llama *from;
     loom_llama *to;
     const loom_tokenizer *old, *new;
-    int64_t shared;                       /* rows of the format part */
-    loom_gaussian names;                  /* of all kinds */
-    loom_gaussian kinds[LOOM_NAME_KINDS]; /* mean NULL: too few of the kind, take `names` */
+    int64_t shared;                           /* rows of the format part */
+    loom_gaussian names;                      /* of all kinds */
+    loom_gaussian kinds[LOOM_TOK_NAME_KINDS]; /* mean NULL: too few of the kind, take `names` */
     uint64_t seed;
 } transplant;
 
@@ -88,24 +88,24 @@ static void write_row(loom_llama *m, int64_t id, const double *row)
     for (int64_t i = 0; i < m->config.C; i++) head[i] = (float)row[m->config.C + i];
 }
 
-static int64_t count_names(const loom_tokenizer *tok, loom_name_kind kind)
+static int64_t count_names(const loom_tokenizer *tok, loom_tok_name kind)
 {
     int64_t n = 0;
 
     for (int64_t id = loom_tokenizer_format_size(tok); id < loom_tokenizer_vocab_size(tok); id++)
-        n += kind == LOOM_NAME_NONE || loom_tokenizer_name_kind(tok, (int32_t)id) == kind;
+        n += kind == LOOM_TOK_NAME_NONE || loom_tokenizer_name_kind(tok, (int32_t)id) == kind;
     return n;
 }
 
-/* Fits the base's names of a kind, LOOM_NAME_NONE: of all. */
-static loom_status fit(loom_gaussian *g, const transplant *t, loom_name_kind kind, loom_err *err)
+/* Fits the base's names of a kind, LOOM_TOK_NAME_NONE: of all. */
+static loom_status fit(loom_gaussian *g, const transplant *t, loom_tok_name kind, loom_err *err)
 {
     int64_t D = row_size(&t->from->config), n = 0;
     double *rows = loom_alloc((size_t)(count_names(t->old, kind) * D), sizeof *rows);
 
     if (!rows) return loom_fail_nomem(err, "the rows of the base's names");
     for (int64_t id = t->shared; id < loom_tokenizer_vocab_size(t->old); id++)
-        if (kind == LOOM_NAME_NONE || loom_tokenizer_name_kind(t->old, (int32_t)id) == kind)
+        if (kind == LOOM_TOK_NAME_NONE || loom_tokenizer_name_kind(t->old, (int32_t)id) == kind)
             read_row(rows + n++ * D, t->from, id);
     loom_status st = loom_gaussian_fit(g, rows, n, D, err);
     free(rows);
@@ -114,16 +114,16 @@ static loom_status fit(loom_gaussian *g, const transplant *t, loom_name_kind kin
 
 static loom_status fit_kinds(transplant *t, const char *base, loom_err *err)
 {
-    if (count_names(t->new, LOOM_NAME_NONE) == 0) return LOOM_OK;
-    if (count_names(t->old, LOOM_NAME_NONE) == 0)
+    if (count_names(t->new, LOOM_TOK_NAME_NONE) == 0) return LOOM_OK;
+    if (count_names(t->old, LOOM_TOK_NAME_NONE) == 0)
         return loom_fail(err, LOOM_STATUS_FORMAT,
                          "the tokenizer of %s has no names, so that nothing is known of how to draw new ones; give a "
                          "base that was trained with names",
                          base);
-    LOOM_TRY(fit(&t->names, t, LOOM_NAME_NONE, err));
-    for (int k = LOOM_NAME_NONE + 1; k < LOOM_NAME_KINDS; k++)
-        if (count_names(t->old, (loom_name_kind)k) > row_size(&t->from->config)) /* else singular */
-            LOOM_TRY(fit(&t->kinds[k], t, (loom_name_kind)k, err));
+    LOOM_TRY(fit(&t->names, t, LOOM_TOK_NAME_NONE, err));
+    for (int k = LOOM_TOK_NAME_NONE + 1; k < LOOM_TOK_NAME_KINDS; k++)
+        if (count_names(t->old, (loom_tok_name)k) > row_size(&t->from->config)) /* else singular */
+            LOOM_TRY(fit(&t->kinds[k], t, (loom_tok_name)k, err));
     return LOOM_OK;
 }
 
@@ -145,7 +145,7 @@ static loom_status draw_names(transplant *t, loom_transplant_report *r, loom_err
 
     if (!row) return loom_fail_nomem(err, "a row");
     for (int64_t id = t->shared; id < loom_tokenizer_vocab_size(t->new); id++) {
-        loom_name_kind kind = loom_tokenizer_name_kind(t->new, (int32_t)id);
+        loom_tok_name kind = loom_tokenizer_name_kind(t->new, (int32_t)id);
         size_t len;
         const char *name = loom_tokenizer_bytes(t->new, (int32_t)id, &len);
         loom_rng rng;
@@ -153,7 +153,7 @@ static loom_status draw_names(transplant *t, loom_transplant_report *r, loom_err
         loom_rng_seed(&rng, t->seed, "name", loom_hash64(name, len, 0));
         loom_gaussian_draw(row, t->kinds[kind].mean ? &t->kinds[kind] : &t->names, &rng);
         write_row(t->to, id, row);
-        if (kind == LOOM_NAME_MICROSERVICE)
+        if (kind == LOOM_TOK_NAME_MICROSERVICE)
             r->microservices++;
         else
             r->services++;
@@ -228,7 +228,7 @@ loom_status loom_transplant(loom_bundle *b, loom_transplant_report *report, cons
     if ((st = hand_over(b, t.to, text, len, err)) == LOOM_OK) *report = r;
 done:
     loom_gaussian_release(&t.names);
-    for (int k = 0; k < LOOM_NAME_KINDS; k++) loom_gaussian_release(&t.kinds[k]);
+    for (int k = 0; k < LOOM_TOK_NAME_KINDS; k++) loom_gaussian_release(&t.kinds[k]);
     loom_tokenizer_free(old);
     loom_tokenizer_free(new);
     return st;

@@ -5,30 +5,30 @@
 #include "core/hash.h"
 #include "tokenizer/tok_internal.h"
 
-loom_name_kind loom_name_kind_of(const char *text, size_t len)
+loom_tok_name loom_tok_name_of(const char *text, size_t len)
 {
     size_t front = len > 0 && text[0] == 'M' ? 3 : 2;
-    if (len <= front || len > LOOM_NAME_MAX || memcmp(text, front == 3 ? "MS_" : "S_", front) != 0)
-        return LOOM_NAME_NONE;
+    if (len <= front || len > LOOM_TOK_NAME_MAX || memcmp(text, front == 3 ? "MS_" : "S_", front) != 0)
+        return LOOM_TOK_NAME_NONE;
     for (size_t i = front; i < len; i++)
-        if (text[i] < '0' || text[i] > '9') return LOOM_NAME_NONE;
-    return front == 3 ? LOOM_NAME_MICROSERVICE : LOOM_NAME_SERVICE;
+        if (text[i] < '0' || text[i] > '9') return LOOM_TOK_NAME_NONE;
+    return front == 3 ? LOOM_TOK_NAME_MICROSERVICE : LOOM_TOK_NAME_SERVICE;
 }
 
-loom_name_kind loom_tokenizer_name_kind(const loom_tokenizer *tok, int32_t id)
+loom_tok_name loom_tokenizer_name_kind(const loom_tokenizer *tok, int32_t id)
 {
     size_t len;
     const char *text = loom_tokenizer_bytes(tok, id, &len);
-    return loom_name_kind_of(text, len);
+    return loom_tok_name_of(text, len);
 }
 
 int64_t loom_tokenizer_format_size(const loom_tokenizer *tok)
 {
     int64_t n = tok->n_ids;
     if (!tok->pretok || !loom_pretok_is_domain(tok->pretok)) return 0;
-    while (n > 0 && loom_tokenizer_name_kind(tok, (int32_t)n - 1) != LOOM_NAME_NONE) n--;
+    while (n > 0 && loom_tokenizer_name_kind(tok, (int32_t)n - 1) != LOOM_TOK_NAME_NONE) n--;
     for (int64_t id = 0; id < n; id++)
-        if (!tok->texts[id].data || loom_tokenizer_name_kind(tok, (int32_t)id) != LOOM_NAME_NONE) return 0;
+        if (!tok->texts[id].data || loom_tokenizer_name_kind(tok, (int32_t)id) != LOOM_TOK_NAME_NONE) return 0;
     return n;
 }
 

@@ -5,19 +5,19 @@
 
 #include "tokenizer/tokenizer.h"
 
-typedef enum loom_name_kind {
-    LOOM_NAME_NONE,
-    LOOM_NAME_MICROSERVICE,
-    LOOM_NAME_SERVICE,
-    LOOM_NAME_KINDS
-} loom_name_kind;
+typedef enum loom_tok_name {
+    LOOM_TOK_NAME_NONE,
+    LOOM_TOK_NAME_MICROSERVICE,
+    LOOM_TOK_NAME_SERVICE,
+    LOOM_TOK_NAME_KINDS
+} loom_tok_name;
 
-enum { LOOM_NAME_MAX = 64 /* bytes; longer names are spelt */ };
+enum { LOOM_TOK_NAME_MAX = 64 /* bytes; longer names are spelt */ };
 
 /* "MS_12345" and "S_000000012": which kind of name the whole text is. */
-loom_name_kind loom_name_kind_of(const char *text, size_t len);
-/* The same of a token; LOOM_NAME_NONE for ids of the format part and ids without a token. */
-loom_name_kind loom_tokenizer_name_kind(const loom_tokenizer *tok, int32_t id);
+loom_tok_name loom_tok_name_of(const char *text, size_t len);
+/* The same of a token; LOOM_TOK_NAME_NONE for ids of the format part and ids without a token. */
+loom_tok_name loom_tokenizer_name_kind(const loom_tokenizer *tok, int32_t id);
 
 /* Ids 0 .. n-1 are the format part, all others are names. 0: no tokenizer of this kind. */
 int64_t loom_tokenizer_format_size(const loom_tokenizer *tok);

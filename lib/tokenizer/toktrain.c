@@ -43,7 +43,7 @@ struct loom_toktrain {
 typedef struct name {
     const char *text, *digits;
     size_t len;
-    loom_name_kind kind;
+    loom_tok_name kind;
     int64_t seen;
     bool chosen;
 } name;
@@ -57,7 +57,7 @@ typedef struct names {
 
 static void add_phrase(void *arg, const char *text, size_t start, size_t len)
 {
-    if (len > 1 && loom_name_kind_of(text + start, len) == LOOM_NAME_NONE) loom_intern_add(arg, text + start, len);
+    if (len > 1 && loom_tok_name_of(text + start, len) == LOOM_TOK_NAME_NONE) loom_intern_add(arg, text + start, len);
 }
 
 static loom_status learn_format(loom_toktrain *t, const char *phrases, size_t len, loom_err *err)
@@ -188,8 +188,8 @@ static loom_status list_names(names *out, const counter *c, loom_err *err)
     if (!out->all) return loom_fail_nomem(err, "the names of the text");
     for (int64_t i = 0; i < (int64_t)c->pieces.n; i++) {
         name n = {.text = loom_intern_text(&c->pieces, i), .len = loom_intern_len(&c->pieces, i)};
-        n.kind = loom_name_kind_of(n.text, n.len);
-        if (n.kind == LOOM_NAME_NONE) continue;
+        n.kind = loom_tok_name_of(n.text, n.len);
+        if (n.kind == LOOM_TOK_NAME_NONE) continue;
         n.digits = strchr(n.text, '_') + 1;
         for (int k = 0; k < LOOM_TOKTRAIN_KINDS; k++) n.seen = loom_max_i64(n.seen, c->tallies[i].samples[k]);
         out->all[out->n++] = n;
@@ -207,7 +207,7 @@ static int64_t drop_inside(names *l)
         name *n = &l->all[i];
         bool inside = false;
         for (size_t k = i + 1; n->chosen && !inside && k < l->n && begins(&l->all[k], n); k++)
-            inside = !l->all[k].chosen && (n->kind == LOOM_NAME_SERVICE || l->all[k].kind == n->kind);
+            inside = !l->all[k].chosen && (n->kind == LOOM_TOK_NAME_SERVICE || l->all[k].kind == n->kind);
         dropped += inside;
         if (inside) n->chosen = false;
     }
@@ -408,7 +408,7 @@ static loom_status measure(loom_toktrain_report *r, const loom_buf *json, size_t
         const char *text = loom_intern_text(&c->pieces, i);
         size_t len = loom_intern_len(&c->pieces, i);
         int64_t count = c->tallies[i].count;
-        bool is_name = loom_name_kind_of(text, len) != LOOM_NAME_NONE;
+        bool is_name = loom_tok_name_of(text, len) != LOOM_TOK_NAME_NONE;
         loom_tokens_reset(&tokens);
         loom_tokenizer_encode(&tokens, tok, scratch, text, len, LOOM_ENCODE_PLAIN);
         r->tokens += count * tokens.n;

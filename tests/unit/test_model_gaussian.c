@@ -15,7 +15,8 @@ static void make_rows(double *rows, int64_t n, int64_t rank)
         for (int i = 0; i < D; i++) z[i] = loom_rng_normal(&rng);
         for (int i = 0; i < D; i++) {
             rows[r * D + i] = 10 + i;
-            for (int j = 0; j < rank; j++) rows[r * D + i] += (double)((i + 1) * (j + 2) % 7 - 3 + 9 * (i == j && rank == D)) * z[j];
+            for (int j = 0; j < rank; j++)
+                rows[r * D + i] += (double)((i + 1) * (j + 2) % 7 - 3 + 9 * (i == j && rank == D)) * z[j];
         }
     }
 }

@@ -54,7 +54,7 @@ static void look_at(void *arg, const char *text, size_t start, size_t len)
 {
     search *s = arg;
     s->pieces++;
-    if (len == 1 || loom_name_kind_of(text + start, len) != LOOM_NAME_NONE) return;
+    if (len == 1 || loom_tok_name_of(text + start, len) != LOOM_TOK_NAME_NONE) return;
     loom_tokens_reset(&s->tokens);
     loom_tokenizer_encode(&s->tokens, s->tok, s->scratch, text + start, len, LOOM_ENCODE_PLAIN);
     if (s->tokens.n != 1 && ++s->spelt < 4) TEST_FAIL_("%s: \"%.*s\" is no token", s->where, (int)len, text + start);

@@ -81,7 +81,7 @@ static void make_base(loom_bundle *b, bool tied, int microservices, int services
     for (int64_t id = loom_tokenizer_format_size(tok); id < c.V; id++)
         for (int i = 0; i < C; i++) {
             float *x = &row(b, EMBED, id)[i];
-            *x += loom_tokenizer_name_kind(tok, (int32_t)id) == LOOM_NAME_SERVICE ? 5 : -5;
+            *x += loom_tokenizer_name_kind(tok, (int32_t)id) == LOOM_TOK_NAME_SERVICE ? 5 : -5;
             if (!tied) row(b, HEAD, id)[i] = 2 * *x;
         }
     loom_tokenizer_free(tok);
