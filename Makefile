@@ -16,6 +16,12 @@ FUZZ_SECONDS ?= 600
 REQUESTS ?= 10000
 REQUESTS_LLAMA ?= 500
 SEED ?= 1
+# make sample
+MODEL ?= checkpoints/base.h5
+N     ?= 3
+EDGES ?= 12
+DEPTH ?= 4
+SAMPLED ?= out/sample
 
 DATA = $(MAKE) --no-print-directory -f Makefile.data BIN=$(BUILD)/bin RUN=$(RUN) CONFIG=$(CONFIG) OUT=$(OUT) CSV='$(CSV)' INIT='$(INIT)' $(if $(BASE_MODEL),BASE_MODEL='$(BASE_MODEL)')
 
@@ -26,7 +32,7 @@ OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test property test-sanitize pretrain base sft sample figures likeness bench bench-llama bench-infer bench-preprocess bench-eval fuzz deps help clean
+.PHONY: build demo test property test-sanitize pretrain base sft sample answers figures likeness bench bench-llama bench-infer bench-preprocess bench-eval fuzz deps help clean
 
 build: $(BUILD)/build.ninja ## build the four executables into build/bin
 	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
@@ -75,8 +81,18 @@ base: build ## draw the worlds that a base model learns from, train it and write
 sft: build ## instruction-tune the pretrained model
 	@$(DATA) sft
 
-sample: build ## answer the prompts of the accuracy grid with every model
-	@$(DATA) sample
+sample: build ## generate N=3 valid call graphs of EDGES=12 calls and DEPTH=4 levels with the model that ships (or MODEL=), and draw them
+	@[ -e "$(MODEL)" ] || { echo "there is no model $(MODEL): give MODEL= a checkpoint or run folder, or make one with 'make base'" >&2; exit 1; }
+	@mkdir -p $(SAMPLED)
+	@$(BUILD)/bin/loom-infer sample --force --model $(MODEL) --edges $(EDGES) --depth $(DEPTH) -n $(N) --seed $(SEED) \
+		--temperature 0.8 --constrain full -o $(SAMPLED)/new.answers.jsonl --records $(SAMPLED)/new.graphs.zst --csv $(SAMPLED)/new.csv
+	@$(BUILD)/bin/loom-infer show $(SAMPLED)/new.graphs.zst --limit 0
+	@echo
+	@echo "records: $(SAMPLED)/new.graphs.zst (zstdcat)   table: $(SAMPLED)/new.csv   prompts and answers: $(SAMPLED)/new.answers.jsonl"
+	@echo "Others: make sample N=10 EDGES=25 DEPTH=5 SEED=2. Your own traces: make demo CSV=path"
+
+answers: build ## answer the prompts of the accuracy grid with every model
+	@$(DATA) answers
 
 figures: build ## draw FIGURES='3 4 6 8 12 ...' of the paper, sample sizes PRESET=paper|desk; makes what is missing
 	@$(DATA) figures
@@ -118,4 +134,5 @@ help: ## this list
 	@echo "  CSV=PATH         your traces (a CallGraph CSV, .csv.gz, .tar.gz, or a folder of them) instead of made-up ones"
 	@echo "  FIGURES= PRESET= which figures of the paper (T1 3 3c 4 6 8 12 13 14 15 16), sample sizes (paper, desk);"
 	@echo "                   METHODS TEMPERATURES LADDER FULL: see the head of Makefile.data"
+	@echo "  N= EDGES= DEPTH= SEED= MODEL=   what 'make sample' generates, and with which model"
 	@echo "  JOBS=N           parallel compilation and tests"

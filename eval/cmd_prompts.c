@@ -17,7 +17,7 @@
 
 typedef struct prompts_conf {
     const char *edges, *depths, *output, *stats, *train;
-    int mode, ask, preset;
+    int mode, ask, preset, part;
     int64_t per_cell, min_train, count; /* per_cell and count: 0 until filled from the preset */
     bool match_training, repeat, records, like;
 } prompts_conf;
@@ -33,6 +33,9 @@ static const loom_opt prompts_opts[] = {
     LOOM_OPT_ENUM("ask", 0, prompts_conf, ask, "none", LOOM_ASK_CHOICES, "instead of the cells: instruction prompts in pairs, with and without the line that asks for this (loom-eval following); needs --stats"),
     LOOM_OPT_FLAG("like", 0, prompts_conf, like, "instead of the cells: prompts of validation graphs as they occur, of any size, for comparison with real ones (Figs 4, 16)"),
     LOOM_OPT_I64("count", 0, prompts_conf, count, "0", 0, 1000000000, "N", "with --ask: most pairs; with --like: most prompts; 0: as the preset says (--ask: " LOOM_PRESET_NUMBERS(ASKED) "; --like: " LOOM_PRESET_NUMBERS(LIKE) ")"),
+    LOOM_OPT_ENUM("part", 0, prompts_conf, part, "all", "all|dev|test",
+                  "validation graphs to ask for: one half to choose models and options by, the other to say what came out; which half a graph "
+                  "belongs to follows from its structure alone, not from the seed"),
     LOOM_OPT_FLAG("match-training", 0, prompts_conf, match_training, "write prompts exactly like training text, not like the published prompt files"),
     LOOM_OPT_GROUP("What is known"),
     LOOM_OPT_IN("stats", 0, prompts_conf, stats, NULL, "FILE", "statistics of the services, for conditions on latency and rare calls"),
@@ -64,9 +67,40 @@ typedef struct prompts_job {
     int64_t n_written, outside;
 } prompts_job;
 
+typedef enum prompts_part { PART_ALL, PART_DEV, PART_TEST } prompts_part;
+static const char *const part_names[] = {"all", "dev", "test"};
+
+/* Graphs that differ in times only belong to the same half. The salt keeps the halves apart from every split by
+ * loom-preprocess, which hashes a graph with its seed. */
+static prompts_part part_of(const loom_graph *g, loom_buf *key)
+{
+    loom_buf_reset(key);
+    loom_buf_str(key, "prompts part ");
+    loom_record_render_structure(key, g);
+    return loom_hash64(key->data, key->len, 0) % 2 ? PART_DEV : PART_TEST;
+}
+
+/* The validation graphs of the part that is asked for. */
+static loom_status load_part(prompts_job *j, const char *path, loom_err *err)
+{
+    loom_buf key = {0};
+    int64_t kept = 0;
+
+    LOOM_TRY(loom_graph_set_load(&j->valid, path, 0, err));
+    if (j->conf->part == PART_ALL) return LOOM_OK;
+    for (int64_t i = 0; i < j->valid.n; i++)
+        if ((int)part_of(&j->valid.graphs[i], &key) == j->conf->part) j->valid.graphs[kept++] = j->valid.graphs[i];
+    loom_buf_release(&key);
+    loom_info("%lld of %lld validation graphs are in the part \"%s\"", (long long)kept, (long long)j->valid.n, part_names[j->conf->part]);
+    j->valid.n = kept;
+    return kept ? LOOM_OK
+                : loom_fail(err, LOOM_STATUS_FORMAT, "%s: no graph is in the part \"%s\"; give more graphs, or --part all", path,
+                            part_names[j->conf->part]);
+}
+
 static loom_status load_valid(prompts_job *j, const char *path, loom_err *err)
 {
-    LOOM_TRY(loom_graph_set_load(&j->valid, path, 0, err));
+    LOOM_TRY(load_part(j, path, err));
     for (int64_t i = 0; i < j->valid.n; i++) {
         const loom_graph *g = &j->valid.graphs[i];
         int64_t at = loom_grid_cell(&j->grid, g->n_calls, loom_graph_depth(g));
@@ -260,6 +294,7 @@ static loom_status commit(prompts_job *j, const coverage *v, loom_err *err)
 {
     loom_buf cells = {0};
     loom_meta_i64(&j->meta, "prompts", j->n_written);
+    loom_meta_str(&j->meta, "part", part_names[j->conf->part]);
     if (v) {
         loom_meta_i64(&j->meta, "cells_possible", v->possible);
         loom_meta_i64(&j->meta, "cells_covered", v->covered);
@@ -290,7 +325,7 @@ static loom_status write_pairs(prompts_job *j, const char *valid_path, loom_err 
     loom_rng rng;
     if (!j->conf->stats)
         return loom_fail(err, LOOM_STATUS_ARG, "--ask needs to know what is usual; give the statistics with --stats");
-    LOOM_TRY(loom_graph_set_load(&j->valid, valid_path, 0, err));
+    LOOM_TRY(load_part(j, valid_path, err));
     LOOM_TRY(loom_stats_load(&j->stats, j->conf->stats, err));
     LOOM_TRY(loom_out_open(&j->out, j->conf->output, j->ctx->common.force, err));
     loom_rng_seed(&rng, (uint64_t)j->ctx->common.seed, "ask", (uint64_t)j->conf->ask);
@@ -318,7 +353,7 @@ static loom_status write_like(prompts_job *j, const char *valid_path, loom_err *
     loom_rng rng;
     loom_buf prompt = {0};
     loom_status st = LOOM_OK;
-    LOOM_TRY(loom_graph_set_load(&j->valid, valid_path, 0, err));
+    LOOM_TRY(load_part(j, valid_path, err));
     if (j->conf->stats) LOOM_TRY(loom_stats_load(&j->stats, j->conf->stats, err));
     LOOM_TRY(loom_out_open(&j->out, j->conf->output, j->ctx->common.force, err));
     loom_rng_seed(&rng, (uint64_t)j->ctx->common.seed, "like", 0);
@@ -393,7 +428,8 @@ const loom_cmd loom_cmd_prompts = {
     .details = "For every number of edges and depth that a graph can have (136 cells with the defaults) prompts are drawn\n"
                "from the validation graphs of that size: distinct ones as long as there are any, then the same again.\n"
                "Sizes without a validation graph get none and are named in FILE.meta.json. With --like, graphs are asked for\n"
-               "as they occur.\n\n"
+               "as they occur. Choose models and options by prompts of --part dev, and report what came out with --part test:\n"
+               "a choice made on the prompts that are reported flatters itself.\n\n"
                "  loom-eval prompts valid.graphs.zst --mode recursive --stats stats.json --train train.graphs.zst \\\n"
                "      -o recursive.prompts.jsonl\n",
     .opts = prompts_opts,

@@ -8,6 +8,7 @@
 #include "core/progress.h"
 #include "preprocess/preprocess_cmds.h"
 #include "preprocess/recstream.h"
+#include "preprocess/variety.h"
 #include "trace/record.h"
 #include "trace/stats.h"
 
@@ -23,6 +24,7 @@ static const loom_opt stats_opts[] = {LOOM_OPT_GROUP("Output"),
 /* One of these per thread. */
 typedef struct stats_worker {
     loom_stats *stats;
+    loom_variety variety;
     loom_arena arena;
     int64_t invalid;
 } stats_worker;
@@ -36,8 +38,10 @@ static void work(void *arg, loom_recblock *block, int thread)
 {
     stats_worker *w = &((stats_run *)arg)->workers[thread];
     loom_graph g;
-    for (const char *at = NULL, *end = NULL; loom_recblock_graph(block, &at, &end, &g, &w->arena, &w->invalid);)
+    for (const char *at = NULL, *end = NULL; loom_recblock_graph(block, &at, &end, &g, &w->arena, &w->invalid);) {
         loom_stats_add(w->stats, &g);
+        loom_variety_add(&w->variety, &g);
+    }
 }
 
 static void show_progress(void *arg, int64_t bytes)
@@ -58,9 +62,19 @@ static void count_rare(const loom_stats *s, int64_t *with_latency, int64_t *trip
     }
 }
 
-static loom_status write_stats(const loom_stats *s, int64_t invalid, loom_meta *meta, const loom_ctx *ctx,
-                               loom_err *err)
+/* Statistics are made before anything is trained: the time to hear that there is too little. */
+static void advise(const loom_variety *v)
 {
+    loom_buf text = {0};
+    loom_variety_advise(v, &text);
+    for (char *at = text.data, *end; at && (end = strchr(at, '\n')); at = end + 1) loom_warn("%.*s", (int)(end - at), at);
+    loom_buf_release(&text);
+}
+
+static loom_status write_stats(const stats_worker *all, loom_meta *meta, const loom_ctx *ctx, loom_err *err)
+{
+    const loom_stats *s = all->stats;
+    int64_t invalid = all->invalid;
     const stats_conf *conf = ctx->conf;
     loom_buf text = {0};
     loom_out *out = NULL;
@@ -74,6 +88,7 @@ static loom_status write_stats(const loom_stats *s, int64_t invalid, loom_meta *
     loom_meta_i64(meta, "services_with_latency", with_latency);
     loom_meta_i64(meta, "triples", triples);
     loom_meta_i64(meta, "rare_triples", rare);
+    loom_variety_describe(&all->variety, meta);
     if ((st = loom_out_open(&out, conf->output, ctx->common.force, err)) != LOOM_OK) goto done;
     if ((st = loom_out_write(out, text.data, text.len, err)) != LOOM_OK) goto done;
     if ((st = loom_meta_commit(meta, ctx, &out, 1, 1, err)) != LOOM_OK) goto done;
@@ -81,7 +96,11 @@ static loom_status write_stats(const loom_stats *s, int64_t invalid, loom_meta *
               "communications rare",
               (long long)loom_stats_graphs(s), (long long)loom_stats_n_services(s), (long long)with_latency,
               LOOM_STATS_MIN_GRAPHS, (long long)rare, (long long)triples);
+    loom_info("%zu different trees of calls, %zu sizes (calls and depth), %lld of them with %d graphs or more",
+              all->variety.trees.texts.n, all->variety.sizes.texts.n,
+              (long long)loom_variety_filled_sizes(&all->variety), LOOM_VARIETY_FILLED);
     if (invalid) loom_warn("%lld invalid graphs were left out; loom-preprocess dedupe says why", (long long)invalid);
+    advise(&all->variety);
 done:
     loom_out_abandon(&out);
     loom_buf_release(&text);
@@ -116,6 +135,7 @@ static loom_status run_stats(const loom_ctx *ctx, loom_err *err)
     loom_progress_finish(&run.progress, NULL);
     for (size_t i = 1; i < n_workers; i++) {
         loom_stats_merge(run.workers[0].stats, run.workers[i].stats);
+        loom_variety_merge(&run.workers[0].variety, &run.workers[i].variety);
         run.workers[0].invalid += run.workers[i].invalid;
     }
     loom_stats_finish(run.workers[0].stats);
@@ -125,10 +145,11 @@ static loom_status run_stats(const loom_ctx *ctx, loom_err *err)
                        "loom-preprocess dedupe",
                        ctx->args[0], (long long)run.workers[0].invalid);
     else
-        st = write_stats(run.workers[0].stats, run.workers[0].invalid, &meta, ctx, err);
+        st = write_stats(&run.workers[0], &meta, ctx, err);
 done:
     for (size_t i = 0; i < n_workers; i++) {
         loom_stats_free(run.workers[i].stats);
+        loom_variety_release(&run.workers[i].variety);
         loom_arena_release(&run.workers[i].arena);
     }
     free(run.workers);
@@ -147,7 +168,7 @@ const loom_cmd loom_cmd_stats = {
     .details =
         "Pools all graphs of the inputs. Services with 10 graphs or more get largest, mean and 90th percentile of the\n"
         "root's finish; a communication (source, type, destination) is rare when fewer than one graph in ten of its\n"
-        "service has it. encode uses the result.\n"
+        "service has it. encode uses the result. Warns when the graphs are too few or too alike to learn much from.\n"
         "\n"
         "  loom-preprocess stats train.graphs.zst -o stats.json",
     .opts = stats_opts,

@@ -40,6 +40,31 @@ if command -v gnuplot >/dev/null; then
 fi
 ls res/*.tmp >/dev/null 2>&1 && fail "temporary files are left"
 
+# two halves: nothing in both, nothing lost, whatever the seed and the kind of prompts; a structure is in one of them only
+of_part() { # part seed options...: the records asked for
+    local part=$1 seed=$2; shift 2
+    expect 0 loom-eval prompts "$valid" --part "$part" --seed "$seed" "$@" -o part.jsonl --force
+    sed -E 's/.*"record":"([^"]*)".*/\1/' part.jsonl | LC_ALL=C sort -u
+}
+like="--mode recursive --like --count 100000"
+of_part all 1 $like >all.records; says part.jsonl.meta.json '"part": "all"'
+of_part dev 1 $like >dev.records; says err 'validation graphs are in the part "dev"'; says part.jsonl.meta.json '"part": "dev"'
+of_part test 1 $like >test.records
+LC_ALL=C sort dev.records test.records | cmp - all.records || fail "the halves are not the whole"
+[ -z "$(LC_ALL=C comm -12 dev.records test.records)" ] || fail "a graph is in both halves"
+[ $(($(wc -l <dev.records) * 3)) -gt "$(wc -l <all.records)" ] && [ $(($(wc -l <test.records) * 3)) -gt "$(wc -l <all.records)" ] || fail "the halves are uneven"
+of_part dev 9 $like | cmp - dev.records || fail "the half depends on the seed"
+structures() { sed -E 's/^[^ ]* //; s/ARRIVED_[0-9]+|RT_[0-9]+//g' "$1" | LC_ALL=C sort -u; }
+[ -z "$(LC_ALL=C comm -12 <(structures dev.records) <(structures test.records))" ] || fail "a structure is in both halves"
+of_part test 1 --per-cell 4 --mode instruction >cells.records
+[ -s cells.records ] && [ -z "$(LC_ALL=C comm -23 cells.records test.records)" ] || fail "prompts of the cells leave their half"
+expect 0 loom-eval prompts "$valid" --per-cell 4 --train "$valid" --part all -o whole.jsonl
+cmp whole.jsonl instruction.prompts.jsonl || fail "--part all is not what was without it"
+head -1 all.records >alone.txt # in one half, so the other has none
+for part in dev test; do loom-eval prompts alone.txt --part $part --mode recursive --like -o alone.$part.jsonl -q 2>>alone.err; echo $? >>alone.codes; done
+[ "$(sort alone.codes | paste -sd' ')" = "0 1" ] || fail "a graph that is in both halves, or in none"
+says alone.err 'no graph is in the part "(dev|test)"; give more graphs'
+
 # damage is seen; threads change nothing; JSON
 expect 0 loom-eval heatmap bad=instruction.damaged.jsonl -o res2 --json --threads 1 --prompts instruction.prompts.jsonl
 says out '^\[\{"method":"bad",.*"n":'
