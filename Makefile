@@ -31,7 +31,10 @@ endif
 
 # Makefile.data works on words, and make's lists end at blanks: a path with blanks, quotes and the like is reached through a
 # link in out/links. A path that is not there is said here, in a sentence.
-export CSV INIT OUT CONFIG BASE_MODEL
+export CSV INIT OUT CONFIG
+ifneq ($(BASE_MODEL),)
+export BASE_MODEL
+endif
 define DATA
 set -e; \
 complain() { echo "$$1" >&2; exit 1; }; \
