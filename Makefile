@@ -1,14 +1,18 @@
 # The front door: everyday jobs by name. Rules that make data stand in Makefile.data.
 #   make help      what there is
+space := $(subst ,, )
+quote := '
+# a name for a folder from any path: what make or a shell would take apart becomes "_"
+clean  = $(subst $(quote),_,$(subst ",_,$(subst \,_,$(subst $(space),_,$(1)))))
 ifdef CONFIG
-RUN   ?= $(basename $(notdir $(CONFIG)))
+RUN   ?= $(basename $(notdir $(call clean,$(CONFIG))))
 endif
 RUN   ?= demo
 CONFIG ?= configs/$(RUN).conf
 CSV   ?=
 INIT  ?=
 BASE_MODEL ?=
-OUT   ?= out/$(RUN)$(if $(CSV),-$(firstword $(subst ., ,$(notdir $(CSV:/=)))))
+OUT   ?= out/$(call clean,$(RUN))$(if $(CSV),-$(firstword $(subst ., ,$(notdir $(patsubst %/,%,$(call clean,$(CSV)))))))
 BUILD ?= build
 JOBS  ?= $(shell nproc)
 CMAKE_OPTIONS ?=
@@ -23,7 +27,35 @@ EDGES ?= 12
 DEPTH ?= 4
 SAMPLED ?= out/sample
 
-DATA = $(MAKE) --no-print-directory -f Makefile.data BIN=$(BUILD)/bin RUN=$(RUN) CONFIG=$(CONFIG) OUT=$(OUT) CSV='$(CSV)' INIT='$(INIT)' $(if $(BASE_MODEL),BASE_MODEL='$(BASE_MODEL)')
+# What may be set on the command line: what has a value here or in Makefile.data, and what the benchmarks read.
+KNOWN   := $(sort $(shell sed -nE 's/^([A-Z][A-Z_0-9]*) *[?:]?=.*/\1/p' Makefile Makefile.data)) CC CFLAGS LDFLAGS \
+           SHAPE FOLDER BENCH_MODEL LIKE_STORE TRACES RUNS GRAPHS FROM_% TEXT_% TUNE_% MAKE%
+STRANGE := $(filter-out $(KNOWN),$(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(v))))
+ifneq ($(STRANGE),)
+$(error $(firstword $(STRANGE))= is no variable of this Makefile; make help tells them (RUN, CONFIG, CSV, OUT, INIT, FIGURES, ...))
+endif
+
+# Makefile.data works on words, and make's lists end at blanks: a path with blanks, quotes and the like is reached through a
+# link in out/links. A path that is not there is said here, in a sentence.
+export CSV INIT OUT CONFIG
+ifneq ($(BASE_MODEL),)
+export BASE_MODEL
+endif
+define DATA
+set -e; \
+complain() { echo "$$1" >&2; exit 1; }; \
+path() { \
+	case $$1 in *[!-A-Za-z0-9_./+@%,]*) ;; *) printf %s "$$1"; return ;; esac; \
+	link=out/links/$$(printf %s "$$1" | cksum | cut -d' ' -f1)-$$(basename -- "$$1" | tr -c 'A-Za-z0-9_.\n-' _); mkdir -p out/links; \
+	ln -sfn "$$(realpath -m -- "$$1")" "$$link"; printf %s "$$link"; \
+}; \
+[ -f "$$CONFIG" ] || complain "there is no $$CONFIG; RUN= is one of: $$(ls configs | sed -n 's/\.conf$$//p' | paste -sd' '), CONFIG= a file"; \
+[ -z "$$CSV" ] || [ -e "$$CSV" ] || complain "there is no CSV=$$CSV; give a CallGraph CSV or a folder of them"; \
+[ -z "$$INIT" ] || [ -d "$$INIT" ] || complain "there is no folder INIT=$$INIT; give that of a Hugging Face model"; \
+mkdir -p "$$OUT"; \
+$(MAKE) --no-print-directory -f Makefile.data BIN=$(BUILD)/bin RUN='$(call clean,$(RUN))' CONFIG="$$(path "$$CONFIG")" OUT="$$(path "$$OUT")" \
+	CSV="$$(path "$$CSV")" INIT="$$(path "$$INIT")" $${BASE_MODEL:+BASE_MODEL="$$(path "$$BASE_MODEL")"}
+endef
 
 # Debian packages: what they are needed for is said before anything is installed.
 REQUIRED = build-essential cmake ninja-build pkg-config libopenblas-dev liblapacke-dev libhdf5-dev libzstd-dev \
@@ -132,6 +164,7 @@ help: ## this list
 	@echo "  BASE_MODEL=FILE  what models start from (default: the one shipped, checkpoints/base.h5); none: from random weights"
 	@echo "  INIT=FOLDER      train adapters beside this Hugging Face model (configs/llama2-7b-lora.conf, llama3.2-1b-lora.conf)"
 	@echo "  CSV=PATH         your traces (a CallGraph CSV, .csv.gz, .tar.gz, or a folder of them) instead of made-up ones"
+	@echo "                   (paths may hold blanks and quotes: they are reached through links in out/links)"
 	@echo "  FIGURES= PRESET= which figures of the paper (T1 3 3c 4 6 8 12 13 14 15 16), sample sizes (paper, desk);"
 	@echo "                   METHODS TEMPERATURES LADDER FULL: see the head of Makefile.data"
 	@echo "  N= EDGES= DEPTH= SEED= MODEL=   what 'make sample' generates, and with which model"

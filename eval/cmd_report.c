@@ -10,7 +10,6 @@
 #include "eval/eval_cmds.h"
 #include "eval/html.h"
 
-#define FILE_MAX ((size_t)64 << 20)
 
 typedef struct report_conf {
     const char *output, *title;
@@ -98,7 +97,7 @@ static bool read_part(const page *p, loom_buf *into, const char *name, const cha
     loom_buf path = {0};
     loom_buf_reset(into);
     loom_buf_printf(&path, "%s/%s%s", p->dir, name, ending);
-    bool found = loom_file_exists(path.data) && loom_file_read(into, path.data, FILE_MAX, NULL) == LOOM_OK && into->len;
+    bool found = loom_file_exists(path.data) && loom_file_read(into, path.data, LOOM_BOUND_JSON, NULL) == LOOM_OK && into->len;
     loom_buf_release(&path);
     return found;
 }
@@ -220,8 +219,9 @@ static void write_run(page *p, const char *name, const loom_json *run)
     loom_html_text(&p->html, name);
     loom_buf_printf(&p->html, "</h3><p><code>");
     loom_html_text(&p->html, member(run, "command_line"));
-    loom_buf_printf(&p->html, "</code><br>version %s, seed %lld", member(run, "version"),
-                    (long long)loom_json_i64(loom_json_get(run, "seed"), 0));
+    loom_buf_str(&p->html, "</code><br>version ");
+    loom_html_text(&p->html, member(run, "version"));
+    loom_buf_printf(&p->html, ", seed %lld", (long long)loom_json_i64(loom_json_get(run, "seed"), 0));
     double seconds = loom_json_f64(loom_json_get(run, "seconds"), -1);
     if (seconds >= 0) loom_buf_printf(&p->html, ", %.1f s", seconds);
     loom_buf_str(&p->html, "</p>\n<div class=\"wide\"><table><tr><th>Input</th><th>Bytes</th><th>XXH3-128</th><th>Made by</th></tr>\n");
@@ -254,6 +254,9 @@ static void write_head(page *p)
     for (void *it = loom_json_iter(runs); it; it = loom_json_iter_next(runs, it))
         seed = loom_max_i64(seed, loom_json_i64(loom_json_get(loom_json_iter_value(it), "sample_traces_seed"), -1));
     loom_buf_str(&p->html, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+                           /* pictures and texts come from files: whatever they hold, a browser runs and loads nothing */
+                           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+                           "img-src data:; base-uri 'none'; form-action 'none'\">"
                            "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>");
     loom_html_text(&p->html, p->conf->title);
     loom_buf_printf(&p->html, "</title><style>%s</style></head><body>\n<h1>", style);
@@ -273,7 +276,7 @@ static loom_status read_manifest(page *p, loom_err *err)
     if (!loom_file_exists(path.data))
         st = loom_fail(err, LOOM_STATUS_IO, "%s holds no manifest.json; give the folder that loom-eval heatmap, similarity or others wrote into",
                        p->dir);
-    else if ((st = loom_json_read_file(&p->manifest, path.data, FILE_MAX, err)) == LOOM_OK &&
+    else if ((st = loom_json_read_file(&p->manifest, path.data, LOOM_BOUND_JSON, err)) == LOOM_OK &&
              !loom_json_is_object(loom_json_get(p->manifest, "runs")))
         st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: not a manifest of loom-eval results; run the commands again", path.data);
     loom_buf_release(&path);

@@ -22,13 +22,14 @@ const loom_figure *loom_figure_find(const char *name)
 
 /* ---- variables ---- */
 
-/* gnuplot's double-quoted strings know backslash escapes; backquotes would run a program. */
+/* gnuplot's double-quoted strings know backslash escapes; backquotes would run a program. The words of a list are put
+ * together to a command again (`eval legend(...)`), where a quote would end the string and a backslash hide its end. */
 static void quote_into(loom_buf *into, const char *text, bool nested)
 {
     for (const char *c = text; *c; c++) {
         if (*c == '`' || (unsigned char)*c < ' ') continue;
-        if (*c == '"' && nested) {
-            loom_buf_char(into, '\'');
+        if (nested && (*c == '"' || *c == '\\')) {
+            loom_buf_char(into, *c == '"' ? '\'' : '/');
             continue;
         }
         if (*c == '"' || *c == '\\') loom_buf_char(into, '\\');
@@ -68,7 +69,7 @@ static void add_lines(loom_buf *into, const char *const *lines)
     for (; *lines; lines++) loom_buf_printf(into, "%s\n", *lines);
 }
 
-static void script_into(loom_buf *into, const loom_figure *f, const loom_figure_vars *vars)
+void loom_figure_head(loom_buf *into, const loom_figure *f)
 {
     loom_buf_printf(into,
                     "# %s, drawn from %s. Edit and draw again:\n"
@@ -80,7 +81,10 @@ static void script_into(loom_buf *into, const loom_figure *f, const loom_figure_
     loom_figure_str(&own, "csv", f->csv);
     loom_buf_str(into, own.text.data);
     loom_figure_vars_release(&own);
-    loom_buf_str(into, loom_buf_text(&vars->text));
+}
+
+void loom_figure_tail(loom_buf *into, const loom_figure *f)
+{
     add_lines(into, f->size);
     if (f->with_key) add_lines(into, loom_figure_key_size);
     loom_buf_char(into, '\n');
@@ -89,6 +93,13 @@ static void script_into(loom_buf *into, const loom_figure *f, const loom_figure_
     if (f->with_key) add_lines(into, loom_figure_key);
     add_lines(into, f->body);
     loom_buf_str(into, "\nunset output\n");
+}
+
+static void script_into(loom_buf *into, const loom_figure *f, const loom_figure_vars *vars)
+{
+    loom_figure_head(into, f);
+    loom_buf_str(into, loom_buf_text(&vars->text));
+    loom_figure_tail(into, f);
 }
 
 /* ---- gnuplot ---- */
@@ -116,9 +127,9 @@ static bool run_gnuplot(const char *dir, const char *script, const char *format,
     }
     char set_format[64], drain[1024];
     snprintf(set_format, sizeof set_format, "format='%s'", format);
-    char program[] = "gnuplot", dash_e[] = "-e";
+    char program[] = "gnuplot", no_startup[] = "-d", dash_e[] = "-e";
     char *script_copy = strdup(script);
-    char *argv[] = {program, dash_e, set_format, script_copy, NULL};
+    char *argv[] = {program, no_startup, dash_e, set_format, script_copy, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addchdir_np(&actions, dir);

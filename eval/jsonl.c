@@ -10,6 +10,7 @@ loom_status loom_jsonl_read(const char *path, const char *what, const char *make
     size_t len;
     int64_t n = 0;
     loom_status st = loom_lines_open(&lines, path, err);
+    if (st == LOOM_OK) loom_lines_bound(lines, LOOM_BOUND_PROMPTS);
     while (st == LOOM_OK && (st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
         int64_t number = loom_lines_number(lines);
         loom_json *root = NULL;

@@ -5,12 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/csv_cell.h"
+#include "core/escape.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/num.h"
 #include "core/usage.h"
-
-#define META_MAX ((size_t)64 << 20)
 
 /* ---- where the data come from ---- */
 
@@ -55,15 +55,29 @@ const char *loom_results_origin(const loom_results *r, char *text, size_t cap)
     return text;
 }
 
+/* Names stand in tables, in pages and in the scripts of pictures, which must find them again in the tables: what those
+ * cannot hold is replaced, as is half a character at the end. */
+static void tidy_name(char *name)
+{
+    for (size_t n; *name; name += n ? n : 1) {
+        n = loom_utf8_length(name, strlen(name));
+        if (n == 0) *name = '?';
+        else if (!loom_is_plain(name, n)) memset(name, '_', n);
+        else if (strchr("\"\\`", *name)) *name = *name == '"' ? '\'' : *name == '`' ? '_' : '/';
+    }
+}
+
 const char *loom_results_name(char *name, size_t cap, const char *arg)
 {
     const char *equals = strchr(arg, '='), *first = strchr(arg, '/'), *last = strrchr(arg, '/');
     if (equals && equals != arg && (!first || first > equals)) {
         snprintf(name, cap, "%.*s", (int)(equals - arg), arg);
+        tidy_name(name);
         return equals + 1;
     }
     const char *base = last ? last + 1 : arg;
     snprintf(name, cap, "%.*s", (int)strcspn(base, "."), base);
+    tidy_name(name);
     return arg;
 }
 
@@ -135,7 +149,12 @@ loom_status loom_results_text(loom_results *r, const char *name, const char *tex
 
 loom_status loom_results_table(loom_results *r, const char *name, const loom_csv_table *table, loom_err *err)
 {
-    return loom_results_text(r, name, table->text.data, table->text.len, err);
+    loom_buf guarded = {0};
+    if (!r->ctx->common.safe_csv) return loom_results_text(r, name, table->text.data, table->text.len, err);
+    loom_csv_guard(&guarded, table->text.data, table->text.len);
+    loom_status st = loom_results_text(r, name, guarded.data, guarded.len, err);
+    loom_buf_release(&guarded);
+    return st;
 }
 
 loom_status loom_results_figure(loom_results *r, const char *name, const loom_figure_vars *vars, loom_err *err)
@@ -239,7 +258,7 @@ static loom_json *open_manifest(const loom_results *r)
     loom_buf path = {0};
     loom_json *root = NULL;
     loom_buf_printf(&path, "%s/manifest.json", r->dir);
-    if (loom_file_exists(path.data)) (void)loom_json_read_file(&root, path.data, META_MAX, NULL);
+    if (loom_file_exists(path.data)) (void)loom_json_read_file(&root, path.data, LOOM_BOUND_JSON, NULL);
     loom_buf_release(&path);
     return root;
 }

@@ -3,6 +3,9 @@
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "core/csv_cell.h"
 
 void loom_csv_table_init(loom_csv_table *t, const char *columns)
 {
@@ -21,16 +24,7 @@ static void next_field(loom_csv_table *t)
 void loom_csv_table_str(loom_csv_table *t, const char *text)
 {
     next_field(t);
-    if (!strpbrk(text, ",\"\r\n")) {
-        loom_buf_str(&t->text, text);
-        return;
-    }
-    loom_buf_char(&t->text, '"');
-    for (const char *c = text; *c; c++) {
-        if (*c == '"') loom_buf_char(&t->text, '"');
-        loom_buf_char(&t->text, *c);
-    }
-    loom_buf_char(&t->text, '"');
+    loom_csv_cell(&t->text, text, strlen(text));
 }
 
 void loom_csv_table_i64(loom_csv_table *t, int64_t v)

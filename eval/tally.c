@@ -271,7 +271,7 @@ static loom_status fill_batch(batch *b, loom_lines *lines, loom_err *err)
     size_t len;
     b->n = 0;
     loom_buf_reset(&b->text);
-    while (b->n < BATCH) {
+    while (b->n < BATCH && b->text.len < LOOM_BOUND_LINE) {
         LOOM_TRY(loom_lines_next(lines, &line, &len, err));
         if (!line) break;
         if (len == 0) continue;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "core/csv_cell.h"
 #include "core/json.h"
 #include "core/num.h"
 #include "trace/record.h"
@@ -67,6 +68,16 @@ static loom_status open_one(loom_out **out, const char *path, bool force, loom_e
     return path ? loom_out_open(out, path, force, err) : LOOM_OK;
 }
 
+static loom_status write_rows(loom_results *r, loom_err *err)
+{
+    if (!r->conf.safe_csv) return loom_out_write(r->csv, r->line.data, r->line.len, err);
+    loom_buf guarded = {0};
+    loom_csv_guard(&guarded, r->line.data, r->line.len);
+    loom_status st = loom_out_write(r->csv, guarded.data, guarded.len, err);
+    loom_buf_release(&guarded);
+    return st;
+}
+
 static loom_status keep_graph(loom_results *r, const loom_graph *g, loom_err *err)
 {
     char traceid[32];
@@ -81,7 +92,7 @@ static loom_status keep_graph(loom_results *r, const loom_graph *g, loom_err *er
         loom_buf_reset(&r->line);
         snprintf(traceid, sizeof traceid, "T_%011lld", (long long)(r->conf.first + r->number));
         loom_rows_render_graph(&r->line, g, traceid, 0);
-        LOOM_TRY(loom_out_write(r->csv, r->line.data, r->line.len, err));
+        LOOM_TRY(write_rows(r, err));
     }
     r->n_graphs++;
     return LOOM_OK;

@@ -15,6 +15,7 @@
 typedef struct loom_results_conf {
     const char *answers, *records, *csv; /* paths; NULL: not wanted */
     bool force;
+    bool safe_csv;      /* rows for spreadsheets (core/csv_cell.h) */
     bool resume;        /* keep answers in FILE.partial while running, and go on from there */
     loom_hash128 run;   /* resume: what the results depend on */
     bool only_correct;  /* records and rows of graphs that also meet their request */

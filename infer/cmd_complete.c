@@ -38,7 +38,7 @@ static loom_status read_prompt(loom_buf *into, const loom_ctx *ctx, const comple
 {
     if ((c->prompt_file != NULL) + ctx->n_args != 1)
         return loom_fail(err, LOOM_STATUS_ARG, "give one prompt: as argument or with --prompt-file");
-    if (c->prompt_file) return loom_file_read(into, c->prompt_file, (size_t)64 << 20, err);
+    if (c->prompt_file) return loom_file_read(into, c->prompt_file, LOOM_BOUND_JSON, err);
     loom_buf_str(into, ctx->args[0]);
     return LOOM_OK;
 }

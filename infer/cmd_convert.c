@@ -91,7 +91,7 @@ static loom_status run_convert(const loom_ctx *ctx, loom_err *err)
     loom_jw w;
     loom_meta meta = {0};
     loom_sink_conf sc = {.force = ctx->common.force, .synthetic = conf->synthetic, .seed = (uint64_t)ctx->common.seed,
-                         .gap_ms = conf->gap};
+                         .gap_ms = conf->gap, .safe_csv = ctx->common.safe_csv};
     loom_buf counts = {0};
     loom_status st;
 

@@ -309,6 +309,7 @@ static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
     const sample_conf *c = r.conf;
     static const char *const constrain_names[] = {"off", "syntax", "full"};
     loom_results_conf rc = {.answers = c->output, .records = c->records, .csv = c->csv, .force = ctx->common.force,
+                            .safe_csv = ctx->common.safe_csv,
                             .only_correct = c->only_correct, .temperature = c->temperature, .seed = ctx->common.seed,
                             .constrain = constrain_names[c->constrain]};
     loom_gen_totals totals = {0};

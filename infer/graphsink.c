@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/cli.h"
+#include "core/csv_cell.h"
 #include "core/escape.h"
 #include "core/file.h"
 #include "core/hash.h"
@@ -439,7 +440,11 @@ loom_status loom_sink_open(loom_sink **out, const char *path, const loom_sink_co
 static loom_status flush(loom_sink *k, size_t least, loom_err *err)
 {
     if (k->text.len < least || !k->text.len) return LOOM_OK;
-    LOOM_TRY(loom_out_write(k->out, k->text.data, k->text.len, err));
+    bool guard = k->conf.safe_csv && k->conf.format == LOOM_FORMAT_CSV;
+    loom_buf_reset(&k->one);
+    if (guard) loom_csv_guard(&k->one, k->text.data, k->text.len);
+    const loom_buf *text = guard ? &k->one : &k->text;
+    LOOM_TRY(loom_out_write(k->out, text->data, text->len, err));
     loom_buf_reset(&k->text);
     return LOOM_OK;
 }

@@ -24,6 +24,7 @@ loom_format loom_format_of_name(const char *path);
 typedef struct loom_sink_conf {
     loom_format format;
     bool force;
+    bool safe_csv;      /* CSV: for spreadsheets (core/csv_cell.h) */
     bool synthetic;     /* say so in the spans */
     uint64_t seed;      /* of trace ids */
     int64_t epoch_ms;   /* spans: when the day of the graphs began; CSV: added to their time of day */

@@ -156,20 +156,10 @@ static loom_status read_records(reader *r, const char *text, size_t len, loom_er
     return LOOM_OK;
 }
 
-#define MOST_BYTES ((size_t)1 << 30)
-
 static loom_status read_member(loom_buf *text, loom_in *in, const char *path, loom_err *err)
 {
-    size_t n = 1;
-
     loom_buf_reset(text);
-    while (n) {
-        loom_buf_reserve(text, 1 << 16);
-        LOOM_TRY(loom_in_read(in, text->data + text->len, 1 << 16, &n, err));
-        text->len += n;
-        if (text->len > MOST_BYTES)
-            return loom_fail(err, LOOM_STATUS_FORMAT, "%s is larger than 1 GiB; give the prompts in several files", path);
-    }
+    LOOM_TRY(loom_in_read_all(text, in, LOOM_BOUND_PROMPTS, path, err));
     loom_buf_char(text, 0);
     text->len--;
     if (strlen(text->data) == text->len) return LOOM_OK;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/csv_cell.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/num.h"
@@ -360,17 +361,21 @@ static void render_json(loom_buf *into, const sheet *sheets, loom_portrait *port
 
 static void render_axis(loom_buf *into, const char *name, const char *axis, loom_tally *t)
 {
+    loom_buf stem = {0};
     for (int64_t v = 0; v < LOOM_TALLY_SMALL; v++) {
         int64_t n = loom_tally_count(t, v);
         if (!n) continue;
-        append_stem(into, name);
+        loom_buf_reset(&stem);
+        append_stem(&stem, name);
+        loom_csv_cell(into, loom_buf_text(&stem), stem.len);
         loom_buf_printf(into, ",%s,%lld,%lld,%.9g\n", axis, (long long)v, (long long)n, share(n, t->n));
     }
+    loom_buf_release(&stem);
 }
 
 static loom_status write_csv(const describe_conf *conf, loom_portrait *portraits, const loom_ctx *ctx, loom_err *err)
 {
-    loom_buf text = {0};
+    loom_buf text = {0}, guarded = {0};
     loom_meta meta = {0};
     loom_status st = LOOM_OK;
     loom_buf_str(&text, "split,axis,x,count,share\n");
@@ -379,9 +384,12 @@ static loom_status write_csv(const describe_conf *conf, loom_portrait *portraits
         render_axis(&text, ctx->args[i], "edges", &portraits[i].edges);
         if (st == LOOM_OK && !loom_file_is_dir(ctx->args[i])) st = loom_meta_input(&meta, ctx->args[i], err);
     }
-    if (st == LOOM_OK) st = loom_meta_file_write(&meta, ctx, conf->csv, text.data, text.len, ctx->common.force, err);
+    if (ctx->common.safe_csv) loom_csv_guard(&guarded, text.data, text.len);
+    const loom_buf *table = ctx->common.safe_csv ? &guarded : &text;
+    if (st == LOOM_OK) st = loom_meta_file_write(&meta, ctx, conf->csv, table->data, table->len, ctx->common.force, err);
     loom_meta_release(&meta);
     loom_buf_release(&text);
+    loom_buf_release(&guarded);
     return st;
 }
 

@@ -225,6 +225,7 @@ static loom_status run_graphs(const loom_ctx *ctx, loom_err *err)
     job.rules.any_case = conf->any_case;
     job.rules.free_names = conf->rename != NULL;
     job.rules.keep_dropped = conf->dropped != NULL;
+    job.safe_csv = ctx->common.safe_csv;
     job.rename = conf->rename ? &rename : NULL;
     job.progress = show_progress;
     job.progress_arg = &progress;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/csv_cell.h"
 #include "core/log.h"
 #include "core/num.h"
 #include "core/usage.h"
@@ -724,11 +725,22 @@ static loom_status list_dropped(file_run *run, loom_err *err)
             all[n++] = d;
         }
     qsort(all, n, sizeof *all, compare_dropped);
-    for (size_t i = 0; i < n && st == LOOM_OK; i++)
-        st = loom_out_printf(run->job->dropped, err, "%s,%lld,%s,%s\n",
-                             run->tables[run->blocks[all[i].block].table].place, (long long)all[i].line,
-                             all[i].trace == UINT32_MAX ? "" : loom_texts_at(&run->traces, all[i].trace),
-                             loom_drop_name(all[i].why));
+    loom_buf line = {0}, guarded = {0};
+    for (size_t i = 0; i < n && st == LOOM_OK; i++) {
+        const char *place = run->tables[run->blocks[all[i].block].table].place;
+        const char *trace = all[i].trace == UINT32_MAX ? "" : loom_texts_at(&run->traces, all[i].trace);
+        loom_buf_reset(&line);
+        loom_csv_cell(&line, place, strlen(place));
+        loom_buf_printf(&line, ",%lld,", (long long)all[i].line);
+        loom_csv_cell(&line, trace, strlen(trace));
+        loom_buf_printf(&line, ",%s\n", loom_drop_name(all[i].why));
+        loom_buf_reset(&guarded);
+        if (run->job->safe_csv) loom_csv_guard(&guarded, line.data, line.len);
+        const loom_buf *row = run->job->safe_csv ? &guarded : &line;
+        st = loom_out_write(run->job->dropped, row->data, row->len, err);
+    }
+    loom_buf_release(&line);
+    loom_buf_release(&guarded);
     free(all);
     return st;
 }

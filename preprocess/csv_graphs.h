@@ -47,6 +47,7 @@ typedef struct loom_graphs_job {
     loom_rename *rename;            /* NULL: names stay */
     loom_out *out;                  /* the graph store */
     loom_out *dropped, *verdicts;   /* listings, NULL: none */
+    bool safe_csv;                  /* `dropped` is a table for spreadsheets */
     void (*progress)(void *arg, int64_t bytes); /* bytes of text read so far; NULL: none */
     void *progress_arg;
     /* results */

@@ -82,7 +82,7 @@ static loom_status fill_block(stream_run *run, loom_recblock *block, bool *more,
         while (!lf && !ended) {
             LOOM_TRY(read_some(run, &block->text, &ended, err));
             lf = memrchr(block->text.data, '\n', block->text.len);
-            if (!lf && block->text.len > LOOM_RECORD_MAX_BYTES)
+            if (!lf && block->text.len > LOOM_BOUND_LINE)
                 return loom_fail(err, LOOM_STATUS_FORMAT,
                                  "%s:%lld: a line of more than 64 MiB; this is not a graph store", run->path,
                                  (long long)run->line + 1);

@@ -30,7 +30,6 @@ typedef struct loom_recstream {
     void *arg;
 } loom_recstream;
 
-#define LOOM_RECORD_MAX_BYTES (64 << 20) /* a longer line is an error: not a graph store */
 
 /* Runs through the files in the order given. */
 loom_status loom_recstream_run(const loom_recstream *s, const char *const *paths, int64_t n_paths, loom_err *err);

@@ -51,6 +51,7 @@ loom_status loom_rename_load(loom_rename *r, const char *path, loom_err *err)
     size_t len;
     if (!loom_file_exists(path)) return LOOM_OK;
     if ((st = loom_lines_open(&lines, path, err)) != LOOM_OK) return st;
+    loom_lines_bound(lines, LOOM_BOUND_NAMES);
     while ((st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
         if (len == 0 || take_line(r, line, len)) continue;
         st = loom_fail(

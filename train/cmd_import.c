@@ -99,7 +99,7 @@ static loom_status put_texts(loom_ckpt_writer *w, const loom_ctx *ctx, const loo
     if (has_file(dir, "tokenizer.json")) {
         loom_buf_reset(&text);
         loom_buf_printf(&path, "%s/tokenizer.json", dir);
-        if ((st = loom_file_read(&text, path.data, (size_t)64 << 20, err)) != LOOM_OK) goto done;
+        if ((st = loom_file_read(&text, path.data, LOOM_BOUND_JSON, err)) != LOOM_OK) goto done;
         if ((st = loom_ckpt_put_text(w, "text/tokenizer", text.data, text.len, err)) != LOOM_OK) goto done;
     } else {
         loom_warn("%s has no tokenizer.json; token shards cannot be checked against this model", dir);

@@ -252,7 +252,7 @@ static loom_status info_peft(facts *f, const char *dir, loom_err *err)
     loom_status st;
 
     loom_buf_printf(&path, "%s/adapter_config.json", dir);
-    st = loom_file_read(&json, path.data, (size_t)1 << 20, err);
+    st = loom_file_read(&json, path.data, LOOM_BOUND_SETTINGS, err);
     if (st == LOOM_OK) {
         say_str(f, "kind", "PEFT adapter folder");
         st = say_adapter(f, json.data, json.len, path.data, err);

@@ -38,7 +38,7 @@ loom_status loom_curve_open(loom_curve *c, const char *dir, int64_t step, loom_e
 
     loom_buf_printf(&path, "%s/curve.csv", dir);
     loom_buf_str(&text, header);
-    if (step > 0 && loom_file_exists(path.data) && loom_file_read(&old, path.data, (size_t)1 << 30, NULL) == LOOM_OK)
+    if (step > 0 && loom_file_exists(path.data) && loom_file_read(&old, path.data, LOOM_BOUND_PROMPTS, NULL) == LOOM_OK)
         keep_rows(&text, loom_buf_text(&old), step);
     st = loom_file_write(path.data, text.data, text.len, true, err);
     if (st == LOOM_OK && !(c->file = fopen(path.data, "ae")))

@@ -12,7 +12,6 @@
 
 const char *const loom_hf_side_names[LOOM_HF_SIDE_FILES] = {"generation_config.json", "tokenizer_config.json",
                                                             "special_tokens_map.json"};
-#define MAX_SIDE ((size_t)16 << 20)
 
 /* ---- the small files ---- */
 
@@ -24,7 +23,7 @@ static loom_status side_from_folder(loom_hf_side *side, const char *dir, loom_er
     for (int i = 0; i < LOOM_HF_SIDE_FILES && st == LOOM_OK; i++) {
         loom_buf_reset(&path);
         loom_buf_printf(&path, "%s/%s", dir, loom_hf_side_names[i]);
-        if (loom_file_exists(path.data)) st = loom_file_read(&side->files[i], path.data, MAX_SIDE, err);
+        if (loom_file_exists(path.data)) st = loom_file_read(&side->files[i], path.data, LOOM_BOUND_JSON, err);
     }
     loom_buf_release(&path);
     return st;

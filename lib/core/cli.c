@@ -43,6 +43,8 @@ static const loom_opt common_opts[] = {
     LOOM_OPT_ENUM("progress", 0, struct common_conf, common.progress, "auto", "auto|always|never", "progress on standard error"),
     LOOM_OPT_FLAG("json", 0, struct common_conf, common.json, "results as JSON on standard output, where there are any"),
     LOOM_OPT_FLAG("dry-run", 0, struct common_conf, common.dry_run, "check the request and say what would be done"),
+    LOOM_OPT_FLAG("safe-csv", 0, struct common_conf, common.safe_csv,
+                  "tables: an apostrophe before each cell that a spreadsheet would run as a formula"),
     LOOM_OPT_FLAG("force", 'f', struct common_conf, common.force, "replace existing outputs"),
     LOOM_OPT_FLAG("update", 0, struct common_conf, common.update,
                   "do nothing when the outputs are up to date, replace them otherwise"),
@@ -393,6 +395,7 @@ static loom_status read_config(struct run *r, const char *path, loom_err *err)
     size_t len;
 
     if ((st = loom_lines_open(&lines, path, err)) != LOOM_OK) goto done;
+    loom_lines_bound(lines, LOOM_BOUND_SETTINGS);
     for (;;) {
         if ((st = loom_lines_next(lines, &line, &len, err)) != LOOM_OK || !line) break;
         char where[600];

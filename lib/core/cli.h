@@ -23,6 +23,7 @@ typedef struct loom_common {
     int64_t seed;
     bool quiet, verbose, json, dry_run;
     bool force;  /* replace outputs; --update sets it too */
+    bool safe_csv; /* no cell of a table that a spreadsheet would take for a formula (core/csv_cell.h) */
     bool update; /* do nothing when the outputs are up to date (loom_meta_up_to_date) */
     int progress; /* 0 auto, 1 always, 2 never */
     const char *config;

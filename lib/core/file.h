@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/bounds.h"
 #include "core/buf.h"
 #include "core/err.h"
 #include "core/temp_file.h"
@@ -25,6 +26,9 @@ loom_status loom_in_open(loom_in **out, const char *path, loom_err *err);
 loom_status loom_in_read(loom_in *in, void *data, size_t cap, size_t *n, loom_err *err);
 /* Goes to the next regular member of a tar file; *more = false at the end. */
 loom_status loom_in_next_member(loom_in *in, bool *more, loom_err *err);
+/* Appends the rest of the member, which must not be larger than `bound`, nor (packed) grow beyond all measure
+ * (core/bounds.h). `name` is used in messages. */
+loom_status loom_in_read_all(loom_buf *into, loom_in *in, size_t bound, const char *name, loom_err *err);
 const char *loom_in_member(const loom_in *in); /* member name, "" for a plain file; borrowed until the next member */
 void loom_in_close(loom_in **in);
 
@@ -33,6 +37,8 @@ typedef struct loom_lines loom_lines;
 loom_status loom_lines_open(loom_lines **out, const char *path, loom_err *err);
 /* *line = NULL at the end; else borrowed until the next call, NUL-terminated, without line end. */
 loom_status loom_lines_next(loom_lines *lines, char **line, size_t *len, loom_err *err);
+/* All lines together must not be longer than `bound`: for files whose lines are kept. A line has its own (core/bounds.h). */
+void loom_lines_bound(loom_lines *lines, size_t bound);
 int64_t loom_lines_number(const loom_lines *lines); /* number of the last line returned, from 1 */
 void loom_lines_close(loom_lines **lines);
 
@@ -56,8 +62,8 @@ loom_status loom_out_finish(loom_out *out, loom_err *err);
 loom_temp *loom_out_temp(loom_out *out);
 
 /* ---- whole files: whole_file.c; names and folders: path.c ---- */
-/* Appends the raw bytes (no decompression) of a file of at most `max` bytes. */
-loom_status loom_file_read(loom_buf *into, const char *path, size_t max, loom_err *err);
+/* Appends the raw bytes (no decompression) of a file of at most `bound` bytes (core/bounds.h). */
+loom_status loom_file_read(loom_buf *into, const char *path, size_t bound, loom_err *err);
 loom_status loom_file_write(const char *path, const void *data, size_t len, bool force, loom_err *err); /* atomic */
 
 typedef struct loom_map_file {

@@ -7,6 +7,7 @@
 #include "core/file.h"
 
 const char *loom_shown_path(const char *path); /* "standard input" for "-" */
+const char *loom_in_path(const loom_in *in);   /* the same of an open stream */
 bool loom_has_suffix(const char *text, const char *suffix);
 loom_status loom_fail_interrupted(loom_err *err);
 /* read(2); EINTR without a stop request goes on; with one, the caller is told. */

@@ -13,6 +13,7 @@ struct loom_in {
     struct archive *archive;
     char *path;
     char *member;            /* a copy: libarchive frees its own when it goes on, also where it fails */
+    size_t packed;           /* bytes taken from the file */
     int fd;                  /* plain files bypass libarchive: >= 0, else -1 */
     bool is_tar, between;    /* between: behind the member, looking for the next one */
     unsigned char head[512]; /* bytes read while looking at what kind of file this is */
@@ -31,10 +32,13 @@ static ssize_t next_block(void *arg, const void **block)
         *block = in->head + in->head_used;
         size_t n = in->head_len - in->head_used;
         in->head_used = in->head_len;
+        in->packed += n;
         return (ssize_t)n;
     }
     *block = in->feed;
-    return loom_read_fd(in->fd, in->feed, FEED_BYTES);
+    ssize_t n = loom_read_fd(in->fd, in->feed, FEED_BYTES);
+    if (n > 0) in->packed += (size_t)n;
+    return n;
 }
 
 static la_ssize_t feed_archive(struct archive *a, void *client, const void **block)
@@ -187,6 +191,23 @@ loom_status loom_in_next_member(loom_in *in, bool *more, loom_err *err)
 }
 
 const char *loom_in_member(const loom_in *in) { return in->member ? in->member : ""; }
+
+loom_status loom_in_read_all(loom_buf *into, loom_in *in, size_t bound, const char *name, loom_err *err)
+{
+    enum { BLOCK = 256 << 10 };
+    size_t before = into->len, n = 1;
+    while (n > 0) {
+        loom_buf_reserve(into, BLOCK);
+        LOOM_TRY(loom_in_read(in, into->data + into->len, BLOCK, &n, err));
+        into->len += n;
+        into->data[into->len] = 0;
+        if (into->len - before > bound) return loom_fail_bound(err, name, bound);
+        if (in->archive) LOOM_TRY(loom_check_unpacked(into->len - before, in->packed, name, err));
+    }
+    return LOOM_OK;
+}
+
+const char *loom_in_path(const loom_in *in) { return loom_shown_path(in->path); }
 
 void loom_in_close(loom_in **in)
 {

@@ -9,9 +9,21 @@
 static json_t *node(const loom_json *n) { return (json_t *)(uintptr_t)n; } /* jansson's readers take non-const */
 static const loom_json *wrap(json_t *n) { return (const loom_json *)n; }
 
+/* About the bytes that the values of a text take: an object 320, a list 140, anything else 40 and its letters. Commas stand
+ * between values; those within strings count too much, which their letters make up for. */
+static size_t weigh(const char *text, size_t len)
+{
+    size_t weight = len;
+    for (size_t i = 0; i < len; i++) weight += text[i] == '{' ? 320 : text[i] == '[' ? 140 : text[i] == ',' ? 40 : 0;
+    return weight;
+}
+
 loom_status loom_json_parse(loom_json **out, const char *text, size_t len, const char *name, loom_err *err)
 {
     json_error_t e;
+    if (len > LOOM_BOUND_PLAIN && weigh(text, len) / LOOM_BOUND_RICHNESS > len)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: JSON of hardly anything but empty values, which would take %d times its size; "
+                         "is it the right file?", name, LOOM_BOUND_RICHNESS);
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
     if (!root) return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%d:%d: not valid JSON: %s", name, e.line, e.column, e.text);
     *out = (loom_json *)root;

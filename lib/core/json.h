@@ -1,7 +1,7 @@
 /* JSON: reading through Jansson (hidden here), writing through a small escaping writer.
  *
  *   loom_json *root = NULL;
- *   LOOM_TRY(loom_json_read_file(&root, path, 100 << 20, err));
+ *   LOOM_TRY(loom_json_read_file(&root, path, LOOM_BOUND_JSON, err));
  *   int64_t layers = 0;
  *   st = loom_json_need_i64(root, "num_hidden_layers", &layers, err);
  *   loom_json_free(root);
@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/bounds.h"
 #include "core/buf.h"
 #include "core/err.h"
 

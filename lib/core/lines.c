@@ -7,6 +7,7 @@ struct loom_lines {
     loom_buf block; /* unread bytes are data[start..len) */
     size_t start;
     int64_t number;
+    size_t bound, taken; /* bytes of all lines: at most bound, unless that is 0 */
     bool ended;
 };
 
@@ -21,6 +22,15 @@ loom_status loom_lines_open(loom_lines **out, const char *path, loom_err *err)
     }
     *out = lines;
     return LOOM_OK;
+}
+
+void loom_lines_bound(loom_lines *lines, size_t bound) { lines->bound = bound; }
+
+static loom_status too_long(const loom_lines *lines, loom_err *err)
+{
+    char text[32];
+    return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: a line of more than %s; is it the right file?", loom_in_path(lines->in),
+                     (long long)lines->number + 1, loom_format_bytes(text, sizeof text, (double)LOOM_BOUND_LINE));
 }
 
 /* Appends one more block; goes on to the next member at the end of one. */
@@ -57,6 +67,8 @@ loom_status loom_lines_next(loom_lines *lines, char **line, size_t *len, loom_er
         size_t have = lines->block.len - lines->start;
         char *text = lines->block.data ? lines->block.data + lines->start : NULL;
         char *end = have > searched ? memchr(text + searched, '\n', have - searched) : NULL;
+        if (!end && lines->bound && lines->taken + have > lines->bound) return loom_fail_bound(err, loom_in_path(lines->in), lines->bound);
+        if (!end && have > LOOM_BOUND_LINE) return too_long(lines, err);
         if (!end && !lines->ended) {
             searched = have;
             LOOM_TRY(lines_fill(lines, err));
@@ -69,6 +81,8 @@ loom_status loom_lines_next(loom_lines *lines, char **line, size_t *len, loom_er
         }
         size_t n = end ? (size_t)(end - text) : have;
         lines->start += n + (end != NULL);
+        lines->taken += n + 1;
+        if (lines->bound && lines->taken > lines->bound) return loom_fail_bound(err, loom_in_path(lines->in), lines->bound);
         if (n > 0 && text[n - 1] == '\r') n--;
         text[n] = 0;
         lines->number++;

@@ -73,6 +73,7 @@ static void settings_digest(char text[33], const loom_meta *m, const loom_ctx *c
     loom_jw_kv_str(&w, "version", LOOM_VERSION);
     loom_jw_kv_str(&w, "subcommand", ctx->cmd->name);
     loom_jw_kv_i64(&w, "seed", ctx->common.seed);
+    if (ctx->common.safe_csv) loom_jw_kv_bool(&w, "safe_csv", true);
     for (const loom_opt *o = ctx->cmd->opts; o->type != LOOM_OPT_TYPE_END; o++) {
         if (o->type == LOOM_OPT_TYPE_GROUP || o->role == LOOM_OPT_OUTPUT) continue;
         loom_buf_reset(&value);
@@ -210,11 +211,10 @@ static bool has_digest(const char *path, const char *digest)
 
 loom_json *loom_meta_load(const char *path, bool by_digest)
 {
-    enum { MAX_BYTES = 64 << 20 };
     loom_buf name = {0};
     loom_json *meta = NULL;
     loom_buf_printf(&name, "%s.meta.json", path);
-    if (loom_file_exists(name.data)) (void)loom_json_read_file(&meta, name.data, MAX_BYTES, NULL);
+    if (loom_file_exists(name.data)) (void)loom_json_read_file(&meta, name.data, LOOM_BOUND_JSON, NULL);
     loom_buf_release(&name);
     if (!meta || loom_file_size(path) < 0) return meta;
     int64_t bytes = loom_json_i64(loom_json_get(meta, "output_bytes"), -1);

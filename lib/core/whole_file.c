@@ -8,7 +8,7 @@
 #include "core/file_impl.h"
 #include "core/num.h"
 
-loom_status loom_file_read(loom_buf *into, const char *path, size_t max, loom_err *err)
+loom_status loom_file_read(loom_buf *into, const char *path, size_t bound, loom_err *err)
 {
     loom_status st = LOOM_OK;
     size_t before = into->len;
@@ -24,10 +24,8 @@ loom_status loom_file_read(loom_buf *into, const char *path, size_t max, loom_er
             break;
         }
         into->len += (size_t)n;
-        if (into->len - before > max) {
-            char limit[32];
-            st = loom_fail(err, LOOM_STATUS_FORMAT, "%s is larger than %s, which cannot be right for such a file",
-                           loom_shown_path(path), loom_format_bytes(limit, sizeof limit, (double)max));
+        if (into->len - before > bound) {
+            st = loom_fail_bound(err, loom_shown_path(path), bound);
             break;
         }
     }

@@ -9,8 +9,6 @@
 #include "core/num.h"
 #include "store/shard.h"
 
-#define MAX_TOKENIZER ((size_t)64 << 20)
-#define MAX_CONFIG    ((size_t)1 << 20)
 
 /* ---- finding files ---- */
 
@@ -517,7 +515,7 @@ static loom_status load_peft(loom_bundle *b, const char *dir, loom_err *err)
     loom_status st;
 
     loom_buf_printf(&path, "%s/adapter_config.json", dir);
-    if ((st = loom_file_read(&json, path.data, MAX_CONFIG, err)) != LOOM_OK) goto done;
+    if ((st = loom_file_read(&json, path.data, LOOM_BOUND_SETTINGS, err)) != LOOM_OK) goto done;
     if ((st = loom_bundle_parse_adapter_config(&config, json.data, json.len, path.data, err)) != LOOM_OK) goto done;
     loom_buf_reset(&path);
     loom_buf_printf(&path, "%s/adapter_model.safetensors", dir);
@@ -615,7 +613,7 @@ static loom_status load_hf(loom_bundle *b, const char *dir, const loom_bundle_op
     s.st = b->st;
     if ((st = make_model(&b->model, &config, &s, o->frozen, err)) != LOOM_OK) goto done;
     if (exists_in(&path, dir, "tokenizer.json")) {
-        if ((st = loom_file_read(&tokenizer, path.data, MAX_TOKENIZER, err)) != LOOM_OK) goto done;
+        if ((st = loom_file_read(&tokenizer, path.data, LOOM_BOUND_JSON, err)) != LOOM_OK) goto done;
         st = take_text(&b->tokenizer, &b->tokenizer_len, loom_buf_text(&tokenizer), tokenizer.len, err);
     }
     if (!b->model->frozen) loom_st_close(&b->st);

@@ -205,7 +205,7 @@ loom_status loom_config_from_json(loom_config *out, const loom_json *root, loom_
 loom_status loom_config_read(loom_config *out, const char *path, loom_err *err)
 {
     loom_json *root = NULL;
-    loom_status st = loom_json_read_file(&root, path, (size_t)1 << 24, err);
+    loom_status st = loom_json_read_file(&root, path, LOOM_BOUND_SETTINGS, err);
 
     if (st != LOOM_OK) return st;
     st = loom_config_from_json(out, root, err);

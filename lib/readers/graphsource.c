@@ -3,8 +3,6 @@
 #include "core/file.h"
 #include "trace/record.h"
 
-#define MEMBER_MAX_BYTES ((size_t)2 << 30)
-
 typedef struct reader {
     loom_source *s;
     const char *path; /* "file" or "file(member)" */
@@ -143,21 +141,6 @@ static loom_status read_text(reader *r, const loom_buf *whole, loom_err *err)
     return read_csv(r, text, len, err);
 }
 
-static loom_status read_member(loom_in *in, loom_buf *text, const char *path, loom_err *err)
-{
-    loom_buf_reset(text);
-    for (;;) {
-        size_t n = 0;
-        loom_buf_reserve(text, (size_t)1 << 16);
-        LOOM_TRY(loom_in_read(in, text->data + text->len, (size_t)1 << 16, &n, err));
-        text->len += n;
-        text->data[text->len] = 0;
-        if (n == 0) return LOOM_OK;
-        if (text->len > MEMBER_MAX_BYTES)
-            return loom_fail(err, LOOM_STATUS_FORMAT, "%s is larger than 2 GiB; split it first", path);
-    }
-}
-
 /* Our notes beside files, and what file systems hide (macOS puts "._NAME" beside NAME into archives). */
 static bool is_beside(const char *path)
 {
@@ -180,7 +163,8 @@ static loom_status read_file(loom_source *s, const char *path, bool alone, loom_
         reader r = {.s = s, .path = name.data, .alone = alone && !member[0], .take = take, .arg = arg};
         if (!member[0] || !is_beside(member)) {
             s->files++;
-            st = read_member(in, &text, name.data, err);
+            loom_buf_reset(&text);
+            st = loom_in_read_all(&text, in, LOOM_BOUND_TRACES, name.data, err);
             if (st == LOOM_OK) st = read_text(&r, &text, err);
         }
         if (st == LOOM_OK) st = loom_in_next_member(in, &more, err);

@@ -23,7 +23,6 @@
 #define FORMAT      "spanloom-checkpoint"
 #define VERSION     1
 #define MAX_ENTRIES 1000000
-#define MAX_TEXT    ((size_t)256 << 20)
 
 typedef struct entry {
     loom_ckpt_entry e;
@@ -218,7 +217,7 @@ loom_status loom_ckpt_put_text(loom_ckpt_writer *w, const char *name, const char
     hid_t space, type;
     loom_status st;
 
-    if (len >= MAX_TEXT) return loom_fail(err, LOOM_STATUS_ARG, "%s: %zu bytes of text are too much", name, len);
+    if (len >= LOOM_BOUND_JSON) return loom_fail(err, LOOM_STATUS_ARG, "%s: %zu bytes of text are too much", name, len);
     if (!(copy = loom_alloc(len + 1, 1))) return loom_fail_nomem(err, name);
     memcpy(copy, text, len);
     copy[len] = 0;
@@ -320,7 +319,7 @@ static loom_status describe(const walk *w, hid_t set, entry *x)
     if (x->e.is_text) {
         x->e.bytes = H5Tis_variable_str(type) == 0 ? H5Tget_size(type) : 0;
         x->e.count = 1;
-        if (x->e.rank != 0 || x->e.bytes < 1 || x->e.bytes > MAX_TEXT) st = bad_entry(w, x->e.name, "is no plain text");
+        if (x->e.rank != 0 || x->e.bytes < 1 || x->e.bytes > LOOM_BOUND_JSON) st = bad_entry(w, x->e.name, "is no plain text");
     } else if (x->e.rank < 1 || x->e.rank > LOOM_TENSOR_MAX_RANK || !loom_h5_type_is(&x->e.dtype, type) ||
                H5Sget_simple_extent_dims(space, dims, NULL) < 0) {
         st = bad_entry(w, x->e.name, "has an unknown type or shape");

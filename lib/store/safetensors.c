@@ -12,7 +12,6 @@
 #include "core/json.h"
 #include "core/num.h"
 
-#define MAX_HEADER 100000000 /* bytes; the reference reader's limit */
 #define MAX_FILES  10000
 #define BLOCK      65536 /* floats converted at a time when writing */
 
@@ -113,7 +112,7 @@ static loom_status parse_header(loom_st *st, part *p, loom_err *err)
 
     if (p->map.len < 8) return loom_fail(err, LOOM_STATUS_FORMAT, "%s is too short to be a safetensors file", p->path);
     memcpy(&len, p->map.data, 8);
-    if (len > MAX_HEADER || len > p->map.len - 8 || len < 2 || p->map.data[8] != '{')
+    if (len > LOOM_BOUND_HEADER || len > p->map.len - 8 || len < 2 || p->map.data[8] != '{')
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s is not a safetensors file, or is cut short", p->path);
     p->data = p->map.data + 8 + len;
     p->data_len = p->map.len - 8 - (size_t)len;
@@ -199,7 +198,7 @@ static loom_status open_index(loom_st *st, const char *path, loom_err *err)
     size_t dir_len = slash ? (size_t)(slash - path) + 1 : 0;
     loom_json *root = NULL;
     const loom_json *map;
-    loom_status status = loom_json_read_file(&root, path, MAX_HEADER, err);
+    loom_status status = loom_json_read_file(&root, path, LOOM_BOUND_HEADER, err);
 
     if (status != LOOM_OK) return status;
     map = loom_json_get(root, "weight_map");

@@ -14,7 +14,6 @@
 #define FORMAT   "spanloom-tokens"
 #define VERSION  1
 #define CHUNK    32768 /* elements; also the block that is gathered before it is written */
-#define MAX_TEXT ((size_t)256 << 20)
 
 void loom_text_digest(char digest[33], const char *text, size_t len)
 {
@@ -319,6 +318,14 @@ void loom_shard_abandon(loom_shard_writer **writer)
 
 /* ---- reading ---- */
 
+/* HDF5 unpacks whole chunks: one may not be larger than what is read whole elsewhere. */
+static bool chunks_fit(hid_t create, hid_t type)
+{
+    hsize_t chunk = 0;
+    return H5Pget_layout(create) != H5D_CHUNKED ||
+           (H5Pget_chunk(create, 1, &chunk) == 1 && chunk <= LOOM_BOUND_JSON / H5Tget_size(type));
+}
+
 /* Opens a one-dimensional data set of integers whose claimed size is possible for the file it lies in: deflate packs
  * at most 1032 to 1, so that a small hostile file cannot ask for all memory. External and virtual ones (which could
  * name other files) are refused. */
@@ -337,7 +344,7 @@ static loom_status open_column(hid_t *out, int64_t *n, const loom_shard *s, cons
         goto done;
     }
     H5Sget_simple_extent_dims(space, &dim, NULL);
-    if (file_size < 0 || dim > (hsize_t)file_size * 1032) {
+    if (file_size < 0 || dim > (hsize_t)file_size * 1032 / H5Tget_size(type) || !chunks_fit(create, type)) {
         st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: /%s claims more values than the file can hold", s->path, name);
         goto done;
     }
@@ -442,8 +449,8 @@ static loom_status open_shard(loom_shard *s, loom_err *err)
 
     LOOM_TRY(loom_h5_open(&s->file, s->path, err));
     LOOM_TRY(read_attrs(s, err));
-    LOOM_TRY(loom_h5_get_text(s->file, "tokenizer", &s->tokenizer, &s->info.tokenizer_len, MAX_TEXT, err));
-    LOOM_TRY(loom_h5_get_text(s->file, "meta", &s->meta, &len, MAX_TEXT, err));
+    LOOM_TRY(loom_h5_get_text(s->file, "tokenizer", &s->tokenizer, &s->info.tokenizer_len, LOOM_BOUND_JSON, err));
+    LOOM_TRY(loom_h5_get_text(s->file, "meta", &s->meta, &len, LOOM_BOUND_JSON, err));
     LOOM_TRY(open_column(&s->tokens, &s->info.n_tokens, s, "tokens", err));
     LOOM_TRY(read_column(&values, &n_offsets, s, "offsets", H5T_NATIVE_INT64, sizeof *s->offsets, err));
     s->offsets = values;

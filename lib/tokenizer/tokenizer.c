@@ -9,7 +9,6 @@
 #include "tokenizer/tok_internal.h"
 
 enum {
-    MAX_FILE = 64 << 20,
     CACHE_SLOTS = 1 << 16, /* words kept per thread; all are forgotten when the table is half full */
     CACHE_WORD = 256,      /* longest word kept, bytes */
     STRETCH_MAX = 1 << 30  /* symbol counts fit an int32_t; longer stretches are encoded in parts */
@@ -33,7 +32,7 @@ loom_status loom_tokenizer_parse(loom_tokenizer **out, const char *json, size_t 
 loom_status loom_tokenizer_load(loom_tokenizer **out, const char *path, loom_err *err)
 {
     loom_buf text = {0};
-    loom_status st = loom_file_read(&text, path, MAX_FILE, err);
+    loom_status st = loom_file_read(&text, path, LOOM_BOUND_JSON, err);
     if (st == LOOM_OK) st = loom_tokenizer_parse(out, loom_buf_text(&text), text.len, path, err);
     loom_buf_release(&text);
     return st;

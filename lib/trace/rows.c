@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/csv_cell.h"
 #include "core/num.h"
 
 /* Negative, 0 or positive: by time, then by the bytes of the id. */
@@ -84,16 +85,7 @@ static void render_name(loom_buf *into, const char *name, const char *prefix)
             return;
         }
     }
-    if (!strpbrk(name, ",\"\r\n")) {
-        loom_buf_str(into, name);
-        return;
-    }
-    loom_buf_char(into, '"');
-    for (const char *p = name; *p; p++) {
-        if (*p == '"') loom_buf_char(into, '"');
-        loom_buf_char(into, *p);
-    }
-    loom_buf_char(into, '"');
+    loom_csv_cell(into, name, strlen(name));
 }
 
 void loom_rows_render_graph(loom_buf *into, const loom_graph *g, const char *traceid, int64_t base_ms)

@@ -530,18 +530,10 @@ done:
 
 loom_status loom_stats_load(loom_stats **out, const char *path, loom_err *err)
 {
-    enum { BLOCK = 1 << 20 };
     loom_in *in = NULL;
     loom_buf text = {0};
-    size_t n = 1;
     loom_status st = loom_in_open(&in, path, err);
-    while (st == LOOM_OK && n > 0) {
-        loom_buf_reserve(&text, BLOCK);
-        st = loom_in_read(in, text.data + text.len, BLOCK, &n, err);
-        if (st != LOOM_OK) break;
-        text.len += n;
-        text.data[text.len] = 0;
-    }
+    if (st == LOOM_OK) st = loom_in_read_all(&text, in, LOOM_BOUND_STATS, path, err);
     loom_in_close(&in);
     if (st == LOOM_OK) st = loom_stats_parse(out, loom_buf_text(&text), text.len, path, err);
     loom_buf_release(&text);

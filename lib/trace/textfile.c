@@ -3,8 +3,6 @@
 #include "core/file.h"
 #include "core/num.h"
 
-#define MAX_SAMPLE ((size_t)256 << 20)
-
 struct loom_textfile {
     loom_lines *lines;
     loom_buf sample;  /* the sample being gathered */
@@ -131,9 +129,9 @@ static loom_status gather(loom_textfile *f, loom_err *err)
                              "is this the output of loom-preprocess encode?",
                              (long long)loom_lines_number(f->lines), LOOM_TEXT_QUESTION);
         if (!f->started) continue;
-        if (f->sample.len + len >= MAX_SAMPLE)
+        if (f->sample.len + len >= LOOM_BOUND_SAMPLE)
             return loom_fail(err, LOOM_STATUS_FORMAT, "line %lld: the sample that begins here is longer than %zu MiB",
-                             (long long)f->line, MAX_SAMPLE >> 20);
+                             (long long)f->line, LOOM_BOUND_SAMPLE >> 20);
         loom_buf_char(&f->sample, '\n');
         loom_buf_append(&f->sample, line, len);
     }

@@ -34,9 +34,29 @@ if command -v gnuplot >/dev/null; then
     rm -f res/fig06.png
     expect 0 loom-eval figures res
     [ -s res/fig06.png ] || fail "figures drew nothing"
+    cp res/fig06.gp mine.gp
     echo "this is no gnuplot" >res/broken.gp
-    expect 1 loom-eval figures res
+    expect 2 loom-eval figures res
+    says err "res/broken.gp is not, but for its values, the script that this program writes; .* give --trust"
+    expect 1 loom-eval figures res --trust
     says err "res/broken.gp: gnuplot failed"
+    rm res/broken.gp
+
+    # a script may run any program: whatever is added or changed in one is refused, other values are not
+    for line in 'system "touch owned"' 'caption = "`touch owned`"' 'csv = "< touch owned"' "shades = system('touch owned')" \
+        'labels = "\"a\\\" . system(\\\"touch owned\\\")\""' 'format = "../../owned"' 'title = "a" . system("touch owned")'; do
+        sed "/^caption = /a\\
+${line//\\/\\\\}" mine.gp >res/fig06.gp
+        grep -qF "$line" res/fig06.gp || fail "the test does not add: $line"
+        expect 2 loom-eval figures res
+        [ ! -e owned ] || fail "run: $line"
+    done
+    sed 's/^set yrange .*/set yrange [0:50]/' mine.gp >res/fig06.gp
+    expect 2 loom-eval figures res
+    expect 0 loom-eval figures res --trust
+    sed 's/^title = .*/title = "A title \\"of mine\\" \\\\ and 5 %"/' mine.gp >res/fig06.gp
+    expect 0 loom-eval figures res
+    mv mine.gp res/fig06.gp
 fi
 [ -e e1 ] && fail "a command that failed left a folder"
 mkdir e4

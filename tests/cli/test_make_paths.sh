@@ -1,0 +1,40 @@
+# The front door takes any path, and says in a sentence what it cannot find or does not know. The data rules are a stub.
+command -v make >/dev/null || skip "no make"
+cp "$SRC/Makefile" .
+cat >Makefile.data <<'END'
+FIGURES ?= 3
+pretrain:
+	@mkdir -p $(OUT); cat $(CSV) /dev/null >$(OUT)/rows; cat $(CONFIG) >$(OUT)/conf
+	@echo 'CSV=$(CSV) RUN=$(RUN) FIGURES=$(FIGURES)'
+END
+mkdir bin configs build
+printf '#!/bin/sh\n' >bin/cmake
+chmod +x bin/cmake
+touch -d '1 hour ago' CMakeLists.txt
+touch build/build.ninja
+for name in demo 'a b'; do echo "$name" >"configs/$name.conf"; done
+front() { PATH=$PWD/bin:$PATH make --no-print-directory pretrain "$@" >said 2>err; }
+made() { [ "$(cat "$1" 2>/dev/null)" = "$2" ] || { cat said err >&2; fail "$1 is not \"$2\""; }; }
+refused() {
+    front "$@" && fail "$* is taken"
+    [ "$(grep -cvE '^make(\[[0-9]*\])?: ' err)" -le 1 ] || { cat err >&2; fail "$*: not one sentence"; }
+}
+
+echo one >'my file.csv'
+echo two >"it's \"q\"; touch owned.csv"
+front CSV='my file.csv' FIGURES='3 4' || fail "a blank in CSV="
+made out/demo-my_file/rows one
+says said 'CSV=out/links/[0-9]+-my_file\.csv RUN=demo FIGURES=3 4$'
+front CSV="it's \"q\"; touch owned.csv" OUT='my dir/made' || fail "quotes in CSV="
+made 'my dir/made/rows' two
+[ ! -e owned.csv ] || fail "a name was run as a command"
+front RUN='a b' || fail "a blank in RUN="
+made out/a_b/conf 'a b'
+front CONFIG='configs/a b.conf' || fail "a blank in CONFIG="
+made out/a_b/conf 'a b'
+front FROM_5=1 TUNE_5='--steps 3' || fail "a numbered variable"
+
+refused CSV=nowhere.csv; says err '^there is no CSV=nowhere.csv; give a CallGraph CSV'
+refused RUN=dmo; says err '^there is no configs/dmo.conf; RUN= is one of: a b demo, CONFIG= a file'
+refused INIT='no folder'; says err '^there is no folder INIT=no folder'
+refused CVS='my file.csv'; says err 'CVS= is no variable of this Makefile; make help tells them'
