@@ -104,13 +104,18 @@ void loom_results_called(loom_results *r, const char *name)
     loom_jw_str(&w, name);
 }
 
-/* New files stand in DIR/.part.<pid> until all of them are there; the folder is made when the first one comes. */
+/* New files stand in DIR/.part.<pid>-<random> until all of them are there; the folder is made when the first one comes, and
+ * those of killed runs go. */
 static loom_status make_stage(loom_results *r, loom_err *err)
 {
     if (r->stage.len) return LOOM_OK;
     r->made_dir = !loom_file_exists(r->dir);
-    loom_buf_printf(&r->stage, "%s/.part.%ld", r->dir, (long)getpid());
-    return loom_make_dirs(r->stage.data, err);
+    char *path = NULL;
+    loom_temp_dir_sweep(r->dir, ".part");
+    LOOM_TRY(loom_temp_dir_open(&path, &r->stage_lock, r->dir, ".part", err));
+    loom_buf_str(&r->stage, path);
+    free(path);
+    return LOOM_OK;
 }
 
 /* An existing file stops the command before it has written anything else. */
@@ -216,6 +221,7 @@ static loom_status empty_stage(loom_results *r, bool keep, loom_err *err)
     loom_buf_release(&final);
     if (st == LOOM_OK) {
         rmdir(r->stage.data);
+        if (r->stage_lock >= 0) close(r->stage_lock);
         if (!keep && r->made_dir) rmdir(r->dir); /* succeeds only when nobody else has written there */
         loom_buf_reset(&r->stage);
     }

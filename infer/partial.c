@@ -1,8 +1,11 @@
 #include "infer/partial.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/num.h"
@@ -41,6 +44,34 @@ static loom_status scan(loom_partial *p, const loom_buf *head, size_t *keep, loo
                      p->path);
 }
 
+static bool is_still_there(int fd, const char *path)
+{
+    struct stat mine, there;
+
+    return fstat(fd, &mine) == 0 && stat(path, &there) == 0 && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+}
+
+/* One run at a time; again when the run before has removed its file in between. The lock dies with the process. */
+static loom_status open_locked(loom_partial *p, loom_err *err)
+{
+    for (;;) {
+        int fd = open(p->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0666);
+        if (fd < 0) return loom_fail(err, LOOM_STATUS_IO, "cannot write %s: %s", p->path, strerror(errno));
+        if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+            close(fd);
+            return loom_fail(err, LOOM_STATUS_IO,
+                             "another loom-infer is at work on %s; wait for it or choose another --output", p->path);
+        }
+        if (!is_still_there(fd, p->path)) {
+            close(fd);
+            continue;
+        }
+        if ((p->file = fdopen(fd, "ab"))) return LOOM_OK;
+        close(fd);
+        return loom_fail_nomem(err, "a partial file");
+    }
+}
+
 loom_status loom_partial_open(loom_partial **out, const char *path, loom_hash128 key, loom_err *err)
 {
     loom_partial *p = loom_calloc(1, sizeof *p);
@@ -52,10 +83,9 @@ loom_status loom_partial_open(loom_partial **out, const char *path, loom_hash128
     loom_buf_printf(&name, "%s.partial", path);
     p->path = name.data;
     head_line(&head, key);
-    if (loom_file_exists(p->path) && loom_file_size(p->path) > 0 && (st = scan(p, &head, &keep, err)) != LOOM_OK)
-        goto done;
-    p->file = fopen(p->path, "ab");
-    if (!p->file || (loom_file_size(p->path) > (int64_t)keep && ftruncate(fileno(p->file), (off_t)keep) != 0)) {
+    if ((st = open_locked(p, err)) != LOOM_OK) goto done;
+    if (loom_file_size(p->path) > 0 && (st = scan(p, &head, &keep, err)) != LOOM_OK) goto done;
+    if (loom_file_size(p->path) > (int64_t)keep && ftruncate(fileno(p->file), (off_t)keep) != 0) {
         st = loom_fail(err, LOOM_STATUS_IO, "cannot write %s: %s", p->path, strerror(errno));
         goto done;
     }
@@ -119,8 +149,8 @@ void loom_partial_close(loom_partial **partial, bool remove)
     loom_partial *p = *partial;
 
     if (!p) return;
+    if (remove && p->path) unlink(p->path); /* before the lock goes */
     if (p->file) fclose(p->file);
-    if (remove && p->path) unlink(p->path);
     free(p->path);
     free(p);
     *partial = NULL;

@@ -18,7 +18,8 @@
 
 typedef struct loom_partial loom_partial;
 
-/* ARG when there is a partial file of another run. A line cut off by a crash is forgotten. */
+/* ARG when there is a partial file of another run, IO when another process is at work on it (it is locked until close). A
+ * line cut off by a crash is forgotten. */
 loom_status loom_partial_open(loom_partial **out, const char *path, loom_hash128 key, loom_err *err);
 int64_t loom_partial_count(const loom_partial *p);
 loom_status loom_partial_each(loom_partial *p,

@@ -745,18 +745,29 @@ static loom_status list_dropped(file_run *run, loom_err *err)
     return st;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* By trace id: their numbers depend on which thread saw them first. */
 static loom_status list_empty_traces(file_run *run, loom_err *err)
 {
     loom_buf line = {0};
     loom_status st = LOOM_OK;
-    for (size_t t = 0; t < run->traces.n && st == LOOM_OK; t++) {
-        if (run->starts[t + 1] != run->starts[t]) continue;
+    size_t n = 0;
+    const char **names = loom_alloc(run->traces.n, sizeof *names);
+    if (!names) return loom_fail_nomem(err, "the list of verdicts");
+    for (size_t t = 0; t < run->traces.n; t++)
+        if (run->starts[t + 1] == run->starts[t]) names[n++] = loom_texts_at(&run->traces, (uint32_t)t);
+    qsort(names, n, sizeof *names, compare_names);
+    for (size_t i = 0; i < n && st == LOOM_OK; i++) {
         loom_buf_reset(&line);
-        render_verdict(&line, loom_texts_at(&run->traces, (uint32_t)t), NULL,
-                       loom_trace_fault_name(LOOM_TRACE_NO_ROWS_LEFT), 0);
+        render_verdict(&line, names[i], NULL, loom_trace_fault_name(LOOM_TRACE_NO_ROWS_LEFT), 0);
         st = loom_out_write(run->job->verdicts, line.data, line.len, err);
     }
     loom_buf_release(&line);
+    free(names);
     return st;
 }
 

@@ -17,7 +17,7 @@ enum { DTYPE_AUTO, DTYPE_F32, DTYPE_F16, DTYPE_BF16 };
 
 static const loom_opt export_opts[] = {
     LOOM_OPT_GROUP("What to write"),
-    LOOM_OPT_STR("output", 'o', export_conf, output, NULL, "DIR|FILE",
+    LOOM_OPT_OUT("output", 'o', export_conf, output, NULL, "DIR|FILE",
                  "Hugging Face folder, or checkpoint of the weights alone (a name ending in .h5)"),
     LOOM_OPT_ENUM("dtype", 0, export_conf, dtype, "auto", "auto|f32|f16|bf16", "type of the matrices; auto: as stored"),
     LOOM_OPT_F64("max-gb", 0, export_conf, max_gb, "5", 0.000001, 1000, "GB", "largest safetensors file"),

@@ -19,7 +19,7 @@ enum { DTYPE_AUTO, DTYPE_F32, DTYPE_BF16 };
 
 static const loom_opt import_opts[] = {
     LOOM_OPT_GROUP("What to write"),
-    LOOM_OPT_STR("output", 'o', import_conf, output, NULL, "FILE", "checkpoint to write (.h5)"),
+    LOOM_OPT_OUT("output", 'o', import_conf, output, NULL, "FILE", "checkpoint to write (.h5)"),
     LOOM_OPT_ENUM("dtype", 0, import_conf, dtype, "auto", "auto|f32|bf16",
                   "type of the matrices; auto: as stored, float16 becomes bfloat16, which can stay mapped while "
                   "adapters are trained"),

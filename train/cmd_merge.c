@@ -19,7 +19,7 @@ static const loom_opt merge_opts[] = {
     LOOM_OPT_STR("adapter", 'a', merge_conf, adapter, NULL, "ADAPTER", "adapter checkpoint, run folder or PEFT folder"),
     LOOM_OPT_STR("base", 0, merge_conf, base, NULL, "MODEL", "base of an adapter checkpoint, when it has moved"),
     LOOM_OPT_GROUP("What to write"),
-    LOOM_OPT_STR("output", 'o', merge_conf, output, NULL, "FILE|DIR",
+    LOOM_OPT_OUT("output", 'o', merge_conf, output, NULL, "FILE|DIR",
                  "checkpoint (a name ending in .h5) or Hugging Face folder"),
     LOOM_OPT_ENUM("dtype", 0, merge_conf, dtype, "auto", "auto|f32|f16|bf16",
                   "type of the matrices; auto: as in the base"),

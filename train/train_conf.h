@@ -114,7 +114,7 @@ enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
 
 #define TRAIN_OUTPUT_OPTS                                                                                              \
     LOOM_OPT_GROUP("Output"),                                                                                          \
-        LOOM_OPT_STR("output", 'o', train_conf, output, NULL, "DIR",                                                   \
+        LOOM_OPT_OUT("output", 'o', train_conf, output, NULL, "DIR",                                                   \
                      "folder of the run; goes on with the run it holds (--force: another run in it is thrown away)"),  \
         LOOM_OPT_I64("save-every", 0, train_conf, save_every, "500", 0, 1e9, "N",                                      \
                      "steps between checkpoints (0: by time only)"),                                                   \

@@ -70,7 +70,11 @@ typedef struct loom_map_file {
     const unsigned char *data;
     size_t len;
 } loom_map_file;
-loom_status loom_map_open(loom_map_file *out, const char *path, loom_err *err); /* read-only mmap */
+/* Read-only: mapped_file.c. A file that is cut short while it is mapped ends the process with a sentence (a program that
+ * has called loom_stop_install, else with SIGBUS): there is no way back from a missing page. */
+loom_status loom_map_open(loom_map_file *out, const char *path, loom_err *err);
+/* The first `len` bytes of an open file; `path` is for the sentence. */
+loom_status loom_map_fd(loom_map_file *out, int fd, size_t len, const char *path, loom_err *err);
 void loom_map_close(loom_map_file *map);
 
 bool loom_file_exists(const char *path);
@@ -85,8 +89,8 @@ loom_status loom_list_tree(char ***paths, size_t *n, const char *dir, loom_err *
 void loom_free_list(char **paths, size_t n);
 
 /* ---- stop flag: stop.c ---- */
-bool loom_stop_requested(void); /* SIGINT or SIGTERM seen */
-void loom_stop_install(void);   /* called once by loom_cli_main; a second signal ends the process at once */
+bool loom_stop_requested(void); /* SIGINT, SIGTERM or SIGHUP seen */
+void loom_stop_install(void);   /* called once by loom_cli_main; a second signal removes temporary files and ends the process */
 void loom_stop_set(bool stop);  /* for tests */
 
 #endif

@@ -3,6 +3,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/file_impl.h"
@@ -13,8 +14,9 @@ struct loom_in {
     struct archive *archive;
     char *path;
     char *member;            /* a copy: libarchive frees its own when it goes on, also where it fails */
-    size_t packed;           /* bytes taken from the file */
     int fd;                  /* plain files bypass libarchive: >= 0, else -1 */
+    bool changed;            /* the file ended elsewhere than where it did when it was opened */
+    int64_t size, taken;     /* bytes of the file when it was opened (-1: a pipe, a device), bytes read so far */
     bool is_tar, between;    /* between: behind the member, looking for the next one */
     unsigned char head[512]; /* bytes read while looking at what kind of file this is */
     size_t head_len, head_used;
@@ -24,6 +26,32 @@ struct loom_in {
 
 enum { FEED_BYTES = 256 << 10 };
 
+/* A table that somebody cuts or writes meanwhile must not pass for a whole one. */
+static ssize_t read_some(loom_in *in, void *data, size_t cap)
+{
+    ssize_t n = loom_read_fd(in->fd, data, cap);
+    if (n > 0) in->taken += n;
+    if (n != 0 || in->size < 0 || in->taken == in->size) return n;
+    in->changed = true;
+    errno = EIO;
+    return -1;
+}
+
+static void note_size(loom_in *in)
+{
+    struct stat info;
+    off_t at = lseek(in->fd, 0, SEEK_CUR);
+    bool known = at >= 0 && fstat(in->fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0; /* /proc says 0 */
+    in->size = known ? info.st_size - at : -1;
+}
+
+static loom_status read_failed(const loom_in *in, loom_err *err)
+{
+    if (loom_stop_requested()) return loom_fail_interrupted(err);
+    if (in->changed) return loom_fail_changed(loom_shown_path(in->path), in->size, in->taken, err);
+    return loom_fail(err, LOOM_STATUS_IO, "cannot read %s: %s", loom_shown_path(in->path), strerror(errno));
+}
+
 /* The next block of the file as it is. */
 static ssize_t next_block(void *arg, const void **block)
 {
@@ -32,13 +60,10 @@ static ssize_t next_block(void *arg, const void **block)
         *block = in->head + in->head_used;
         size_t n = in->head_len - in->head_used;
         in->head_used = in->head_len;
-        in->packed += n;
         return (ssize_t)n;
     }
     *block = in->feed;
-    ssize_t n = loom_read_fd(in->fd, in->feed, FEED_BYTES);
-    if (n > 0) in->packed += (size_t)n;
-    return n;
+    return read_some(in, in->feed, FEED_BYTES);
 }
 
 static la_ssize_t feed_archive(struct archive *a, void *client, const void **block)
@@ -65,7 +90,7 @@ static bool is_container(const unsigned char *h, size_t n)
 
 static loom_status archive_failed(loom_in *in, loom_err *err)
 {
-    if (loom_stop_requested()) return loom_fail_interrupted(err);
+    if (loom_stop_requested() || in->changed) return read_failed(in, err);
     const char *text = archive_error_string(in->archive);
     const char *where = !in->member ? "" : in->between ? ", behind member " : ", member ";
     return loom_fail(err, LOOM_STATUS_FORMAT, "%s%s%s: damaged or cut short (%s); fetch or make the file again",
@@ -109,11 +134,11 @@ loom_status loom_in_open(loom_in **out, const char *path, loom_err *err)
         st = loom_fail(err, LOOM_STATUS_IO, "cannot open %s: %s", loom_shown_path(path), strerror(errno));
         goto done;
     }
+    note_size(in);
     while (in->head_len < sizeof in->head) {
-        ssize_t n = loom_read_fd(in->fd, in->head + in->head_len, sizeof in->head - in->head_len);
+        ssize_t n = read_some(in, in->head + in->head_len, sizeof in->head - in->head_len);
         if (n < 0) {
-            st = loom_stop_requested() ? loom_fail_interrupted(err)
-                           : loom_fail(err, LOOM_STATUS_IO, "cannot read %s: %s", loom_shown_path(path), strerror(errno));
+            st = read_failed(in, err);
             goto done;
         }
         if (n == 0) break;
@@ -151,11 +176,8 @@ loom_status loom_in_read(loom_in *in, void *data, size_t cap, size_t *n, loom_er
         *n = from_head;
         return LOOM_OK;
     }
-    ssize_t r = loom_read_fd(in->fd, data, cap);
-    if (r < 0) {
-        if (loom_stop_requested()) return loom_fail_interrupted(err);
-        return loom_fail(err, LOOM_STATUS_IO, "cannot read %s: %s", loom_shown_path(in->path), strerror(errno));
-    }
+    ssize_t r = read_some(in, data, cap);
+    if (r < 0) return read_failed(in, err);
     *n = (size_t)r;
     return LOOM_OK;
 }
@@ -202,7 +224,7 @@ loom_status loom_in_read_all(loom_buf *into, loom_in *in, size_t bound, const ch
         into->len += n;
         into->data[into->len] = 0;
         if (into->len - before > bound) return loom_fail_bound(err, name, bound);
-        if (in->archive) LOOM_TRY(loom_check_unpacked(into->len - before, in->packed, name, err));
+        if (in->archive) LOOM_TRY(loom_check_unpacked(into->len - before, (size_t)in->taken, name, err));
     }
     return LOOM_OK;
 }

@@ -9,6 +9,7 @@ static loom_log_level level_ = LOOM_LOG_NORMAL;
 static const char *program_ = "loom";
 
 void loom_log_set_level(loom_log_level level) { level_ = level; }
+const char *loom_log_program(void) { return program_; }
 void loom_log_set_program(const char *name) { program_ = name; }
 
 /* Lines may quote anything, and a terminal obeys what it finds in them. */

@@ -10,6 +10,7 @@ void loom_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));   /
 void loom_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));    /* always, "program: warning: ..." */
 void loom_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));    /* not with --quiet */
 void loom_verbose(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* only with --verbose */
+const char *loom_log_program(void);
 void loom_log_set_program(const char *name);
 
 #endif

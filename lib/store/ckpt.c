@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -74,7 +73,7 @@ struct loom_ckpt {
     size_t size; /* of the file */
     entries list;
     char digest[17];
-    const unsigned char *map; /* NULL until something is mapped */
+    loom_map_file map; /* empty until something is mapped */
 };
 
 /* ---- writing ---- */
@@ -501,7 +500,7 @@ void loom_ckpt_close(loom_ckpt **ckpt)
     loom_ckpt *c = ckpt ? *ckpt : NULL;
 
     if (!c) return;
-    if (c->map) munmap((void *)(uintptr_t)c->map, c->size);
+    loom_map_close(&c->map);
     if (c->fd >= 0) close(c->fd);
     entries_release(&c->list);
     free(c->path);
@@ -623,17 +622,13 @@ loom_status loom_ckpt_map(loom_ckpt *c, const char *name, loom_tensor_view *out,
     entry *x = NULL;
 
     LOOM_TRY(need(&x, c, name, err));
-    if (!c->map) {
-        void *map = mmap(NULL, c->size, PROT_READ, MAP_SHARED, c->fd, 0);
-        if (map == MAP_FAILED) return loom_fail(err, LOOM_STATUS_IO, "cannot map %s: %s", c->path, strerror(errno));
-        c->map = map;
-    }
+    if (!c->map.data) LOOM_TRY(loom_map_fd(&c->map, c->fd, c->size, c->path, err));
     *out = (loom_tensor_view){.name = x->e.name,
                               .dtype = x->e.dtype,
                               .rank = x->e.rank,
                               .count = x->e.count,
                               .bytes = x->e.bytes,
-                              .data = c->map + x->offset};
+                              .data = c->map.data + x->offset};
     memcpy(out->shape, x->e.shape, sizeof out->shape);
     return LOOM_OK;
 }
