@@ -168,11 +168,27 @@ static void on_progress(void *arg, int64_t graphs, int64_t layers, int64_t token
     loom_progress_update(&r->progress, graphs, note);
 }
 
+/* Graphs that the rules let pass and of which no record can be made. */
+static void report_odd(const loom_gen_totals *t)
+{
+    loom_buf why = {0};
+
+    for (int o = 0; o < LOOM_ODDITIES; o++)
+        if (t->odd[o])
+            loom_buf_printf(&why, "%s%s (%s): %lld", why.len ? "; " : "", loom_oddity_names[o], loom_oddity_meanings[o],
+                            (long long)t->odd[o]);
+    if (t->n_odd)
+        loom_warn("%lld valid graph%s in the answers but not among records and rows: %s", (long long)t->n_odd,
+                  t->n_odd == 1 ? " is" : "s are", loom_buf_text(&why));
+    loom_buf_release(&why);
+}
+
 static void report(const sampling_run *r, const loom_gen_totals *t)
 {
     loom_info("%lld graphs: %lld finished, %lld valid, %lld as requested%s", (long long)t->graphs,
               (long long)t->finished, (long long)t->valid, (long long)t->correct,
               t->stops[LOOM_STOP_LENGTH] ? " (some texts reached the token limit)" : "");
+    report_odd(t);
     if (t->refused)
         loom_warn("%lld layers were refused: their requests cannot be met (see \"refused\" in the answers)",
                   (long long)t->refused);
@@ -192,6 +208,7 @@ static void meta_totals(loom_meta *m, const loom_gen_totals *t)
     loom_meta_i64(m, "valid", t->valid);
     loom_meta_i64(m, "correct", t->correct);
     loom_meta_i64(m, "refused_layers", t->refused);
+    for (int o = 0; o < LOOM_ODDITIES; o++) loom_meta_i64(m, loom_oddity_names[o], t->odd[o]);
     loom_meta_i64(m, "layers", t->layers);
     loom_meta_i64(m, "tokens", t->tokens);
     loom_meta_i64(m, "stopped_by_length", t->stops[LOOM_STOP_LENGTH]);
@@ -239,6 +256,7 @@ static void print_json(const loom_gen_totals *t, loom_buf *into)
     loom_jw_kv_i64(&w, "layers", t->layers);
     loom_jw_kv_i64(&w, "tokens", t->tokens);
     loom_jw_kv_i64(&w, "refused", t->refused);
+    for (int o = 0; o < LOOM_ODDITIES; o++) loom_jw_kv_i64(&w, loom_oddity_names[o], t->odd[o]);
     loom_jw_kv_i64(&w, "mask_changed", t->mask.changed);
     loom_jw_kv_i64(&w, "mask_tokens", t->mask.tokens);
     loom_jw_kv_i64(&w, "mask_forced", t->mask.forced);

@@ -225,6 +225,8 @@ static loom_status hand_on(loop *l, loom_err *err)
         l->totals.finished += r.outcome->finished;
         l->totals.valid += r.outcome->valid;
         l->totals.correct += r.outcome->correct;
+        l->totals.n_odd += r.outcome->odd != 0;
+        for (int o = 0; o < LOOM_ODDITIES; o++) l->totals.odd[o] += r.outcome->odd >> o & 1;
         st = l->keep(l->arg, &r, err);
         l->first = s->next;
         if (!l->first) l->last = NULL;

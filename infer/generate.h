@@ -73,6 +73,8 @@ typedef struct loom_gen_totals {
     int64_t graphs, finished, valid, correct, refused, layers, tokens, prompt_tokens;
     int64_t stops[3];          /* by loom_stop */
     int64_t codes[LOOM_CODES]; /* how often each code was given */
+    int64_t odd[LOOM_ODDITIES]; /* valid graphs of which no record is made, by reason */
+    int64_t n_odd;              /* of any reason */
     loom_mask_stats mask;
 } loom_gen_totals;
 
