@@ -69,7 +69,8 @@ static loom_status open_one(loom_out **out, const char *path, bool force, loom_e
 
 static bool wanted(const loom_results *r, const loom_outcome *o)
 {
-    return loom_outcome_has_record(o) && (o->correct || !r->conf.only_correct);
+    if (!loom_outcome_has_record(o)) return false;
+    return !r->conf.only_correct || (o->correct && !loom_unknown_calls(o, r->conf.known));
 }
 
 static loom_status keep_graph(loom_results *r, const loom_graph *g, loom_err *err)

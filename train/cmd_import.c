@@ -104,6 +104,13 @@ static loom_status put_texts(loom_ckpt_writer *w, const loom_ctx *ctx, const loo
     } else {
         loom_warn("%s has no tokenizer.json; token shards cannot be checked against this model", dir);
     }
+    if (has_file(dir, "names.txt")) {
+        loom_buf_reset(&path);
+        loom_buf_reset(&text);
+        loom_buf_printf(&path, "%s/names.txt", dir);
+        if ((st = loom_file_read(&text, path.data, (size_t)64 << 20, err)) != LOOM_OK) goto done;
+        if ((st = loom_ckpt_put_text(w, LOOM_BUNDLE_NAMES, text.data, text.len, err)) != LOOM_OK) goto done;
+    }
     if ((st = loom_hf_side_read(&side, dir, err)) != LOOM_OK) goto done;
     for (int i = 0; i < LOOM_HF_SIDE_FILES && st == LOOM_OK; i++) {
         if (!side.files[i].len) continue;
@@ -184,6 +191,7 @@ static loom_status write_adapter(const loom_ctx *ctx, const loom_bundle *b, loom
     if (st == LOOM_OK) st = loom_bundle_put_adapter(w, b->lora, real ? real : b->path, b->digest, err);
     if (st == LOOM_OK && b->tokenizer)
         st = loom_ckpt_put_text(w, "text/tokenizer", b->tokenizer, b->tokenizer_len, err);
+    if (st == LOOM_OK && b->names) st = loom_ckpt_put_text(w, LOOM_BUNDLE_NAMES, b->names, b->names_len, err);
     loom_buf_reset(&text);
     render_meta(&text, ctx);
     if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/meta", text.data, text.len, err);

@@ -22,6 +22,7 @@
 #include "model/half.h"
 #include "train/curve.h"
 #include "train/loader.h"
+#include "train/run_names.h"
 #include "train/snapshot.h"
 #include "train/trainer.h"
 #include "train/transplant.h"
@@ -46,7 +47,7 @@ typedef struct run {
     bool timed; /* --minutes: the schedule runs over time */
     loom_snapshot_run numbers;
     loom_snapshot_texts texts;
-    loom_buf meta, rules; /* what texts points to */
+    loom_buf meta, rules, names; /* what texts points to */
     char base_path[4096];
     char base_sum[33]; /* of the weights that the run starts from; "" for random ones */
     loom_curve curve;
@@ -515,6 +516,7 @@ static void set_texts(run *r)
     note_base_path(r);
     r->texts = (loom_snapshot_texts){.tokenizer = info->tokenizer,
                                      .tokenizer_len = info->tokenizer_len,
+                                     .names = loom_buf_text(&r->names),
                                      .meta = loom_buf_text(&r->meta),
                                      .rules = loom_buf_text(&r->rules),
                                      .base_path = r->base_path,
@@ -1105,6 +1107,15 @@ static loom_status train_and_finish(run *r, loom_err *err)
     return done ? finish(r, err) : stopped(r, err);
 }
 
+/* A run that goes on keeps the names that it had, those of a base that need not be read again among them. */
+static loom_status gather_names(run *r, const loom_ckpt *c, loom_err *err)
+{
+    size_t len = r->base.names_len;
+    const char *before = c ? loom_ckpt_text(c, LOOM_BUNDLE_NAMES, &len) : r->base.names;
+
+    return loom_run_names(&r->names, r->train, before, len, err);
+}
+
 /* Everything from the checkpoint on; c is NULL for a new run. */
 static loom_status run_from(run *r, loom_ckpt *c, loom_err *err)
 {
@@ -1117,6 +1128,7 @@ static loom_status run_from(run *r, loom_ckpt *c, loom_err *err)
     }
     LOOM_TRY(check_memory(r, err));
     LOOM_TRY(write_meta(r, err));
+    LOOM_TRY(gather_names(r, c, err));
     set_texts(r);
     LOOM_TRY(loom_trainer_new(&r->trainer, &r->how, r->model, r->lora, r->train, r->pool, err));
     r->numbers.valid_loss = r->numbers.best_loss = NAN;
@@ -1148,6 +1160,7 @@ static void release(run *r)
     loom_curve_close(&r->curve);
     loom_buf_release(&r->meta);
     loom_buf_release(&r->rules);
+    loom_buf_release(&r->names);
     free(r->checkpoint);
     unlock_folder(r);
 }

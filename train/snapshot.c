@@ -79,6 +79,7 @@ static loom_status put_weights(loom_ckpt_writer *w, const loom_trainer *t, const
     else if (st == LOOM_OK)
         st = loom_bundle_put_weights(w, t->model, LOOM_DTYPE_F32, err);
     if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/tokenizer", x->tokenizer, x->tokenizer_len, err);
+    if (st == LOOM_OK && x->names[0]) st = loom_ckpt_put_text(w, LOOM_BUNDLE_NAMES, x->names, strlen(x->names), err);
     if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/meta", x->meta, strlen(x->meta), err);
     if (st == LOOM_OK) st = loom_ckpt_put_i64(w, "state/step", t->step, err);
     if (st == LOOM_OK) st = loom_ckpt_put_i64(w, "state/tokens", t->tokens, err);
@@ -108,7 +109,7 @@ static loom_status put_state(loom_ckpt_writer *w, const loom_trainer *t, const l
 /* Bytes of a file of weights alone, a little more than the tensors in it. */
 static int64_t weight_bytes(const loom_trainer *t, const loom_snapshot_texts *x)
 {
-    return (int64_t)(t->table->floats * sizeof(float)) + (int64_t)x->tokenizer_len + (1 << 20);
+    return (int64_t)(t->table->floats * sizeof(float)) + (int64_t)(x->tokenizer_len + strlen(x->names)) + (1 << 20);
 }
 
 /* The same with all that is kept beside them. */

@@ -16,6 +16,7 @@
 typedef struct loom_snapshot_texts {
     const char *tokenizer;
     size_t tokenizer_len;
+    const char *names;       /* of the training data (trace/names.h); "": none are known */
     const char *meta;        /* JSON */
     const char *rules;       /* text/train */
     const char *base_path;   /* adapters: where the base is */

@@ -54,6 +54,39 @@ printf 'MS_00001\na,b\n' >bad.names
 expect 1 loom-infer sample $M --edges 6 --depth 3 --constrain full --names bad.names --records m.graphs; one_sentence
 says err 'a,b'
 
+# a model carries the names of its training text: graphs are kept to them, sizes alone draw services as the text has them
+called() { grep -oE '\|MS_[0-9]+\|ARRIVED' "$1" | sort -u; }
+zstdcat all.graphs.zst | awk -F'[|][|]' 'NF <= 8' >all.graphs # what was encoded
+called all.graphs >known
+cut -d' ' -f2 all.graphs | sort -u >services
+expect 0 loom-train info run --json
+says out "\"microservices\": ?$(wc -l <known),"
+expect 0 loom-infer sample $M --edges 7 --depth 3 -n 60 -t 1 --constrain full --json --records own.graphs
+says out '"correct":60,"as_requested":60'
+[ -z "$(called own.graphs | comm -23 - known)" ] || fail "a microservice that no training graph calls"
+cut -d' ' -f2 own.graphs | sort -u >drawn
+[ -z "$(comm -23 drawn services)" ] || fail "a service that no training graph has"
+[ "$(wc -l <drawn)" -gt 3 ] || fail "sixty graphs of $(wc -l <drawn) services"
+expect 0 loom-infer sample --model run --threads 1 --edges 7 --depth 3 -n 60 -t 1 --constrain full --names any --json --records any.graphs
+says out '"correct":60,"as_requested":60'
+says err 'warning: the constraint overruled [0-9.]+ % of the model.s choices, [0-9.]+ % of those within names; above 5 %'
+[ -n "$(called any.graphs | comm -23 - known)" ] || fail "--names any knows only what training has"
+# adapters, merged models and folders carry them as well
+quiet loom-train sft i.tokens.h5 --base run -o tuned --steps 1 --threads 1
+quiet loom-train merge tuned -o merged.h5
+quiet loom-train export merged.h5 -o folder
+quiet loom-train import folder -o back.h5
+quiet loom-train average run back.h5 -o mean.h5
+for m in tuned merged.h5 folder back.h5 mean.h5; do
+    expect 0 loom-infer sample --model $m --threads 1 -q --edges 4 --depth 2 -n 20 -t 1 --constrain full --json --records $m.graphs
+    says out '"as_requested":20'
+    [ -z "$(called $m.graphs | comm -23 - known)" ] || fail "$m has lost the names"
+done
+# what the request names itself may be called, too
+expect 0 loom-infer sample $M --edges 4 --depth 2 --include USER,MS_99999,rpc -n 2 --constrain full --json --records asked.graphs
+says out '"as_requested":2'
+says asked.graphs '0\|rpc\|USER\|MS_99999\|'
+
 # the evaluator believes it
 if [ -x "$BIN/loom-eval" ]; then
     expect 0 loom-eval prompts all.graphs.zst --edges 1:6 --depths 1:3 --per-cell 2 -o p.prompts.jsonl
