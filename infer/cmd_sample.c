@@ -318,12 +318,12 @@ static void print_json(const loom_gen_totals *t, loom_buf *into)
     loom_jw_kv_i64(&w, "refused", t->refused);
     for (int o = 0; o < LOOM_ODDITIES; o++) loom_jw_kv_i64(&w, loom_oddity_names[o], t->odd[o]);
     loom_jw_kv_i64(&w, "mask_changed", t->mask.changed);
-    loom_jw_kv_i64(&w, "mask_names", t->mask.names);
-    loom_jw_kv_i64(&w, "mask_names_changed", t->mask.names_changed);
     loom_jw_kv_i64(&w, "mask_tokens", t->mask.tokens);
     loom_jw_kv_i64(&w, "mask_forced", t->mask.forced);
     loom_jw_kv_f64(&w, "mask_removed_mean", loom_mask_mean(&t->mask));
     loom_jw_kv_f64(&w, "mask_removed_p95", loom_mask_quantile(&t->mask, 0.95));
+    loom_jw_kv_i64(&w, "mask_names", t->mask.names);
+    loom_jw_kv_i64(&w, "mask_names_changed", t->mask.names_changed);
     loom_jw_end_object(&w);
     loom_buf_char(into, '\n');
 }
@@ -383,6 +383,16 @@ static loom_hash128 run_key(const sampling_run *r)
     return key;
 }
 
+/* A model that finishes nothing has not learned the form of the text: that must not look like success. */
+static loom_status judge(const sampling_run *r, const loom_gen_totals *t, loom_err *err)
+{
+    if (r->conf->constrain != LOOM_CONSTRAIN_OFF || t->graphs == 0 || t->finished || r->results.n_resumed) return LOOM_OK;
+    return loom_fail(err, LOOM_STATUS_VERDICT,
+                     "none of %lld graphs was finished%s: the answers are written, but the model breaks the rules in each; "
+                     "use --constrain full, or train longer", (long long)t->graphs,
+                     t->stops[LOOM_STOP_LENGTH] == t->layers && t->layers ? " within --max-tokens" : "");
+}
+
 static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
 {
     sampling_run r = {.ctx = ctx, .conf = ctx->conf};
@@ -420,6 +430,7 @@ static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
         print_json(&totals, &json);
         st = loom_stdout_write(json.data, json.len, err);
     }
+    if (st == LOOM_OK) st = judge(&r, &totals, err);
 done:
     loom_results_abandon(&r.results);
     loom_backend_close(&r.backend);
@@ -442,6 +453,7 @@ const loom_cmd loom_cmd_sample = {
         "1/N, 2/N, ..., then join the answers (cat 1.answers.jsonl 2.answers.jsonl ...) and the stores (cat, also of\n"
         ".zst files); of CSV tables leave out the first line of all but the first.\n"
         "In a first prompt without start_node the first call comes from USER.\n"
+        "Exit code 3: without --constrain not one graph was finished; the answers are written all the same.\n"
         "\n"
         "  loom-infer sample --model runs/demo --prompts cells.prompts.jsonl -o cells.answers.jsonl\n"
         "  loom-infer sample --model runs/demo --edges 12 --depth 4 -n 100 -t 0.8 --constrain full --csv new.csv\n",

@@ -115,12 +115,12 @@ static void give_ticket(loop *l, ticket *t)
     l->free_tickets = t;
 }
 
-/* A layer that cannot be met is answered with nothing: it fails, and the reason is kept. */
+/* A layer that cannot be met has no text: it fails, and the reason is kept. */
 static loom_status refuse(loop *l, sample *s, const loom_request_layer *layer, const char *why, loom_err *err)
 {
     if (!s->refused.len) loom_buf_str(&s->refused, why);
     l->totals.refused++;
-    return loom_request_answer(s->tree, layer->index, "", 0, err);
+    return loom_request_refuse(s->tree, layer->index, err);
 }
 
 static loom_status submit_layer(loop *l, sample *s, const loom_request_layer *layer, loom_err *err)

@@ -18,7 +18,7 @@ typedef struct tokens_conf {
     const char *tokenizer, *output;
     int bos, eos, layers;
     int64_t max_tokens;
-    bool mode_agnostic;
+    bool mode_agnostic, names;
 } tokens_conf;
 
 static const loom_opt tokens_opts[] = {
@@ -36,6 +36,8 @@ static const loom_opt tokens_opts[] = {
                  "leave out longer samples; 0: none"),
     LOOM_OPT_FLAG("mode-agnostic", 0, tokens_conf, mode_agnostic,
                   "take tabular, recursive and instruction samples together; the shard's mode is then \"mixed\""),
+    LOOM_OPT_FLAG_ON("names", 0, tokens_conf, names,
+                     "keep the names in the text for the model; --no-names when they are made up and mean nothing"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', tokens_conf, output, NULL, "FILE",
                  "token shard to write (HDF5), such as train.tokens.h5"),
@@ -165,7 +167,7 @@ static loom_status write_chunk(tokenizing *k, const chunk *c, size_t first, size
         }
         k->no_answer += answer == length;
         LOOM_TRY(loom_shard_add(k->shard, c->tokens.ids + at, length, answer, err));
-        LOOM_TRY(loom_names_learn(&k->names, k->batch.text.data + item->at, item->len, err));
+        if (k->conf->names) LOOM_TRY(loom_names_learn(&k->names, k->batch.text.data + item->at, item->len, err));
         k->samples++;
         k->tokens += length;
         k->longest = loom_max_i64(k->longest, length);
@@ -248,6 +250,7 @@ static void say(const tokenizing *k)
 static loom_status put_names(tokenizing *k, loom_err *err)
 {
     loom_buf text = {0};
+    if (!k->conf->names) return LOOM_OK;
     loom_status st = loom_names_sort(&k->names, err);
 
     if (st == LOOM_OK) {

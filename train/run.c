@@ -1063,12 +1063,23 @@ static loom_status stopped(const run *r, loom_err *err)
                      r->trainer->step, r->conf->output);
 }
 
+/* Whole models end in the same bits with any number of threads. */
+static int64_t threads_that_matter(const run *r)
+{
+    return r->lora ? r->ctx->common.threads : 0;
+}
+
 /* Puts the state of the checkpoint back. */
 static loom_status resume(run *r, loom_ckpt *c, loom_err *err)
 {
     LOOM_TRY(loom_snapshot_restore(r->trainer, &r->numbers, c, err));
     r->seconds_before = r->numbers.seconds;
     loom_info("going on from %s (step %" PRId64 ")", r->checkpoint, r->trainer->step);
+    if (r->lora && r->numbers.threads && r->numbers.threads != r->ctx->common.threads)
+        loom_warn("the run had %" PRId64 " thread%s so far and goes on with %" PRId64 ": an adapter's sums are made thread by thread, so it "
+                  "may not end with the bits of a run that was never stopped; --threads %" PRId64 " keeps them",
+                  r->numbers.threads, r->numbers.threads == 1 ? "" : "s", r->ctx->common.threads, r->numbers.threads);
+    r->numbers.threads = threads_that_matter(r);
     return LOOM_OK;
 }
 
@@ -1133,6 +1144,7 @@ static loom_status run_from(run *r, loom_ckpt *c, loom_err *err)
     LOOM_TRY(loom_trainer_new(&r->trainer, &r->how, r->model, r->lora, r->train, r->pool, err));
     r->numbers.valid_loss = r->numbers.best_loss = NAN;
     r->numbers.best_step = -1;
+    r->numbers.threads = threads_that_matter(r);
     if (c) LOOM_TRY(resume(r, c, err));
     return train_and_finish(r, err);
 }

@@ -103,6 +103,7 @@ static loom_status put_state(loom_ckpt_writer *w, const loom_trainer *t, const l
     LOOM_TRY(loom_ckpt_put_f64(w, "state/valid_loss", run->valid_loss, err));
     LOOM_TRY(loom_ckpt_put_f64(w, "state/best_loss", run->best_loss, err));
     LOOM_TRY(loom_ckpt_put_i64(w, "state/best_step", run->best_step, err));
+    LOOM_TRY(loom_ckpt_put_i64(w, "state/threads", run->threads, err));
     return loom_ckpt_put_text(w, "text/train", x->rules, strlen(x->rules), err);
 }
 
@@ -245,6 +246,8 @@ loom_status loom_snapshot_restore(loom_trainer *t, loom_snapshot_run *run, loom_
     LOOM_TRY(loom_ckpt_read_i64(c, "state/curve_count", &run->curve_count, err));
     LOOM_TRY(loom_ckpt_read_i64(c, "state/curve_tokens", &run->curve_tokens, err));
     LOOM_TRY(loom_ckpt_read_f64(c, "state/valid_loss", &run->valid_loss, err));
+    run->threads = 0;
+    if (loom_ckpt_find(c, "state/threads")) LOOM_TRY(loom_ckpt_read_i64(c, "state/threads", &run->threads, err));
     if (loom_ckpt_find(c, "state/best_step")) { /* older checkpoints have none */
         LOOM_TRY(loom_ckpt_read_f64(c, "state/best_loss", &run->best_loss, err));
         LOOM_TRY(loom_ckpt_read_i64(c, "state/best_step", &run->best_step, err));

@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/num.h"
+#include "model/peft_targets.h"
 #include "store/shard.h"
 
 #define MAX_TOKENIZER ((size_t)64 << 20)
@@ -322,12 +323,12 @@ static loom_status parse_targets(unsigned *out, const loom_json *node, const cha
 {
     unsigned bits = 0, one;
 
-    if (loom_json_is_string(node)) return loom_lora_parse_targets(out, loom_json_str(node, NULL), err);
+    if (loom_json_is_string(node)) return loom_peft_targets(out, loom_json_str(node, NULL), true, name, err);
     if (!loom_json_is_array(node) || loom_json_len(node) == 0)
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s: target_modules is no list of matrices", name);
     for (size_t i = 0; i < loom_json_len(node); i++) {
         const char *text = loom_json_str(loom_json_at(node, i), NULL);
-        LOOM_TRY(loom_lora_parse_targets(&one, text ? text : "?", err));
+        LOOM_TRY(loom_peft_targets(&one, text ? text : "?", false, name, err));
         bits |= one;
     }
     *out = bits;
@@ -338,7 +339,8 @@ static loom_status parse_adapter(loom_lora_config *out, const loom_json *root, c
 {
     static const char *const unknown[] = {"use_dora",      "modules_to_save",     "rank_pattern",
                                           "alpha_pattern", "layers_to_transform", "fan_in_fan_out",
-                                          "lora_bias"};
+                                          "lora_bias",     "layer_replication",   "exclude_modules",
+                                          "target_parameters", "trainable_token_indices"};
     const char *bias = loom_json_str(loom_json_get(root, "bias"), NULL);
     const char *type = loom_json_str(loom_json_get(root, "peft_type"), NULL);
     loom_lora_config c = {0};

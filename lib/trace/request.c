@@ -227,6 +227,17 @@ loom_status loom_request_answer(loom_request *r, int32_t layer, const char *text
     return LOOM_OK;
 }
 
+loom_status loom_request_refuse(loom_request *r, int32_t layer, loom_err *err)
+{
+    node *n = layer >= 0 && (size_t)layer < r->n_nodes ? r->nodes[layer] : NULL;
+    if (!n || n->view.state != LOOM_LAYER_OUT)
+        return loom_fail(err, LOOM_STATUS_ARG, "layer %d was not taken, so it cannot be refused", layer);
+    r->n_out--;
+    n->view.state = LOOM_LAYER_FAILED;
+    r->failed = true;
+    return LOOM_OK;
+}
+
 /* ---- the outcome ---- */
 typedef struct collector {
     loom_request *r;

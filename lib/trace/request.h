@@ -81,6 +81,9 @@ const loom_request_layer *loom_request_take(loom_request *r);
 /* Judges the answer; valid: its children wait; invalid: it waits again or, after max_trials, has failed. ARG error when
  * that layer is not out. */
 loom_status loom_request_answer(loom_request *r, int32_t layer, const char *text, size_t len, loom_err *err);
+/* The layer's request cannot be met, so that nothing was generated: it has failed, whatever an empty answer would be
+ * worth. ARG error when that layer is not out. */
+loom_status loom_request_refuse(loom_request *r, int32_t layer, loom_err *err);
 bool loom_request_done(const loom_request *r);
 int32_t loom_request_count(const loom_request *r); /* layers so far */
 const loom_request_layer *loom_request_at(const loom_request *r, int32_t index);

@@ -93,7 +93,11 @@ says err "holds no manifest.json"
 expect 0 loom-eval oracle tabular.prompts.jsonl -o good.answers.jsonl
 sed 's/"text":"[^"]*"/"text":"(nonsense)"/' good.answers.jsonl >wrong.answers.jsonl
 expect 0 loom-eval memorization --train "$real" wrong.answers.jsonl good.answers.jsonl -o res5
-says out '^wrong +0 +0 +0 '
+says out '^wrong +0 +0 +0 +- +0.00 - 100.00 +- +-$'
+says out '^wrong has no graph to judge: nothing can be said about copies$'
+says res5/privacy.json '"exact_rate": null,'
+expect 3 loom-eval memorization --train "$real" wrong.answers.jsonl good.answers.jsonl --fail-above 0.5 -o res10 --no-pictures
+says err 'wrong has no graph with 4 or more calls, so nothing can be said'
 says res5/fig15.csv '^fig15,wrong,1,0,all,0,0,[0-9]+,,,,'
 expect 0 loom-eval distribution wrong.answers.jsonl good.answers.jsonl -o res5
 expect 1 loom-eval similarity --real "$real" wrong.answers.jsonl -o res6

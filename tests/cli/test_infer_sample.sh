@@ -12,7 +12,8 @@ quiet loom-train pretrain i.tokens.h5 -o run --steps 3 --hidden 32 --layers 2 --
 M="--model run --threads 1 -q"
 
 # free text of an untrained model: answers, no graph
-expect 0 loom-infer sample $M --like all.graphs.zst --limit 3 -n 2 --max-tokens 20 -o free.answers.jsonl
+expect 3 loom-infer sample $M --like all.graphs.zst --limit 3 -n 2 --max-tokens 20 -o free.answers.jsonl
+says err 'none of 6 graphs was finished within --max-tokens: the answers are written, .*use --constrain full, or train longer'
 [ "$(wc -l <free.answers.jsonl)" = 6 ] || fail "six answers expected"
 says free.answers.jsonl '"id":2,"sample":1,"mode":"instruction",.*"stop":"length"'
 [ -s free.answers.jsonl.meta.json ] || fail "no provenance"
@@ -86,6 +87,14 @@ done
 expect 0 loom-infer sample $M --edges 4 --depth 2 --include USER,MS_99999,rpc -n 2 --constrain full --json --records asked.graphs
 says out '"as_requested":2'
 says asked.graphs '0\|rpc\|USER\|MS_99999\|'
+
+# a request that cannot be met is not finished, whether it says how many calls or not
+for edges in num_edges:0/ ''; do
+    printf '{"id":0,"mode":"recursive","edges":2,"depth":2,"prompt":"%sid:S_000000001/start_node:USER/num_subgraphs:1/remaining_depth:0\\n<layer>\\n<edges>\\n"}\n' "$edges" >refused.prompts.jsonl
+    expect 0 loom-infer sample $M --prompts refused.prompts.jsonl --constrain full --json -o refused.answers.jsonl --force
+    says out '"graphs":1,"finished":0,.*"refused":1'
+    says refused.answers.jsonl '"refused":"the request cannot be met: .*"layers":\[\]'
+done
 
 # the evaluator believes it
 if [ -x "$BIN/loom-eval" ]; then

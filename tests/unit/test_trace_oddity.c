@@ -62,4 +62,22 @@ TEST(a_system_may_have_a_db)
     check_odd("cart", "S_000000001", EDGE("1", "db", "1", "4") EDGE("2", "mc", "5", "8"), 0, 3);
 }
 
-TEST_MAIN(RUN(oddities) RUN(a_system_may_have_a_db))
+/* An empty answer breaks no rule where the request says no number of calls; a refused layer has no answer at all. */
+TEST(a_refused_layer_is_not_finished)
+{
+    static const char prompt[] = "id:S_000000001/start_node:USER/num_edges:0\n<layer>\n<edges>\n";
+    loom_request_conf conf = {.mode = LOOM_MODE_RECURSIVE};
+    loom_request *r = NULL;
+    loom_err err;
+
+    REQUIRE_OK(loom_request_new(&r, &conf, prompt, strlen(prompt), NULL, &err), err);
+    CHECK(loom_request_refuse(r, 0, &err) == LOOM_STATUS_ARG); /* not taken */
+    CHECK(loom_request_take(r) != NULL);
+    REQUIRE_OK(loom_request_refuse(r, 0, &err), err);
+    CHECK(loom_request_done(r));
+    const loom_outcome *v = loom_request_outcome(r);
+    CHECK(!v->finished && !v->valid && v->failed_layer == 0);
+    loom_request_free(&r);
+}
+
+TEST_MAIN(RUN(oddities) RUN(a_system_may_have_a_db) RUN(a_refused_layer_is_not_finished))
