@@ -185,6 +185,7 @@ loom_status loom_answer_score(loom_score *out, const loom_answer *answer, loom_e
     out->correct = o->correct;
     out->accurate = o->accurate;
     out->rules = o->rules;
+    out->odd = o->odd;
     out->n_edges = o->graph.n_edges;
     out->depth = o->graph.depth;
     count_codes(out, out->request);

@@ -47,6 +47,7 @@ typedef struct loom_score {
     bool correct;                /* LOOM_VALIDITY_CODE */
     bool accurate;               /* LOOM_VALIDITY_PAPER */
     uint32_t rules;              /* LOOM_RULE_BIT of everything broken */
+    uint32_t odd;                /* LOOM_ODD_BIT of what no record shows */
     int32_t codes[LOOM_CODES];   /* how often each was given, all layers */
     int32_t n_edges, depth;      /* of a valid graph */
 } loom_score;

@@ -23,6 +23,8 @@ bool loom_asked_of(loom_asked *out, loom_ask ask, const loom_graph *g, const loo
 {
     double mean;
     *out = (loom_asked){.ask = ask};
+    /* only requests of users may ask for high latency: the others show theirs */
+    if (wants_latency(ask) && strcmp(g->calls[0].source, LOOM_TEXT_USER) != 0) return false;
     if (wants_latency(ask) &&
         (!loom_stats_latency(stats, g->service, NULL, &out->p90, &mean) || (double)out->p90 - mean <= 5))
         return false;

@@ -153,6 +153,8 @@ static void fill_errors(loom_csv_table *t, const loom_tally *tally)
             snprintf(name, sizeof name, "%d", c);
             error_row(t, s, "code", name, code_meanings[c], s->code_graphs[c], s->codes[c]);
         }
+        for (int o = 0; o < LOOM_ODDITIES; o++)
+            error_row(t, s, "odd", loom_oddity_names[o], loom_oddity_meanings[o], s->odd[o], -1);
         error_row(t, s, "sampler", "refused", "nothing was generated", s->refused, -1);
         error_row(t, s, "sampler", "missing", "the file holds no answer to the prompt", s->missing, -1);
     }
@@ -314,6 +316,19 @@ static void table_text(loom_buf *into, const loom_tally *t, int first, int last)
     }
 }
 
+/* Below the table: what is right by the rules and yet odd. */
+static void odd_text(loom_buf *into, const loom_tally *t)
+{
+    for (size_t i = 0; i < t->n_series; i++) {
+        const loom_series *s = &t->series[i];
+        for (int o = 0; o < LOOM_ODDITIES; o++)
+            if (s->odd[o])
+                loom_buf_printf(into, "%s at %g: %s in %lld graph%s counted as correct (%s); no record is made of %s\n", s->method,
+                                s->temperature, loom_oddity_names[o], (long long)s->odd[o], s->odd[o] == 1 ? "" : "s",
+                                loom_oddity_meanings[o], s->odd[o] == 1 ? "it" : "them");
+    }
+}
+
 static void table_json(loom_buf *into, const loom_tally *t, int first, int last)
 {
     loom_jw w;
@@ -334,6 +349,7 @@ static void table_json(loom_buf *into, const loom_tally *t, int first, int last)
             loom_jw_kv_f64(&w, "hi", all.hi);
             loom_jw_kv_i64(&w, "finished", s->all.finished);
             loom_jw_kv_i64(&w, "valid", s->all.valid);
+            for (int o = 0; o < LOOM_ODDITIES; o++) loom_jw_kv_i64(&w, loom_oddity_names[o], s->odd[o]);
             loom_jw_end_object(&w);
         }
     }
@@ -345,7 +361,7 @@ static loom_status print_summary(const loom_ctx *ctx, const loom_tally *t, int f
 {
     loom_buf text = {0};
     if (ctx->common.json) table_json(&text, t, first, last);
-    else table_text(&text, t, first, last);
+    else table_text(&text, t, first, last), odd_text(&text, t);
     loom_status st = loom_stdout_text(text.data, text.len, err);
     loom_buf_release(&text);
     return st;

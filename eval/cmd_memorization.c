@@ -91,15 +91,29 @@ static void fill_table(loom_csv_table *t, const memorization_job *j)
 
 /* ---- privacy report ---- */
 
+/* Share and 95 % interval; of nothing, no share and an interval of everything. */
+static void rate_of(loom_jw *w, const char *what, int64_t k, int64_t n)
+{
+    loom_interval i = loom_metrics_wilson(k, n);
+    char key[32];
+    snprintf(key, sizeof key, "%s_rate", what);
+    loom_jw_key(w, key);
+    if (n) loom_jw_f64(w, i.value);
+    else loom_jw_null(w);
+    snprintf(key, sizeof key, "%s_lo", what);
+    loom_jw_kv_f64(w, key, i.lo);
+    snprintf(key, sizeof key, "%s_hi", what);
+    loom_jw_kv_f64(w, key, i.hi);
+}
+
 static void privacy_match(loom_jw *w, const char *key, const loom_memory_match *m, int64_t n)
 {
-    double of = (double)loom_max_i64(n, 1);
     loom_jw_key(w, key);
     loom_jw_begin_object(w);
     loom_jw_kv_i64(w, "exact", m->exact);
     loom_jw_kv_i64(w, "near", m->structure - m->exact);
-    loom_jw_kv_f64(w, "exact_rate", (double)m->exact / of);
-    loom_jw_kv_f64(w, "near_rate", (double)(m->structure - m->exact) / of);
+    rate_of(w, "exact", m->exact, n);
+    rate_of(w, "near", m->structure - m->exact, n);
     loom_jw_end_object(w);
 }
 
@@ -274,7 +288,12 @@ static void compare_with_paper(const memorization_job *j, loom_results *r)
     }
 }
 
-static double rate(int64_t k, int64_t n) { return 100 * (double)k / (double)loom_max_i64(n, 1); }
+/* Percent, "-" of nothing. */
+static void rate(loom_buf *text, int width, int64_t k, int64_t n)
+{
+    if (n) loom_buf_printf(text, " %*.2f", width, 100 * (double)k / (double)n);
+    else loom_buf_printf(text, " %*s", width, "-");
+}
 
 static void summary_row(loom_buf *text, const suspect *s)
 {
@@ -284,11 +303,18 @@ static void summary_row(loom_buf *text, const suspect *s)
     loom_buf_printf(text, "%-28s ", s->name);
     if (isnan(s->report.temperature)) loom_buf_printf(text, "%4s", "-");
     else loom_buf_printf(text, "%4g", s->report.temperature);
-    loom_buf_printf(text, " %9lld %9lld %9.2f %14.2f %9.2f", (long long)c->n, (long long)m->exact, rate(m->exact, c->n),
-                    rate(large.of[LOOM_KNOWN_TRAIN].exact, large.n), rate(m->structure - m->exact, c->n));
-    if (s->report.has_heldout)
-        loom_buf_printf(text, " %14.2f %14.2f", rate(c->of[LOOM_KNOWN_SAMPLE].exact, c->n), rate(c->of[LOOM_KNOWN_HELDOUT].exact, c->n));
+    loom_interval ci = loom_metrics_wilson(m->exact, c->n);
+    loom_buf_printf(text, " %9lld %9lld", (long long)c->n, (long long)m->exact);
+    rate(text, 9, m->exact, c->n);
+    loom_buf_printf(text, "  %6.2f - %6.2f", 100 * ci.lo, 100 * ci.hi);
+    rate(text, 14, large.of[LOOM_KNOWN_TRAIN].exact, large.n);
+    rate(text, 9, m->structure - m->exact, c->n);
+    if (s->report.has_heldout) {
+        rate(text, 14, c->of[LOOM_KNOWN_SAMPLE].exact, c->n);
+        rate(text, 14, c->of[LOOM_KNOWN_HELDOUT].exact, c->n);
+    }
     loom_buf_char(text, '\n');
+    if (c->n == 0) loom_buf_printf(text, "%s has no graph to judge: nothing can be said about copies\n", s->name);
 }
 
 static loom_status print_summary(const memorization_job *j, loom_err *err)
@@ -296,8 +322,8 @@ static loom_status print_summary(const memorization_job *j, loom_err *err)
     loom_buf text = {0};
     if (j->ctx->common.json) privacy_text(&text, j);
     else {
-        loom_buf_printf(&text, "%-28s %4s %9s %9s %9s %14s %9s", "copies of training graphs", "T", "graphs", "exact", "exact, %",
-                        ">= 4 calls, %", "near, %");
+        loom_buf_printf(&text, "%-28s %4s %9s %9s %9s  %15s %14s %9s", "copies of training graphs", "T", "graphs", "exact",
+                        "exact, %", "95 %     ", ">= 4 calls, %", "near, %");
         if (j->heldout) loom_buf_printf(&text, " %14s %14s", "equal part, %", "held-out, %");
         loom_buf_char(&text, '\n');
         for (int64_t i = 0; i < j->n; i++) summary_row(&text, &j->suspects[i]);
@@ -311,7 +337,10 @@ static loom_status judge(const memorization_job *j, loom_err *err)
 {
     for (int64_t i = 0; i < j->n; i++) {
         loom_memory_counts large = loom_memory_large(&j->suspects[i].report);
-        double share = rate(large.of[LOOM_KNOWN_TRAIN].exact, large.n) / 100;
+        double share = large.n ? (double)large.of[LOOM_KNOWN_TRAIN].exact / (double)large.n : 0;
+        if (large.n == 0 && j->conf->fail_above < 1)
+            return loom_fail(err, LOOM_STATUS_VERDICT, "%s has no graph with 4 or more calls, so nothing can be said about copies and "
+                             "--fail-above cannot be met", j->suspects[i].name);
         if (share > j->conf->fail_above)
             return loom_fail(err, LOOM_STATUS_VERDICT, "%.1f %% of the graphs of %s with 4 or more calls are copies of training graphs, more than the %.1f %% allowed",
                              100 * share, j->suspects[i].name, 100 * j->conf->fail_above);

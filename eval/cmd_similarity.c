@@ -25,7 +25,7 @@ static const loom_opt similarity_opts[] = {
     LOOM_OPT_I64("runs", 0, similarity_conf, runs, "0", 0, 10000, "N", "runs of the heavy hitters; 0: as the preset says (" LOOM_PRESET_NUMBERS(RUNS) ")"),
     LOOM_OPT_I64("sequence", 0, similarity_conf, sequence, "0", 0, 1000000000, "N", "graphs of a run, fewer when a file has fewer; 0: as the preset says (" LOOM_PRESET_NUMBERS(SEQUENCE) ")"),
     LOOM_OPT_I64("branching", 0, similarity_conf, branching, "0", 0, 1000000000, "N", "generated graphs whose branching and times are compared; 0: as the preset says (" LOOM_PRESET_NUMBERS(BRANCHING) ")"),
-    LOOM_OPT_I64("resamples", 0, similarity_conf, resamples, "1000", 0, 1000000, "N", "bootstrap resamples of the 95 % intervals; 0: none"),
+    LOOM_OPT_I64("resamples", 0, similarity_conf, resamples, "1000", 0, 1000000, "N", "resamples of the 95 % intervals (basic bootstrap); 0: none"),
     LOOM_OPT_FLAG("with-user", 0, similarity_conf, with_user, "count the calls that USER makes in the out-degree"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', similarity_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),

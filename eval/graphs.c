@@ -195,7 +195,7 @@ static loom_status next_answer(loom_graphs *in, loom_graph *g, bool *valid, cons
     LOOM_TRY(loom_answer_score(&in->score, &answer, err));
     in->temperature = answer.temperature;
     in->constrained = answer.constrained;
-    *valid = in->score.correct;
+    *valid = in->score.correct && !in->score.odd;
     if (*valid) *g = in->score.outcome->graph.graph;
     return LOOM_OK;
 }

@@ -26,7 +26,8 @@ loom_status loom_graphs_next(loom_graphs *in, loom_graph *g, bool *more, loom_er
  * valid is no error. */
 loom_status loom_graphs_next_any(loom_graphs *in, loom_graph *g, bool *valid, bool *more, loom_err *err);
 int64_t loom_graphs_read(const loom_graphs *in);     /* graphs seen so far, valid or not */
-int64_t loom_graphs_rejected(const loom_graphs *in); /* of those, not valid (answers: not correct) */
+int64_t loom_graphs_rejected(const loom_graphs *in); /* of those, not valid (answers: not correct, or no record
+                                                      can be made of them, trace/oddity.h) */
 /* Of the answer read last: its temperature and whether it was decoded under constraints; NaN and false for other graphs. */
 double loom_graphs_temperature(const loom_graphs *in);
 bool loom_graphs_constrained(const loom_graphs *in);

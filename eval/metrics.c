@@ -246,20 +246,25 @@ static void draw_times(int32_t *times, int64_t n, loom_rng *rng)
     for (int64_t i = 0; i < n; i++) times[loom_rng_below(rng, (uint64_t)n)]++;
 }
 
-static void interval_of(loom_interval *out, double *values, int64_t n)
+static double at_least(double least, double v) { return isnan(v) || v > least ? v : least; }
+
+/* out->value is there; the other members from the resamples. */
+static void estimate(loom_estimate *out, double *values, int64_t n, double least)
 {
+    double twice = 2 * out->value;
     int64_t kept = 0;
     for (int64_t i = 0; i < n; i++)
         if (!isnan(values[i])) values[kept++] = values[i];
     loom_metrics_sort(values, kept);
-    out->lo = loom_metrics_quantile(values, kept, 0.025);
-    out->hi = loom_metrics_quantile(values, kept, 0.975);
+    out->corrected = at_least(least, twice - loom_metrics_mean(values, kept));
+    out->lo = at_least(least, twice - loom_metrics_quantile(values, kept, 0.975));
+    out->hi = at_least(least, twice - loom_metrics_quantile(values, kept, 0.025));
 }
 
-void loom_metrics_bootstrap(loom_interval *out, int n_out, loom_statistic statistic, void *arg, int64_t n,
-                            int64_t resamples, loom_rng *rng)
+void loom_metrics_bootstrap(loom_estimate *out, int n_out, loom_statistic statistic, void *arg, int64_t n,
+                            int64_t resamples, double least, loom_rng *rng)
 {
-    for (int k = 0; k < n_out; k++) out[k] = (loom_interval){NAN, NAN, NAN};
+    for (int k = 0; k < n_out; k++) out[k] = (loom_estimate){NAN, NAN, NAN, NAN};
     if (n <= 0) return;
     int32_t *times = loom_alloc((size_t)n, sizeof *times);
     double *one = loom_alloc((size_t)n_out, sizeof *one), *values = loom_alloc((size_t)(n_out * resamples), sizeof *values);
@@ -274,7 +279,7 @@ void loom_metrics_bootstrap(loom_interval *out, int n_out, loom_statistic statis
         statistic(arg, times, n, one);
         for (int k = 0; k < n_out; k++) values[k * resamples + done] = one[k];
     }
-    for (int k = 0; k < n_out; k++) interval_of(&out[k], values + k * resamples, done);
+    for (int k = 0; k < n_out; k++) estimate(&out[k], values + k * resamples, done, least);
 done:
     free(values);
     free(one);

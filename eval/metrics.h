@@ -61,11 +61,21 @@ double loom_metrics_auc(const double *scores, const bool *positive, int64_t n);
 /* Average precision: sum (R_i - R_(i-1)) P_i over distinct thresholds in falling order. */
 double loom_metrics_average_precision(const double *scores, const bool *positive, int64_t n);
 
-/* 95 % percentile bootstrap of n_out statistics of the same resamples: `statistic` sees how often each of n units was drawn
- * (n draws with replacement), `resamples` times, and fills values[n_out]. Fills lo and hi of out[n_out]; value is the
- * statistic of every unit once. NaN results are left out. Without units or memory all are NaN. */
+/* A statistic t of a sample, and what the bootstrap says of the population's: t*_q is the quantile q of the resamples.
+ * Distances (KL, W1) come out too large, the more so the smaller the sample; a resample adds the same excess again, so
+ * that the middle of the resamples lies above t, which lies above the truth. The basic interval takes that off:
+ *   corrected = 2 t - mean t*,   [lo, hi] = [2 t - t*_.975, 2 t - t*_.025]
+ * It belongs to `corrected`, which it contains; t itself may lie above it. */
+typedef struct loom_estimate {
+    double value, corrected, lo, hi;
+} loom_estimate;
+
+/* 95 % basic bootstrap of n_out statistics of the same resamples: `statistic` sees how often each of n units was drawn
+ * (n draws with replacement), `resamples` times, and fills values[n_out]. No statistic can be below `least` (0 for a
+ * distance, -INFINITY for none): corrected, lo and hi are cut off there. NaN results are left out; without resamples only
+ * value is a number, without units or memory none is. */
 typedef void (*loom_statistic)(void *arg, const int32_t *times, int64_t n, double *values);
-void loom_metrics_bootstrap(loom_interval *out, int n_out, loom_statistic statistic, void *arg, int64_t n,
-                            int64_t resamples, loom_rng *rng);
+void loom_metrics_bootstrap(loom_estimate *out, int n_out, loom_statistic statistic, void *arg, int64_t n,
+                            int64_t resamples, double least, loom_rng *rng);
 
 #endif

@@ -199,7 +199,7 @@ typedef struct emd_row {
     int64_t n_made, n_rejected;
     double w1, reference; /* reference: w1 of the method that the others are compared with */
     double floor, floor_same_n;
-    loom_interval ci;
+    loom_estimate ci;
     scale by;
 } emd_row;
 
@@ -218,6 +218,7 @@ static void write_row(branching_job *j, loom_field field, const emd_row *row)
     loom_csv_table_f64(&j->t, divide(row->w1, row->by.range));
     loom_csv_table_f64(&j->t, divide(row->ci.lo, row->by.range));
     loom_csv_table_f64(&j->t, divide(row->ci.hi, row->by.range));
+    loom_csv_table_f64(&j->t, divide(row->ci.corrected, row->by.range));
     loom_csv_table_f64(&j->t, divide(row->w1, row->by.std));
     loom_csv_table_f64(&j->t, divide(row->w1, row->by.p99));
     loom_csv_table_f64(&j->t, divide(row->w1, row->reference));
@@ -226,16 +227,16 @@ static void write_row(branching_job *j, loom_field field, const emd_row *row)
     loom_csv_table_end_row(&j->t);
 }
 
-static loom_interval interval_of(const loom_similarity *s, const loom_corpus *made, loom_field field)
+static loom_estimate estimate_of(const loom_similarity *s, const loom_corpus *made, loom_field field)
 {
     emd_pair p;
     loom_rng rng;
-    if (!s->resamples) return (loom_interval){NAN, NAN, NAN};
+    if (!s->resamples) return (loom_estimate){NAN, NAN, NAN, NAN};
     loom_rng_seed(&rng, s->seed, "bootstrap", (uint64_t)field);
     pair_init(&p, &s->real.field[field], &made->field[field]);
     pair_count(&p, 0, NULL, 0, p.count[0]);
-    loom_interval ci;
-    loom_metrics_bootstrap(&ci, 1, resampled_w1, &p, pair_group(&p, made->n_graphs, s->seed), s->resamples, &rng);
+    loom_estimate ci;
+    loom_metrics_bootstrap(&ci, 1, resampled_w1, &p, pair_group(&p, made->n_graphs, s->seed), s->resamples, 0, &rng);
     pair_release(&p);
     return ci;
 }
@@ -253,7 +254,7 @@ static void field_rows(branching_job *j, loom_field field)
         row.n_made = made.n_graphs;
         row.n_rejected = made.n_rejected;
         row.w1 = loom_similarity_emd(&s->real, &made, field).w1;
-        row.ci = interval_of(s, &made, field);
+        row.ci = estimate_of(s, &made, field);
         row.floor_same_n = made.n_graphs < half ? noise_floor(s, field, made.n_graphs) : row.floor;
         j->range[i * LOOM_FIELDS + field] = divide(row.w1, row.by.range);
         write_row(j, field, &row);
@@ -308,7 +309,7 @@ static void corpus_rows(branching_job *j, loom_field field)
     int64_t n_real, half = s->real.n_graphs / 2;
     double *real = sorted_degrees(s, &s->real, NULL, 0, field, &n_real);
     emd_row row = {.scope = "corpus", .by = scale_of_sorted(real, n_real), .floor = corpus_floor(s, field, half),
-                   .reference = corpus_w1(s, &reference, field), .ci = {NAN, NAN, NAN}};
+                   .reference = corpus_w1(s, &reference, field), .ci = {NAN, NAN, NAN, NAN}};
     for (int64_t i = 0; i < s->n_rivals; i++) {
         loom_corpus made = rival_head(s, i);
         row.method = s->rivals[i].name;
@@ -358,7 +359,7 @@ static void compare_with_paper(const branching_job *j, loom_results *r)
 loom_status loom_similarity_branching(const loom_similarity *s, loom_results *r, loom_err *err)
 {
     branching_job j = {.s = s, .range = loom_calloc((size_t)s->n_rivals * LOOM_FIELDS, sizeof *j.range)};
-    loom_csv_table_init(&j.t, "experiment,method,seed,field,scope,n_real,n_syn,n_rejected,w1,nemd_range,lo,hi,nemd_std,nemd_p99,"
+    loom_csv_table_init(&j.t, "experiment,method,seed,field,scope,n_real,n_syn,n_rejected,w1,nemd_range,lo,hi,nemd_corrected,nemd_std,nemd_p99,"
                           "ratio_to_tracellm,floor,floor_same_n");
     for (int f = 0; f < LOOM_FIELDS; f++) field_rows(&j, (loom_field)f);
     corpus_rows(&j, LOOM_FIELD_IN);

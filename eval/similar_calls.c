@@ -111,21 +111,21 @@ typedef struct floors {
     double halves, same_n; /* between halves of the real graphs; of as many as were generated, at most a half */
 } floors;
 
-static void kl_intervals(calls_job *j, const loom_rival *m, loom_interval ci[N_ALPHAS])
+static void kl_intervals(calls_job *j, const loom_rival *m, loom_estimate ci[N_ALPHAS])
 {
     const loom_similarity *s = j->s;
     loom_rng rng;
-    for (int a = 0; a < N_ALPHAS; a++) ci[a] = (loom_interval){NAN, NAN, NAN};
+    for (int a = 0; a < N_ALPHAS; a++) ci[a] = (loom_estimate){NAN, NAN, NAN, NAN};
     if (!s->resamples) return;
     loom_rng_seed(&rng, s->seed, "bootstrap", 0);
     int64_t units = count_groups(j, &m->corpus);
-    loom_metrics_bootstrap(ci, N_ALPHAS, resampled_kl, j, units, s->resamples, &rng);
+    loom_metrics_bootstrap(ci, N_ALPHAS, resampled_kl, j, units, s->resamples, 0, &rng);
     free(j->groups);
     j->groups = NULL;
 }
 
 /* One row; the counts of the rival are in j->made. */
-static void kl_row(loom_csv_table *t, const calls_job *j, const loom_rival *m, double alpha, floors floor, const loom_interval *ci)
+static void kl_row(loom_csv_table *t, const calls_job *j, const loom_rival *m, double alpha, floors floor, const loom_estimate *ci)
 {
     const loom_similarity *s = j->s;
     loom_divergence d = divergence(j, alpha);
@@ -138,6 +138,7 @@ static void kl_row(loom_csv_table *t, const calls_job *j, const loom_rival *m, d
     loom_csv_table_f64(t, d.kl_pq);
     loom_csv_table_f64(t, ci->lo);
     loom_csv_table_f64(t, ci->hi);
+    loom_csv_table_f64(t, ci->corrected);
     loom_csv_table_f64(t, d.kl_qp);
     loom_csv_table_f64(t, d.js);
     loom_csv_table_f64(t, d.tv);
@@ -172,7 +173,7 @@ static void call_rows(loom_csv_table *t, const calls_job *j, const char *method,
     }
 }
 
-static loom_status draw(const calls_job *j, loom_results *r, const loom_interval *kl, double floor, loom_err *err)
+static loom_status draw(const calls_job *j, loom_results *r, const loom_estimate *kl, double floor, loom_err *err)
 {
     const loom_similarity *s = j->s;
     loom_figure_vars vars = {0};
@@ -197,7 +198,7 @@ static loom_status draw(const calls_job *j, loom_results *r, const loom_interval
     return st;
 }
 
-static void compare(loom_results *r, const loom_similarity *s, const loom_interval *kl, const floors *floor)
+static void compare(loom_results *r, const loom_similarity *s, const loom_estimate *kl, const floors *floor)
 {
     char ours[128], note[96];
     double worst = 0;
@@ -217,7 +218,7 @@ loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loo
     size_t n_calls = (size_t)s->words.calls.n, top = (size_t)s->top;
     calls_job j = {.s = s, .all = loom_alloc(n_calls, sizeof(int64_t)), .top = loom_alloc(top, sizeof(int64_t)),
                    .real.n = loom_alloc(top, sizeof(int64_t)), .made.n = loom_alloc(top, sizeof(int64_t))};
-    loom_interval *kl = loom_calloc((size_t)s->n_rivals, sizeof *kl);
+    loom_estimate *kl = loom_calloc((size_t)s->n_rivals, sizeof *kl);
     loom_csv_table rows = {0}, kls = {0};
     floors *floor = loom_calloc((size_t)s->n_rivals, sizeof *floor); /* at the first alpha */
     double halves[N_ALPHAS], same_n[N_ALPHAS];
@@ -228,14 +229,14 @@ loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loo
     j.n_top = loom_corpus_top_calls(&s->words, j.all, j.top, s->top);
     count_top(&j, &s->real, NULL, 0, j.top, j.n_top, &j.real);
     loom_csv_table_init(&rows, "experiment,method,seed,rank,source,destination,type,count,prob");
-    loom_csv_table_init(&kls, "experiment,method,seed,n_graphs,n_edges,alpha,kl_pq,lo,hi,kl_qp,js,tv,coverage,kl_other,floor,floor_same_n");
+    loom_csv_table_init(&kls, "experiment,method,seed,n_graphs,n_edges,alpha,kl_pq,lo,hi,kl_corrected,kl_qp,js,tv,coverage,kl_other,floor,floor_same_n");
     call_rows(&rows, &j, "real", &j.real);
     noise_floors(&j, half, halves);
     for (int64_t i = 0; i < s->n_rivals; i++) {
         int64_t n_made = s->rivals[i].corpus.n_graphs;
         if (n_made < half) noise_floors(&j, n_made, same_n);
         else memcpy(same_n, halves, sizeof same_n);
-        loom_interval ci[N_ALPHAS];
+        loom_estimate ci[N_ALPHAS];
         kl_intervals(&j, &s->rivals[i], ci);
         count_top(&j, &s->rivals[i].corpus, NULL, 0, j.top, j.n_top, &j.made);
         for (int a = 0; a < N_ALPHAS; a++) kl_row(&kls, &j, &s->rivals[i], alphas[a], (floors){halves[a], same_n[a]}, &ci[a]);

@@ -257,6 +257,7 @@ static loom_status count_item(loom_tally *t, const item *it, const char *path, c
     add_cell(&series->cells[at], &one);
     add_cell(&series->all, &one);
     for (int r = 0; r < LOOM_RULES; r++) series->rules[r] += (s->rules & LOOM_RULE_BIT(r)) != 0;
+    for (int o = 0; o < LOOM_ODDITIES; o++) series->odd[o] += s->correct && (s->odd >> o & 1);
     for (int c = 0; c < LOOM_CODES; c++) {
         series->code_graphs[c] += s->codes[c] > 0;
         series->codes[c] += s->codes[c];

@@ -33,6 +33,7 @@ typedef struct loom_series {
     int64_t rules[LOOM_RULES];       /* graphs that break it */
     int64_t code_graphs[LOOM_CODES]; /* graphs with that code */
     int64_t codes[LOOM_CODES];       /* how often it was given */
+    int64_t odd[LOOM_ODDITIES];      /* correct graphs of which no record can be made, by reason */
     int64_t refused;                 /* nothing was generated */
     int64_t missing;                 /* prompts (times samples) without an answer: failures, counted in n */
     int32_t *answers;                /* by prompt id, for the prompts of the mode; NULL without prompts */

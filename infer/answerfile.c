@@ -78,6 +78,12 @@ static loom_status write_rows(loom_results *r, loom_err *err)
     return st;
 }
 
+static bool wanted(const loom_results *r, const loom_outcome *o)
+{
+    if (!loom_outcome_has_record(o)) return false;
+    return !r->conf.only_correct || (o->correct && !loom_unknown_calls(o, r->conf.known));
+}
+
 static loom_status keep_graph(loom_results *r, const loom_graph *g, loom_err *err)
 {
     char traceid[32];
@@ -135,7 +141,7 @@ static loom_status resume_line(void *results, const char *line, size_t len, loom
     if (st == LOOM_OK && n) st = loom_request_replay(&tree, &conf, layers, (int32_t)n, err);
     if (st == LOOM_OK && n) {
         const loom_outcome *o = loom_request_outcome(tree);
-        if (r->conf.only_correct ? o->correct : o->valid) st = keep_graph(r, &o->graph.graph, err);
+        if (wanted(r, o)) st = keep_graph(r, &o->graph.graph, err);
     }
     loom_request_free(&tree);
     free(layers);
@@ -179,8 +185,7 @@ loom_status loom_results_keep(void *results, const loom_gen_result *result, loom
         LOOM_TRY(r->partial ? loom_partial_add(r->partial, r->line.data, r->line.len, err)
                             : loom_out_write(r->answers, r->line.data, r->line.len, err));
     }
-    bool wanted = r->conf.only_correct ? result->outcome->correct : result->outcome->valid;
-    loom_status st = wanted ? keep_graph(r, &result->outcome->graph.graph, err) : LOOM_OK;
+    loom_status st = wanted(r, result->outcome) ? keep_graph(r, &result->outcome->graph.graph, err) : LOOM_OK;
     r->number++;
     return st;
 }

@@ -19,6 +19,7 @@ typedef struct loom_results_conf {
     bool resume;        /* keep answers in FILE.partial while running, and go on from there */
     loom_hash128 run;   /* resume: what the results depend on */
     bool only_correct;  /* records and rows of graphs that also meet their request */
+    const loom_names *known; /* ... and call none but these microservices; NULL: any */
     double temperature; /* written into every answer */
     int64_t seed;
     int64_t first; /* place of the first result in the whole run (of a shard); trace ids of rows count from it */

@@ -40,7 +40,7 @@ typedef struct loom_backend_conf {
                   "factors of matrix products; bf16 where the CPU has instructions for it: faster, rounded"),          \
     LOOM_OPT_FLAG("half-cache", 0, S, m.half_cache, "keys and values as bfloat16: half the memory, rounded"),          \
     LOOM_OPT_FLAG_ON("share-prefixes", 0, S, m.share, "compute what prompts have in common once"),                     \
-    LOOM_OPT_FLAG_ON("jump-ahead", 0, S, m.jump, "constrained: append forced text without asking the model")
+    LOOM_OPT_FLAG_ON("jump-ahead", 0, S, m.jump, "constrained: append forced text without asking the model; without it the same seed gives another text")
 
 typedef struct loom_backend {
     loom_bundle bundle;

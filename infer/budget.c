@@ -13,6 +13,7 @@ typedef struct measure {
     loom_tok_scratch *scratch;
     loom_tokens ids;
     loom_arena arena;
+    const char *name, *service; /* those that cost most tokens */
 } measure;
 
 static int64_t count(measure *m, const loom_buf *text, unsigned flags)
@@ -29,20 +30,37 @@ static int64_t time_cap(int digits)
     return cap;
 }
 
-static const char *longest_name(const loom_budget_conf *c)
+static int64_t cost(measure *m, const char *name)
 {
-    const char *longest = c->names ? c->names[0] : "MS_999999999";
-    for (size_t i = 0; i < c->n_names; i++)
-        if (strlen(c->names[i]) > strlen(longest)) longest = c->names[i];
-    return longest;
+    loom_tokens_reset(&m->ids);
+    loom_tokenizer_encode(&m->ids, m->tok, m->scratch, name, strlen(name), LOOM_ENCODE_CONTINUE | LOOM_ENCODE_PLAIN);
+    return m->ids.n;
+}
+
+/* Names that are one token and names that are spelt may have the same length: only their tokens tell. */
+static void find_costly_names(measure *m, const loom_gen_prompt *prompts, int64_t n)
+{
+    const loom_names *names = m->conf->names;
+    int64_t most = -1, now;
+
+    m->name = "MS_999999999";
+    for (size_t i = 0; names && i < names->n; i++)
+        if ((now = cost(m, names->items[i])) > most) most = now, m->name = names->items[i];
+    m->service = "S_999999999";
+    most = cost(m, m->service);
+    for (int64_t i = 0; i < n; i++) {
+        const char *service = prompts[i].service;
+        if (!service || (i && service == prompts[i - 1].service)) continue;
+        if ((now = cost(m, service)) > most) most = now, m->service = service;
+    }
 }
 
 /* Attributes of a layer of c edges and k subgraphs whose numbers are as long as they get. */
-static void fill_attrs(loom_attrs *a, const loom_budget_conf *conf, int64_t c, int64_t k, int64_t cap)
+static void fill_attrs(loom_attrs *a, const measure *m, int64_t c, int64_t k, int64_t cap)
 {
     loom_attrs_init(a);
-    a->id = "S_999999999";
-    a->start_node = a->caller = longest_name(conf);
+    a->id = m->service;
+    a->start_node = a->caller = m->name;
     a->start_edge_id = "99";
     a->num_current_edges = c;
     a->num_subgraphs = k;
@@ -63,7 +81,7 @@ static loom_status layer_tokens(int64_t *prompt, int64_t *answer, measure *m, lo
     loom_automaton *a = NULL;
 
     loom_arena_reset(&m->arena);
-    fill_attrs(&sub.attrs, bc, c, k, time_cap(digits));
+    fill_attrs(&sub.attrs, m, c, k, time_cap(digits));
     loom_attrs_render(&line, &sub.attrs);
     sub.text = loom_arena_strdup(&m->arena, line.data, line.len);
     loom_line wish = {.kind = LOOM_LINE_INCLUDE, .name = {sub.attrs.start_node, sub.attrs.start_node, "http"}};
@@ -71,8 +89,8 @@ static loom_status layer_tokens(int64_t *prompt, int64_t *answer, measure *m, lo
     loom_line_render(&line, &wish);
     loom_request_child_prompt(&text, &pc, &sub, (const char *const[]){line.data}, 1, NULL);
     *prompt = count(m, &text, 0) + 1; /* BOS */
-    loom_automaton_conf ac = {.mode = mode, .full = true, .prompt = text.data, .prompt_len = text.len,
-                              .names = bc->names, .n_names = bc->n_names};
+    loom_automaton_conf ac = {.mode = mode, .full = true, .prompt = text.data, .prompt_len = text.len};
+    if (bc->names) ac.names = bc->names->items, ac.n_names = bc->names->n, ac.shortest = bc->names->shortest;
     loom_status st = loom_automaton_new(&a, &ac, err);
     if (st == LOOM_OK) {
         loom_buf_reset(&line);
@@ -154,6 +172,7 @@ loom_status loom_budget_of_prompts(loom_budget *out, const loom_tokenizer *tok, 
     loom_status st = LOOM_OK;
 
     *out = (loom_budget){.time_cap = time_cap(MOST_DIGITS)};
+    find_costly_names(&m, prompts, n);
     for (int mode = LOOM_MODE_RECURSIVE; st == LOOM_OK && mode < LOOM_MODES; mode++) {
         int64_t c = widest_layer(prompts, n, (loom_mode)mode);
         if (c > 0) st = fit_mode(out, &m, (loom_mode)mode, c, err);

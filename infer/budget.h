@@ -23,8 +23,7 @@ typedef struct loom_budget_conf {
     int64_t context;    /* tokens, prompt included */
     int64_t max_tokens; /* of an answer */
     bool match_training;
-    const char *const *names; /* the only destinations, sorted; NULL: any. Borrowed */
-    size_t n_names;
+    const loom_names *names; /* the only destinations, sorted; NULL: any. Borrowed */
 } loom_budget_conf;
 
 /* Over all modes of the prompts and the largest layer that one of them can lead to. ARG, with the figures, when such a

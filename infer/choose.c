@@ -32,7 +32,8 @@ struct loom_chooser {
     bool *ends;     /* (V) ids that end a text */
     entry *entries; /* by bytes; special and empty tokens left out */
     int64_t n_entries;
-    int64_t edge_tokens, sub_tokens, base_tokens; /* generous costs of the pieces of an answer */
+    int64_t edge_tokens, sub_tokens, base_tokens; /* generous costs of the pieces of an answer, with names that ... */
+    int64_t name_tokens;                          /* ... cost this */
 };
 
 /* ---- making ---- */
@@ -136,6 +137,7 @@ loom_status loom_chooser_prepare(loom_chooser *c, loom_err *err)
         w->values = loom_calloc((size_t)c->o.V, sizeof(float));
         if (!w->stack || !w->values) return loom_fail_nomem(err, "masks");
     }
+    c->name_tokens = count_line(c, "MS_999999999");
     c->edge_tokens =
         count_line(c, "(communication finishes at 99999999 milliseconds,destination is MS_999999999,type is "
                       "http,edge_id is 0.99.99.99.99,source is MS_999999999,communication starts at "
@@ -290,7 +292,10 @@ static bool fits(const loom_chooser *c, worker *w, const loom_job *job, const lo
     int64_t edges = 0, subs = 0, digits = 0;
 
     loom_automaton_left(job->guide, s, &edges, &subs, &digits);
-    if (edges * c->edge_tokens + digits + subs * c->sub_tokens + c->base_tokens <= room) return true;
+    /* at worst each byte of a name is a token; an edge has two names, a subgraph four, what is begun as many */
+    int64_t more = loom_max_i64((int64_t)loom_automaton_longest_name(job->guide) - c->name_tokens, 0);
+    int64_t names = 2 * edges + 4 * (subs + 1);
+    if (edges * c->edge_tokens + digits + subs * c->sub_tokens + c->base_tokens + names * more <= room) return true;
     loom_buf_reset(&w->text);
     loom_automaton_shortest(job->guide, s, &w->text);
     return count_tokens(w, c->tok, loom_buf_text(&w->text), w->text.len) + SLACK <= room;
@@ -341,8 +346,12 @@ static bool next_guided(loom_chooser *c, worker *w, loom_job *job, const loom_sa
     size_t from = job->text.len, len = 0;
     int32_t id = loom_sampler_pick(w->sampler, how, logits, &job->rng);
 
+    bool name = loom_automaton_in_name(&job->at);
+
     job->mask.tokens++;
+    job->mask.names += name;
     if (!allowed(c, job, id, &next)) {
+        job->mask.names_changed += name;
         id = choose_again(c, w, job, how, logits);
         if (!allowed(c, job, id, &next)) return wind_up(c, w, job, tokens, room);
     }

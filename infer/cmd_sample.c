@@ -7,7 +7,7 @@
 #include "infer/backend.h"
 #include "infer/budget.h"
 #include "infer/infer_cmds.h"
-#include "infer/namelist.h"
+#include "infer/naming.h"
 #include "infer/promptlist.h"
 
 typedef struct sample_conf {
@@ -31,7 +31,8 @@ static const loom_opt sample_opts[] = {
     LOOM_OPT_IN("like", 0, sample_conf, like, NULL, "STORE", "one request for each graph of a store"),
     LOOM_OPT_I64("limit", 0, sample_conf, limit, "0", 0, 1e15, "N", "only the first N prompts or graphs; 0: all"),
     LOOM_OPT_IN("stats", 0, sample_conf, stats, NULL, "FILE", "with --like: what is usual (loom-preprocess stats)"),
-    LOOM_OPT_STR("service", 0, sample_conf, service, NULL, "NAME", "without a file: service of the graphs"),
+    LOOM_OPT_STR("service", 0, sample_conf, service, NULL, "NAME",
+                 "without a file: service of the graphs; when it is not given, drawn for each as the training graphs have it"),
     LOOM_OPT_I64("edges", 0, sample_conf, edges, "-1", -1, 1e6, "N", 
                  "without a file: number of calls; -1: not asked for"),
     LOOM_OPT_I64("depth", 0, sample_conf, depth, "-1", -1, 1000, "N", 
@@ -67,8 +68,9 @@ static const loom_opt sample_opts[] = {
     LOOM_OPT_FLAG("keep-going", 0, sample_conf, keep_going, "finish the other layers of a graph that has failed"),
     LOOM_OPT_ENUM("constrain", 0, sample_conf, constrain, "off", LOOM_CONSTRAIN_CHOICES,
                   "allow only text of the right form, or only text that meets the request"),
-    LOOM_OPT_IN("names", 0, sample_conf, names, NULL, "FILE",
-                "constrain full: only microservices of this store or list of names"),
+    LOOM_OPT_STR("names", 0, sample_conf, names, NULL, "FILE|any",
+                 "constrain full: only microservices of this store or list of names, instead of those that the model was "
+                 "trained on; any: all"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', sample_conf, output, NULL, "FILE", "raw answers (*.answers.jsonl)"),
     LOOM_OPT_OUT("records", 'r', sample_conf, records, NULL, "FILE", "valid graphs as a store (*.graphs.zst)"),
@@ -85,10 +87,11 @@ typedef struct sampling_run {
     loom_backend backend;
     loom_prompts prompts;
     loom_meta meta;
-    loom_names names;
+    loom_naming naming;
     loom_results results;
     loom_progress progress;
     double started;
+    int64_t samples;      /* of each prompt */
     int64_t first, count; /* graphs first .. first + count - 1 of the run are this shard's */
 } sampling_run;
 
@@ -106,9 +109,16 @@ static loom_status check_conf(const sample_conf *c, loom_err *err)
     if (sources == 0)
         return loom_fail(err, LOOM_STATUS_ARG, "nothing to generate: give --prompts, --like or --edges and --depth");
     if (c->resume && !c->output) return loom_fail(err, LOOM_STATUS_ARG, "--resume needs --output");
-    if (c->names && c->constrain != LOOM_CONSTRAIN_FULL)
-        return loom_fail(err, LOOM_STATUS_ARG, "--names needs --constrain full");
+    if (loom_naming_is_file(c->names) && c->constrain != LOOM_CONSTRAIN_FULL)
+        return loom_fail(err, LOOM_STATUS_ARG, "--names FILE needs --constrain full");
     return LOOM_OK;
+}
+
+static loom_wish wish_of(const sample_conf *c)
+{
+    return (loom_wish){.service = c->service, .edges = c->edges, .depth = c->depth, .latency = c->latency,
+                       .start_node = c->start_node, .children = c->children, .include = c->include,
+                       .high_latency = c->high_latency};
 }
 
 static loom_status gather_prompts(sampling_run *r, loom_err *err)
@@ -116,9 +126,7 @@ static loom_status gather_prompts(sampling_run *r, loom_err *err)
     const sample_conf *c = r->conf;
     loom_mode mode = c->mode < LOOM_MODES ? (loom_mode)c->mode : LOOM_MODE_INSTRUCTION;
     uint64_t seed = (uint64_t)r->ctx->common.seed;
-    loom_wish wish = {.service = c->service, .edges = c->edges, .depth = c->depth, .latency = c->latency,
-                      .start_node = c->start_node, .children = c->children, .include = c->include,
-                      .high_latency = c->high_latency};
+    loom_wish wish = wish_of(c);
     loom_prompts_how how = {.mode = (loom_mode)c->mode, .match_training = c->form == 1,
                             .drop_last = c->reference_prompts};
     loom_stats *stats = NULL;
@@ -140,11 +148,39 @@ static loom_status gather_prompts(sampling_run *r, loom_err *err)
     return st;
 }
 
+/* A wish that names no service: every graph has one of the model's, drawn as often as the training graphs have it. */
+static loom_status draw_services(sampling_run *r, loom_err *err)
+{
+    const sample_conf *c = r->conf;
+    loom_wish wish = wish_of(c);
+    loom_mode mode = c->mode < LOOM_MODES ? (loom_mode)c->mode : LOOM_MODE_INSTRUCTION;
+
+    r->samples = c->n;
+    if (c->prompts || c->like || c->service || !r->naming.model.n_services) return LOOM_OK;
+    r->samples = 1;
+    loom_prompts_release(&r->prompts);
+    return loom_prompts_wish_services(&r->prompts, &wish, &r->naming.model, mode, c->form == 1, c->n,
+                                      (uint64_t)r->ctx->common.seed, err);
+}
+
+static loom_status open_names(sampling_run *r, loom_err *err)
+{
+    const loom_bundle *b = &r->backend.bundle;
+    bool full = r->conf->constrain == LOOM_CONSTRAIN_FULL;
+
+    LOOM_TRY(loom_naming_open(&r->naming, r->conf->names, b->names, b->names_len, full, err));
+    LOOM_TRY(draw_services(r, err));
+    if (full && !r->conf->names && !r->naming.allowed)
+        loom_info("the model carries no names (it was trained by an older version): any microservice may be generated; "
+                  "--names FILE keeps to a list");
+    return loom_naming_ask(&r->naming, r->prompts.items, r->prompts.n, err);
+}
+
 /* The graphs of this run: all, or the part that --shard names. Parts are stretches, so that they can be joined. */
 static loom_status cut_shard(sampling_run *r, loom_err *err)
 {
     const char *text = r->conf->shard, *slash = text ? strchr(text, '/') : NULL;
-    int64_t all = r->prompts.n * r->conf->n, part = 1, parts = 1;
+    int64_t all = r->prompts.n * r->samples, part = 1, parts = 1;
 
     if (text && (!slash || !loom_parse_i64(text, (size_t)(slash - text), &part) ||
                  !loom_parse_i64(slash + 1, strlen(slash + 1), &parts) || part < 1 || part > parts || parts > 1000000))
@@ -168,11 +204,45 @@ static void on_progress(void *arg, int64_t graphs, int64_t layers, int64_t token
     loom_progress_update(&r->progress, graphs, note);
 }
 
+/* Graphs that the rules let pass and of which no record can be made. */
+static void report_odd(const loom_gen_totals *t)
+{
+    loom_buf why = {0};
+
+    for (int o = 0; o < LOOM_ODDITIES; o++)
+        if (t->odd[o])
+            loom_buf_printf(&why, "%s%s (%s): %lld", why.len ? "; " : "", loom_oddity_names[o], loom_oddity_meanings[o],
+                            (long long)t->odd[o]);
+    if (t->n_odd)
+        loom_warn("%lld valid graph%s in the answers but not among records and rows: %s", (long long)t->n_odd,
+                  t->n_odd == 1 ? " is" : "s are", loom_buf_text(&why));
+    loom_buf_release(&why);
+}
+
+/* Above this share the graphs are as much the constraint's as the model's. */
+#define OVERRULED_LIMIT 0.05
+
+static void report_overruled(const sampling_run *r, const loom_gen_totals *t)
+{
+    const loom_mask_stats *m = &t->mask;
+    double all = m->tokens ? (double)m->changed / (double)m->tokens : 0;
+    double names = m->names ? (double)m->names_changed / (double)m->names : 0;
+
+    if (r->conf->constrain != LOOM_CONSTRAIN_FULL || (all <= OVERRULED_LIMIT && names <= OVERRULED_LIMIT)) return;
+    loom_warn("the constraint overruled %.1f %% of the model's choices, %.1f %% of those within names; above %.0f %% graphs are "
+              "as much the constraint's as the model's: train longer, or ask for what the training graphs have", 100 * all,
+              100 * names, 100 * OVERRULED_LIMIT);
+}
+
 static void report(const sampling_run *r, const loom_gen_totals *t)
 {
     loom_info("%lld graphs: %lld finished, %lld valid, %lld as requested%s", (long long)t->graphs,
-              (long long)t->finished, (long long)t->valid, (long long)t->correct,
+              (long long)t->finished, (long long)t->valid, (long long)(t->correct - t->unknown),
               t->stops[LOOM_STOP_LENGTH] ? " (some texts reached the token limit)" : "");
+    if (t->unknown)
+        loom_warn("%lld more would be as requested but call microservices that no training graph calls; --constrain full "
+                  "keeps to those, --names any takes all", (long long)t->unknown);
+    report_odd(t);
     if (t->refused)
         loom_warn("%lld layers were refused: their requests cannot be met (see \"refused\" in the answers)",
                   (long long)t->refused);
@@ -182,6 +252,7 @@ static void report(const sampling_run *r, const loom_gen_totals *t)
             "%.2f), appended %lld",
             100.0 * (double)t->mask.changed / (double)t->mask.tokens, (long long)t->mask.tokens,
             loom_mask_mean(&t->mask), loom_mask_quantile(&t->mask, 0.95), (long long)t->mask.forced);
+    report_overruled(r, t);
     loom_backend_report(&r->backend, loom_time_now() - r->started);
 }
 
@@ -191,12 +262,16 @@ static void meta_totals(loom_meta *m, const loom_gen_totals *t)
     loom_meta_i64(m, "finished", t->finished);
     loom_meta_i64(m, "valid", t->valid);
     loom_meta_i64(m, "correct", t->correct);
+    loom_meta_i64(m, "correct_with_unknown_names", t->unknown);
     loom_meta_i64(m, "refused_layers", t->refused);
+    for (int o = 0; o < LOOM_ODDITIES; o++) loom_meta_i64(m, loom_oddity_names[o], t->odd[o]);
     loom_meta_i64(m, "layers", t->layers);
     loom_meta_i64(m, "tokens", t->tokens);
     loom_meta_i64(m, "stopped_by_length", t->stops[LOOM_STOP_LENGTH]);
     loom_meta_i64(m, "mask_tokens", t->mask.tokens);
     loom_meta_i64(m, "mask_changed", t->mask.changed);
+    loom_meta_i64(m, "mask_names", t->mask.names);
+    loom_meta_i64(m, "mask_names_changed", t->mask.names_changed);
     loom_meta_f64(m, "mask_removed", t->mask.removed);
     loom_meta_f64(m, "mask_removed_mean", loom_mask_mean(&t->mask));
     loom_meta_f64(m, "mask_removed_p95", loom_mask_quantile(&t->mask, 0.95));
@@ -205,7 +280,8 @@ static void meta_totals(loom_meta *m, const loom_gen_totals *t)
 
 static loom_status record_inputs(sampling_run *r, loom_err *err)
 {
-    const char *ins[] = {r->conf->prompts, r->conf->like, r->conf->stats, r->conf->names};
+    const char *names = loom_naming_is_file(r->conf->names) ? r->conf->names : NULL;
+    const char *ins[] = {r->conf->prompts, r->conf->like, r->conf->stats, names};
     for (size_t i = 0; i < sizeof ins / sizeof *ins; i++)
         if (ins[i]) LOOM_TRY(loom_meta_input(&r->meta, ins[i], err));
     return loom_backend_inputs(&r->meta, &r->backend, &r->conf->model, err);
@@ -236,14 +312,18 @@ static void print_json(const loom_gen_totals *t, loom_buf *into)
     loom_jw_kv_i64(&w, "finished", t->finished);
     loom_jw_kv_i64(&w, "valid", t->valid);
     loom_jw_kv_i64(&w, "correct", t->correct);
+    loom_jw_kv_i64(&w, "as_requested", t->correct - t->unknown);
     loom_jw_kv_i64(&w, "layers", t->layers);
     loom_jw_kv_i64(&w, "tokens", t->tokens);
     loom_jw_kv_i64(&w, "refused", t->refused);
+    for (int o = 0; o < LOOM_ODDITIES; o++) loom_jw_kv_i64(&w, loom_oddity_names[o], t->odd[o]);
     loom_jw_kv_i64(&w, "mask_changed", t->mask.changed);
     loom_jw_kv_i64(&w, "mask_tokens", t->mask.tokens);
     loom_jw_kv_i64(&w, "mask_forced", t->mask.forced);
     loom_jw_kv_f64(&w, "mask_removed_mean", loom_mask_mean(&t->mask));
     loom_jw_kv_f64(&w, "mask_removed_p95", loom_mask_quantile(&t->mask, 0.95));
+    loom_jw_kv_i64(&w, "mask_names", t->mask.names);
+    loom_jw_kv_i64(&w, "mask_names_changed", t->mask.names_changed);
     loom_jw_end_object(&w);
     loom_buf_char(into, '\n');
 }
@@ -253,9 +333,9 @@ static loom_status generate(sampling_run *r, loom_gen_totals *totals, loom_err *
     const sample_conf *c = r->conf;
     loom_gen_options o = {.match_training = c->form == 1, .keep_going = c->keep_going,
                           .constrain = (loom_constrain)c->constrain, .seed = (uint64_t)r->ctx->common.seed,
-                          .samples = c->n, .max_tokens = c->max_tokens, .max_trials = c->max_trials,
+                          .samples = r->samples, .max_tokens = c->max_tokens, .max_trials = c->max_trials,
                           .temperature = c->temperature, .top_k = c->top_k, .top_p = c->top_p, .min_p = c->min_p,
-                          .names = r->names.n ? r->names.items : NULL, .n_names = r->names.n,
+                          .names = r->naming.allowed, .known = r->naming.known,
                           .progress = on_progress, .progress_arg = r};
 
     for (int m = 0; m < LOOM_MODES; m++) /* as in training: only questions stand alone */
@@ -264,7 +344,7 @@ static loom_status generate(sampling_run *r, loom_gen_totals *totals, loom_err *
     o.count = r->count - r->results.n_resumed;
     if (c->constrain == LOOM_CONSTRAIN_FULL) {
         loom_budget_conf bc = {.context = loom_engine_context(r->backend.engine), .max_tokens = c->max_tokens,
-                               .match_training = o.match_training, .names = o.names, .n_names = o.n_names};
+                               .match_training = o.match_training, .names = o.names};
         loom_budget budget;
         LOOM_TRY(loom_budget_of_prompts(&budget, r->backend.tok, r->prompts.items, r->prompts.n, &bc, err));
         o.max_subs = budget.max_subs;
@@ -303,6 +383,16 @@ static loom_hash128 run_key(const sampling_run *r)
     return key;
 }
 
+/* A model that finishes nothing has not learned the form of the text: that must not look like success. */
+static loom_status judge(const sampling_run *r, const loom_gen_totals *t, loom_err *err)
+{
+    if (r->conf->constrain != LOOM_CONSTRAIN_OFF || t->graphs == 0 || t->finished || r->results.n_resumed) return LOOM_OK;
+    return loom_fail(err, LOOM_STATUS_VERDICT,
+                     "none of %lld graphs was finished%s: the answers are written, but the model breaks the rules in each; "
+                     "use --constrain full, or train longer", (long long)t->graphs,
+                     t->stops[LOOM_STOP_LENGTH] == t->layers && t->layers ? " within --max-tokens" : "");
+}
+
 static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
 {
     sampling_run r = {.ctx = ctx, .conf = ctx->conf};
@@ -318,10 +408,13 @@ static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
 
     if ((st = check_conf(c, err)) != LOOM_OK) goto done;
     if ((st = gather_prompts(&r, err)) != LOOM_OK) goto done;
+    r.samples = c->n;
+    if ((st = cut_shard(&r, err)) != LOOM_OK) goto done; /* wrong options are told before the model is read */
+    if ((st = loom_backend_open(&r.backend, &c->model, &ctx->common, err)) != LOOM_OK) goto done;
+    if ((st = open_names(&r, err)) != LOOM_OK) goto done;
     if ((st = cut_shard(&r, err)) != LOOM_OK) goto done;
     rc.first = r.first;
-    if (c->names && (st = loom_names_read(&r.names, c->names, err)) != LOOM_OK) goto done;
-    if ((st = loom_backend_open(&r.backend, &c->model, &ctx->common, err)) != LOOM_OK) goto done;
+    rc.known = r.naming.known;
     if (ctx->common.dry_run) {
         loom_info("would generate %lld graphs", (long long)r.count);
         goto done;
@@ -338,10 +431,11 @@ static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
         print_json(&totals, &json);
         st = loom_stdout_write(json.data, json.len, err);
     }
+    if (st == LOOM_OK) st = judge(&r, &totals, err);
 done:
     loom_results_abandon(&r.results);
     loom_backend_close(&r.backend);
-    loom_names_release(&r.names);
+    loom_naming_release(&r.naming);
     loom_prompts_release(&r.prompts);
     loom_meta_release(&r.meta);
     loom_buf_release(&json);
@@ -360,6 +454,7 @@ const loom_cmd loom_cmd_sample = {
         "1/N, 2/N, ..., then join the answers (cat 1.answers.jsonl 2.answers.jsonl ...) and the stores (cat, also of\n"
         ".zst files); of CSV tables leave out the first line of all but the first.\n"
         "In a first prompt without start_node the first call comes from USER.\n"
+        "Exit code 3: without --constrain not one graph was finished; the answers are written all the same.\n"
         "\n"
         "  loom-infer sample --model runs/demo --prompts cells.prompts.jsonl -o cells.answers.jsonl\n"
         "  loom-infer sample --model runs/demo --edges 12 --depth 4 -n 100 -t 0.8 --constrain full --csv new.csv\n",

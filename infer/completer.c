@@ -22,6 +22,8 @@ void loom_mask_add(loom_mask_stats *to, const loom_mask_stats *more)
     to->tokens += more->tokens;
     to->forced += more->forced;
     to->changed += more->changed;
+    to->names += more->names;
+    to->names_changed += more->names_changed;
     to->whole += more->whole;
     to->removed += more->removed;
     for (int b = 0; b < LOOM_MASK_BINS; b++) to->bins[b] += more->bins[b];

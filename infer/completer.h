@@ -32,6 +32,7 @@ typedef struct loom_mask_stats {
     int64_t tokens;  /* sampled under a constraint */
     int64_t forced;  /* appended without asking the model (jump-ahead) */
     int64_t changed; /* tokens where the model's own choice was refused */
+    int64_t names, names_changed; /* of tokens and changed: where a name was chosen from a list */
     int64_t whole;   /* of these: where none of the candidates was allowed and the whole vocabulary was masked */
     double removed;  /* sum over `changed` of the probability mass that was refused, each in (0, 1] */
     int64_t bins[LOOM_MASK_BINS]; /* how often that mass lay in ((b) / BINS, (b + 1) / BINS] */

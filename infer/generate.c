@@ -115,12 +115,12 @@ static void give_ticket(loop *l, ticket *t)
     l->free_tickets = t;
 }
 
-/* A layer that cannot be met is answered with nothing: it fails, and the reason is kept. */
+/* A layer that cannot be met has no text: it fails, and the reason is kept. */
 static loom_status refuse(loop *l, sample *s, const loom_request_layer *layer, const char *why, loom_err *err)
 {
     if (!s->refused.len) loom_buf_str(&s->refused, why);
     l->totals.refused++;
-    return loom_request_answer(s->tree, layer->index, "", 0, err);
+    return loom_request_refuse(s->tree, layer->index, err);
 }
 
 static loom_status submit_layer(loop *l, sample *s, const loom_request_layer *layer, loom_err *err)
@@ -144,8 +144,13 @@ static loom_status submit_layer(loop *l, sample *s, const loom_request_layer *la
     if (o->constrain != LOOM_CONSTRAIN_OFF) {
         loom_automaton_conf conf = {.mode = s->prompt->mode, .full = o->constrain == LOOM_CONSTRAIN_FULL,
                                     .root = layer->parent < 0, .prompt = layer->prompt, .prompt_len = layer->prompt_len,
-                                    .max_subs = o->max_subs, .time_cap = o->time_cap, .names = o->names,
-                                    .n_names = o->n_names, .reach = layer->reach};
+                                    .max_subs = o->max_subs, .time_cap = o->time_cap, .reach = layer->reach};
+        if (o->names) {
+            conf.names = o->names->items;
+            conf.n_names = o->names->n;
+            conf.shortest = o->names->shortest;
+            conf.longest = o->names->longest;
+        }
         st = loom_automaton_new(&job->guide, &conf, &why);
     }
     if (st == LOOM_OK) st = l->completer->submit(l->completer, job, &why);
@@ -209,6 +214,14 @@ static loom_status fill(loop *l, loom_err *err)
     return LOOM_OK;
 }
 
+int32_t loom_unknown_calls(const loom_outcome *v, const loom_names *known)
+{
+    int32_t n = 0;
+
+    for (int32_t i = 0; known && i < v->n_edges; i++) n += !loom_names_has(known, v->edges[i].destination);
+    return n;
+}
+
 /* Results leave in their order; an ended graph waits for older ones. */
 static loom_status hand_on(loop *l, loom_err *err)
 {
@@ -221,10 +234,14 @@ static loom_status hand_on(loop *l, loom_err *err)
         loom_gen_result r = {.prompt = s->prompt, .sample = s->index, .tree = s->tree,
                              .outcome = loom_request_outcome(s->tree), .layers = s->layers,
                              .refused = s->refused.len ? s->refused.data : NULL};
+        r.n_unknown = loom_unknown_calls(r.outcome, l->o->known);
+        l->totals.unknown += r.outcome->correct && r.n_unknown;
         l->totals.graphs++;
         l->totals.finished += r.outcome->finished;
         l->totals.valid += r.outcome->valid;
         l->totals.correct += r.outcome->correct;
+        l->totals.n_odd += r.outcome->odd != 0;
+        for (int o = 0; o < LOOM_ODDITIES; o++) l->totals.odd[o] += r.outcome->odd >> o & 1;
         st = l->keep(l->arg, &r, err);
         l->first = s->next;
         if (!l->first) l->last = NULL;

@@ -13,6 +13,7 @@
 #define LOOM_INFER_GENERATE_H
 
 #include "infer/completer.h"
+#include "trace/names.h"
 #include "trace/request.h"
 
 typedef enum loom_constrain { LOOM_CONSTRAIN_OFF, LOOM_CONSTRAIN_SYNTAX, LOOM_CONSTRAIN_FULL } loom_constrain;
@@ -41,6 +42,7 @@ typedef struct loom_gen_result {
     const loom_request *tree;
     const loom_outcome *outcome;
     const loom_gen_layer *layers; /* by layer index of the tree */
+    int32_t n_unknown;            /* calls of microservices that are not among options.known; 0: valid and none, or unknown */
     const char *refused;          /* constrained: why no text was made; NULL otherwise */
 } loom_gen_result; /* all of it borrowed until the callback returns */
 
@@ -62,8 +64,8 @@ typedef struct loom_gen_options {
     double top_p, min_p;
     int64_t max_subs;    /* constrained: most subgraphs of a layer; 0: no limit */
     int64_t time_cap;    /* constrained: latest time in a layer, ms; 0: no limit */
-    const char *const *names; /* constrained: the only destinations; NULL: any */
-    size_t n_names;
+    const loom_names *names; /* full constraint: the only destinations, sorted; NULL: any. Borrowed */
+    const loom_names *known; /* a graph that calls others is not as requested; NULL: any will do. Borrowed */
     /* called now and then; may be NULL */
     void (*progress)(void *arg, int64_t graphs, int64_t layers, int64_t tokens);
     void *progress_arg;
@@ -73,8 +75,14 @@ typedef struct loom_gen_totals {
     int64_t graphs, finished, valid, correct, refused, layers, tokens, prompt_tokens;
     int64_t stops[3];          /* by loom_stop */
     int64_t codes[LOOM_CODES]; /* how often each code was given */
+    int64_t odd[LOOM_ODDITIES]; /* valid graphs of which no record is made, by reason */
+    int64_t n_odd;              /* of any reason */
+    int64_t unknown;            /* correct graphs with calls of microservices that are not known */
     loom_mask_stats mask;
 } loom_gen_totals;
+
+/* Calls of a finished graph that go to microservices other than the known ones; 0 with NULL. */
+int32_t loom_unknown_calls(const loom_outcome *v, const loom_names *known);
 
 typedef loom_status (*loom_gen_keep)(void *arg, const loom_gen_result *result, loom_err *err);
 

@@ -299,6 +299,34 @@ loom_status loom_prompts_wish(loom_prompts *p, const loom_wish *wish, loom_mode 
     return LOOM_OK;
 }
 
+loom_status loom_prompts_wish_services(loom_prompts *p, const loom_wish *wish, const loom_names *names, loom_mode mode,
+                                       bool match_training, int64_t n, uint64_t seed, loom_err *err)
+{
+    loom_intern drawn = {0};
+    int64_t *first = loom_alloc(names->n_services + 1, sizeof *first); /* prompt of each service drawn, by its id */
+    loom_status st = first ? LOOM_OK : loom_fail_nomem(err, "services");
+
+    for (int64_t i = 0; i < n && st == LOOM_OK; i++) {
+        loom_rng rng;
+        loom_wish own = *wish;
+        loom_rng_seed(&rng, seed, "service", (uint64_t)i);
+        own.service = loom_names_draw_service(names, &rng);
+        size_t seen = drawn.n;
+        int64_t id = loom_intern_add(&drawn, own.service, strlen(own.service));
+        if ((size_t)id == seen) {
+            first[id] = p->n;
+            st = loom_prompts_wish(p, &own, mode, match_training, 1, seed, err);
+        } else {
+            loom_gen_prompt item = p->items[first[id]];
+            item.id = p->n;
+            st = append(p, &item, err);
+        }
+    }
+    loom_intern_release(&drawn);
+    free(first);
+    return st;
+}
+
 static bool is_rare(const void *ctx, const char *service, const char *source, loom_call_type type,
                     const char *destination)
 {

@@ -9,6 +9,7 @@
 #include "preprocess/text_batch.h"
 #include "store/shard.h"
 #include "tokenizer/tokenizer.h"
+#include "trace/names.h"
 
 enum { ENDS_AUTO, ENDS_YES, ENDS_NO };
 enum { LAYERS_TOGETHER, LAYERS_APART };
@@ -17,7 +18,7 @@ typedef struct tokens_conf {
     const char *tokenizer, *output;
     int bos, eos, layers;
     int64_t max_tokens;
-    bool mode_agnostic;
+    bool mode_agnostic, names;
 } tokens_conf;
 
 static const loom_opt tokens_opts[] = {
@@ -35,6 +36,8 @@ static const loom_opt tokens_opts[] = {
                  "leave out longer samples; 0: none"),
     LOOM_OPT_FLAG("mode-agnostic", 0, tokens_conf, mode_agnostic,
                   "take tabular, recursive and instruction samples together; the shard's mode is then \"mixed\""),
+    LOOM_OPT_FLAG_ON("names", 0, tokens_conf, names,
+                     "keep the names in the text for the model; --no-names when they are made up and mean nothing"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', tokens_conf, output, NULL, "FILE",
                  "token shard to write (HDF5), such as train.tokens.h5"),
@@ -59,6 +62,7 @@ typedef struct tokenizing {
     loom_shard_writer *shard; /* created at the first sample, whose mode it takes */
     loom_mode mode;
     bool has_bos, has_eos;
+    loom_names names; /* in the samples that are kept */
     loom_progress progress;
     loom_meta meta;
     int64_t samples, tokens, bytes, longest, too_long, no_answer;
@@ -150,10 +154,11 @@ static loom_status check_modes(tokenizing *k, const char *path, loom_err *err)
     return LOOM_OK;
 }
 
-static loom_status write_chunk(tokenizing *k, const chunk *c, size_t n, loom_err *err)
+static loom_status write_chunk(tokenizing *k, const chunk *c, size_t first, size_t n, loom_err *err)
 {
     int64_t at = 0;
     for (size_t i = 0; i < n; at = c->ends[i], i++) {
+        const loom_text_item *item = &k->batch.items[first + i];
         int64_t length = c->ends[i] - at, answer = c->answers[i];
         if (length == 0) continue;
         if (k->conf->max_tokens && length > k->conf->max_tokens) {
@@ -162,6 +167,7 @@ static loom_status write_chunk(tokenizing *k, const chunk *c, size_t n, loom_err
         }
         k->no_answer += answer == length;
         LOOM_TRY(loom_shard_add(k->shard, c->tokens.ids + at, length, answer, err));
+        if (k->conf->names) LOOM_TRY(loom_names_learn(&k->names, k->batch.text.data + item->at, item->len, err));
         k->samples++;
         k->tokens += length;
         k->longest = loom_max_i64(k->longest, length);
@@ -185,7 +191,7 @@ static loom_status run_batch(tokenizing *k, const char *path, loom_err *err)
     for (int64_t i = 0; i < k->batch.n_chunks; i++) {
         size_t first, n;
         loom_text_batch_chunk(&k->batch, i, &first, &n);
-        LOOM_TRY(write_chunk(k, &k->chunks[i], n, err));
+        LOOM_TRY(write_chunk(k, &k->chunks[i], first, n, err));
     }
     snprintf(note, sizeof note, "%.1f M tokens", (double)k->tokens / 1e6);
     loom_progress_update(&k->progress, k->samples, note);
@@ -217,6 +223,8 @@ static void report_json(loom_jw *j, const tokenizing *k)
     loom_jw_kv_i64(j, "tokens", k->tokens);
     loom_jw_kv_i64(j, "longest", k->longest);
     loom_jw_kv_i64(j, "bytes", k->bytes);
+    loom_jw_kv_i64(j, "microservices", (int64_t)k->names.microservices.n);
+    loom_jw_kv_i64(j, "services", (int64_t)k->names.services.n);
     loom_jw_kv_i64(j, "too_long", k->too_long);
     loom_jw_kv_i64(j, "without_answer", k->no_answer);
     loom_jw_end_object(j);
@@ -239,6 +247,20 @@ static void say(const tokenizing *k)
     if (k->no_answer) loom_warn("%lld samples have no answer to learn from", (long long)k->no_answer);
 }
 
+static loom_status put_names(tokenizing *k, loom_err *err)
+{
+    loom_buf text = {0};
+    if (!k->conf->names) return LOOM_OK;
+    loom_status st = loom_names_sort(&k->names, err);
+
+    if (st == LOOM_OK) {
+        loom_names_render(&text, &k->names);
+        st = loom_shard_put_names(k->shard, text.data, text.len, err);
+    }
+    loom_buf_release(&text);
+    return st;
+}
+
 static loom_status finish(tokenizing *k, loom_err *err)
 {
     loom_buf counts = {0};
@@ -252,12 +274,14 @@ static loom_status finish(tokenizing *k, loom_err *err)
     loom_jw_init(&j, &counts, false);
     report_json(&j, k);
     loom_meta_json(&k->meta, "counts", counts.data);
+    if ((st = put_names(k, err)) != LOOM_OK) goto done;
     st = loom_shard_commit_told(&k->shard, &k->meta, k->ctx, err);
     if (st == LOOM_OK) say(k);
     if (st == LOOM_OK && k->ctx->common.json) {
         loom_buf_char(&counts, '\n');
         st = loom_stdout_write(counts.data, counts.len, err);
     }
+done:
     loom_buf_release(&counts);
     return st;
 }
@@ -294,6 +318,7 @@ static void close_all(tokenizing *k)
     loom_pool_free(k->pool);
     loom_tokenizer_free(k->tok);
     loom_text_batch_release(&k->batch);
+    loom_names_release(&k->names);
     loom_meta_release(&k->meta);
 }
 
@@ -328,7 +353,8 @@ const loom_cmd loom_cmd_tokens = {
         "In instruction text the place where the answer begins is kept, so that training can leave out the prompts;\n"
         "it is found by byte, not by token. Pre-training text gets neither begin nor end tokens, as samples are "
         "strung\n"
-        "together there. Example:\n"
+        "together there. The shard keeps the names of the microservices that the text calls, and of the services with their\n"
+        "graphs: a model trained on it carries them. Example:\n"
         "  loom-preprocess tokens sft.txt.zst --tokenizer tokenizer.json -o sft.tokens.h5",
     .opts = tokens_opts,
     .conf_size = sizeof(tokens_conf),

@@ -1,6 +1,7 @@
 /* loom-train adapt: a base model with the names of another system, not trained on its data. */
 #include <string.h>
 
+#include "core/bounds.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/meta.h"
@@ -14,7 +15,6 @@ typedef struct adapt_conf {
 } adapt_conf;
 
 enum { DTYPE_F32, DTYPE_BF16 };
-#define MAX_TOKENIZER ((size_t)64 << 20)
 
 static const loom_opt adapt_opts[] = {
     LOOM_OPT_GROUP("Names"),
@@ -58,7 +58,7 @@ static loom_status run_adapt(const loom_ctx *ctx, loom_err *err)
 
     if (!conf->tokenizer) return loom_fail(err, LOOM_STATUS_ARG, "--tokenizer is missing: the names to take on");
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "--output is missing: the checkpoint to write");
-    if ((st = loom_file_read(&tokenizer, conf->tokenizer, MAX_TOKENIZER, err)) != LOOM_OK) goto done;
+    if ((st = loom_file_read(&tokenizer, conf->tokenizer, LOOM_BOUND_JSON, err)) != LOOM_OK) goto done;
     if ((st = loom_bundle_load(&b, ctx->args[0], NULL, &whole, err)) != LOOM_OK) goto done;
     if (b.lora) {
         st = loom_fail(err, LOOM_STATUS_ARG, "%s carries an adapter; put it into the weights first: loom-train merge",

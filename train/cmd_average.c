@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "core/meta.h"
 #include "core/num.h"
+#include "trace/names.h"
 #include "train/hf.h"
 #include "train/train_cmds.h"
 
@@ -54,13 +55,36 @@ static void add(double *sum, const loom_llama *m, double share)
     for (size_t i = 0; i < m->table.floats; i++) sum[i] += share * (double)m->params[i];
 }
 
-static loom_status add_file(double *sum, const loom_bundle *first, loom_jw *paths, const char *path, double share,
+/* The mean carries the names of all. */
+static loom_status join_names(loom_bundle *into, const loom_bundle *more, loom_err *err)
+{
+    loom_names names = {0};
+    loom_buf text = {0};
+    loom_status st = LOOM_OK;
+
+    if (!more->names) return LOOM_OK;
+    if (into->names) st = loom_names_parse(&names, into->names, into->names_len, into->path, err);
+    if (st == LOOM_OK) st = loom_names_parse(&names, more->names, more->names_len, more->path, err);
+    if (st == LOOM_OK) st = loom_names_sort(&names, err);
+    if (st == LOOM_OK) {
+        loom_names_render(&text, &names);
+        free(into->names);
+        into->names_len = text.len;
+        if (!(into->names = strdup(loom_buf_text(&text)))) st = loom_fail_nomem(err, "names");
+    }
+    loom_names_release(&names);
+    loom_buf_release(&text);
+    return st;
+}
+
+static loom_status add_file(double *sum, loom_bundle *first, loom_jw *paths, const char *path, double share,
                             loom_err *err)
 {
     loom_bundle b = {0};
     loom_status st = load(&b, path, err);
 
     if (st == LOOM_OK) st = check_alike(first, &b, err);
+    if (st == LOOM_OK) st = join_names(first, &b, err);
     if (st == LOOM_OK) {
         add(sum, b.model, share);
         loom_jw_str(paths, b.path);

@@ -80,7 +80,7 @@ static loom_status run_export(const loom_ctx *ctx, loom_err *err)
                        "it into its base as a checkpoint",
                        ctx->args[0]);
     else if (b.lora)
-        st = loom_hf_write_peft(conf->output, b.lora, conf->name ? conf->name : b.path, ctx->common.force, err);
+        st = loom_hf_write_peft(conf->output, &b, conf->name ? conf->name : b.path, ctx->common.force, err);
     else
         st = write_model(ctx, &b, err);
     if (st == LOOM_OK) loom_info("%s: %s", conf->output, what_was_written(conf, &b));

@@ -7,6 +7,7 @@
 #include "core/meta.h"
 #include "core/num.h"
 #include "model/bundle.h"
+#include "tokenizer/tokenizer.h"
 #include "train/hf.h"
 #include "train/train_cmds.h"
 
@@ -83,6 +84,37 @@ static loom_status put_view(loom_ckpt_writer *w, const loom_tensor_view *v, loom
     return st;
 }
 
+/* A tokenizer that `sample` will refuse is refused here, before hours of training. */
+static loom_status check_tokenizer(const char *json, size_t len, const char *path, int64_t V, loom_err *err)
+{
+    loom_tokenizer *tok = NULL;
+    loom_status st = loom_tokenizer_parse(&tok, json, len, path, err);
+
+    if (st == LOOM_OK && loom_tokenizer_vocab_size(tok) > V)
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s has %lld tokens but the model knows %lld; they do not belong together", path,
+                       (long long)loom_tokenizer_vocab_size(tok), (long long)V);
+    loom_tokenizer_free(tok);
+    if (st == LOOM_OK) return LOOM_OK;
+    char why[sizeof err->msg];
+    snprintf(why, sizeof why, "%s", err->msg);
+    return loom_fail(err, st, "%.400s. To import the weights alone, move tokenizer.json away", why);
+}
+
+static loom_status check_folder_tokenizer(const char *dir, int64_t V, loom_err *err)
+{
+    loom_buf path = {0}, text = {0};
+    loom_status st = LOOM_OK;
+
+    if (has_file(dir, "tokenizer.json")) {
+        loom_buf_printf(&path, "%s/tokenizer.json", dir);
+        st = loom_file_read(&text, path.data, (size_t)64 << 20, err);
+        if (st == LOOM_OK) st = check_tokenizer(loom_buf_text(&text), text.len, path.data, V, err);
+    }
+    loom_buf_release(&path);
+    loom_buf_release(&text);
+    return st;
+}
+
 static loom_status put_texts(loom_ckpt_writer *w, const loom_ctx *ctx, const loom_config *config, const char *dtype,
                              loom_err *err)
 {
@@ -103,6 +135,13 @@ static loom_status put_texts(loom_ckpt_writer *w, const loom_ctx *ctx, const loo
         if ((st = loom_ckpt_put_text(w, "text/tokenizer", text.data, text.len, err)) != LOOM_OK) goto done;
     } else {
         loom_warn("%s has no tokenizer.json; token shards cannot be checked against this model", dir);
+    }
+    if (has_file(dir, "names.txt")) {
+        loom_buf_reset(&path);
+        loom_buf_reset(&text);
+        loom_buf_printf(&path, "%s/names.txt", dir);
+        if ((st = loom_file_read(&text, path.data, (size_t)64 << 20, err)) != LOOM_OK) goto done;
+        if ((st = loom_ckpt_put_text(w, LOOM_BUNDLE_NAMES, text.data, text.len, err)) != LOOM_OK) goto done;
     }
     if ((st = loom_hf_side_read(&side, dir, err)) != LOOM_OK) goto done;
     for (int i = 0; i < LOOM_HF_SIDE_FILES && st == LOOM_OK; i++) {
@@ -154,6 +193,7 @@ static loom_status import_model(const loom_ctx *ctx, loom_err *err)
 
     loom_buf_printf(&path, "%s/config.json", dir);
     if ((st = loom_config_read(&config, path.data, err)) != LOOM_OK) goto done;
+    if ((st = check_folder_tokenizer(dir, config.V, err)) != LOOM_OK) goto done;
     if ((st = loom_st_open(&file, dir, err)) != LOOM_OK) goto done;
     if ((st = loom_bundle_check_st(file, &config, dir, err)) != LOOM_OK) goto done;
     st = loom_ckpt_create(&w, conf->output, ctx->common.force,
@@ -184,6 +224,7 @@ static loom_status write_adapter(const loom_ctx *ctx, const loom_bundle *b, loom
     if (st == LOOM_OK) st = loom_bundle_put_adapter(w, b->lora, real ? real : b->path, b->digest, err);
     if (st == LOOM_OK && b->tokenizer)
         st = loom_ckpt_put_text(w, "text/tokenizer", b->tokenizer, b->tokenizer_len, err);
+    if (st == LOOM_OK && b->names) st = loom_ckpt_put_text(w, LOOM_BUNDLE_NAMES, b->names, b->names_len, err);
     loom_buf_reset(&text);
     render_meta(&text, ctx);
     if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/meta", text.data, text.len, err);
@@ -206,7 +247,9 @@ static loom_status import_adapter(const loom_ctx *ctx, loom_err *err)
                          ctx->args[0]);
     LOOM_TRY(loom_bundle_load(&b, conf->base, ctx->args[0], &o, err));
     if (b.note[0]) loom_info("%s", b.note);
-    st = write_adapter(ctx, &b, err);
+    st = LOOM_OK;
+    if (b.tokenizer) st = check_tokenizer(b.tokenizer, b.tokenizer_len, "tokenizer of the base", b.model->config.V, err);
+    if (st == LOOM_OK) st = write_adapter(ctx, &b, err);
     loom_bundle_release(&b);
     if (st == LOOM_OK) loom_info("%s: adapter of %s", conf->output, conf->base);
     return st;
@@ -232,7 +275,8 @@ const loom_cmd loom_cmd_import = {
     .max_args = 1,
     .details = "Reads a Llama from a Hugging Face folder (config.json, model.safetensors or shards, tokenizer.json), "
                "or a LoRA\n"
-               "adapter from a PEFT folder, and writes a checkpoint. Weights are streamed: a model of 13 GB needs "
+               "adapter from a PEFT folder, and writes a checkpoint. A tokenizer that `sample` could not use is refused.\n"
+               "Weights are streamed: a model of 13 GB needs "
                "little memory.\n"
                "\n"
                "Examples:\n"

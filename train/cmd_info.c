@@ -9,6 +9,7 @@
 #include "core/num.h"
 #include "model/bundle.h"
 #include "store/shard.h"
+#include "trace/names.h"
 #include "train/train_cmds.h"
 
 typedef struct info_conf {
@@ -65,6 +66,20 @@ static void say_json(facts *f, const char *name, const char *json)
     f->w.first = false;
 }
 
+/* How many names a shard or a model carries. */
+static loom_status say_names(facts *f, const char *text, size_t len, const char *path, loom_err *err)
+{
+    loom_names names = {0};
+    loom_status st = loom_names_parse(&names, text, len, path, err);
+
+    if (st == LOOM_OK && len) {
+        say_i64(f, "microservices", (int64_t)names.microservices.n);
+        say_i64(f, "services", (int64_t)names.services.n);
+    }
+    loom_names_release(&names);
+    return st;
+}
+
 /* ---- token shards ---- */
 
 static loom_status info_shard(facts *f, const char *path, const info_conf *conf, loom_err *err)
@@ -85,8 +100,9 @@ static loom_status info_shard(facts *f, const char *path, const info_conf *conf,
     say_i64(f, "bos_id", i->bos_id);
     say_i64(f, "eos_id", i->eos_id);
     say_str(f, "tokenizer", i->tokenizer_digest);
+    st = say_names(f, i->names, i->names_len, i->path, err);
     if (conf->meta) say_json(f, "meta", i->meta);
-    if (conf->verify && !(ids = loom_alloc(65536, sizeof *ids))) st = loom_fail_nomem(err, "the tokens");
+    if (conf->verify && st == LOOM_OK && !(ids = loom_alloc(65536, sizeof *ids))) st = loom_fail_nomem(err, "the tokens");
     for (int64_t at = 0; conf->verify && st == LOOM_OK && at < i->n_tokens; at += 65536)
         st = loom_shard_read(s, at, loom_min_i64(65536, i->n_tokens - at), ids, err);
     if (conf->verify && st == LOOM_OK) say_str(f, "verified", "all tokens are readable and within the vocabulary");
@@ -181,6 +197,7 @@ static loom_status say_texts(facts *f, loom_ckpt *c, const info_conf *conf, loom
         loom_text_digest(digest, text, len);
         say_str(f, "tokenizer", digest);
     }
+    if ((text = loom_ckpt_text(c, LOOM_BUNDLE_NAMES, &len))) LOOM_TRY(say_names(f, text, len, path, err));
     if (conf->meta && (text = loom_ckpt_text(c, "text/meta", &len))) say_json(f, "meta", text);
     return LOOM_OK;
 }

@@ -211,11 +211,11 @@ static bool was_there(const before *b, const char *path)
     return false;
 }
 
-/* A part of a model is none: after a failure, removes what was written (*.safetensors, *.json that were not there
+/* A part of a model is none: after a failure, removes what was written (*.safetensors, *.json, names.txt that were not there
  * before), and the folder if it was made for it. */
 static void undo(const before *b, const char *dir)
 {
-    static const char *const kinds[] = {".safetensors", ".json"};
+    static const char *const kinds[] = {".safetensors", ".json", "names.txt"};
 
     for (size_t k = 0; b->known && k < sizeof kinds / sizeof *kinds; k++) {
         char **paths = NULL;
@@ -243,6 +243,7 @@ loom_status loom_hf_write_folder(const char *dir, const loom_bundle *b, const lo
     if ((st = side_complete(&side, b, err)) != LOOM_OK) goto done;
     if ((st = write_safetensors(dir, b, how, err)) != LOOM_OK) goto done;
     if ((st = write_text(dir, "tokenizer.json", b->tokenizer, b->tokenizer_len, how->force, err)) != LOOM_OK) goto done;
+    if ((st = write_text(dir, "names.txt", b->names, b->names_len, how->force, err)) != LOOM_OK) goto done;
     for (int i = 0; i < LOOM_HF_SIDE_FILES; i++) {
         st = write_text(dir, loom_hf_side_names[i], side.files[i].data, side.files[i].len, how->force, err);
         if (st != LOOM_OK) goto done;
@@ -292,6 +293,7 @@ static loom_status put_texts(loom_ckpt_writer *w, const loom_bundle *b, const lo
     loom_config_write(&b->model->config, torch_name(how->dtype), &text);
     if ((st = loom_ckpt_put_text(w, "text/config", text.data, text.len, err)) != LOOM_OK) goto done;
     if (b->tokenizer) st = loom_ckpt_put_text(w, "text/tokenizer", b->tokenizer, b->tokenizer_len, err);
+    if (st == LOOM_OK && b->names) st = loom_ckpt_put_text(w, LOOM_BUNDLE_NAMES, b->names, b->names_len, err);
     if (st == LOOM_OK && how->meta) st = loom_ckpt_put_text(w, "text/meta", how->meta, strlen(how->meta), err);
     if (st == LOOM_OK && b->step >= 0) st = loom_ckpt_put_i64(w, "state/step", b->step, err);
     for (int i = 0; i < LOOM_HF_SIDE_FILES && st == LOOM_OK; i++) {
@@ -329,8 +331,9 @@ loom_status loom_hf_write_ckpt(const char *path, const loom_bundle *b, const loo
     return st;
 }
 
-loom_status loom_hf_write_peft(const char *dir, const loom_lora *lora, const char *base, bool force, loom_err *err)
+loom_status loom_hf_write_peft(const char *dir, const loom_bundle *b, const char *base, bool force, loom_err *err)
 {
+    const loom_lora *lora = b->lora;
     loom_st_item *items = loom_calloc((size_t)lora->table.n, sizeof *items);
     char(*names)[128] = loom_calloc((size_t)lora->table.n, sizeof *names);
     loom_buf path = {0}, config = {0};
@@ -355,6 +358,7 @@ loom_status loom_hf_write_peft(const char *dir, const loom_lora *lora, const cha
     if ((st = loom_make_dirs(dir, err)) != LOOM_OK) goto done;
     loom_buf_printf(&path, "%s/adapter_model.safetensors", dir);
     if ((st = loom_st_write(path.data, force, items, (size_t)lora->table.n, NULL, 0, err)) != LOOM_OK) goto done;
+    if ((st = write_text(dir, "names.txt", b->names, b->names_len, force, err)) != LOOM_OK) goto done;
     loom_bundle_adapter_config(&lora->config, base, &config);
     st = write_text(dir, "adapter_config.json", config.data, config.len, force, err);
 done:

@@ -35,6 +35,6 @@ loom_status loom_hf_write_folder(const char *dir, const loom_bundle *b, const lo
 /* A checkpoint of weights. */
 loom_status loom_hf_write_ckpt(const char *path, const loom_bundle *b, const loom_hf_how *how, loom_err *err);
 /* DIR/adapter_config.json and adapter_model.safetensors of the bundle's adapter. base: as PEFT is to find it. */
-loom_status loom_hf_write_peft(const char *dir, const loom_lora *lora, const char *base, bool force, loom_err *err);
+loom_status loom_hf_write_peft(const char *dir, const loom_bundle *b, const char *base, bool force, loom_err *err);
 
 #endif

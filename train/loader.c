@@ -448,6 +448,16 @@ const loom_shard_info *loom_loader_info(const loom_loader *l)
     return loom_shard_get_info(l->sources[0].shard);
 }
 
+int64_t loom_loader_shards(const loom_loader *l)
+{
+    return l->n_sources;
+}
+
+const loom_shard_info *loom_loader_shard(const loom_loader *l, int64_t i)
+{
+    return loom_shard_get_info(l->sources[i].shard);
+}
+
 int64_t loom_loader_samples(const loom_loader *l)
 {
     return l->n_samples;

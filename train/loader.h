@@ -64,6 +64,8 @@ bool loom_loader_at_end(const loom_loader *l); /* the next step would begin anot
 int64_t loom_loader_steps(loom_loader *l, int64_t epochs);
 
 const loom_shard_info *loom_loader_info(const loom_loader *l); /* of the first shard: tokenizer, vocabulary, mode */
+int64_t loom_loader_shards(const loom_loader *l);
+const loom_shard_info *loom_loader_shard(const loom_loader *l, int64_t i); /* of each, 0..shards-1 */
 int64_t loom_loader_samples(const loom_loader *l);             /* used ones */
 int64_t loom_loader_tokens(const loom_loader *l);              /* in them */
 int64_t loom_loader_dropped(const loom_loader *l);             /* samples left out because they were too long */

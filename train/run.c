@@ -22,6 +22,7 @@
 #include "model/half.h"
 #include "train/curve.h"
 #include "train/loader.h"
+#include "train/run_names.h"
 #include "train/snapshot.h"
 #include "train/trainer.h"
 #include "train/transplant.h"
@@ -46,7 +47,7 @@ typedef struct run {
     bool timed; /* --minutes: the schedule runs over time */
     loom_snapshot_run numbers;
     loom_snapshot_texts texts;
-    loom_buf meta, rules; /* what texts points to */
+    loom_buf meta, rules, names; /* what texts points to */
     char base_path[4096];
     char base_sum[33]; /* of the weights that the run starts from; "" for random ones */
     loom_curve curve;
@@ -515,6 +516,7 @@ static void set_texts(run *r)
     note_base_path(r);
     r->texts = (loom_snapshot_texts){.tokenizer = info->tokenizer,
                                      .tokenizer_len = info->tokenizer_len,
+                                     .names = loom_buf_text(&r->names),
                                      .meta = loom_buf_text(&r->meta),
                                      .rules = loom_buf_text(&r->rules),
                                      .base_path = r->base_path,
@@ -1061,12 +1063,23 @@ static loom_status stopped(const run *r, loom_err *err)
                      r->trainer->step, r->conf->output);
 }
 
+/* Whole models end in the same bits with any number of threads. */
+static int64_t threads_that_matter(const run *r)
+{
+    return r->lora ? r->ctx->common.threads : 0;
+}
+
 /* Puts the state of the checkpoint back. */
 static loom_status resume(run *r, loom_ckpt *c, loom_err *err)
 {
     LOOM_TRY(loom_snapshot_restore(r->trainer, &r->numbers, c, err));
     r->seconds_before = r->numbers.seconds;
     loom_info("going on from %s (step %" PRId64 ")", r->checkpoint, r->trainer->step);
+    if (r->lora && r->numbers.threads && r->numbers.threads != r->ctx->common.threads)
+        loom_warn("the run had %" PRId64 " thread%s so far and goes on with %" PRId64 ": an adapter's sums are made thread by thread, so it "
+                  "may not end with the bits of a run that was never stopped; --threads %" PRId64 " keeps them",
+                  r->numbers.threads, r->numbers.threads == 1 ? "" : "s", r->ctx->common.threads, r->numbers.threads);
+    r->numbers.threads = threads_that_matter(r);
     return LOOM_OK;
 }
 
@@ -1105,6 +1118,15 @@ static loom_status train_and_finish(run *r, loom_err *err)
     return done ? finish(r, err) : stopped(r, err);
 }
 
+/* A run that goes on keeps the names that it had, those of a base that need not be read again among them. */
+static loom_status gather_names(run *r, const loom_ckpt *c, loom_err *err)
+{
+    size_t len = r->base.names_len;
+    const char *before = c ? loom_ckpt_text(c, LOOM_BUNDLE_NAMES, &len) : r->base.names;
+
+    return loom_run_names(&r->names, r->train, before, len, err);
+}
+
 /* Everything from the checkpoint on; c is NULL for a new run. */
 static loom_status run_from(run *r, loom_ckpt *c, loom_err *err)
 {
@@ -1117,10 +1139,12 @@ static loom_status run_from(run *r, loom_ckpt *c, loom_err *err)
     }
     LOOM_TRY(check_memory(r, err));
     LOOM_TRY(write_meta(r, err));
+    LOOM_TRY(gather_names(r, c, err));
     set_texts(r);
     LOOM_TRY(loom_trainer_new(&r->trainer, &r->how, r->model, r->lora, r->train, r->pool, err));
     r->numbers.valid_loss = r->numbers.best_loss = NAN;
     r->numbers.best_step = -1;
+    r->numbers.threads = threads_that_matter(r);
     if (c) LOOM_TRY(resume(r, c, err));
     return train_and_finish(r, err);
 }
@@ -1148,6 +1172,7 @@ static void release(run *r)
     loom_curve_close(&r->curve);
     loom_buf_release(&r->meta);
     loom_buf_release(&r->rules);
+    loom_buf_release(&r->names);
     free(r->checkpoint);
     unlock_folder(r);
 }

@@ -79,6 +79,7 @@ static loom_status put_weights(loom_ckpt_writer *w, const loom_trainer *t, const
     else if (st == LOOM_OK)
         st = loom_bundle_put_weights(w, t->model, LOOM_DTYPE_F32, err);
     if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/tokenizer", x->tokenizer, x->tokenizer_len, err);
+    if (st == LOOM_OK && x->names[0]) st = loom_ckpt_put_text(w, LOOM_BUNDLE_NAMES, x->names, strlen(x->names), err);
     if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/meta", x->meta, strlen(x->meta), err);
     if (st == LOOM_OK) st = loom_ckpt_put_i64(w, "state/step", t->step, err);
     if (st == LOOM_OK) st = loom_ckpt_put_i64(w, "state/tokens", t->tokens, err);
@@ -102,13 +103,14 @@ static loom_status put_state(loom_ckpt_writer *w, const loom_trainer *t, const l
     LOOM_TRY(loom_ckpt_put_f64(w, "state/valid_loss", run->valid_loss, err));
     LOOM_TRY(loom_ckpt_put_f64(w, "state/best_loss", run->best_loss, err));
     LOOM_TRY(loom_ckpt_put_i64(w, "state/best_step", run->best_step, err));
+    LOOM_TRY(loom_ckpt_put_i64(w, "state/threads", run->threads, err));
     return loom_ckpt_put_text(w, "text/train", x->rules, strlen(x->rules), err);
 }
 
 /* Bytes of a file of weights alone, a little more than the tensors in it. */
 static int64_t weight_bytes(const loom_trainer *t, const loom_snapshot_texts *x)
 {
-    return (int64_t)(t->table->floats * sizeof(float)) + (int64_t)x->tokenizer_len + (1 << 20);
+    return (int64_t)(t->table->floats * sizeof(float)) + (int64_t)(x->tokenizer_len + strlen(x->names)) + (1 << 20);
 }
 
 /* The same with all that is kept beside them. */
@@ -244,6 +246,8 @@ loom_status loom_snapshot_restore(loom_trainer *t, loom_snapshot_run *run, loom_
     LOOM_TRY(loom_ckpt_read_i64(c, "state/curve_count", &run->curve_count, err));
     LOOM_TRY(loom_ckpt_read_i64(c, "state/curve_tokens", &run->curve_tokens, err));
     LOOM_TRY(loom_ckpt_read_f64(c, "state/valid_loss", &run->valid_loss, err));
+    run->threads = 0;
+    if (loom_ckpt_find(c, "state/threads")) LOOM_TRY(loom_ckpt_read_i64(c, "state/threads", &run->threads, err));
     if (loom_ckpt_find(c, "state/best_step")) { /* older checkpoints have none */
         LOOM_TRY(loom_ckpt_read_f64(c, "state/best_loss", &run->best_loss, err));
         LOOM_TRY(loom_ckpt_read_i64(c, "state/best_step", &run->best_step, err));

@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/num.h"
+#include "model/peft_targets.h"
 #include "store/shard.h"
 
 
@@ -319,12 +320,12 @@ static loom_status parse_targets(unsigned *out, const loom_json *node, const cha
 {
     unsigned bits = 0, one;
 
-    if (loom_json_is_string(node)) return loom_lora_parse_targets(out, loom_json_str(node, NULL), err);
+    if (loom_json_is_string(node)) return loom_peft_targets(out, loom_json_str(node, NULL), true, name, err);
     if (!loom_json_is_array(node) || loom_json_len(node) == 0)
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s: target_modules is no list of matrices", name);
     for (size_t i = 0; i < loom_json_len(node); i++) {
         const char *text = loom_json_str(loom_json_at(node, i), NULL);
-        LOOM_TRY(loom_lora_parse_targets(&one, text ? text : "?", err));
+        LOOM_TRY(loom_peft_targets(&one, text ? text : "?", false, name, err));
         bits |= one;
     }
     *out = bits;
@@ -335,7 +336,8 @@ static loom_status parse_adapter(loom_lora_config *out, const loom_json *root, c
 {
     static const char *const unknown[] = {"use_dora",      "modules_to_save",     "rank_pattern",
                                           "alpha_pattern", "layers_to_transform", "fan_in_fan_out",
-                                          "lora_bias"};
+                                          "lora_bias",     "layer_replication",   "exclude_modules",
+                                          "target_parameters", "trainable_token_indices"};
     const char *bias = loom_json_str(loom_json_get(root, "bias"), NULL);
     const char *type = loom_json_str(loom_json_get(root, "peft_type"), NULL);
     loom_lora_config c = {0};
@@ -505,6 +507,43 @@ loom_status loom_bundle_read_adapter(loom_lora **out, const loom_config *base, l
     return make_adapter(out, base, &config, weights ? &s : NULL, &odd, err);
 }
 
+static loom_status take_text(char **out, size_t *len_out, const char *text, size_t len, loom_err *err)
+{
+    char *copy;
+
+    if (!text) return LOOM_OK;
+    if (!(copy = loom_alloc(len + 1, 1))) return loom_fail_nomem(err, "a text");
+    memcpy(copy, text, len);
+    copy[len] = 0;
+    free(*out);
+    *out = copy;
+    if (len_out) *len_out = len;
+    return LOOM_OK;
+}
+
+/* The names of an adapter's own training take the place of its base's. */
+static loom_status names_of_ckpt(loom_bundle *b, const loom_ckpt *c, loom_err *err)
+{
+    size_t len = 0;
+    const char *text = loom_ckpt_text(c, LOOM_BUNDLE_NAMES, &len);
+
+    return take_text(&b->names, &b->names_len, text, len, err);
+}
+
+static loom_status names_of_folder(loom_bundle *b, const char *dir, loom_err *err)
+{
+    loom_buf path = {0}, text = {0};
+    loom_status st = LOOM_OK;
+
+    if (exists_in(&path, dir, "names.txt")) {
+        st = loom_file_read(&text, path.data, LOOM_BOUND_NAMES, err);
+        if (st == LOOM_OK) st = take_text(&b->names, &b->names_len, loom_buf_text(&text), text.len, err);
+    }
+    loom_buf_release(&path);
+    loom_buf_release(&text);
+    return st;
+}
+
 static loom_status load_peft(loom_bundle *b, const char *dir, loom_err *err)
 {
     loom_lora_config config;
@@ -527,6 +566,7 @@ static loom_status load_peft(loom_bundle *b, const char *dir, loom_err *err)
         snprintf(b->note, sizeof b->note, "%.180s: the names of the tensors are not PEFT's plain ones; read anyway",
                  dir);
     b->adapter_path = strdup(dir);
+    st = names_of_folder(b, dir, err);
 done:
     loom_st_close(&st_file);
     loom_buf_release(&path);
@@ -562,6 +602,7 @@ static loom_status load_adapter_ckpt(loom_bundle *b, const char *path, loom_err 
     st = check_base(b, c, err);
     if (st == LOOM_OK) st = loom_bundle_read_adapter(&b->lora, &b->model->config, c, true, err);
     if (st == LOOM_OK) b->adapter_path = strdup(path);
+    if (st == LOOM_OK) st = names_of_ckpt(b, c, err);
     loom_ckpt_close(&c);
     return st;
 }
@@ -587,19 +628,6 @@ static loom_status load_adapter(loom_bundle *b, const char *adapter, loom_err *e
 
 /* ---- the whole ---- */
 
-static loom_status take_text(char **out, size_t *len_out, const char *text, size_t len, loom_err *err)
-{
-    char *copy;
-
-    if (!text) return LOOM_OK;
-    if (!(copy = loom_alloc(len + 1, 1))) return loom_fail_nomem(err, "a text");
-    memcpy(copy, text, len);
-    copy[len] = 0;
-    *out = copy;
-    if (len_out) *len_out = len;
-    return LOOM_OK;
-}
-
 static loom_status load_hf(loom_bundle *b, const char *dir, const loom_bundle_options *o, loom_err *err)
 {
     loom_buf path = {0}, tokenizer = {0};
@@ -617,6 +645,7 @@ static loom_status load_hf(loom_bundle *b, const char *dir, const loom_bundle_op
         st = take_text(&b->tokenizer, &b->tokenizer_len, loom_buf_text(&tokenizer), tokenizer.len, err);
     }
     if (!b->model->frozen) loom_st_close(&b->st);
+    if (st == LOOM_OK) st = names_of_folder(b, dir, err);
 done:
     loom_buf_release(&path);
     loom_buf_release(&tokenizer);
@@ -648,6 +677,7 @@ static loom_status load_ckpt(loom_bundle *b, loom_ckpt *c, const loom_bundle_opt
     LOOM_TRY(make_model(&b->model, &config, &s, o->frozen, err));
     text = loom_ckpt_text(c, "text/tokenizer", &len);
     LOOM_TRY(take_text(&b->tokenizer, &b->tokenizer_len, text, len, err));
+    LOOM_TRY(names_of_ckpt(b, c, err));
     text = loom_ckpt_text(c, "text/meta", &len);
     LOOM_TRY(take_text(&b->meta, NULL, text, len, err));
     if (loom_ckpt_read_i64(c, "state/step", &b->step, NULL) != LOOM_OK) b->step = -1;
@@ -750,6 +780,7 @@ void loom_bundle_release(loom_bundle *b)
     loom_ckpt_close(&b->ckpt);
     loom_st_close(&b->st);
     free(b->tokenizer);
+    free(b->names);
     free(b->path);
     free(b->adapter_path);
     free(b->meta);

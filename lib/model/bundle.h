@@ -22,6 +22,8 @@
 #include "store/ckpt.h"
 #include "store/safetensors.h"
 
+#define LOOM_BUNDLE_NAMES "text/names.txt" /* where a checkpoint keeps them; a folder: names.txt */
+
 typedef struct loom_bundle_options {
     bool frozen;      /* keep matrices that are stored as bfloat16 in the mapped file (no training of them, no merge) */
     const char *base; /* overrides the base path recorded in an adapter checkpoint; NULL: as recorded */
@@ -33,6 +35,8 @@ typedef struct loom_bundle {
     char *tokenizer; /* tokenizer.json, NUL-terminated; NULL: the files have none */
     size_t tokenizer_len;
     char tokenizer_digest[33]; /* loom_text_digest; "" without tokenizer */
+    char *names;               /* names of the training data (trace/names.h), NUL-terminated; NULL: none are known */
+    size_t names_len;
     char *path;                /* of the weights: the file or folder really read */
     char *adapter_path;        /* NULL: no adapter */
     char *meta;                /* how the checkpoint was made (JSON); NULL: unknown */

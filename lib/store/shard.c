@@ -29,7 +29,7 @@ struct loom_shard {
     hid_t file, tokens, space;
     int64_t *offsets;
     int32_t *answers;
-    char *path, *tokenizer, *meta;
+    char *path, *tokenizer, *meta, *names;
 };
 
 /* One growing data set with the block that has not been written yet. */
@@ -47,6 +47,8 @@ struct loom_shard_writer {
     int64_t vocab_size;
     column tokens, offsets, answers;
     int64_t n_tokens;
+    uint64_t names_sum;  /* of the names; they need not be there */
+    bool has_names;
     char spec_text[128]; /* the attributes and the tokenizer, for the digest */
 };
 
@@ -227,6 +229,17 @@ loom_status loom_shard_add(loom_shard_writer *w, const int32_t *ids, int64_t n, 
     return loom_err_in(err, "%s", w->out.path);
 }
 
+loom_status loom_shard_put_names(loom_shard_writer *w, const char *text, size_t len, loom_err *err)
+{
+    loom_status st = loom_h5_put_text(w->out.file, "names", text, len, err);
+
+    w->names_sum = loom_hash64(text, len, 0);
+    w->has_names = true;
+    if (st == LOOM_OK) return LOOM_OK;
+    w->out.broken = true;
+    return loom_err_in(err, "%s", w->out.path);
+}
+
 /* Which content it is, whoever made it and when: what readers compare. */
 static void content_digest(char digest[33], const loom_shard_writer *w)
 {
@@ -235,6 +248,7 @@ static void content_digest(char digest[33], const loom_shard_writer *w)
     loom_buf_printf(&b, "%s %" PRId64 "\n%" PRId64 " %016" PRIx64 "\n%" PRId64 " %016" PRIx64 "\n%016" PRIx64 "\n", w->spec_text,
                     w->vocab_size, w->n_tokens, loom_digest_64(w->tokens.sum), w->answers.written + w->answers.n_block,
                     loom_digest_64(w->offsets.sum), loom_digest_64(w->answers.sum));
+    if (w->has_names) loom_buf_printf(&b, "names %016" PRIx64 "\n", w->names_sum);
     loom_text_digest(digest, loom_buf_text(&b), b.len);
     loom_buf_release(&b);
 }
@@ -451,6 +465,8 @@ static loom_status open_shard(loom_shard *s, loom_err *err)
     LOOM_TRY(read_attrs(s, err));
     LOOM_TRY(loom_h5_get_text(s->file, "tokenizer", &s->tokenizer, &s->info.tokenizer_len, LOOM_BOUND_JSON, err));
     LOOM_TRY(loom_h5_get_text(s->file, "meta", &s->meta, &len, LOOM_BOUND_JSON, err));
+    if (H5Lexists(s->file, "names", H5P_DEFAULT) > 0)
+        LOOM_TRY(loom_h5_get_text(s->file, "names", &s->names, &s->info.names_len, LOOM_BOUND_NAMES, err));
     LOOM_TRY(open_column(&s->tokens, &s->info.n_tokens, s, "tokens", err));
     LOOM_TRY(read_column(&values, &n_offsets, s, "offsets", H5T_NATIVE_INT64, sizeof *s->offsets, err));
     s->offsets = values;
@@ -462,6 +478,7 @@ static loom_status open_shard(loom_shard *s, loom_err *err)
     s->info.path = s->path;
     s->info.tokenizer = s->tokenizer;
     s->info.meta = s->meta;
+    s->info.names = s->names ? s->names : "";
     loom_text_digest(s->info.tokenizer_digest, s->tokenizer, s->info.tokenizer_len);
     return LOOM_OK;
 }
@@ -503,6 +520,7 @@ void loom_shard_close(loom_shard **shard)
     free(s->answers);
     free(s->tokenizer);
     free(s->meta);
+    free(s->names);
     free(s->path);
     free(s);
     *shard = NULL;

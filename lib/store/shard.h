@@ -6,6 +6,7 @@
  *   /answer_start  (n_samples)    int32: index within the sample of the first token whose prediction counts when only
  *                                 answers are trained; 0 = all count; = length: none (such a sample cannot be trained)
  *   /tokenizer     scalar string: the whole tokenizer.json          /meta  scalar string: how the file was made (JSON)
+ *   /names         scalar string: names in the text (trace/names.h); older files have none
  *   root attributes: format "spanloom-tokens", version, vocab_size, bos_id, eos_id (-1: none), has_bos, has_eos, mode,
  *                  digest (of the content without /meta: two shards agree iff these do)
  *   every data set: attribute checksum, XXH3-64 of its values (of /tokens: in the stored type); absent in older files
@@ -54,6 +55,8 @@ loom_status loom_shard_create(loom_shard_writer **out, const char *path, bool fo
                               loom_err *err);
 /* One sample of n > 0 tokens, 0 <= answer_start <= n; an id outside the vocabulary is an error. Written in blocks. */
 loom_status loom_shard_add(loom_shard_writer *w, const int32_t *ids, int64_t n, int64_t answer_start, loom_err *err);
+/* The names in the text, once and before commit; store knows nothing of their form. */
+loom_status loom_shard_put_names(loom_shard_writer *w, const char *text, size_t len, loom_err *err);
 /* Finishes, syncs, reads all of it back and compares, renames; frees *w also on failure. */
 loom_status loom_shard_commit(loom_shard_writer **w, const char *meta_json, loom_err *err);
 /* The same with what `meta` tells inside and in PATH.meta.json. */
@@ -75,6 +78,8 @@ typedef struct loom_shard_info {
     char tokenizer_digest[33]; /* loom_text_digest of it: two files agree iff these do */
     char digest[33];           /* of the content, whoever made it and when; "" in files of older versions */
     const char *meta;          /* JSON text, NUL-terminated */
+    const char *names;         /* NUL-terminated; "" in older files */
+    size_t names_len;
 } loom_shard_info;
 
 /* Checks the layout: monotone offsets, sizes that agree, answer_start within its sample, and every checksum but that of

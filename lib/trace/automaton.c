@@ -228,7 +228,11 @@ static int shortest_name_byte(const loom_automaton *a, const loom_automaton_stat
 {
     if (s->choices & NAME_USER) return "USER"[s->at];
     if (s->choices & NAME_NONE) return "None"[s->at];
-    if (s->choices & NAME_LISTED) return (unsigned char)a->conf.names[s->name_lo][s->at];
+    if (s->choices & NAME_LISTED) {
+        int32_t best = (int32_t)a->conf.shortest; /* as long as what is written can become it */
+        bool can = best >= s->name_lo && best < s->name_hi;
+        return (unsigned char)a->conf.names[can ? best : s->name_lo][s->at];
+    }
     const char *prefix = s->choices & NAME_MS ? "MS_" : "S_";
     return s->at < (int32_t)strlen(prefix) ? prefix[s->at] : '0';
 }
@@ -264,6 +268,22 @@ void loom_automaton_shortest(loom_automaton *a, const loom_automaton_state *from
         if (b < 0 || !loom_automaton_step(a, &s, (unsigned char)b)) return;
         loom_buf_char(into, (char)b);
     }
+}
+
+size_t loom_automaton_longest_name(const loom_automaton *a)
+{
+    const loom_attrs *r = &a->req;
+    size_t longest = a->conf.longest ? a->conf.longest : strlen("MS_999999999");
+    const char *const own[] = {r->id, r->start_node, r->caller, a->conf.reach, a->wish.destination};
+
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (own[i] && strlen(own[i]) > longest) longest = strlen(own[i]);
+    return longest;
+}
+
+bool loom_automaton_in_name(const loom_automaton_state *s)
+{
+    return s->kind == KIND_NAME && (s->choices & NAME_LISTED);
 }
 
 void loom_automaton_left(const loom_automaton *a, const loom_automaton_state *s, int64_t *edges, int64_t *subs,

@@ -47,6 +47,8 @@ typedef struct loom_automaton_conf {
     int64_t time_cap;       /* ms, latest time in a layer (small contexts); 0: 99999999 where no latency is given */
     const char *const *names; /* full: the only destinations allowed, sorted by bytes; NULL: any MS_<5 to 9 digits> */
     size_t n_names;
+    size_t shortest;        /* index of a name that short answers are made of */
+    size_t longest;         /* bytes of the longest name that can come up; 0: as long as MS_999999999 */
     const char *reach;      /* full: a layer below must start at this microservice; NULL: no such debt */
 } loom_automaton_conf; /* borrowed until loom_automaton_free: names, reach */
 
@@ -123,6 +125,11 @@ void loom_automaton_shortest(loom_automaton *a, const loom_automaton_state *s, l
  * for cheap bounds on what is to come. */
 void loom_automaton_left(const loom_automaton *a, const loom_automaton_state *s, int64_t *edges, int64_t *subs,
                          int64_t *digits);
+
+/* Bytes of the longest name in what is to come. */
+size_t loom_automaton_longest_name(const loom_automaton *a);
+/* Is a name being chosen from conf.names? */
+bool loom_automaton_in_name(const loom_automaton_state *s);
 
 /* Can a root request be met at all? NULL: yes; else why not. -1: not asked for. `depth` counts like the mode's
  * attribute: graph depth (tabular) or remaining depth. */

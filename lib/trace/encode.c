@@ -203,7 +203,7 @@ static void root_requirement(const encoder *e, loom_block *b, const loom_layer *
     b->n_conds = out.n;
 }
 
-static void plain_conditions(const encoder *e, loom_block *b, const loom_layer *l)
+static void plain_conditions(const encoder *e, loom_block *b, const loom_layer *l, const loom_line *include)
 {
     const loom_attrs *a = &b->req;
     lines out = {.items = loom_arena_alloc(e->arena, MAX_CONDITIONS * sizeof *out.items)};
@@ -214,7 +214,7 @@ static void plain_conditions(const encoder *e, loom_block *b, const loom_layer *
     maybe(e, &out, l->n_children ? (loom_line){.kind = LOOM_LINE_SUBGRAPHS, .num = {l->n_children}}
                                  : (loom_line){.kind = LOOM_LINE_NO_SUBGRAPHS});
     maybe(e, &out, (loom_line){.kind = LOOM_LINE_NUM_EDGES, .num = {a->num_current_edges}});
-    add_include(e, &out, l, NULL);
+    add_include(e, &out, l, include);
     add_invariants(e, &out, l);
     b->conds = out.items;
     b->n_conds = out.n;
@@ -278,18 +278,22 @@ static void fill_subs(const encoder *e, loom_block *b, const loom_layer *l)
 }
 
 /* ---- blocks ---- */
+/* What a user calls is a request: attributes are left out of it. Every other layer, the first one of a graph that no
+ * user began included, shows them all, as the public program has it. */
+static bool is_request(const loom_layer *l) { return strcmp(l->start_node, LOOM_TEXT_USER) == 0; }
+
 static void fill_block(const encoder *e, loom_block *b, const loom_layer *l, const loom_line *include)
 {
     bool instruction = e->conf->mode == LOOM_MODE_INSTRUCTION;
 
     *b = (loom_block){.split = l->split, .total = l->num_edges, .counted = instruction && !e->conf->no_intermediate,
                       .finish = instruction && !e->conf->no_finish, .generate = !instruction && l->index == 0};
-    if (l->index == 0) {
+    if (is_request(l)) {
         root_requirement(e, b, l, include);
     } else {
         fill_all(e, &b->req, l);
         if (instruction && l->split) split_conditions(e, b, l);
-        if (instruction && !l->split) plain_conditions(e, b, l);
+        if (instruction && !l->split) plain_conditions(e, b, l, include);
     }
     if (!l->split) {
         b->edges = edges_of(e, l->calls, l->n_calls, false);

@@ -203,6 +203,7 @@ static const char *parse_edges(loom_parsed *out, span text, loom_arena *arena)
 }
 
 /* ---- subgraphs ---- */
+
 static const char *parse_sub(loom_parsed_sub *sub, span piece, loom_arena *arena)
 {
     const char *gt = find_last(piece, ">");
@@ -213,14 +214,15 @@ static const char *parse_sub(loom_parsed_sub *sub, span piece, loom_arena *arena
     return loom_attrs_parse(&sub->attrs, attrs.text, attrs.len, arena);
 }
 
+/* What stands behind the last closing tag is not looked at, a subgraph line that begins there included. */
 static const char *parse_subs(loom_parsed *out, span text, loom_arena *arena)
 {
-    const char *first = find(text, LOOM_TEXT_SUB), *last_open = find_last(text, LOOM_TEXT_SUB);
+    const char *first = find(text, LOOM_TEXT_SUB);
     const char *last = find_last(text, LOOM_TEXT_SUB_END);
     size_t cap = 0, close = strlen(LOOM_TEXT_SUB_END);
 
     if (!first) return NULL;
-    if (!last || last < last_open) return "a subgraph line is not closed";
+    if (!last || last < first) return "a subgraph line is not closed";
     for (span rest = between(first, last + close); rest.len;) {
         const char *stop = find(rest, LOOM_TEXT_SUB_END);
         out->subs = loom_arena_more(arena, out->subs, (size_t)out->n_subs, &cap, sizeof *out->subs);

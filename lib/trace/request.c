@@ -40,6 +40,8 @@ bool loom_outcome_accepts(const loom_outcome *v, loom_validity validity)
     return validity == LOOM_VALIDITY_PAPER ? v->accurate : v->correct;
 }
 
+bool loom_outcome_has_record(const loom_outcome *v) { return v->valid && !v->odd; }
+
 /* ---- the tree ---- */
 static void push_waiting(loom_request *r, int32_t index)
 {
@@ -225,6 +227,17 @@ loom_status loom_request_answer(loom_request *r, int32_t layer, const char *text
     return LOOM_OK;
 }
 
+loom_status loom_request_refuse(loom_request *r, int32_t layer, loom_err *err)
+{
+    node *n = layer >= 0 && (size_t)layer < r->n_nodes ? r->nodes[layer] : NULL;
+    if (!n || n->view.state != LOOM_LAYER_OUT)
+        return loom_fail(err, LOOM_STATUS_ARG, "layer %d was not taken, so it cannot be refused", layer);
+    r->n_out--;
+    n->view.state = LOOM_LAYER_FAILED;
+    r->failed = true;
+    return LOOM_OK;
+}
+
 /* ---- the outcome ---- */
 typedef struct collector {
     loom_request *r;
@@ -259,6 +272,17 @@ static void judge_layers(const loom_request *r, loom_outcome *v)
     if (!v->finished) v->rules |= LOOM_RULE_BIT(LOOM_RULE_UNFINISHED);
 }
 
+/* Does a layer name another service than the root? */
+static bool names_other_service(loom_request *r, const char *service)
+{
+    for (size_t i = 1; i < r->n_nodes; i++) {
+        const loom_attrs *a = &r->nodes[i]->view.parsed.req;
+        if (!loom_attrs_has(a, LOOM_ATTR_ID)) continue;
+        if (strcmp(loom_name_service(&r->arena, a->id, strlen(a->id)), service) != 0) return true;
+    }
+    return false;
+}
+
 const loom_outcome *loom_request_outcome(loom_request *r)
 {
     loom_outcome *v = &r->outcome;
@@ -276,6 +300,9 @@ const loom_outcome *loom_request_outcome(loom_request *r)
     v->correct = v->graph.correct;
     v->accurate = v->correct && !v->rules;
     v->rules |= v->graph.rules;
+    if (!v->valid) return v;
+    v->odd = loom_oddities_of(&v->graph);
+    if (names_other_service(r, v->graph.graph.service)) v->odd |= LOOM_ODD_BIT(LOOM_ODD_SERVICE);
     return v;
 }
 

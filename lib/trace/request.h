@@ -16,7 +16,7 @@
 #ifndef LOOM_TRACE_REQUEST_H
 #define LOOM_TRACE_REQUEST_H
 
-#include "trace/check.h"
+#include "trace/oddity.h"
 #include "trace/prompt.h"
 
 #define LOOM_REQUEST_MAX_LAYERS 100000 /* a graph that asks for more has failed */
@@ -56,6 +56,7 @@ typedef struct loom_outcome {
     bool correct;              /* valid, and number of edges and depth as requested */
     bool accurate;             /* correct, and no layer breaks one of the paper's rules */
     uint32_t rules;            /* LOOM_RULE_BIT of everything broken, layers and graph */
+    uint32_t odd;              /* LOOM_ODD_BIT of what a valid graph has and no record can show */
     int32_t failed_layer;      /* first failed layer, -1 */
     int32_t n_layers, n_attempts;
     const loom_edge_text *edges; /* collected order, whole ids; n = 0 unless finished */
@@ -63,6 +64,8 @@ typedef struct loom_outcome {
     loom_graph_result graph;    /* zero unless finished */
 } loom_outcome; /* everything is borrowed from the request */
 
+/* Is outcome->graph.graph all that was counted? Records and rows are made of such graphs only. */
+bool loom_outcome_has_record(const loom_outcome *v);
 /* correct for LOOM_VALIDITY_CODE, accurate for LOOM_VALIDITY_PAPER */
 bool loom_outcome_accepts(const loom_outcome *v, loom_validity validity);
 
@@ -78,6 +81,9 @@ const loom_request_layer *loom_request_take(loom_request *r);
 /* Judges the answer; valid: its children wait; invalid: it waits again or, after max_trials, has failed. ARG error when
  * that layer is not out. */
 loom_status loom_request_answer(loom_request *r, int32_t layer, const char *text, size_t len, loom_err *err);
+/* The layer's request cannot be met, so that nothing was generated: it has failed, whatever an empty answer would be
+ * worth. ARG error when that layer is not out. */
+loom_status loom_request_refuse(loom_request *r, int32_t layer, loom_err *err);
 bool loom_request_done(const loom_request *r);
 int32_t loom_request_count(const loom_request *r); /* layers so far */
 const loom_request_layer *loom_request_at(const loom_request *r, int32_t index);

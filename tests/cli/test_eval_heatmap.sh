@@ -201,3 +201,17 @@ says err "prompts for [0-9]+ of 136 cells"
 expect 0 loom-eval oracle again.jsonl --update -o again.answers.jsonl
 expect 0 loom-eval oracle again.jsonl --update -o again.answers.jsonl
 says err "up to date"
+
+# a graph with repeated ids is right by the rules, but no record can show it: counted, said, and not among graphs
+edge() { printf '(edge_id is %s,type is rpc,destination is MS_0000%s,communication starts at 0 milliseconds,communication finishes at 9 milliseconds)\\n' "$1" "$2"; }
+list="id:S_000000001/num_edges:2/start_node:MS_00001/start_edge_id:1/start_communication_at:0/latency:9/num_subgraphs:0/remaining_depth:0/num_current_edges:2/caller:USER"
+for second in 1 2; do
+    printf '{"id":0,"sample":%s,"mode":"recursive","edges":3,"depth":2,"temperature":0,"seed":1,"layers":[{"parent":-1,"prompt":"id:S_000000001/start_node:USER/num_edges:3/remaining_depth:1\\n<layer>\\n<edges>\\n","text":"%s</edges>\\n<subgraph of edge_id 0>%s</subgraph>\\n"},{"parent":0,"prompt":"%s\\n","text":"<layer>\\n<edges>\\n%s%s</edges>\\n"}]}\n' \
+        $((second - 1)) "$(edge 0 1)" "$list" "$list" "$(edge 1 2)" "$(edge $second 3)"
+done >twice.answers.jsonl
+expect 0 loom-eval heatmap twice.answers.jsonl -o res20 --no-pictures --validity code
+says out '^recursive +0 code +2 +100.0'
+says out '^recursive at 0: duplicate_ids in 1 graph counted as correct \(two calls of a layer have one id\); no record is made of it$'
+says res20/errors.csv '^errors,recursive,1,0,odd,duplicate_ids,two calls of a layer have one id,1,0.5,$'
+expect 0 loom-eval distribution twice.answers.jsonl -o res21 --no-pictures
+says res21/fig08.csv '^fig08,twice,1,edges,3,1,1$'

@@ -13,6 +13,12 @@ expect 0 loom-eval similarity --real "$real" same="$real" probabilistic.graphs.z
 says res/fig04a_kl.csv '^fig04a,same,1,[0-9]+,[0-9]+,1e-06,[0-9.]+(e-[0-9]+)?,'
 awk -F, '$2 == "same" && $6 == "1e-06" && $7 > 1e-4 { exit 1 }' res/fig04a_kl.csv || fail "real is not like itself"
 awk -F, 'NR > 1 && $2 == "same" && $9 != 0 { exit 1 }' res/fig16.csv || fail "real is at a distance from itself"
+# the intervals are basic: each belongs to the corrected distance and holds it, and none is below 0
+for f in fig04a_kl fig16; do
+    awk -F, 'NR == 1 {for (i = 1; i <= NF; i++) {if ($i == "lo") l = i; if ($i ~ /_corrected$/) c = i}; next}
+             $l != "" {n++; if (!($l >= 0 && $l <= $c && $c <= $(l + 1))) exit 1} END {exit !(n && c)}' res/$f.csv ||
+        fail "$f: an interval does not hold its corrected estimate"
+done
 says res/fig04b.csv '^fig04b,real,1,0,[0-9]+,10,'
 expect 0 loom-eval distribution "$real" probabilistic.graphs.zst -o res
 says res/fig08.csv '^fig08,expected,1,depth,1,'
@@ -54,7 +60,7 @@ one_sentence
 sed 's/MS_/MS_7/g' "$real" >stranger.txt
 expect 0 loom-eval similarity --real "$real" stranger.txt --resamples 0 --no-pictures -o res7
 says err "stranger.txt has no call in common with .*; are they of the same system"
-says res7/fig04a_kl.csv '^fig04a,stranger,1,([^,]*,){9}0,'
+says res7/fig04a_kl.csv '^fig04a,stranger,1,([^,]*,){10}0,'
 says res7/fig16.csv '^fig16,stranger,1,in_degree,corpus,'
 
 # two floors: halves of real, and as many real graphs as were generated; alike graphs are at no distance from each other
@@ -87,7 +93,11 @@ says err "holds no manifest.json"
 expect 0 loom-eval oracle tabular.prompts.jsonl -o good.answers.jsonl
 sed 's/"text":"[^"]*"/"text":"(nonsense)"/' good.answers.jsonl >wrong.answers.jsonl
 expect 0 loom-eval memorization --train "$real" wrong.answers.jsonl good.answers.jsonl -o res5
-says out '^wrong +0 +0 +0 '
+says out '^wrong +0 +0 +0 +- +0.00 - 100.00 +- +-$'
+says out '^wrong has no graph to judge: nothing can be said about copies$'
+says res5/privacy.json '"exact_rate": null,'
+expect 3 loom-eval memorization --train "$real" wrong.answers.jsonl good.answers.jsonl --fail-above 0.5 -o res10 --no-pictures
+says err 'wrong has no graph with 4 or more calls, so nothing can be said'
 says res5/fig15.csv '^fig15,wrong,1,0,all,0,0,[0-9]+,,,,'
 expect 0 loom-eval distribution wrong.answers.jsonl good.answers.jsonl -o res5
 expect 1 loom-eval similarity --real "$real" wrong.answers.jsonl -o res6

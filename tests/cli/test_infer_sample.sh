@@ -12,7 +12,8 @@ quiet loom-train pretrain i.tokens.h5 -o run --steps 3 --hidden 32 --layers 2 --
 M="--model run --threads 1 -q"
 
 # free text of an untrained model: answers, no graph
-expect 0 loom-infer sample $M --like all.graphs.zst --limit 3 -n 2 --max-tokens 20 -o free.answers.jsonl
+expect 3 loom-infer sample $M --like all.graphs.zst --limit 3 -n 2 --max-tokens 20 -o free.answers.jsonl
+says err 'none of 6 graphs was finished within --max-tokens: the answers are written, .*use --constrain full, or train longer'
 [ "$(wc -l <free.answers.jsonl)" = 6 ] || fail "six answers expected"
 says free.answers.jsonl '"id":2,"sample":1,"mode":"instruction",.*"stop":"length"'
 [ -s free.answers.jsonl.meta.json ] || fail "no provenance"
@@ -53,6 +54,47 @@ if grep -oE '\|MS_[0-9]+\|ARRIVED' n.graphs | grep -vqE 'MS_0000[12]\|'; then fa
 printf 'MS_00001\na,b\n' >bad.names
 expect 1 loom-infer sample $M --edges 6 --depth 3 --constrain full --names bad.names --records m.graphs; one_sentence
 says err 'a,b'
+
+# a model carries the names of its training text: graphs are kept to them, sizes alone draw services as the text has them
+called() { grep -oE '\|MS_[0-9]+\|ARRIVED' "$1" | sort -u; }
+zstdcat all.graphs.zst | awk -F'[|][|]' 'NF <= 8' >all.graphs # what was encoded
+called all.graphs >known
+cut -d' ' -f2 all.graphs | sort -u >services
+expect 0 loom-train info run --json
+says out "\"microservices\": ?$(wc -l <known),"
+expect 0 loom-infer sample $M --edges 7 --depth 3 -n 60 -t 1 --constrain full --json --records own.graphs
+says out '"correct":60,"as_requested":60'
+[ -z "$(called own.graphs | comm -23 - known)" ] || fail "a microservice that no training graph calls"
+cut -d' ' -f2 own.graphs | sort -u >drawn
+[ -z "$(comm -23 drawn services)" ] || fail "a service that no training graph has"
+[ "$(wc -l <drawn)" -gt 3 ] || fail "sixty graphs of $(wc -l <drawn) services"
+expect 0 loom-infer sample --model run --threads 1 --edges 7 --depth 3 -n 60 -t 1 --constrain full --names any --json --records any.graphs
+says out '"correct":60,"as_requested":60'
+says err 'warning: the constraint overruled [0-9.]+ % of the model.s choices, [0-9.]+ % of those within names; above 5 %'
+[ -n "$(called any.graphs | comm -23 - known)" ] || fail "--names any knows only what training has"
+# adapters, merged models and folders carry them as well
+quiet loom-train sft i.tokens.h5 --base run -o tuned --steps 1 --threads 1
+quiet loom-train merge tuned -o merged.h5
+quiet loom-train export merged.h5 -o folder
+quiet loom-train import folder -o back.h5
+quiet loom-train average run back.h5 -o mean.h5
+for m in tuned merged.h5 folder back.h5 mean.h5; do
+    expect 0 loom-infer sample --model $m --threads 1 -q --edges 4 --depth 2 -n 20 -t 1 --constrain full --json --records $m.graphs
+    says out '"as_requested":20'
+    [ -z "$(called $m.graphs | comm -23 - known)" ] || fail "$m has lost the names"
+done
+# what the request names itself may be called, too
+expect 0 loom-infer sample $M --edges 4 --depth 2 --include USER,MS_99999,rpc -n 2 --constrain full --json --records asked.graphs
+says out '"as_requested":2'
+says asked.graphs '0\|rpc\|USER\|MS_99999\|'
+
+# a request that cannot be met is not finished, whether it says how many calls or not
+for edges in num_edges:0/ ''; do
+    printf '{"id":0,"mode":"recursive","edges":2,"depth":2,"prompt":"%sid:S_000000001/start_node:USER/num_subgraphs:1/remaining_depth:0\\n<layer>\\n<edges>\\n"}\n' "$edges" >refused.prompts.jsonl
+    expect 0 loom-infer sample $M --prompts refused.prompts.jsonl --constrain full --json -o refused.answers.jsonl --force
+    says out '"graphs":1,"finished":0,.*"refused":1'
+    says refused.answers.jsonl '"refused":"the request cannot be met: .*"layers":\[\]'
+done
 
 # the evaluator believes it
 if [ -x "$BIN/loom-eval" ]; then

@@ -67,6 +67,31 @@ loom-preprocess tokens -q t.txt.zst --tokenizer other.json -o other.tokens.h5 ||
 expect 1 loom-train sft other.tokens.h5 --base run -o x --context 128 --loss all -q; says err 'another tokenizer'
 expect 1 loom-train pretrain t.tokens.h5 --valid other.tokens.h5 -o x $tiny; one_sentence; says err 'different tokenizers'
 
+# another number of threads gives an adapter other bits, and only an adapter
+gone="loom-train sft t.tokens.h5 --base run --loss all --context 128 --batch-tokens 256 --no-plot --steps 6"
+expect 0 $gone -o gone -q --stop-after 3 --threads 1
+expect 0 $gone -o gone --stop-after 5 --threads 2
+says err 'warning: the run had 1 thread so far and goes on with 2: an adapter.s sums'
+expect 0 $gone -o gone --threads 2
+grep -q 'goes on with' err && fail "the same number of threads is warned about"
+expect 0 $gone -o whole --no-lora -q --stop-after 3 --threads 1
+expect 0 $gone -o whole --no-lora --threads 2
+grep -q 'goes on with' err && fail "a whole model is warned about, whose bits do not depend on threads"
+
+# a tokenizer that sampling could not use is refused on import, and nothing is written
+expect 0 loom-train import run.hf -o again.h5 -q
+cp -r run.hf uni.hf; sed -i 's/"type": *"BPE"/"type":"Unigram"/' uni.hf/tokenizer.json
+expect 1 loom-train import uni.hf -o x.h5; one_sentence; says err 'model Unigram is not supported.*move tokenizer.json away'
+cp -r run.hf norm.hf; sed -i 's/"normalizer": *null/"normalizer":{"type":"Lowercase"}/' norm.hf/tokenizer.json
+expect 1 loom-train import norm.hf -o x.h5; one_sentence; says err 'normalizer Lowercase is not supported'
+expect 0 loom-train pretrain other.tokens.h5 -o few $tiny --steps 1
+expect 0 loom-train export few -o few.hf -q
+cp tokenizer.json few.hf/
+expect 1 loom-train import few.hf -o x.h5; one_sentence; says err 'tokenizer.json has [0-9]+ tokens but the model knows [0-9]+'
+[ ! -e x.h5 ] || fail "a refused import left a file"
+rm few.hf/tokenizer.json
+expect 0 loom-train import few.hf -o weights.h5 -q
+
 # wrong use
 expect 2 loom-train pretrain t.tokens.h5 $tiny; says err 'output'
 expect 2 loom-train pretrain -o x; says err 'SHARD'

@@ -37,12 +37,37 @@ static loom_status build(rig *r, const char *tokenizer, loom_err *err)
 static char name_texts[NAMES][16];
 static const char *names[NAMES];
 
+/* Lists that graphs are kept to; all hold `names`, which requests ask for. */
+enum { LIST_NAMES, LIST_UNEVEN, LIST_HUGE, LISTS };
+static loom_names lists[LISTS];
+
+static void list_name(int list, const char *name)
+{
+    loom_err err;
+    if (loom_names_add(&lists[list], name, strlen(name), &err) != LOOM_OK) TEST_FAIL_("%s", err.msg);
+}
+
 static void make_names(void)
 {
+    char text[32];
+    loom_err err;
+
     for (int i = 0; i < NAMES; i++) {
         snprintf(name_texts[i], sizeof name_texts[i], "MS_%05d", 11 + 1237 * i);
         names[i] = name_texts[i];
+        for (int list = 0; list < LISTS; list++) list_name(list, names[i]);
     }
+    /* a name is a prefix of another, the first ones are long and of odd bytes, one is a word of the grammar */
+    list_name(LIST_UNEVEN, "!!#~#~#~#~#~#~#~#~#~#~#~#~#~#~#~#~#~#~#~");
+    list_name(LIST_UNEVEN, "recommendation-service-v2.europe-west.replica-of-replica");
+    list_name(LIST_UNEVEN, "recommendation");
+    list_name(LIST_UNEVEN, "db");
+    for (int i = 0; i < 100000; i++) {
+        snprintf(text, sizeof text, "MS_%05d", 7 * i);
+        list_name(LIST_HUGE, text);
+    }
+    for (int list = 0; list < LISTS; list++)
+        if (loom_names_sort(&lists[list], &err) != LOOM_OK) TEST_FAIL_("%s", err.msg);
 }
 
 /* What a prompt asks for, to be compared with its graph; -1 and NULL: nothing. */
@@ -50,7 +75,7 @@ typedef struct wish {
     loom_mode mode;
     int64_t edges, depth, latency, start;
     const char *start_node, *from, *to, *type;
-    bool listed; /* only `names` */
+    const loom_names *listed; /* only these; NULL: any */
 } wish;
 
 static int64_t draw(loom_rng *r, int64_t lo, int64_t hi)
@@ -163,13 +188,6 @@ static void judge_layer(tally *t, const loom_gen_result *r, const loom_request_l
     loom_arena_release(&arena);
 }
 
-static bool is_listed(const char *name)
-{
-    for (int i = 0; i < NAMES; i++)
-        if (strcmp(names[i], name) == 0) return true;
-    return false;
-}
-
 static void judge_edges(tally *t, const loom_gen_result *r, const wish *w)
 {
     const loom_outcome *o = r->outcome;
@@ -178,7 +196,7 @@ static void judge_edges(tally *t, const loom_gen_result *r, const wish *w)
 
     for (int32_t i = 0; i < o->n_edges; i++) {
         const loom_edge_text *e = &o->edges[i];
-        if (w->listed && !is_listed(e->destination)) fail(t, ODD_NAME, r, e->destination);
+        if (w->listed && !loom_names_has(w->listed, e->destination)) fail(t, ODD_NAME, r, e->destination);
         found = found || (strcmp(e->source, w->from) == 0 && strcmp(e->destination, w->to) == 0 &&
                           strcmp(e->type, w->type) == 0);
         if (strcmp(e->edge_id, "0") == 0) root = e;
@@ -248,7 +266,7 @@ static void draw_settings(settings *s, const rig *r, int64_t round, loom_rng *rn
                     .gen = {.match_training = loom_rng_chance(rng, 0.5), .constrain = LOOM_CONSTRAIN_FULL,
                             .seed = (uint64_t)(seed * 1000 + round), .samples = 1, .temperature = 1,
                             .top_k = top_k[loom_rng_below(rng, 3)], .max_tokens = 32768}};
-    if (loom_rng_chance(rng, 0.3)) s->gen.names = names, s->gen.n_names = NAMES;
+    if (loom_rng_chance(rng, 0.5)) s->gen.names = &lists[loom_rng_below(rng, LISTS)];
     for (int m = 0; m < LOOM_MODES; m++) s->gen.bos[m] = loom_rng_chance(rng, 0.5);
 }
 
@@ -257,7 +275,7 @@ static loom_status find_room(settings *s, const rig *r, const loom_gen_prompt *p
                              loom_err *err)
 {
     loom_budget_conf bc = {.context = 32768, .max_tokens = 32768, .match_training = s->gen.match_training,
-                           .names = s->gen.names, .n_names = s->gen.n_names};
+                           .names = s->gen.names};
     loom_budget b;
 
     for (int64_t room = 400; tight && room < 4000; room += 50) {
@@ -292,7 +310,7 @@ static loom_status run_round(tally *t, const rig *r, int64_t round, int64_t n, b
     for (int64_t i = 0; i < n; i++) {
         do draw_wish(&wishes[i], &rng, small);
         while (tight && wishes[i].mode == LOOM_MODE_TABULAR); /* one text that must fit in whole */
-        wishes[i].listed = s.gen.names != NULL;
+        wishes[i].listed = s.gen.names;
         write_prompt(&text, &wishes[i], s.gen.match_training, &rng);
         prompts[i] = (loom_gen_prompt){.id = i, .mode = wishes[i].mode, .edges = wishes[i].edges,
                                        .depth = wishes[i].depth, .service = "", .len = text.len};
@@ -355,6 +373,7 @@ int main(int argc, char **argv)
     if (requests > 0) RUN(every_request_is_met)
     if (published > 0) RUN(every_request_is_met_by_llama_2)
     if (published > 0) RUN(every_request_is_met_by_llama_3)
+    for (int list = 0; list < LISTS; list++) loom_names_release(&lists[list]);
     printf("%s: %d checks, %d failed, %d skipped\n", argv[0], test_checks_, test_failed_, test_skipped_);
     return test_failed_ != 0;
 }
