@@ -31,7 +31,8 @@ static const loom_opt graphs_opts[] = {
                   "read all inputs as one table, so that traces may straddle files (needs memory for all rows)"),
     LOOM_OPT_FLAG("any-case", 0, graphs_conf, any_case, "accept rpctypes in any case (RPC, Http)"),
     LOOM_OPT_ENUM("service-from", 0, graphs_conf, service_from, "column", "column|root",
-                  "service of a graph: the service column, or the callee of the root call (v2021 tables)"),
+                  "service of a graph: the service column, or the callee of the root call (v2021 tables: the rows of "
+                  "both sides of a call are paired)"),
     LOOM_OPT_OUT("rename", 0, graphs_conf, rename, NULL, "FILE",
                  "replace names by MS_n and S_n; the mapping is read from FILE when it exists, and written to it"),
     LOOM_OPT_END};
@@ -63,7 +64,7 @@ static loom_status add_folder(char ***paths, size_t *n, size_t *cap, const char 
 {
     char **found = NULL;
     size_t n_found = 0, before = *n;
-    loom_status st = loom_list_files(&found, &n_found, dir, "", err);
+    loom_status st = loom_list_tree(&found, &n_found, dir, err);
     for (size_t i = 0; i < n_found && st == LOOM_OK; i++)
         if (is_table_name(found[i])) st = add_path(paths, n, cap, found[i], err);
     if (st == LOOM_OK && *n == before)

@@ -127,8 +127,8 @@ for input in deathstarbench-hotel-reservation-jaeger.tar.zst deathstarbench-medi
     expect 0 loom-infer convert "$D/$input" -o real.graphs --force --json; adds_up
     sort real.graphs >want
     for variant in links zeros names ids otlp otlp+text otlp+base64+zeros otlp+links+zeros+names+text; do
-        rm -rf other && "$TOOLS/span_variants" $variant "$D/$input" other || fail "span_variants"
-        expect 0 loom-infer convert other -o other.graphs --force --json; adds_up
+        "$TOOLS/span_variants" $variant "$D/$input" >other.json || fail "span_variants"
+        expect 0 loom-infer convert other.json -o other.graphs --force --json; adds_up
         sort other.graphs | cmp - want || fail "$input as $variant: other graphs"
     done
 done

@@ -1,5 +1,5 @@
-/* span_variants VARIANT INPUT FOLDER: the Jaeger or OTLP documents of INPUT (a file or an archive of them), written
- * differently, as FOLDER/00000.json, ...: what comes out are the same traces. Variants may be joined with '+'.
+/* span_variants VARIANT INPUT: the Jaeger or OTLP documents of INPUT (a file or an archive of them), written
+ * differently, one a line on standard output: the same traces. Variants may be joined with '+'.
  *
  *   links    each first span refers to a span of another trace, before all else
  *   zeros    each first span names a parent of zeros
@@ -349,45 +349,40 @@ static void otlp(loom_jw *w, const variant *v, const loom_json *root)
 
 /* ---- files ---- */
 
-static loom_status write_document(const variant *v, const char *text, size_t len, const char *folder, int64_t number,
-                                  loom_err *err)
+static loom_status write_document(const variant *v, const char *text, size_t len, loom_err *err)
 {
     loom_json *root = NULL;
-    loom_buf out = {0}, path = {0};
+    loom_buf out = {0};
     loom_jw w;
 
     LOOM_TRY(loom_json_parse(&root, text, len, "document", err));
     loom_jw_init(&w, &out, false);
     (v->otlp || loom_json_get(root, "resourceSpans") ? otlp : jaeger)(&w, v, root);
-    loom_buf_char(&out, '\n');
-    loom_buf_printf(&path, "%s/%05lld.json", folder, (long long)number);
-    loom_status st = loom_file_write(path.data, out.data, out.len, true, err);
+    puts(out.data);
     loom_json_free(root);
     loom_buf_release(&out);
-    loom_buf_release(&path);
-    return st;
+    return LOOM_OK;
 }
 
 /* A file of lines has one document in each, else it is one document. */
-static loom_status write_all(const variant *v, const loom_buf *text, const char *folder, int64_t *n, loom_err *err)
+static loom_status write_all(const variant *v, const loom_buf *text, loom_err *err)
 {
     const char *first = strchr(text->data, '\n');
 
-    if (!first || first[-1] != '}') return write_document(v, text->data, text->len, folder, (*n)++, err);
+    if (!first || first[-1] != '}') return write_document(v, text->data, text->len, err);
     for (size_t at = 0; at < text->len;) {
         size_t len = strcspn(text->data + at, "\n");
-        if (len) LOOM_TRY(write_document(v, text->data + at, len, folder, (*n)++, err));
+        if (len) LOOM_TRY(write_document(v, text->data + at, len, err));
         at += len + 1;
     }
     return LOOM_OK;
 }
 
-static loom_status convert(const variant *v, const char *input, const char *folder, loom_err *err)
+static loom_status convert(const variant *v, const char *input, loom_err *err)
 {
     loom_in *in = NULL;
     loom_buf text = {0};
     bool more = true;
-    int64_t n = 0;
     loom_status st = loom_in_open(&in, input, err);
 
     while (st == LOOM_OK && more) {
@@ -399,7 +394,7 @@ static loom_status convert(const variant *v, const char *input, const char *fold
             text.len += st == LOOM_OK ? got : 0;
             text.data[text.len] = 0;
         }
-        if (st == LOOM_OK && text.len) st = write_all(v, &text, folder, &n, err);
+        if (st == LOOM_OK && text.len) st = write_all(v, &text, err);
         if (st == LOOM_OK) st = loom_in_next_member(in, &more, err);
     }
     loom_in_close(&in);
@@ -412,8 +407,8 @@ int main(int argc, char **argv)
     variant v = {0};
     loom_err err = {0};
 
-    if (argc != 4) {
-        fprintf(stderr, "span_variants VARIANT INPUT FOLDER\n");
+    if (argc != 3) {
+        fprintf(stderr, "span_variants VARIANT INPUT\n");
         return 2;
     }
     v.links = strstr(argv[1], "links");
@@ -423,7 +418,7 @@ int main(int argc, char **argv)
     v.text = strstr(argv[1], "text");
     v.base64 = strstr(argv[1], "base64");
     v.ids = strstr(argv[1], "ids");
-    if (loom_make_dirs(argv[3], &err) == LOOM_OK && convert(&v, argv[2], argv[3], &err) == LOOM_OK) return 0;
+    if (convert(&v, argv[2], &err) == LOOM_OK && fflush(stdout) == 0) return 0;
     fprintf(stderr, "span_variants: %s\n", err.msg);
     return 1;
 }
