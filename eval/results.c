@@ -201,6 +201,16 @@ void loom_results_summary(loom_results *r, const char *figure, const char *what,
     loom_jw_end_object(&w);
 }
 
+/* Another process may have written the same in the meantime; the manifest is everybody's. */
+static loom_status check_free(const loom_results *r, char *const *paths, size_t n, loom_err *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *name = strrchr(paths[i], '/') + 1;
+        if (strcmp(name, "manifest.json") != 0) LOOM_TRY(refuse_replacing(r, name, err));
+    }
+    return LOOM_OK;
+}
+
 /* Gives every staged file its name, or removes it. */
 static loom_status empty_stage(loom_results *r, bool keep, loom_err *err)
 {
@@ -210,6 +220,7 @@ static loom_status empty_stage(loom_results *r, bool keep, loom_err *err)
     loom_status st = LOOM_OK;
     if (!r->stage.len) return LOOM_OK;
     if (loom_list_files(&paths, &n, r->stage.data, "", err) != LOOM_OK) n = 0;
+    if (keep) st = check_free(r, paths, n, err);
     for (size_t i = 0; i < n; i++) {
         loom_buf_reset(&final);
         loom_buf_printf(&final, "%s/%s", r->dir, strrchr(paths[i], '/') + 1);
@@ -353,6 +364,7 @@ loom_status loom_results_close(loom_results *r, loom_err *err)
     loom_json *part = NULL;
     loom_jw w;
     loom_status st;
+    int lock = -1;
 
     loom_meta_f64(&r->meta, "seconds", loom_time_now() - r->started);
     add_list(r, "names", &r->names);
@@ -360,6 +372,8 @@ loom_status loom_results_close(loom_results *r, loom_err *err)
     add_list(r, "summary", &r->summary);
     if (r->synthetic) loom_meta_i64(&r->meta, "sample_traces_seed", r->sample_seed);
     if ((st = own_part(&part, r, err)) != LOOM_OK) goto done;
+    if ((st = make_stage(r, err)) != LOOM_OK) goto done;
+    lock = loom_temp_lock_folder(r->dir); /* from reading the manifest to replacing it */
     loom_jw_init(&w, &text, true);
     loom_jw_begin_object(&w);
     loom_jw_kv_str(&w, "format", "spanloom-results-1");
@@ -371,11 +385,11 @@ loom_status loom_results_close(loom_results *r, loom_err *err)
     loom_jw_end_object(&w);
     loom_jw_end_object(&w);
     loom_buf_char(&text, '\n');
-    if ((st = make_stage(r, err)) != LOOM_OK) goto done;
     loom_buf_printf(&path, "%s/manifest.json", r->stage.data);
     if ((st = loom_file_write(path.data, text.data, text.len, true, err)) != LOOM_OK) goto done;
     st = empty_stage(r, true, err);
 done:
+    if (lock >= 0) close(lock);
     loom_json_free(part);
     loom_buf_release(&text);
     loom_buf_release(&path);

@@ -1,6 +1,8 @@
 #include "core/digest.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,51 +12,57 @@
 
 #include "core/num.h"
 
-/* Both widths are kept: which one is asked for is known at the end only, and XXH3 is faster than any file. */
 struct loom_digest {
-    XXH3_state_t *wide, *narrow;
+    XXH3_state_t *state;
+    bool wide; /* 128 bits */
 };
 
-loom_digest *loom_digest_new(void)
+static loom_digest *new_digest(bool wide)
 {
     loom_digest *d = loom_calloc(1, sizeof *d);
     if (!d) return NULL;
-    d->wide = XXH3_createState();
-    d->narrow = XXH3_createState();
-    if (!d->wide || !d->narrow) {
-        loom_digest_free(d);
+    d->wide = wide;
+    if (!(d->state = XXH3_createState())) {
+        free(d);
         return NULL;
     }
     loom_digest_reset(d);
     return d;
 }
 
+loom_digest *loom_digest_new(void) { return new_digest(true); }
+loom_digest *loom_digest_new_64(void) { return new_digest(false); }
+
 void loom_digest_reset(loom_digest *d)
 {
-    XXH3_128bits_reset(d->wide);
-    XXH3_64bits_reset(d->narrow);
+    if (d->wide) XXH3_128bits_reset(d->state);
+    else XXH3_64bits_reset(d->state);
 }
 
 void loom_digest_add(loom_digest *d, const void *bytes, size_t len)
 {
     if (len == 0) return;
-    XXH3_128bits_update(d->wide, bytes, len);
-    XXH3_64bits_update(d->narrow, bytes, len);
+    if (d->wide) XXH3_128bits_update(d->state, bytes, len);
+    else XXH3_64bits_update(d->state, bytes, len);
 }
 
 void loom_digest_text(const loom_digest *d, char text[33])
 {
-    XXH128_hash_t h = XXH3_128bits_digest(d->wide);
+    assert(d->wide);
+    XXH128_hash_t h = XXH3_128bits_digest(d->state);
     snprintf(text, 33, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
 }
 
-uint64_t loom_digest_64(const loom_digest *d) { return XXH3_64bits_digest(d->narrow); }
+uint64_t loom_digest_64(const loom_digest *d)
+{
+    assert(!d->wide);
+    return XXH3_64bits_digest(d->state);
+}
 
 void loom_digest_free(loom_digest *d)
 {
     if (!d) return;
-    if (d->wide) XXH3_freeState(d->wide);
-    if (d->narrow) XXH3_freeState(d->narrow);
+    XXH3_freeState(d->state);
     free(d);
 }
 

@@ -310,16 +310,22 @@ static void sync_folder_of(const char *path)
 
 /* Processes that publish in the same folder take turns, so that a file and what tells of it come from one of them.
  * Where folders cannot be locked, or somebody else holds the lock for long, the digest in what tells still shows it. */
-static int lock_folder_of(const char *path)
+int loom_temp_lock_folder(const char *dir)
 {
     enum { TRIES = 200 };
-    char *dir = folder_of(path);
-    int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    free(dir);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (int i = 0; fd >= 0 && i < TRIES; i++) {
         if (flock(fd, LOCK_EX | LOCK_NB) == 0 || (errno != EWOULDBLOCK && errno != EINTR)) break;
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }
+    return fd;
+}
+
+static int lock_folder_of(const char *path)
+{
+    char *dir = folder_of(path);
+    int fd = dir ? loom_temp_lock_folder(dir) : -1;
+    free(dir);
     return fd;
 }
 

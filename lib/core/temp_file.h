@@ -63,6 +63,8 @@ void loom_temp_unlink_all(void);
 
 /* The same for whole folders that are filled before their files get their names: "DIR/NAME.<pid>-<16 hex digits>". */
 loom_status loom_temp_dir_open(char **path, int *lock, const char *dir, const char *name, loom_err *err);
+/* Waits (two seconds at most) until no other process gives names in the folder; close() what it returns, if >= 0. */
+int loom_temp_lock_folder(const char *dir);
 /* Removes such folders with the files in them when their owners are gone; never one with folders or links in it. */
 void loom_temp_dir_sweep(const char *dir, const char *name);
 

@@ -636,7 +636,7 @@ loom_status loom_ckpt_map(loom_ckpt *c, const char *name, loom_tensor_view *out,
 loom_status loom_ckpt_verify(loom_ckpt *c, loom_err *err)
 {
     enum { BLOCK = 1 << 20 };
-    loom_digest *sum = loom_digest_new();
+    loom_digest *sum = loom_digest_new_64();
     void *block = loom_alloc(BLOCK, 1);
     loom_status st = sum && block ? LOOM_OK : loom_fail_nomem(err, "a checksum");
 

@@ -60,7 +60,7 @@ static loom_status column_open(column *c, hid_t file, const char *name, hid_t st
     loom_status st = LOOM_OK;
 
     *c = (column){.name = name, .set = -1, .type = type, .size = size, .block = loom_alloc(CHUNK, size)};
-    c->sum = loom_digest_new();
+    c->sum = loom_digest_new_64();
     H5Pset_chunk(create, 1, &chunk);
     H5Pset_shuffle(create);
     H5Pset_deflate(create, 1);
@@ -569,7 +569,7 @@ loom_status loom_shard_verify(loom_shard *s, loom_err *err)
 {
     size_t size = s->info.vocab_size <= 65536 ? 2 : 4;
     hid_t type = size == 2 ? H5T_NATIVE_UINT16 : H5T_NATIVE_INT32;
-    loom_digest *sum = loom_digest_new();
+    loom_digest *sum = loom_digest_new_64();
     void *block = loom_alloc(CHUNK, size);
     loom_status st = sum && block ? LOOM_OK : loom_fail_nomem(err, "a checksum");
 

@@ -43,6 +43,24 @@ for round in $(seq $rounds); do
     rm -r o
 done
 
+# Two commands that share a results folder: each finds the other's part of the manifest.
+for round in 1 2 3 4 5; do
+    loom-eval distribution g.graphs.zst --no-pictures -q -o results >/dev/null & a=$!
+    loom-eval similarity --real g.graphs.zst g.graphs.zst --resamples 20 --no-pictures -q -o results >/dev/null & b=$!
+    wait $a && wait $b || fail "an evaluation failed"
+    for part in distribution similarity; do says results/manifest.json "^    \"$part\": "; done
+    [ -z "$(find results -name '.part*')" ] || fail "a folder is left"
+    rm -r results
+done
+# Two of the same: the second must not mix its files with those of the first.
+mkdir -p "results/.part.4194303-0123456789abcdef" && : >"results/.part.4194303-0123456789abcdef/fig08.csv"
+mkdir results/.part.4194303
+loom-eval distribution g.graphs.zst --no-pictures -q -o results >/dev/null || fail "an evaluation failed"
+[ ! -e results/.part.4194303-0123456789abcdef ] || fail "what a killed run left stays"
+[ -e results/.part.4194303 ] || fail "a folder of somebody else was removed"
+expect 2 loom-eval distribution g.graphs.zst --no-pictures -q -o results
+says err 'exists already'
+
 # What tells of another file is not believed: the digest is compared, not only the size.
 mkdir o && split 1 || fail "cannot split"
 printf 'x' | dd of=o/v.graphs.zst bs=1 seek=100 conv=notrunc 2>/dev/null
