@@ -27,7 +27,7 @@ tiny="--hidden 16 --layers 1 --heads 2 --context 768 --batch-tokens 768 --steps 
 
 bad=0
 complain() { echo "$1 given to: $line" >&2; shift; echo "  $*" >&2; head -c 600 err >&2; bad=1; }
-# A reader is a command with @ for the file, then the kinds it takes.
+# A reader is a command with @ for the file, then the kinds it takes (KIND:3: with a negative verdict).
 while IFS='|' read -r line takes; do
     [ -n "$line" ] || continue
     for kind in $kinds; do
@@ -36,6 +36,7 @@ while IFS='|' read -r line takes; do
         code=$?
         case " $takes " in
             *" $kind "*) [ "$code" = 0 ] || complain "$kind" "exit code $code, expected 0" ;;
+            *" $kind:3 "*) [ "$code" = 3 ] || complain "$kind" "exit code $code, expected 3: read, but nothing came out" ;;
             *)
                 case $code in
                     1 | 2)
@@ -72,9 +73,9 @@ loom-train average $good_m @ -o o.h5 -q|model.h5
 loom-train merge @ -o o.h5 -q|
 loom-train merge $good_m --adapter @ -o o.h5 -q|
 loom-train export @ -o o -q|model.h5
-loom-infer sample --model @ --edges 1 --depth 1 --max-tokens 5 -o o.jsonl -q|model.h5
-loom-infer sample --model $good_m --prompts @ --limit 1 --max-tokens 5 -o o.jsonl -q|p.prompts.jsonl text.txt.zst
-loom-infer sample --model $good_m --like @ --limit 1 --max-tokens 5 -o o.jsonl -q|graphs.graphs.zst
+loom-infer sample --model @ --edges 1 --depth 1 --max-tokens 5 -o o.jsonl -q|model.h5:3
+loom-infer sample --model $good_m --prompts @ --limit 1 --max-tokens 5 -o o.jsonl -q|p.prompts.jsonl:3 text.txt.zst
+loom-infer sample --model $good_m --like @ --limit 1 --max-tokens 5 -o o.jsonl -q|graphs.graphs.zst:3
 loom-infer complete --model @ --max-tokens 2 -q x|model.h5
 loom-infer complete --model $good_m --tokenizer @ --max-tokens 2 -q x|tokenizer.json
 loom-infer convert @ -o o.csv -q|graphs.graphs.zst table.csv
