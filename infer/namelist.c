@@ -10,19 +10,17 @@
 static int by_bytes(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 /* A record has blanks in it, a name has none. */
-static void take_line(loom_names *names, const char *line, size_t len, loom_arena *arena)
+static loom_status take_line(loom_names *names, const char *line, size_t len, loom_arena *arena, loom_err *err)
 {
     loom_graph g;
     loom_verdict why;
+    bool kept = true;
 
-    if (!len) return;
-    if (!memchr(line, ' ', len)) {
-        loom_intern_add(&names->texts, line, len);
-        return;
-    }
-    if (!loom_record_parse(&g, &why, line, len, arena)) return;
-    for (int32_t i = 0; i < g.n_calls; i++)
-        loom_intern_add(&names->texts, g.calls[i].destination, strlen(g.calls[i].destination));
+    if (len && !memchr(line, ' ', len)) kept = loom_intern_add(&names->texts, line, len) >= 0;
+    else if (len && loom_record_parse(&g, &why, line, len, arena))
+        for (int32_t i = 0; i < g.n_calls && kept; i++)
+            kept = loom_intern_add(&names->texts, g.calls[i].destination, strlen(g.calls[i].destination)) >= 0;
+    return kept && !arena->failed ? LOOM_OK : loom_fail_nomem(err, "names");
 }
 
 /* Texts have these characters between names. */
@@ -48,7 +46,7 @@ loom_status loom_names_read(loom_names *names, const char *path, loom_err *err)
 
     while (st == LOOM_OK && (st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
         loom_arena_reset(&arena);
-        take_line(names, line, len, &arena);
+        if ((st = take_line(names, line, len, &arena, err)) != LOOM_OK) break;
     }
     loom_lines_close(&lines);
     loom_arena_release(&arena);

@@ -19,6 +19,7 @@ void loom_stop_install(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, with a sentence */
+    signal(SIGXFSZ, SIG_IGN); /* so is the limit that `ulimit -f` sets */
 }
 
 bool loom_stop_requested(void) { return stop_seen != 0; }

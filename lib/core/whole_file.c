@@ -15,7 +15,10 @@ loom_status loom_file_read(loom_buf *into, const char *path, size_t max, loom_er
     int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return loom_fail(err, LOOM_STATUS_IO, "cannot open %s: %s", loom_shown_path(path), strerror(errno));
     for (;;) {
-        loom_buf_reserve(into, 64 << 10);
+        if (!loom_buf_reserve(into, 64 << 10)) {
+            st = loom_fail_nomem(err, loom_shown_path(path));
+            break;
+        }
         ssize_t n = loom_read_fd(fd, into->data + into->len, into->cap - into->len - 1);
         if (n == 0) break;
         if (n < 0) {
@@ -31,7 +34,7 @@ loom_status loom_file_read(loom_buf *into, const char *path, size_t max, loom_er
             break;
         }
     }
-    into->data[into->len] = 0;
+    if (st == LOOM_OK) into->data[into->len] = 0;
     close(fd);
     return st;
 }
