@@ -69,7 +69,7 @@ void loom_accuracy_choose(loom_accuracy_lines *lines, const loom_tally *tally, l
 {
     *lines = (loom_accuracy_lines){.list = loom_alloc(tally->n_series, sizeof *lines->list), .least_n = INT64_MAX,
                                    .temp_lo = INFINITY, .temp_hi = -INFINITY};
-    for (size_t i = 0; i < tally->n_series; i++) {
+    for (size_t i = 0; lines->list && i < tally->n_series; i++) {
         const loom_series *s = &tally->series[i];
         if (which != LOOM_DECODING_ANY && s->constrained != (which == LOOM_DECODING_CONSTRAINED)) continue;
         lines->temp_lo = fmin(lines->temp_lo, s->temperature);
@@ -106,16 +106,17 @@ void loom_accuracy_vars(loom_figure_vars *vars, const char *list_name, const loo
     const char **titles = loom_alloc((size_t)lines->n, sizeof *titles);
     loom_arena arena = {0};
     char temp[40];
-    for (int64_t i = 0; i < lines->n; i++) {
+    bool room = methods && temps && titles; /* without, core/nomem.h keeps the picture from being made */
+    for (int64_t i = 0; room && i < lines->n; i++) {
         const loom_series *s = lines->list[i];
         methods[i] = s->method;
         snprintf(temp, sizeof temp, "%g", s->temperature);
         temps[i] = loom_arena_strdup(&arena, temp, strlen(temp));
         titles[i] = labels ? labels[i] : loom_method_title(s->method);
     }
-    loom_figure_list(vars, list_name, methods, lines->n);
-    loom_figure_list(vars, "temperatures", temps, lines->n);
-    loom_figure_list(vars, "labels", titles, lines->n);
+    loom_figure_list(vars, list_name, methods, room ? lines->n : 0);
+    loom_figure_list(vars, "temperatures", temps, room ? lines->n : 0);
+    loom_figure_list(vars, "labels", titles, room ? lines->n : 0);
     loom_figure_str(vars, "validity", loom_validity_names[v]);
     loom_arena_release(&arena);
     free(methods);
@@ -126,7 +127,7 @@ void loom_accuracy_vars(loom_figure_vars *vars, const char *list_name, const loo
 /* ", greedy" where all lines share one temperature and the axis is another */
 static void temperature_note(char *text, size_t cap, const loom_accuracy_lines *lines, const char *axis)
 {
-    double t = lines->list[0]->temperature;
+    double t = lines->n ? lines->list[0]->temperature : 0;
     *text = 0;
     if (strcmp(axis, "temperature") == 0) return;
     for (int64_t i = 0; i < lines->n; i++)

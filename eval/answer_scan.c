@@ -203,11 +203,12 @@ static bool take_layers(loom_answer *out, scan *s)
     loom_replay_layer *list = loom_arena_alloc(s->arena, (size_t)cap * sizeof *list);
     out->n_layers = 0;
     out->layers = list;
-    if (!take(s, '[')) return false;
+    if (!list || !take(s, '[')) return false;
     if (take(s, ']')) return true;
     do {
         if (out->n_layers == cap) {
             loom_replay_layer *more = loom_arena_alloc(s->arena, 2 * (size_t)cap * sizeof *more);
+            if (!more) return false;
             memcpy(more, list, (size_t)cap * sizeof *more);
             out->layers = list = more;
             cap *= 2;

@@ -15,7 +15,8 @@ static const char *text_member(const loom_json *object, const char *key, size_t 
     *len = 0;
     if (loom_json_is_null(n)) return "";
     const char *text = loom_json_str(n, len);
-    return text ? loom_arena_strdup(arena, text, *len) : NULL;
+    text = text ? loom_arena_strdup(arena, text, *len) : NULL;
+    return arena->failed ? NULL : text; /* its length would not be that of "" */
 }
 
 static loom_status parse_layer(loom_replay_layer *out, const loom_json *n, int32_t index, const char *path,
@@ -70,6 +71,7 @@ static loom_status fill_answer(loom_answer *out, const loom_json *root, const ch
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: %zu layers, more than any sampler makes (%d); " CURE, path,
                          (long long)number, n, LOOM_REQUEST_MAX_LAYERS);
     loom_replay_layer *list = loom_arena_calloc(arena, n ? n : 1, sizeof *list);
+    LOOM_TRY(loom_arena_check(arena, "an answer", err));
     for (size_t i = 0; i < n; i++)
         LOOM_TRY(parse_layer(&list[i], loom_json_at(layers, i), (int32_t)i, path, number, arena, err));
     out->layers = list;
@@ -81,6 +83,7 @@ loom_status loom_answer_parse(loom_answer *out, const char *line, size_t len, co
                               loom_arena *arena, loom_err *err)
 {
     if (loom_answer_scan(out, line, len, arena)) return LOOM_OK;
+    LOOM_TRY(loom_arena_check(arena, "an answer", err));
     return loom_answer_parse_general(out, line, len, path, number, arena, err);
 }
 
@@ -88,9 +91,10 @@ loom_status loom_answer_parse_general(loom_answer *out, const char *line, size_t
                                       loom_arena *arena, loom_err *err)
 {
     loom_json *root = NULL;
-    loom_err why;
+    loom_err why = {0};
     if (loom_json_parse(&root, line, len, "line", &why) != LOOM_OK || !loom_json_is_object(root)) {
         loom_json_free(root);
+        if (why.status == LOOM_STATUS_NOMEM) return loom_fail_nomem(err, "an answer");
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not a line of JSON; " CURE, path, (long long)number);
     }
     loom_status st = fill_answer(out, root, path, number, arena, err);

@@ -50,8 +50,8 @@ static loom_status fit(baseline_job *j, const char *path, loom_err *err)
     loom_graph g;
     bool more;
     j->p = loom_prob_new();
-    loom_status st = loom_graphs_open(&in, path, err);
-    while (st == LOOM_OK && (st = loom_graphs_next(in, &g, &more, err)) == LOOM_OK && more) loom_prob_add(j->p, &g);
+    loom_status st = j->p ? loom_graphs_open(&in, path, err) : loom_fail_nomem(err, "the baseline's distributions");
+    while (st == LOOM_OK && (st = loom_graphs_next(in, &g, &more, err)) == LOOM_OK && more) st = loom_prob_add(j->p, &g, err);
     loom_graphs_close(&in);
     return st;
 }
@@ -66,12 +66,15 @@ static loom_status draw_one(baseline_job *j, int64_t edges, int64_t depth, const
         return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
     loom_arena_reset(&j->arena);
     loom_rng_seed(&rng, (uint64_t)j->ctx->common.seed, "baseline", (uint64_t)j->n++);
-    j->missed += !loom_prob_draw_like(&g, j->p, &j->draw, edges, depth, service, j->conf->tries, &rng, &j->arena);
+    bool alike;
+    LOOM_TRY(loom_prob_draw_like(&alike, &g, j->p, &j->draw, edges, depth, service, j->conf->tries, &rng, &j->arena, err));
+    j->missed += !alike;
     loom_graph_check(&why, &g);
     j->invalid += why.n > 0;
     loom_buf_reset(&j->line);
     loom_record_render(&j->line, &g);
     loom_buf_char(&j->line, '\n');
+    LOOM_TRY(loom_buf_check(&j->line, "a line", err));
     return loom_out_write(j->out, j->line.data, j->line.len, err);
 }
 

@@ -68,7 +68,8 @@ static loom_status draw(loom_results *r, const shape *shapes, int64_t n, const d
     char caption[512], origin[128];
     const char **names = loom_alloc((size_t)n, sizeof *names), **labels = loom_alloc((size_t)n, sizeof *labels);
     char(*texts)[200] = loom_alloc((size_t)n, sizeof *texts);
-    for (int64_t i = 0; i < n; i++) {
+    loom_status st = names && labels && texts ? LOOM_OK : loom_fail_nomem(err, "a picture");
+    for (int64_t i = 0; i < n && st == LOOM_OK; i++) {
         names[i] = shapes[i].name;
         snprintf(texts[i], sizeof *texts, "%s: %lld graphs", loom_method_title(names[i]), (long long)shapes[i].n);
         labels[i] = texts[i];
@@ -79,9 +80,11 @@ static loom_status draw(loom_results *r, const shape *shapes, int64_t n, const d
     loom_figure_num(&vars, "edges_hi", (double)conf->edges);
     loom_figure_num(&vars, "depth_hi", (double)conf->depth);
     loom_figure_num(&vars, "log_scale", conf->log_scale);
-    loom_figure_list(&vars, "series", names, n);
-    loom_figure_list(&vars, "labels", labels, n);
-    loom_status st = loom_results_figure(r, "fig08", &vars, err);
+    if (st == LOOM_OK) {
+        loom_figure_list(&vars, "series", names, n);
+        loom_figure_list(&vars, "labels", labels, n);
+        st = loom_results_figure(r, "fig08", &vars, err);
+    }
     loom_figure_vars_release(&vars);
     free(names);
     free(labels);
@@ -95,7 +98,7 @@ static loom_status run_distribution(const loom_ctx *ctx, loom_err *err)
     loom_results r = {0};
     loom_csv_table t = {0};
     shape *shapes = loom_calloc((size_t)ctx->n_args, sizeof *shapes);
-    loom_status st = loom_results_open(&r, ctx, conf->output, conf->pictures, err);
+    loom_status st = shapes ? loom_results_open(&r, ctx, conf->output, conf->pictures, err) : loom_fail_nomem(err, "the counts");
     loom_csv_table_init(&t, "experiment,split,seed,axis,x,count,share");
     for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) {
         st = loom_results_input(&r, loom_results_name(shapes[i].name, sizeof shapes[i].name, ctx->args[i]), err);

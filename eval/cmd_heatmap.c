@@ -175,7 +175,7 @@ static const char *group_digits(char *text, size_t cap, int64_t v)
 }
 
 /* "Recursive (layer by layer): 61.2 % of 1,360 graphs, greedy" */
-static char *panel_title(loom_arena *arena, const loom_series *s, loom_validity v)
+static const char *panel_title(loom_arena *arena, const loom_series *s, loom_validity v)
 {
     char text[256], number[40], temp[40];
     if (s->temperature == 0) snprintf(temp, sizeof temp, "greedy");
@@ -192,7 +192,7 @@ static loom_status draw_heatmap(loom_results *r, const char *name, const loom_ta
     loom_arena arena = {0};
     char caption[512], origin[128], each[64];
     const char **titles = loom_alloc((size_t)c->n, sizeof *titles);
-    for (int64_t i = 0; i < c->n; i++) titles[i] = panel_title(&arena, c->list[i], v);
+    for (int64_t i = 0; titles && i < c->n; i++) titles[i] = panel_title(&arena, c->list[i], v);
     loom_accuracy_per_cell(each, sizeof each, c);
     snprintf(caption, sizeof caption, "%s%s prompt%s per cell · share of correct graphs in %%, judged by %s",
              loom_results_origin(r, origin, sizeof origin), each, c->most_n == 1 ? "" : "s", loom_accuracy_rules(v));
@@ -205,7 +205,7 @@ static loom_status draw_heatmap(loom_results *r, const char *name, const loom_ta
     loom_figure_num(&vars, "depth_hi", (double)tally->grid.depth_hi);
     loom_figure_num(&vars, "min_train", tally->has_train ? (double)conf->min_train : 0);
     loom_figure_num(&vars, "has_coverage", tally->has_coverage);
-    loom_status st = loom_results_figure(r, name, &vars, err);
+    loom_status st = titles && !arena.failed ? loom_results_figure(r, name, &vars, err) : loom_fail_nomem(err, "a picture");
     loom_figure_vars_release(&vars);
     loom_arena_release(&arena);
     free(titles);

@@ -6,6 +6,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/nomem.h"
 #include "core/num.h"
 #include "eval/accuracy.h"
 #include "eval/eval_cmds.h"
@@ -56,10 +57,11 @@ static int64_t count_params(const char *answers)
     return n > 0 ? n : -1;
 }
 
-static void measure_models(ladder_job *j, char *const *args, int n_args)
+static loom_status measure_models(ladder_job *j, char *const *args, int n_args, loom_err *err)
 {
     char name[128];
     j->rungs = loom_calloc((size_t)n_args, sizeof *j->rungs);
+    if (!j->rungs) return loom_fail_nomem(err, "the models");
     for (int i = 0; i < n_args; i++) {
         const char *path = loom_judging_name(name, sizeof name, args[i]);
         int64_t k = 0;
@@ -68,8 +70,10 @@ static void measure_models(ladder_job *j, char *const *args, int n_args)
         rung *r = &j->rungs[j->n++];
         snprintf(r->name, sizeof r->name, "%s", name);
         r->params = count_params(path);
+        LOOM_TRY(loom_nomem_check("the models", err));
         if (r->params < 0) loom_warn("%s: how large the model is cannot be told (no %s.meta.json, or its model is not there)", path, path);
     }
+    return LOOM_OK;
 }
 
 static int64_t params_of(const ladder_job *j, const char *name)
@@ -115,6 +119,11 @@ static loom_status draw(loom_results *r, const ladder_job *j, const loom_tally *
     const loom_grid *g = &t->grid;
     const char **labels = loom_alloc((size_t)lines->n, sizeof *labels);
     char(*texts)[192] = loom_alloc((size_t)lines->n, sizeof *texts);
+    if (!labels || !texts) {
+        free(labels);
+        free(texts);
+        return loom_fail_nomem(err, "a picture");
+    }
     for (int64_t i = 0; i < lines->n; i++) {
         size_text(texts[i], sizeof *texts, lines->list[i]->method, params_of(j, lines->list[i]->method));
         labels[i] = texts[i];
@@ -187,7 +196,7 @@ static loom_status run_ladder(const loom_ctx *ctx, loom_err *err)
     if ((st = loom_judging_inputs(&run, &r, &conf->judging, ctx->args, ctx->n_args, err)) != LOOM_OK) goto done;
     if (loom_results_up_to_date(&r)) goto done;
     if ((st = loom_judging_judge(&run, &r, err)) != LOOM_OK) goto done;
-    measure_models(&j, ctx->args, ctx->n_args);
+    if ((st = measure_models(&j, ctx->args, ctx->n_args, err)) != LOOM_OK) goto done;
     st = write_results(&r, &j, &run.tally, err);
 done:
     free(j.rungs);

@@ -400,7 +400,7 @@ static loom_status check_all(memorization_job *j, loom_err *err)
         LOOM_TRY(loom_memory_check(&s->report, &known, path, j->conf->examples, err));
         size_t len = strlen(name);
         if (path == arg && s->report.constrained && len < sizeof name) snprintf(name + len, sizeof name - len, " constrained");
-        s->name = strdup(name);
+        if (!(s->name = loom_strdup(name))) return loom_fail_nomem(err, "names");
     }
     return LOOM_OK;
 }
@@ -412,6 +412,7 @@ static loom_status run_memorization(const loom_ctx *ctx, loom_err *err)
     loom_status st;
     if (!j.conf->train) return loom_fail(err, LOOM_STATUS_ARG, "no training graphs to compare with; name them with --train");
     j.suspects = loom_calloc((size_t)ctx->n_args, sizeof *j.suspects);
+    if (!j.suspects) return loom_fail_nomem(err, "names");
     if ((st = loom_results_open(&r, ctx, j.conf->output, j.conf->pictures, err)) != LOOM_OK) goto done;
     if ((st = record_inputs(&j, &r, err)) != LOOM_OK) goto done;
     if (loom_results_up_to_date(&r)) goto done;

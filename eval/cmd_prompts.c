@@ -208,11 +208,17 @@ static loom_status write_cell(prompts_job *j, int64_t at, loom_err *err)
     int64_t n = (int64_t)c->n, distinct = 0, want = j->conf->per_cell;
     int64_t *chosen = loom_alloc(c->n, sizeof *chosen);
 
+    if (!chosen) return loom_fail_nomem(err, "prompts");
     loom_rng_seed(&rng, (uint64_t)j->ctx->common.seed, "prompts", (uint64_t)at);
     loom_rng_shuffle(&rng, c->graphs, c->n, sizeof *c->graphs);
     for (int64_t i = 0; i < n && distinct < want; i++) {
         if ((st = render_prompt(j, &prompt, &j->valid.graphs[c->graphs[i]], err)) != LOOM_OK) goto done;
-        if (loom_set128_add(&seen, loom_hash128_of(prompt.data, prompt.len))) chosen[distinct++] = c->graphs[i];
+        bool fresh;
+        if (!loom_set128_add(&seen, loom_hash128_of(prompt.data, prompt.len), &fresh)) {
+            st = loom_fail_nomem(err, "prompts");
+            goto done;
+        }
+        if (fresh) chosen[distinct++] = c->graphs[i];
         loom_arena_reset(&j->arena);
     }
     c->n_distinct = distinct;
@@ -406,6 +412,7 @@ static loom_status run_prompts(const loom_ctx *ctx, loom_err *err)
     LOOM_TRY(loom_grid_range(&j.grid.edges_lo, &j.grid.edges_hi, j.conf->edges, "--edges", err));
     LOOM_TRY(loom_grid_range(&j.grid.depth_lo, &j.grid.depth_hi, j.conf->depths, "--depths", err));
     j.cells = loom_calloc((size_t)loom_grid_cells(&j.grid), sizeof *j.cells);
+    if (!j.cells) return loom_fail_nomem(err, "the cells");
     loom_status st = record_inputs(&j, ctx->args[0], err);
     if (st == LOOM_OK && !loom_meta_up_to_date(&j.meta, ctx, j.conf->output))
         st = j.conf->ask ? write_pairs(&j, ctx->args[0], err) : j.conf->like ? write_like(&j, ctx->args[0], err) : write_all(&j, ctx->args[0], err);

@@ -48,10 +48,11 @@ static void warn_stranger(const loom_similarity *s, const loom_rival *m, const c
 {
     int64_t n = (int64_t)s->words.calls.n, common = 0;
     int64_t *a = loom_alloc((size_t)n, sizeof *a), *b = loom_alloc((size_t)n, sizeof *b);
-    loom_corpus_count_calls(&s->real, NULL, 0, a, n);
-    loom_corpus_count_calls(&m->corpus, NULL, 0, b, n);
-    for (int64_t i = 0; i < n; i++) common += a[i] > 0 && b[i] > 0;
-    if (common == 0) loom_warn("%s has no call in common with %s; are they of the same system?", path, real);
+    bool room = a && b;
+    if (room) loom_corpus_count_calls(&s->real, NULL, 0, a, n);
+    if (room) loom_corpus_count_calls(&m->corpus, NULL, 0, b, n);
+    for (int64_t i = 0; room && i < n; i++) common += a[i] > 0 && b[i] > 0;
+    if (room && common == 0) loom_warn("%s has no call in common with %s; are they of the same system?", path, real);
     free(a);
     free(b);
 }
@@ -66,7 +67,7 @@ static loom_status load_all(loom_similarity *s, const loom_ctx *ctx, loom_err *e
     for (int i = 0; i < ctx->n_args; i++) {
         const char *path = loom_results_name(name, sizeof name, ctx->args[i]);
         loom_rival *m = &s->rivals[s->n_rivals++];
-        m->name = strdup(name);
+        if (!(m->name = loom_strdup(name))) return loom_fail_nomem(err, "names");
         for (int64_t k = 0; k + 1 < s->n_rivals; k++)
             if (strcmp(s->rivals[k].name, name) == 0)
                 return loom_fail(err, LOOM_STATUS_ARG, "two files are called \"%s\"; name them with NAME=FILE", name);
@@ -97,6 +98,7 @@ static loom_status run_similarity(const loom_ctx *ctx, loom_err *err)
     loom_status st;
     if (!conf->real) return loom_fail(err, LOOM_STATUS_ARG, "no real graphs to compare with; name them with --real");
     s.rivals = loom_calloc((size_t)ctx->n_args, sizeof *s.rivals);
+    if (!s.rivals) return loom_fail_nomem(err, "names");
     if ((st = loom_results_open(&r, ctx, conf->output, conf->pictures, err)) != LOOM_OK) goto done;
     if ((st = record_inputs(&r, ctx, err)) != LOOM_OK) goto done;
     if (loom_results_up_to_date(&r)) goto done;
@@ -121,8 +123,9 @@ void loom_similarity_series(const loom_similarity *s, loom_figure_vars *vars, bo
 {
     int64_t extra = with_real, n = s->n_rivals + extra;
     const char **names = loom_alloc((size_t)n, sizeof *names), **labels = loom_alloc((size_t)n, sizeof *labels);
-    if (with_real) names[0] = "real", labels[0] = "Real against real";
-    for (int64_t i = 0; i < s->n_rivals; i++) {
+    if (!names || !labels) n = 0; /* core/nomem.h keeps the picture from being made */
+    if (n && with_real) names[0] = "real", labels[0] = "Real against real";
+    for (int64_t i = 0; n && i < s->n_rivals; i++) {
         names[i + extra] = s->rivals[i].name;
         labels[i + extra] = loom_method_title(s->rivals[i].name);
     }

@@ -62,6 +62,10 @@ static loom_status write_results(loom_results *r, const loom_tally *t, loom_err 
     loom_accuracy_lines lines;
     loom_accuracy_choose(&lines, t, LOOM_DECODING_ANY);
     const char **labels = loom_alloc((size_t)lines.n, sizeof *labels);
+    if (!labels) {
+        loom_accuracy_lines_release(&lines);
+        return loom_fail_nomem(err, "a picture");
+    }
     for (int64_t i = 0; i < lines.n; i++) {
         const char *name = lines.list[i]->method;
         labels[i] = strcmp(name, "with") == 0      ? "With intermediate instructions"

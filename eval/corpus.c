@@ -56,10 +56,13 @@ static degree *degree_of(degree *list, int32_t *n, int32_t node)
     return &list[(*n)++];
 }
 
-static int32_t node_id(loom_vocabulary *words, const char *name)
+/* *id: -1 for USER. False: no memory. */
+static bool node_id(int32_t *id, loom_vocabulary *words, const char *name)
 {
-    if (strcmp(name, LOOM_TEXT_USER) == 0) return -1;
-    return (int32_t)loom_intern_add(&words->nodes, name, strlen(name));
+    *id = -1;
+    if (strcmp(name, LOOM_TEXT_USER) == 0) return true;
+    *id = (int32_t)loom_intern_add(&words->nodes, name, strlen(name));
+    return *id >= 0;
 }
 
 loom_status loom_corpus_add(loom_corpus *c, loom_vocabulary *words, const loom_graph *g, bool with_user, loom_err *err)
@@ -73,15 +76,21 @@ loom_status loom_corpus_add(loom_corpus *c, loom_vocabulary *words, const loom_g
     loom_status st = LOOM_OK;
     loom_buf key = {0};
     int32_t n = 0;
+    if (!degrees) return loom_fail_nomem(err, "a corpus");
     c->first[0] = 0;
     c->with_user = with_user;
     for (int32_t i = 0; i < g->n_calls && st == LOOM_OK; i++) {
         const loom_call *call = &g->calls[i];
         loom_buf_reset(&key);
         loom_buf_printf(&key, "%s,%s,%s", call->source, call->destination, loom_call_type_name(call->type));
-        int32_t node = node_id(words, call->destination), from = node_id(words, call->source);
+        int32_t node, from;
+        int64_t id = loom_buf_failed(&key) ? -1 : loom_intern_add(&words->calls, key.data, key.len);
+        if (id < 0 || !node_id(&node, words, call->destination) || !node_id(&from, words, call->source)) {
+            st = loom_fail_nomem(err, "a corpus");
+            break;
+        }
         c->from[c->n_edges] = from;
-        c->call[c->n_edges] = (int32_t)loom_intern_add(&words->calls, key.data, key.len);
+        c->call[c->n_edges] = (int32_t)id;
         c->node[c->n_edges++] = node;
         degree_of(degrees, &n, node)->in++;
         degree_of(degrees, &n, from)->out++;
@@ -152,6 +161,11 @@ int64_t loom_corpus_degrees(const loom_corpus *c, const int64_t *index, int64_t 
     int64_t graphs = index ? n : c->n_graphs, used = 0;
     int64_t *count = loom_calloc((size_t)n_nodes + 1, sizeof *count); /* the last one is USER's */
     bool *occurs = loom_calloc((size_t)n_nodes + 1, sizeof *occurs);
+    if (!count || !occurs) { /* core/nomem.h keeps it out of every result, here and below */
+        free(count);
+        free(occurs);
+        return 0;
+    }
     for (int64_t i = 0; i < graphs; i++) {
         int64_t g = index ? index[i] : i;
         for (int64_t e = c->first[g]; e < c->first[g + 1]; e++) {
@@ -185,6 +199,7 @@ int64_t loom_corpus_top_calls(const loom_vocabulary *words, const int64_t *count
 {
     int64_t all = (int64_t)words->calls.n, used = 0;
     popular *list = loom_alloc((size_t)all, sizeof *list);
+    if (!list) return 0;
     for (int64_t i = 0; i < all; i++)
         if (counts[i] > 0) list[used++] = (popular){counts[i], i, loom_intern_text(&words->calls, i)};
     qsort(list, (size_t)used, sizeof *list, by_popularity);
@@ -205,6 +220,7 @@ void loom_corpus_group(loom_corpus_groups *out, int64_t n_graphs, uint64_t seed)
     loom_rng rng;
     int64_t n = loom_min_i64(n_graphs, LOOM_CORPUS_GROUPS);
     *out = (loom_corpus_groups){n, loom_alloc((size_t)n + 1, sizeof *out->first), loom_alloc((size_t)n_graphs, sizeof *out->order)};
+    if (!out->first || !out->order) return;
     for (int64_t i = 0; i < n_graphs; i++) out->order[i] = i;
     loom_rng_seed(&rng, seed, "groups", 0);
     if (n < n_graphs) loom_rng_shuffle(&rng, out->order, (size_t)n_graphs, sizeof *out->order);

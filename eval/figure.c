@@ -128,7 +128,7 @@ static bool run_gnuplot(const char *dir, const char *script, const char *format,
     char set_format[64], drain[1024];
     snprintf(set_format, sizeof set_format, "format='%s'", format);
     char program[] = "gnuplot", no_startup[] = "-d", dash_e[] = "-e";
-    char *script_copy = strdup(script);
+    char *script_copy = loom_strdup(script);
     char *argv[] = {program, no_startup, dash_e, set_format, script_copy, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);

@@ -97,6 +97,7 @@ static bool read_row(loom_row *row, char **f, const size_t *n, const int col[COL
         if (!loom_name_fits_record(f[col[c]], n[col[c]]) || loom_name_is_unknown(f[col[c]], n[col[c]])) return false;
     if (!loom_name_fits_record(f[col[COL_SERVICE]], n[col[COL_SERVICE]]) || n[col[COL_TRACE]] == 0) return false;
     int32_t *copy = loom_arena_alloc(arena, (size_t)n_id * sizeof *copy);
+    if (!copy) return false;
     memcpy(copy, id, (size_t)n_id * sizeof *copy);
     row->id = copy;
     row->n_id = n_id;
@@ -107,17 +108,22 @@ static bool read_row(loom_row *row, char **f, const size_t *n, const int col[COL
     return true;
 }
 
-static void group_rows(csv_rows *csv)
+static loom_status group_rows(csv_rows *csv, loom_err *err)
 {
     int64_t n_traces = (int64_t)csv->traces.n, n = (int64_t)csv->n;
     csv->first = loom_calloc((size_t)n_traces + 1, sizeof *csv->first);
     csv->order = loom_alloc((size_t)n, sizeof *csv->order);
+    int64_t *at = loom_alloc((size_t)n_traces, sizeof *at);
+    if (!csv->first || !csv->order || !at) {
+        free(at);
+        return loom_fail_nomem(err, "rows");
+    }
     for (int64_t i = 0; i < n; i++) csv->first[csv->trace[i] + 1]++;
     for (int64_t t = 0; t < n_traces; t++) csv->first[t + 1] += csv->first[t];
-    int64_t *at = loom_alloc((size_t)n_traces, sizeof *at);
     memcpy(at, csv->first, (size_t)n_traces * sizeof *at);
     for (int64_t i = 0; i < n; i++) csv->order[at[csv->trace[i]]++] = i;
     free(at);
+    return LOOM_OK;
 }
 
 static loom_status read_csv(loom_graphs *in, const int columns[COLS], loom_err *err)
@@ -132,14 +138,17 @@ static loom_status read_csv(loom_graphs *in, const int columns[COLS], loom_err *
         if (!line) break;
         loom_row row;
         if (split_fields(line, len, fields, lens, 64) <= widest) continue;
-        if (!read_row(&row, fields, lens, columns, &csv->arena)) continue;
+        bool kept = read_row(&row, fields, lens, columns, &csv->arena);
+        LOOM_TRY(loom_arena_check(&csv->arena, "rows", err));
+        if (!kept) continue;
         LOOM_TRY(loom_grow(&csv->rows, &csv->cap, csv->n + 1, sizeof *csv->rows, err));
         LOOM_TRY(loom_grow(&csv->trace, &csv->cap_trace, csv->n + 1, sizeof *csv->trace, err));
         csv->rows[csv->n] = row;
-        csv->trace[csv->n++] = loom_intern_add(&csv->traces, fields[columns[COL_TRACE]], lens[columns[COL_TRACE]]);
+        int64_t trace = loom_intern_add(&csv->traces, fields[columns[COL_TRACE]], lens[columns[COL_TRACE]]);
+        if (trace < 0) return loom_fail_nomem(err, "rows");
+        csv->trace[csv->n++] = trace;
     }
-    group_rows(csv);
-    return LOOM_OK;
+    return group_rows(csv, err);
 }
 
 static bool next_csv(loom_graphs *in, loom_graph *g, loom_verdict *why)
@@ -147,9 +156,9 @@ static bool next_csv(loom_graphs *in, loom_graph *g, loom_verdict *why)
     csv_rows *csv = &in->csv;
     int64_t from = csv->first[csv->next], n = csv->first[csv->next + 1] - from;
     loom_row *rows = loom_arena_alloc(&in->arena, (size_t)n * sizeof *rows);
-    for (int64_t i = 0; i < n; i++) rows[i] = csv->rows[csv->order[from + i]];
+    for (int64_t i = 0; rows && i < n; i++) rows[i] = csv->rows[csv->order[from + i]];
     csv->next++;
-    loom_rows_to_graph(g, rows, n, &in->arena);
+    if (!rows || loom_rows_to_graph(g, rows, n, &in->arena) < 0) return false; /* the arena tells */
     g->service = loom_name_service(&in->arena, g->service, strlen(g->service));
     loom_graph_check(why, g);
     return why->n == 0;
@@ -183,7 +192,9 @@ static bool next_reference(loom_graphs *in, loom_graph *g, loom_verdict *why, co
     loom_buf_append(&record, open + 1, (size_t)(close - open - 1));
     const char *text = loom_arena_strdup(&in->arena, record.data, record.len);
     size_t n = record.len;
+    in->arena.failed |= loom_buf_failed(&record);
     loom_buf_release(&record);
+    if (in->arena.failed) return false;
     return loom_record_read(g, why, text, n, &in->arena);
 }
 
@@ -253,6 +264,7 @@ static loom_status read_graph(loom_graphs *in, loom_graph *g, bool *valid, bool 
         else if (in->format == FORMAT_REFERENCE) *valid = next_reference(in, g, &why, line, len);
         else *valid = loom_record_read(g, &why, line, len, &in->arena);
     }
+    LOOM_TRY(loom_arena_check(&in->arena, "a graph", err));
     if (!*more) return LOOM_OK;
     in->n_read++;
     if (*valid) return LOOM_OK;
@@ -266,7 +278,10 @@ static loom_status read_graph(loom_graphs *in, loom_graph *g, bool *valid, bool 
 loom_status loom_graphs_open(loom_graphs **out, const char *path, loom_err *err)
 {
     loom_graphs *in = loom_calloc(1, sizeof *in);
-    in->path = strdup(path);
+    if (!in || !(in->path = loom_strdup(path))) {
+        free(in);
+        return loom_fail_nomem(err, "a graph reader");
+    }
     in->temperature = NAN;
     loom_status st = loom_lines_open(&in->lines, path, err);
     if (st != LOOM_OK) {
@@ -331,7 +346,7 @@ loom_status loom_graph_set_load(loom_graph_set *set, const char *path, int64_t l
     for (int64_t n = 0; st == LOOM_OK && (limit == 0 || n < limit); n++) {
         if ((st = loom_graphs_next(in, &g, &more, err)) != LOOM_OK || !more) break;
         if ((st = loom_grow(&set->graphs, &set->cap, (size_t)set->n + 1, sizeof *set->graphs, err)) != LOOM_OK) break;
-        loom_graph_copy(&set->graphs[set->n++], &g, &set->arena);
+        if (!loom_graph_copy(&set->graphs[set->n++], &g, &set->arena)) st = loom_fail_nomem(err, "graphs");
     }
     if (in) set->n_rejected += in->n_rejected;
     loom_graphs_close(&in);

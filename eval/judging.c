@@ -22,7 +22,8 @@ static loom_status add_path(loom_paths *list, const char *path, loom_err *err)
     for (size_t i = 0; i < list->n; i++)
         if (strcmp(list->paths[i], path) == 0) return LOOM_OK;
     LOOM_TRY(loom_grow(&list->paths, &list->cap, list->n + 1, sizeof *list->paths, err));
-    list->paths[list->n++] = strdup(path);
+    if (!(list->paths[list->n] = loom_strdup(path))) return loom_fail_nomem(err, "a list of files");
+    list->n++;
     return LOOM_OK;
 }
 
@@ -132,7 +133,7 @@ loom_status loom_judging_judge(loom_judging_run *run, const loom_results *r, loo
     loom_pool *pool = NULL;
     double started = loom_time_now();
     LOOM_TRY(choose_grid(&g, run->conf, &run->prompts, err));
-    loom_tally_init(&run->tally, &g);
+    LOOM_TRY(loom_tally_init(&run->tally, &g, err));
     LOOM_TRY(loom_pool_new(&pool, (int)r->ctx->common.threads, err));
     loom_status st = judge_all(run, pool, err);
     loom_pool_free(pool);

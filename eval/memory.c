@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/hash.h"
+#include "core/nomem.h"
 #include "core/num.h"
 #include "core/rng.h"
 #include "eval/graphs.h"
@@ -64,20 +65,29 @@ static void pair_text(loom_buf *text, const loom_call *c)
     loom_buf_printf(text, "%s,%s", c->source, c->destination);
 }
 
-void loom_memory_add(loom_memory *m, const loom_graph *g)
+static bool note(loom_intern *names, const char *name) { return loom_intern_add(names, name, strlen(name)) >= 0; }
+
+static bool add_all(loom_memory *m, const loom_graph *g)
 {
-    m->n++;
-    loom_set128_add(&m->exact, exact_key(&m->text, g));
-    loom_hash128 shape = structure_key(&m->text, g);
-    if (!loom_set128_add(&m->once, shape)) loom_set128_add(&m->twice, shape);
-    loom_intern_add(&m->services, g->service, strlen(g->service));
+    bool fresh;
+    loom_hash128 key = exact_key(&m->text, g), shape = structure_key(&m->text, g);
+    if (!loom_set128_add(&m->exact, key, &fresh) || !loom_set128_add(&m->once, shape, &fresh)) return false;
+    if (!fresh && !loom_set128_add(&m->twice, shape, &fresh)) return false;
+    if (!note(&m->services, g->service)) return false;
     for (int32_t i = 0; i < g->n_calls; i++) {
         const loom_call *c = &g->calls[i];
-        loom_intern_add(&m->nodes, c->source, strlen(c->source));
-        loom_intern_add(&m->nodes, c->destination, strlen(c->destination));
         pair_text(&m->text, c);
-        loom_intern_add(&m->pairs, m->text.data, m->text.len);
+        if (!note(&m->nodes, c->source) || !note(&m->nodes, c->destination) || !note(&m->pairs, loom_buf_text(&m->text)))
+            return false;
     }
+    return true;
+}
+
+loom_status loom_memory_add(loom_memory *m, const loom_graph *g, loom_err *err)
+{
+    m->n++;
+    if (!add_all(m, g) || loom_buf_failed(&m->text)) return loom_fail_nomem(err, "what is known of the training graphs");
+    return LOOM_OK;
 }
 
 loom_status loom_memory_load_some(loom_memory **out, const char *path, int64_t most, int64_t n, uint64_t seed, loom_err *err)
@@ -88,12 +98,12 @@ loom_status loom_memory_load_some(loom_memory **out, const char *path, int64_t m
     loom_rng rng;
     bool more;
     int64_t seen = 0;
-    loom_status st = loom_graphs_open(&in, path, err);
+    loom_status st = m ? loom_graphs_open(&in, path, err) : loom_fail_nomem(err, "what is known of the training graphs");
     loom_rng_seed(&rng, seed, "known", 0);
     while (st == LOOM_OK && (st = loom_graphs_next(in, &g, &more, err)) == LOOM_OK && more) {
         /* of the n - seen that are left, most - m->n are still wanted */
         bool wanted = most == 0 || (int64_t)loom_rng_below(&rng, (uint64_t)loom_max_i64(n - seen, 1)) < most - m->n;
-        if (wanted) loom_memory_add(m, &g);
+        if (wanted && (st = loom_memory_add(m, &g, err)) != LOOM_OK) break;
         seen++;
     }
     loom_graphs_close(&in);
@@ -119,8 +129,7 @@ static bool is_new(loom_intern *own, const loom_intern *known, const char *name)
 {
     size_t len = strlen(name);
     if (loom_intern_find(known, name, len) >= 0 || loom_intern_find(own, name, len) >= 0) return false;
-    loom_intern_add(own, name, len);
-    return true;
+    return loom_intern_add(own, name, len) >= 0;
 }
 
 /* Keeps the largest copies, smallest last. */
@@ -135,7 +144,7 @@ static void keep_example(loom_memory_report *r, const loom_graph *g, int64_t mos
     }
     loom_buf text = {0};
     loom_record_render_untimed(&text, g);
-    r->examples[at] = text.data;
+    r->examples[at] = loom_buf_take(&text);
     r->example_calls[at] = g->n_calls;
 }
 
@@ -159,11 +168,13 @@ static void count_names(loom_memory_report *r, const loom_memory *m, seen *s, co
     }
 }
 
-static void check_graph(loom_memory_report *r, const loom_memories *known, seen *s, const loom_graph *g, int64_t n_examples)
+static loom_status check_graph(loom_memory_report *r, const loom_memories *known, seen *s, const loom_graph *g,
+                               int64_t n_examples, loom_err *err)
 {
     const loom_memory *m = known->train;
     loom_hash128 key = exact_key(&s->text, g), shape;
-    bool first = loom_set128_add(&s->graphs, key);
+    bool first;
+    if (!loom_set128_add(&s->graphs, key, &first)) return loom_fail_nomem(err, "the graphs seen");
     shape = structure_key(&s->text, g);
     loom_memory_counts *into[2] = {&r->all, &r->bucket[loom_memory_bucket(g->n_calls)]};
     for (int i = 0; i < 2; i++) {
@@ -176,6 +187,7 @@ static void check_graph(loom_memory_report *r, const loom_memories *known, seen 
     r->n_distinct += first;
     if (first && loom_set128_has(&m->exact, key)) keep_example(r, g, n_examples);
     count_names(r, m, s, g);
+    return loom_nomem_check("the graphs seen", err);
 }
 
 static loom_status note_temperature(loom_memory_report *r, const loom_graphs *in, const char *path, loom_err *err)
@@ -201,10 +213,11 @@ loom_status loom_memory_check(loom_memory_report *out, const loom_memories *know
     *out = (loom_memory_report){.temperature = NAN, .has_heldout = known->heldout != NULL};
     out->examples = loom_calloc((size_t)n_examples, sizeof *out->examples);
     out->example_calls = loom_calloc((size_t)n_examples, sizeof *out->example_calls);
+    if (st == LOOM_OK && (!out->examples || !out->example_calls)) st = loom_fail_nomem(err, "examples");
     while (st == LOOM_OK && more) {
         if ((st = loom_graphs_next(in, &g, &more, err)) != LOOM_OK) break;
         if ((st = note_temperature(out, in, path, err)) != LOOM_OK) break;
-        if (more) check_graph(out, known, &s, &g, n_examples);
+        if (more) st = check_graph(out, known, &s, &g, n_examples, err);
     }
     if (in) {
         out->n_requested = loom_graphs_read(in);

@@ -29,8 +29,8 @@ int loom_memory_bucket(int64_t n_calls);
 
 typedef struct loom_memory loom_memory;
 
-loom_memory *loom_memory_new(void);
-void loom_memory_add(loom_memory *m, const loom_graph *g);
+loom_memory *loom_memory_new(void); /* NULL: no memory */
+loom_status loom_memory_add(loom_memory *m, const loom_graph *g, loom_err *err);
 /* `most` > 0: that many of the file's `n` graphs, drawn at random from `seed`. Any graphs, see eval/graphs.h. */
 loom_status loom_memory_load(loom_memory **out, const char *path, loom_err *err);
 loom_status loom_memory_load_some(loom_memory **out, const char *path, int64_t most, int64_t n, uint64_t seed, loom_err *err);

@@ -77,6 +77,7 @@ static int64_t rank_keys(const int64_t *counts, int64_t n_keys, int64_t K, doubl
 {
     ranked *order = loom_alloc((size_t)n_keys, sizeof *order);
     int64_t n = 0;
+    if (!order) return 0;
     for (int64_t i = 0; i < n_keys; i++) {
         member[i] = chance[i] = 0;
         if (counts[i] > 0) order[n++] = (ranked){counts[i], i};
@@ -100,6 +101,7 @@ static int64_t rank_keys(const int64_t *counts, int64_t n_keys, int64_t K, doubl
 loom_overlap loom_metrics_topk(const int64_t *R, const int64_t *S, int64_t n_keys, int64_t K)
 {
     double *work = loom_alloc((size_t)n_keys * 4, sizeof *work);
+    if (!work) return (loom_overlap){0, NAN, NAN};
     double *in_r = work, *in_s = work + n_keys, *may_r = work + 2 * n_keys, *may_s = work + 3 * n_keys;
     loom_overlap out = {rank_keys(R, n_keys, K, in_r, may_r), 0, 0};
     rank_keys(S, n_keys, out.K_eff, in_s, may_s);
@@ -200,6 +202,7 @@ static int by_score_falling(const void *pa, const void *pb)
 static scored *sort_scores(const double *scores, const bool *positive, int64_t n)
 {
     scored *list = loom_alloc((size_t)n, sizeof *list);
+    if (!list) return NULL;
     for (int64_t i = 0; i < n; i++) list[i] = (scored){scores[i], positive[i]};
     qsort(list, (size_t)n, sizeof *list, by_score_falling);
     return list;
@@ -209,6 +212,7 @@ double loom_metrics_auc(const double *scores, const bool *positive, int64_t n)
 {
     scored *list = sort_scores(scores, positive, n);
     double rank_sum = 0, n_pos = 0;
+    if (!list) return NAN;
     for (int64_t i = 0, end; i < n; i = end) {
         for (end = i; end < n && list[end].score == list[i].score;) end++;
         /* ascending ranks are n - position; positions i..end-1 share their mean */
@@ -229,6 +233,7 @@ double loom_metrics_average_precision(const double *scores, const bool *positive
 {
     scored *list = sort_scores(scores, positive, n);
     double total = 0, hits = 0, sum = 0;
+    if (!list) return NAN;
     for (int64_t i = 0; i < n; i++) total += list[i].positive;
     for (int64_t i = 0, end; i < n; i = end) {
         double before = hits;
@@ -270,7 +275,7 @@ void loom_metrics_bootstrap(loom_estimate *out, int n_out, loom_statistic statis
     double *one = loom_alloc((size_t)n_out, sizeof *one), *values = loom_alloc((size_t)(n_out * resamples), sizeof *values);
     int64_t done = 0;
 
-    if (!times || !one || !values) goto done; /* no interval rather than none of the results */
+    if (!times || !one || !values) goto done; /* core/nomem.h keeps it out of every result */
     for (int64_t i = 0; i < n; i++) times[i] = 1;
     statistic(arg, times, n, one);
     for (int k = 0; k < n_out; k++) out[k].value = one[k];

@@ -115,10 +115,14 @@ loom_status loom_oracle_answer(loom_request **out, loom_mode mode, const char *p
     int32_t n = mode == LOOM_MODE_TABULAR ? 1 : s.layers.n;
     int32_t hurt = damage == LOOM_DAMAGE_NONE ? -1 : (int32_t)loom_rng_below(rng, (uint64_t)n);
     layer_of = loom_calloc((size_t)n, sizeof *layer_of);
+    if (!layer_of) {
+        st = loom_fail_nomem(err, "an answer");
+        goto done;
+    }
     for (const loom_request_layer *l; (l = loom_request_take(r)) != NULL;) {
         int32_t index = l->index, at = index < n ? layer_of[index] : 0;
         loom_buf_reset(&text);
-        loom_buf_reserve(&text, 1);
+        if (!loom_buf_reserve(&text, 1)) break;
         answer_text(&text, &s, at, l->prompt, l->prompt_len);
         if (at == hurt) apply_damage(&text, damage, rng);
         if ((st = loom_request_answer(r, index, loom_buf_text(&text), text.len, err)) != LOOM_OK) goto done;
@@ -127,6 +131,7 @@ loom_status loom_oracle_answer(loom_request **out, loom_mode mode, const char *p
         for (int32_t j = 0; own && j < l->n_children && j < own->n_children && l->first_child + j < n; j++)
             layer_of[l->first_child + j] = own->children[j]->index;
     }
+    if ((st = loom_buf_check(&text, "an answer", err)) != LOOM_OK) goto done;
     *out = r;
     r = NULL;
 done:

@@ -29,12 +29,13 @@ struct loom_prob {
     bag offset[MAX_DEPTH + 1][2];                        /* ms; first child after its caller, later after its sibling */
 };
 
-/* Names are interned once; running out of memory for them ends the process as in core/buf.h. */
-static void put(bag *b, int64_t v)
+/* False, here and below: no memory. */
+static bool put(bag *b, int64_t v)
 {
     int32_t small = v > INT32_MAX ? INT32_MAX : v < INT32_MIN ? INT32_MIN : (int32_t)v;
-    if (loom_grow(&b->v, &b->cap, b->n + 1, sizeof *b->v, NULL) != LOOM_OK) return;
+    if (loom_grow(&b->v, &b->cap, b->n + 1, sizeof *b->v, NULL) != LOOM_OK) return false;
     b->v[b->n++] = small;
+    return true;
 }
 
 static int64_t pick(const bag *b, loom_rng *rng, int64_t otherwise)
@@ -71,7 +72,7 @@ void loom_prob_free(loom_prob *p)
 
 /* ---- fitting ---- */
 
-static void put_seen(bag *b, int32_t v)
+static bool put_seen(bag *b, int32_t v)
 {
     size_t lo = 0, hi = b->n;
     while (lo < hi) {
@@ -79,52 +80,59 @@ static void put_seen(bag *b, int32_t v)
         if (b->v[mid] < v) lo = mid + 1;
         else hi = mid;
     }
-    if (lo < b->n && b->v[lo] == v) return;
-    put(b, v);
+    if (lo < b->n && b->v[lo] == v) return true;
+    if (!put(b, v)) return false;
     memmove(b->v + lo + 1, b->v + lo, (b->n - 1 - lo) * sizeof *b->v);
     b->v[lo] = v;
+    return true;
 }
 
-static void add_call(loom_prob *p, const loom_graph *g, int32_t i, int32_t parent, int32_t previous, int32_t siblings,
+static bool add_call(loom_prob *p, const loom_graph *g, int32_t i, int32_t parent, int32_t previous, int32_t siblings,
                      int32_t n_children)
 {
     const loom_call *c = &g->calls[i];
     int d = at_depth(c->n_id), above = at_depth(c->n_id - 1), k = siblings > MAX_SIBLINGS ? MAX_SIBLINGS : siblings;
     int32_t name = (int32_t)loom_intern_add(&p->names, c->destination, strlen(c->destination));
-    put(&p->types[above], c->type);
-    put(&p->types_of[above][k], c->type);
-    put(&p->destinations[c->type][d], name);
-    put_seen(&p->seen[c->type][d], name);
-    put(&p->time[c->type][d][n_children > 0], c->rt);
+    if (name < 0 || !put(&p->types[above], c->type) || !put(&p->types_of[above][k], c->type) ||
+        !put(&p->destinations[c->type][d], name) || !put_seen(&p->seen[c->type][d], name) ||
+        !put(&p->time[c->type][d][n_children > 0], c->rt))
+        return false;
     if (c->type == LOOM_CALL_RPC || c->type == LOOM_CALL_HTTP || c->type == LOOM_CALL_MQ) {
         p->may[d]++;
         p->does[d] += n_children > 0;
     }
-    if (n_children > 0) put(&p->children[d], n_children);
-    if (previous >= 0) put(&p->offset[above][1], c->arrived - loom_call_finish(&g->calls[previous]));
-    else if (parent >= 0) put(&p->offset[above][0], c->arrived - g->calls[parent].arrived);
+    if (n_children > 0 && !put(&p->children[d], n_children)) return false;
+    if (previous >= 0) return put(&p->offset[above][1], c->arrived - loom_call_finish(&g->calls[previous]));
+    return parent < 0 || put(&p->offset[above][0], c->arrived - g->calls[parent].arrived);
 }
 
-void loom_prob_add(loom_prob *p, const loom_graph *g)
+static bool add_service(loom_prob *p, const char *name)
+{
+    int64_t id = loom_intern_add(&p->services, name, strlen(name));
+    return id >= 0 && put(&p->service, id);
+}
+
+loom_status loom_prob_add(loom_prob *p, const loom_graph *g, loom_err *err)
 {
     size_t n = (size_t)g->n_calls;
     int32_t *parent = loom_alloc(n, sizeof *parent), *children = loom_calloc(n, sizeof *children);
     int32_t *last = loom_alloc(n, sizeof *last); /* the child of a call that was seen last */
+    bool ok = parent && children && last && add_service(p, g->service);
     p->n_graphs++;
-    put(&p->service, loom_intern_add(&p->services, g->service, strlen(g->service)));
-    for (int32_t i = 0; i < g->n_calls; i++) {
+    for (int32_t i = 0; i < g->n_calls && ok; i++) {
         parent[i] = loom_graph_parent(g, i);
         last[i] = -1;
         if (parent[i] >= 0) children[parent[i]]++;
     }
-    for (int32_t i = 0; i < g->n_calls; i++) {
+    for (int32_t i = 0; i < g->n_calls && ok; i++) {
         int32_t up = parent[i];
-        add_call(p, g, i, up, up < 0 ? -1 : last[up], up < 0 ? 1 : children[up], children[i]);
+        ok = add_call(p, g, i, up, up < 0 ? -1 : last[up], up < 0 ? 1 : children[up], children[i]);
         if (up >= 0) last[up] = i;
     }
     free(parent);
     free(children);
     free(last);
+    return ok ? LOOM_OK : loom_fail_nomem(err, "the baseline's distributions");
 }
 
 /* ---- drawing ---- */
@@ -156,17 +164,18 @@ static const char *draw_name(growing *w, loom_call_type type, int depth)
 }
 
 /* Appends a call; its times are drawn once it is known whether it has children. */
-static int64_t add_draw(growing *w, int64_t parent, int32_t number, loom_call_type type)
+static bool add_draw(growing *w, int64_t parent, int32_t number, loom_call_type type)
 {
     loom_call *c = &w->calls[w->n];
     int32_t n_id = parent < 0 ? 1 : w->calls[parent].n_id + 1;
     int32_t *id = loom_arena_alloc(w->arena, (size_t)n_id * sizeof *id);
+    if (!id) return false;
     if (parent >= 0) memcpy(id, w->calls[parent].id, (size_t)(n_id - 1) * sizeof *id);
     id[n_id - 1] = number;
     *c = (loom_call){.id = id, .n_id = n_id, .type = type, .source = parent < 0 ? "USER" : w->calls[parent].destination};
     c->destination = draw_name(w, type, at_depth(n_id));
-    w->parent[w->n] = (int32_t)parent;
-    return w->n++;
+    w->parent[w->n++] = (int32_t)parent;
+    return true;
 }
 
 static bool expands(growing *w, const loom_call *c)
@@ -187,6 +196,7 @@ static int64_t draw_time(growing *w, const loom_call *c, bool has_children)
 static void draw_times(growing *w, const int32_t *n_children)
 {
     int32_t *previous = loom_arena_alloc(w->arena, (size_t)w->n * sizeof *previous);
+    if (!previous) return;
     for (int64_t i = 0; i < w->n; i++) {
         loom_call *c = &w->calls[i];
         int32_t up = w->parent[i];
@@ -209,28 +219,33 @@ static void draw_times(growing *w, const int32_t *n_children)
     if (w->calls[0].rt < 0) w->calls[0].rt = 0;
 }
 
-void loom_prob_draw(loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, loom_rng *rng, loom_arena *arena)
+loom_status loom_prob_draw(loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, loom_rng *rng, loom_arena *arena,
+                           loom_err *err)
 {
     int64_t most = conf->max_calls > 0 ? conf->max_calls : 1000;
     growing w = {.p = p, .conf = conf, .rng = rng, .arena = arena};
     w.calls = loom_arena_alloc(arena, (size_t)most * sizeof *w.calls);
     w.parent = loom_arena_alloc(arena, (size_t)most * sizeof *w.parent);
     int32_t *n_children = loom_arena_calloc(arena, (size_t)most, sizeof *n_children);
+    LOOM_TRY(loom_arena_check(arena, "a drawn graph", err));
     add_draw(&w, -1, 0, draw_type(&w, 0, 1));
     for (int64_t i = 0; i < w.n; i++) {
         if (!expands(&w, &w.calls[i])) continue;
         int64_t k = pick(&p->children[at_depth(w.calls[i].n_id)], rng, 1);
         for (int64_t c = 0; c < k && w.n < most; c++, n_children[i]++)
-            add_draw(&w, i, (int32_t)c + 1, draw_type(&w, at_depth(w.calls[i].n_id), k));
+            if (!add_draw(&w, i, (int32_t)c + 1, draw_type(&w, at_depth(w.calls[i].n_id), k))) break;
     }
+    LOOM_TRY(loom_arena_check(arena, "a drawn graph", err));
     draw_times(&w, n_children);
     *g = (loom_graph){.service = loom_intern_text(&p->services, pick(&p->service, rng, 0)), .calls = w.calls,
                       .n_calls = (int32_t)w.n};
     loom_graph_sort(g);
+    return loom_arena_check(arena, "a drawn graph", err);
 }
 
-bool loom_prob_draw_like(loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, int64_t edges, int64_t depth,
-                         const char *service, int64_t tries, loom_rng *rng, loom_arena *arena)
+loom_status loom_prob_draw_like(bool *alike, loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, int64_t edges, int64_t depth,
+                         const char *service, int64_t tries, loom_rng *rng, loom_arena *arena,
+                                loom_err *err)
 {
     loom_arena scratch = {0};
     loom_rng best_state = *rng;
@@ -239,7 +254,11 @@ bool loom_prob_draw_like(loom_graph *g, const loom_prob *p, const loom_prob_conf
         loom_rng before = *rng;
         loom_graph drawn;
         loom_arena_reset(&scratch);
-        loom_prob_draw(&drawn, p, conf, rng, &scratch);
+        loom_status st = loom_prob_draw(&drawn, p, conf, rng, &scratch, err);
+        if (st != LOOM_OK) {
+            loom_arena_release(&scratch);
+            return st;
+        }
         int64_t e = edges < 0 ? 0 : drawn.n_calls - edges, d = depth < 0 ? 0 : loom_graph_depth(&drawn) - depth;
         int64_t off = (e < 0 ? -e : e) + 5 * (d < 0 ? -d : d);
         if (off >= best) continue;
@@ -247,7 +266,8 @@ bool loom_prob_draw_like(loom_graph *g, const loom_prob *p, const loom_prob_conf
         best_state = before;
     }
     loom_arena_release(&scratch);
-    loom_prob_draw(g, p, conf, &best_state, arena); /* the same draw again */
+    LOOM_TRY(loom_prob_draw(g, p, conf, &best_state, arena, err)); /* the same draw again */
     if (service) g->service = service;
-    return best == 0;
+    *alike = best == 0;
+    return LOOM_OK;
 }

@@ -2,8 +2,8 @@
  * generator does it, fitted to the training graphs): every choice is drawn from counts, independent of all others.
  *
  *   loom_prob *p = loom_prob_new();
- *   for each training graph: loom_prob_add(p, &graph);
- *   loom_prob_draw(&graph, p, &conf, &rng, &arena);
+ *   for each training graph: LOOM_TRY(loom_prob_add(p, &graph, err));
+ *   LOOM_TRY(loom_prob_draw(&graph, p, &conf, &rng, &arena, err));
  *   loom_prob_free(p);
  *
  * Tables, by depth d (above 15: as 15): share of rpc, http and mq calls that call others; how many they call then;
@@ -25,16 +25,18 @@ typedef struct loom_prob_conf {
 
 typedef struct loom_prob loom_prob;
 
-loom_prob *loom_prob_new(void);
-void loom_prob_add(loom_prob *p, const loom_graph *g); /* valid graphs */
+loom_prob *loom_prob_new(void); /* NULL: no memory */
+loom_status loom_prob_add(loom_prob *p, const loom_graph *g, loom_err *err); /* valid graphs */
 int64_t loom_prob_graphs(const loom_prob *p);
 void loom_prob_free(loom_prob *p);
 
 /* Fills *g, sorted, memory in `arena`; names are borrowed from p. Needs at least one graph added. */
-void loom_prob_draw(loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, loom_rng *rng, loom_arena *arena);
-/* Up to `tries` draws until edges and depth are as wished (-1: any); else the closest by |edges| + 5 |depth|. True when
- * met. `service` replaces the drawn one (NULL: drawn). */
-bool loom_prob_draw_like(loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, int64_t edges, int64_t depth,
-                         const char *service, int64_t tries, loom_rng *rng, loom_arena *arena);
+loom_status loom_prob_draw(loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, loom_rng *rng, loom_arena *arena,
+                           loom_err *err);
+/* Up to `tries` draws until edges and depth are as wished (-1: any); else the closest by |edges| + 5 |depth|. *alike: they
+ * are as wished. `service` replaces the drawn one (NULL: drawn). */
+loom_status loom_prob_draw_like(bool *alike, loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, int64_t edges, int64_t depth,
+                         const char *service, int64_t tries, loom_rng *rng, loom_arena *arena,
+                                loom_err *err);
 
 #endif

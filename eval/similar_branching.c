@@ -35,10 +35,13 @@ static int32_t rank_of(const emd_pair *p, double v)
     return (int32_t)lo;
 }
 
-static void pair_init(emd_pair *p, const loom_samples *real, const loom_samples *made)
+/* False: no memory; release what there is. What these functions then return does not matter: core/nomem.h keeps it out
+ * of every result. */
+static bool pair_init(emd_pair *p, const loom_samples *real, const loom_samples *made)
 {
     size_t n = real->n + made->n;
     *p = (emd_pair){.values = loom_alloc(n, sizeof *p->values), .samples = {real, made}};
+    if (!p->values) return false;
     if (real->n) memcpy(p->values, real->v, real->n * sizeof *real->v);
     if (made->n) memcpy(p->values + real->n, made->v, made->n * sizeof *made->v);
     loom_metrics_sort(p->values, (int64_t)n);
@@ -47,8 +50,10 @@ static void pair_init(emd_pair *p, const loom_samples *real, const loom_samples 
     for (int side = 0; side < 2; side++) {
         p->rank[side] = loom_alloc(p->samples[side]->n, sizeof **p->rank);
         p->count[side] = loom_alloc((size_t)p->n_values, sizeof **p->count);
+        if (!p->rank[side] || !p->count[side]) return false;
         for (size_t i = 0; i < p->samples[side]->n; i++) p->rank[side][i] = rank_of(p, p->samples[side]->v[i]);
     }
+    return true;
 }
 
 static void pair_release(emd_pair *p)
@@ -83,6 +88,7 @@ static int64_t pair_group(emd_pair *p, int64_t n_graphs, uint64_t seed)
     int32_t *count = loom_calloc((size_t)p->n_values, sizeof *count);
     p->unit_first = loom_alloc((size_t)units + 1, sizeof *p->unit_first);
     p->unit = loom_alloc(s->n, sizeof *p->unit);
+    if (!count || !p->unit_first || !p->unit || !g.first || !g.order) units = 0;
     for (int64_t k = 0; k < units; k++) {
         int64_t from = used;
         p->unit_first[k] = from;
@@ -96,7 +102,7 @@ static int64_t pair_group(emd_pair *p, int64_t n_graphs, uint64_t seed)
             count[p->unit[at].rank] = 0;
         }
     }
-    p->unit_first[units] = used;
+    if (p->unit_first) p->unit_first[units] = used;
     free(count);
     loom_corpus_groups_release(&g);
     return units;
@@ -120,8 +126,8 @@ static double noise_floor(const loom_similarity *s, loom_field field, int64_t pa
     if (part < 1) return NAN;
     int64_t *index = loom_alloc((size_t)n, sizeof *index);
     double sum = 0;
-    pair_init(&p, &s->real.field[field], &s->real.field[field]);
-    for (int split = 0; split < FLOOR_SPLITS; split++) {
+    bool room = pair_init(&p, &s->real.field[field], &s->real.field[field]) && index;
+    for (int split = 0; room && split < FLOOR_SPLITS; split++) {
         loom_rng rng;
         loom_rng_seed(&rng, s->seed, "floor", (uint64_t)split);
         loom_corpus_shuffle(index, n, &rng);
@@ -151,6 +157,7 @@ static scale scale_of(const loom_samples *real)
 {
     int64_t n = (int64_t)real->n;
     double *sorted = loom_alloc(real->n, sizeof *sorted);
+    if (!sorted) return scale_of_sorted(NULL, 0);
     if (n) memcpy(sorted, real->v, real->n * sizeof *sorted);
     loom_metrics_sort(sorted, n);
     scale s = scale_of_sorted(sorted, n);
@@ -164,10 +171,12 @@ loom_emd loom_similarity_emd(const loom_corpus *real, const loom_corpus *made, l
 {
     emd_pair p;
     scale by = scale_of(&real->field[field]);
-    pair_init(&p, &real->field[field], &made->field[field]);
-    pair_count(&p, 0, NULL, 0, p.count[0]);
-    pair_count(&p, 1, NULL, 0, p.count[1]);
-    double w1 = loom_metrics_w1_counts(p.values, p.count[0], p.count[1], p.n_values);
+    double w1 = NAN;
+    if (pair_init(&p, &real->field[field], &made->field[field])) {
+        pair_count(&p, 0, NULL, 0, p.count[0]);
+        pair_count(&p, 1, NULL, 0, p.count[1]);
+        w1 = loom_metrics_w1_counts(p.values, p.count[0], p.count[1], p.n_values);
+    }
     pair_release(&p);
     return (loom_emd){w1, divide(w1, by.range), divide(w1, by.std), divide(w1, by.p99)};
 }
@@ -233,9 +242,12 @@ static loom_estimate estimate_of(const loom_similarity *s, const loom_corpus *ma
     loom_rng rng;
     if (!s->resamples) return (loom_estimate){NAN, NAN, NAN, NAN};
     loom_rng_seed(&rng, s->seed, "bootstrap", (uint64_t)field);
-    pair_init(&p, &s->real.field[field], &made->field[field]);
+    loom_estimate ci = {NAN, NAN, NAN, NAN};
+    if (!pair_init(&p, &s->real.field[field], &made->field[field])) {
+        pair_release(&p);
+        return ci;
+    }
     pair_count(&p, 0, NULL, 0, p.count[0]);
-    loom_estimate ci;
     loom_metrics_bootstrap(&ci, 1, resampled_w1, &p, pair_group(&p, made->n_graphs, s->seed), s->resamples, 0, &rng);
     pair_release(&p);
     return ci;
@@ -268,6 +280,8 @@ static double *sorted_degrees(const loom_similarity *s, const loom_corpus *c, co
 {
     int64_t n_nodes = (int64_t)s->words.nodes.n;
     double *v = loom_alloc((size_t)n_nodes + 1, sizeof *v);
+    *used = 0;
+    if (!v) return NULL;
     *used = loom_corpus_degrees(c, index, n, field, v, n_nodes);
     loom_metrics_sort(v, *used);
     return v;
@@ -289,7 +303,7 @@ static double corpus_floor(const loom_similarity *s, loom_field field, int64_t p
     if (part < 1) return NAN;
     int64_t *index = loom_alloc((size_t)n, sizeof *index);
     double sum = 0;
-    for (int split = 0; split < FLOOR_SPLITS; split++) {
+    for (int split = 0; index && split < FLOOR_SPLITS; split++) {
         loom_rng rng;
         loom_rng_seed(&rng, s->seed, "floor", (uint64_t)split);
         loom_corpus_shuffle(index, n, &rng);
@@ -359,6 +373,7 @@ static void compare_with_paper(const branching_job *j, loom_results *r)
 loom_status loom_similarity_branching(const loom_similarity *s, loom_results *r, loom_err *err)
 {
     branching_job j = {.s = s, .range = loom_calloc((size_t)s->n_rivals * LOOM_FIELDS, sizeof *j.range)};
+    if (!j.range) return loom_fail_nomem(err, "distances");
     loom_csv_table_init(&j.t, "experiment,method,seed,field,scope,n_real,n_syn,n_rejected,w1,nemd_range,lo,hi,nemd_corrected,nemd_std,nemd_p99,"
                           "ratio_to_tracellm,floor,floor_same_n");
     for (int f = 0; f < LOOM_FIELDS; f++) field_rows(&j, (loom_field)f);

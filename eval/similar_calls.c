@@ -67,9 +67,14 @@ static int64_t count_groups(calls_job *j, const loom_corpus *c)
     loom_corpus_group(&g, c->n_graphs, j->s->seed);
     int64_t n_calls = (int64_t)j->s->words.calls.n, wide = j->n_top + 1, n = g.n;
     int64_t *place = loom_alloc((size_t)n_calls, sizeof *place); /* of a call among the top ones; n_top: others */
+    j->groups = loom_calloc((size_t)(n * wide), sizeof *j->groups);
+    if (!place || !j->groups || !g.first || !g.order) { /* core/nomem.h keeps it out of every result */
+        free(place);
+        loom_corpus_groups_release(&g);
+        return 0;
+    }
     for (int64_t i = 0; i < n_calls; i++) place[i] = j->n_top;
     for (int64_t i = 0; i < j->n_top; i++) place[j->top[i]] = i;
-    j->groups = loom_calloc((size_t)(n * wide), sizeof *j->groups);
     for (int64_t k = 0; k < n; k++) {
         int64_t *unit = j->groups + k * wide;
         for (int64_t at = g.first[k]; at < g.first[k + 1]; at++)
@@ -89,7 +94,8 @@ static void noise_floors(const calls_job *j, int64_t part, double floor[N_ALPHAS
     if (part < 1) return;
     int64_t *index = loom_alloc((size_t)n, sizeof *index), *top = loom_alloc((size_t)j->s->top, sizeof *top);
     top_counts a = {.n = loom_alloc((size_t)j->s->top, sizeof(int64_t))}, b = {.n = loom_alloc((size_t)j->s->top, sizeof(int64_t))};
-    for (int split = 0; split < FLOOR_SPLITS; split++) {
+    bool room = index && top && a.n && b.n;
+    for (int split = 0; room && split < FLOOR_SPLITS; split++) {
         loom_rng rng;
         loom_rng_seed(&rng, j->s->seed, "floor", (uint64_t)split);
         loom_corpus_shuffle(index, n, &rng);
@@ -180,6 +186,11 @@ static loom_status draw(const calls_job *j, loom_results *r, const loom_estimate
     char caption[512], origin[128];
     const char **labels = loom_alloc((size_t)s->n_rivals, sizeof *labels);
     char(*texts)[160] = loom_alloc((size_t)s->n_rivals, sizeof *texts);
+    if (!labels || !texts) {
+        free(labels);
+        free(texts);
+        return loom_fail_nomem(err, "a picture");
+    }
     for (int64_t i = 0; i < s->n_rivals; i++) {
         snprintf(texts[i], sizeof *texts, "%s: KL %.3f", loom_method_title(s->rivals[i].name), kl[i].value);
         labels[i] = texts[i];
@@ -225,6 +236,10 @@ loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loo
     int64_t half = s->real.n_graphs / 2;
     loom_status st;
 
+    if (!j.all || !j.top || !j.real.n || !j.made.n || !kl || !floor) {
+        st = loom_fail_nomem(err, "the popular calls");
+        goto done;
+    }
     loom_corpus_count_calls(&s->real, NULL, 0, j.all, (int64_t)n_calls);
     j.n_top = loom_corpus_top_calls(&s->words, j.all, j.top, s->top);
     count_top(&j, &s->real, NULL, 0, j.top, j.n_top, &j.real);

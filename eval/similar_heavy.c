@@ -22,6 +22,11 @@ static int64_t *order_of_names(const loom_intern *nodes)
 {
     node_name *list = loom_alloc(nodes->n, sizeof *list);
     int64_t *place = loom_alloc(nodes->n, sizeof *place);
+    if (!list || !place) {
+        free(list);
+        free(place);
+        return NULL;
+    }
     for (size_t i = 0; i < nodes->n; i++) list[i] = (node_name){(int64_t)i, loom_intern_text(nodes, (int64_t)i)};
     qsort(list, nodes->n, sizeof *list, by_text);
     for (size_t i = 0; i < nodes->n; i++) place[list[i].id] = (int64_t)i;
@@ -130,14 +135,18 @@ loom_status loom_similarity_heavy(const loom_similarity *s, loom_results *r, loo
     double *work = loom_calloc(3 * n_series * (size_t)N_RANKS, sizeof *work);
     loom_csv_table summary = {0};
     loom_status st;
-    j.sum = work;
-    j.least = work + n_series * (size_t)N_RANKS;
-    j.most = work + 2 * n_series * (size_t)N_RANKS;
     j.place = order_of_names(&s->words.nodes);
     j.raw = loom_alloc(n_nodes, sizeof *j.raw);
     j.counts[0] = loom_alloc(n_nodes, sizeof **j.counts);
     j.counts[1] = loom_alloc(n_nodes, sizeof **j.counts);
     j.index = loom_alloc((size_t)most, sizeof *j.index);
+    if (!work || !j.place || !j.raw || !j.counts[0] || !j.counts[1] || !j.index) {
+        st = loom_fail_nomem(err, "the heavy hitters");
+        goto done;
+    }
+    j.sum = work;
+    j.least = work + n_series * (size_t)N_RANKS;
+    j.most = work + 2 * n_series * (size_t)N_RANKS;
     loom_csv_table_init(&j.rows, "experiment,method,seed,run,n_graphs,K,K_eff,overlap,expected_overlap");
     for (int64_t run = 0; run < s->runs && !loom_stop_requested(); run++) {
         count_sequence(&j, &s->real, "heavy real", (uint64_t)run, 0, j.counts[0]);

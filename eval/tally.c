@@ -13,12 +13,14 @@
 #define BATCH 256
 #define MOST_SAMPLES 1000000 /* of one prompt */
 
-void loom_tally_init(loom_tally *t, const loom_grid *grid)
+loom_status loom_tally_init(loom_tally *t, const loom_grid *grid, loom_err *err)
 {
     *t = (loom_tally){.grid = *grid};
     int64_t n = loom_grid_cells(grid);
     t->coverage = loom_alloc((size_t)n, sizeof *t->coverage);
+    if (!t->coverage) return loom_fail_nomem(err, "the table of cells");
     for (int64_t i = 0; i < n; i++) t->coverage[i] = (loom_coverage){-1, -1, -1, -1};
+    return LOOM_OK;
 }
 
 void loom_tally_release(loom_tally *t)
@@ -96,7 +98,7 @@ static loom_status add_prompt(const prompts_file *file, const loom_asked_line *l
     if (t->prompts_path[mode] && strcmp(t->prompts_path[mode], path) != 0)
         return loom_fail(err, LOOM_STATUS_ARG, "%s and %s both hold %s prompts; give one prompts file for each mode",
                          t->prompts_path[mode], path, name);
-    if (!t->prompts_path[mode]) t->prompts_path[mode] = strdup(path);
+    if (!t->prompts_path[mode] && !(t->prompts_path[mode] = loom_strdup(path))) return loom_fail_nomem(err, "names");
     size_t old = t->n_prompts[mode], need = (size_t)id + 1;
     if (need > old) {
         LOOM_TRY(loom_grow(&t->prompts[mode], &t->cap_prompts[mode], need, sizeof **t->prompts, err));
@@ -179,10 +181,16 @@ static loom_series *find_series(loom_tally *t, const char *method, const loom_an
     for (size_t i = 0; i < t->n_series; i++)
         if (t->series[i].temperature == a->temperature && strcmp(t->series[i].method, method) == 0) return &t->series[i];
     if (loom_grow(&t->series, &t->cap, t->n_series + 1, sizeof *t->series, NULL) != LOOM_OK) return NULL;
-    loom_series *s = &t->series[t->n_series++];
-    *s = (loom_series){.method = strdup(method), .mode = a->mode, .temperature = a->temperature, .constrained = a->constrained,
+    loom_series *s = &t->series[t->n_series];
+    *s = (loom_series){.method = loom_strdup(method), .mode = a->mode, .temperature = a->temperature, .constrained = a->constrained,
                        .seed = a->seed};
     s->cells = loom_calloc((size_t)loom_grid_cells(&t->grid), sizeof *s->cells);
+    if (!s->method || !s->cells) {
+        free(s->method);
+        free(s->cells);
+        return NULL;
+    }
+    t->n_series++;
     return s;
 }
 
@@ -282,7 +290,7 @@ static loom_status fill_batch(batch *b, loom_lines *lines, loom_err *err)
         it->number = loom_lines_number(lines);
         loom_buf_append(&b->text, line, len);
     }
-    return LOOM_OK;
+    return loom_buf_check(&b->text, "answers", err);
 }
 
 loom_status loom_tally_answers(loom_tally *t, const char *path, const char *method, loom_pool *pool, loom_err *err)
@@ -292,8 +300,11 @@ loom_status loom_tally_answers(loom_tally *t, const char *path, const char *meth
     int threads = loom_pool_threads(pool);
     int64_t total = 0;
     loom_status st;
+    if (!b || !(b->arenas = loom_calloc((size_t)threads, sizeof *b->arenas))) {
+        free(b);
+        return loom_fail_nomem(err, "answers");
+    }
     b->path = path;
-    b->arenas = loom_calloc((size_t)threads, sizeof *b->arenas);
     if ((st = loom_lines_open(&lines, path, err)) != LOOM_OK) goto done;
     do {
         if ((st = fill_batch(b, lines, err)) != LOOM_OK) goto done;
@@ -363,7 +374,7 @@ loom_status loom_tally_graphs(loom_tally *t, const char *path, const char *metho
     bool valid, more = true;
     size_t k = 0;
     item *it = loom_calloc(1, sizeof *it);
-    loom_status st = mode_of_prompts(&mode, t, path, err);
+    loom_status st = it ? mode_of_prompts(&mode, t, path, err) : loom_fail_nomem(err, "answers");
     if (st == LOOM_OK) st = loom_graphs_open(&in, path, err);
     while (st == LOOM_OK && (st = loom_graphs_next_any(in, &g, &valid, &more, err)) == LOOM_OK && more) {
         if (k == t->n_prompts[mode]) break;

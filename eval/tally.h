@@ -1,7 +1,7 @@
 /* Accuracy per cell of the grid, gathered from answers files; the numbers behind Figs 3, 12, 13 and 14.
  *
  *   loom_tally t;
- *   loom_tally_init(&t, &grid);
+ *   LOOM_TRY(loom_tally_init(&t, &grid, err));
  *   LOOM_TRY(loom_tally_prompts(&t, "x.prompts.jsonl", err));           optional: coverage, and answers must fit
  *   LOOM_TRY(loom_tally_answers(&t, "x.answers.jsonl", NULL, pool, err));
  *   LOOM_TRY(loom_tally_finish(&t, false, err));                        prompts without an answer become failures; sorts
@@ -63,7 +63,7 @@ typedef struct loom_tally {
     int64_t outside;                        /* answers for cells outside the grid */
 } loom_tally;
 
-void loom_tally_init(loom_tally *t, const loom_grid *grid);
+loom_status loom_tally_init(loom_tally *t, const loom_grid *grid, loom_err *err);
 /* Widens *g to the cells that the sidecar of a prompts file names; the first ones (*any false) replace it. */
 void loom_tally_extent(loom_grid *g, bool *any, const char *prompts_path);
 /* Reads prompts and FILE.meta.json (which may be missing). */

@@ -4,6 +4,7 @@
 
 #include "core/csv_cell.h"
 #include "core/json.h"
+#include "core/nomem.h"
 #include "core/num.h"
 #include "trace/record.h"
 #include "trace/rows.h"
@@ -73,7 +74,8 @@ static loom_status write_rows(loom_results *r, loom_err *err)
     if (!r->conf.safe_csv) return loom_out_write(r->csv, r->line.data, r->line.len, err);
     loom_buf guarded = {0};
     loom_csv_guard(&guarded, r->line.data, r->line.len);
-    loom_status st = loom_out_write(r->csv, guarded.data, guarded.len, err);
+    loom_status st = loom_buf_check(&guarded, "a graph", err);
+    if (st == LOOM_OK) st = loom_out_write(r->csv, guarded.data, guarded.len, err);
     loom_buf_release(&guarded);
     return st;
 }
@@ -92,12 +94,14 @@ static loom_status keep_graph(loom_results *r, const loom_graph *g, loom_err *er
         loom_buf_reset(&r->line);
         loom_record_render_untimed(&r->line, g);
         loom_buf_char(&r->line, '\n');
+        LOOM_TRY(loom_buf_check(&r->line, "a graph", err));
         LOOM_TRY(loom_out_write(r->records, r->line.data, r->line.len, err));
     }
     if (r->csv) {
         loom_buf_reset(&r->line);
         snprintf(traceid, sizeof traceid, "T_%011lld", (long long)(r->conf.first + r->number));
         loom_rows_render_graph(&r->line, g, traceid, 0);
+        LOOM_TRY(loom_buf_check(&r->line, "a graph", err));
         LOOM_TRY(write_rows(r, err));
     }
     r->n_graphs++;
@@ -168,7 +172,8 @@ loom_status loom_results_open(loom_results *r, const loom_results_conf *conf, lo
     if (st == LOOM_OK) st = open_one(&r->csv, conf->csv, conf->force, err);
     if (st == LOOM_OK && r->csv) {
         loom_rows_render_header(&r->line);
-        st = loom_out_write(r->csv, r->line.data, r->line.len, err);
+        st = loom_buf_check(&r->line, "the header", err);
+        if (st == LOOM_OK) st = loom_out_write(r->csv, r->line.data, r->line.len, err);
     }
     if (st == LOOM_OK) st = open_partial(r, err);
     if (st != LOOM_OK) loom_results_abandon(r);
@@ -182,6 +187,8 @@ loom_status loom_results_keep(void *results, const loom_gen_result *result, loom
     if (r->answers) {
         loom_buf_reset(&r->line);
         loom_answer_line(&r->line, &r->conf, result);
+        /* the partial file stays when this run fails: no answer goes there that memory may have changed */
+        LOOM_TRY(loom_nomem_check("an answer", err));
         LOOM_TRY(r->partial ? loom_partial_add(r->partial, r->line.data, r->line.len, err)
                             : loom_out_write(r->answers, r->line.data, r->line.len, err));
     }

@@ -83,11 +83,16 @@ static loom_status layer_tokens(int64_t *prompt, int64_t *answer, measure *m, lo
     loom_arena_reset(&m->arena);
     fill_attrs(&sub.attrs, m, c, k, time_cap(digits));
     loom_attrs_render(&line, &sub.attrs);
-    sub.text = loom_arena_strdup(&m->arena, line.data, line.len);
+    sub.text = loom_arena_strdup(&m->arena, loom_buf_text(&line), line.len);
     loom_line wish = {.kind = LOOM_LINE_INCLUDE, .name = {sub.attrs.start_node, sub.attrs.start_node, "http"}};
     loom_buf_reset(&line);
     loom_line_render(&line, &wish);
     loom_request_child_prompt(&text, &pc, &sub, (const char *const[]){line.data}, 1, NULL);
+    if (loom_buf_failed(&line) || loom_buf_failed(&text) || m->arena.failed) {
+        loom_buf_release(&line);
+        loom_buf_release(&text);
+        return loom_fail_nomem(err, "a prompt");
+    }
     *prompt = count(m, &text, 0) + 1; /* BOS */
     loom_automaton_conf ac = {.mode = mode, .full = true, .prompt = text.data, .prompt_len = text.len};
     if (bc->names) ac.names = bc->names->items, ac.n_names = bc->names->n, ac.shortest = bc->names->shortest;
@@ -98,6 +103,8 @@ static loom_status layer_tokens(int64_t *prompt, int64_t *answer, measure *m, lo
         *answer = count(m, &line, LOOM_ENCODE_CONTINUE) + SLACK;
     }
     loom_automaton_free(a);
+    if (st == LOOM_OK) st = loom_buf_check(&line, "an answer", err);
+    if (st == LOOM_OK && m->ids.failed) st = loom_fail_nomem(err, "tokens");
     loom_buf_release(&line);
     loom_buf_release(&text);
     return st;
@@ -169,7 +176,7 @@ loom_status loom_budget_of_prompts(loom_budget *out, const loom_tokenizer *tok, 
                                    int64_t n, const loom_budget_conf *conf, loom_err *err)
 {
     measure m = {.tok = tok, .conf = conf, .scratch = loom_tok_scratch_new(tok)};
-    loom_status st = LOOM_OK;
+    loom_status st = m.scratch ? LOOM_OK : loom_fail_nomem(err, "tokens");
 
     *out = (loom_budget){.time_cap = time_cap(MOST_DIGITS)};
     find_costly_names(&m, prompts, n);

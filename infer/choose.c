@@ -45,7 +45,7 @@ static loom_status make_workers(loom_chooser *c, loom_err *err)
     if (!c->workers) return loom_fail_nomem(err, "samplers");
     for (int i = 0; i < c->n_workers; i++) {
         LOOM_TRY(loom_sampler_new(&c->workers[i].sampler, c->o.V, err));
-        c->workers[i].scratch = loom_tok_scratch_new(c->tok);
+        if (!(c->workers[i].scratch = loom_tok_scratch_new(c->tok))) return loom_fail_nomem(err, "samplers");
     }
     return LOOM_OK;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/nomem.h"
 #include "core/num.h"
 #include "core/usage.h"
 #include "infer/choose.h"
@@ -341,6 +342,7 @@ static loom_status step(loom_completer *c, loom_job **done, loom_err *err)
     for (int64_t i = 0; i < e->o.batch; i++)
         if (e->lanes[i].job) e->lanes[i].row = -1;
     admit(e);
+    LOOM_TRY(loom_nomem_check("tokens", err));
     for (int64_t i = 0; i < e->o.batch; i++) {
         lane *l = &e->lanes[i];
         if (!l->job || !ends_before_it_begins(e, l)) continue;
@@ -357,6 +359,7 @@ static loom_status step(loom_completer *c, loom_job **done, loom_err *err)
     double started = loom_time_now();
     loom_pool_for(e->o.pool, e->n_drawn, choose_one, e);
     e->counts.choose_seconds += loom_time_now() - started;
+    LOOM_TRY(loom_nomem_check("tokens", err));
     for (int64_t i = 0; i < e->n_drawn; i++) {
         lane *l = e->drawn[i];
         e->counts.decoded++;
@@ -377,6 +380,7 @@ static loom_status submit(loom_completer *c, loom_job *job, loom_err *err)
     if (job->guide) {
         LOOM_TRY(loom_chooser_prepare(e->chooser, err));
         tokenize_prompt(e, &e->measured, job);
+        LOOM_TRY(loom_nomem_check("tokens", err));
         int64_t room = loom_min_i64(job->max_tokens, e->o.context - e->measured.n);
         LOOM_TRY(loom_chooser_fits(e->chooser, job, room, err));
     }
@@ -453,7 +457,10 @@ loom_status loom_engine_new(loom_engine **out, const loom_llama *model, const lo
     for (int i = 0; i < PARKED; i++) e->parked[i].seq = -1;
     if ((st = check_sizes(e, err)) != LOOM_OK) goto done;
     if ((st = make_arrays(e, err)) != LOOM_OK) goto done;
-    e->scratch = loom_tok_scratch_new(tok);
+    if (!(e->scratch = loom_tok_scratch_new(tok))) {
+        st = loom_fail_nomem(err, "the engine");
+        goto done;
+    }
     loom_chooser_options co = {.V = model->config.V, .threads = loom_pool_threads(o->pool), .no_jump = o->no_jump,
                                .config = &model->config};
     if ((st = loom_chooser_new(&e->chooser, tok, &co, err)) != LOOM_OK) goto done;

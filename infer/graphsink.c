@@ -156,11 +156,15 @@ static loom_status find_processes(loom_sink *k, const loom_graph *g, loom_err *e
     for (int32_t i = 0; i < g->n_calls; i++) {
         size_t known = services.n;
         int64_t id = loom_intern_add(&services, g->calls[i].destination, strlen(g->calls[i].destination));
+        if (id < 0) {
+            st = loom_fail_nomem(err, "the services of a graph");
+            break;
+        }
         if (services.n > known) first[id] = i;
         k->process[i] = first[id];
     }
     loom_intern_release(&services);
-    return LOOM_OK;
+    return st;
 }
 
 /* Both formats count from 1970 and upwards; Jaeger's microseconds are numbers that JavaScript must hold. */

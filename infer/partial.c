@@ -81,8 +81,11 @@ loom_status loom_partial_open(loom_partial **out, const char *path, loom_hash128
 
     if (!p) return loom_fail_nomem(err, "a partial file");
     loom_buf_printf(&name, "%s.partial", path);
-    p->path = name.data;
     head_line(&head, key);
+    if (!(p->path = loom_buf_take(&name)) || loom_buf_failed(&head)) {
+        st = loom_fail_nomem(err, "a partial file");
+        goto done;
+    }
     if ((st = open_locked(p, err)) != LOOM_OK) goto done;
     if (loom_file_size(p->path) > 0 && (st = scan(p, &head, &keep, err)) != LOOM_OK) goto done;
     if (loom_file_size(p->path) > (int64_t)keep && ftruncate(fileno(p->file), (off_t)keep) != 0) {

@@ -18,6 +18,7 @@ void loom_prompts_release(loom_prompts *p)
 
 static loom_status append(loom_prompts *p, const loom_gen_prompt *item, loom_err *err)
 {
+    LOOM_TRY(loom_arena_check(&p->arena, "prompts", err));
     LOOM_TRY(loom_grow(&p->items, &p->cap, (size_t)p->n + 1, sizeof *p->items, err));
     p->items[p->n++] = *item;
     return LOOM_OK;
@@ -115,8 +116,9 @@ static loom_status take_record(reader *r, const char *record, size_t len, loom_e
     if (r->how->mode != LOOM_MODES && r->how->mode != item.mode) return LOOM_OK;
     loom_status st = loom_request_record_prompt(&text, item.mode, r->how->match_training, record, len, err);
     if (st == LOOM_OK) {
-        item.len = text.len;
-        item.text = loom_arena_strdup(&p->arena, text.data, text.len);
+        item.text = loom_arena_strdup(&p->arena, loom_buf_text(&text), text.len);
+        p->arena.failed |= loom_buf_failed(&text);
+        item.len = p->arena.failed ? 0 : text.len;
         describe(&item, &p->arena);
         st = append(p, &item, err);
     }
@@ -161,6 +163,7 @@ static loom_status read_member(loom_buf *text, loom_in *in, const char *path, lo
     loom_buf_reset(text);
     LOOM_TRY(loom_in_read_all(text, in, LOOM_BOUND_PROMPTS, path, err));
     loom_buf_char(text, 0);
+    LOOM_TRY(loom_buf_check(text, path, err));
     text->len--;
     if (strlen(text->data) == text->len) return LOOM_OK;
     return loom_fail(err, LOOM_STATUS_FORMAT, "%s holds a zero byte: it is no text file", path);
@@ -288,7 +291,8 @@ loom_status loom_prompts_wish(loom_prompts *p, const loom_wish *wish, loom_mode 
         loom_request_attrs_prompt(&text, &attrs, &conf, &rng);
         loom_gen_prompt item = {.id = p->n, .mode = mode, .edges = wish->edges, .depth = wish->depth,
                                 .service = wish->service ? attrs.id : "", .len = text.len};
-        item.text = loom_arena_strdup(&p->arena, text.data, text.len);
+        item.text = loom_arena_strdup(&p->arena, loom_buf_text(&text), text.len);
+        p->arena.failed |= loom_buf_failed(&text);
         loom_status st = append(p, &item, err);
         if (st != LOOM_OK) {
             loom_buf_release(&text);
@@ -348,6 +352,8 @@ static loom_status like_graph(loom_prompts *p, const loom_graph *g, const loom_s
     loom_record_render_untimed(&record, g);
     loom_rng_seed(&rng, seed, "prompt", loom_hash64(record.data, record.len, 0));
     loom_status st = loom_request_root_prompt(&text, g, &facts, &conf, &rng, scratch, err);
+    if (st == LOOM_OK) st = loom_buf_check(&text, "a prompt", err);
+    if (st == LOOM_OK) st = loom_buf_check(&record, "a prompt", err);
     if (st == LOOM_OK) {
         loom_gen_prompt item = {
             .id = p->n, .mode = mode, .edges = g->n_calls, .depth = loom_graph_depth(g), .len = text.len};

@@ -7,6 +7,7 @@
 #include "core/hash.h"
 #include "core/log.h"
 #include "core/meta.h"
+#include "core/nomem.h"
 #include "core/num.h"
 #include "core/progress.h"
 #include "core/rng.h"
@@ -140,13 +141,14 @@ static const char *next_name(const char *at, const char *end, size_t *len)
     return at + found;
 }
 
-static void gather_names(balance_run *run, const char *text, size_t text_len)
+static bool gather_names(balance_run *run, const char *text, size_t text_len)
 {
     const char *end = text + text_len;
     size_t len = 0;
 
     for (const char *at = next_name(text, end, &len); at < end; at = next_name(at + len, end, &len))
-        loom_intern_add(&run->names, at, len);
+        if (loom_intern_add(&run->names, at, len) < 0) return false;
+    return true;
 }
 
 /* Only layers below the root are asked for with their caller. Those at the root choose by the service, which must stay
@@ -187,8 +189,9 @@ static loom_status count(balance_run *run, const char *text, const loom_text_ite
     size_t known = run->shapes.n;
     int64_t i;
 
-    if (conf->renamed > 0 && !run->exchange) gather_names(run, text, item->len);
     i = loom_intern_add(&run->shapes, shape, shape_of(shape, sizeof shape, text, item));
+    if (i < 0 || (conf->renamed > 0 && !run->exchange && !gather_names(run, text, item->len)))
+        return loom_fail_nomem(err, "the names and shapes of the text");
     if (run->shapes.n > known) {
         LOOM_TRY(loom_grow(&run->left, &run->room, run->shapes.n, sizeof *run->left, err));
         run->left[i] = 0;
@@ -237,6 +240,7 @@ static loom_status write_one(balance_run *run, const char *text, const loom_text
         exchange_some(run, &text, &len);
     else
         rename_some(run, &text, &len, item->answer);
+    LOOM_TRY(loom_nomem_check("a sample", err));
     run->bytes += (int64_t)len + 1;
     LOOM_TRY(loom_out_write(run->out, text, len, err));
     return loom_out_write(run->out, "\n", 1, err);

@@ -109,20 +109,24 @@ static void work(void *arg, loom_recblock *block, int thread)
     }
 }
 
-static void decide(dedupe_run *run, const dedupe_block *b, dedupe_line *line)
+static loom_status decide(dedupe_run *run, const dedupe_block *b, dedupe_line *line, loom_err *err)
 {
+    bool fresh = false;
     run->graphs++;
     if (line->fate == FATE_INVALID)
         run->invalid[(unsigned char)b->reasons.data[line->first_verdict]]++;
     else if (line->fate == FATE_TOO_DEEP)
         run->too_deep++;
-    else if (loom_seen_add(&run->seen, line->key)) {
+    else if (!loom_seen_add(&run->seen, line->key, &fresh))
+        return loom_fail_nomem(err, "the graphs seen");
+    else if (fresh) {
         line->fate = FATE_KEPT;
         run->kept++;
     } else {
         line->fate = FATE_DUPLICATE;
         run->duplicates++;
     }
+    return LOOM_OK;
 }
 
 /* Kept lines that stand together are written at once. */
@@ -165,7 +169,8 @@ static loom_status write_decisions(dedupe_run *run, const loom_recblock *block, 
         loom_jw_end_object(&w);
         loom_buf_char(&text, '\n');
     }
-    loom_status st = loom_out_write(run->decisions, loom_buf_text(&text), text.len, err);
+    loom_status st = loom_buf_check(&text, "decisions", err);
+    if (st == LOOM_OK) st = loom_out_write(run->decisions, loom_buf_text(&text), text.len, err);
     loom_buf_release(&text);
     return st;
 }
@@ -174,11 +179,12 @@ static loom_status take(void *arg, loom_recblock *block, loom_err *err)
 {
     dedupe_run *run = arg;
     dedupe_block *b = block->result;
-    if (b->status != LOOM_OK) return loom_fail_nomem(err, "a block of graphs");
+    if (b->status != LOOM_OK || loom_buf_failed(&b->records) || loom_buf_failed(&b->reasons))
+        return loom_fail_nomem(err, "a block of graphs");
     enum { AHEAD = 16 };
     for (size_t i = 0; i < b->n_lines; i++) {
         if (i + AHEAD < b->n_lines) loom_seen_prefetch(&run->seen, b->lines[i + AHEAD].key);
-        decide(run, b, &b->lines[i]);
+        LOOM_TRY(decide(run, b, &b->lines[i], err));
     }
     LOOM_TRY(write_kept(run, b, err));
     return run->decisions ? write_decisions(run, block, err) : LOOM_OK;

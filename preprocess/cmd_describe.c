@@ -62,7 +62,7 @@ static loom_status add_stores(char ***paths, size_t *n, const char *arg, loom_er
                   : loom_fail(err, LOOM_STATUS_FORMAT, "%s: no graph store (*.graphs.zst) in this folder", arg);
     }
     *paths = loom_calloc(1, sizeof **paths);
-    if (!*paths || !((*paths)[0] = strdup(arg))) return loom_fail_nomem(err, "a list of files");
+    if (!*paths || !((*paths)[0] = loom_strdup(arg))) return loom_fail_nomem(err, "a list of files");
     *n = 1;
     return LOOM_OK;
 }
@@ -80,8 +80,8 @@ static loom_status two_passes(describe_run *run, loom_portrait *out, const loom_
         st = loom_fail(err, LOOM_STATUS_FORMAT,
                        "%s: no valid graph (%lld invalid); make a graph store with loom-preprocess graphs", arg,
                        (long long)p->invalid);
+    if (st == LOOM_OK) st = loom_portrait_finish(p, err);
     if (st == LOOM_OK) {
-        loom_portrait_finish(p);
         run->second_pass = strcmp(arg, "-") != 0; /* standard input cannot be read twice */
         if (run->second_pass) st = loom_recstream_run(stream, (const char *const *)paths, (int64_t)n, err);
         for (int i = 0; i < n_threads; i++) {
@@ -111,9 +111,10 @@ static loom_status describe_store(loom_portrait *out, const char *arg, const loo
     if (!run.portraits || !run.arenas || !run.rare || !run.judged) {
         st = loom_fail_nomem(err, "a description");
     } else {
-        for (int i = 0; i < n_threads; i++) loom_portrait_init(&run.portraits[i]);
+        for (int i = 0; i < n_threads; i++)
+            if (!loom_portrait_init(&run.portraits[i])) st = loom_fail_nomem(err, "a description");
         loom_progress_start(&run.progress, &ctx->common, "looking", 0, "bytes");
-        st = two_passes(&run, out, &stream, arg, n_threads, err);
+        if (st == LOOM_OK) st = two_passes(&run, out, &stream, arg, n_threads, err);
         loom_progress_finish(&run.progress, NULL);
     }
     for (int i = 0; i < n_threads; i++) {

@@ -54,7 +54,7 @@ static bool is_table_name(const char *path)
 static loom_status add_path(char ***paths, size_t *n, size_t *cap, const char *path, loom_err *err)
 {
     LOOM_TRY(loom_grow(paths, cap, *n + 1, sizeof **paths, err));
-    (*paths)[*n] = strdup(path);
+    (*paths)[*n] = loom_strdup(path);
     if (!(*paths)[*n]) return loom_fail_nomem(err, "a list of files");
     ++*n;
     return LOOM_OK;

@@ -122,7 +122,10 @@ static loom_status run_stats(const loom_ctx *ctx, loom_err *err)
         return loom_fail(err, LOOM_STATUS_ARG, "%s exists already; give --force to replace it", conf->output);
     run.workers = loom_calloc(n_workers, sizeof *run.workers);
     if (!run.workers) return loom_fail_nomem(err, "statistics");
-    for (size_t i = 0; i < n_workers; i++) run.workers[i].stats = loom_stats_new();
+    st = LOOM_OK;
+    for (size_t i = 0; i < n_workers; i++)
+        if (!(run.workers[i].stats = loom_stats_new())) st = loom_fail_nomem(err, "statistics");
+    if (st != LOOM_OK) goto done;
     loom_progress_start(&run.progress, &ctx->common, "gathering statistics", 0, "bytes");
     if ((st = loom_pool_new(&stream.pool, (int)n_workers, err)) != LOOM_OK) goto done;
     if ((st = loom_recstream_inputs(&paths, &n_paths, ctx, &meta, err)) != LOOM_OK) goto done;
@@ -138,7 +141,7 @@ static loom_status run_stats(const loom_ctx *ctx, loom_err *err)
         loom_variety_merge(&run.workers[0].variety, &run.workers[i].variety);
         run.workers[0].invalid += run.workers[i].invalid;
     }
-    loom_stats_finish(run.workers[0].stats);
+    if ((st = loom_stats_finish(run.workers[0].stats, err)) != LOOM_OK) goto done;
     if (loom_stats_graphs(run.workers[0].stats) == 0)
         st = loom_fail(err, LOOM_STATUS_FORMAT,
                        "%s: no valid graph in the input (%lld invalid); make a graph store with "

@@ -157,6 +157,7 @@ static loom_status check_modes(tokenizing *k, const char *path, loom_err *err)
 static loom_status write_chunk(tokenizing *k, const chunk *c, size_t first, size_t n, loom_err *err)
 {
     int64_t at = 0;
+    if (c->tokens.failed) return loom_fail_nomem(err, "tokens");
     for (size_t i = 0; i < n; at = c->ends[i], i++) {
         const loom_text_item *item = &k->batch.items[first + i];
         int64_t length = c->ends[i] - at, answer = c->answers[i];
@@ -300,7 +301,8 @@ static loom_status open_all(tokenizing *k, loom_err *err)
     int n = loom_pool_threads(k->pool);
     k->scratch = loom_calloc((size_t)n, sizeof *k->scratch);
     if (!k->scratch) return loom_fail_nomem(err, "the threads");
-    for (int i = 0; i < n; i++) k->scratch[i] = loom_tok_scratch_new(k->tok);
+    for (int i = 0; i < n; i++)
+        if (!(k->scratch[i] = loom_tok_scratch_new(k->tok))) return loom_fail_nomem(err, "the threads");
     return LOOM_OK;
 }
 

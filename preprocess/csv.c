@@ -58,7 +58,8 @@ static quoted_result split_quoted(loom_csv *csv, const char *at, const char *end
 {
     csv->n_fields = 0;
     loom_buf_reset(&csv->scratch);
-    loom_buf_reserve(&csv->scratch, (size_t)(end - at) + 1); /* no growth below: fields point into it */
+    /* no growth below: fields point into it. Without memory the record is bad, which core/nomem.h keeps from every result. */
+    if (!loom_buf_reserve(&csv->scratch, (size_t)(end - at) + 1)) return QUOTED_BAD;
     for (;;) {
         if (at < end && *at == '"') {
             at++;
@@ -140,7 +141,7 @@ void loom_csv_reader_release(loom_csv_reader *r)
 
 static loom_status fill(loom_csv_reader *r, loom_buf *block, size_t want, loom_err *err)
 {
-    loom_buf_reserve(block, want > block->len ? want - block->len : 1);
+    if (!loom_buf_reserve(block, want > block->len ? want - block->len : 1)) return loom_fail_nomem(err, "a block of the file");
     while (block->len < want && !r->ended) {
         size_t n;
         LOOM_TRY(loom_in_read(r->in, block->data + block->len, want - block->len, &n, err));

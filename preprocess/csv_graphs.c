@@ -171,23 +171,21 @@ static void number_lines(file_run *run)
 
 /* ---- counting ---- */
 
-static void add_unlisted(loom_graphs_job *job, const loom_intake *t)
+static loom_status add_unlisted(loom_graphs_job *job, const loom_intake *t, loom_err *err)
 {
     for (size_t i = 0; i < t->unlisted.n; i++) {
         size_t before = job->unlisted.n;
         int64_t id = loom_intern_add(&job->unlisted, loom_intern_text(&t->unlisted, (int64_t)i),
                                      loom_intern_len(&t->unlisted, (int64_t)i));
-        if (job->unlisted.n > before) {
-            if (loom_grow(&job->unlisted_counts, &job->cap_unlisted, job->unlisted.n, sizeof *job->unlisted_counts,
-                          NULL) != LOOM_OK)
-                return;
-            job->unlisted_counts[id] = 0;
-        }
+        if (id < 0) return loom_fail_nomem(err, "the types of calls");
+        LOOM_TRY(loom_grow(&job->unlisted_counts, &job->cap_unlisted, job->unlisted.n, sizeof *job->unlisted_counts, err));
+        if (job->unlisted.n > before) job->unlisted_counts[id] = 0;
         job->unlisted_counts[id] += t->unlisted_counts[i];
     }
+    return LOOM_OK;
 }
 
-static void count_rows(file_run *run)
+static loom_status count_rows(file_run *run, loom_err *err)
 {
     loom_graphs_counts *c = &run->counts;
     for (int i = 0; i < run->n_threads; i++) {
@@ -197,7 +195,7 @@ static void count_rows(file_run *run)
         c->short_rows += t->short_rows;
         c->blank_lines += t->blank_lines;
         c->other_case += t->other_case;
-        add_unlisted(run->job, t);
+        LOOM_TRY(add_unlisted(run->job, t, err));
         for (int d = 0; d < LOOM_DROPS; d++) {
             const loom_drop_count *drop = &t->drops[d];
             c->dropped[d] += drop->n;
@@ -206,6 +204,7 @@ static void count_rows(file_run *run)
             if (c->first_line[d] == 0 || line < c->first_line[d]) c->first_line[d] = line;
         }
     }
+    return LOOM_OK;
 }
 
 /* ---- joining the tables of the threads ---- */
@@ -219,9 +218,11 @@ static loom_status join_names(file_run *run, loom_intern *all, int which, loom_e
         uint32_t *map = loom_alloc(own->n, sizeof *map);
         if (!map) return loom_fail_nomem(err, "the names of a file");
         run->maps[i * 4 + which] = map;
-        for (size_t k = 0; k < own->n; k++)
-            map[k] =
-                (uint32_t)loom_intern_add(all, loom_intern_text(own, (int64_t)k), loom_intern_len(own, (int64_t)k));
+        for (size_t k = 0; k < own->n; k++) {
+            int64_t id = loom_intern_add(all, loom_intern_text(own, (int64_t)k), loom_intern_len(own, (int64_t)k));
+            if (id < 0) return loom_fail_nomem(err, "the names of a file");
+            map[k] = (uint32_t)id;
+        }
     }
     return LOOM_OK;
 }
@@ -262,6 +263,7 @@ static const char *final_name(file_run *run, loom_rename_kind kind, const char *
     else
         loom_name_append_microservice(&text, raw, strlen(raw));
     const char *name = loom_arena_strdup(&run->arena, loom_buf_text(&text), text.len);
+    run->arena.failed |= loom_buf_failed(&text);
     loom_buf_release(&text);
     note_odd_name(run->job, name);
     return name;
@@ -274,9 +276,9 @@ static loom_status rename_new(file_run *run, loom_rename_kind kind, const loom_i
     const char **texts = loom_alloc(names->n, sizeof *texts);
     if (!texts) return loom_fail_nomem(err, "a mapping of names");
     if (names->n) memcpy(texts, names->texts, names->n * sizeof *texts);
-    loom_rename_add(run->job->rename, kind, texts, names->n);
+    bool added = loom_rename_add(run->job->rename, kind, texts, names->n);
     free(texts);
-    return LOOM_OK;
+    return added ? LOOM_OK : loom_fail_nomem(err, "a mapping of names");
 }
 
 static loom_status final_names(file_run *run, loom_err *err)
@@ -291,6 +293,7 @@ static loom_status final_names(file_run *run, loom_err *err)
     run->names = loom_arena_alloc(a, (run->n_names + 1) * sizeof *run->names);
     run->service_raw = loom_arena_alloc(a, (run->n_services + 1) * sizeof *run->service_raw);
     run->service_out = loom_arena_alloc(a, (run->n_services + 1) * sizeof *run->service_out);
+    LOOM_TRY(loom_arena_check(a, "the names of a file", err));
     for (size_t i = 0; i < run->n_names; i++)
         run->names[i] = final_name(run, LOOM_RENAME_MICROSERVICE, loom_intern_text(&run->all_names, (int64_t)i));
     for (size_t i = 0; i < run->n_services; i++) {
@@ -298,10 +301,10 @@ static loom_status final_names(file_run *run, loom_err *err)
         run->service_out[i] =
             from_root && !run->job->rename ? run->names[i] : final_name(run, LOOM_RENAME_SERVICE, run->service_raw[i]);
     }
-    return LOOM_OK;
+    return loom_arena_check(a, "the names of a file", err);
 }
 
-static void parse_ids(file_run *run)
+static loom_status parse_ids(file_run *run, loom_err *err)
 {
     loom_arena *a = &run->arena;
     int32_t components[LOOM_ID_MAX_COMPONENTS];
@@ -309,14 +312,17 @@ static void parse_ids(file_run *run)
     run->id_texts = run->all_ids.texts;
     run->ids = loom_arena_alloc(a, (n + 1) * sizeof *run->ids);
     run->id_lens = loom_arena_alloc(a, (n + 1) * sizeof *run->id_lens);
+    LOOM_TRY(loom_arena_check(a, "the ids of a file", err));
     for (size_t i = 0; i < n; i++) {
         int32_t len = loom_id_parse(components, LOOM_ID_MAX_COMPONENTS, run->id_texts[i],
                                     loom_intern_len(&run->all_ids, (int64_t)i));
         int32_t *id = loom_arena_alloc(a, (size_t)(len > 0 ? len : 1) * sizeof *id);
+        if (!id) break;
         if (len > 0) memcpy(id, components, (size_t)len * sizeof *id);
         run->ids[i] = id;
         run->id_lens[i] = len;
     }
+    return loom_arena_check(a, "the ids of a file", err);
 }
 
 static void map_chunk(void *arg, int64_t item, int thread)
@@ -343,7 +349,7 @@ static loom_status join_tables(file_run *run, loom_err *err)
     LOOM_TRY(join_names(run, &run->all_ids, 2, err));
     LOOM_TRY(join_traces(run, err));
     LOOM_TRY(final_names(run, err));
-    parse_ids(run);
+    LOOM_TRY(parse_ids(run, err));
     loom_pool_for(run->job->pool, (int64_t)run->chunks.n, map_chunk, run);
     for (int i = 0; i < run->n_threads && !run->job->dropped; i++) { /* the list of dropped rows asks for them */
         free(run->maps[i * 4 + 3]);
@@ -469,6 +475,7 @@ typedef struct builder {
     loom_arena arena;
     loom_row *rows;
     size_t cap_rows;
+    bool failed; /* memory ran out */
     loom_graphs_counts counts; /* graphs, edges, repeated ids, rejected, reasons */
 } builder;
 
@@ -549,15 +556,18 @@ static void render_verdict(loom_buf *into, const char *trace, const loom_verdict
 }
 
 /* Tables that name no service are those that tell the sides of a call by the sign of rt. */
-static void build_calls(const file_run *run, builder *b, loom_graph *g, int64_t n)
+static bool build_calls(const file_run *run, builder *b, loom_graph *g, int64_t n)
 {
     loom_record_pairs pairs = {0};
     int64_t twins = run->job->service_from_root ? loom_record_pairs_join(&pairs, b->rows, n, &b->arena) : 0;
 
-    b->counts.repeated_ids += twins + loom_rows_to_graph(g, b->rows, n - twins, &b->arena);
+    int64_t repeated = b->arena.failed ? -1 : loom_rows_to_graph(g, b->rows, n - twins, &b->arena);
+    if (repeated < 0) return false;
+    b->counts.repeated_ids += twins + repeated;
     b->counts.callee_twins += twins;
     b->counts.callee_only += pairs.callee_only;
     b->counts.moved_calls += loom_record_pairs_fit(&pairs, g, &b->arena);
+    return !b->arena.failed;
 }
 
 static void build_trace(const file_run *run, builder *b, uint32_t trace, batch_item *item)
@@ -574,15 +584,11 @@ static void build_trace(const file_run *run, builder *b, uint32_t trace, batch_i
             render_verdict(&item->verdicts, traceid, NULL, loom_trace_fault_name(LOOM_TRACE_TOO_LARGE), 0);
         return;
     }
-    if (n > b->cap_rows) {
-        free(b->rows);
-        b->cap_rows = n * 2;
-        b->rows = loom_alloc(b->cap_rows, sizeof *b->rows);
-        if (!b->rows) abort();
-    }
     loom_arena_reset(&b->arena);
+    b->failed |= loom_grow(&b->rows, &b->cap_rows, n, sizeof *b->rows, NULL) != LOOM_OK;
+    if (b->failed) return;
     uint32_t service = gather(run, b, refs, n);
-    build_calls(run, b, &g, (int64_t)n);
+    if ((b->failed = !build_calls(run, b, &g, (int64_t)n))) return;
     if (run->job->service_from_root) service = root_callee(run, refs, n, &g.calls[0]);
     g.service = run->service_out[service];
     loom_graph_check(&v, &g);
@@ -606,6 +612,7 @@ static void build_item(build_run *build, int64_t item, int thread)
     loom_buf_reset(&to->verdicts);
     for (size_t i = first; i < end && i < run->n_ordered; i++)
         build_trace(run, &build->builders[thread], run->order[i].trace, to);
+    build->builders[thread].failed |= loom_buf_failed(&to->records) || loom_buf_failed(&to->verdicts);
 }
 
 static void write_set(build_run *build)
@@ -692,7 +699,10 @@ static loom_status build_graphs(file_run *run, loom_err *err)
     }
     if (build.status == LOOM_OK) write_set(&build);
     if ((st = build.status) != LOOM_OK && err) *err = build.err;
-    for (int i = 0; i < run->n_threads; i++) add_counts(&run->counts, &build.builders[i].counts);
+    for (int i = 0; i < run->n_threads; i++) {
+        add_counts(&run->counts, &build.builders[i].counts);
+        if (st == LOOM_OK && build.builders[i].failed) st = loom_fail_nomem(err, "building graphs");
+    }
 done:
     release_build(&build, run->n_threads);
     return st;
@@ -764,6 +774,7 @@ static loom_status list_empty_traces(file_run *run, loom_err *err)
     for (size_t i = 0; i < n && st == LOOM_OK; i++) {
         loom_buf_reset(&line);
         render_verdict(&line, names[i], NULL, loom_trace_fault_name(LOOM_TRACE_NO_ROWS_LEFT), 0);
+        if ((st = loom_buf_check(&line, "a verdict", err)) != LOOM_OK) break;
         st = loom_out_write(run->job->verdicts, line.data, line.len, err);
     }
     loom_buf_release(&line);
@@ -901,7 +912,7 @@ static loom_status finish_run(file_run *run, loom_err *err)
     double start = loom_time_now(), joined, grouped;
     count_chunk_rows(run);
     number_lines(run);
-    count_rows(run);
+    LOOM_TRY(count_rows(run, err));
     LOOM_TRY(join_tables(run, err));
     joined = loom_time_now();
     LOOM_TRY(group(run, err));

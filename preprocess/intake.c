@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/escape.h"
+#include "core/nomem.h"
 #include "core/num.h"
 
 enum { TEXT_BLOCK = 1 << 20, TEXT_BLOCKS_MAX = 1 << 12, NAME_MAX_BYTES = 4095, TYPES_REMEMBERED = 1000 };
@@ -159,17 +160,10 @@ loom_status loom_intake_columns(loom_intake_rules *rules, const loom_csv *header
 
 /* ---- texts ---- */
 
-static void need_memory(const void *p)
-{
-    if (p) return;
-    loom_buf probe = {0}; /* ends the process with the standard message */
-    loom_buf_reserve(&probe, SIZE_MAX / 2);
-}
-
-static void texts_rehash(loom_texts *t, size_t n_slots)
+static bool texts_rehash(loom_texts *t, size_t n_slots)
 {
     uint32_t *slots = loom_calloc(n_slots, sizeof *slots);
-    need_memory(slots);
+    if (!slots) return false;
     for (size_t i = 0; i < t->n; i++) {
         const char *text = loom_texts_at(t, (uint32_t)i);
         size_t at = loom_hash64(text, strlen(text), 0) & (n_slots - 1);
@@ -179,23 +173,20 @@ static void texts_rehash(loom_texts *t, size_t n_slots)
     free(t->slots);
     t->slots = slots;
     t->n_slots = n_slots;
+    return true;
 }
 
 static bool texts_append(loom_texts *t, const char *text, size_t len)
 {
     bool fits = t->n_blocks > 0 && t->used + len + 1 <= TEXT_BLOCK;
     if (!fits && t->n_blocks == TEXT_BLOCKS_MAX) return false;
-    if (t->n == t->cap) {
-        t->cap = t->cap ? t->cap + t->cap / 2 : 1024;
-        t->offsets = loom_realloc(t->offsets, t->cap, sizeof *t->offsets);
-        need_memory(t->offsets);
-    }
+    if (loom_grow(&t->offsets, &t->cap, t->n + 1, sizeof *t->offsets, NULL) != LOOM_OK) return false;
     if (!fits) {
-        t->blocks = loom_realloc(t->blocks, t->n_blocks + 1, sizeof *t->blocks);
-        need_memory(t->blocks);
-        t->blocks[t->n_blocks] = loom_alloc(TEXT_BLOCK, 1);
-        need_memory(t->blocks[t->n_blocks]);
-        t->n_blocks++;
+        char **blocks = loom_realloc(t->blocks, t->n_blocks + 1, sizeof *blocks);
+        if (blocks) t->blocks = blocks;
+        char *block = blocks ? loom_alloc(TEXT_BLOCK, 1) : NULL;
+        if (!block) return false;
+        t->blocks[t->n_blocks++] = block;
         t->used = 0;
     }
     char *copy = t->blocks[t->n_blocks - 1] + t->used;
@@ -208,7 +199,7 @@ static bool texts_append(loom_texts *t, const char *text, size_t len)
 
 uint32_t loom_texts_add(loom_texts *t, const char *text, size_t len)
 {
-    if ((t->n + 1) * 4 > t->n_slots * 3) texts_rehash(t, t->n_slots ? t->n_slots * 2 : 2048);
+    if ((t->n + 1) * 4 > t->n_slots * 3 && !texts_rehash(t, t->n_slots ? t->n_slots * 2 : 2048)) return LOOM_TEXTS_FULL;
     size_t at = loom_hash64(text, len, 0) & (t->n_slots - 1);
     for (; t->slots[at]; at = (at + 1) & (t->n_slots - 1)) {
         const char *have = loom_texts_at(t, t->slots[at] - 1);
@@ -221,6 +212,7 @@ uint32_t loom_texts_add(loom_texts *t, const char *text, size_t len)
 
 loom_status loom_texts_fail(const char *place, loom_err *err)
 {
+    LOOM_TRY(loom_nomem_check("the traces of a file", err));
     return loom_fail(err, LOOM_STATUS_FORMAT, "%s: the trace ids take more than 4 GiB; split the file", place);
 }
 
@@ -276,17 +268,6 @@ void loom_intake_release(loom_intake *t)
     *t = (loom_intake){0};
 }
 
-static void *grown(void *array, size_t *cap, size_t need, size_t size)
-{
-    if (need > *cap) {
-        size_t cap_new = *cap ? *cap * 2 : 256;
-        array = loom_realloc(array, cap_new, size);
-        need_memory(array);
-        *cap = cap_new;
-    }
-    return array;
-}
-
 /* The entry where a short text belongs, with *hit telling whether it is there; NULL for long and empty ones. When it is
  * not there, the text is put in and the caller sets the number. */
 static struct loom_quick_entry *quick_entry(loom_quick *quick, loom_csv_field f, bool *hit)
@@ -304,6 +285,14 @@ static struct loom_quick_entry *quick_entry(loom_quick *quick, loom_csv_field f,
     return e;
 }
 
+/* A text that memory ran out for is no number of anything: forgotten by the quick table, and the block fails. */
+static uint32_t no_number(struct loom_quick_entry *e, bool *ok)
+{
+    if (e) e->len = 0;
+    *ok = false;
+    return 0;
+}
+
 /* Number of a name; *ok says whether it can be used, judged once for each distinct text. */
 static uint32_t intern_judged(loom_quick *quick, loom_intern *names, unsigned char **verdicts, size_t *cap,
                               loom_csv_field f, bool free_names, bool *ok)
@@ -312,8 +301,8 @@ static uint32_t intern_judged(loom_quick *quick, loom_intern *names, unsigned ch
     struct loom_quick_entry *e = quick_entry(quick, f, &hit);
     size_t before = names->n;
     int64_t id = hit ? e->number : loom_intern_add(names, f.at, f.len);
+    if (id < 0 || loom_grow(verdicts, cap, names->n, 1, NULL) != LOOM_OK) return no_number(e, ok);
     if (names->n > before) {
-        *verdicts = grown(*verdicts, cap, names->n, 1);
         (*verdicts)[id] = name_is_usable(f.at, f.len, free_names);
     }
     if (e) e->number = (uint32_t)id;
@@ -328,8 +317,8 @@ static uint32_t intern_id(loom_intake *t, loom_csv_field f, bool *ok)
     struct loom_quick_entry *e = quick_entry(&t->quick[QUICK_IDS], f, &hit);
     size_t before = t->ids.n;
     int64_t id = hit ? e->number : loom_intern_add(&t->ids, f.at, f.len);
+    if (id < 0 || loom_grow(&t->id_ok, &t->cap_id_ok, t->ids.n, 1, NULL) != LOOM_OK) return no_number(e, ok);
     if (t->ids.n > before) {
-        t->id_ok = grown(t->id_ok, &t->cap_id_ok, t->ids.n, 1);
         t->id_ok[id] = loom_id_parse(components, LOOM_ID_MAX_COMPONENTS, f.at, f.len) > 0;
     }
     if (e) e->number = (uint32_t)id;
@@ -343,6 +332,7 @@ static loom_status trace_number(uint32_t *number, loom_intake *t, loom_csv_field
     struct loom_quick_entry *e = quick_entry(&t->quick[QUICK_TRACES], f, &hit);
     *number = hit ? e->number : loom_texts_add(&t->traces, f.at, f.len);
     if (e) e->number = *number;
+    if (e && *number == LOOM_TEXTS_FULL) e->len = 0;
     return *number != LOOM_TEXTS_FULL ? LOOM_OK : loom_texts_fail(place, err);
 }
 
@@ -352,10 +342,9 @@ static void count_unlisted(loom_intake *t, loom_csv_field f)
     if (t->unlisted.n >= TYPES_REMEMBERED && loom_intern_find(&t->unlisted, f.at, f.len) < 0) return;
     size_t before = t->unlisted.n;
     int64_t id = loom_intern_add(&t->unlisted, f.at, f.len);
-    if (t->unlisted.n > before) {
-        t->unlisted_counts = grown(t->unlisted_counts, &t->cap_unlisted, t->unlisted.n, sizeof *t->unlisted_counts);
-        t->unlisted_counts[id] = 0;
-    }
+    if (id < 0 || loom_grow(&t->unlisted_counts, &t->cap_unlisted, t->unlisted.n, sizeof *t->unlisted_counts, NULL) != LOOM_OK)
+        return; /* the block fails */
+    if (t->unlisted.n > before) t->unlisted_counts[id] = 0;
     t->unlisted_counts[id]++;
 }
 
@@ -437,7 +426,7 @@ static void count_drop(loom_intake *t, loom_drop why, int64_t block, int64_t lin
         c->first_line = line;
     }
     if (!t->rules->keep_dropped) return;
-    t->dropped = grown(t->dropped, &t->cap_dropped, t->n_dropped + 1, sizeof *t->dropped);
+    if (loom_grow(&t->dropped, &t->cap_dropped, t->n_dropped + 1, sizeof *t->dropped, NULL) != LOOM_OK) return;
     t->dropped[t->n_dropped++] = (loom_dropped){block, line, why, trace};
 }
 
@@ -450,7 +439,7 @@ static loom_status need_room(loom_intake *t, int64_t block, const loom_chunk_sou
     }
     loom_segment *last = t->n_segments ? &t->segments[t->n_segments - 1] : NULL;
     if (last && last->block == block && last->chunk == t->room_chunk) return LOOM_OK;
-    t->segments = grown(t->segments, &t->cap_segments, t->n_segments + 1, sizeof *t->segments);
+    LOOM_TRY(loom_grow(&t->segments, &t->cap_segments, t->n_segments + 1, sizeof *t->segments, err));
     t->segments[t->n_segments++] = (loom_segment){block, t->room_chunk, LOOM_CHUNK_ROWS - t->room_left, 0};
     return LOOM_OK;
 }
@@ -499,5 +488,5 @@ loom_status loom_intake_block(loom_intake *t, const char *text, size_t whole, si
                        block, line, UINT32_MAX);
     }
     *n_lines = line;
-    return LOOM_OK;
+    return loom_nomem_check("the rows of a file", err);
 }

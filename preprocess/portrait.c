@@ -3,26 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/nomem.h"
 #include "core/num.h"
 #include "trace/record.h"
 
 enum { REPEAT_WINDOW = 256 };
 
-static void need_memory(const void *p)
-{
-    if (p) return;
-    loom_buf probe = {0}; /* ends the process with the standard message */
-    loom_buf_reserve(&probe, SIZE_MAX / 2);
-}
-
-static void *grown(void *array, size_t *cap, size_t need, size_t size)
-{
-    if (need <= *cap) return array;
-    *cap = *cap ? *cap * 2 : 64;
-    array = loom_realloc(array, *cap, size);
-    need_memory(array);
-    return array;
-}
+/* What memory runs out for is left out of a portrait; loom_portrait_finish tells. */
 
 /* ---- tallies ---- */
 
@@ -31,15 +18,12 @@ void loom_tally_add(loom_tally *t, int64_t value)
     t->n++;
     t->sum += (double)value;
     if (value >= 0 && value < LOOM_TALLY_SMALL) {
-        if (!t->small) {
-            t->small = loom_calloc(LOOM_TALLY_SMALL, sizeof *t->small);
-            need_memory(t->small);
-        }
-        t->small[value]++;
+        if (!t->small) t->small = loom_calloc(LOOM_TALLY_SMALL, sizeof *t->small);
+        if (t->small) t->small[value]++;
         return;
     }
-    t->others = grown(t->others, &t->cap_others, t->n_others + 1, sizeof *t->others);
-    t->others[t->n_others++] = value;
+    if (loom_grow(&t->others, &t->cap_others, t->n_others + 1, sizeof *t->others, NULL) == LOOM_OK)
+        t->others[t->n_others++] = value;
 }
 
 void loom_tally_merge(loom_tally *into, const loom_tally *from)
@@ -47,6 +31,7 @@ void loom_tally_merge(loom_tally *into, const loom_tally *from)
     for (int64_t v = 0; from->small && v < LOOM_TALLY_SMALL; v++) {
         if (!from->small[v]) continue;
         loom_tally_add(into, v);
+        if (!into->small) return;
         into->small[v] += from->small[v] - 1;
         into->n += from->small[v] - 1;
         into->sum += (double)v * (double)(from->small[v] - 1);
@@ -91,10 +76,8 @@ int64_t loom_counter_add(loom_counter *c, const char *text, size_t len, int64_t 
 {
     size_t before = c->texts.n;
     int64_t id = loom_intern_add(&c->texts, text, len);
-    if (c->texts.n > before) {
-        c->counts = grown(c->counts, &c->cap, c->texts.n, sizeof *c->counts);
-        c->counts[id] = 0;
-    }
+    if (id < 0 || loom_grow(&c->counts, &c->cap, c->texts.n, sizeof *c->counts, NULL) != LOOM_OK) return -1;
+    if (c->texts.n > before) c->counts[id] = 0;
     c->counts[id] += n;
     return id;
 }
@@ -109,7 +92,7 @@ void loom_counter_merge(loom_counter *into, const loom_counter *from)
 double loom_counter_top_share(const loom_counter *c, size_t k)
 {
     int64_t *sorted = loom_alloc(c->texts.n, sizeof *sorted), sum = 0, top = 0;
-    need_memory(sorted);
+    if (!sorted) return 0;
     for (size_t i = 0; i < c->texts.n; i++) sum += sorted[i] = c->counts[i];
     qsort(sorted, c->texts.n, sizeof *sorted, compare_i64);
     for (size_t i = 0; i < k && i < c->texts.n; i++) top += sorted[c->texts.n - 1 - i];
@@ -126,10 +109,11 @@ void loom_counter_release(loom_counter *c)
 
 /* ---- portraits ---- */
 
-void loom_portrait_init(loom_portrait *p)
+bool loom_portrait_init(loom_portrait *p)
 {
     *p = (loom_portrait){0};
     p->stats = loom_stats_new();
+    return p->stats != NULL;
 }
 
 static void add_call(loom_portrait *p, const loom_call *c, bool is_leaf)
@@ -184,6 +168,14 @@ static void add_children(loom_portrait *p, const loom_graph *g, int32_t parent)
     p->repeated_groups += repeated;
 }
 
+/* Of a shape: the service it was first seen with. */
+static void set_service(loom_portrait *p, int64_t shape, const char *name)
+{
+    int64_t id = loom_intern_add(&p->service_names, name, strlen(name));
+    bool room = loom_grow(&p->shape_services, &p->cap_shape_services, p->shapes.texts.n, sizeof *p->shape_services, NULL) == LOOM_OK;
+    if (room) p->shape_services[shape] = id < 0 ? 0 : (uint32_t)id;
+}
+
 static void add_shape(loom_portrait *p, const loom_graph *g)
 {
     loom_buf_reset(&p->scratch);
@@ -191,9 +183,7 @@ static void add_shape(loom_portrait *p, const loom_graph *g)
     loom_hash128 hash = loom_hash128_of(p->scratch.data, p->scratch.len);
     size_t before = p->shapes.texts.n;
     int64_t id = loom_counter_add(&p->shapes, (const char *)&hash, sizeof hash, 1);
-    if (p->shapes.texts.n == before) return;
-    p->shape_services = grown(p->shape_services, &p->cap_shape_services, p->shapes.texts.n, sizeof *p->shape_services);
-    p->shape_services[id] = (uint32_t)loom_intern_add(&p->service_names, g->service, strlen(g->service));
+    if (id >= 0 && p->shapes.texts.n > before) set_service(p, id, g->service);
 }
 
 void loom_portrait_add(loom_portrait *p, const loom_graph *g)
@@ -223,10 +213,7 @@ static void merge_shapes(loom_portrait *into, const loom_portrait *from)
         size_t before = into->shapes.texts.n;
         int64_t id = loom_counter_add(&into->shapes, loom_intern_text(&from->shapes.texts, (int64_t)i),
                                       sizeof(loom_hash128), from->shapes.counts[i]);
-        if (into->shapes.texts.n == before) continue;
-        into->shape_services =
-            grown(into->shape_services, &into->cap_shape_services, into->shapes.texts.n, sizeof *into->shape_services);
-        into->shape_services[id] = (uint32_t)loom_intern_add(&into->service_names, service, strlen(service));
+        if (id >= 0 && into->shapes.texts.n > before) set_service(into, id, service);
     }
 }
 
@@ -257,23 +244,28 @@ void loom_portrait_merge(loom_portrait *into, const loom_portrait *from)
     loom_stats_merge(into->stats, from->stats);
 }
 
-static void finish_names(loom_portrait *p)
+static loom_status finish_names(loom_portrait *p, loom_err *err)
 {
     for (size_t i = 0; i < p->communications.texts.n; i++) {
         const char *text = loom_intern_text(&p->communications.texts, (int64_t)i);
         const char *source_end = strchr(text, '|'), *destination = strchr(source_end + 1, '|') + 1;
         loom_counter_add(&p->microservices, destination, strlen(destination), p->communications.counts[i]);
-        loom_intern_add(&p->names, text, (size_t)(source_end - text));
-        loom_intern_add(&p->names, destination, strlen(destination));
+        if (loom_intern_add(&p->names, text, (size_t)(source_end - text)) < 0 ||
+            loom_intern_add(&p->names, destination, strlen(destination)) < 0)
+            return loom_fail_nomem(err, "the names of the graphs");
     }
+    return LOOM_OK;
 }
 
-static void finish_shapes(loom_portrait *p)
+static loom_status finish_shapes(loom_portrait *p, loom_err *err)
 {
     size_t n = p->service_names.n;
     int64_t *shapes = loom_calloc(n, sizeof *shapes), *most = loom_calloc(n, sizeof *most);
-    need_memory(shapes);
-    need_memory(most);
+    if (!shapes || !most) {
+        free(shapes);
+        free(most);
+        return loom_fail_nomem(err, "the shapes of the graphs");
+    }
     for (size_t i = 0; i < p->shapes.texts.n; i++) {
         uint32_t s = p->shape_services[i];
         shapes[s]++;
@@ -287,13 +279,16 @@ static void finish_shapes(loom_portrait *p)
     }
     free(shapes);
     free(most);
+    return LOOM_OK;
 }
 
-void loom_portrait_finish(loom_portrait *p)
+loom_status loom_portrait_finish(loom_portrait *p, loom_err *err)
 {
-    loom_stats_finish(p->stats);
-    finish_names(p);
-    finish_shapes(p);
+    LOOM_TRY(loom_nomem_check("a portrait of the graphs", err));
+    LOOM_TRY(loom_stats_finish(p->stats, err));
+    LOOM_TRY(finish_names(p, err));
+    LOOM_TRY(finish_shapes(p, err));
+    return loom_nomem_check("a portrait of the graphs", err);
 }
 
 bool loom_portrait_is_rare(const loom_portrait *p, const loom_graph *g, bool *judged)

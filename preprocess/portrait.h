@@ -33,7 +33,7 @@ typedef struct loom_counter {
     size_t cap;
 } loom_counter;
 
-int64_t loom_counter_add(loom_counter *c, const char *text, size_t len, int64_t n); /* its number */
+int64_t loom_counter_add(loom_counter *c, const char *text, size_t len, int64_t n); /* its number; -1: no memory */
 void loom_counter_merge(loom_counter *into, const loom_counter *from);
 /* Sum of the largest k counts over the sum of all. */
 double loom_counter_top_share(const loom_counter *c, size_t k);
@@ -67,11 +67,11 @@ typedef struct loom_portrait {
     loom_buf scratch;
 } loom_portrait;
 
-void loom_portrait_init(loom_portrait *p);
+bool loom_portrait_init(loom_portrait *p); /* false: no memory */
 void loom_portrait_add(loom_portrait *p, const loom_graph *g);
 void loom_portrait_merge(loom_portrait *into, const loom_portrait *from);
 /* After all graphs were added; then, in a second pass, loom_portrait_is_rare may be asked. */
-void loom_portrait_finish(loom_portrait *p);
+loom_status loom_portrait_finish(loom_portrait *p, loom_err *err);
 /* Has the graph a rare communication (spec/01 section 7)? *judged: its service has enough graphs to tell. */
 bool loom_portrait_is_rare(const loom_portrait *p, const loom_graph *g, bool *judged);
 void loom_portrait_release(loom_portrait *p);

@@ -30,6 +30,7 @@ static bool has_callee_record(const loom_row *rows, int64_t n)
 static void *copy_of(const void *data, int64_t n, size_t size, loom_arena *arena)
 {
     void *copy = loom_arena_alloc(arena, (size_t)n * size + 1);
+    if (!copy) return NULL;
     memcpy(copy, data, (size_t)n * size);
     return copy;
 }
@@ -58,6 +59,7 @@ int64_t loom_record_pairs_join(loom_record_pairs *p, loom_row *rows, int64_t n, 
     loom_row **order = loom_arena_alloc(arena, (size_t)n * sizeof *order);
     bool *gone = loom_arena_calloc(arena, (size_t)n, sizeof *gone);
     p->single = loom_arena_alloc(arena, (size_t)n * sizeof *p->single);
+    if (arena->failed) return 0; /* the arena tells, here and below */
     for (int64_t i = 0; i < n; i++) order[i] = &rows[i];
     qsort(order, (size_t)n, sizeof *order, by_call);
     for (int64_t i = 0, end; i < n; i = end) {
@@ -67,6 +69,7 @@ int64_t loom_record_pairs_join(loom_record_pairs *p, loom_row *rows, int64_t n, 
     }
     p->callee_only = p->n_single;
     for (int64_t i = 0; i < p->n_single; i++) p->single[i] = copy_of(p->single[i], 1, sizeof *rows, arena);
+    if (arena->failed) return 0;
     for (int64_t i = 0; i < n; i++)
         if (!gone[i]) rows[kept++] = rows[i];
     return n - kept;
@@ -98,6 +101,7 @@ int64_t loom_record_pairs_fit(const loom_record_pairs *p, loom_graph *g, loom_ar
 
     if (!p->n_single) return 0;
     int64_t *shift = loom_arena_calloc(arena, (size_t)g->n_calls + 1, sizeof *shift);
+    if (!shift) return 0;
     qsort(p->single, (size_t)p->n_single, sizeof *p->single, by_id);
     for (int32_t i = 0; i < g->n_calls; i++) { /* dotted-id order: parents before their children */
         loom_call *c = &g->calls[i];

@@ -40,7 +40,7 @@ static int64_t count_lines(const char *text, size_t len)
 /* Appends up to BLOCK_BYTES of the member that is open; *ended at its end. */
 static loom_status read_some(stream_run *run, loom_buf *text, bool *ended, loom_err *err)
 {
-    loom_buf_reserve(text, BLOCK_BYTES);
+    if (!loom_buf_reserve(text, BLOCK_BYTES)) return loom_fail_nomem(err, "a block of the file");
     for (size_t got = 0; got < BLOCK_BYTES;) {
         size_t n;
         LOOM_TRY(loom_in_read(run->in, text->data + text->len, BLOCK_BYTES - got, &n, err));
@@ -93,6 +93,7 @@ static loom_status fill_block(stream_run *run, loom_recblock *block, bool *more,
             block->text.len = whole;
             block->text.data[whole] = 0;
         }
+        LOOM_TRY(loom_buf_check(&run->carry, "a block of the file", err));
         block->path = run->path;
         block->first_line = run->line + 1;
         run->line += count_lines(block->text.data, block->text.len);
@@ -209,7 +210,7 @@ bool loom_recblock_graph(const loom_recblock *block, const char **at, const char
 static loom_status add_path(char ***paths, size_t *n, size_t *cap, const char *path, loom_meta *meta, loom_err *err)
 {
     LOOM_TRY(loom_grow(paths, cap, *n + 1, sizeof **paths, err));
-    (*paths)[*n] = strdup(path);
+    (*paths)[*n] = loom_strdup(path);
     if (!(*paths)[*n]) return loom_fail_nomem(err, "a list of files");
     ++*n;
     return loom_meta_input(meta, path, err);

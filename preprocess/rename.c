@@ -5,23 +5,22 @@
 
 #include "core/escape.h"
 #include "core/file.h"
+#include "core/nomem.h"
 #include "core/num.h"
 
 static const char *const prefixes[LOOM_RENAME_KINDS] = {"MS_", "S_"};
 static const int digits[LOOM_RENAME_KINDS] = {5, 9};
 
-static void set_number(loom_rename *r, loom_rename_kind kind, const char *name, size_t len, int64_t number)
+static bool set_number(loom_rename *r, loom_rename_kind kind, const char *name, size_t len, int64_t number)
 {
     size_t before = r->names[kind].n;
     int64_t id = loom_intern_add(&r->names[kind], name, len);
-    if (r->names[kind].n == before) return;
-    if (r->names[kind].n > r->cap[kind]) {
-        r->cap[kind] = r->cap[kind] ? r->cap[kind] * 2 : 256;
-        r->numbers[kind] = loom_realloc(r->numbers[kind], r->cap[kind], sizeof *r->numbers[kind]);
-        if (!r->numbers[kind]) abort();
-    }
+    if (id < 0) return false;
+    if (r->names[kind].n == before) return true;
+    if (loom_grow(&r->numbers[kind], &r->cap[kind], r->names[kind].n, sizeof *r->numbers[kind], NULL) != LOOM_OK) return false;
     r->numbers[kind][id] = number;
     if (number >= r->next[kind]) r->next[kind] = number + 1;
+    return true;
 }
 
 /* "MS_00012<TAB>name" */
@@ -36,9 +35,9 @@ static bool take_line(loom_rename *r, const char *line, size_t len)
         if (!loom_parse_i64(line + n_prefix, (size_t)(tab - line) - n_prefix, &number) || number < 0) return false;
         loom_buf name = {0};
         loom_unquote(&name, tab + 1, (size_t)(line + len - tab - 1));
-        set_number(r, (loom_rename_kind)kind, name.data, name.len, number);
+        bool kept = !loom_buf_failed(&name) && set_number(r, (loom_rename_kind)kind, loom_buf_text(&name), name.len, number);
         loom_buf_release(&name);
-        return true;
+        return kept;
     }
     return false;
 }
@@ -54,6 +53,7 @@ loom_status loom_rename_load(loom_rename *r, const char *path, loom_err *err)
     loom_lines_bound(lines, LOOM_BOUND_NAMES);
     while ((st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
         if (len == 0 || take_line(r, line, len)) continue;
+        if ((st = loom_nomem_check("a mapping of names", err)) != LOOM_OK) break;
         st = loom_fail(
             err, LOOM_STATUS_FORMAT,
             "%s:%lld: not \"MS_<number><TAB>name\" or \"S_<number><TAB>name\"; mend the line or name another file",
@@ -85,14 +85,15 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-void loom_rename_add(loom_rename *r, loom_rename_kind kind, const char **names, size_t n)
+bool loom_rename_add(loom_rename *r, loom_rename_kind kind, const char **names, size_t n)
 {
     qsort(names, n, sizeof *names, compare_names);
     for (size_t i = 0; i < n; i++) {
         if (strcmp(names[i], "USER") == 0) continue;
         if (r->next[kind] == 0) r->next[kind] = 1;
-        set_number(r, kind, names[i], strlen(names[i]), r->next[kind]);
+        if (!set_number(r, kind, names[i], strlen(names[i]), r->next[kind])) return false;
     }
+    return true;
 }
 
 void loom_rename_append(const loom_rename *r, loom_rename_kind kind, const char *name, loom_buf *into)

@@ -28,7 +28,7 @@ loom_status loom_rename_load(loom_rename *r, const char *path, loom_err *err);
 /* The whole file as text. */
 void loom_rename_render(const loom_rename *r, loom_buf *into);
 /* Gives numbers to the names that have none, in byte order. `names` (n) is sorted in place. */
-void loom_rename_add(loom_rename *r, loom_rename_kind kind, const char **names, size_t n);
+bool loom_rename_add(loom_rename *r, loom_rename_kind kind, const char **names, size_t n);
 /* Appends "MS_00012" or "S_000000003" for a name that was added, "USER" for USER. */
 void loom_rename_append(const loom_rename *r, loom_rename_kind kind, const char *name, loom_buf *into);
 void loom_rename_release(loom_rename *r);

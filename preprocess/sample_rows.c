@@ -42,16 +42,17 @@ static void mark(maker *m, loom_sample_quirk q)
     m->out->quirks |= 1u << q;
 }
 
-static loom_sample_row *add_row(loom_sample_rows *out, const loom_sample_row *row)
+/* A row that memory runs out for is left out: core/nomem.h keeps the file from its name. */
+static void add_row(loom_sample_rows *out, const loom_sample_row *row)
 {
     if (out->n == out->cap) {
-        out->cap = out->cap ? 2 * out->cap : 64;
-        loom_sample_row *rows = loom_realloc(out->rows, (size_t)out->cap, sizeof *rows);
-        if (!rows) abort(); /* a few hundred rows: there is no memory for anything */
+        int32_t cap = out->cap ? 2 * out->cap : 64;
+        loom_sample_row *rows = loom_realloc(out->rows, (size_t)cap, sizeof *rows);
+        if (!rows) return;
         out->rows = rows;
+        out->cap = cap;
     }
-    out->rows[out->n] = *row;
-    return &out->rows[out->n++];
+    out->rows[out->n++] = *row;
 }
 
 static loom_sample_row faithful_row(const loom_sample_trace *t, int32_t call)
@@ -328,7 +329,7 @@ static void put_column(loom_buf *b, const loom_sample_world *w, const loom_sampl
 void loom_sample_row_text(loom_buf *into, const loom_sample_world *w, const loom_sample_trace *t,
                           const loom_sample_row *row)
 {
-    loom_buf_reserve(into, 256);
+    if (!loom_buf_reserve(into, 256)) return;
     for (int column = 0; column < row->columns; column++) {
         if (column) loom_buf_char(into, ',');
         put_column(into, w, t, row, column);

@@ -85,12 +85,6 @@ static int32_t new_call(run *g, int32_t slot, int32_t parent, int64_t start)
 {
     loom_sample_trace *t = g->trace;
     const loom_sample_slot *s = &g->t->slots[slot];
-    if (t->n_calls == t->cap) {
-        t->cap = t->cap ? 2 * t->cap : 64;
-        loom_sample_call *calls = loom_realloc(t->calls, (size_t)t->cap, sizeof *calls);
-        if (!calls) abort(); /* at most MAX_CALLS_V2021 of them: there is no memory for anything */
-        t->calls = calls;
-    }
     loom_sample_call *c = &t->calls[t->n_calls];
     *c = (loom_sample_call){.slot = slot, .parent = parent, .depth = s->depth, .destination = s->name, .start = start};
     c->source = parent < 0 ? LOOM_SAMPLE_USER : t->calls[parent].destination;
@@ -100,8 +94,8 @@ static int32_t new_call(run *g, int32_t slot, int32_t parent, int64_t start)
         loom_buf_char(&t->ids, '0');
     } else {
         loom_sample_call *up = &t->calls[parent];
-        loom_buf_reserve(&t->ids, up->id_len + 24); /* its own text is the source: it must not move */
-        loom_buf_append(&t->ids, t->ids.data + up->id_at, up->id_len);
+        if (loom_buf_reserve(&t->ids, up->id_len + 24)) /* its own text is the source: it must not move */
+            loom_buf_append(&t->ids, t->ids.data + up->id_at, up->id_len);
         loom_buf_char(&t->ids, '.');
         loom_buf_i64(&t->ids, ++up->n_children);
     }
@@ -159,7 +153,18 @@ static void execute(run *g, int32_t slot, int32_t parent, int64_t start)
     g->trace->calls[self].slow = slow;
 }
 
-void loom_sample_draw_service(const loom_sample_world *w, int32_t service, loom_rng *r, loom_sample_trace *trace)
+/* Room for every call of a trace, so that drawing needs no more. */
+static bool make_room(loom_sample_trace *t, int32_t n)
+{
+    if (t->cap >= n) return true;
+    loom_sample_call *calls = loom_realloc(t->calls, (size_t)n, sizeof *calls);
+    if (!calls) return false;
+    t->calls = calls;
+    t->cap = n;
+    return true;
+}
+
+bool loom_sample_draw_service(const loom_sample_world *w, int32_t service, loom_rng *r, loom_sample_trace *trace)
 {
     const loom_sample_template *t = &w->templates[service];
     run g = {.t = t, .rng = r, .trace = trace, .world = w};
@@ -168,18 +173,21 @@ void loom_sample_draw_service(const loom_sample_world *w, int32_t service, loom_
     trace->service = service;
     trace->n_calls = trace->depth = 0;
     loom_buf_reset(&trace->ids);
+    if (!make_room(trace, g.max_calls)) return false;
     trace->mode = (int32_t)loom_sample_pick(r, t->mode_weight, t->n_modes);
     g.load = loom_sample_exp(loom_sample_normal(r, 0, 0.15));
     execute(&g, 0, -1, 0);
+    return !loom_buf_failed(&trace->ids);
 }
 
-void loom_sample_draw(const loom_sample_world *w, int64_t index, loom_sample_trace *trace)
+bool loom_sample_draw(const loom_sample_world *w, int64_t index, loom_sample_trace *trace)
 {
     loom_rng r;
     loom_rng_seed(&r, w->conf.seed, "trace", (uint64_t)index);
     int64_t arrival = draw_arrival(w, &r);
     int32_t service = (int32_t)loom_sample_pick_cum(&r, w->service_cum, w->conf.n_services);
-    loom_sample_draw_service(w, service, &r, trace);
+    bool drawn = loom_sample_draw_service(w, service, &r, trace);
     trace->index = index;
     trace->arrival = arrival;
+    return drawn;
 }

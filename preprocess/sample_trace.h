@@ -39,9 +39,9 @@ typedef struct loom_sample_trace {
 /* Start of trace `index`; the same as draw gives, but cheap. */
 int64_t loom_sample_arrival(const loom_sample_world *world, int64_t index);
 /* Fills *trace (reusing its memory) with trace `index`. */
-void loom_sample_draw(const loom_sample_world *world, int64_t index, loom_sample_trace *trace);
+bool loom_sample_draw(const loom_sample_world *world, int64_t index, loom_sample_trace *trace);
 /* A trace of the given service from a stream of the caller's: for studies of one template. index and arrival are 0. */
-void loom_sample_draw_service(const loom_sample_world *world, int32_t service, loom_rng *r, loom_sample_trace *trace);
+bool loom_sample_draw_service(const loom_sample_world *world, int32_t service, loom_rng *r, loom_sample_trace *trace);
 void loom_sample_trace_release(loom_sample_trace *trace);
 
 /* The number in "T_<11 digits>" of a trace; different for different traces of one seed. */

@@ -107,6 +107,7 @@ static void slot_truths(const loom_sample_template *t, loom_sample_slot_truth *o
     size_t n = (size_t)t->n_slots;
     double *z = loom_arena_alloc(scratch, n * sizeof *z);
     bool *marked = loom_arena_calloc(scratch, n, sizeof *marked);
+    if (!z || !marked) return; /* core/nomem.h keeps it out of every result, here and below */
     expected_calls(t, out, z);
     for (int32_t i = 0; i < t->n_slots; i++) {
         int32_t first = 0, alike = 0;
@@ -134,7 +135,7 @@ static int64_t root_p90(const loom_sample_world *w, int32_t service, loom_sample
     loom_rng r;
     loom_rng_seed(&r, w->conf.seed, "p90", (uint64_t)service);
     for (int i = 0; i < P90_DRAWS; i++) {
-        loom_sample_draw_service(w, service, &r, trace);
+        if (!loom_sample_draw_service(w, service, &r, trace)) return 0;
         latencies[i] = trace->calls[0].rt;
     }
     qsort(latencies, P90_DRAWS, sizeof latencies[0], compare_i64);
@@ -205,7 +206,7 @@ static const int32_t *id_numbers(const loom_sample_trace *t, const loom_sample_c
 {
     int32_t *id = loom_arena_calloc(a, (size_t)c->depth, sizeof *id);
     const char *text = loom_sample_call_id(t, c);
-    for (int32_t at = 0; *text; text++) {
+    for (int32_t at = 0; id && *text; text++) {
         if (*text == '.')
             at++;
         else
@@ -248,6 +249,7 @@ int32_t loom_sample_cleaned(loom_buf *into, const loom_sample_world *w, const lo
     order *sorted = loom_arena_alloc(scratch, (size_t)rows->n * sizeof *sorted);
     loom_row *usable = loom_arena_alloc(scratch, (size_t)rows->n * sizeof *usable);
     int32_t n = 0, left = 0;
+    if (!sorted || !usable) return 0;
     for (int32_t i = 0; i < rows->n; i++)
         if (!loom_sample_row_unusable(&rows->rows[i]))
             sorted[n++] = (order){rows->rows[i].file, i, rows->rows[i].written};
@@ -258,7 +260,7 @@ int32_t loom_sample_cleaned(loom_buf *into, const loom_sample_world *w, const lo
         int32_t k = 0;
         for (next = i; next < n && sorted[next].file == sorted[i].file; next++)
             usable[k++] = row_as_read(w, t, &rows->rows[sorted[next].row], scratch);
-        loom_rows_to_graph(&g, usable, k, scratch);
+        if (scratch->failed || loom_rows_to_graph(&g, usable, k, scratch) < 0) return 0;
         loom_verdict_reset(&verdict);
         loom_graph_check(&verdict, &g);
         if (verdict.n) continue;
@@ -303,6 +305,7 @@ static int32_t find_culprit(const loom_sample_world *w, const loom_sample_trace 
     int64_t *own = loom_arena_alloc(scratch, n * sizeof *own);
     double best = 0;
     int32_t culprit = -2;
+    if (!own) return culprit;
     for (size_t i = 0; i < n; i++) own[i] = -1;
     own[0] = 0;
     critical_path(t, 0, own);

@@ -115,7 +115,10 @@ static void make_block(void *arg, int64_t item, int thread)
     b->totals = (loom_sample_totals){0};
     b->st = LOOM_OK;
     for (int64_t i = first; i < last && b->st == LOOM_OK; i++) {
-        loom_sample_draw(w->world, w->order[i].trace, &s->trace);
+        if (!loom_sample_draw(w->world, w->order[i].trace, &s->trace)) {
+            b->st = loom_fail_nomem(&b->err, "a trace");
+            break;
+        }
         loom_sample_rows_make(w->world, &s->trace, &s->rows);
         count_trace(&b->totals, &s->trace, &s->rows);
         b->st = add_rows(w, b, s);

@@ -21,34 +21,32 @@ static loom_hash128 *find(loom_hash128 *slots, size_t n_slots, loom_hash128 key)
     return &slots[i];
 }
 
-static void grow(struct loom_seen_part *p)
+static bool grow(struct loom_seen_part *p)
 {
     size_t n_slots = p->n_slots ? p->n_slots + p->n_slots / 3 : 48;
     loom_hash128 *slots = loom_calloc(n_slots, sizeof *slots);
-    if (!slots) { /* ends the process with the standard message */
-        loom_buf probe = {0};
-        loom_buf_reserve(&probe, SIZE_MAX / 2);
-        return;
-    }
+    if (!slots) return false;
     for (size_t i = 0; i < p->n_slots; i++)
         if (!is_empty(p->slots[i])) *find(slots, n_slots, p->slots[i]) = p->slots[i];
     free(p->slots);
     p->slots = slots;
     p->n_slots = n_slots;
+    return true;
 }
 
-bool loom_seen_add(loom_seen *s, loom_hash128 key)
+bool loom_seen_add(loom_seen *s, loom_hash128 key, bool *fresh)
 {
     struct loom_seen_part *p = &s->parts[part_of(key)];
     if (is_empty(key)) {
-        bool fresh = !s->has_zero;
+        *fresh = !s->has_zero;
         s->has_zero = true;
-        s->n += fresh;
-        return fresh;
+        s->n += *fresh;
+        return true;
     }
-    if ((p->n + 1) * 5 > p->n_slots * 4) grow(p);
+    if ((p->n + 1) * 5 > p->n_slots * 4 && !grow(p)) return false;
     loom_hash128 *slot = find(p->slots, p->n_slots, key);
-    if (!is_empty(*slot)) return false;
+    *fresh = is_empty(*slot);
+    if (!*fresh) return true;
     *slot = key;
     p->n++;
     s->n++;

@@ -21,7 +21,8 @@ typedef struct loom_seen {
     size_t n;
 } loom_seen; /* zero-initialised is ready */
 
-bool loom_seen_add(loom_seen *s, loom_hash128 key); /* true when it was not there */
+/* *fresh: it was not there. False: no memory. */
+bool loom_seen_add(loom_seen *s, loom_hash128 key, bool *fresh) __attribute__((warn_unused_result));
 void loom_seen_prefetch(const loom_seen *s, loom_hash128 key);
 size_t loom_seen_bytes(const loom_seen *s);
 void loom_seen_release(loom_seen *s);

@@ -2,47 +2,76 @@
 
 #include <math.h>
 
-static void out_of_memory(void)
+#include "core/nomem.h"
+
+/* What a buffer points to that never got memory: readers of `data` need not ask for NULL once they have appended. Nothing
+ * but its NUL is ever written to it. */
+static char nothing[1];
+
+static bool fail(loom_buf *b)
 {
-    static const char text[] = "out of memory for text; free some memory and run the command again\n";
-    fwrite(text, 1, sizeof text - 1, stderr);
-    abort();
+    loom_nomem_note();
+    b->failed = true;
+    b->cap = b->len; /* later appends are dropped too: never a text with a hole in it */
+    if (!b->data) b->data = nothing;
+    return false;
 }
 
 void loom_buf_release(loom_buf *b)
 {
-    free(b->data);
+    if (b->data != nothing) free(b->data);
     *b = (loom_buf){0};
 }
 
-void loom_buf_grow_(loom_buf *b, size_t extra)
+bool loom_buf_grow_(loom_buf *b, size_t extra)
 {
     size_t need, cap = b->cap < 64 ? 64 : b->cap;
-    if (__builtin_add_overflow(b->len, extra, &need) || need > SIZE_MAX / 4) out_of_memory();
+    if (b->failed) return false;
+    if (__builtin_add_overflow(b->len, extra, &need) || need > SIZE_MAX / 4) return fail(b);
     while (cap <= need) cap += cap / 2;
     char *data = realloc(b->data, cap);
-    if (!data) out_of_memory();
+    if (!data) return fail(b);
     b->data = data;
     b->cap = cap;
+    return true;
 }
 
-void loom_buf_reserve(loom_buf *b, size_t extra)
+bool loom_buf_reserve(loom_buf *b, size_t extra)
 {
-    if (b->cap - b->len <= extra) loom_buf_grow_(b, extra);
+    if (b->cap - b->len <= extra && !loom_buf_grow_(b, extra)) return false;
     b->data[b->len] = 0;
+    return true;
+}
+
+loom_status loom_buf_check(const loom_buf *b, const char *what, loom_err *err)
+{
+    return b->failed ? loom_fail_nomem(err, what) : LOOM_OK;
+}
+
+char *loom_buf_take(loom_buf *b)
+{
+    char *data = NULL;
+    if (loom_buf_reserve(b, 0) && !b->failed) {
+        data = b->data;
+        b->data = NULL;
+    }
+    loom_buf_release(b);
+    return data;
 }
 
 void loom_buf_vprintf(loom_buf *b, const char *fmt, va_list args)
 {
     va_list again;
     va_copy(again, args);
-    loom_buf_reserve(b, 128);
-    int n = vsnprintf(b->data + b->len, b->cap - b->len, fmt, args);
-    if (n > 0 && (size_t)n >= b->cap - b->len) {
-        loom_buf_reserve(b, (size_t)n);
-        vsnprintf(b->data + b->len, b->cap - b->len, fmt, again);
+    int n = 0;
+    if (loom_buf_reserve(b, 128) && (n = vsnprintf(b->data + b->len, b->cap - b->len, fmt, args)) > 0 &&
+        (size_t)n >= b->cap - b->len) {
+        b->data[b->len] = 0; /* not the beginning alone */
+        if (loom_buf_reserve(b, (size_t)n)) vsnprintf(b->data + b->len, b->cap - b->len, fmt, again);
+        else n = 0;
     }
     va_end(again);
+    if (n < 0) fail(b); /* vsnprintf itself had no memory */
     if (n > 0) b->len += (size_t)n;
 }
 

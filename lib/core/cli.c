@@ -9,6 +9,7 @@
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/log.h"
+#include "core/nomem.h"
 #include "core/num.h"
 #include "core/usage.h"
 
@@ -56,8 +57,10 @@ void loom_cli_add_version_line(const char *text) { loom_buf_printf(&version_line
 
 loom_status loom_stdout_write(const void *data, size_t len, loom_err *err)
 {
+    LOOM_TRY(loom_nomem_check("standard output", err)); /* something may be missing in it */
     if (fwrite(data, 1, len, stdout) != len || fflush(stdout) != 0)
         return loom_fail(err, LOOM_STATUS_IO, "cannot write to standard output: %s", strerror(errno));
+    loom_nomem_note_result();
     return LOOM_OK;
 }
 
@@ -209,7 +212,8 @@ static loom_status set_long(struct run *r, const char *word, const char *next, b
 {
     void *conf;
     const char *equals = strchr(word, '='), *value = NULL;
-    char *name = loom_arena_strdup(&r->arena, word + 2, equals ? (size_t)(equals - word - 2) : strlen(word + 2));
+    const char *name = loom_arena_strdup(&r->arena, word + 2, equals ? (size_t)(equals - word - 2) : strlen(word + 2));
+    LOOM_TRY(loom_arena_check(&r->arena, "options", err));
     const loom_opt *o = find_option(r, name, &conf);
     *used = false;
     if (!o && strncmp(name, "no-", 3) == 0 && (o = find_option(r, name + 3, &conf)) && o->type == LOOM_OPT_TYPE_FLAG && !equals) {
@@ -229,7 +233,7 @@ static loom_status set_long(struct run *r, const char *word, const char *next, b
         return loom_fail(err, LOOM_STATUS_ARG, "--%s needs a value (%s)", o->name, o->meta ? o->meta : "VALUE");
     loom_buf where = {0};
     loom_buf_printf(&where, "--%s", o->name);
-    loom_status st = loom_opt_set(conf, o, value, where.data, &r->arena, err);
+    loom_status st = loom_opt_set(conf, o, value, loom_buf_text(&where), &r->arena, err);
     loom_buf_release(&where);
     return st;
 }
@@ -376,8 +380,9 @@ static loom_status config_line(struct run *r, struct config_state *s, char *line
     size_t before = s->seen.n;
     loom_buf mark = {0};
     loom_buf_printf(&mark, "%d/%s", s->own ? 1 : 0, key);
-    loom_intern_add(&s->seen, mark.data, mark.len);
+    bool noted = !loom_buf_failed(&mark) && loom_intern_add(&s->seen, mark.data, mark.len) >= 0;
     loom_buf_release(&mark);
+    if (!noted) return loom_fail_nomem(err, "the configuration");
     if (s->seen.n == before) return loom_fail(err, LOOM_STATUS_ARG, "%s: \"%s\" is set twice", where, key);
     loom_buf at = {0};
     loom_buf_printf(&at, "%s: %s", where, key);
@@ -432,13 +437,21 @@ static int print_program_help(const char *program, const char *summary, const lo
     return to == stdout && fflush(to) != 0 ? 1 : 0;
 }
 
-static void print_version(const char *program)
+static loom_status print_text(loom_buf *text, loom_err *err)
 {
-    printf("%s %s\n%s", program, LOOM_VERSION, loom_buf_text(&version_lines));
-    fflush(stdout);
+    loom_status st = loom_stdout_write(loom_buf_text(text), text->len, err);
+    loom_buf_release(text);
+    return st;
 }
 
-static void print_command_help(struct run *r)
+static loom_status print_version(const char *program, loom_err *err)
+{
+    loom_buf text = {0};
+    loom_buf_printf(&text, "%s %s\n%s", program, LOOM_VERSION, loom_buf_text(&version_lines));
+    return print_text(&text, err);
+}
+
+static loom_status print_command_help(struct run *r, loom_err *err)
 {
     loom_buf text = {0};
     loom_buf_printf(&text, "%s %s: %s\n\nUsage: %s %s [options]%s%s\n", r->program, r->cmd->name, r->cmd->summary, r->program,
@@ -446,20 +459,20 @@ static void print_command_help(struct run *r)
     if (r->cmd->details) loom_buf_printf(&text, "\n%s\n", r->cmd->details);
     loom_opt_print_help(&text, r->conf, r->cmd->opts);
     struct common_conf fresh = {0};
-    loom_opt_defaults(&fresh, common_opts, &r->arena, NULL);
-    loom_opt_print_help(&text, &fresh, common_opts);
-    fwrite(text.data, 1, text.len, stdout);
-    fflush(stdout);
+    loom_status st = loom_opt_defaults(&fresh, common_opts, &r->arena, err);
+    if (st == LOOM_OK) loom_opt_print_help(&text, &fresh, common_opts);
+    if (st == LOOM_OK) return print_text(&text, err);
     loom_buf_release(&text);
+    return st;
 }
 
-static void print_config(struct run *r)
+static loom_status print_config(struct run *r, loom_err *err)
 {
     loom_buf text = {0};
     loom_buf_str(&text, "[common]\n");
     loom_buf common = {0};
     loom_opt_print_config(&common, &r->common, common_opts, false);
-    for (char *line = common.data, *end; line && *line; line = end + 1) { /* without the keys that only make sense once */
+    for (char *line = loom_buf_failed(&common) ? NULL : common.data, *end; line && *line; line = end + 1) { /* without the keys that only make sense once */
         end = strchr(line, '\n');
         size_t key = strcspn(line, " ");
         static const char *const once[] = {"help", "version", "print-config", "config", "#"};
@@ -470,10 +483,8 @@ static void print_config(struct run *r)
     }
     loom_buf_printf(&text, "\n[%s]\n", r->cmd->name);
     loom_opt_print_config(&text, r->conf, r->cmd->opts, true);
-    fwrite(text.data, 1, text.len, stdout);
-    fflush(stdout);
     loom_buf_release(&common);
-    loom_buf_release(&text);
+    return print_text(&text, err);
 }
 
 /* ---- running ---- */
@@ -507,16 +518,9 @@ static loom_status run_command(struct run *r, int argc, char **argv, loom_err *e
     LOOM_TRY(loom_opt_defaults(r->conf, r->cmd->opts, &r->arena, err));
     if (path) LOOM_TRY(read_config(r, path, err));
     LOOM_TRY(parse_words(r, argc, argv, err));
-    if (r->common.help || r->common.version || r->common.print_config) {
-        if (r->common.help)
-            print_command_help(r);
-        else if (r->common.version)
-            print_version(r->program);
-        else
-            print_config(r);
-        if (ferror(stdout)) return loom_fail(err, LOOM_STATUS_IO, "cannot write to standard output");
-        return LOOM_OK;
-    }
+    if (r->common.help) return print_command_help(r, err);
+    if (r->common.version) return print_version(r->program, err);
+    if (r->common.print_config) return print_config(r, err);
     LOOM_TRY(check_args(r, err));
     r->common.common.force |= r->common.common.update;
     if (r->common.common.threads == 0) r->common.common.threads = loom_cpu_count();
@@ -526,6 +530,7 @@ static loom_status run_command(struct run *r, int argc, char **argv, loom_err *e
     double started = loom_time_now();
     LOOM_TRY(r->cmd->run(&ctx, err));
     if (fflush(stdout) != 0 || ferror(stdout)) return loom_fail(err, LOOM_STATUS_IO, "cannot write to standard output: %s", strerror(errno));
+    LOOM_TRY(loom_nomem_check_end(err));
     say_usage(started);
     return LOOM_OK;
 }
@@ -570,8 +575,10 @@ int loom_cli_main(const char *program, const char *summary, const loom_cmd *cmds
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)
         return print_program_help(program, summary, cmds, stdout);
     if (strcmp(argv[1], "--version") == 0) {
-        print_version(program);
-        return 0;
+        st = print_version(program, &err);
+        if (st != LOOM_OK) loom_error("%s", err.msg);
+        loom_buf_release(&version_lines);
+        return loom_exit_code(st);
     }
     struct run r = {.program = program, .cmds = cmds, .cmd = find_command(program, cmds, argv[1])};
     if (!r.cmd) return 2;
@@ -582,7 +589,9 @@ int loom_cli_main(const char *program, const char *summary, const loom_cmd *cmds
     r.args = loom_calloc((size_t)argc + 1, sizeof *r.args);
     r.given = loom_calloc(count_options(r.cmd->opts) + 1, sizeof *r.given);
     quote_command_line(&r.command_line, argc, argv);
-    st = r.conf && r.args && r.given ? run_command(&r, argc - 2, argv + 2, &err) : loom_fail_nomem(&err, "options");
+    st = r.conf && r.args && r.given && !loom_buf_failed(&r.command_line) ? run_command(&r, argc - 2, argv + 2, &err)
+                                                                          : loom_fail_nomem(&err, "options");
+    st = loom_nomem_explain(st, &err);
     if (st != LOOM_OK) loom_error("%s", err.msg);
     loom_buf_release(&r.command_line);
     loom_arena_release(&r.arena);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/escape.h"
+#include "core/nomem.h"
 
 /* Formats the sentence. It quotes names and pieces of files, so what a terminal would obey is escaped. */
 static void set_sentence(loom_err *err, const char *fmt, va_list args)
@@ -46,7 +47,8 @@ loom_status loom_err_in(loom_err *err, const char *fmt, ...)
 
 loom_status loom_fail_nomem(loom_err *err, const char *what)
 {
-    return loom_fail(err, LOOM_STATUS_NOMEM, "not enough memory for %s", what);
+    loom_nomem_note();
+    return loom_fail(err, LOOM_STATUS_NOMEM, "out of memory for %s; free some memory and run the command again", what);
 }
 
 int loom_exit_code(loom_status status)

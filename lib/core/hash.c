@@ -16,14 +16,6 @@ struct loom_intern_block {
     char data[];
 };
 
-static void need_memory(const void *p)
-{
-    if (p) return;
-    static const char text[] = "out of memory for a hash table; free some memory and run the command again\n";
-    fwrite(text, 1, sizeof text - 1, stderr);
-    abort();
-}
-
 uint64_t loom_hash64(const void *bytes, size_t len, uint64_t seed) { return XXH3_64bits_withSeed(bytes, len, seed); }
 
 loom_hash128 loom_hash128_of(const void *bytes, size_t len)
@@ -73,11 +65,12 @@ static size_t intern_probe(const loom_intern *t, const char *text, size_t len, u
     }
 }
 
-static void intern_rehash(loom_intern *t, size_t n_slots)
+static bool intern_rehash(loom_intern *t, size_t n_slots)
 {
+    struct loom_intern_slot *slots = loom_calloc(n_slots, sizeof *slots);
+    if (!slots) return false;
     free(t->slots);
-    t->slots = loom_calloc(n_slots, sizeof *t->slots);
-    need_memory(t->slots);
+    t->slots = slots;
     t->n_slots = n_slots;
     for (size_t id = 0; id < t->n; id++) {
         uint64_t hash = loom_hash64(t->texts[id], t->lens[id], 0);
@@ -85,6 +78,7 @@ static void intern_rehash(loom_intern *t, size_t n_slots)
         while (t->slots[i].id1) i = (i + 1) & mask;
         t->slots[i] = (struct loom_intern_slot){(uint32_t)(hash >> 32), (uint32_t)(id + 1)};
     }
+    return true;
 }
 
 static const char *intern_copy(loom_intern *t, const char *text, size_t len)
@@ -92,8 +86,8 @@ static const char *intern_copy(loom_intern *t, const char *text, size_t len)
     struct loom_intern_block *b = t->blocks;
     if (!b || b->cap - b->used < len + 1) {
         size_t cap = len + 1 > (64 << 10) ? len + 1 : (64 << 10);
-        b = malloc(sizeof *b + cap);
-        need_memory(b);
+        b = loom_alloc(sizeof *b + cap, 1);
+        if (!b) return NULL;
         *b = (struct loom_intern_block){t->blocks, 0, cap};
         t->blocks = b;
     }
@@ -104,21 +98,29 @@ static const char *intern_copy(loom_intern *t, const char *text, size_t len)
     return copy;
 }
 
+static bool intern_grow(loom_intern *t)
+{
+    size_t cap = t->cap ? t->cap * 2 : 64;
+    const char **texts = loom_realloc(t->texts, cap, sizeof *texts);
+    if (!texts) return false;
+    t->texts = texts;
+    uint32_t *lens = loom_realloc(t->lens, cap, sizeof *lens);
+    if (!lens) return false;
+    t->lens = lens;
+    t->cap = cap;
+    return true;
+}
+
 int64_t loom_intern_add(loom_intern *t, const char *text, size_t len)
 {
-    if (t->n_slots == 0 || t->n >= t->n_slots / 2) intern_rehash(t, t->n_slots ? t->n_slots * 2 : 64);
+    if ((t->n_slots == 0 || t->n >= t->n_slots / 2) && !intern_rehash(t, t->n_slots ? t->n_slots * 2 : 64)) return -1;
     uint64_t hash = loom_hash64(text, len, 0);
     size_t i = intern_probe(t, text, len, hash);
     if (t->slots[i].id1) return (int64_t)t->slots[i].id1 - 1;
-    if (t->n == t->cap) {
-        size_t cap = t->cap ? t->cap * 2 : 64;
-        t->texts = loom_realloc(t->texts, cap, sizeof *t->texts);
-        need_memory(t->texts);
-        t->lens = loom_realloc(t->lens, cap, sizeof *t->lens);
-        need_memory(t->lens);
-        t->cap = cap;
-    }
-    t->texts[t->n] = intern_copy(t, text, len);
+    if (t->n == t->cap && !intern_grow(t)) return -1;
+    const char *copy = intern_copy(t, text, len);
+    if (!copy) return -1;
+    t->texts[t->n] = copy;
     t->lens[t->n] = (uint32_t)len;
     t->slots[i] = (struct loom_intern_slot){(uint32_t)(hash >> 32), (uint32_t)(t->n + 1)};
     return (int64_t)t->n++;
@@ -151,28 +153,34 @@ static size_t set_probe(const loom_hash128 *slots, size_t n_slots, loom_hash128 
     return i;
 }
 
-bool loom_set128_add(loom_set128 *s, loom_hash128 key)
+static bool set_grow(loom_set128 *s)
+{
+    size_t n_slots = s->n_slots ? s->n_slots * 2 : 64;
+    loom_hash128 *slots = loom_calloc(n_slots, sizeof *slots);
+    if (!slots) return false;
+    for (size_t i = 0; i < s->n_slots; i++)
+        if ((s->slots[i].lo | s->slots[i].hi) != 0) slots[set_probe(slots, n_slots, s->slots[i])] = s->slots[i];
+    free(s->slots);
+    s->slots = slots;
+    s->n_slots = n_slots;
+    return true;
+}
+
+bool loom_set128_add(loom_set128 *s, loom_hash128 key, bool *fresh)
 {
     if ((key.lo | key.hi) == 0) {
-        bool fresh = !s->has_zero;
+        *fresh = !s->has_zero;
         s->has_zero = true;
-        s->n += fresh;
-        return fresh;
+        s->n += *fresh;
+        return true;
     }
-    if (s->n_slots == 0 || s->n >= s->n_slots / 4 * 3) {
-        size_t n_slots = s->n_slots ? s->n_slots * 2 : 64;
-        loom_hash128 *slots = loom_calloc(n_slots, sizeof *slots);
-        need_memory(slots);
-        for (size_t i = 0; i < s->n_slots; i++)
-            if ((s->slots[i].lo | s->slots[i].hi) != 0) slots[set_probe(slots, n_slots, s->slots[i])] = s->slots[i];
-        free(s->slots);
-        s->slots = slots;
-        s->n_slots = n_slots;
-    }
+    if ((s->n_slots == 0 || s->n >= s->n_slots / 4 * 3) && !set_grow(s)) return false;
     size_t i = set_probe(s->slots, s->n_slots, key);
-    if ((s->slots[i].lo | s->slots[i].hi) != 0) return false;
-    s->slots[i] = key;
-    s->n++;
+    *fresh = (s->slots[i].lo | s->slots[i].hi) == 0;
+    if (*fresh) {
+        s->slots[i] = key;
+        s->n++;
+    }
     return true;
 }
 

@@ -28,7 +28,8 @@ typedef struct loom_intern {
     struct loom_intern_block *blocks;
 } loom_intern;
 
-int64_t loom_intern_add(loom_intern *t, const char *text, size_t len);        /* id, new or old */
+/* id, new or old; -1: no memory */
+int64_t loom_intern_add(loom_intern *t, const char *text, size_t len) __attribute__((warn_unused_result));
 int64_t loom_intern_find(const loom_intern *t, const char *text, size_t len); /* id or -1 */
 static inline const char *loom_intern_text(const loom_intern *t, int64_t id) { return t->texts[id]; }
 static inline size_t loom_intern_len(const loom_intern *t, int64_t id) { return t->lens[id]; }
@@ -41,7 +42,8 @@ typedef struct loom_set128 {
     bool has_zero; /* the all-zero key marks an empty slot, so it is kept aside */
 } loom_set128;
 
-bool loom_set128_add(loom_set128 *s, loom_hash128 key); /* true when it was not there */
+/* *fresh: it was not there. False: no memory, the set is as it was. */
+bool loom_set128_add(loom_set128 *s, loom_hash128 key, bool *fresh) __attribute__((warn_unused_result));
 bool loom_set128_has(const loom_set128 *s, loom_hash128 key);
 void loom_set128_release(loom_set128 *s);
 

@@ -102,18 +102,19 @@ static loom_status open_archive(loom_in *in, loom_err *err)
 {
     bool more;
     in->archive = archive_read_new();
-    in->feed = malloc(FEED_BYTES);
+    in->feed = loom_alloc(FEED_BYTES, 1);
     if (!in->archive || !in->feed) return loom_fail_nomem(err, "a decompressor");
     if (is_gzip(in->head, in->head_len) && loom_inflate_available()) {
         in->inflate = loom_inflate_new(next_block, in);
         if (!in->inflate) return loom_fail_nomem(err, "a decompressor");
     }
-    archive_read_support_filter_gzip(in->archive);
-    archive_read_support_filter_zstd(in->archive);
-    archive_read_support_filter_xz(in->archive);
-    archive_read_support_filter_bzip2(in->archive);
-    archive_read_support_format_tar(in->archive);
-    archive_read_support_format_raw(in->archive);
+    if (archive_read_support_filter_gzip(in->archive) != ARCHIVE_OK ||
+        archive_read_support_filter_zstd(in->archive) != ARCHIVE_OK ||
+        archive_read_support_filter_xz(in->archive) != ARCHIVE_OK ||
+        archive_read_support_filter_bzip2(in->archive) != ARCHIVE_OK ||
+        archive_read_support_format_tar(in->archive) != ARCHIVE_OK ||
+        archive_read_support_format_raw(in->archive) != ARCHIVE_OK)
+        return loom_fail_nomem(err, "a decompressor"); /* the one reason there is */
     if (archive_read_open(in->archive, in, NULL, feed_archive, NULL) != ARCHIVE_OK) return archive_failed(in, err);
     return loom_in_next_member(in, &more, err);
 }
@@ -124,7 +125,7 @@ loom_status loom_in_open(loom_in **out, const char *path, loom_err *err)
     loom_in *in = loom_calloc(1, sizeof *in);
     if (!in) return loom_fail_nomem(err, "a file reader");
     in->fd = -1;
-    in->path = strdup(path);
+    in->path = loom_strdup(path);
     if (!in->path) {
         st = loom_fail_nomem(err, "a file reader");
         goto done;
@@ -188,7 +189,7 @@ static loom_status keep_member(loom_in *in, struct archive_entry *entry, loom_er
     const char *name = archive_entry_pathname(entry);
     if (!name) name = archive_entry_pathname_utf8(entry);
     free(in->member);
-    in->member = in->is_tar && name ? strdup(name) : NULL;
+    in->member = in->is_tar && name ? loom_strdup(name) : NULL;
     if (in->is_tar && name && !in->member) return loom_fail_nomem(err, "the name of a member");
     return LOOM_OK;
 }
@@ -219,7 +220,7 @@ loom_status loom_in_read_all(loom_buf *into, loom_in *in, size_t bound, const ch
     enum { BLOCK = 256 << 10 };
     size_t before = into->len, n = 1;
     while (n > 0) {
-        loom_buf_reserve(into, BLOCK);
+        if (!loom_buf_reserve(into, BLOCK)) return loom_fail_nomem(err, name);
         LOOM_TRY(loom_in_read(in, into->data + into->len, BLOCK, &n, err));
         into->len += n;
         into->data[into->len] = 0;

@@ -2,12 +2,18 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <pthread.h>
 
 #include "core/file.h"
+#include "core/nomem.h"
 #include "core/num.h"
 
 static json_t *node(const loom_json *n) { return (json_t *)(uintptr_t)n; } /* jansson's readers take non-const */
 static const loom_json *wrap(json_t *n) { return (const loom_json *)n; }
+
+/* Jansson tells neither its caller nor its error text apart from bad input when memory is out: so core's own are used. */
+static void *json_alloc(size_t n) { return loom_alloc(n, 1); }
+static void use_own_memory(void) { json_set_alloc_funcs(json_alloc, free); }
 
 /* About the bytes that the values of a text take: an object 320, a list 140, anything else 40 and its letters. Commas stand
  * between values; those within strings count too much, which their letters make up for. */
@@ -20,11 +26,14 @@ static size_t weigh(const char *text, size_t len)
 
 loom_status loom_json_parse(loom_json **out, const char *text, size_t len, const char *name, loom_err *err)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     json_error_t e;
     if (len > LOOM_BOUND_PLAIN && weigh(text, len) / LOOM_BOUND_RICHNESS > len)
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s: JSON of hardly anything but empty values, which would take %d times its size; "
                          "is it the right file?", name, LOOM_BOUND_RICHNESS);
+    pthread_once(&once, use_own_memory);
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
+    if (!root) LOOM_TRY(loom_nomem_check(name, err));
     if (!root) return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%d:%d: not valid JSON: %s", name, e.line, e.column, e.text);
     *out = (loom_json *)root;
     return LOOM_OK;

@@ -42,7 +42,7 @@ static loom_status lines_fill(loom_lines *lines, loom_err *err)
         lines->block.len -= lines->start;
         lines->start = 0;
     }
-    loom_buf_reserve(&lines->block, BLOCK);
+    if (!loom_buf_reserve(&lines->block, BLOCK)) return loom_fail_nomem(err, "a line");
     for (;;) {
         size_t n;
         bool more;

@@ -23,7 +23,7 @@ loom_status loom_meta_input(loom_meta *m, const char *path, loom_err *err)
         loom_buf_printf(&m->digests, "%lld %s\n", (long long)bytes, digest);
     }
     loom_jw_end_object(&w);
-    return LOOM_OK;
+    return loom_buf_check(&m->inputs, "provenance", err);
 }
 
 static void add_key(loom_meta *m, loom_jw *w, const char *key)
@@ -134,7 +134,9 @@ static loom_status write_beside(loom_out **out, const loom_meta *m, const loom_c
     loom_buf text = {0}, name = {0};
     render(m, ctx, output, false, &text);
     loom_buf_printf(&name, "%s.meta.json", output->path);
-    loom_status st = loom_out_open(out, name.data, true, err);
+    loom_status st = loom_buf_check(&name, "provenance", err);
+    if (st == LOOM_OK) st = loom_buf_check(&text, "provenance", err);
+    if (st == LOOM_OK) st = loom_out_open(out, name.data, true, err);
     if (st == LOOM_OK) st = loom_out_write(*out, text.data, text.len, err);
     if (st == LOOM_OK) st = loom_out_finish(*out, err);
     if (st == LOOM_OK) loom_temp_allow_as(loom_out_temp(*out), output);

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <sys/mman.h>
 
+#include "core/nomem.h"
+
 bool loom_mul_size(size_t *out, size_t a, size_t b)
 {
     size_t r;
@@ -66,21 +68,29 @@ bool loom_parse_f64(const char *text, size_t len, double *out)
     return true;
 }
 
+static void *noted(void *p)
+{
+    if (!p) loom_nomem_note();
+    return p;
+}
+
 void *loom_alloc(size_t n, size_t size)
 {
     size_t bytes;
-    if (!loom_mul_size(&bytes, n, size)) return NULL;
-    return malloc(bytes ? bytes : 1);
+    bool fits = loom_mul_size(&bytes, n, size);
+    return noted(fits ? malloc(bytes ? bytes : 1) : NULL);
 }
 
-void *loom_calloc(size_t n, size_t size) { return calloc(n ? n : 1, size ? size : 1); }
+void *loom_calloc(size_t n, size_t size) { return noted(calloc(n ? n : 1, size ? size : 1)); }
 
 void *loom_realloc(void *old, size_t n, size_t size)
 {
     size_t bytes;
-    if (!loom_mul_size(&bytes, n, size)) return NULL;
-    return realloc(old, bytes ? bytes : 1);
+    bool fits = loom_mul_size(&bytes, n, size);
+    return noted(fits ? realloc(old, bytes ? bytes : 1) : NULL);
 }
+
+char *loom_strdup(const char *text) { return noted(strdup(text)); }
 
 /* Large blocks on large pages, where the system gives them: products walk down columns, which would need an entry of the
  * page table for every row. */
@@ -89,9 +99,9 @@ void *loom_realloc(void *old, size_t n, size_t size)
 void *loom_alloc_aligned(size_t bytes)
 {
     size_t unit = bytes < 2 * LARGE_PAGE ? 64 : LARGE_PAGE, rounded;
-    if (!loom_add_size(&rounded, bytes, unit)) return NULL;
+    if (!loom_add_size(&rounded, bytes, unit)) return noted(NULL);
     rounded &= ~(unit - 1);
-    void *p = aligned_alloc(unit, rounded);
+    void *p = noted(aligned_alloc(unit, rounded));
     if (p && unit == LARGE_PAGE) (void)madvise(p, rounded, MADV_HUGEPAGE); /* a wish: may fail */
     if (p) memset(p, 0, rounded);
     return p;

@@ -56,7 +56,12 @@ loom_status loom_opt_set(void *conf, const loom_opt *opt, const char *text, cons
         *(double *)p = v;
         return LOOM_OK;
     }
-    case LOOM_OPT_TYPE_STR: *(const char **)p = loom_arena_strdup(arena, text, len); return LOOM_OK;
+    case LOOM_OPT_TYPE_STR: {
+        const char *copy = loom_arena_strdup(arena, text, len);
+        LOOM_TRY(loom_arena_check(arena, "options", err));
+        *(const char **)p = copy;
+        return LOOM_OK;
+    }
     case LOOM_OPT_TYPE_ENUM: {
         int v = choice_index(opt->meta, text, len);
         if (v < 0) return loom_fail(err, LOOM_STATUS_ARG, "%s is \"%s\", expected one of %s", where, text, opt->meta);

@@ -8,6 +8,7 @@
 
 #include "core/digest.h"
 #include "core/file_impl.h"
+#include "core/nomem.h"
 #include "core/num.h"
 
 struct loom_out {
@@ -38,7 +39,7 @@ static bool is_special(const char *path)
 static loom_status open_in_place(loom_out *out, const char *path, loom_err *err)
 {
     bool to_stdout = strcmp(path, "-") == 0;
-    if (!(out->path = strdup(path))) return loom_fail_nomem(err, "a file writer");
+    if (!(out->path = loom_strdup(path))) return loom_fail_nomem(err, "a file writer");
     out->file = to_stdout ? stdout : fopen(path, "wbe");
     return out->file ? LOOM_OK : loom_fail(err, LOOM_STATUS_IO, "cannot open %s: %s", path, strerror(errno));
 }
@@ -47,7 +48,7 @@ static loom_status open_in_place(loom_out *out, const char *path, loom_err *err)
 static loom_status open_temp(loom_out *out, const char *path, bool force, loom_err *err)
 {
     LOOM_TRY(loom_temp_open(&out->temp, path, force, err));
-    out->path = strdup(path);
+    out->path = loom_strdup(path);
     out->digest = loom_digest_new();
     int fd = fcntl(out->temp.fd, F_DUPFD_CLOEXEC, 0);
     if (fd >= 0 && !(out->file = fdopen(fd, "wb"))) close(fd);
@@ -114,7 +115,8 @@ loom_status loom_out_printf(loom_out *out, loom_err *err, const char *fmt, ...)
     va_start(args, fmt);
     loom_buf_vprintf(&text, fmt, args);
     va_end(args);
-    loom_status st = loom_out_write(out, loom_buf_text(&text), text.len, err);
+    loom_status st = loom_buf_check(&text, "a text", err);
+    if (st == LOOM_OK) st = loom_out_write(out, loom_buf_text(&text), text.len, err);
     loom_buf_release(&text);
     return st;
 }
@@ -136,6 +138,7 @@ static loom_status check_written(loom_out *out, loom_err *err)
 loom_status loom_out_finish(loom_out *out, loom_err *err)
 {
     if (out->finished) return LOOM_OK;
+    LOOM_TRY(loom_nomem_check(strcmp(out->path, "-") == 0 ? "standard output" : out->path, err));
     if (out->zstd) LOOM_TRY(write_packed(out, NULL, 0, ZSTD_e_end, err));
     if (fflush(out->file) != 0) return write_failed(out, err);
     if (out->file != stdout) {

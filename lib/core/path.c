@@ -37,6 +37,7 @@ loom_status loom_make_dirs(const char *path, loom_err *err)
     loom_status st = LOOM_OK;
     loom_buf part = {0};
     loom_buf_str(&part, path);
+    LOOM_TRY(loom_buf_check(&part, path, err));
     for (size_t i = 1; i <= part.len && st == LOOM_OK; i++) {
         char c = part.data[i];
         if (c != '/' && c != 0) continue;
@@ -81,8 +82,8 @@ static loom_status list_entry(file_list *l, loom_buf *full, const char *name, in
     }
     if (!S_ISREG(info.st_mode) || !loom_has_suffix(name, l->suffix)) return LOOM_OK;
     LOOM_TRY(loom_grow(&l->items, &l->cap, l->n + 1, sizeof *l->items, err));
-    l->items[l->n++] = full->data;
-    *full = (loom_buf){0};
+    if (!(l->items[l->n] = loom_buf_take(full))) return loom_fail_nomem(err, "a list of files");
+    l->n++;
     return LOOM_OK;
 }
 
@@ -96,7 +97,8 @@ static loom_status list_folder(file_list *l, const char *dir, int depth, loom_er
         loom_buf full = {0};
         if (e->d_name[0] == '.') continue;
         loom_buf_printf(&full, "%s/%s", dir, e->d_name);
-        st = list_entry(l, &full, e->d_name, depth, err);
+        st = loom_buf_check(&full, "a list of files", err);
+        if (st == LOOM_OK) st = list_entry(l, &full, e->d_name, depth, err);
         loom_buf_release(&full);
     }
     closedir(d);

@@ -26,6 +26,7 @@ void loom_stop_install(void)
         sigaction(SIGHUP, &action, NULL);
     loom_map_guard_install();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, with a sentence */
+    signal(SIGXFSZ, SIG_IGN); /* so is the limit that `ulimit -f` sets */
 }
 
 bool loom_stop_requested(void) { return stop_seen != 0; }

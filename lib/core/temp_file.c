@@ -13,6 +13,7 @@
 
 #include "core/digest.h"
 #include "core/file_impl.h"
+#include "core/nomem.h"
 #include "core/num.h"
 
 enum { NAME_CAP = 4096, LIVE_CAP = 32, SUFFIX_DIGITS = 16 };
@@ -86,7 +87,7 @@ static bool is_owner_suffix(const char *text, pid_t *pid)
 /* Where symbolic links lead, whether or not something is there; malloc'ed, NULL without memory. */
 static char *follow_links(const char *path)
 {
-    char *at = strdup(path);
+    char *at = loom_strdup(path);
     for (int depth = 0; at && depth < 40; depth++) {
         char link[NAME_CAP];
         ssize_t n = readlink(at, link, sizeof link - 1);
@@ -108,7 +109,7 @@ static char *follow_links(const char *path)
 static char *folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    if (!slash) return strdup(".");
+    if (!slash) return loom_strdup(".");
     return strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
@@ -174,7 +175,7 @@ loom_status loom_temp_open(loom_temp *t, const char *path, bool force, loom_err 
     loom_status st;
     *t = (loom_temp){.fd = -1, .force = force};
     if (loom_file_is_dir(path)) return loom_fail(err, LOOM_STATUS_ARG, "%s is a folder; name a file in it", path);
-    t->path = strdup(path);
+    t->path = loom_strdup(path);
     t->target = follow_links(path);
     if (!t->path || !t->target)
         st = loom_fail_nomem(err, "a file name");
@@ -352,6 +353,7 @@ static loom_status publish_locked(loom_temp *const *list, size_t n, loom_err *er
 loom_status loom_temp_publish(loom_temp *const *list, size_t n, loom_err *err)
 {
     if (n == 0) return LOOM_OK;
+    LOOM_TRY(loom_nomem_check(list[0]->path, err)); /* something may be missing in it */
     int lock = lock_folder_of(list[0]->target);
     loom_status st = publish_locked(list, n, err);
     for (size_t i = 0; i < n; i++) {
@@ -367,6 +369,7 @@ loom_status loom_temp_publish(loom_temp *const *list, size_t n, loom_err *err)
         sync_folder_of(list[i]->target);
     }
     if (lock >= 0) close(lock);
+    if (st == LOOM_OK) loom_nomem_note_result();
     return st;
 }
 
@@ -434,7 +437,7 @@ static bool is_same(const char *name, void *arg) { return strcmp(name, arg) == 0
 
 void loom_temp_sweep(const char *path)
 {
-    char *dir = folder_of(path), *name = strdup(strrchr(path, '/') ? strrchr(path, '/') + 1 : path);
+    char *dir = folder_of(path), *name = loom_strdup(strrchr(path, '/') ? strrchr(path, '/') + 1 : path);
     sweep s = {".tmp.", is_same, name, remove_if_left};
     if (dir && name) sweep_folder(dir, &s);
     free(dir);
@@ -496,7 +499,7 @@ static void remove_folder_if_left(const char *path, pid_t pid)
 
 void loom_temp_dir_sweep(const char *dir, const char *name)
 {
-    char *copy = strdup(name);
+    char *copy = loom_strdup(name);
     sweep s = {".", is_same, copy, remove_folder_if_left};
     if (copy) sweep_folder(dir, &s);
     free(copy);

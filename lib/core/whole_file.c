@@ -16,7 +16,10 @@ loom_status loom_file_read(loom_buf *into, const char *path, size_t bound, loom_
     if (fd < 0) return loom_fail(err, LOOM_STATUS_IO, "cannot open %s: %s", loom_shown_path(path), strerror(errno));
     int64_t size = strcmp(path, "-") != 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? info.st_size : -1;
     for (;;) {
-        loom_buf_reserve(into, 64 << 10);
+        if (!loom_buf_reserve(into, 64 << 10)) {
+            st = loom_fail_nomem(err, loom_shown_path(path));
+            break;
+        }
         ssize_t n = loom_read_fd(fd, into->data + into->len, into->cap - into->len - 1);
         if (n == 0) {
             if (size > 0 && into->len - before != (size_t)size)
@@ -34,7 +37,7 @@ loom_status loom_file_read(loom_buf *into, const char *path, size_t bound, loom_
             break;
         }
     }
-    into->data[into->len] = 0;
+    if (st == LOOM_OK) into->data[into->len] = 0;
     close(fd);
     return st;
 }

@@ -29,9 +29,9 @@ static loom_status resolve_folder(char **file, loom_bundle_kind *kind, const cha
     *kind = LOOM_BUNDLE_CKPT;
     if (exists_in(&path, dir, "config.json")) {
         *kind = LOOM_BUNDLE_HF;
-        found = strdup(dir);
+        found = loom_strdup(dir);
     } else if (exists_in(&path, dir, "model.h5") || exists_in(&path, dir, "adapter.h5")) {
-        found = strdup(path.data);
+        found = loom_strdup(path.data);
     } else {
         st = loom_ckpt_newest(&found, dir, NULL, NULL, err);
     }
@@ -49,7 +49,7 @@ loom_status loom_bundle_resolve(char **file, loom_bundle_kind *kind, const char 
     if (!loom_file_exists(path))
         return loom_fail(err, LOOM_STATUS_IO, "%s does not exist; give a checkpoint or a folder", path);
     *kind = LOOM_BUNDLE_CKPT;
-    *file = strdup(path);
+    *file = loom_strdup(path);
     return *file ? LOOM_OK : loom_fail_nomem(err, "a file name");
 }
 
@@ -565,8 +565,8 @@ static loom_status load_peft(loom_bundle *b, const char *dir, loom_err *err)
     if (odd)
         snprintf(b->note, sizeof b->note, "%.180s: the names of the tensors are not PEFT's plain ones; read anyway",
                  dir);
-    b->adapter_path = strdup(dir);
-    st = names_of_folder(b, dir, err);
+    b->adapter_path = loom_strdup(dir);
+    st = b->adapter_path ? names_of_folder(b, dir, err) : loom_fail_nomem(err, "a path");
 done:
     loom_st_close(&st_file);
     loom_buf_release(&path);
@@ -601,7 +601,7 @@ static loom_status load_adapter_ckpt(loom_bundle *b, const char *path, loom_err 
     if ((st = loom_ckpt_open(&c, path, err)) != LOOM_OK) return st;
     st = check_base(b, c, err);
     if (st == LOOM_OK) st = loom_bundle_read_adapter(&b->lora, &b->model->config, c, true, err);
-    if (st == LOOM_OK) b->adapter_path = strdup(path);
+    if (st == LOOM_OK && !(b->adapter_path = loom_strdup(path))) st = loom_fail_nomem(err, "a path");
     if (st == LOOM_OK) st = names_of_ckpt(b, c, err);
     loom_ckpt_close(&c);
     return st;
@@ -701,7 +701,7 @@ static loom_status recorded_base(char **out, const loom_ckpt *c, loom_err *err)
                        "%s is an adapter and its base %.300s is not there; give the base as the model and "
                        "this file as --adapter",
                        loom_ckpt_path(c), path ? path : "(unknown)");
-    else if (!(*out = strdup(path)))
+    else if (!(*out = loom_strdup(path)))
         st = loom_fail_nomem(err, "a file name");
     loom_json_free(root);
     return st;
@@ -728,7 +728,7 @@ static loom_status load_ckpt_file(loom_bundle *b, const char *path, const char *
             b->ckpt = c;
             c = NULL;
         }
-        b->path = strdup(path);
+        b->path = loom_strdup(path);
         goto done;
     }
     if (adapter) {
@@ -736,7 +736,7 @@ static loom_status load_ckpt_file(loom_bundle *b, const char *path, const char *
         goto done;
     }
     if (o->base)
-        base = strdup(o->base);
+        base = loom_strdup(o->base);
     else if ((st = recorded_base(&base, c, err)) != LOOM_OK)
         goto done;
     st = loom_bundle_load(b, base, path, &plain, err);

@@ -23,12 +23,12 @@ static const char *next_field(const char *at, const char *end, field *f, loom_ar
     if (at < end && *at == '"') {
         char *out = loom_arena_alloc(arena, (size_t)(end - at) + 1);
         size_t n = 0;
-        for (at++; at < end; at++) {
+        for (at++; out && at < end; at++) {
             if (*at == '"' && (at + 1 == end || at[1] != '"')) break;
             if (*at == '"') at++;
             out[n++] = *at;
         }
-        *f = (field){out, n};
+        *f = (field){out ? out : "", n};
         at = at < end ? at + 1 : end;
         while (at < end && is_blank(*at)) at++;
     } else {
@@ -73,6 +73,7 @@ static bool fill_row(loom_csv_rows *c, loom_row *row, const field *f)
         if (!loom_name_fits_record(f[i].at, f[i].len) || loom_name_is_unknown(f[i].at, f[i].len)) return false;
     row->rt = (int64_t)rt;
     int32_t *own = loom_arena_alloc(&c->arena, (size_t)row->n_id * sizeof *own);
+    if (!own) return false;
     memcpy(own, id, (size_t)row->n_id * sizeof *own);
     row->id = own;
     row->id_text = loom_arena_strdup(&c->arena, f[C_ID].at, f[C_ID].len);
@@ -95,9 +96,12 @@ static loom_status read_row(loom_csv_rows *c, bool *kept, const char *line, size
             if (c->place[i] == k) f[i] = value;
     }
     *kept = fill_row(c, &row, f);
+    LOOM_TRY(loom_arena_check(&c->arena, "rows", err));
     if (!*kept) return LOOM_OK;
     LOOM_TRY(loom_grow(&c->items, &c->cap, c->n + 1, sizeof *c->items, err));
-    c->items[c->n] = (loom_csv_row){loom_intern_add(&c->traces, f[C_TRACE].at, f[C_TRACE].len), (int64_t)c->n, row};
+    int64_t trace = loom_intern_add(&c->traces, f[C_TRACE].at, f[C_TRACE].len);
+    if (trace < 0) return loom_fail_nomem(err, "rows");
+    c->items[c->n] = (loom_csv_row){trace, (int64_t)c->n, row};
     c->n++;
     return LOOM_OK;
 }
@@ -148,7 +152,10 @@ loom_status loom_csv_rows_graphs(loom_csv_rows *c, loom_take_graph take, void *a
         loom_verdict why;
         for (end = i; end < c->n && c->items[end].trace == c->items[i].trace; end++) rows[end - i] = c->items[end].row;
         loom_arena_reset(&arena);
-        loom_rows_to_graph(&g, rows, (int64_t)(end - i), &arena);
+        if (loom_rows_to_graph(&g, rows, (int64_t)(end - i), &arena) < 0) {
+            st = loom_fail_nomem(err, "a graph");
+            break;
+        }
         loom_verdict_reset(&why);
         loom_graph_check(&why, &g);
         if (why.n) {

@@ -48,19 +48,22 @@ static loom_status read_records(reader *r, const char *text, size_t len, loom_er
 /* ---- traces that come in pieces ---- */
 
 /* A trace that an earlier file had too is counted: its pieces look like small graphs. */
-static void note_traces(reader *r, const loom_intern *traces, char kind)
+static loom_status note_traces(reader *r, const loom_intern *traces, char kind, loom_err *err)
 {
     loom_source *s = r->s;
     loom_buf key = {0};
+    bool fresh, room = true;
 
-    for (size_t i = 0; i < traces->n; i++) {
+    for (size_t i = 0; i < traces->n && room; i++) {
         loom_buf_reset(&key);
         loom_buf_char(&key, kind);
         loom_buf_append(&key, loom_intern_text(traces, (int64_t)i), loom_intern_len(traces, (int64_t)i));
-        if (loom_set128_add(&s->earlier, loom_hash128_of(key.data, key.len))) continue;
+        room = !loom_buf_failed(&key) && loom_set128_add(&s->earlier, loom_hash128_of(key.data, key.len), &fresh);
+        if (!room || fresh) continue;
         if (s->split_traces++ == 0) loom_buf_printf(&s->first_split, "%s, trace %s", r->path, key.data + 1);
     }
     loom_buf_release(&key);
+    return room ? LOOM_OK : loom_fail_nomem(err, "the traces of several files");
 }
 
 static loom_status rows_to_graphs(loom_source *s, loom_csv_rows *rows, loom_take_graph take, void *arg, loom_err *err)
@@ -98,8 +101,8 @@ static loom_status read_csv(reader *r, const char *text, size_t len, loom_err *e
     if (st == LOOM_OK && !known) st = foreign(r, err);
     r->s->seen_csv |= known;
     if (st == LOOM_OK && known && !r->s->merge) {
-        note_traces(r, &own.traces, 'c');
-        st = rows_to_graphs(r->s, &own, r->take, r->arg, err);
+        st = note_traces(r, &own.traces, 'c', err);
+        if (st == LOOM_OK) st = rows_to_graphs(r->s, &own, r->take, r->arg, err);
     }
     loom_csv_rows_release(&own);
     return st;
@@ -114,8 +117,8 @@ static loom_status read_json(reader *r, const char *text, size_t len, loom_err *
     spans->cut_outliving = r->s->cut_outliving;
     loom_status st = loom_spans_add_text(spans, text, len, r->path, err);
     if (st == LOOM_OK && !r->s->merge) {
-        note_traces(r, &own.traces, 's');
-        st = spans_to_graphs(r->s, &own, r->take, r->arg, err);
+        st = note_traces(r, &own.traces, 's', err);
+        if (st == LOOM_OK) st = spans_to_graphs(r->s, &own, r->take, r->arg, err);
     }
     loom_spans_release(&own);
     return st;

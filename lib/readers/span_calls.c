@@ -9,10 +9,15 @@ enum { MAX_COMPONENTS = 1 << 26 }; /* of all dotted ids of a trace together */
 
 const char *loom_span_fit_name(loom_arena *arena, const char *text)
 {
-    char *copy = loom_arena_strdup(arena, text[0] ? text : "unknown", text[0] ? strlen(text) : 7);
-    for (char *p = copy; *p; p++)
-        if ((unsigned char)*p <= ' ' || *p == '|' || *p == 0x7f) *p = '_';
-    return loom_name_microservice(arena, copy, strlen(copy));
+    const char *from = text[0] ? text : "unknown";
+    size_t len = strlen(from);
+    char *copy = loom_arena_alloc(arena, len + 1);
+    if (!copy) return "";
+    for (size_t i = 0; i <= len; i++) {
+        unsigned char c = (unsigned char)from[i];
+        copy[i] = i < len && (c <= ' ' || c == '|' || c == 0x7f) ? '_' : from[i];
+    }
+    return loom_name_microservice(arena, copy, len);
 }
 
 /* ---- which spans show calls ---- */
@@ -191,6 +196,7 @@ bool loom_span_calls_number(loom_span_calls *calls, loom_arena *arena)
     int32_t number = 0;
     int64_t components = 0;
 
+    if (!order) return false;
     for (size_t i = 0; i < calls->n; i++) order[i] = &calls->items[i];
     qsort(order, calls->n, sizeof *order, by_parent_and_start);
     for (size_t i = 0; i < calls->n; i++) {
@@ -200,6 +206,7 @@ bool loom_span_calls_number(loom_span_calls *calls, loom_arena *arena)
         int32_t n = up ? up->n_id + 1 : 1;
         if (n > LOOM_ID_MAX_COMPONENTS || (components += n) > MAX_COMPONENTS) return false;
         int32_t *id = loom_arena_alloc(arena, (size_t)n * sizeof *id);
+        if (!id) return false;
         if (up) memcpy(id, up->id, (size_t)up->n_id * sizeof *id);
         id[n - 1] = up ? number : 0;
         c->call.id = id;

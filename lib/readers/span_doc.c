@@ -70,7 +70,8 @@ loom_status loom_span_doc_begin(loom_span_doc *d, loom_span *span, bool *usable,
     if (!*usable)
         return loom_span_doc_left(d, LOOM_LEFT_NO_ID, err, "a span without %s", number[0] ? "a span id" : "a trace id");
     span->trace = loom_intern_add(&d->s->traces, number, strlen(number));
-    return LOOM_OK;
+    if (span->trace < 0) return loom_fail_nomem(err, "spans");
+    return loom_arena_check(&d->s->arena, "spans", err);
 }
 
 static bool times_can_be(const loom_span *span)

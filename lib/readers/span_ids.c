@@ -65,8 +65,9 @@ const char *loom_span_id(loom_arena *arena, const char *text)
     size_t zeros = 0;
     while (zeros < len && text[zeros] == '0') zeros++;
     if (zeros == len) return "";
-    char *id = loom_arena_strdup(arena, text + zeros, len - zeros);
-    for (char *p = id; *p; p++)
-        if (*p >= 'A' && *p <= 'F') *p = (char)(*p - 'A' + 'a');
+    char *id = loom_arena_alloc(arena, len - zeros + 1);
+    if (!id) return "";
+    for (size_t i = zeros; i < len; i++) id[i - zeros] = (char)(text[i] >= 'A' && text[i] <= 'F' ? text[i] - 'A' + 'a' : text[i]);
+    id[len - zeros] = 0;
     return id;
 }

@@ -38,17 +38,19 @@ static bool claim_id(builder *b, int32_t i, halves *h)
     return true;
 }
 
-static void claim_ids(builder *b, loom_intern *ids)
+static bool claim_ids(builder *b, loom_intern *ids)
 {
     for (int32_t i = 0; i < b->n; i++) {
         int64_t known = (int64_t)ids->n;
         b->id[i] = (int32_t)loom_intern_add(ids, b->spans[i]->id, strlen(b->spans[i]->id));
+        if (b->id[i] < 0) return false;
         if (b->id[i] == known) b->of_id[known] = (halves){-1, -1};
         if (claim_id(b, i, &b->of_id[b->id[i]])) continue;
         b->id[i] = -1;
         if (b->spans[i]->lost) continue;
         if (b->t->repeated++ == 0) b->t->first_repeated = b->spans[i];
     }
+    return true;
 }
 
 /* Which half of an id is a span's parent: the server's, unless the span is in the client's service. */
@@ -147,7 +149,7 @@ loom_status loom_span_tree_build(loom_span_tree *t, const loom_span *const *span
     b.up = loom_arena_alloc(arena, count * sizeof *b.up);
     b.node = loom_arena_alloc(arena, count * sizeof *b.node);
     loom_intern_release(ids);
-    claim_ids(&b, ids);
+    if (arena->failed || !claim_ids(&b, ids)) return loom_fail_nomem(err, "the spans of a trace");
     for (int32_t i = 0; i < b.n; i++) b.up[i] = b.id[i] < 0 ? LOOM_NODE_NO_PARENT : parent_span(&b, i, ids);
     pass_lost(&b);
     make_nodes(&b);

@@ -45,6 +45,7 @@ static loom_status own_call(mapping *m, const loom_span *s, bool *readable, loom
     LOOM_TRY(loom_span_calls_add(&m->calls, -1, s->caller, s->service, s, &m->arena, err));
     loom_call *c = &m->calls.items[m->calls.n - 1].call;
     int32_t *own = loom_arena_alloc(&m->arena, (size_t)n * sizeof *own);
+    LOOM_TRY(loom_arena_check(&m->arena, "the spans of a trace", err));
     memcpy(own, id, (size_t)n * sizeof *own);
     c->id = own;
     c->n_id = n;
@@ -88,8 +89,9 @@ static int64_t own_times(mapping *m)
 
 static void fill_graph(mapping *m, loom_graph *g, int64_t base)
 {
-    g->n_calls = (int32_t)m->calls.n;
     g->calls = loom_arena_alloc(&m->arena, m->calls.n * sizeof *g->calls);
+    if (!g->calls) return; /* the arena tells */
+    g->n_calls = (int32_t)m->calls.n;
     for (size_t i = 0; i < m->calls.n; i++) g->calls[i] = m->calls.items[i].call;
     g->time_of_day = (base % LOOM_MS_PER_DAY + LOOM_MS_PER_DAY) % LOOM_MS_PER_DAY;
     loom_graph_sort(g);
@@ -107,7 +109,8 @@ static const char *graph_service(mapping *m)
     }
     const loom_span *s = t->nodes[t->root < 0 ? 0 : t->root].span;
     loom_buf_printf(&b, "%s:%s", s->service, s->operation);
-    const char *name = loom_span_fit_name(&m->arena, b.data);
+    const char *name = loom_span_fit_name(&m->arena, loom_buf_text(&b));
+    m->arena.failed |= loom_buf_failed(&b);
     loom_buf_release(&b);
     return name;
 }
@@ -154,7 +157,7 @@ static loom_status found_calls(mapping *m, int *fault, loom_err *err)
     *fault = LOOM_SPANS_TOO_LARGE;
     if (m->s->cut_outliving) m->here.cut = loom_span_calls_cut(&m->calls);
     if (loom_span_calls_number(&m->calls, &m->arena)) *fault = -1;
-    return LOOM_OK;
+    return loom_arena_check(&m->arena, "the spans of a trace", err);
 }
 
 static void add_counts(loom_span_counts *to, const loom_span_counts *from)
@@ -197,6 +200,7 @@ static loom_status make_graph(mapping *m, loom_graph *g, int *fault, loom_err *e
     }
     fill_graph(m, g, ours ? own_times(m) : loom_span_calls_time(&m->calls));
     g->service = graph_service(m);
+    LOOM_TRY(loom_arena_check(&m->arena, "the spans of a trace", err));
     loom_verdict_reset(&why);
     loom_graph_check(&why, g);
     *fault = why.n ? why.reasons[0] : -1;

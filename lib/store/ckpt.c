@@ -127,7 +127,7 @@ static loom_status add_entry(loom_ckpt_writer *w, const loom_ckpt_entry *e, loom
     if (!slash || slash == e->name || !slash[1] || strchr(slash + 1, '/'))
         return loom_fail(err, LOOM_STATUS_ARG, "\"%s\" is not of the form group/name", e->name);
     if ((st = loom_grow(&w->list.items, &w->list.cap, w->list.n + 1, sizeof copy, err)) != LOOM_OK) return st;
-    if (!(copy.e.name = strdup(e->name))) return loom_fail_nomem(err, "a checkpoint");
+    if (!(copy.e.name = loom_strdup(e->name))) return loom_fail_nomem(err, "a checkpoint");
     w->list.items[w->list.n++] = copy;
     return LOOM_OK;
 }
@@ -459,7 +459,7 @@ static loom_status open_file(loom_ckpt **out, const char *path, loom_err *err)
 
     if (!c) return loom_fail_nomem(err, "a checkpoint");
     c->fd = -1;
-    if (!(c->path = strdup(path))) {
+    if (!(c->path = loom_strdup(path))) {
         st = loom_fail_nomem(err, "a checkpoint");
         goto done;
     }

@@ -135,7 +135,7 @@ static loom_status add_part(loom_st *st, const char *path, const void *bytes, si
     loom_status status = LOOM_OK;
 
     LOOM_TRY(loom_grow(&st->parts, &st->cap_parts, st->n_parts + 1, sizeof p, err));
-    if (!(p.path = strdup(path))) return loom_fail_nomem(err, "a file name");
+    if (!(p.path = loom_strdup(path))) return loom_fail_nomem(err, "a file name");
     if (!bytes && (status = loom_map_open(&p.map, path, err)) != LOOM_OK) {
         free(p.path);
         return status;

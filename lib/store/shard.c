@@ -490,7 +490,7 @@ loom_status loom_shard_open(loom_shard **out, const char *path, loom_err *err)
 
     if (!s) return loom_fail_nomem(err, "a token shard");
     s->file = s->tokens = s->space = -1;
-    if (!(s->path = strdup(path)))
+    if (!(s->path = loom_strdup(path)))
         st = loom_fail_nomem(err, "a token shard");
     else
         st = open_shard(s, err);

@@ -120,7 +120,7 @@ int64_t loom_bpe_merge_long(loom_symbol *symbols, int64_t n, const loom_merge_ma
 {
     /* n - 1 candidates to begin with, two for each of at most n - 1 merges */
     loom_buf_reset(work);
-    loom_buf_reserve(work, (size_t)n * (3 * sizeof(candidate) + sizeof(link)));
+    if (!loom_buf_reserve(work, (size_t)n * (3 * sizeof(candidate) + sizeof(link)))) return n; /* see core/nomem.h */
     queue q = {.items = (candidate *)(void *)work->data};
     link *links = (link *)(void *)(q.items + 3 * n);
 

@@ -6,6 +6,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "core/nomem.h"
 #include "core/num.h"
 
 enum { JIT_STACK_START = 32 << 10, JIT_STACK_MAX = 64 << 20, MATCH_LIMIT = 20000000 };
@@ -172,6 +173,7 @@ static loom_status compile(pcre2_code **out, const char *pattern, loom_err *err)
     size_t where;
     uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF;
     pcre2_code *re = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, options, &code, &where, NULL);
+    if (!re && code == PCRE2_ERROR_HEAP_FAILED) return loom_fail_nomem(err, "the split pattern");
     if (!re) {
         char why[160] = "";
         pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof why);
@@ -222,6 +224,7 @@ loom_pretok_scratch *loom_pretok_scratch_new(const loom_pretok *p)
     s->stack = pcre2_jit_stack_create(JIT_STACK_START, JIT_STACK_MAX, NULL);
     if (!s->data || !s->context) {
         loom_pretok_scratch_free(s);
+        loom_nomem_note();
         return NULL;
     }
     pcre2_set_match_limit(s->context, MATCH_LIMIT);
@@ -245,7 +248,9 @@ void loom_pretok_run_pcre2(const loom_pretok *p, loom_pretok_scratch *s, const c
 {
     size_t done = 0, at = 0; /* pieces are out up to `done`; the search goes on at `at` */
     while (p->code && at < len) {
-        if (pcre2_match(p->code, (PCRE2_SPTR)text, len, at, 0, s->data, s->context) <= 0) break;
+        int found = pcre2_match(p->code, (PCRE2_SPTR)text, len, at, 0, s->data, s->context);
+        if (found == PCRE2_ERROR_NOMEMORY) loom_nomem_note();
+        if (found <= 0) break;
         const size_t *match = pcre2_get_ovector_pointer(s->data);
         size_t start = match[0], end = match[1];
         if (end <= start || start < done) { /* an empty match cuts nothing: step over one character */

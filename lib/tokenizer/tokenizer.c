@@ -21,7 +21,8 @@ loom_status loom_tokenizer_parse(loom_tokenizer **out, const char *json, size_t 
     loom_tokenizer *tok = loom_calloc(1, sizeof *tok);
     if (!tok) return loom_fail_nomem(err, "a tokenizer");
     loom_buf_append(&tok->json, json, len);
-    loom_status st = loom_tokenizer_build(tok, name, err);
+    loom_status st = loom_buf_check(&tok->json, "a tokenizer", err);
+    if (st == LOOM_OK) st = loom_tokenizer_build(tok, name, err);
     if (st == LOOM_OK)
         *out = tok;
     else
@@ -112,27 +113,21 @@ bool loom_tokenizer_is_special(const loom_tokenizer *tok, int32_t id)
 
 /* ---- token lists ---- */
 
-static void need_memory(const void *p)
+static bool tokens_grow(loom_tokens *t)
 {
-    if (p) return;
-    static const char text[] = "out of memory for tokens; free some memory and run the command again\n";
-    fwrite(text, 1, sizeof text - 1, stderr);
-    abort();
-}
-
-static void tokens_grow(loom_tokens *t)
-{
-    t->cap = t->cap ? 2 * t->cap : 256;
-    t->ids = loom_realloc(t->ids, (size_t)t->cap, sizeof *t->ids);
-    need_memory(t->ids);
-    if (!t->with_offsets) return;
-    t->offsets = loom_realloc(t->offsets, (size_t)t->cap, sizeof *t->offsets);
-    need_memory(t->offsets);
+    int64_t cap = t->cap ? 2 * t->cap : 256;
+    int32_t *ids = loom_realloc(t->ids, (size_t)cap, sizeof *ids);
+    if (ids) t->ids = ids;
+    int64_t *offsets = ids && t->with_offsets ? loom_realloc(t->offsets, (size_t)cap, sizeof *offsets) : NULL;
+    if (offsets) t->offsets = offsets;
+    t->failed |= !ids || (t->with_offsets && !offsets);
+    if (!t->failed) t->cap = cap;
+    return !t->failed;
 }
 
 static inline void push(loom_tokens *t, int32_t id, int64_t offset)
 {
-    if (t->n == t->cap) tokens_grow(t);
+    if (t->n == t->cap && !tokens_grow(t)) return;
     t->ids[t->n] = id;
     if (t->with_offsets) t->offsets[t->n] = offset;
     t->n++;
@@ -176,15 +171,13 @@ struct loom_tok_scratch {
 loom_tok_scratch *loom_tok_scratch_new(const loom_tokenizer *tok)
 {
     loom_tok_scratch *s = loom_calloc(1, sizeof *s);
-    need_memory(s);
+    if (!s) return NULL;
     s->tok = tok;
     s->cache = loom_calloc(CACHE_SLOTS, sizeof *s->cache);
-    need_memory(s->cache);
-    if (tok->pretok) {
-        s->pretok = loom_pretok_scratch_new(tok->pretok);
-        need_memory(s->pretok);
-    }
-    return s;
+    if (tok->pretok) s->pretok = loom_pretok_scratch_new(tok->pretok);
+    if (s->cache && (s->pretok || !tok->pretok)) return s;
+    loom_tok_scratch_free(s);
+    return NULL;
 }
 
 void loom_tok_scratch_free(loom_tok_scratch *s)
@@ -219,10 +212,11 @@ static void cache_keep(loom_tok_scratch *s, const char *word, size_t len, uint64
         loom_buf_reset(&s->kept);
     }
     cache_slot *c = cache_probe(s, word, len, hash);
-    *c = (cache_slot){hash, (uint32_t)s->keys.len, (uint32_t)len, (uint32_t)(s->kept.len / sizeof *symbols),
-                      (uint32_t)n};
+    cache_slot fresh = {hash, (uint32_t)s->keys.len, (uint32_t)len, (uint32_t)(s->kept.len / sizeof *symbols), (uint32_t)n};
     loom_buf_append(&s->keys, word, len);
     loom_buf_append(&s->kept, symbols, (size_t)n * sizeof *symbols);
+    if (loom_buf_failed(&s->keys) || loom_buf_failed(&s->kept)) return;
+    *c = fresh;
     s->n_cached++;
 }
 
@@ -283,11 +277,15 @@ static void encode_word(loom_tok_scratch *s, const char *word, size_t len, int64
         }
     }
     loom_buf_reset(&s->symbols);
-    loom_buf_reserve(&s->symbols, len * sizeof(loom_symbol));
+    if (!loom_buf_reserve(&s->symbols, len * sizeof(loom_symbol))) {
+        s->into->failed = true;
+        return;
+    }
     loom_symbol *symbols = (loom_symbol *)(void *)s->symbols.data;
     bool bytes = tok->family == LOOM_TOK_BYTES;
     int64_t n = bytes ? split_bytes(symbols, tok, word, len) : split_chars(symbols, tok, word, len);
     n = loom_bpe_merge(symbols, n, &tok->merges, &s->work);
+    s->into->failed |= loom_buf_failed(&s->work);
     push_symbols(s, symbols, n, offset);
     if (len <= CACHE_WORD) cache_keep(s, word, len, hash, symbols, n);
 }
@@ -359,6 +357,7 @@ static void encode_stretch(loom_tok_scratch *s, const char *text, size_t len, in
     loom_buf_append(&s->prefixed, text, len);
     s->base = base - 1;
     encode_chars(s, s->prefixed.data, s->prefixed.len);
+    s->into->failed |= loom_buf_failed(&s->prefixed);
     if (s->into->with_offsets && s->into->n > from) s->into->offsets[from] = base; /* the blank is not in the text */
 }
 

@@ -73,6 +73,7 @@ typedef struct loom_tokens {
     int64_t *offsets; /* kept only when with_offsets: first byte of each token in the text it was encoded from */
     int64_t n, cap;
     bool with_offsets; /* set before the first append */
+    bool failed;       /* memory ran out, tokens are missing: ask before they are used */
 } loom_tokens;
 
 void loom_tokens_push(loom_tokens *tokens, int32_t id, int64_t offset);
@@ -85,7 +86,7 @@ void loom_tokens_release(loom_tokens *tokens);
 /* Working memory of one thread: merge queue and the cache of words already encoded. Ids do not depend on its history.
  * Bound to the tokenizer it was made for. */
 typedef struct loom_tok_scratch loom_tok_scratch;
-loom_tok_scratch *loom_tok_scratch_new(const loom_tokenizer *tok); /* ends the process when memory is out */
+loom_tok_scratch *loom_tok_scratch_new(const loom_tokenizer *tok); /* NULL: no memory */
 void loom_tok_scratch_free(loom_tok_scratch *scratch);
 
 enum {

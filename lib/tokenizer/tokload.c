@@ -76,7 +76,9 @@ static loom_status put_token(loom_tokenizer *tok, int64_t id, const char *text, 
         return loom_fail(err, LOOM_STATUS_FORMAT, "the tokens \"%.60s\" and \"%.60s\" have the same id %lld", t->data,
                          text, (long long)id);
     }
-    *t = (loom_span){loom_arena_strdup(&tok->arena, text, len), (uint32_t)len};
+    const char *copy = loom_arena_strdup(&tok->arena, text, len);
+    LOOM_TRY(loom_arena_check(&tok->arena, "a vocabulary", err));
+    *t = (loom_span){copy, (uint32_t)len};
     int32_t other = loom_span_map_put(&tok->by_text, tok->texts, (int32_t)id);
     if (other >= 0)
         return loom_fail(err, LOOM_STATUS_FORMAT, "the token \"%.60s\" has two ids, %d and %lld", text, other,
@@ -159,6 +161,7 @@ static loom_status put_merge(loom_tokenizer *tok, const loom_span side[2], size_
     loom_buf_reset(joined);
     loom_buf_append(joined, side[0].data, side[0].len);
     loom_buf_append(joined, side[1].data, side[1].len);
+    LOOM_TRY(loom_buf_check(joined, "the merges", err));
     id[0] = loom_span_map_find(&tok->by_text, tok->texts, side[0].data, side[0].len);
     id[1] = loom_span_map_find(&tok->by_text, tok->texts, side[1].data, side[1].len);
     id[2] = loom_span_map_find(&tok->by_text, tok->texts, joined->data, joined->len);
@@ -227,6 +230,14 @@ static loom_status read_byte_pretokenizer(loom_tokenizer *tok, const loom_json *
     return loom_pretok_new(&tok->pretok, pattern, err);
 }
 
+/* What a token stands for. Without memory it is nothing, and the arena has failed. */
+static void keep_bytes(loom_tokenizer *tok, int64_t id, const loom_buf *bytes)
+{
+    const char *copy = loom_arena_strdup(&tok->arena, loom_buf_text(bytes), bytes->len);
+    tok->arena.failed |= loom_buf_failed(bytes);
+    tok->bytes[id] = (loom_span){copy, tok->arena.failed ? 0 : (uint32_t)bytes->len};
+}
+
 /* The bytes a token stands for; its own text where that has characters outside the alphabet, and then false. */
 static bool byte_token_bytes(loom_tokenizer *tok, int64_t id, loom_buf *scratch)
 {
@@ -242,7 +253,7 @@ static bool byte_token_bytes(loom_tokenizer *tok, int64_t id, loom_buf *scratch)
         }
         loom_buf_char(scratch, (char)byte);
     }
-    tok->bytes[id] = (loom_span){loom_arena_strdup(&tok->arena, scratch->data, scratch->len), (uint32_t)scratch->len};
+    keep_bytes(tok, id, scratch);
     return true;
 }
 
@@ -254,6 +265,7 @@ static loom_status build_byte_family(loom_tokenizer *tok, loom_err *err)
         if (tok->texts[id].data && byte_token_bytes(tok, id, &scratch) && !(tok->flags[id] & LOOM_TOK_ADDED))
             loom_span_map_put(&tok->by_bytes, tok->bytes, (int32_t)id);
     loom_buf_release(&scratch);
+    LOOM_TRY(loom_arena_check(&tok->arena, "a vocabulary", err));
     for (int b = 0; b < 256; b++) {
         char c = (char)b;
         tok->byte_ids[b] = loom_span_map_find(&tok->by_bytes, tok->bytes, &c, 1);
@@ -358,7 +370,7 @@ static void char_token_bytes(loom_tokenizer *tok, int64_t id, loom_buf *scratch)
             i += blank ? 3 : 1;
         }
     }
-    tok->bytes[id] = (loom_span){loom_arena_strdup(&tok->arena, scratch->data, scratch->len), (uint32_t)scratch->len};
+    keep_bytes(tok, id, scratch);
 }
 
 static int class_of_char(const char *text, size_t n)
@@ -397,6 +409,7 @@ static loom_status build_char_family(loom_tokenizer *tok, bool split, loom_err *
     for (int64_t id = 0; id < tok->n_ids; id++)
         if (tok->texts[id].data) char_token_bytes(tok, id, &scratch);
     loom_buf_release(&scratch);
+    LOOM_TRY(loom_arena_check(&tok->arena, "a vocabulary", err));
     for (int b = 0; b < 256; b++) {
         char text[8];
         snprintf(text, sizeof text, "<0x%02X>", (unsigned)b);

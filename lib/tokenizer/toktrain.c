@@ -30,10 +30,12 @@ typedef struct counter {
     int64_t bytes;
     int64_t sample; /* under way, from 1 */
     int kind;
+    bool failed; /* memory ran out, pieces are missing */
 } counter;
 
 struct loom_toktrain {
     loom_pretok *pretok;
+    bool failed; /* memory ran out for the format part */
     loom_intern format; /* tokens of the format part behind the bytes, in their order */
     counter *threads;
     int n_threads;
@@ -57,17 +59,20 @@ typedef struct names {
 
 static void add_phrase(void *arg, const char *text, size_t start, size_t len)
 {
-    if (len > 1 && loom_tok_name_of(text + start, len) == LOOM_TOK_NAME_NONE) loom_intern_add(arg, text + start, len);
+    loom_toktrain *t = arg;
+    bool wanted = len > 1 && loom_tok_name_of(text + start, len) == LOOM_TOK_NAME_NONE;
+    if (wanted && loom_intern_add(&t->format, text + start, len) < 0) t->failed = true;
 }
 
 static loom_status learn_format(loom_toktrain *t, const char *phrases, size_t len, loom_err *err)
 {
     loom_pretok_scratch *scratch = loom_pretok_scratch_new(t->pretok);
     if (!scratch) return loom_fail_nomem(err, "the tokenizer training");
-    for (int i = 0; i < N_FRONTS; i++) loom_intern_add(&t->format, fronts[i], strlen(fronts[i]));
-    loom_pretok_run(t->pretok, scratch, phrases, len, add_phrase, &t->format);
+    for (int i = 0; i < N_FRONTS; i++)
+        if (loom_intern_add(&t->format, fronts[i], strlen(fronts[i])) < 0) t->failed = true;
+    loom_pretok_run(t->pretok, scratch, phrases, len, add_phrase, t);
     loom_pretok_scratch_free(scratch);
-    return LOOM_OK;
+    return t->failed ? loom_fail_nomem(err, "the tokenizer training") : LOOM_OK;
 }
 
 /* ---- counting ---- */
@@ -106,13 +111,20 @@ void loom_toktrain_free(loom_toktrain *t)
     free(t);
 }
 
+/* NULL: no memory. */
 static tally *tally_of(counter *c, const char *text, size_t len)
 {
-    size_t id = (size_t)loom_intern_add(&c->pieces, text, len);
+    int64_t found = loom_intern_add(&c->pieces, text, len);
+    size_t id = (size_t)found;
+    if (found < 0) c->failed = true;
+    if (c->failed) return NULL;
     if (id >= c->cap) {
         size_t grown = c->cap ? 2 * c->cap : 1024;
         tally *tallies = loom_realloc(c->tallies, grown, sizeof *tallies);
-        if (!tallies) abort(); /* as loom_intern does */
+        if (!tallies) {
+            c->failed = true;
+            return NULL;
+        }
         memset(tallies + c->cap, 0, (grown - c->cap) * sizeof *tallies);
         c->tallies = tallies;
         c->cap = grown;
@@ -123,6 +135,7 @@ static tally *tally_of(counter *c, const char *text, size_t len)
 static void add_piece(counter *c, const char *text, size_t len)
 {
     tally *t = tally_of(c, text, len);
+    if (!t) return;
     t->count++;
     t->samples[c->kind] += t->last != c->sample;
     t->last = c->sample;
@@ -149,12 +162,14 @@ static void merge_counters(loom_toktrain *t)
     counter *all = &t->threads[0];
     for (int i = 1; i < t->n_threads; i++) {
         counter *c = &t->threads[i];
-        for (int64_t p = 0; p < (int64_t)c->pieces.n; p++) {
+        for (int64_t p = 0; p < (int64_t)c->pieces.n && !c->failed; p++) {
             tally *to = tally_of(all, loom_intern_text(&c->pieces, p), loom_intern_len(&c->pieces, p));
+            if (!to) break;
             to->count += c->tallies[p].count;
             for (int k = 0; k < LOOM_TOKTRAIN_KINDS; k++) to->samples[k] += c->tallies[p].samples[k];
         }
         all->bytes += c->bytes;
+        all->failed |= c->failed;
         loom_intern_release(&c->pieces);
     }
 }
@@ -404,6 +419,10 @@ static loom_status measure(loom_toktrain_report *r, const loom_buf *json, size_t
     loom_tokens tokens = {0};
     LOOM_TRY(loom_tokenizer_parse(&tok, json->data + from, json->len - from, "the learned tokenizer", err));
     loom_tok_scratch *scratch = loom_tok_scratch_new(tok);
+    if (!scratch) {
+        loom_tokenizer_free(tok);
+        return loom_fail_nomem(err, "the learned tokenizer");
+    }
     for (int64_t i = 0; i < (int64_t)c->pieces.n; i++) {
         const char *text = loom_intern_text(&c->pieces, i);
         size_t len = loom_intern_len(&c->pieces, i);
@@ -422,10 +441,11 @@ static loom_status measure(loom_toktrain_report *r, const loom_buf *json, size_t
     r->vocab_size = loom_tokenizer_vocab_size(tok);
     r->format_tokens = loom_tokenizer_format_size(tok);
     loom_tokenizer_format_digest(tok, r->format_digest);
+    bool failed = tokens.failed;
     loom_tokens_release(&tokens);
     loom_tok_scratch_free(scratch);
     loom_tokenizer_free(tok);
-    return LOOM_OK;
+    return failed ? loom_fail_nomem(err, "the tokens of the text") : LOOM_OK;
 }
 
 loom_status loom_toktrain_finish(loom_buf *json, loom_toktrain_report *report, loom_toktrain *t,
@@ -436,12 +456,14 @@ loom_status loom_toktrain_finish(loom_buf *json, loom_toktrain_report *report, l
     size_t from = json->len;
 
     merge_counters(t);
+    if (t->threads[0].failed) return loom_fail_nomem(err, "the pieces of the text");
     if (t->threads[0].pieces.n == 0)
         return loom_fail(err, LOOM_STATUS_FORMAT, "no text to learn a tokenizer from; give a file with samples");
     LOOM_TRY(list_names(&l, &t->threads[0], err));
     choose(&l, &r, conf);
     write_json(json, &t->format, &l);
-    loom_status st = measure(&r, json, from, t, err);
+    loom_status st = loom_buf_check(json, "the tokenizer", err);
+    if (st == LOOM_OK) st = measure(&r, json, from, t, err);
     if (st == LOOM_OK && report) *report = r;
     free(l.all);
     return st;

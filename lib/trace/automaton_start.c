@@ -116,6 +116,7 @@ static const char *explain(loom_automaton *a, const char *fmt, ...)
     loom_buf_vprintf(&text, fmt, args);
     va_end(args);
     const char *copy = loom_arena_strdup(&a->arena, loom_buf_text(&text), text.len);
+    a->arena.failed |= loom_buf_failed(&text);
     loom_buf_release(&text);
     return copy;
 }
@@ -367,6 +368,10 @@ loom_status loom_automaton_new(loom_automaton **out, const loom_automaton_conf *
         return LOOM_STATUS_NOMEM;
     }
     why = start_up(a);
+    if (a->arena.failed) {
+        loom_automaton_free(a);
+        return loom_fail_nomem(err, "the answer's grammar");
+    }
     if (why) {
         loom_status st = loom_fail(err, LOOM_STATUS_ARG, "the request cannot be met: %s", why);
         loom_automaton_free(a);

@@ -114,6 +114,7 @@ static const char *copy_padded(loom_arena *arena, const char *text, size_t len, 
     int32_t zeros = zeros_wanted(text, len, prefix, n_prefix, digits);
     if (zeros <= 0) return loom_arena_strdup(arena, text, len);
     char *copy = loom_arena_alloc(arena, len + (size_t)zeros + 1);
+    if (!copy) return "";
     memcpy(copy, prefix, n_prefix);
     memset(copy + n_prefix, '0', (size_t)zeros);
     memcpy(copy + n_prefix + zeros, text + n_prefix, len - n_prefix);
@@ -193,14 +194,10 @@ static void merge_sort(loom_call *calls, int32_t n, loom_call *copy)
 
 void loom_graph_sort(loom_graph *g)
 {
-    if (g->n_calls <= 32) {
-        insertion_sort(g->calls, g->n_calls);
-        return;
-    }
-    loom_arena scratch = {0};
-    loom_call *copy = loom_arena_alloc(&scratch, (size_t)g->n_calls * sizeof *copy);
-    merge_sort(g->calls, g->n_calls, copy);
-    loom_arena_release(&scratch);
+    loom_call *copy = g->n_calls > 32 ? malloc((size_t)g->n_calls * sizeof *copy) : NULL;
+    if (copy) merge_sort(g->calls, g->n_calls, copy);
+    else insertion_sort(g->calls, g->n_calls); /* also without memory for a copy: slower, the same order */
+    free(copy);
 }
 
 int32_t loom_graph_sort_unique(loom_graph *g)
@@ -246,21 +243,24 @@ int32_t loom_graph_parent(const loom_graph *g, int32_t i)
     return c->n_id <= 1 ? -1 : loom_graph_find(g, c->id, c->n_id - 1);
 }
 
-void loom_graph_copy(loom_graph *into, const loom_graph *g, loom_arena *arena)
+bool loom_graph_copy(loom_graph *into, const loom_graph *g, loom_arena *arena)
 {
     *into = *g;
     into->service = g->service ? loom_arena_strdup(arena, g->service, strlen(g->service)) : NULL;
     into->calls = loom_arena_alloc(arena, (size_t)(g->n_calls > 0 ? g->n_calls : 1) * sizeof *into->calls);
-    for (int32_t i = 0; i < g->n_calls; i++) {
+    if (!into->calls) into->n_calls = 0;
+    for (int32_t i = 0; i < into->n_calls; i++) {
         const loom_call *from = &g->calls[i];
         loom_call *to = &into->calls[i];
         int32_t *id = loom_arena_alloc(arena, (size_t)(from->n_id > 0 ? from->n_id : 1) * sizeof *id);
         *to = *from;
-        if (from->n_id > 0) memcpy(id, from->id, (size_t)from->n_id * sizeof *id);
+        if (!id) to->n_id = 0;
+        if (to->n_id > 0) memcpy(id, from->id, (size_t)from->n_id * sizeof *id);
         to->id = id;
         to->source = loom_arena_strdup(arena, from->source, strlen(from->source));
         to->destination = loom_arena_strdup(arena, from->destination, strlen(from->destination));
     }
+    return !arena->failed;
 }
 
 static bool calls_equal(const loom_call *a, const loom_call *b)

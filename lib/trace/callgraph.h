@@ -82,8 +82,8 @@ int32_t loom_graph_depth(const loom_graph *g); /* 0 without calls */
 int32_t loom_graph_find(const loom_graph *g, const int32_t *id, int32_t n_id);
 /* Index of the parent of call i in a sorted graph, -1 for a root and for an orphan. */
 int32_t loom_graph_parent(const loom_graph *g, int32_t i);
-/* Fills *into with a deep copy whose arrays and names live in `arena`. */
-void loom_graph_copy(loom_graph *into, const loom_graph *g, loom_arena *arena);
+/* Fills *into with a deep copy whose arrays and names live in `arena`. False: no memory, the copy lacks something. */
+bool loom_graph_copy(loom_graph *into, const loom_graph *g, loom_arena *arena);
 /* Service, time of day and all calls, field by field, in order. */
 bool loom_graph_equal(const loom_graph *a, const loom_graph *b);
 

@@ -19,8 +19,9 @@ static void give(checker *c, int32_t code, const char *fmt, ...)
     va_start(args, fmt);
     loom_buf_vprintf(&text, fmt, args);
     va_end(args);
-    c->out->items = loom_arena_more(c->arena, c->out->items, (size_t)c->out->n, &c->cap, sizeof *c->out->items);
-    c->out->items[c->out->n++] = (loom_code){code, loom_arena_strdup(c->arena, loom_buf_text(&text), text.len)};
+    loom_code *items = loom_arena_more(c->arena, c->out->items, (size_t)c->out->n, &c->cap, sizeof *items);
+    if (items) c->out->items = items;
+    if (items) items[c->out->n++] = (loom_code){code, loom_arena_strdup(c->arena, loom_buf_text(&text), text.len)};
     loom_buf_release(&text);
 }
 
@@ -387,7 +388,7 @@ static bool to_call(loom_call *call, const loom_edge_text *e, loom_arena *arena)
     size_t len = strlen(e->edge_id);
     if (len > 12 * (size_t)LOOM_ID_MAX_COMPONENTS) return false;
     int32_t *id = loom_arena_alloc(arena, (len / 2 + 1) * sizeof *id); /* a component takes two bytes with its dot */
-    int32_t n = loom_id_parse(id, (int32_t)(len / 2 + 1), e->edge_id, len);
+    int32_t n = !id ? -1 : loom_id_parse(id, (int32_t)(len / 2 + 1), e->edge_id, len);
 
     if (n < 1 || n > LOOM_ID_MAX_COMPONENTS) return false;
     *call = (loom_call){.id = id, .n_id = n, .type = loom_call_type_of(e->type, strlen(e->type)), .source = e->source,
@@ -413,11 +414,12 @@ void loom_check_graph(loom_graph_result *out, loom_mode mode, const char *servic
                       int32_t n_edges, const loom_attrs *req, loom_arena *arena)
 {
     loom_graph *g = &out->graph;
-    bool readable = true;
+    bool readable;
 
     *out = (loom_graph_result){0};
     g->service = loom_name_service(arena, service, strlen(service));
     g->calls = loom_arena_calloc(arena, (size_t)n_edges + 1, sizeof *g->calls);
+    readable = g->calls != NULL;
     for (int32_t i = 0; i < n_edges && readable; i++) readable = to_call(&g->calls[i], &edges[i], arena);
     if (readable) {
         g->n_calls = n_edges;

@@ -1,6 +1,7 @@
 #include "trace/encode.h"
 
 #define MAX_CONDITIONS 16
+#define TEXTS "the text of a graph"
 
 /* What one graph's encoding needs at every step. */
 typedef struct encoder {
@@ -57,6 +58,7 @@ loom_edge_text *loom_encode_edges(const loom_graph *graph, const int32_t *calls,
                                   loom_arena *arena)
 {
     loom_edge_text *edges = loom_arena_alloc(arena, (size_t)n * sizeof *edges);
+    if (!edges) return NULL;
     for (int32_t i = 0; i < n; i++) {
         const loom_call *c = &graph->calls[calls ? calls[i] : i];
         loom_edge_text *t = &edges[i];
@@ -103,11 +105,14 @@ static void fill_all(const encoder *e, loom_attrs *a, const loom_layer *l)
 
 /* ---- conditions ---- */
 typedef struct lines {
-    loom_line *items;
+    loom_line *items; /* NULL: no memory, nothing is kept */
     int32_t n;
 } lines;
 
-static void add(lines *l, loom_line line) { l->items[l->n++] = line; }
+static void add(lines *l, loom_line line)
+{
+    if (l->items) l->items[l->n++] = line;
+}
 
 static void maybe(const encoder *e, lines *l, loom_line line)
 {
@@ -228,7 +233,7 @@ static void split_conditions(const encoder *e, loom_block *b, const loom_layer *
     add(&out, (loom_line){.kind = LOOM_LINE_SPLIT_START_NODE, .name = {l->start_node}});
     add(&out, (loom_line){.kind = LOOM_LINE_SPLIT_LATENCY});
     add(&out, (loom_line){.kind = LOOM_LINE_SPLIT_START});
-    shuffle(e, out.items + 1, 3, sizeof *out.items);
+    if (out.items) shuffle(e, out.items + 1, 3, sizeof *out.items);
     b->conds = out.items;
     b->n_conds = out.n;
 }
@@ -266,7 +271,7 @@ static void fill_subs(const encoder *e, loom_block *b, const loom_layer *l)
     loom_sub_text *subs = loom_arena_calloc(e->arena, (size_t)l->n_children + 1, sizeof *subs);
     int64_t left = l->num_edges - (l->split ? 0 : l->n_calls);
 
-    for (int32_t i = 0; i < l->n_children; i++) {
+    for (int32_t i = 0; subs && i < l->n_children; i++) {
         const loom_layer *child = l->children[i];
         subs[i].index = number(child->subgraph_index, e->arena);
         if (b->counted) sub_lines(e, &subs[i], l, child, left);
@@ -274,7 +279,7 @@ static void fill_subs(const encoder *e, loom_block *b, const loom_layer *l)
         left -= child->num_edges;
     }
     b->subs = subs;
-    b->n_subs = l->n_children;
+    b->n_subs = subs ? l->n_children : 0;
 }
 
 /* ---- blocks ---- */
@@ -297,7 +302,7 @@ static void fill_block(const encoder *e, loom_block *b, const loom_layer *l, con
     }
     if (!l->split) {
         b->edges = edges_of(e, l->calls, l->n_calls, false);
-        b->n_edges = l->n_calls;
+        b->n_edges = b->edges ? l->n_calls : 0;
     }
     fill_subs(e, b, l);
 }
@@ -318,7 +323,7 @@ static void fill_tabular(const encoder *e, loom_block *b)
             loom_attrs_put(a, (loom_attr)*which);
     shuffle(e, a->order, a->n_order, sizeof *a->order);
     b->edges = edges_of(e, NULL, g->n_calls, true);
-    b->n_edges = g->n_calls;
+    b->n_edges = b->edges ? g->n_calls : 0;
 }
 
 static loom_status build_layers(const encoder *e, loom_layers *layers, loom_err *err)
@@ -342,12 +347,14 @@ loom_status loom_encode_texts(loom_text **texts, int32_t *n, const loom_graph *g
         return loom_fail(err, LOOM_STATUS_FORMAT, "a graph of %s has no calls, so it has no text", graph->service);
     }
     loom_block *blocks = loom_arena_calloc(arena, (size_t)n_blocks, sizeof *blocks);
+    LOOM_TRY(loom_arena_check(arena, TEXTS, err));
     if (conf->mode == LOOM_MODE_TABULAR) fill_tabular(&e, blocks);
     for (int32_t i = 0; i < layers.n; i++) fill_block(&e, &blocks[i], layers.all[i], NULL);
 
     bool one_each = conf->mode == LOOM_MODE_INSTRUCTION;
     *n = one_each ? n_blocks : 1;
     *texts = loom_arena_calloc(arena, (size_t)*n, sizeof **texts);
+    LOOM_TRY(loom_arena_check(arena, TEXTS, err));
     for (int32_t i = 0; i < *n; i++)
         (*texts)[i] = (loom_text){.mode = conf->mode, .blocks = blocks + i, .n_blocks = one_each ? 1 : n_blocks};
     return LOOM_OK;
@@ -363,9 +370,9 @@ loom_status loom_encode_graph(loom_buf *into, const loom_graph *graph, const loo
     LOOM_TRY(loom_encode_texts(&texts, &n, graph, facts, conf, rng, arena, err));
     for (int32_t i = 0; i < n; i++) {
         loom_text_render(into, &texts[i]);
-        if (into->data[into->len - 1] != '\n') loom_buf_char(into, '\n');
+        if (into->len && into->data[into->len - 1] != '\n') loom_buf_char(into, '\n');
     }
-    return LOOM_OK;
+    return loom_buf_check(into, TEXTS, err);
 }
 
 loom_status loom_encode_root(loom_block *out, const loom_graph *graph, const loom_facts *facts,
@@ -379,9 +386,9 @@ loom_status loom_encode_root(loom_block *out, const loom_graph *graph, const loo
         if (graph->n_calls < 1)
             return loom_fail(err, LOOM_STATUS_FORMAT, "a graph of %s has no calls, so it has no text", graph->service);
         fill_tabular(&e, out);
-        return LOOM_OK;
+        return loom_arena_check(arena, TEXTS, err);
     }
     LOOM_TRY(build_layers(&e, &layers, err));
     fill_block(&e, out, layers.all[0], include);
-    return LOOM_OK;
+    return loom_arena_check(arena, TEXTS, err);
 }

@@ -3,6 +3,8 @@
 #include "core/num.h"
 #include "trace/grammar.h"
 
+#define LAYERS "the layers of a graph"
+
 /* Working state of one build: the tree of calls in compressed form, then layers bottom up. */
 typedef struct builder {
     const loom_graph *g;
@@ -19,6 +21,7 @@ static loom_status find_parents(builder *b, loom_err *err)
     const loom_graph *g = b->g;
     int32_t n = g->n_calls, *path = loom_arena_calloc(b->arena, LOOM_ID_MAX_COMPONENTS + 1, sizeof *path);
 
+    LOOM_TRY(loom_arena_check(b->arena, LAYERS, err));
     for (int32_t i = 0; i < n; i++) {
         const loom_call *c = &g->calls[i];
         if (c->n_id < 1 || c->n_id > LOOM_ID_MAX_COMPONENTS || (c->n_id == 1) != (i == 0) || c->id[0] != 0)
@@ -37,24 +40,28 @@ static loom_status find_parents(builder *b, loom_err *err)
     return LOOM_OK;
 }
 
-static void group_children(builder *b)
+static loom_status group_children(builder *b, loom_err *err)
 {
     int32_t n = b->g->n_calls;
+    int32_t *fill = loom_arena_calloc(b->arena, (size_t)n, sizeof *fill);
+    LOOM_TRY(loom_arena_check(b->arena, LAYERS, err));
     for (int32_t i = 1; i < n; i++) b->first_child[b->parent[i] + 1]++;
     for (int32_t i = 0; i < n; i++) b->first_child[i + 1] += b->first_child[i];
-    int32_t *fill = loom_arena_calloc(b->arena, (size_t)n, sizeof *fill);
     for (int32_t i = 1; i < n; i++) {
         int32_t p = b->parent[i];
         b->child[b->first_child[p] + fill[p]++] = i;
     }
+    return LOOM_OK;
 }
 
-/* What plain layers and splits have in common: everything but latency and children. */
+/* What plain layers and splits have in common: everything but latency and children. NULL, as for all that build layers
+ * here: no memory. */
 static loom_layer *new_layer(builder *b, const int32_t *calls, int32_t n, const char *caller)
 {
     const loom_call *first = &b->g->calls[calls[0]];
     loom_layer *l = loom_arena_calloc(b->arena, 1, sizeof *l);
 
+    if (!l) return NULL;
     *l = (loom_layer){.calls = calls, .n_calls = n, .caller = caller, .start_node = first->source,
                       .start_edge_id = first->id[first->n_id - 1],
                       .subgraph_index = first->n_id > 1 ? first->id[first->n_id - 2] : 0, .start = first->arrived,
@@ -77,6 +84,7 @@ static loom_layer *plain_layer(builder *b, const int32_t *calls, int32_t n, loom
                                const char *caller, int64_t given)
 {
     loom_layer *l = new_layer(b, calls, n, caller);
+    if (!l) return NULL;
     l->latency = given;
     for (int32_t i = 0; i < n; i++) l->latency = loom_max_i64(l->latency, loom_call_finish(&b->g->calls[calls[i]]));
     l->num_edges = n;
@@ -89,6 +97,7 @@ static loom_layer *split_layer(builder *b, loom_layer **parts, int32_t n)
     int32_t n_calls = 0;
     for (int32_t i = 0; i < n; i++) n_calls += parts[i]->n_calls;
     loom_layer *l = new_layer(b, parts[0]->calls, n_calls, parts[0]->caller);
+    if (!l) return NULL;
     l->split = true;
     for (int32_t i = 0; i < n; i++) l->latency = i ? loom_max_i64(l->latency, parts[i]->latency) : parts[i]->latency;
     take_children(l, parts, n);
@@ -107,10 +116,11 @@ static loom_layer *merge(builder *b, loom_layer **parts, int32_t n)
     for (;;) {
         int32_t n_groups = (n + LOOM_SPLIT_MAX_PARTS - 1) / LOOM_SPLIT_MAX_PARTS;
         loom_layer **groups = loom_arena_calloc(b->arena, (size_t)n_groups, sizeof *groups);
+        if (!groups) return NULL;
         for (int32_t i = 0; i < n_groups; i++) {
             int32_t from = run_start(n, LOOM_SPLIT_MAX_PARTS, n_groups, i, b->conf->balanced);
             int32_t to = run_start(n, LOOM_SPLIT_MAX_PARTS, n_groups, i + 1, b->conf->balanced);
-            groups[i] = split_layer(b, parts + from, to - from);
+            if (!(groups[i] = split_layer(b, parts + from, to - from))) return NULL;
         }
         if (n_groups == 1) return groups[0];
         if (n_groups <= LOOM_SPLIT_MAX_PARTS) return split_layer(b, groups, n_groups);
@@ -126,11 +136,13 @@ static loom_layer *cut(builder *b, const int32_t *calls, int32_t n, loom_layer *
     int32_t n_parts = (n + k - 1) / k, used = 0;
     loom_layer **parts = loom_arena_calloc(b->arena, (size_t)n_parts, sizeof *parts);
 
+    if (!parts) return NULL;
     for (int32_t i = 0; i < n_parts; i++) {
         int32_t from = run_start(n, k, n_parts, i, b->conf->balanced);
         int32_t to = run_start(n, k, n_parts, i + 1, b->conf->balanced), own = used;
         while (own < n_children && b->parent[children[own]->calls[0]] <= calls[to - 1]) own++;
         parts[i] = plain_layer(b, calls + from, to - from, children + used, own - used, caller, given);
+        if (!parts[i]) return NULL;
         used = own;
     }
     return merge(b, parts, n_parts);
@@ -141,12 +153,14 @@ static loom_layer *layer_of(builder *b, const int32_t *calls, int32_t n, const c
     loom_layer **children = loom_arena_calloc(b->arena, (size_t)n, sizeof *children);
     int32_t n_children = 0;
 
+    if (!children) return NULL;
     for (int32_t i = 0; i < n; i++) {
         int32_t p = calls[i], from = b->first_child[p], n_below = b->first_child[p + 1] - from;
         const loom_call *c = &b->g->calls[p];
         if (!n_below) continue;
-        children[n_children++] =
-            layer_of(b, b->child + from, n_below, c->source, p == 0 ? c->rt : loom_call_finish(c));
+        loom_layer *l = layer_of(b, b->child + from, n_below, c->source, p == 0 ? c->rt : loom_call_finish(c));
+        if (!l) return NULL;
+        children[n_children++] = l;
     }
     if (n > LOOM_LAYER_MAX_EDGES) return cut(b, calls, n, children, n_children, caller, given);
     return plain_layer(b, calls, n, children, n_children, caller, given);
@@ -171,10 +185,12 @@ loom_status loom_layers_build(loom_layers *out, const loom_graph *graph, const l
     b.parent = loom_arena_alloc(arena, n * sizeof *b.parent);
     b.child = loom_arena_alloc(arena, n * sizeof *b.child);
     b.first_child = loom_arena_calloc(arena, n + 1, sizeof *b.first_child);
+    LOOM_TRY(loom_arena_check(arena, LAYERS, err));
     LOOM_TRY(find_parents(&b, err));
-    group_children(&b);
+    LOOM_TRY(group_children(&b, err));
     loom_layer *root = layer_of(&b, root_call, 1, LOOM_TEXT_NO_CALLER, graph->calls[0].rt);
     *out = (loom_layers){.graph = graph, .all = loom_arena_calloc(arena, (size_t)b.n_layers, sizeof *out->all)};
+    LOOM_TRY(loom_arena_check(arena, LAYERS, err));
     list(out, root);
     return LOOM_OK;
 }

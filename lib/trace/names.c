@@ -35,10 +35,8 @@ void loom_names_release(loom_names *names)
 
 loom_status loom_names_add(loom_names *names, const char *name, size_t len, loom_err *err)
 {
-    (void)err;
     unsort(names);
-    loom_intern_add(&names->microservices, name, len);
-    return LOOM_OK;
+    return loom_intern_add(&names->microservices, name, len) < 0 ? loom_fail_nomem(err, "the names") : LOOM_OK;
 }
 
 static loom_status add_service(loom_names *names, const char *name, size_t len, int64_t graphs, loom_err *err)
@@ -46,6 +44,7 @@ static loom_status add_service(loom_names *names, const char *name, size_t len, 
     unsort(names);
     int64_t id = loom_intern_add(&names->services, name, len);
     size_t had = names->cap_graphs;
+    if (id < 0) return loom_fail_nomem(err, "the names");
     LOOM_TRY(loom_grow(&names->graphs, &names->cap_graphs, (size_t)id + 1, sizeof *names->graphs, err));
     for (size_t i = had; i < names->cap_graphs; i++) names->graphs[i] = 0;
     names->graphs[id] += graphs;

@@ -3,6 +3,9 @@
 #include "core/num.h"
 #include "trace/grow.h"
 
+/* No verdict, but it ends up beside a status: the arena has failed, and core/nomem.h keeps it out of every result. */
+#define NO_MEMORY "memory ran out"
+
 /* A piece of text; what is searched in it is bounded by its end, never by a NUL. */
 typedef struct span {
     const char *text;
@@ -192,8 +195,10 @@ static const char *parse_edges(loom_parsed *out, span text, loom_arena *arena)
             out->odd_lines += trimmed(line).len != 0;
             continue;
         }
-        out->edges = loom_arena_more(arena, out->edges, (size_t)out->n_edges, &cap, sizeof *out->edges);
-        loom_edge_text *e = &out->edges[out->n_edges];
+        loom_edge_text *edges = loom_arena_more(arena, out->edges, (size_t)out->n_edges, &cap, sizeof *edges);
+        if (!edges) return NO_MEMORY;
+        loom_edge_text *e = &edges[out->n_edges];
+        out->edges = edges;
         const char *why = parse_edge(e, line, out->mode == LOOM_MODE_TABULAR, arena);
         if (why) return why;
         if (out->mode != LOOM_MODE_TABULAR) e->source = out->req.start_node;
@@ -225,7 +230,9 @@ static const char *parse_subs(loom_parsed *out, span text, loom_arena *arena)
     if (!last || last < first) return "a subgraph line is not closed";
     for (span rest = between(first, last + close); rest.len;) {
         const char *stop = find(rest, LOOM_TEXT_SUB_END);
-        out->subs = loom_arena_more(arena, out->subs, (size_t)out->n_subs, &cap, sizeof *out->subs);
+        loom_parsed_sub *subs = loom_arena_more(arena, out->subs, (size_t)out->n_subs, &cap, sizeof *subs);
+        if (!subs) return NO_MEMORY;
+        out->subs = subs;
         const char *why = parse_sub(&out->subs[out->n_subs], between(rest.text, stop), arena);
         if (why) return why;
         out->n_subs++;
@@ -282,13 +289,15 @@ void loom_parse_answer(loom_parsed *out, loom_mode mode, const char *prompt, siz
                        size_t text_len, loom_arena *arena)
 {
     char *all = loom_arena_alloc(arena, prompt_len + text_len + 1);
-    if (prompt_len) memcpy(all, prompt, prompt_len);
-    if (text_len) memcpy(all + prompt_len, text, text_len);
-    all[prompt_len + text_len] = 0;
-
     *out = (loom_parsed){.mode = mode, .req_text = ""};
     loom_attrs_init(&out->req);
-    out->why = parse_all(out, (span){all, prompt_len + text_len}, arena);
+    if (all) {
+        if (prompt_len) memcpy(all, prompt, prompt_len);
+        if (text_len) memcpy(all + prompt_len, text, text_len);
+        all[prompt_len + text_len] = 0;
+        out->why = parse_all(out, (span){all, prompt_len + text_len}, arena);
+    }
+    if (arena->failed) out->why = NO_MEMORY;
     out->ok = !out->why;
 }
 
@@ -306,7 +315,9 @@ const char *loom_parse_prompt(loom_parsed_prompt *out, loom_mode mode, const cha
     for (rest = all; mode == LOOM_MODE_INSTRUCTION && rest.len && rest.text < answer.text;) {
         span line = first_line(rest);
         if (starts_with(line, LOOM_TEXT_INCLUDE)) {
-            out->includes = loom_arena_more(arena, out->includes, (size_t)out->n_includes, &cap, sizeof *out->includes);
+            const char **includes = loom_arena_more(arena, out->includes, (size_t)out->n_includes, &cap, sizeof *includes);
+            if (!includes) return NO_MEMORY;
+            out->includes = includes;
             out->includes[out->n_includes++] = loom_arena_strdup(arena, line.text, line.len);
         }
         rest = line.len < rest.len ? between(end_of(line) + 1, end_of(rest)) : (span){end_of(rest), 0};

@@ -58,7 +58,7 @@ static void split_lines(prompt_lines *l, const loom_attrs *a)
 static void render_lines(loom_buf *into, const prompt_lines *l, const char *const *more, size_t n_more, loom_rng *rng)
 {
     size_t n = l->n + n_more, *order = loom_alloc(n + 1, sizeof *order);
-    for (size_t i = 0; i < n; i++) order[i] = i;
+    for (size_t i = 0; order && i < n; i++) order[i] = i;
     if (rng && order) loom_rng_shuffle(rng, order, n, sizeof *order);
     for (size_t i = 0; i < n; i++) {
         size_t k = order ? order[i] : i;

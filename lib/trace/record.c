@@ -155,7 +155,7 @@ static bool parse_edge(parser *w, span *rest)
 
 /* Sizes for the blocks of a parser. A well-formed record has 7 n - 2 bars, and parsing ends at the first edge that is
  * not well-formed, so bars bound the edges. */
-static void parser_init(parser *w, span edges, size_t service_len, loom_arena *arena)
+static bool parser_init(parser *w, span edges, size_t service_len, loom_arena *arena)
 {
     size_t bars = 0, dots = 0, len = (size_t)(edges.end - edges.at);
     size_t controls = 0;
@@ -169,6 +169,7 @@ static void parser_init(parser *w, span edges, size_t service_len, loom_arena *a
     w->calls = loom_arena_alloc(arena, cap * sizeof *w->calls);
     w->components = loom_arena_alloc(arena, (dots + cap + 1) * sizeof *w->components);
     w->names = loom_arena_alloc(arena, len + cap * 12 + service_len + 16);
+    return w->calls && w->components && w->names;
 }
 
 static bool service_fits(span text) { return loom_name_fits_record(text.at, (size_t)(text.end - text.at)); }
@@ -176,7 +177,8 @@ static bool service_fits(span text) { return loom_name_fits_record(text.at, (siz
 static bool parse_columns(loom_graph *g, parser *w, span columns[3], loom_arena *arena)
 {
     span edges = columns[2];
-    parser_init(w, edges, (size_t)(columns[1].end - columns[1].at), arena);
+    if (!parser_init(w, edges, (size_t)(columns[1].end - columns[1].at), arena))
+        return edge_fault(w, LOOM_REASON_BAD_EDGE, "cannot be read: memory ran out");
     if (w->has_control) return edge_fault(w, LOOM_REASON_BAD_EDGE, "or another holds a control byte");
     while (edges.at <= edges.end)
         if (!parse_edge(w, &edges)) return false;
@@ -281,7 +283,7 @@ static char *put_id(char *p, const int32_t *id, int32_t n_id)
 static void render_call(loom_buf *into, const loom_call *c, bool with_times)
 {
     size_t n_source = strlen(c->source), n_destination = strlen(c->destination);
-    loom_buf_reserve(into, (size_t)c->n_id * 12 + n_source + n_destination + 80);
+    if (!loom_buf_reserve(into, (size_t)c->n_id * 12 + n_source + n_destination + 80)) return;
     char *p = into->data + into->len;
     const char *type = loom_call_type_name(c->type);
     p = put_id(p, c->id, c->n_id);

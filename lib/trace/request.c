@@ -43,17 +43,24 @@ bool loom_outcome_accepts(const loom_outcome *v, loom_validity validity)
 bool loom_outcome_has_record(const loom_outcome *v) { return v->valid && !v->odd; }
 
 /* ---- the tree ---- */
+/* A request whose arena has failed is over: no layer is taken from it, answering it is an error. */
 static void push_waiting(loom_request *r, int32_t index)
 {
-    r->waiting = loom_arena_more(&r->arena, r->waiting, r->n_waiting, &r->cap_waiting, sizeof *r->waiting);
+    int32_t *waiting = loom_arena_more(&r->arena, r->waiting, r->n_waiting, &r->cap_waiting, sizeof *waiting);
+    if (!waiting) return;
+    r->waiting = waiting;
     r->waiting[r->n_waiting++] = index;
 }
 
+/* NULL: no memory. */
 static node *new_node(loom_request *r, const node *parent, const char *prefix, uint64_t ordinal)
 {
     uint64_t way[2] = {parent ? parent->path : 0, ordinal};
     node *n = loom_arena_calloc(&r->arena, 1, sizeof *n);
+    node **nodes = loom_arena_more(&r->arena, r->nodes, r->n_nodes, &r->cap_nodes, sizeof *nodes);
 
+    if (nodes) r->nodes = nodes;
+    if (!n || !nodes) return NULL;
     *n = (node){.path = parent ? loom_hash64(way, sizeof way, 0) : 0, .depth = parent ? parent->depth + 1 : 1};
     n->view.index = (int32_t)r->n_nodes;
     n->view.parent = parent ? parent->view.index : -1;
@@ -62,7 +69,6 @@ static node *new_node(loom_request *r, const node *parent, const char *prefix, u
         n->includes = parent->includes;
         n->n_includes = parent->n_includes;
     }
-    r->nodes = loom_arena_more(&r->arena, r->nodes, r->n_nodes, &r->cap_nodes, sizeof *r->nodes);
     r->nodes[r->n_nodes++] = n;
     return n;
 }
@@ -77,6 +83,7 @@ static const char *joined(loom_request *r, const char *prefix, const char *index
 {
     size_t a = strlen(prefix), b = strlen(index);
     char *text = loom_arena_alloc(&r->arena, a + b + 2);
+    if (!text) return "";
     if (a) memcpy(text, prefix, a);
     if (a) text[a++] = '.';
     memcpy(text + a, index, b + 1);
@@ -110,11 +117,12 @@ static void add_children(loom_request *r, node *n)
     loom_rng rng;
 
     n->view.first_child = (int32_t)r->n_nodes;
-    n->view.n_children = p->n_subs;
     for (int32_t i = 0; i < p->n_subs; i++) {
         const char *prefix = p->n_edges ? joined(r, n->view.prefix, p->subs[i].index) : n->view.prefix;
-        new_node(r, n, prefix, (uint64_t)i);
+        if (!new_node(r, n, prefix, (uint64_t)i)) break;
+        n->view.n_children++;
     }
+    if (r->arena.failed) return;
     hand_down_reach(r, n);
     for (int32_t i = 0; i < p->n_subs; i++) {
         node *child = r->nodes[n->view.first_child + i];
@@ -124,6 +132,7 @@ static void add_children(loom_request *r, node *n)
         loom_request_child_prompt(&prompt, &conf, &p->subs[i], child->includes, child->n_includes,
                                   r->random ? &rng : NULL);
         set_prompt(r, child, loom_buf_text(&prompt), prompt.len);
+        r->arena.failed |= loom_buf_failed(&prompt);
     }
     for (int32_t i = p->n_subs - 1; i >= 0; i--) push_waiting(r, n->view.first_child + i);
     loom_buf_release(&prompt);
@@ -155,9 +164,15 @@ loom_status loom_request_new(loom_request **out, const loom_request_conf *conf, 
         r->seed = loom_rng_u64(&own);
     }
     node *root = new_node(r, NULL, "", 0);
-    set_prompt(r, root, prompt, len);
-    read_root_includes(r, root);
-    push_waiting(r, 0);
+    if (root) {
+        set_prompt(r, root, prompt, len);
+        read_root_includes(r, root);
+        push_waiting(r, 0);
+    }
+    if (r->arena.failed) {
+        loom_request_free(&r);
+        return loom_fail_nomem(err, "a request");
+    }
     *out = r;
     return LOOM_OK;
 }
@@ -170,7 +185,7 @@ void loom_request_free(loom_request **r)
     *r = NULL;
 }
 
-static bool given_up(const loom_request *r) { return r->failed && !r->conf.keep_going; }
+static bool given_up(const loom_request *r) { return r->arena.failed || (r->failed && !r->conf.keep_going); }
 
 const loom_request_layer *loom_request_take(loom_request *r)
 {
@@ -187,7 +202,9 @@ const loom_request_layer *loom_request_at(const loom_request *r, int32_t index) 
 
 static void remember_failure(loom_request *r, const node *n)
 {
-    r->failures = loom_arena_more(&r->arena, r->failures, r->n_failures, &r->cap_failures, sizeof *r->failures);
+    attempt *failures = loom_arena_more(&r->arena, r->failures, r->n_failures, &r->cap_failures, sizeof *failures);
+    if (!failures) return;
+    r->failures = failures;
     r->failures[r->n_failures++] = (attempt){n->view.text, n->view.text_len, n->view.codes};
 }
 
@@ -211,10 +228,11 @@ loom_status loom_request_answer(loom_request *r, int32_t layer, const char *text
     loom_parse_answer(&v->parsed, r->conf.mode, v->prompt, v->prompt_len, text, len, &r->arena);
     loom_check_layer_codes(&v->codes, &v->parsed, &r->arena);
     v->rules = loom_check_layer_rules(&v->parsed);
+    LOOM_TRY(loom_arena_check(&r->arena, "an answer", err));
     if (v->codes.n == 0 && has_room(r, n)) {
         v->state = LOOM_LAYER_VALID;
         if (r->conf.mode != LOOM_MODE_TABULAR) add_children(r, n);
-        return LOOM_OK;
+        return loom_arena_check(&r->arena, "an answer", err);
     }
     remember_failure(r, n);
     if (v->trials < r->conf.max_trials) {
@@ -224,7 +242,7 @@ loom_status loom_request_answer(loom_request *r, int32_t layer, const char *text
         v->state = LOOM_LAYER_FAILED;
         r->failed = true;
     }
-    return LOOM_OK;
+    return loom_arena_check(&r->arena, "an answer", err);
 }
 
 loom_status loom_request_refuse(loom_request *r, int32_t layer, loom_err *err)
@@ -249,7 +267,9 @@ static void collect(collector *c, const node *n)
 {
     const loom_parsed *p = &n->view.parsed;
     for (int32_t i = 0; i < p->n_edges; i++) {
-        c->edges = loom_arena_more(&c->r->arena, c->edges, c->n, &c->cap, sizeof *c->edges);
+        loom_edge_text *edges = loom_arena_more(&c->r->arena, c->edges, c->n, &c->cap, sizeof *edges);
+        if (!edges) return;
+        c->edges = edges;
         loom_edge_text *e = &c->edges[c->n++];
         *e = p->edges[i];
         if (n->view.prefix[0]) e->edge_id = joined(c->r, n->view.prefix, e->edge_id);
@@ -332,6 +352,7 @@ static loom_status replay_layer(loom_request *r, node *n, const loom_replay_laye
                          "layer %d says its id prefix is \"%s\", its parent's text makes it \"%s\"", index,
                          from->prefix, n->view.prefix);
     set_prompt(r, n, from->prompt, from->prompt_len);
+    LOOM_TRY(loom_arena_check(&r->arena, "an answer", err));
     if (!from->text) return LOOM_OK;
     n->view.state = LOOM_LAYER_OUT;
     r->n_out++;

@@ -47,11 +47,12 @@ static void merge_sort(loom_row *rows, int64_t n, loom_row *copy)
 int64_t loom_rows_to_graph(loom_graph *g, loom_row *rows, int64_t n, loom_arena *arena)
 {
     loom_row *copy = n > 24 ? loom_arena_alloc(arena, (size_t)n * sizeof *copy) : NULL;
+    loom_call *calls = loom_arena_alloc(arena, (size_t)n * sizeof *calls);
+    if (arena->failed) return -1;
     merge_sort(rows, n, copy);
 
     int64_t base = rows[0].timestamp;
     const char *service = rows[0].service;
-    loom_call *calls = loom_arena_alloc(arena, (size_t)n * sizeof *calls);
     for (int64_t i = 0; i < n; i++) {
         const loom_row *r = &rows[i];
         if (r->service != service && strcmp(r->service, service) < 0) service = r->service;
@@ -59,6 +60,7 @@ int64_t loom_rows_to_graph(loom_graph *g, loom_row *rows, int64_t n, loom_arena 
     }
     int64_t time_of_day = base % LOOM_MS_PER_DAY;
     g->service = loom_name_service(arena, service, strlen(service));
+    if (arena->failed) return -1;
     g->time_of_day = time_of_day < 0 ? time_of_day + LOOM_MS_PER_DAY : time_of_day;
     g->calls = calls;
     g->n_calls = (int32_t)n;

@@ -24,7 +24,7 @@ typedef struct loom_row {
 /* Fills *g from the rows of one trace, given in file order (n >= 1); sorts `rows` in place by (timestamp, rpc_id as
  * bytes), stable. Base time = smallest timestamp, service = smallest name in byte order, first row of an id wins.
  * The calls array and the service name live in `arena`, ids and names are borrowed from the rows. Returns how many rows
- * were dropped as repeats of an id. The graph is sorted and not checked. */
+ * were dropped as repeats of an id, -1 when memory ran out. The graph is sorted and not checked. */
 int64_t loom_rows_to_graph(loom_graph *g, loom_row *rows, int64_t n, loom_arena *arena);
 
 /* Appends the header line of a CallGraph CSV, and one line per call with timestamps from base_ms + arrived. */

@@ -33,20 +33,12 @@ struct loom_stats {
     triple_slot *slots;
     size_t n_slots, n_triples;
     int64_t graphs;
-    bool finished, loaded;
+    bool finished, loaded, failed; /* failed: memory ran out, something is missing */
     int64_t *by_name; /* service ids in byte order */
     loom_stats_triple *ordered;
 };
 
-static void *checked(void *p)
-{
-    if (p) return p;
-    loom_buf probe = {0}; /* ends the process with the standard message */
-    loom_buf_reserve(&probe, SIZE_MAX / 2);
-    return NULL;
-}
-
-loom_stats *loom_stats_new(void) { return checked(loom_calloc(1, sizeof(loom_stats))); }
+loom_stats *loom_stats_new(void) { return loom_calloc(1, sizeof(loom_stats)); }
 
 void loom_stats_free(loom_stats *s)
 {
@@ -61,23 +53,24 @@ void loom_stats_free(loom_stats *s)
     free(s);
 }
 
-static uint32_t service_id(loom_stats *s, const char *name)
+/* False: no memory. */
+static bool service_id(uint32_t *out, loom_stats *s, const char *name)
 {
     size_t before = s->services.n;
+    if (loom_grow(&s->entries, &s->cap_entries, before + 1, sizeof *s->entries, NULL) != LOOM_OK) return false;
     int64_t id = loom_intern_add(&s->services, name, strlen(name));
-    if (s->services.n > before) {
-        if (s->services.n > s->cap_entries) {
-            s->cap_entries = s->cap_entries ? s->cap_entries * 2 : 64;
-            s->entries = checked(loom_realloc(s->entries, s->cap_entries, sizeof *s->entries));
-        }
-        s->entries[id] = (service_entry){0};
-    }
-    return (uint32_t)id;
+    if (id < 0) return false;
+    if (s->services.n > before) s->entries[id] = (service_entry){0};
+    *out = (uint32_t)id;
+    return true;
 }
 
-static uint32_t name_id(loom_stats *s, const char *name)
+static bool name_id(uint32_t *out, loom_stats *s, const char *name)
 {
-    return (uint32_t)loom_intern_add(&s->names, name, strlen(name));
+    int64_t id = loom_intern_add(&s->names, name, strlen(name));
+    if (id < 0) return false;
+    *out = (uint32_t)id;
+    return true;
 }
 
 /* ---- the table of triples ---- */
@@ -102,20 +95,23 @@ static triple_slot *find_slot(triple_slot *slots, size_t n_slots, const triple_s
     }
 }
 
-static void grow_slots(loom_stats *s)
+static bool grow_slots(loom_stats *s)
 {
     size_t n = s->n_slots ? s->n_slots * 2 : 1024;
-    triple_slot *fresh = checked(loom_calloc(n, sizeof *fresh));
+    triple_slot *fresh = loom_calloc(n, sizeof *fresh);
+    if (!fresh) return false;
     for (size_t i = 0; i < s->n_slots; i++)
         if (s->slots[i].count) *find_slot(fresh, n, &s->slots[i]) = s->slots[i];
     free(s->slots);
     s->slots = fresh;
     s->n_slots = n;
+    return true;
 }
 
+/* NULL: no memory. */
 static triple_slot *slot_of(loom_stats *s, const triple_slot *key)
 {
-    if ((s->n_triples + 1) * 4 > s->n_slots * 3) grow_slots(s);
+    if ((s->n_triples + 1) * 4 > s->n_slots * 3 && !grow_slots(s)) return NULL;
     triple_slot *slot = find_slot(s->slots, s->n_slots, key);
     if (slot->count == 0) {
         *slot = *key;
@@ -128,53 +124,69 @@ static triple_slot *slot_of(loom_stats *s, const triple_slot *key)
 
 /* ---- gathering ---- */
 
-static void add_latency(service_entry *e, int64_t latency)
+static bool add_latency(service_entry *e, int64_t latency)
 {
-    if (e->n_latencies == e->cap_latencies) {
-        e->cap_latencies = e->cap_latencies ? e->cap_latencies * 2 : 8;
-        e->latencies = checked(loom_realloc(e->latencies, e->cap_latencies, sizeof *e->latencies));
-    }
+    if (loom_grow(&e->latencies, &e->cap_latencies, e->n_latencies + 1, sizeof *e->latencies, NULL) != LOOM_OK) return false;
     e->latencies[e->n_latencies++] = latency;
+    return true;
+}
+
+static bool add_call(loom_stats *s, uint32_t service, const loom_call *c)
+{
+    triple_slot key = {.service = service, .type = (uint32_t)c->type}, *slot;
+    if (!name_id(&key.source, s, c->source) || !name_id(&key.destination, s, c->destination)) return false;
+    if (!(slot = slot_of(s, &key))) return false;
+    slot->count += slot->seen != s->graphs;
+    slot->seen = s->graphs;
+    return true;
 }
 
 void loom_stats_add(loom_stats *s, const loom_graph *g)
 {
-    if (g->n_calls == 0) return;
-    uint32_t service = service_id(s, g->service);
+    uint32_t service;
+    if (g->n_calls == 0 || s->failed) return;
+    s->failed = !service_id(&service, s, g->service);
+    if (s->failed) return;
     s->graphs++;
     s->entries[service].graphs++;
-    add_latency(&s->entries[service], loom_call_finish(&g->calls[0]));
-    for (int32_t i = 0; i < g->n_calls; i++) {
-        const loom_call *c = &g->calls[i];
-        triple_slot key = {.service = service,
-                           .source = name_id(s, c->source),
-                           .destination = name_id(s, c->destination),
-                           .type = (uint32_t)c->type};
-        triple_slot *slot = slot_of(s, &key);
-        if (slot->seen == s->graphs) continue;
-        slot->seen = s->graphs;
-        slot->count++;
-    }
+    s->failed = !add_latency(&s->entries[service], loom_call_finish(&g->calls[0]));
+    for (int32_t i = 0; i < g->n_calls && !s->failed; i++) s->failed = !add_call(s, service, &g->calls[i]);
 }
 
-void loom_stats_merge(loom_stats *into, const loom_stats *from)
+static bool merge_services(loom_stats *into, const loom_stats *from, uint32_t *services)
 {
-    uint32_t *services = checked(loom_alloc(from->services.n, sizeof *services));
-    uint32_t *names = checked(loom_alloc(from->names.n, sizeof *names));
     for (size_t i = 0; i < from->services.n; i++) {
         const service_entry *e = &from->entries[i];
-        services[i] = service_id(into, loom_intern_text(&from->services, (int64_t)i));
+        if (!service_id(&services[i], into, loom_intern_text(&from->services, (int64_t)i))) return false;
         into->entries[services[i]].graphs += e->graphs;
-        for (size_t k = 0; k < e->n_latencies; k++) add_latency(&into->entries[services[i]], e->latencies[k]);
+        for (size_t k = 0; k < e->n_latencies; k++)
+            if (!add_latency(&into->entries[services[i]], e->latencies[k])) return false;
     }
-    for (size_t i = 0; i < from->names.n; i++) names[i] = name_id(into, loom_intern_text(&from->names, (int64_t)i));
+    return true;
+}
+
+static bool merge_triples(loom_stats *into, const loom_stats *from, const uint32_t *services, uint32_t *names)
+{
+    for (size_t i = 0; i < from->names.n; i++)
+        if (!name_id(&names[i], into, loom_intern_text(&from->names, (int64_t)i))) return false;
     for (size_t i = 0; i < from->n_slots; i++) {
         const triple_slot *slot = &from->slots[i];
         if (!slot->count) continue;
         triple_slot key = {.service = services[slot->service], .source = names[slot->source],
                            .destination = names[slot->destination], .type = slot->type};
-        slot_of(into, &key)->count += slot->count;
+        triple_slot *to = slot_of(into, &key);
+        if (!to) return false;
+        to->count += slot->count;
     }
+    return true;
+}
+
+void loom_stats_merge(loom_stats *into, const loom_stats *from)
+{
+    uint32_t *services = loom_alloc(from->services.n, sizeof *services);
+    uint32_t *names = loom_alloc(from->names.n, sizeof *names);
+    bool done = services && names && merge_services(into, from, services) && merge_triples(into, from, services, names);
+    into->failed |= from->failed || !done;
     into->graphs += from->graphs;
     free(services);
     free(names);
@@ -222,7 +234,6 @@ static int compare_triples(const void *a, const void *b)
 /* Counting sort of the slots by service, then each run by name. */
 static void order_triples(loom_stats *s)
 {
-    s->ordered = checked(loom_alloc(s->n_triples, sizeof *s->ordered));
     for (size_t i = 0; i < s->n_slots; i++)
         if (s->slots[i].count) s->entries[s->slots[i].service].n_triples++;
     int64_t at = 0;
@@ -246,11 +257,13 @@ static void order_triples(loom_stats *s)
     }
 }
 
-void loom_stats_finish(loom_stats *s)
+loom_status loom_stats_finish(loom_stats *s, loom_err *err)
 {
-    if (s->finished) return;
-    if (!s->n_slots) grow_slots(s);
-    s->by_name = checked(loom_alloc(s->services.n, sizeof *s->by_name));
+    if (s->finished) return LOOM_OK;
+    s->by_name = loom_alloc(s->services.n, sizeof *s->by_name);
+    s->ordered = loom_alloc(s->n_triples, sizeof *s->ordered);
+    if (s->failed || (!s->n_slots && !grow_slots(s)) || !s->by_name || !s->ordered)
+        return loom_fail_nomem(err, "the statistics");
     for (size_t i = 0; i < s->services.n; i++) {
         s->by_name[i] = (int64_t)i;
         if (!s->loaded) finish_latency(&s->entries[i]);
@@ -258,6 +271,7 @@ void loom_stats_finish(loom_stats *s)
     qsort_r(s->by_name, s->services.n, sizeof *s->by_name, compare_texts, s->services.texts);
     order_triples(s);
     s->finished = true;
+    return LOOM_OK;
 }
 
 /* ---- queries ---- */
@@ -434,7 +448,8 @@ static loom_status read_graph_counts(loom_stats *s, const loom_json *root, const
     for (void *it = loom_json_iter(graphs); it; it = loom_json_iter_next(graphs, it)) {
         int64_t n = loom_json_i64(loom_json_iter_value(it), 0);
         if (n < 1) return bad_stats(name, "\"graphs\" holds a value that is not a count", err);
-        uint32_t id = service_id(s, loom_json_iter_key(it)); /* may move the entries */
+        uint32_t id;
+        if (!service_id(&id, s, loom_json_iter_key(it))) return loom_fail_nomem(err, "the statistics");
         s->entries[id].graphs = n;
         s->graphs += n;
     }
@@ -487,16 +502,19 @@ static loom_status read_infilling(loom_stats *s, const loom_json *root, const ch
             break;
         }
         for (void *k = loom_json_iter(counts); k; k = loom_json_iter_next(counts, k)) {
-            triple_slot key = {.service = service_id(s, loom_buf_text(&service)),
-                               .source = name_id(s, loom_buf_text(&source)),
-                               .destination = name_id(s, loom_json_iter_key(k)),
-                               .type = (uint32_t)type};
+            triple_slot key = {.type = (uint32_t)type}, *slot;
+            if (loom_buf_failed(&source) || !service_id(&key.service, s, loom_buf_text(&service)) ||
+                !name_id(&key.source, s, loom_buf_text(&source)) || !name_id(&key.destination, s, loom_json_iter_key(k)) ||
+                !(slot = slot_of(s, &key))) {
+                st = loom_fail_nomem(err, "the statistics");
+                break;
+            }
             int64_t count = loom_json_i64(loom_json_iter_value(k), 0);
             if (count < 1 || count > s->entries[key.service].graphs) {
                 st = bad_stats(name, "\"infilling\" holds a value that is not a count of the service's graphs", err);
                 break;
             }
-            slot_of(s, &key)->count = count;
+            slot->count = count;
         }
     }
     loom_buf_release(&service);
@@ -509,6 +527,7 @@ loom_status loom_stats_parse(loom_stats **out, const char *text, size_t len, con
     loom_status st;
     loom_json *root = NULL;
     loom_stats *s = loom_stats_new();
+    if (!s) return loom_fail_nomem(err, "the statistics");
     s->loaded = true;
     if ((st = loom_json_parse(&root, text, len, name, err)) != LOOM_OK) goto done;
     const char *format = loom_json_str(loom_json_get(root, "format"), NULL);
@@ -519,7 +538,7 @@ loom_status loom_stats_parse(loom_stats **out, const char *text, size_t len, con
     if ((st = read_graph_counts(s, root, name, err)) != LOOM_OK) goto done;
     if ((st = read_latencies(s, root, name, err)) != LOOM_OK) goto done;
     if ((st = read_infilling(s, root, name, err)) != LOOM_OK) goto done;
-    loom_stats_finish(s);
+    if ((st = loom_stats_finish(s, err)) != LOOM_OK) goto done;
     *out = s;
     s = NULL;
 done:

@@ -2,7 +2,7 @@
  *
  *   loom_stats *s = loom_stats_new();
  *   for each graph: loom_stats_add(s, &graph);
- *   loom_stats_finish(s);                           // then ask, or save
+ *   LOOM_TRY(loom_stats_finish(s, err));            // then ask, or save
  *   if (loom_stats_latency(s, "S_000000011", &max, &p90, &mean)) ...
  *   loom_stats_free(s);
  *
@@ -17,14 +17,15 @@
 
 typedef struct loom_stats loom_stats;
 
-loom_stats *loom_stats_new(void); /* never NULL: out of memory ends the process as in core/buf.h */
+loom_stats *loom_stats_new(void); /* NULL: no memory */
 void loom_stats_free(loom_stats *s);
-/* Adds one valid graph (sorted; its root is call 0). Not after finish. One statistics object per thread. */
+/* Adds one valid graph (sorted; its root is call 0). Not after finish. One statistics object per thread. Running out of
+ * memory, here or while merging, is told by finish. */
 void loom_stats_add(loom_stats *s, const loom_graph *g);
 /* Adds all of `from`; the result does not depend on how graphs were spread over objects. */
 void loom_stats_merge(loom_stats *into, const loom_stats *from);
 /* Computes entries and thresholds; the queries below want a finished object. */
-void loom_stats_finish(loom_stats *s);
+loom_status loom_stats_finish(loom_stats *s, loom_err *err);
 
 /* Queries; names in canonical form ("S_000000011", "MS_00012"). Safe from several threads on a finished object. */
 int64_t loom_stats_graphs(const loom_stats *s);                               /* all graphs */

@@ -193,6 +193,8 @@ static loom_status want_line(reader *r, loom_line_kind kind, loom_line *out)
     return LOOM_OK;
 }
 
+static loom_status no_memory(const reader *r) { return loom_fail_nomem(r->err, "a sample"); }
+
 static loom_status read_attrs(reader *r, loom_attrs *out, const char *text, size_t len)
 {
     const char *why = loom_attrs_parse(out, text, len, r->arena);
@@ -207,6 +209,7 @@ static loom_status read_edges(reader *r, loom_block *block)
     LOOM_TRY(want(r, LOOM_TEXT_EDGES));
     while (next_line(r) && !is(r, LOOM_TEXT_EDGES_END)) {
         edges = loom_arena_more(r->arena, edges, (size_t)block->n_edges, &cap, sizeof *edges);
+        if (!edges) return no_memory(r);
         if (!loom_edge_match(&edges[block->n_edges], r->text, r->len, r->arena)) return expected(r, "an edge");
         block->n_edges++;
     }
@@ -235,6 +238,7 @@ static loom_status read_sub_lines(reader *r, loom_sub_text *sub)
 
     while (next_line(r) && !starts(r, LOOM_TEXT_SUB)) {
         lines = loom_arena_more(r->arena, lines, (size_t)sub->n_lines, &cap, sizeof *lines);
+        if (!lines) return no_memory(r);
         if (!loom_line_match_any(&lines[sub->n_lines], LOOM_LINE_SUB_NUM_EDGES, LOOM_LINE_SUB_START_NODE, r->text,
                                  r->len, r->arena))
             return expected(r, "a subgraph constraint");
@@ -255,6 +259,7 @@ static loom_status read_subs(reader *r, loom_block *block)
 
     while (next_line(r) && !is(r, close) && !is(r, done)) {
         subs = loom_arena_more(r->arena, subs, (size_t)block->n_subs, &cap, sizeof *subs);
+        if (!subs) return no_memory(r);
         loom_sub_text *sub = &subs[block->n_subs++];
         *sub = (loom_sub_text){0};
         bool counted = is(r, LOOM_TEXT_SUB_HEAD);
@@ -310,6 +315,7 @@ static loom_status read_conditions(reader *r, loom_block *block)
     if (!plain) back(r);
     while (next_line(r) && r->len) {
         lines = loom_arena_more(r->arena, lines, (size_t)block->n_conds, &cap, sizeof *lines);
+        if (!lines) return no_memory(r);
         if (!loom_line_match_any(&lines[block->n_conds], plain ? LOOM_LINE_NO_NUM_EDGES : LOOM_LINE_SPLIT,
                                  plain ? LOOM_LINE_COPY_CALLER : LOOM_LINE_SPLIT_START, r->text, r->len, r->arena))
             return expected(r, "a condition");
@@ -356,6 +362,10 @@ static loom_status check_rendering(const loom_text *t, const char *text, size_t 
     size_t same = 0, line = 1;
 
     loom_text_render(&again, t);
+    if (loom_buf_failed(&again)) {
+        loom_buf_release(&again);
+        return loom_fail_nomem(err, "a sample");
+    }
     while (again.len && strchr(" \t\r\n", again.data[again.len - 1])) again.len--;
     while (same < len && same < again.len && text[same] == again.data[same]) {
         if (text[same] == '\n') line++;
@@ -381,6 +391,7 @@ loom_status loom_text_parse(loom_text *out, loom_mode mode, const char *text, si
     if (!len) return loom_fail(err, LOOM_STATUS_FORMAT, "the sample is empty");
     do {
         blocks = loom_arena_more(arena, blocks, (size_t)t.n_blocks, &cap, sizeof *blocks);
+        if (!blocks) return no_memory(&r);
         LOOM_TRY(read_block(&r, mode, &blocks[t.n_blocks++]));
     } while (!at_end(&r) && mode == LOOM_MODE_RECURSIVE);
     t.blocks = blocks;
@@ -388,6 +399,7 @@ loom_status loom_text_parse(loom_text *out, loom_mode mode, const char *text, si
         next_line(&r);
         return expected(&r, "the end of the sample");
     }
+    LOOM_TRY(loom_arena_check(arena, "a sample", err));
     LOOM_TRY(check_rendering(&t, text, len, err));
     *out = t;
     return LOOM_OK;

@@ -147,6 +147,8 @@ loom_status loom_textfile_next(loom_textfile *f, loom_textfile_sample *out, loom
         f->line = loom_lines_number(f->lines);
     }
     LOOM_TRY(gather(f, err));
+    LOOM_TRY(loom_buf_check(&f->sample, "a sample", err));
+    LOOM_TRY(loom_buf_check(&f->next, "a sample", err));
     if (!f->started) return LOOM_OK;
     f->sample.len = without_blank_end(f->sample.data, f->sample.len);
     f->sample.data[f->sample.len] = 0;

@@ -203,6 +203,10 @@ void loom_graph_check_repeated(loom_verdict *v, const loom_graph *g, loom_arena 
     id_tree t = {.n = 1, .calls = g->calls};
     t.nodes = loom_arena_alloc(scratch, n_nodes * sizeof *t.nodes);
     t.next_call = loom_arena_alloc(scratch, ((size_t)g->n_calls + 1) * sizeof *t.next_call);
+    if (!t.nodes || !t.next_call) { /* whatever it says, core/nomem.h keeps it out of every result */
+        loom_verdict_add(v, LOOM_REASON_BAD_EDGE);
+        return;
+    }
     t.nodes[0] = (id_node){-1, -1, -1, -1, -1, -1, -1};
     for (int32_t i = 0; i < g->n_calls; i++)
         if (g->calls[i].n_id > 0 && g->calls[i].id[0] == 0) tree_add(&t, i);

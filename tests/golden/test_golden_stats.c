@@ -96,7 +96,7 @@ TEST(part_1)
 {
     loom_stats *s = loom_stats_new();
     add_file(s, FOLDER "part_1.txt");
-    loom_stats_finish(s);
+    CHECK(loom_stats_finish(s, NULL) == LOOM_OK);
     check_all(s, "part_1");
     loom_stats_free(s);
 }
@@ -105,7 +105,7 @@ TEST(part_2)
 {
     loom_stats *s = loom_stats_new();
     add_file(s, FOLDER "part_2.txt");
-    loom_stats_finish(s);
+    CHECK(loom_stats_finish(s, NULL) == LOOM_OK);
     check_all(s, "part_2");
     loom_stats_free(s);
 }
@@ -115,7 +115,7 @@ TEST(pooled)
     loom_stats *s = loom_stats_new();
     add_file(s, FOLDER "part_1.txt");
     add_file(s, FOLDER "part_2.txt");
-    loom_stats_finish(s);
+    CHECK(loom_stats_finish(s, NULL) == LOOM_OK);
     check_all(s, "pooled");
     CHECK_I64(loom_stats_service_graphs(s, "S_000000012"), 13);
     CHECK_I64(loom_stats_service_graphs(s, "S_none"), 0);
@@ -131,7 +131,7 @@ TEST(merged_and_reloaded)
     add_file(other, FOLDER "part_1.txt");
     add_file(s, FOLDER "part_2.txt");
     loom_stats_merge(s, other);
-    loom_stats_finish(s);
+    CHECK(loom_stats_finish(s, NULL) == LOOM_OK);
     check_all(s, "pooled");
     loom_stats_render(s, &direct);
     REQUIRE_OK(loom_stats_parse(&loaded, direct.data, direct.len, "memory", &err), err);

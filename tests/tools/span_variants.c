@@ -389,7 +389,10 @@ static loom_status convert(const variant *v, const char *input, loom_err *err)
         size_t got = 1;
         loom_buf_reset(&text);
         while (st == LOOM_OK && got) {
-            loom_buf_reserve(&text, 1 << 16);
+            if (!loom_buf_reserve(&text, 1 << 16)) {
+                st = loom_fail_nomem(err, input);
+                break;
+            }
             st = loom_in_read(in, text.data + text.len, 1 << 16, &got, err);
             text.len += st == LOOM_OK ? got : 0;
             text.data[text.len] = 0;

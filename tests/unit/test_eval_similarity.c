@@ -168,9 +168,9 @@ TEST(memory_by_hand)
     loom_memory_report r = {0};
     loom_err err;
     loom_graph a = graph(A), b = graph(B);
-    loom_memory_add(m, &a);
-    loom_memory_add(m, &a);
-    loom_memory_add(m, &b);
+    REQUIRE_OK(loom_memory_add(m, &a, &err), err);
+    REQUIRE_OK(loom_memory_add(m, &a, &err), err);
+    REQUIRE_OK(loom_memory_add(m, &b, &err), err);
     CHECK_I64(loom_memory_graphs(m), 3);
     CHECK_I64(loom_memory_shapes(m), 2);
     /* a copy at another time of day; the shape of B with another time, twice; C is new, and so is MS_00003 */
@@ -247,16 +247,16 @@ TEST(probabilistic)
     loom_arena scratch = {0};
     int64_t sizes[10] = {0}, users = 0;
     for (int i = 0; i < 20; i++) {
-        loom_prob_add(p, &a);
-        loom_prob_add(p, &b);
-        loom_prob_add(p, &c);
+        CHECK(loom_prob_add(p, &a, NULL) == LOOM_OK);
+        CHECK(loom_prob_add(p, &b, NULL) == LOOM_OK);
+        CHECK(loom_prob_add(p, &c, NULL) == LOOM_OK);
     }
     CHECK_I64(loom_prob_graphs(p), 60);
     for (int i = 0; i < 600; i++) {
         loom_verdict why = {0};
         loom_arena_reset(&scratch);
         loom_rng_seed(&rng, 1, "prob", (uint64_t)i);
-        loom_prob_draw(&g, p, &conf, &rng, &scratch);
+        CHECK(loom_prob_draw(&g, p, &conf, &rng, &scratch, NULL) == LOOM_OK);
         loom_graph_check(&why, &g);
         CHECK(why.n == 0);
         sizes[g.n_calls < 9 ? g.n_calls : 9]++;
@@ -269,11 +269,13 @@ TEST(probabilistic)
 
     loom_arena_reset(&scratch);
     loom_rng_seed(&rng, 1, "prob", 0);
-    CHECK(loom_prob_draw_like(&g, p, &conf, 3, 2, "S_000000077", 200, &rng, &scratch));
+    bool alike;
+    CHECK(loom_prob_draw_like(&alike, &g, p, &conf, 3, 2, "S_000000077", 200, &rng, &scratch, NULL) == LOOM_OK && alike);
     CHECK_I64(g.n_calls, 3);
     CHECK_I64(loom_graph_depth(&g), 2);
     CHECK_STR(g.service, "S_000000077");
-    CHECK(!loom_prob_draw_like(&g, p, &conf, 40, 9, NULL, 50, &rng, &scratch)); /* never seen: the closest */
+    CHECK(loom_prob_draw_like(&alike, &g, p, &conf, 40, 9, NULL, 50, &rng, &scratch, NULL) == LOOM_OK);
+    CHECK(!alike); /* never seen: the closest */
     CHECK(g.n_calls >= 3);
     loom_arena_release(&scratch);
     loom_prob_free(p);

@@ -354,7 +354,7 @@ static void note_call(stats *s, loom_buf *key, const loom_call *c, int64_t graph
     loom_buf_reset(key);
     loom_buf_printf(key, "%s|%d|%s", c->source, (int)c->type, c->destination);
     uint64_t call = (uint64_t)loom_intern_add(&s->calls, key->data, key->len), pair = (uint64_t)service << 32 | call;
-    loom_intern_add(&s->names, c->destination, strlen(c->destination));
+    CHECK(loom_intern_add(&s->names, c->destination, strlen(c->destination)) >= 0);
     s->types[c->type]++;
     for (size_t i = s->n_pairs; i > 0 && s->pair_graph[i - 1] == graph; i--)
         if (s->pairs[i - 1] == pair) return;
@@ -406,7 +406,9 @@ static void gather(stats *s, const loom_sample_world *w)
         s->clean += left > 0;
         if (left != 1) continue; /* two graphs of a straddling trace are too few to matter here */
         const char *untimed = strchr(text.data, ' ');
-        if (!loom_set128_add(&seen, loom_hash128_of(untimed, strlen(untimed)))) continue;
+        bool fresh;
+        CHECK(loom_set128_add(&seen, loom_hash128_of(untimed, strlen(untimed)), &fresh));
+        if (!fresh) continue;
         loom_graph g;
         loom_verdict why;
         if (loom_record_read(&g, &why, text.data, text.len - 1, &a)) note_graph(s, &g, &key);
@@ -558,7 +560,7 @@ static bool paint(loom_portrait *p, double *clean, loom_sample_profile profile, 
     loom_set128 seen = {0};
     int64_t survived = 0;
     if (!w) return false;
-    loom_portrait_init(p);
+    CHECK(loom_portrait_init(p));
     for (int64_t i = 0; i < n_traces; i++) {
         loom_graph g;
         loom_verdict why;
@@ -570,11 +572,12 @@ static bool paint(loom_portrait *p, double *clean, loom_sample_profile profile, 
         survived += left > 0;
         if (left != 1) continue;
         const char *untimed = strchr(text.data, ' ');
-        if (loom_set128_add(&seen, loom_hash128_of(untimed, strlen(untimed))) &&
-            loom_record_read(&g, &why, text.data, text.len - 1, &a))
+        bool fresh;
+        CHECK(loom_set128_add(&seen, loom_hash128_of(untimed, strlen(untimed)), &fresh));
+        if (fresh && loom_record_read(&g, &why, text.data, text.len - 1, &a))
             loom_portrait_add(p, &g);
     }
-    loom_portrait_finish(p);
+    CHECK(loom_portrait_finish(p, NULL) == LOOM_OK);
     *clean = (double)survived / (double)n_traces;
     loom_set128_release(&seen);
     loom_buf_release(&text);
