@@ -107,7 +107,7 @@ static loom_status check_folder_tokenizer(const char *dir, int64_t V, loom_err *
 
     if (has_file(dir, "tokenizer.json")) {
         loom_buf_printf(&path, "%s/tokenizer.json", dir);
-        st = loom_file_read(&text, path.data, (size_t)64 << 20, err);
+        st = loom_file_read(&text, path.data, LOOM_BOUND_JSON, err);
         if (st == LOOM_OK) st = check_tokenizer(loom_buf_text(&text), text.len, path.data, V, err);
     }
     loom_buf_release(&path);
@@ -140,7 +140,7 @@ static loom_status put_texts(loom_ckpt_writer *w, const loom_ctx *ctx, const loo
         loom_buf_reset(&path);
         loom_buf_reset(&text);
         loom_buf_printf(&path, "%s/names.txt", dir);
-        if ((st = loom_file_read(&text, path.data, (size_t)64 << 20, err)) != LOOM_OK) goto done;
+        if ((st = loom_file_read(&text, path.data, LOOM_BOUND_JSON, err)) != LOOM_OK) goto done;
         if ((st = loom_ckpt_put_text(w, LOOM_BUNDLE_NAMES, text.data, text.len, err)) != LOOM_OK) goto done;
     }
     if ((st = loom_hf_side_read(&side, dir, err)) != LOOM_OK) goto done;
