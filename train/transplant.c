@@ -193,6 +193,9 @@ static loom_status hand_over(loom_bundle *b, loom_llama *model, const char *text
     copy[len] = 0;
     loom_llama_free(b->model);
     free(b->tokenizer);
+    free(b->names); /* those of the other system mean nothing here */
+    b->names = NULL;
+    b->names_len = 0;
     b->model = model;
     b->tokenizer = copy;
     b->tokenizer_len = len;

@@ -53,6 +53,11 @@ expect 0 loom-train pretrain two.tokens.h5 -o start2 --init adapted.h5 --context
     --valid two.tokens.h5 --json
 [ "$(loss)" = "$start" ] || fail "adapt and --base-model make other models: $(loss), $start"
 
+# it carries the names of the other system alone, from the first step and when it goes on
+names() { loom-train info --json "$1" | sed -E 's/.*"microservices":([0-9]+),"services":([0-9]+).*/\1 \2/'; }
+[ "$(names start)" = "$(names two.tokens.h5)" ] || fail "names of the base are left: $(names start), $(names two.tokens.h5)"
+loom-train info --json adapted.h5 | grep -q microservices && fail "a model that was not trained carries names"
+
 # a run from it goes on bit for bit, with the base's digest in its model
 run="loom-train pretrain two.tokens.h5 --base-model base.h5 --context 768 $common --steps 6"
 expect 0 $run -o six
