@@ -110,8 +110,8 @@ static void qkv_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_
     }
 }
 
-/* ---- gradients of the base's weights: pieces of PIECE rows of a matrix ---- */
-#define PIECE 256
+/* ---- gradients of the base's weights: pieces of some rows of a matrix ---- */
+static int64_t pieces(const loom_step *s, int64_t out) { return (out + loom_step_piece(s) - 1) / loom_step_piece(s); }
 
 typedef struct weight_job {
     const loom_step *s;
@@ -129,8 +129,8 @@ static void weight_item(void *arg, int64_t item, int thread)
     float *dw;
 
     (void)thread;
-    for (; item >= (j->out[i] + PIECE - 1) / PIECE; i++) item -= (j->out[i] + PIECE - 1) / PIECE;
-    int64_t o0 = item * PIECE, o1 = loom_min_i64(o0 + PIECE, j->out[i]);
+    for (; item >= pieces(j->s, j->out[i]); i++) item -= pieces(j->s, j->out[i]);
+    int64_t piece = loom_step_piece(j->s), o0 = item * piece, o1 = loom_min_i64(o0 + piece, j->out[i]);
     dw = j->s->grads + tensor_of(j->s, j->role[i])->offset;
     if (loom_step_half(j->s)) loom_outer_product(dw, j->dy16[i], j->x16[i], o0, o1, j->s->b->N);
     else
@@ -142,7 +142,7 @@ static void run_job(const loom_step *s, weight_job *j)
 {
     int64_t items = 0;
 
-    for (int i = 0; i < j->n; i++) items += (j->out[i] + PIECE - 1) / PIECE;
+    for (int i = 0; i < j->n; i++) items += pieces(s, j->out[i]);
     loom_pool_for(s->a->o.pool, items, weight_item, j);
 }
 

@@ -80,13 +80,12 @@ static void loss_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64
 }
 
 /* Pieces of dW = dlogitsᵀ h by rows of W. */
-#define HEAD_PIECE 512
-
 static void weights_item(void *arg, int64_t item, int thread)
 {
     const loom_step *s = arg;
     const loom_acts *a = s->a;
-    int64_t C = a->c.C, V = a->c.V, v0 = item * HEAD_PIECE, v1 = loom_min_i64(v0 + HEAD_PIECE, V);
+    int64_t C = a->c.C, V = a->c.V, piece = loom_step_piece(s);
+    int64_t v0 = item * piece, v1 = loom_min_i64(v0 + piece, V);
     const loom_tensor *w = &s->m->table.tensors[a->c.tied ? 0 : s->m->table.n - 1];
 
     (void)thread;
@@ -119,7 +118,7 @@ void loom_head(loom_step *s, loom_loss *out)
         loom_step_rows(s, loss_rows, s->c1 - s->c0);
         if (!s->backward || s->lora) continue;
         loom_step_add_norm(s, norm_out(s), s->c1 - s->c0);
-        loom_pool_for(a->o.pool, (a->c.V + HEAD_PIECE - 1) / HEAD_PIECE, weights_item, s);
+        loom_pool_for(a->o.pool, (a->c.V + loom_step_piece(s) - 1) / loom_step_piece(s), weights_item, s);
     }
     for (int64_t i = 0; i < a->n_counted; i++) out->sum += a->losses[i];
     for (int i = 0; i < a->n_threads; i++) out->right += a->rights[i];
