@@ -29,7 +29,7 @@ SAMPLED ?= out/sample
 
 # What may be set on the command line: what has a value here or in Makefile.data, and what the benchmarks read.
 KNOWN   := $(sort $(shell sed -nE 's/^([A-Z][A-Z_0-9]*) *[?:]?=.*/\1/p' Makefile Makefile.data)) CC CFLAGS LDFLAGS \
-           SHAPE FOLDER BENCH_MODEL LIKE_STORE TRACES RUNS GRAPHS FROM_% TEXT_% TUNE_% MAKE%
+           SHAPE FOLDER BENCH_MODEL LIKE_STORE TRACES RUNS GRAPHS MAKE%
 STRANGE := $(filter-out $(KNOWN),$(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(v))))
 ifneq ($(STRANGE),)
 $(error $(firstword $(STRANGE))= is no variable of this Makefile; make help tells them (RUN, CONFIG, CSV, OUT, INIT, FIGURES, ...))
