@@ -229,9 +229,10 @@ static void report_overruled(const sampling_run *r, const loom_gen_totals *t)
     double names = m->names ? (double)m->names_changed / (double)m->names : 0;
 
     if (r->conf->constrain != LOOM_CONSTRAIN_FULL || (all <= OVERRULED_LIMIT && names <= OVERRULED_LIMIT)) return;
-    loom_warn("the constraint overruled %.1f %% of the model's choices, %.1f %% of those within names; above %.0f %% graphs are "
-              "as much the constraint's as the model's: train longer, or ask for what the training graphs have", 100 * all,
-              100 * names, 100 * OVERRULED_LIMIT);
+    char within[64] = "";
+    if (m->names) snprintf(within, sizeof within, ", %.1f %% of those within names", 100 * names);
+    loom_warn("the constraint overruled %.1f %% of the model's choices%s; above %.0f %% graphs are as much the constraint's as the "
+              "model's: train longer, or ask for what the training graphs have", 100 * all, within, 100 * OVERRULED_LIMIT);
 }
 
 static void report(const sampling_run *r, const loom_gen_totals *t)
