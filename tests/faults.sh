@@ -21,7 +21,7 @@ must loom-preprocess graphs -q traces -o g.graphs.zst
 must loom-preprocess stats -q g.graphs.zst -o stats.json
 must loom-preprocess encode -q g.graphs.zst --mode instruction --stats stats.json -o i.txt.zst
 must loom-preprocess encode -q g.graphs.zst --mode recursive -o r.txt.zst
-must loom-preprocess tokenizer -q i.txt.zst --vocab-size 400 -o tokenizer.json
+must loom-preprocess tokenizer -q i.txt.zst -o tokenizer.json
 must loom-preprocess tokens -q i.txt.zst -t tokenizer.json -o t.tokens.h5
 tiny="--hidden 16 --layers 1 --heads 2 --context 640 --batch-tokens 640 --no-plot"
 must loom-train pretrain t.tokens.h5 -o run $tiny --steps 2 -q
@@ -72,7 +72,7 @@ fault describe        -- loom-preprocess describe in/g.graphs.zst $one
 fault encode          -- loom-preprocess encode in/g.graphs.zst --mode instruction --stats in/stats.json -o o/i.txt.zst $one
 fault encode-tabular  -- loom-preprocess encode in/g.graphs --mode tabular -o o/t.txt --threads 2 -q
 fault balance         -- loom-preprocess balance in/i.txt.zst --exponent 0.5 --samples 40 --renamed 0.25 -o o/b.txt.zst $one
-fault tokenizer       -- loom-preprocess tokenizer in/i.txt.zst --vocab-size 300 -o o/tokenizer.json $one
+fault tokenizer       -- loom-preprocess tokenizer in/i.txt.zst -o o/tokenizer.json $one
 fault tokens          --varies *.h5 -- loom-preprocess tokens in/i.txt.zst -t in/tokenizer.json -o o/t.tokens.h5 $one
 fault pretrain        $training -- loom-train pretrain in/t.tokens.h5 -o o $tiny --steps 2 $one
 fault sft             $training -- loom-train sft in/t.tokens.h5 --base in/run --lora -o o --context 640 --batch-tokens 640 --no-plot --steps 1 $one

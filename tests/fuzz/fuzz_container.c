@@ -36,7 +36,7 @@ static void read_stream(loom_buf *into, const char *path, size_t step, bool *who
         size_t n = 1;
         touch(loom_in_member(in));
         while (st == LOOM_OK && n && into->len < MOST) {
-            loom_buf_reserve(into, step);
+            must(loom_buf_reserve(into, step));
             if ((st = loom_in_read(in, into->data + into->len, step, &n, &err)) == LOOM_OK) into->len += n;
         }
         if (st == LOOM_OK) st = loom_in_next_member(in, &more, &err);
@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     must(whole_a == whole_b);
     if (whole_a) {
         must(a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0));
-        loom_buf_reserve(&a, 1);
+        must(loom_buf_reserve(&a, 1));
         a.data[a.len] = 0;
         read_lines(&a, path);
     }
