@@ -27,8 +27,8 @@ EDGES ?= 12
 DEPTH ?= 4
 SAMPLED ?= out/sample
 
-# What may be set on the command line: what has a value here or in Makefile.data, and what the benchmarks read.
-KNOWN   := $(sort $(shell sed -nE 's/^([A-Z][A-Z_0-9]*) *[?:]?=.*/\1/p' Makefile Makefile.data)) CC CFLAGS LDFLAGS \
+# What may be set on the command line: what has a value here, in Makefile.data or in Makefile.base, and what the benchmarks read.
+KNOWN   := $(sort $(shell sed -nE 's/^([A-Z][A-Z_0-9]*[a-z]*) *[?:]?=.*/\1/p' Makefile Makefile.data Makefile.base)) CC CFLAGS LDFLAGS \
            SHAPE FOLDER BENCH_MODEL LIKE_STORE TRACES RUNS GRAPHS MAKE%
 STRANGE := $(filter-out $(KNOWN),$(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(v))))
 ifneq ($(STRANGE),)

@@ -32,6 +32,9 @@ for section in sample-traces split encode balance tokenizer tokens; do
 done
 expect 0 loom-train pretrain --config "$SRC/configs/base.conf" --print-config
 make -C "$SRC" --no-print-directory -f Makefile.base -n BIN="$BIN" CONFIG=configs/base.conf OUT="$PWD/base" base >plan 2>err || fail "no plan: $(cat err)"
+front -n base WORLDS="3 4" SAMPLES_tabular=77 || fail "make base knows no WORLDS: $(cat err)"
+says out 'sample-traces .*--seed 4 '
+says out "--samples 77 "
 grep -oE 'sample-traces .*--seed [0-9]+' plan | grep -oE '[0-9]+$' >seeds
 [ "$(wc -l <seeds)" -ge 50 ] && [ -z "$(sort seeds | uniq -d)" ] || fail "a world is drawn twice: learned from and validated on"
 exit 0
