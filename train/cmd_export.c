@@ -1,14 +1,17 @@
 /* loom-train export: checkpoints and adapters as folders that Hugging Face's libraries read, or as weights alone. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/file.h"
 #include "core/log.h"
 #include "core/meta.h"
+#include "core/num.h"
+#include "store/shard.h"
 #include "train/hf.h"
 #include "train/train_cmds.h"
 
 typedef struct export_conf {
-    const char *output, *base, *name;
+    const char *output, *base, *name, *names;
     int dtype;
     double max_gb;
 } export_conf;
@@ -21,6 +24,9 @@ static const loom_opt export_opts[] = {
                  "Hugging Face folder, or checkpoint of the weights alone (a name ending in .h5)"),
     LOOM_OPT_ENUM("dtype", 0, export_conf, dtype, "auto", "auto|f32|f16|bf16", "type of the matrices; auto: as stored"),
     LOOM_OPT_F64("max-gb", 0, export_conf, max_gb, "5", 0.000001, 1000, "GB", "largest safetensors file"),
+    LOOM_OPT_IN("names", 0, export_conf, names, NULL, "SHARD",
+                "the names that graphs of the model keep to under --constrain full: those of this token shard instead of its "
+                "own"),
     LOOM_OPT_STR("base", 0, export_conf, base, NULL, "MODEL", "base of an adapter, when it has moved"),
     LOOM_OPT_STR("base-name", 0, export_conf, name, NULL, "NAME",
                  "what an adapter's configuration calls its base (default: the path)"),
@@ -36,6 +42,30 @@ static loom_dtype target_type(const export_conf *conf, const loom_bundle *b)
     }
 }
 
+static loom_status take_names(loom_bundle *b, const char *path, loom_err *err)
+{
+    loom_shard *s = NULL;
+    char *names = NULL;
+
+    LOOM_TRY(loom_shard_open(&s, path, err));
+    const loom_shard_info *info = loom_shard_get_info(s);
+    size_t len = info->names_len;
+    loom_status st = LOOM_OK;
+    if (!len)
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s holds no names; make it without --no-names", path);
+    else if (!(names = loom_alloc(len + 1, 1)))
+        st = loom_fail_nomem(err, "the names");
+    if (st == LOOM_OK) {
+        memcpy(names, info->names, len);
+        names[len] = 0;
+        free(b->names);
+        b->names = names;
+        b->names_len = len;
+    }
+    loom_shard_close(&s);
+    return st;
+}
+
 static loom_status write_model(const loom_ctx *ctx, const loom_bundle *b, loom_err *err)
 {
     const export_conf *conf = ctx->conf;
@@ -48,12 +78,12 @@ static loom_status write_model(const loom_ctx *ctx, const loom_bundle *b, loom_e
     loom_meta_str(&m, "source", b->path);
     loom_meta_str(&m, "source_digest", b->digest);
     if (b->meta) loom_meta_json(&m, "source_meta", b->meta);
+    st = conf->names ? loom_meta_input(&m, conf->names, err) : LOOM_OK;
     loom_meta_render_inside(&m, ctx, &meta);
     how.meta = meta.data;
-    if (loom_hf_is_ckpt_name(conf->output))
-        st = loom_hf_write_ckpt(conf->output, b, &how, err);
-    else
-        st = loom_hf_write_folder(conf->output, b, &how, err);
+    if (st == LOOM_OK)
+        st = loom_hf_is_ckpt_name(conf->output) ? loom_hf_write_ckpt(conf->output, b, &how, err)
+                                                : loom_hf_write_folder(conf->output, b, &how, err);
     loom_buf_release(&meta);
     loom_meta_release(&m);
     return st;
@@ -74,6 +104,7 @@ static loom_status run_export(const loom_ctx *ctx, loom_err *err)
 
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "--output DIR is missing");
     LOOM_TRY(loom_bundle_load(&b, ctx->args[0], NULL, &o, err));
+    if (conf->names && (st = take_names(&b, conf->names, err)) != LOOM_OK) goto done;
     if (b.lora && loom_hf_is_ckpt_name(conf->output))
         st = loom_fail(err, LOOM_STATUS_ARG,
                        "%s is an adapter, which is written as a folder; loom-train merge writes "
@@ -84,6 +115,7 @@ static loom_status run_export(const loom_ctx *ctx, loom_err *err)
     else
         st = write_model(ctx, &b, err);
     if (st == LOOM_OK) loom_info("%s: %s", conf->output, what_was_written(conf, &b));
+done:
     loom_bundle_release(&b);
     return st;
 }

@@ -93,6 +93,15 @@ expect 2 loom-train sft two.tokens.h5 --base-model base.h5 --context 768 $common
 says err 'loom-train adapt'
 expect 2 loom-train sft two.tokens.h5 --base-model none --no-lora $common -o x; one_sentence; says err '--base is missing'
 
+# export can give a model the names that its graphs shall keep to
+size="--edges 2 --depth 2 --constrain full --temperature 1 --seed 3"
+expect 0 loom-train export none -o named.h5 --names two.tokens.h5
+expect 0 loom-infer sample --model named.h5 $size -n 3 --records g.graphs -o a.jsonl
+grep -q 'carries no names' err && fail "the names were not taken"
+[ "$(grep -c . g.graphs)" = 3 ] || fail "not three graphs"
+expect 1 loom-train export none -o x.h5 --names named.h5; one_sentence; says err 'named.h5'
+[ ! -e x.h5 ] || fail "left x.h5 behind"
+
 # another format is refused by its first token
 sed 's/"latency:":/"latenz:":/' two.json >german.json
 expect 1 loom-train adapt base.h5 --tokenizer german.json -o x.h5
