@@ -32,7 +32,6 @@ front RUN='a b' || fail "a blank in RUN="
 made out/a_b/conf 'a b'
 front CONFIG='configs/a b.conf' || fail "a blank in CONFIG="
 made out/a_b/conf 'a b'
-front FROM_5=1 TUNE_5='--steps 3' || fail "a numbered variable"
 
 refused CSV=nowhere.csv; says err '^there is no CSV=nowhere.csv; give a CallGraph CSV'
 refused RUN=dmo; says err '^there is no configs/dmo.conf; RUN= is one of: a b demo, CONFIG= a file'
