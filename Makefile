@@ -18,6 +18,7 @@ JOBS  ?= $(shell nproc)
 CMAKE_OPTIONS ?=
 FUZZ_SECONDS ?= 600
 REQUESTS ?= 10000
+POINTS ?= 100
 REQUESTS_LLAMA ?= 500
 SEED ?= 1
 # make sample
@@ -64,7 +65,7 @@ OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test property test-sanitize pretrain base sft sample answers figures likeness bench bench-llama bench-infer bench-preprocess bench-eval fuzz deps help clean
+.PHONY: build demo test property faults test-sanitize pretrain base sft sample answers figures likeness bench bench-llama bench-infer bench-preprocess bench-eval fuzz deps help clean
 
 build: $(BUILD)/build.ninja ## build the four executables into build/bin
 	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
@@ -146,6 +147,9 @@ bench-preprocess: build ## measure preprocessing alone, into out/bench-preproces
 
 bench-eval: build ## measure the evaluator alone, into out/bench-eval (GRAPHS=300000 RUNS=3)
 	@bash tests/bench_eval.sh $(BUILD)/bin out/bench-eval
+
+faults: build ## let calls fail, one at a time (memory, writes, syncs, renames, opens, threads), under every subcommand: POINTS=100 each
+	@JOBS=$(JOBS) bash tests/faults.sh $(BUILD) $(POINTS)
 
 fuzz: ## fuzz every parser of outside files for FUZZ_SECONDS=600 each (clang)
 	@cc=$$(bash tests/fuzz/compiler.sh) && \

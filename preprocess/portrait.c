@@ -15,15 +15,15 @@ enum { REPEAT_WINDOW = 256 };
 
 void loom_tally_add(loom_tally *t, int64_t value)
 {
-    t->n++;
-    t->sum += (double)value;
     if (value >= 0 && value < LOOM_TALLY_SMALL) {
-        if (!t->small) t->small = loom_calloc(LOOM_TALLY_SMALL, sizeof *t->small);
-        if (t->small) t->small[value]++;
-        return;
-    }
-    if (loom_grow(&t->others, &t->cap_others, t->n_others + 1, sizeof *t->others, NULL) == LOOM_OK)
+        if (!t->small && !(t->small = loom_calloc(LOOM_TALLY_SMALL, sizeof *t->small))) return;
+        t->small[value]++;
+    } else {
+        if (loom_grow(&t->others, &t->cap_others, t->n_others + 1, sizeof *t->others, NULL) != LOOM_OK) return;
         t->others[t->n_others++] = value;
+    }
+    t->n++; /* counts what was kept */
+    t->sum += (double)value;
 }
 
 void loom_tally_merge(loom_tally *into, const loom_tally *from)
@@ -75,8 +75,9 @@ void loom_tally_release(loom_tally *t)
 int64_t loom_counter_add(loom_counter *c, const char *text, size_t len, int64_t n)
 {
     size_t before = c->texts.n;
+    if (loom_grow(&c->counts, &c->cap, before + 1, sizeof *c->counts, NULL) != LOOM_OK) return -1;
     int64_t id = loom_intern_add(&c->texts, text, len);
-    if (id < 0 || loom_grow(&c->counts, &c->cap, c->texts.n, sizeof *c->counts, NULL) != LOOM_OK) return -1;
+    if (id < 0) return -1;
     if (c->texts.n > before) c->counts[id] = 0;
     c->counts[id] += n;
     return id;
@@ -219,6 +220,7 @@ static void merge_shapes(loom_portrait *into, const loom_portrait *from)
 
 void loom_portrait_merge(loom_portrait *into, const loom_portrait *from)
 {
+    if (loom_nomem_seen()) return;
     into->graphs += from->graphs;
     into->invalid += from->invalid;
     into->calls += from->calls;

@@ -119,6 +119,10 @@ cat case.*/table | awk '
     END { for (k in calls) { printf "%-28s %-7s %8d", "all", k, calls[k]; for (i = 4; i <= 12; i++) printf " %6d", sum[k, i]; print "" }
           printf "%-28s %-7s %8s", "all", "", ""; for (i = 4; i <= 12; i++) printf " %6d", all[i]; print "" }'
 cat case.*/trouble
+if cat case.*/libraries >libraries 2>/dev/null; then
+    echo "points at which a library crashed for want of memory; counted as error when the run ended with its sentence and nothing left:"
+    cut -f1 libraries | sort | uniq -c
+fi
 if cat case.*/found >found 2>/dev/null; then echo "$(wc -l <found) findings:"; sort found; fi
 if ls case.*/failed >/dev/null 2>&1; then exit 1; fi
 [ "$(ls -d case.* | wc -l)" -gt 0 ] || { echo "no case is called $only"; exit 1; }

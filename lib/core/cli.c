@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "core/escape.h"
-#include "core/file.h"
+#include "core/file_impl.h"
 #include "core/hash.h"
 #include "core/log.h"
 #include "core/nomem.h"
@@ -593,6 +593,7 @@ int loom_cli_main(const char *program, const char *summary, const loom_cmd *cmds
                                                                           : loom_fail_nomem(&err, "options");
     st = loom_nomem_explain(st, &err);
     if (st != LOOM_OK) loom_error("%s", err.msg);
+    if (st != LOOM_OK) loom_stop_note_told();
     loom_buf_release(&r.command_line);
     loom_arena_release(&r.arena);
     loom_buf_release(&version_lines);

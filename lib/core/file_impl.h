@@ -10,6 +10,7 @@ const char *loom_shown_path(const char *path); /* "standard input" for "-" */
 const char *loom_in_path(const loom_in *in);   /* the same of an open stream */
 bool loom_has_suffix(const char *text, const char *suffix);
 loom_status loom_fail_interrupted(loom_err *err);
+void loom_stop_note_told(void); /* the sentence of this run has been said: a crash while tidying up adds none */
 /* A file that holds more or less at its end than it did when it was opened. */
 loom_status loom_fail_changed(const char *shown, int64_t bytes_then, int64_t bytes_now, loom_err *err);
 void loom_map_guard_install(void); /* mapped_file.c */

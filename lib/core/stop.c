@@ -1,9 +1,14 @@
 /* The stop flag: signals that ask for an end, and what an interrupted read says. */
 #include <errno.h>
+#include <dlfcn.h>
 #include <signal.h>
+#include <stdint.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "core/file_impl.h"
+#include "core/nomem.h"
+#include "core/temp_file.h"
 
 static volatile sig_atomic_t stop_seen;
 
@@ -16,8 +21,49 @@ static void on_stop_signal(int signal_number)
     stop_seen = 1;
 }
 
+static volatile sig_atomic_t told;
+
+void loom_stop_note_told(void) { told = 1; }
+
+/* Is the instruction that crashed one of theirs? */
+static bool inside_a_careless_library(const void *context)
+{
+#if defined(__x86_64__)
+    const ucontext_t *at = context;
+    Dl_info in;
+    if (!dladdr((void *)(uintptr_t)at->uc_mcontext.gregs[REG_RIP], &in) || !in.dli_fname) return false;
+    return strstr(in.dli_fname, "libhdf5") || strstr(in.dli_fname, "libarchive");
+#else
+    (void)context;
+    return false;
+#endif
+}
+
+/* Some libraries use memory without asking whether they got it (HDF5 1.10, libarchive 3.6). When one dies of that, the run
+ * ends like any that memory runs out for: a sentence, no temporary file, no core file with traces in it. Any other crash
+ * stays one; it only takes its temporary files along. */
+static void on_crash(int signal_number, siginfo_t *info, void *context)
+{
+    static const char text[] = ": out of memory inside a library; free some memory and run the command again\n";
+    bool starved = errno == ENOMEM || loom_nomem_seen() || inside_a_careless_library(context);
+    (void)info;
+    loom_temp_unlink_all();
+    if (!starved) {
+        signal(signal_number, SIG_DFL);
+        raise(signal_number);
+        return;
+    }
+    if (told) _exit(1); /* while tidying up */
+    if (write(STDERR_FILENO, program_invocation_short_name, strlen(program_invocation_short_name)) < 0 ||
+        write(STDERR_FILENO, text, sizeof text - 1) < 0)
+        _exit(1);
+    _exit(1);
+}
+
 void loom_stop_install(void)
 {
+    struct sigaction crash = {.sa_sigaction = on_crash, .sa_flags = (int)(SA_SIGINFO | SA_RESETHAND)};
+
     struct sigaction action = {.sa_handler = on_stop_signal}; /* no SA_RESTART: a blocked read returns */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
@@ -25,6 +71,8 @@ void loom_stop_install(void)
     if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) /* nohup wants it to go on */
         sigaction(SIGHUP, &action, NULL);
     loom_map_guard_install();
+    sigaction(SIGSEGV, &crash, NULL);
+    sigaction(SIGABRT, &crash, NULL);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, with a sentence */
     signal(SIGXFSZ, SIG_IGN); /* so is the limit that `ulimit -f` sets */
 }

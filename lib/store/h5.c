@@ -7,6 +7,7 @@
 
 #include "core/file.h"
 #include "core/hash.h"
+#include "core/nomem.h"
 #include "core/num.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -65,7 +66,7 @@ static void end_library(void)
 
 /* HDF5 keeps its settings per thread, hence at every door. Filters from plugins are refused: a data file must not be
  * able to choose code to load. */
-static void quiet(void)
+static bool quiet(void)
 {
     static bool started;
 
@@ -74,8 +75,9 @@ static void quiet(void)
         H5dont_atexit(); /* must come before the library's first use */
         atexit(end_library);
     }
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    H5PLset_loading_state(0);
+    bool done = H5Eset_auto2(H5E_DEFAULT, NULL, NULL) >= 0 && H5PLset_loading_state(0) >= 0;
+    if (!done) loom_nomem_note(); /* the one reason there is; it would print on its own from here on */
+    return done;
 }
 
 /* ---- files ---- */
@@ -150,8 +152,8 @@ loom_status loom_h5_create(loom_h5_out *out, const char *path, bool force, loom_
 {
     loom_status st;
 
-    quiet();
     *out = (loom_h5_out){.file = -1, .temp.fd = -1};
+    if (!quiet()) return loom_fail_nomem(err, "HDF5");
     if (strcmp(path, "-") == 0)
         return loom_fail(err, LOOM_STATUS_ARG, "HDF5 files cannot go to standard output; give a file name");
     if ((st = loom_temp_open(&out->temp, path, force, err)) != LOOM_OK) return st;
@@ -210,7 +212,7 @@ loom_status loom_h5_open(hid_t *file, const char *path, loom_err *err)
 {
     hid_t list, opened;
 
-    quiet();
+    if (!quiet()) return loom_fail_nomem(err, "HDF5");
     if (loom_file_is_dir(path)) return loom_fail(err, LOOM_STATUS_IO, "%s is a folder; give a file", path);
     if (access(path, R_OK) != 0) return loom_fail(err, LOOM_STATUS_IO, "cannot open %s: %s", path, strerror(errno));
     if (H5Fis_hdf5(path) <= 0) {

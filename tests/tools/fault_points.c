@@ -2,19 +2,21 @@
  *
  *   FAULT_POINT=OP:N     the Nth call of OP (from 1, counted from the start of main) fails
  *   FAULT_POINT=OP:N+    that one and all later ones
- *   FAULT_REPORT=FILE    a file of N_OPS + 1 int64: calls of each OP so far, and how many of them failed; mapped, so that
- *                        it tells how far a run came that was killed
+ *   FAULT_REPORT=FILE    a fault_report (fault_ops.h); mapped, so that it tells how far a run came that was killed
  *
  * OP is one of malloc (and calloc, realloc, aligned memory), write (write, pwrite, writev, fwrite, fflush, fclose), fsync,
  * rename (rename, renameat2, link), open (files outside /proc, /sys, /dev, /etc, /usr, /lib), map (mmap of a file), thread.
  * Programs that the victim starts are left alone. */
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,7 +34,7 @@ extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
 extern void *__libc_memalign(size_t, size_t);
 
-static int64_t spare[N_OPS + 1], *counts = spare;
+static fault_report spare, *report = &spare;
 static int victim = -1;
 static int64_t at;
 static int from_then_on, running;
@@ -42,9 +44,9 @@ static int hit(enum fault_op op)
 {
     static const int codes[N_OPS] = {ENOMEM, ENOSPC, EIO, EIO, EMFILE, ENOMEM, EAGAIN};
     if (!running) return 0;
-    int64_t n = __atomic_add_fetch(&counts[op], 1, __ATOMIC_RELAXED);
+    int64_t n = __atomic_add_fetch(&report->calls[op], 1, __ATOMIC_RELAXED);
     if (victim != (int)op || (from_then_on ? n < at : n != at)) return 0;
-    __atomic_add_fetch(&counts[N_OPS], 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&report->failed, 1, __ATOMIC_RELAXED);
     errno = codes[op];
     return 1;
 }
@@ -66,7 +68,7 @@ static void map_report(const char *path)
     long fd = path ? syscall(SYS_openat, AT_FDCWD, path, O_RDWR) : -1;
     if (fd < 0) return;
     long p = syscall(SYS_mmap, NULL, sizeof spare, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (p > 0 || p < -4095) counts = (int64_t *)p;
+    if (p > 0 || p < -4095) report = (fault_report *)p;
     syscall(SYS_close, fd);
 }
 
@@ -79,6 +81,8 @@ static int main_between(int argc, char **argv, char **env)
     unsetenv("LD_PRELOAD");
     unsetenv("FAULT_POINT");
     unsetenv("FAULT_REPORT");
+    void *frame;
+    backtrace(&frame, 1); /* loads what it needs, now rather than in the handler */
     running = 1;
     return true_main(argc, argv, env);
 }
@@ -103,6 +107,46 @@ int __libc_start_main(int (*f)(int, char **, char **), int argc, char **argv, vo
         void *p = dlsym(RTLD_NEXT, #name);                                                                             \
         memcpy(&next, &p, sizeof next);                                                                                \
     }
+
+/* ---- crashes: in whose code? ---- */
+
+static void (*handlers[65])(int, siginfo_t *, void *);
+
+static const char *library_of(void *address)
+{
+    Dl_info info;
+    return dladdr(address, &info) && info.dli_fname ? info.dli_fname : "";
+}
+
+/* The first function on the stack that is neither this library's nor libc's has the fault. */
+static void on_crash(int number, siginfo_t *info, void *context)
+{
+    void *frames[48];
+    int code = errno, n = backtrace(frames, 48);
+    running = 0;
+    for (int i = 0; i < n; i++) {
+        const char *name = library_of(frames[i]), *slash = strrchr(name, '/');
+        if (strstr(name, "fault_points.so") || strstr(name, "/libc.so")) continue;
+        if (strstr(name, ".so")) strncpy(report->library, slash ? slash + 1 : name, sizeof report->library - 1);
+        else report->own_crash = 1;
+        break;
+    }
+    errno = code;
+    handlers[number](number, info, context);
+}
+
+EXPORT int sigaction(int number, const struct sigaction *action, struct sigaction *old)
+{
+    NEXT(sigaction);
+    if (!running || !action || (number != SIGSEGV && number != SIGABRT)) return next(number, action, old);
+    struct sigaction ours = *action;
+    handlers[number] = action->sa_sigaction; /* a handler of one argument takes the three */
+    ours.sa_sigaction = on_crash;
+    ours.sa_flags |= SA_SIGINFO;
+    return next(number, &ours, old);
+}
+
+/* ---- what fails ---- */
 
 EXPORT void *malloc(size_t n) { return hit(FAULT_MALLOC) ? NULL : __libc_malloc(n); }
 EXPORT void *calloc(size_t n, size_t size) { return hit(FAULT_MALLOC) ? NULL : __libc_calloc(n, size); }
@@ -151,7 +195,7 @@ EXPORT size_t fwrite(const void *data, size_t size, size_t n, FILE *f)
 EXPORT int fflush(FILE *f)
 {
     NEXT(fflush);
-    return f && f != stderr && hit(FAULT_WRITE) ? EOF : next(f);
+    return f && f != stderr && __fpending(f) && hit(FAULT_WRITE) ? EOF : next(f);
 }
 
 static int opened_for_writing(FILE *f)
