@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -71,6 +72,7 @@ void loom_stop_install(void)
     if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) /* nohup wants it to go on */
         sigaction(SIGHUP, &action, NULL);
     loom_map_guard_install();
+    atexit(loom_temp_unlink_all); /* libarchive calls exit() when it has no memory */
     sigaction(SIGSEGV, &crash, NULL);
     sigaction(SIGABRT, &crash, NULL);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, with a sentence */

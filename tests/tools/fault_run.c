@@ -7,6 +7,7 @@
  *   --start DIR      the folder `o` starts as a copy of DIR instead of empty
  *   --varies GLOB    files in `o` that differ from run to run (they hold times): not compared. Again for more.
  *   --whole GLOB     files in `o` that may be there after a failure, if they are as in the undisturbed run. Again for more.
+ *   --stays GLOB     files in `o` that may be there after a failure, whatever is in them: locks. Again for more.
  *   --any-stdout     standard output differs from run to run
  *   --seconds N      a run that takes longer hangs; default 60
  *   --findings FILE  appends what was found
@@ -47,7 +48,7 @@ typedef struct globs {
 static struct {
     const char *library, *label, *point, *start, *findings;
     int64_t points, seconds;
-    globs varies, whole;
+    globs varies, whole, stays;
     bool any_stdout;
     char **command;
 } opt = {.points = 100, .seconds = 60};
@@ -264,7 +265,7 @@ static bool nothing_left(const tree *now, char *why, size_t cap)
     const tree *was = &undisturbed.before;
     for (size_t i = 0; i < now->n; i++) {
         const file *f = &now->files[i], *done = find_file(&undisturbed.after, f->name), *old = find_file(was, f->name);
-        if (old && equal(f, old)) continue;
+        if ((old && equal(f, old)) || matches(&opt.stays, f->name)) continue;
         if (matches(&opt.whole, f->name) && done && (matches(&opt.varies, f->name) || equal(f, done))) continue;
         snprintf(why, cap, "%s is %s", f->name, old ? "changed" : "left");
         return false;
@@ -430,6 +431,7 @@ static void read_options(int argc, char **argv)
         else if (strcmp(name, "--findings") == 0) opt.findings = value;
         else if (strcmp(name, "--varies") == 0 && opt.varies.n < MAX_GLOBS) opt.varies.list[opt.varies.n++] = value;
         else if (strcmp(name, "--whole") == 0 && opt.whole.n < MAX_GLOBS) opt.whole.list[opt.whole.n++] = value;
+        else if (strcmp(name, "--stays") == 0 && opt.stays.n < MAX_GLOBS) opt.stays.list[opt.stays.n++] = value;
         else if (strcmp(name, "--points") == 0 && loom_parse_i64(value, strlen(value), &opt.points)) continue;
         else if (strcmp(name, "--seconds") == 0 && loom_parse_i64(value, strlen(value), &opt.seconds)) continue;
         else die("unknown option", name);
