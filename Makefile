@@ -30,7 +30,8 @@ SAMPLED ?= out/sample
 
 # What may be set on the command line: what has a value here, in Makefile.data or in Makefile.base, and what the benchmarks read.
 KNOWN   := $(sort $(shell sed -nE 's/^([A-Z][A-Z_0-9]*[a-z]*) *[?:]?=.*/\1/p' Makefile Makefile.data Makefile.base)) CC CFLAGS LDFLAGS \
-           SHAPE FOLDER BENCH_MODEL LIKE_STORE TRACES RUNS GRAPHS MAKE%
+           SHAPE FOLDER BENCH_MODEL LIKE_STORE TRACES RUNS GRAPHS THREADS SETS STARTS PRECISIONS MINUTES SEEDS \
+           CONFIG_a CONFIG_b CONFIG_c CONFIG_d MAKE%
 STRANGE := $(filter-out $(KNOWN),$(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(v))))
 ifneq ($(STRANGE),)
 $(error $(firstword $(STRANGE))= is no variable of this Makefile; make help tells them (RUN, CONFIG, CSV, OUT, INIT, FIGURES, ...))
@@ -65,7 +66,7 @@ OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test property faults test-sanitize pretrain base sft sample answers figures likeness bench bench-llama bench-infer bench-preprocess bench-eval fuzz deps help clean
+.PHONY: build demo test property faults test-sanitize pretrain base sft sample answers figures likeness bench bench-llama bench-infer bench-accuracy bench-preprocess bench-eval fuzz deps help clean
 
 build: $(BUILD)/build.ninja ## build the four executables into build/bin
 	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
@@ -151,6 +152,9 @@ bench-eval: build ## measure the evaluator alone, into out/bench-eval (GRAPHS=30
 faults: build ## let calls fail, one at a time (memory, writes, syncs, renames, opens, threads), under every subcommand: POINTS=100 each
 	@JOBS=$(JOBS) bash tests/faults.sh $(BUILD) $(POINTS)
 
+bench-accuracy: build ## right graphs after minutes of training, from nothing and from the base, into out/bench-accuracy (days; in minutes: SETS=c SEEDS=1 MINUTES="0 1")
+	@bash tests/bench_accuracy.sh $(BUILD)/bin out/bench-accuracy
+
 fuzz: ## fuzz every parser of outside files for FUZZ_SECONDS=600 each (clang)
 	@cc=$$(bash tests/fuzz/compiler.sh) && \
 		CC=$$cc cmake -S . -B $(BUILD)-fuzz -G Ninja -DLOOM_FUZZ=ON -DLOOM_NATIVE=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
@@ -171,5 +175,6 @@ help: ## this list
 	@echo "                   (paths may hold blanks and quotes: they are reached through links in out/links)"
 	@echo "  FIGURES= PRESET= which figures of the paper (T1 3 3c 4 6 8 12 13 14 15 16), sample sizes (paper, desk);"
 	@echo "                   METHODS TEMPERATURES LADDER FULL: see the head of Makefile.data"
+	@echo "  SETS= STARTS= PRECISIONS= MINUTES= SEEDS= THREADS=   what 'make bench-accuracy' makes; see the head of tests/bench_accuracy.sh"
 	@echo "  N= EDGES= DEPTH= SEED= MODEL=   what 'make sample' generates, and with which model"
 	@echo "  JOBS=N           parallel compilation and tests"
