@@ -68,8 +68,11 @@ fi
 [ -z "${BASE_MODEL:-}" ] || [ "$BASE_MODEL" = none ] || [ -e "$BASE_MODEL" ] ||
     die 1 "there is no BASE_MODEL=$BASE_MODEL; name a model of loom-train, or none"
 base=${BASE_MODEL:-$SRC/checkpoints/base.h5} base_is=
-if [[ $STARTS == *base* && ! -e $base ]]; then
-    left_out+=("The rows from the base are missing: there is no ${BASE_MODEL:-checkpoints/base.h5}; BASE_MODEL= names a base model, 'make base' makes one.")
+if [[ $STARTS == *base* && $base = none ]]; then
+    left_out+=("The rows from the base are left out: BASE_MODEL=none.")
+    STARTS=${STARTS//base/}
+elif [[ $STARTS == *base* && ! -e $base ]]; then
+    left_out+=("The rows from the base are missing: there is no checkpoints/base.h5; BASE_MODEL= names a base model, 'make base' makes one.")
 elif [[ $STARTS == *base* ]]; then
     base=$(realpath "$base")
     [ ! -d "$base" ] || base=$base/model.h5
@@ -85,8 +88,10 @@ mkdir -p "$2" && cd "$2"
 exec 9>lock
 flock -n 9 || die 1 "$2 is in use by another bench_accuracy.sh; wait for it or name another folder"
 trap 'rm -rf run result said' EXIT
+trap 'say "stopped; the same command makes what is missing"; exit 130' INT TERM
 ln -sfn "$BIN" bin
-machine="$(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo | tr -d '"\\'), $(nproc) cores"
+machine=$(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo | tr -d '"\\' | tr -s ' ')
+machine="${machine:-$(uname -m)}, $(nproc) cores"
 version=$(git -C "$SRC" describe --always --dirty 2>/dev/null || "$T" --version | head -n 1)
 
 # What a set's numbers rest on: its settings, comments left out, and where its rows come from. Numbers of other settings stand
@@ -128,7 +133,7 @@ prepare() {
             c) rows=c/traces
                 "$P" sample-traces --profile default --traces "$TRACES" --services 120 --seed 977 -o c/traces --update -q ||
                     die 1 "no traces for set c" ;;
-            d) rows=d/rows-$(basename "$CSV" | tr -c 'A-Za-z0-9.\n' _)
+            d) rows=d/rows-$(<d.recipe)-$(basename "$CSV" | tr -c 'A-Za-z0-9.\n' _)
                 ln -sfn "$CSV" "$rows" ;;
         esac
         lessons_of[$1]=$(env -u MAKEFLAGS -u MFLAGS -u MAKEOVERRIDES make -s -f "$SRC/Makefile.data" BIN=bin CONFIG="$1/recipe.conf" \
