@@ -23,7 +23,7 @@ TIMEFORMAT='%R %U %S'
 export LC_ALL=C
 
 say() { printf '%s\n' "$*" >&2; }
-die() { say "bench_accuracy.sh: $2"; exit "$1"; }
+die() { local code=$1; shift; say "bench_accuracy.sh: $*"; exit "$code"; }
 digest() { sha256sum | cut -c1-8; }
 add() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a + b }'; }
 field() { grep -oE "\"$1\": ?[-+.e0-9]+" result | head -n 1 | sed -E 's/.*: ?//'; }
@@ -72,7 +72,8 @@ if [[ $STARTS == *base* && $base = none ]]; then
     left_out+=("The rows from the base are left out: BASE_MODEL=none.")
     STARTS=${STARTS//base/}
 elif [[ $STARTS == *base* && ! -e $base ]]; then
-    left_out+=("The rows from the base are missing: there is no checkpoints/base.h5; BASE_MODEL= names a base model, 'make base' makes one.")
+    why="there is no checkpoints/base.h5; BASE_MODEL= names a base model, 'make base' makes one"
+    left_out+=("The rows from the base are missing: $why.")
 elif [[ $STARTS == *base* ]]; then
     base=$(realpath "$base")
     [ ! -d "$base" ] || base=$base/model.h5
@@ -208,25 +209,36 @@ make_cell() {
     local set=$1 start=$2 precision=$3 minutes=$4 seed=$5 model wall cpu steps tokens right graphs conf=$1/recipe.conf
     prepare "$set"
     rm -rf run && mkdir -p run "$(dirname "$cell")"
-    { learn && answer; } || die 1 "set $set, $start, $precision, $minutes minutes, seed $seed failed; what was done before is kept in $PWD/cells"
-    printf '{"set":"%s","start":"%s","base":"%s","precision":"%s","minutes":%s,"seed":%s,"threads":%s,"right":%s,"graphs":%s,"wall_s":%s,"cpu_s":%s,"steps":%s,"tokens":%s,"version":"%s","date":"%s","machine":"%s"}\n' \
-        "$set" "$start" "$([ "$start" != base ] || echo "$base_is")" "$precision" "$minutes" "$seed" "$THREADS" "$right" "$graphs" "$wall" \
-        "$cpu" "$steps" "$tokens" "$version" "$(date -u +%Y-%m-%d)" "$machine" >"$cell.new"
+    { learn && answer; } || die 1 "set $set, $start, $precision, $minutes minutes, seed $seed failed;" \
+        "what was done before is kept in $PWD/cells"
+    {
+        printf '{"set":"%s","start":"%s","base":"%s",' "$set" "$start" "$([ "$start" != base ] || echo "$base_is")"
+        printf '"precision":"%s","minutes":%s,"seed":%s,"threads":%s,' "$precision" "$minutes" "$seed" "$THREADS"
+        printf '"right":%s,"graphs":%s,"wall_s":%s,"cpu_s":%s,' "$right" "$graphs" "$wall" "$cpu"
+        printf '"steps":%s,"tokens":%s,"version":"%s",' "$steps" "$tokens" "$version"
+        printf '"date":"%s","machine":"%s"}\n' "$(date -u +%Y-%m-%d)" "$machine"
+    } >"$cell.new"
     mv "$cell.new" "$cell"
     say "set $set, $start, $precision, $minutes min, seed $seed: $right of $graphs right ($wall s, $cpu s CPU, $steps steps)"
 }
 
 # ---- the table ----
-# Lines of "wanted SET START BASE PRECISION MINUTES", then the cells: median and range over the seeds.
+# The results of these settings, of any machine and base, one file a line.
+current() {
+    for s in a b c d; do
+        [ ! -f $s.recipe ] || find cells -path "cells/*/$s-$(<$s.recipe)/*.json"
+    done
+}
+# Lines of "wanted SET START BASE PRECISION MINUTES THREADS MACHINE", then the results: median and range over the seeds.
 table() {
+    local others
     {
         for s in $SETS; do for st in $STARTS; do for pr in $PRECISIONS; do for m in $MINUTES; do
             echo "wanted $s $st $([ $st = base ] && echo "${base_is:--}" || echo -) $pr $m $THREADS $machine"
         done; done; done; done
-        # this machine's sets; of other machines those of the same recipes
-        for s in a b c d; do [ ! -f $s.recipe ] || find cells -path "cells/*/$s-$(<$s.recipe)/*.json" -exec cat {} +; done
+        current | xargs -r cat
     } | awk -f "$SRC/tests/bench_accuracy.awk"
-    others=$(($(find cells -name '*.json' | wc -l) - $(for s in a b c d; do [ ! -f $s.recipe ] || find cells -path "cells/*/$s-$(<$s.recipe)/*.json"; done | wc -l)))
+    others=$(($(find cells -name '*.json' | wc -l) - $(current | wc -l)))
     [ "$others" = 0 ] || echo "Results of other settings or traces, kept in cells and not shown: $others."
     [ ${#left_out[@]} = 0 ] || printf '%s\n' "${left_out[@]}"
 }

@@ -92,12 +92,23 @@ says out '^Results of other settings or traces, kept in cells and not shown: 5\.
 # a set without its traces is named; what is not there or unknown is refused in a sentence, before anything is made
 SETS='c d' STARTS=base MINUTES=0 expect 0 bench
 says out '^Set d is left out: CSV= names real traces'
+BASE_MODEL=none MINUTES=0 expect 0 bench; says out '^The rows from the base are left out: BASE_MODEL=none\.$'
 CSV=nowhere.csv expect 1 bench; one_sentence; says err 'there is no CSV=nowhere.csv'
 BASE_MODEL=nowhere.h5 expect 1 bench; one_sentence; says err 'there is no BASE_MODEL=nowhere.h5'
 CONFIG_c=nowhere.conf expect 1 bench; one_sentence; says err 'there is no CONFIG_c=nowhere.conf'
 SETS='c e' expect 2 bench; one_sentence; says err 'SETS= names e; there are a b c d'
 MINUTES='1 ten' expect 2 bench; one_sentence; says err 'MINUTES= holds "ten"'
 PRECISIONS=f16 expect 2 bench; one_sentence; says err 'PRECISIONS= names f16'
+
+# one that is stopped leaves no result and no model
+find bench/cells -type f | sort >before
+STARTS=muon MINUTES=5 setsid bash "$SRC/tests/bench_accuracy.sh" "$BIN" "$PWD/bench" >out 2>err &
+for _ in $(seq 1200); do [ ! -d bench/run/pretrain ] || break; sleep 0.1; done
+kill -TERM -- -$! || fail "no training to stop: $(cat err)"
+wait $!; [ $? = 130 ] || fail "stopped, yet not 130: $(cat err)"
+says err '^stopped; the same command makes what is missing$'
+[ ! -e bench/run ] || fail "a model is left behind"
+find bench/cells -type f | sort | cmp -s - before || fail "a stopped training left a result"
 
 # a training that fails ends the run with its own sentence, and makes no result of it
 head -c 4000 base.h5 >broken.h5

@@ -1,6 +1,6 @@
 # The front door takes any path, and says in a sentence what it cannot find or does not know. The data rules are a stub.
 command -v make >/dev/null || skip "no make"
-cp "$SRC/Makefile" .
+cp "$SRC/Makefile" "$SRC/Makefile.base" .
 cat >Makefile.data <<'END'
 FIGURES ?= 3
 pretrain:
