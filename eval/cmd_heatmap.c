@@ -9,6 +9,7 @@
 #include "eval/eval_cmds.h"
 #include "eval/judging.h"
 #include "eval/metrics.h"
+#include "eval/trained.h"
 
 typedef struct heatmap_conf {
     loom_judging judging;
@@ -162,18 +163,6 @@ static void fill_errors(loom_csv_table *t, const loom_tally *tally)
 
 /* ---- pictures ---- */
 
-static const char *group_digits(char *text, size_t cap, int64_t v)
-{
-    char digits[32];
-    int n = snprintf(digits, sizeof digits, "%lld", (long long)v), out = 0;
-    for (int i = 0; i < n && (size_t)out + 2 < cap; i++) {
-        if (i && (n - i) % 3 == 0) text[out++] = ',';
-        text[out++] = digits[i];
-    }
-    text[out] = 0;
-    return text;
-}
-
 /* "Recursive (layer by layer): 61.2 % of 1,360 graphs, greedy" */
 static const char *panel_title(loom_arena *arena, const loom_series *s, loom_validity v)
 {
@@ -181,7 +170,7 @@ static const char *panel_title(loom_arena *arena, const loom_series *s, loom_val
     if (s->temperature == 0) snprintf(temp, sizeof temp, "greedy");
     else snprintf(temp, sizeof temp, "temperature %g", s->temperature);
     snprintf(text, sizeof text, "%s: %.1f %% of %s graphs, %s", loom_method_title(s->method),
-             100 * loom_accuracy_share(&s->all, v), group_digits(number, sizeof number, s->all.n), temp);
+             100 * loom_accuracy_share(&s->all, v), loom_group_digits(number, sizeof number, s->all.n), temp);
     return loom_arena_strdup(arena, text, strlen(text));
 }
 
@@ -191,24 +180,30 @@ static loom_status draw_heatmap(loom_results *r, const char *name, const loom_ta
     loom_figure_vars vars = {0};
     loom_arena arena = {0};
     char caption[512], origin[128], each[64];
-    const char **titles = loom_alloc((size_t)c->n, sizeof *titles);
-    for (int64_t i = 0; titles && i < c->n; i++) titles[i] = panel_title(&arena, c->list[i], v);
+    const char **titles = loom_alloc((size_t)c->n, sizeof *titles), **trained = loom_alloc((size_t)c->n, sizeof *trained);
+    bool room = titles && trained;
+    for (int64_t i = 0; room && i < c->n; i++) {
+        titles[i] = panel_title(&arena, c->list[i], v);
+        trained[i] = c->list[i]->trained ? c->list[i]->trained : "-";
+    }
     loom_accuracy_per_cell(each, sizeof each, c);
     snprintf(caption, sizeof caption, "%s%s prompt%s per cell · share of correct graphs in %%, judged by %s",
              loom_results_origin(r, origin, sizeof origin), each, c->most_n == 1 ? "" : "s", loom_accuracy_rules(v));
     loom_figure_str(&vars, "title", conf->title);
     loom_figure_str(&vars, "caption", caption);
     loom_accuracy_vars(&vars, "panels", c, titles, v);
+    loom_figure_list(&vars, "trained", trained, room ? c->n : 0);
     loom_figure_num(&vars, "edges_lo", (double)tally->grid.edges_lo);
     loom_figure_num(&vars, "edges_hi", (double)tally->grid.edges_hi);
     loom_figure_num(&vars, "depth_lo", (double)tally->grid.depth_lo);
     loom_figure_num(&vars, "depth_hi", (double)tally->grid.depth_hi);
     loom_figure_num(&vars, "min_train", tally->has_train ? (double)conf->min_train : 0);
     loom_figure_num(&vars, "has_coverage", tally->has_coverage);
-    loom_status st = titles && !arena.failed ? loom_results_figure(r, name, &vars, err) : loom_fail_nomem(err, "a picture");
+    loom_status st = room && !arena.failed ? loom_results_figure(r, name, &vars, err) : loom_fail_nomem(err, "a picture");
     loom_figure_vars_release(&vars);
     loom_arena_release(&arena);
     free(titles);
+    free(trained);
     return st;
 }
 
@@ -329,6 +324,39 @@ static void odd_text(loom_buf *into, const loom_tally *t)
     }
 }
 
+/* The same line is said once for a method, whatever the temperature. */
+static bool tells_anew(const loom_tally *t, size_t i)
+{
+    const loom_series *s = &t->series[i], *before = i ? s - 1 : NULL;
+    if (!s->trained) return false;
+    return !before || !before->trained || strcmp(before->method, s->method) != 0 || strcmp(before->trained, s->trained) != 0;
+}
+
+static void trained_text(loom_buf *into, const loom_tally *t)
+{
+    for (size_t i = 0; i < t->n_series; i++)
+        if (tells_anew(t, i)) loom_buf_printf(into, "%s: %s\n", t->series[i].method, t->series[i].trained);
+}
+
+/* For the manifest, from which the page takes it. */
+static void record_trained(loom_results *r, const loom_tally *t)
+{
+    loom_buf list = {0};
+    loom_jw w;
+    loom_jw_init(&w, &list, false);
+    loom_jw_begin_array(&w);
+    for (size_t i = 0; i < t->n_series; i++) {
+        if (!tells_anew(t, i)) continue;
+        loom_jw_begin_object(&w);
+        loom_jw_kv_str(&w, "method", t->series[i].method);
+        loom_jw_kv_str(&w, "text", t->series[i].trained);
+        loom_jw_end_object(&w);
+    }
+    loom_jw_end_array(&w);
+    loom_meta_json(&r->meta, "trained", list.data);
+    loom_buf_release(&list);
+}
+
 static void table_json(loom_buf *into, const loom_tally *t, int first, int last)
 {
     loom_jw w;
@@ -342,6 +370,7 @@ static void table_json(loom_buf *into, const loom_tally *t, int first, int last)
             loom_jw_kv_str(&w, "method", s->method);
             loom_jw_kv_f64(&w, "temperature", s->temperature);
             loom_jw_kv_str(&w, "validity", loom_validity_names[v]);
+            if (s->trained) loom_jw_kv_str(&w, "trained", s->trained);
             loom_jw_kv_i64(&w, "k", loom_tally_k(&s->all, (loom_validity)v));
             loom_jw_kv_i64(&w, "n", s->all.n);
             loom_jw_kv_f64(&w, "value", all.value);
@@ -361,7 +390,7 @@ static loom_status print_summary(const loom_ctx *ctx, const loom_tally *t, int f
 {
     loom_buf text = {0};
     if (ctx->common.json) table_json(&text, t, first, last);
-    else table_text(&text, t, first, last), odd_text(&text, t);
+    else table_text(&text, t, first, last), odd_text(&text, t), trained_text(&text, t);
     loom_status st = loom_stdout_text(text.data, text.len, err);
     loom_buf_release(&text);
     return st;
@@ -382,6 +411,7 @@ static loom_status write_results(loom_results *r, const loom_tally *t, const hea
     if ((st = draw_lines(r, t, (loom_validity)first, err)) != LOOM_OK) goto done;
     compare_with_paper(r, t, (loom_validity)first);
     loom_meta_i64(&r->meta, "answers_outside_grid", t->outside);
+    record_trained(r, t);
     if ((st = loom_results_close(r, err)) != LOOM_OK) goto done;
     st = print_summary(r->ctx, t, first, last, err);
 done:

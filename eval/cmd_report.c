@@ -9,6 +9,7 @@
 #include "core/num.h"
 #include "eval/eval_cmds.h"
 #include "eval/html.h"
+#include "eval/tally.h"
 
 
 typedef struct report_conf {
@@ -165,6 +166,22 @@ static bool write_picture(page *p, const chapter *part, loom_buf *scratch)
     return true;
 }
 
+/* Under the heat map: what each method's model started from and how long it was trained. */
+static void write_trained(page *p)
+{
+    const loom_json *list = loom_json_get(loom_json_get(loom_json_get(p->manifest, "runs"), "heatmap"), "trained");
+    if (!loom_json_len(list)) return;
+    loom_buf_str(&p->html, "<p class=\"lead\">How the models were trained:</p>\n<ul>\n");
+    for (size_t i = 0; i < loom_json_len(list); i++) {
+        loom_buf_str(&p->html, "<li>");
+        loom_html_text(&p->html, loom_method_title(member(loom_json_at(list, i), "method")));
+        loom_buf_str(&p->html, ": ");
+        loom_html_text(&p->html, member(loom_json_at(list, i), "text"));
+        loom_buf_str(&p->html, "</li>\n");
+    }
+    loom_buf_str(&p->html, "</ul>\n");
+}
+
 static bool write_table(page *p, const chapter *part, loom_buf *scratch)
 {
     loom_buf table = {0};
@@ -191,6 +208,7 @@ static void write_part(page *p, const chapter *part, loom_buf *scratch)
         loom_buf_str(&p->html, "</p>\n");
     }
     bool any = write_picture(p, part, scratch);
+    if (any && part->figure && strcmp(part->figure, "fig12") == 0) write_trained(p);
     any |= write_table(p, part, scratch);
     loom_buf_str(&p->html, "</section>\n");
     if (any) return;

@@ -13,7 +13,7 @@ static const struct {
     value_kind kind;
 } known_values[] = {{"title", VALUE_TEXT},      {"caption", VALUE_TEXT},    {"validity", VALUE_TEXT},   {"who", VALUE_TEXT},
                     {"axis", VALUE_TEXT},       {"x_label", VALUE_TEXT},    {"series", VALUE_LIST},     {"labels", VALUE_LIST},
-                    {"panels", VALUE_LIST},     {"temperatures", VALUE_LIST}, {"edges_lo", VALUE_NUMBER}, {"edges_hi", VALUE_NUMBER},
+                    {"panels", VALUE_LIST},     {"temperatures", VALUE_LIST}, {"trained", VALUE_LIST}, {"edges_lo", VALUE_NUMBER}, {"edges_hi", VALUE_NUMBER},
                     {"depth_lo", VALUE_NUMBER}, {"depth_hi", VALUE_NUMBER}, {"min_train", VALUE_NUMBER}, {"has_coverage", VALUE_NUMBER},
                     {"log_scale", VALUE_NUMBER}, {"x_lo", VALUE_NUMBER},    {"x_hi", VALUE_NUMBER},     {"x_step", VALUE_NUMBER},
                     {"shades", VALUE_NUMBER},   {"shown", VALUE_NUMBER},    {"y_most", VALUE_NUMBER}};

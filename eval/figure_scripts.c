@@ -88,14 +88,19 @@ static const char *const fig12_size[] = {
     "rows = depth_hi - depth_lo + 1",
     "cell = 34",
     "cell_w = cols > 26 ? 34 : cols < 11 ? 90 : 960.0 / cols",
-    "left = 74; right = 118; top = 118; bottom = 106; gap = 64",
+    "# a line under each panel says how its model was trained; \"-\" where that is not known",
+    "if (!exists(\"trained\")) trained = \"\"",
+    "told(p) = p <= words(trained) && word(trained, p) ne \"-\" ? word(trained, p) : \"\"",
+    "under = 0",
+    "do for [p = 1:n_panels] { if (told(p) ne \"\") { under = 20 } }",
+    "left = 74; right = 118; top = 118; bottom = 106 + under; gap = 64 + under",
     "grid_w = cell_w * cols",
     "panel_h = cell * rows",
     "W = left + right + (grid_w < 940 ? 940 : grid_w)",
     "H = top + bottom + n_panels * panel_h + (n_panels - 1) * gap",
     NULL};
 
-/* Heat maps: edges_lo, edges_hi, depth_lo, depth_hi, min_train, validity; lists panels (method), temperatures, labels */
+/* Heat maps: edges_lo, edges_hi, depth_lo, depth_hi, min_train, validity; lists panels (method), temperatures, labels, trained */
 static const char *const fig12_body[] = {
     "set palette defined (0 \"#440154\", 0.125 \"#472d7b\", 0.25 \"#3b528b\", 0.375 \"#2c728e\", 0.5 \"#21918c\", \\",
     "    0.625 \"#28ae80\", 0.75 \"#5ec962\", 0.875 \"#addc30\", 1 \"#fde725\")",
@@ -132,7 +137,9 @@ static const char *const fig12_body[] = {
     "    set object 1 rectangle from edges_lo-0.5,depth_lo-0.5 to edges_hi+0.5,depth_hi+0.5 fs solid 1.0 noborder fc rgb \"#f1f1f1\" behind",
     "    set label 3 word(labels, p) at graph 0,1 left offset 0,0.75 font \",14\" textcolor rgb \"#111111\" noenhanced",
     "    set ylabel \"depth (levels)\" offset 1.4,0 textcolor rgb \"#333333\"",
-    "    if (p == n_panels) { set xlabel \"edges (calls in the graph)\" offset 0,0.3 textcolor rgb \"#333333\" } else { unset xlabel }",
+    "    if (p == n_panels) { set xlabel \"edges (calls in the graph)\" offset 0,0.3 - 1.0 * under / 20 textcolor rgb \"#333333\" } else { unset xlabel }",
+    "    long = 7.9 * strlen(told(p)) / (W - left - 24)",
+    "    if (told(p) ne \"\") { set label 4 told(p) at screen left * px,y0 - 34 * py left font sprintf(\",%.1f\", 11.5 / (long > 1 ? long : 1)) textcolor rgb \"#555555\" noenhanced } else { unset label 4 }",
     "    if (p == 1) {",
     "        set colorbox user origin screen (left + grid_w + 26) * px,y0 size screen 16 * px,y1 - y0 noborder",
     "        set cblabel \"correct, %\" offset 0.4,0 textcolor rgb \"#333333\"",

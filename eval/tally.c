@@ -9,6 +9,7 @@
 #include "eval/graphs.h"
 #include "eval/answer_scan.h"
 #include "eval/jsonl.h"
+#include "eval/trained.h"
 
 #define BATCH 256
 #define MOST_SAMPLES 1000000 /* of one prompt */
@@ -29,6 +30,7 @@ void loom_tally_release(loom_tally *t)
         free(t->series[i].method);
         free(t->series[i].cells);
         free(t->series[i].answers);
+        free(t->series[i].trained);
     }
     free(t->series);
     for (int m = 0; m < LOOM_MODES; m++) {
@@ -259,6 +261,7 @@ static loom_status count_item(loom_tally *t, const item *it, const char *path, c
     if (series->mode != a->mode)
         return loom_fail(err, LOOM_STATUS_ARG, "%s:%lld: %s and %s answers under one name \"%s\"; give each file a name of its own",
                          path, (long long)it->number, loom_mode_names[series->mode], loom_mode_names[a->mode], series->method);
+    series->touched = true;
     LOOM_TRY(note_answer(t, series, a, err));
     loom_tally_cell one = {.n = 1, .finished = s->finished, .valid = s->valid, .correct = s->correct, .accurate = s->accurate};
     if (s->valid) one.sum_edges = s->n_edges, one.sum_depth = s->depth;
@@ -293,6 +296,27 @@ static loom_status fill_batch(batch *b, loom_lines *lines, loom_err *err)
     return loom_buf_check(&b->text, "answers", err);
 }
 
+/* Tells the methods that the file has answers of how their model was trained. */
+static loom_status note_training(loom_tally *t, const char *path, loom_err *err)
+{
+    loom_buf line = {0};
+    loom_status st = LOOM_OK;
+    if (path) loom_trained_line(&line, path);
+    for (size_t i = 0; i < t->n_series && st == LOOM_OK; i++) {
+        loom_series *s = &t->series[i];
+        if (!s->touched) continue;
+        s->touched = false;
+        if (s->files++ == 0 && line.len && !(s->trained = loom_strdup(line.data)))
+            st = loom_fail_nomem(err, "how a model was trained");
+        else if (s->trained && strcmp(s->trained, loom_buf_text(&line)) != 0) {
+            free(s->trained);
+            s->trained = NULL;
+        }
+    }
+    loom_buf_release(&line);
+    return st;
+}
+
 loom_status loom_tally_answers(loom_tally *t, const char *path, const char *method, loom_pool *pool, loom_err *err)
 {
     loom_lines *lines = NULL;
@@ -318,6 +342,7 @@ loom_status loom_tally_answers(loom_tally *t, const char *path, const char *meth
     } while (st == LOOM_OK && b->n > 0);
     if (st == LOOM_OK && total == 0)
         st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: the file holds no answers; write it with `loom-infer sample`", path);
+    if (st == LOOM_OK) st = note_training(t, path, err);
 done:
     loom_lines_close(&lines);
     for (int i = 0; i < threads; i++) loom_arena_release(&b->arenas[i]);
@@ -386,6 +411,7 @@ loom_status loom_tally_graphs(loom_tally *t, const char *path, const char *metho
         st = count_item(t, it, path, method, err);
         k++;
     }
+    if (st == LOOM_OK) st = note_training(t, NULL, err); /* of others: nothing is known */
     loom_graphs_close(&in);
     free(it);
     if (st == LOOM_OK && (more || k != t->n_prompts[mode]))

@@ -39,6 +39,9 @@ typedef struct loom_series {
     int32_t *answers;                /* by prompt id, for the prompts of the mode; NULL without prompts */
     size_t n_answers, cap_answers;
     int64_t samples;                 /* of each prompt: the largest `sample` + 1 */
+    char *trained;                   /* how the model was trained (eval/trained.h); NULL: not known, or not the same for all files */
+    int64_t files;                   /* that its answers come from */
+    bool touched;                    /* by the file that is being read */
 } loom_series;
 
 /* What a prompts file and its sidecar say. */

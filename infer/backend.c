@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "core/num.h"
 #include "model/blas.h"
+#include "model/training.h"
 #include "trace/grammar.h"
 
 static loom_status load_tokenizer(loom_backend *b, const loom_backend_conf *conf, loom_err *err)
@@ -74,6 +75,16 @@ loom_status loom_backend_inputs(loom_meta *meta, const loom_backend *b, const lo
     return conf->tokenizer ? loom_meta_input(meta, conf->tokenizer, err) : LOOM_OK;
 }
 
+/* training.json of the model, or of its adapter. */
+static void add_training(loom_meta *meta, const loom_bundle *b)
+{
+    loom_buf text = {0};
+
+    if (loom_training_find(&text, b->adapter_path ? b->adapter_path : b->path))
+        loom_meta_json(meta, "model_training", text.data);
+    loom_buf_release(&text);
+}
+
 void loom_backend_meta(loom_meta *meta, const loom_backend *b)
 {
     loom_engine_counts c = loom_engine_count(b->engine);
@@ -83,6 +94,7 @@ void loom_backend_meta(loom_meta *meta, const loom_backend *b)
     if (b->bundle.digest[0]) loom_meta_str(meta, "model_digest", b->bundle.digest);
     loom_meta_i64(meta, "model_step", b->bundle.step);
     if (b->bundle.meta) loom_meta_json(meta, "model_meta", b->bundle.meta);
+    add_training(meta, &b->bundle);
     loom_meta_str(meta, "blas", loom_blas_core());
     loom_meta_i64(meta, "decoded_tokens", c.decoded);
     loom_meta_i64(meta, "forced_tokens", c.forced);

@@ -22,7 +22,9 @@
 #include "model/half.h"
 #include "train/curve.h"
 #include "train/loader.h"
+#include "train/rehearsal.h"
 #include "train/run_names.h"
+#include "train/run_history.h"
 #include "train/snapshot.h"
 #include "train/trainer.h"
 #include "train/transplant.h"
@@ -47,7 +49,10 @@ typedef struct run {
     bool timed; /* --minutes: the schedule runs over time */
     loom_snapshot_run numbers;
     loom_snapshot_texts texts;
-    loom_buf meta, rules, names; /* what texts points to */
+    loom_buf meta, rules, names; /* what texts points to, as is told.machines */
+    loom_run_history told;
+    loom_rehearsal tried; /* --dry-run: how fast it is */
+    const char *untried;  /* why that was not measured */
     char base_path[4096];
     char base_sum[33]; /* of the weights that the run starts from; "" for random ones */
     loom_curve curve;
@@ -519,6 +524,7 @@ static void set_texts(run *r)
                                      .names = loom_buf_text(&r->names),
                                      .meta = loom_buf_text(&r->meta),
                                      .rules = loom_buf_text(&r->rules),
+                                     .machines = loom_buf_text(&r->told.machines),
                                      .base_path = r->base_path,
                                      .base_digest = r->base.digest};
 }
@@ -629,6 +635,62 @@ static loom_status make_model(run *r, loom_ckpt *c, loom_err *err)
     return LOOM_OK;
 }
 
+/* ---- --dry-run ---- */
+
+/* Measures a few steps where they are quickly done. All weights are trained in a copy of their own, which a mapped model
+ * is not: random ones take as long. */
+static loom_status try_steps(run *r, loom_err *err)
+{
+    loom_train_memory m;
+    size_t data;
+
+    if ((double)predict_memory(r, &m, &data) > memory_there(r)) {
+        r->untried = "the run does not fit into the memory here";
+    } else if (!loom_rehearsal_is_short(loom_config_params(&r->config), trained_params(r), r->conf->batch_tokens)) {
+        r->untried = "a single step takes too long to try";
+    }
+    if (r->untried) return LOOM_OK;
+    LOOM_TRY(loom_pool_new(&r->pool, (int)r->ctx->common.threads, err));
+    if (!r->lora && (!r->model || r->model->frozen)) {
+        LOOM_TRY(loom_llama_new(&r->fresh, &r->config, err));
+        loom_llama_init(r->fresh, (uint64_t)r->ctx->common.seed);
+        r->model = r->fresh;
+    }
+    return loom_rehearse(&r->tried, &r->how, r->model, r->lora, r->train, r->pool, err);
+}
+
+static void put_time(loom_jw *w, const run *r)
+{
+    if (!r->tried.steps) {
+        loom_jw_kv_str(w, "not_measured", r->untried);
+        return;
+    }
+    loom_time_plan p = loom_rehearsal_plan(&r->tried, r->schedule.steps, r->conf->minutes);
+    loom_jw_kv_i64(w, "measured_steps", r->tried.steps);
+    loom_jw_kv_f64(w, "tokens_per_s", p.tokens_per_s);
+    loom_jw_kv_i64(w, "estimated_steps", (int64_t)p.steps);
+    loom_jw_kv_i64(w, "estimated_tokens", (int64_t)p.tokens);
+    loom_jw_kv_f64(w, "estimated_seconds", p.seconds);
+}
+
+static void say_time(loom_buf *into, const run *r)
+{
+    char time[32], tokens[32], rate[32];
+
+    if (!r->tried.steps) {
+        loom_buf_printf(into, "time         not estimated: %s\n", r->untried);
+        return;
+    }
+    loom_time_plan p = loom_rehearsal_plan(&r->tried, r->schedule.steps, r->conf->minutes);
+    loom_buf_printf(into,
+                    "time         about %s for %.0f steps, %s tokens: an estimate for this machine as it is now, from %" PRId64
+                    " step%s at %s tokens/s with %" PRId64 " thread%s; validations and checkpoints not counted\n",
+                    loom_format_seconds(time, sizeof time, p.seconds), p.steps,
+                    loom_format_count(tokens, sizeof tokens, p.tokens), r->tried.steps, r->tried.steps == 1 ? "" : "s",
+                    loom_format_count(rate, sizeof rate, p.tokens_per_s), r->ctx->common.threads,
+                    r->ctx->common.threads == 1 ? "" : "s");
+}
+
 static loom_status print_plan(const run *r, loom_err *err)
 {
     loom_train_memory m;
@@ -652,6 +714,7 @@ static loom_status print_plan(const run *r, loom_err *err)
         loom_jw_kv_i64(&w, "process_bytes", (int64_t)m.process);
         loom_jw_kv_i64(&w, "data_bytes", (int64_t)data);
         loom_jw_kv_i64(&w, "total_bytes", (int64_t)total);
+        put_time(&w, r);
         loom_jw_end_object(&w);
         loom_buf_char(&b, '\n');
     } else {
@@ -677,6 +740,7 @@ static loom_status print_plan(const run *r, loom_err *err)
                         loom_format_bytes(t[6], 32, (double)m.process));
         loom_buf_printf(&b, "checkpoints  %s each, %" PRId64 " kept\n",
                         loom_format_bytes(t[0], 32, (double)(m.gradients + m.moments)), r->conf->keep);
+        say_time(&b, r);
     }
     st = loom_stdout_write(b.data, b.len, err);
     loom_buf_release(&b);
@@ -740,7 +804,7 @@ static void unlock_folder(run *r)
 
 static loom_status start_over(const char *dir, loom_err *err)
 {
-    static const char *const names[] = {"model.h5", "adapter.h5", "best.h5", "curve.csv"};
+    static const char *const names[] = {"model.h5", "adapter.h5", "best.h5", "curve.csv", "training.json"};
     char **paths = NULL;
     size_t n = 0;
     loom_buf path = {0};
@@ -1039,6 +1103,28 @@ static loom_status export_model(run *r, char **path, loom_err *err)
     return loom_snapshot_export(path, r->conf->output, r->trainer, &r->texts, err);
 }
 
+/* training.json, unless the one beside the model tells of it already. */
+static loom_status write_training(run *r, const char *path, loom_err *err)
+{
+    const loom_snapshot_run *n = &r->numbers;
+    loom_buf there = {0};
+    bool found = loom_training_find(&there, path), best = r->conf->patience && n->best_step >= 0;
+    loom_training t = {.command = r->ctx->cmd->name,
+                       .steps = r->trainer->step,
+                       .tokens = r->trainer->tokens,
+                       .kept_step = best && n->best_step != r->trainer->step ? n->best_step : -1,
+                       .seconds = n->seconds,
+                       .products = r->how.half_compute ? "bf16" : "f32",
+                       .start = has_base_model(r->conf) ? LOOM_TRAINING_BASE
+                                : r->conf->base         ? LOOM_TRAINING_MODEL
+                                                        : LOOM_TRAINING_RANDOM,
+                       .start_path = start_of(r->conf),
+                       .start_digest = r->base_sum};
+
+    loom_buf_release(&there);
+    return found && !worked(r) ? LOOM_OK : loom_run_history_write(&r->told, path, &t, err);
+}
+
 static loom_status finish(run *r, loom_err *err)
 {
     char *path = NULL;
@@ -1046,6 +1132,7 @@ static loom_status finish(run *r, loom_err *err)
     loom_status st = LOOM_OK;
 
     if (worked(r) || !(path = loom_snapshot_exported(r->conf->output, r->trainer))) st = export_model(r, &path, err);
+    if (st == LOOM_OK) st = write_training(r, path, err);
     if (st == LOOM_OK && r->conf->plot) st = loom_curve_draw(r->conf->output, &drawn, err);
     if (st == LOOM_OK) loom_info("done: %s; learning curve: %s/curve.%s", path, r->conf->output, drawn ? "png" : "csv");
     if (st == LOOM_OK) say_best(r);
@@ -1083,6 +1170,15 @@ static loom_status resume(run *r, loom_ckpt *c, loom_err *err)
     return LOOM_OK;
 }
 
+/* A part that has nothing left to do ran nowhere. */
+static loom_status note_machine(run *r, const loom_ckpt *c, loom_err *err)
+{
+    if (finished(r)) loom_run_history_restore(&r->told, c);
+    else LOOM_TRY(loom_run_history_machine(&r->told, c, r->ctx->common.threads, err));
+    r->texts.machines = loom_buf_text(&r->told.machines);
+    return LOOM_OK;
+}
+
 static void say_plan(const run *r)
 {
     char params[32], trained[32], length[64];
@@ -1099,7 +1195,7 @@ static void say_plan(const run *r)
               loom_blas_version(), loom_blas_core(), r->how.half_compute ? "bf16" : "f32");
 }
 
-static loom_status train_and_finish(run *r, loom_err *err)
+static loom_status train_and_finish(run *r, const loom_ckpt *c, loom_err *err)
 {
     bool done = false;
     loom_status st;
@@ -1108,6 +1204,7 @@ static loom_status train_and_finish(run *r, loom_err *err)
     say_plan(r);
     r->started = r->last_save = r->last_row = loom_time_now();
     r->first_step = r->trainer->step;
+    LOOM_TRY(note_machine(r, c, err));
     loom_progress_start(&r->progress, &r->ctx->common, r->ctx->cmd->name,
                         r->timed ? (int64_t)(60 * r->conf->minutes - r->seconds_before)
                                  : r->schedule.steps - r->first_step,
@@ -1135,6 +1232,7 @@ static loom_status run_from(run *r, loom_ckpt *c, loom_err *err)
     plan_schedule(r);
     if (r->ctx->common.dry_run) {
         choose_recompute(r);
+        LOOM_TRY(try_steps(r, err));
         return print_plan(r, err);
     }
     LOOM_TRY(check_memory(r, err));
@@ -1146,7 +1244,7 @@ static loom_status run_from(run *r, loom_ckpt *c, loom_err *err)
     r->numbers.best_step = -1;
     r->numbers.threads = threads_that_matter(r);
     if (c) LOOM_TRY(resume(r, c, err));
-    return train_and_finish(r, err);
+    return train_and_finish(r, c, err);
 }
 
 static loom_status prepare(run *r, loom_ckpt **c, loom_err *err)
@@ -1156,6 +1254,7 @@ static loom_status prepare(run *r, loom_ckpt **c, loom_err *err)
     if (r->ctx->common.dry_run) return LOOM_OK;
     LOOM_TRY(lock_folder(r, err));
     LOOM_TRY(write_rules(r, err));
+    if (start_of(r->conf)) LOOM_TRY(loom_run_history_start(&r->told, start_of(r->conf), err));
     LOOM_TRY(find_checkpoint(r, c, err));
     return loom_pool_new(&r->pool, (int)r->ctx->common.threads, err);
 }
@@ -1173,6 +1272,7 @@ static void release(run *r)
     loom_buf_release(&r->meta);
     loom_buf_release(&r->rules);
     loom_buf_release(&r->names);
+    loom_run_history_release(&r->told);
     free(r->checkpoint);
     unlock_folder(r);
 }

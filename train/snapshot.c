@@ -104,6 +104,7 @@ static loom_status put_state(loom_ckpt_writer *w, const loom_trainer *t, const l
     LOOM_TRY(loom_ckpt_put_f64(w, "state/best_loss", run->best_loss, err));
     LOOM_TRY(loom_ckpt_put_i64(w, "state/best_step", run->best_step, err));
     LOOM_TRY(loom_ckpt_put_i64(w, "state/threads", run->threads, err));
+    LOOM_TRY(loom_ckpt_put_text(w, LOOM_SNAPSHOT_MACHINES, x->machines, strlen(x->machines), err));
     return loom_ckpt_put_text(w, "text/train", x->rules, strlen(x->rules), err);
 }
 

@@ -12,6 +12,8 @@
 #include "store/ckpt.h"
 #include "train/trainer.h"
 
+#define LOOM_SNAPSHOT_MACHINES "text/machines"
+
 /* What goes into every checkpoint beside the numbers; all borrowed. */
 typedef struct loom_snapshot_texts {
     const char *tokenizer;
@@ -19,6 +21,7 @@ typedef struct loom_snapshot_texts {
     const char *names;       /* of the training data (trace/names.h); "": none are known */
     const char *meta;        /* JSON */
     const char *rules;       /* text/train */
+    const char *machines;    /* what computed it, JSON (model/training.h); in step-N.h5 alone */
     const char *base_path;   /* adapters: where the base is */
     const char *base_digest; /* adapters: loom_bundle.digest */
 } loom_snapshot_texts;

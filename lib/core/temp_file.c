@@ -322,10 +322,20 @@ int loom_temp_lock_folder(const char *dir)
     return fd;
 }
 
+/* Is it a folder of loom_temp_dir_open that this process fills? Nobody else gives names there, and this process holds its
+ * lock already: to wait for that would be to wait for itself. */
+static bool is_own_folder(const char *dir)
+{
+    char pid[32];
+    const char *dot = strrchr(dir, '.');
+    int n = snprintf(pid, sizeof pid, ".%ld-", (long)getpid());
+    return dot && strncmp(dot, pid, (size_t)n) == 0 && strlen(dot) == (size_t)n + 16 && strspn(dot + n, "0123456789abcdef") == 16;
+}
+
 static int lock_folder_of(const char *path)
 {
     char *dir = folder_of(path);
-    int fd = dir ? loom_temp_lock_folder(dir) : -1;
+    int fd = dir && !is_own_folder(dir) ? loom_temp_lock_folder(dir) : -1;
     free(dir);
     return fd;
 }

@@ -1,6 +1,8 @@
 #include "core/usage.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,4 +36,30 @@ int64_t loom_resident_bytes(void)
     if (fscanf(f, "%lld %lld", &pages, &resident) != 2) resident = 0;
     fclose(f);
     return (int64_t)resident * sysconf(_SC_PAGESIZE);
+}
+
+/* One blank for many. */
+static void copy_words(char *text, size_t cap, const char *from)
+{
+    size_t n = 0;
+    for (const char *c = from; *c && n + 1 < cap; c++) {
+        bool blank = *c <= ' ' || *c > '~';
+        if (!blank) text[n++] = *c;
+        else if (n && text[n - 1] != ' ') text[n++] = ' ';
+    }
+    while (n && text[n - 1] == ' ') n--;
+    text[n] = 0;
+}
+
+const char *loom_cpu_name(char *text, size_t cap)
+{
+    char line[256];
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    *text = 0;
+    while (f && !*text && fgets(line, sizeof line, f)) {
+        const char *colon = strchr(line, ':');
+        if (colon && strncmp(line, "model name", 10) == 0) copy_words(text, cap, colon + 1);
+    }
+    if (f) fclose(f);
+    return text;
 }

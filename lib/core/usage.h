@@ -2,11 +2,14 @@
 #ifndef LOOM_CORE_USAGE_H
 #define LOOM_CORE_USAGE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 double loom_time_now(void);      /* monotonic seconds */
 double loom_cpu_seconds(void);   /* user + system of this process */
 int64_t loom_peak_bytes(void);   /* peak resident memory of this process */
 int64_t loom_resident_bytes(void);
+/* "AMD EPYC 9B14", as the system calls the CPU, into text[cap], printable ASCII alone; "" when it does not say. */
+const char *loom_cpu_name(char *text, size_t cap);
 
 #endif

@@ -37,14 +37,14 @@ make_all() { # folder, threads
 sleep 1.1
 ( make_all two 2 ) || fail "a command failed the second time"
 
-# Left out are measured times (curve.csv, the manifest, checkpoints to go on from) and what tells how a file was made: command line and threads.
-list() { (cd $1 && find . -type f ! -name '*.meta.json' ! -name manifest.json ! -name curve.csv ! -name 'step-*.h5' | sort); }
+# Left out are measured times (curve.csv, training.json and its copy, the manifest, checkpoints to go on from) and what tells how a file was made: command line and threads.
+list() { (cd $1 && find . -type f ! -name '*.meta.json' ! -name manifest.json ! -name curve.csv ! -name training.json ! -name 'step-*.h5' | sort); }
 list one >names && list two | cmp -s - names || fail "the two runs made other files"
 while read -r f; do cmp -s "one/$f" "two/$f" || fail "$f differs from run to run"; done <names
 [ "$(wc -l <names)" -ge 40 ] || fail "only $(wc -l <names) files were compared"
-strip() { grep -vE '^  "(command_line|threads)":' "$1"; }
+strip() { grep -vE '^  "(command_line|threads|model_training)":' "$1"; }
 (cd one && find . -name '*.meta.json') | while read -r f; do
-    cmp -s <(strip one/$f) <(strip two/$f) || fail "$f differs in more than command line and threads"
+    cmp -s <(strip one/$f) <(strip two/$f) || fail "$f differs in more than command line, threads and measured times"
 done || exit 1
 
 # A shard is known by its content: made again from a file of another name, it is the same to a run that goes on.

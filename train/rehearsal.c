@@ -1,0 +1,48 @@
+#include "train/rehearsal.h"
+
+#include <math.h>
+
+#include "core/usage.h"
+
+#define LONG_ENOUGH 1.0   /* seconds of measured steps */
+#define MOST_WORK   2e12  /* multiplications and additions of a step: 5 to 50 s on two cores */
+
+loom_status loom_rehearse(loom_rehearsal *out, const loom_trainer_options *how, loom_llama *model, loom_lora *lora,
+                          loom_loader *loader, loom_pool *pool, loom_err *err)
+{
+    loom_trainer *t = NULL;
+    loom_step_report report;
+    double started;
+    loom_status st;
+
+    *out = (loom_rehearsal){0};
+    LOOM_TRY(loom_trainer_new(&t, how, model, lora, loader, pool, err));
+    st = loom_trainer_step(t, 0, &report, err);
+    started = loom_time_now();
+    while (st == LOOM_OK && out->seconds < LONG_ENOUGH) {
+        if ((st = loom_trainer_step(t, 0, &report, err)) != LOOM_OK) break;
+        out->steps++;
+        out->rows += report.rows;
+        out->seconds = loom_time_now() - started;
+    }
+    loom_trainer_free(t);
+    return st == LOOM_OK ? LOOM_OK : loom_err_in(err, "trying a step");
+}
+
+bool loom_rehearsal_is_short(int64_t params, int64_t trained, int64_t rows)
+{
+    double passes = trained < params ? 4 : 6; /* frozen weights need no gradient of their own */
+
+    return passes * (double)params * (double)rows <= MOST_WORK;
+}
+
+loom_time_plan loom_rehearsal_plan(const loom_rehearsal *r, int64_t steps, double minutes)
+{
+    double one = r->seconds / (double)r->steps, rows = (double)r->rows / (double)r->steps;
+    loom_time_plan p = {.steps = fmax((double)steps, minutes > 0 ? floor(60 * minutes / one) : 0)};
+
+    p.tokens = p.steps * rows;
+    p.seconds = fmax(p.steps * one, 60 * minutes);
+    p.tokens_per_s = rows / one;
+    return p;
+}

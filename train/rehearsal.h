@@ -1,0 +1,26 @@
+/* A few real steps, to foretell how long a run takes: its very shape, batches, optimizer and threads. The weights that come
+ * out of it are of no use (the learning rate is 0). */
+#ifndef LOOM_TRAIN_REHEARSAL_H
+#define LOOM_TRAIN_REHEARSAL_H
+
+#include "train/trainer.h"
+
+typedef struct loom_rehearsal {
+    int64_t steps, rows; /* measured; rows: tokens trained on; 0 steps: nothing was measured */
+    double seconds;
+} loom_rehearsal;
+
+/* About a second of steps after one to warm up; at least one. As the errors of loom_trainer_step. */
+loom_status loom_rehearse(loom_rehearsal *out, const loom_trainer_options *how, loom_llama *model, loom_lora *lora,
+                          loom_loader *loader, loom_pool *pool, loom_err *err);
+
+/* Can a step be tried at once? Not one that takes minutes. `trained` of `params` parameters, `rows` tokens a step. */
+bool loom_rehearsal_is_short(int64_t params, int64_t trained, int64_t rows);
+
+/* What the measured speed makes of a plan: `steps` (0: none planned) and, if above 0, `minutes`, the longer of both. */
+typedef struct loom_time_plan {
+    double steps, tokens, seconds, tokens_per_s;
+} loom_time_plan;
+loom_time_plan loom_rehearsal_plan(const loom_rehearsal *r, int64_t steps, double minutes);
+
+#endif
