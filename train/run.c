@@ -683,9 +683,9 @@ static void say_time(loom_buf *into, const run *r)
     }
     loom_time_plan p = loom_rehearsal_plan(&r->tried, r->schedule.steps, r->conf->minutes);
     loom_buf_printf(into,
-                    "time         about %s for %.0f steps, %s tokens: an estimate for this machine as it is now, from %" PRId64
+                    "time         about %s for %.0f step%s, %s tokens: an estimate for this machine as it is now, from %" PRId64
                     " step%s at %s tokens/s with %" PRId64 " thread%s; validations and checkpoints not counted\n",
-                    loom_format_seconds(time, sizeof time, p.seconds), p.steps,
+                    loom_format_seconds(time, sizeof time, p.seconds), p.steps, p.steps == 1 ? "" : "s",
                     loom_format_count(tokens, sizeof tokens, p.tokens), r->tried.steps, r->tried.steps == 1 ? "" : "s",
                     loom_format_count(rate, sizeof rate, p.tokens_per_s), r->ctx->common.threads,
                     r->ctx->common.threads == 1 ? "" : "s");
