@@ -47,6 +47,8 @@ loom_status loom_backend_open(loom_backend *b, const loom_backend_conf *conf, co
     if (!conf->model)
         return loom_fail(err, LOOM_STATUS_ARG, "no model given; name a checkpoint or folder with --model");
     if ((st = loom_bundle_load(&b->bundle, conf->model, conf->adapter, &bo, err)) != LOOM_OK) goto done;
+    if ((st = loom_training_find(&b->training, b->bundle.adapter_path ? b->bundle.adapter_path : b->bundle.path, err)) != LOOM_OK)
+        goto done;
     if ((st = load_tokenizer(b, conf, err)) != LOOM_OK) goto done;
     if ((st = loom_pool_new(&b->pool, (int)common->threads, err)) != LOOM_OK) goto done;
     eo.pool = b->pool;
@@ -65,6 +67,7 @@ void loom_backend_close(loom_backend *b)
     loom_pool_free(b->pool);
     loom_tokenizer_free(b->tok);
     loom_bundle_release(&b->bundle);
+    loom_buf_release(&b->training);
     *b = (loom_backend){0};
 }
 
@@ -73,16 +76,6 @@ loom_status loom_backend_inputs(loom_meta *meta, const loom_backend *b, const lo
     LOOM_TRY(loom_meta_input(meta, b->bundle.path, err));
     if (b->bundle.adapter_path) LOOM_TRY(loom_meta_input(meta, b->bundle.adapter_path, err));
     return conf->tokenizer ? loom_meta_input(meta, conf->tokenizer, err) : LOOM_OK;
-}
-
-/* training.json of the model, or of its adapter. */
-static void add_training(loom_meta *meta, const loom_bundle *b)
-{
-    loom_buf text = {0};
-
-    if (loom_training_find(&text, b->adapter_path ? b->adapter_path : b->path))
-        loom_meta_json(meta, "model_training", text.data);
-    loom_buf_release(&text);
 }
 
 void loom_backend_meta(loom_meta *meta, const loom_backend *b)
@@ -94,7 +87,7 @@ void loom_backend_meta(loom_meta *meta, const loom_backend *b)
     if (b->bundle.digest[0]) loom_meta_str(meta, "model_digest", b->bundle.digest);
     loom_meta_i64(meta, "model_step", b->bundle.step);
     if (b->bundle.meta) loom_meta_json(meta, "model_meta", b->bundle.meta);
-    add_training(meta, &b->bundle);
+    if (b->training.len) loom_meta_json(meta, "model_training", b->training.data);
     loom_meta_str(meta, "blas", loom_blas_core());
     loom_meta_i64(meta, "decoded_tokens", c.decoded);
     loom_meta_i64(meta, "forced_tokens", c.forced);

@@ -44,6 +44,7 @@ typedef struct loom_backend_conf {
 
 typedef struct loom_backend {
     loom_bundle bundle;
+    loom_buf training; /* training.json of the model, or of its adapter; empty: not known */
     loom_tokenizer *tok;
     loom_pool *pool;
     loom_engine *engine;

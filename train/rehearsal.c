@@ -5,6 +5,7 @@
 #include "core/usage.h"
 
 #define LONG_ENOUGH 1.0   /* seconds of measured steps */
+#define TOO_LONG    2.0   /* seconds of the step that warms up: then it is the measure */
 #define MOST_WORK   2e12  /* multiplications and additions of a step: 5 to 50 s on two cores */
 
 loom_status loom_rehearse(loom_rehearsal *out, const loom_trainer_options *how, loom_llama *model, loom_lora *lora,
@@ -17,7 +18,10 @@ loom_status loom_rehearse(loom_rehearsal *out, const loom_trainer_options *how, 
 
     *out = (loom_rehearsal){0};
     LOOM_TRY(loom_trainer_new(&t, how, model, lora, loader, pool, err));
+    started = loom_time_now();
     st = loom_trainer_step(t, 0, &report, err);
+    if (st == LOOM_OK && loom_time_now() - started >= TOO_LONG)
+        *out = (loom_rehearsal){.steps = 1, .rows = report.rows, .seconds = loom_time_now() - started};
     started = loom_time_now();
     while (st == LOOM_OK && out->seconds < LONG_ENOUGH) {
         if ((st = loom_trainer_step(t, 0, &report, err)) != LOOM_OK) break;

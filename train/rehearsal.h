@@ -10,7 +10,7 @@ typedef struct loom_rehearsal {
     double seconds;
 } loom_rehearsal;
 
-/* About a second of steps after one to warm up; at least one. As the errors of loom_trainer_step. */
+/* About a second of steps after one to warm up, or that one alone when it takes seconds. As the errors of loom_trainer_step. */
 loom_status loom_rehearse(loom_rehearsal *out, const loom_trainer_options *how, loom_llama *model, loom_lora *lora,
                           loom_loader *loader, loom_pool *pool, loom_err *err);
 

@@ -683,9 +683,9 @@ static void say_time(loom_buf *into, const run *r)
     }
     loom_time_plan p = loom_rehearsal_plan(&r->tried, r->schedule.steps, r->conf->minutes);
     loom_buf_printf(into,
-                    "time         about %s for %.0f steps, %s tokens: an estimate for this machine as it is now, from %" PRId64
+                    "time         about %s for %.0f step%s, %s tokens: an estimate for this machine as it is now, from %" PRId64
                     " step%s at %s tokens/s with %" PRId64 " thread%s; validations and checkpoints not counted\n",
-                    loom_format_seconds(time, sizeof time, p.seconds), p.steps,
+                    loom_format_seconds(time, sizeof time, p.seconds), p.steps, p.steps == 1 ? "" : "s",
                     loom_format_count(tokens, sizeof tokens, p.tokens), r->tried.steps, r->tried.steps == 1 ? "" : "s",
                     loom_format_count(rate, sizeof rate, p.tokens_per_s), r->ctx->common.threads,
                     r->ctx->common.threads == 1 ? "" : "s");
@@ -1108,7 +1108,7 @@ static loom_status write_training(run *r, const char *path, loom_err *err)
 {
     const loom_snapshot_run *n = &r->numbers;
     loom_buf there = {0};
-    bool found = loom_training_find(&there, path), best = r->conf->patience && n->best_step >= 0;
+    bool best = r->conf->patience && n->best_step >= 0;
     loom_training t = {.command = r->ctx->cmd->name,
                        .steps = r->trainer->step,
                        .tokens = r->trainer->tokens,
@@ -1121,8 +1121,10 @@ static loom_status write_training(run *r, const char *path, loom_err *err)
                        .start_path = start_of(r->conf),
                        .start_digest = r->base_sum};
 
+    loom_status st = worked(r) ? LOOM_OK : loom_training_find(&there, path, err);
+    if (st == LOOM_OK && !there.len) st = loom_run_history_write(&r->told, path, &t, err);
     loom_buf_release(&there);
-    return found && !worked(r) ? LOOM_OK : loom_run_history_write(&r->told, path, &t, err);
+    return st;
 }
 
 static loom_status finish(run *r, loom_err *err)

@@ -11,9 +11,9 @@ loom_status loom_run_history_start(loom_run_history *r, const char *start, loom_
     char *file = NULL;
 
     LOOM_TRY(loom_bundle_resolve(&file, &kind, start, err));
-    if (kind == LOOM_BUNDLE_CKPT) loom_training_find(&r->start, file);
+    loom_status st = kind == LOOM_BUNDLE_CKPT ? loom_training_find(&r->start, file, err) : LOOM_OK;
     free(file);
-    return LOOM_OK;
+    return st;
 }
 
 void loom_run_history_restore(loom_run_history *r, const loom_ckpt *c)

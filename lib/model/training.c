@@ -92,35 +92,41 @@ loom_status loom_training_write(const char *checkpoint, const loom_training *t, 
 /* ---- reading ---- */
 
 /* Does the text tell of this very checkpoint? */
-static bool tells_of(const loom_buf *text, const char *checkpoint)
+static loom_status tells_of(bool *yes, const loom_buf *text, const char *checkpoint, loom_err *err)
 {
     loom_json *root = NULL;
     loom_ckpt *c = NULL;
-    bool yes = false;
+    loom_status st = loom_json_parse(&root, loom_buf_text(text), text->len, "training.json", err);
 
-    if (loom_json_parse(&root, text->data, text->len, "training.json", NULL) != LOOM_OK) return false;
+    *yes = false;
+    if (st == LOOM_STATUS_FORMAT) return LOOM_OK; /* none of ours */
+    if (st == LOOM_OK) st = loom_ckpt_open(&c, checkpoint, err);
     const char *format = loom_json_str(loom_json_get(root, "format"), NULL);
     const char *digest = loom_json_str(loom_json_get(root, "digest"), NULL);
-    if (format && digest && strcmp(format, FORMAT) == 0 && loom_ckpt_open(&c, checkpoint, NULL) == LOOM_OK)
-        yes = strcmp(digest, loom_ckpt_digest(c)) == 0;
+    if (st == LOOM_OK && format && digest)
+        *yes = strcmp(format, FORMAT) == 0 && strcmp(digest, loom_ckpt_digest(c)) == 0;
     loom_ckpt_close(&c);
     loom_json_free(root);
-    return yes;
+    return st;
 }
 
-bool loom_training_find(loom_buf *into, const char *checkpoint)
+loom_status loom_training_find(loom_buf *into, const char *checkpoint, loom_err *err)
 {
     loom_buf path = {0}, text = {0};
-    bool found = false;
+    bool ours = false;
+    loom_status st;
 
+    if (loom_file_is_dir(checkpoint)) return LOOM_OK;
     beside(&path, checkpoint);
-    if (!loom_file_is_dir(checkpoint) && path.data && loom_file_exists(path.data))
-        found = loom_file_read(&text, path.data, LOOM_BOUND_SETTINGS, NULL) == LOOM_OK && text.len && tells_of(&text, checkpoint);
-    while (found && text.len && text.data[text.len - 1] == '\n') text.len--;
-    if (found) loom_buf_append(into, text.data, text.len);
+    if ((st = loom_buf_check(&path, "a file name", err)) == LOOM_OK && loom_file_exists(path.data)) {
+        st = loom_file_read(&text, path.data, LOOM_BOUND_SETTINGS, err);
+        if (st == LOOM_OK) st = tells_of(&ours, &text, checkpoint, err);
+    }
+    while (text.len && text.data[text.len - 1] == '\n') text.len--;
+    if (ours) loom_buf_append(into, text.data, text.len);
     loom_buf_release(&path);
     loom_buf_release(&text);
-    return found;
+    return st == LOOM_OK ? loom_buf_check(into, "how a model was trained", err) : st;
 }
 
 /* ---- machines ---- */

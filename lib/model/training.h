@@ -6,7 +6,8 @@
  *   LOOM_TRY(loom_training_write("runs/small/model.h5", &t, err));
  *
  *   loom_buf text = {0};
- *   if (loom_training_find(&text, "runs/small/model.h5")) use(text.data);      JSON, one line
+ *   LOOM_TRY(loom_training_find(&text, "runs/small/model.h5", err));
+ *   if (text.len) use(text.data);                                              JSON, one line
  *   loom_buf_release(&text); */
 #ifndef LOOM_MODEL_TRAINING_H
 #define LOOM_MODEL_TRAINING_H
@@ -39,8 +40,9 @@ typedef struct loom_training {
 /* Writes training.json beside the checkpoint, atomically, over the one that is there. */
 loom_status loom_training_write(const char *checkpoint, const loom_training *t, loom_err *err);
 
-/* Appends the text of training.json beside a checkpoint; false when there is none, or it tells of another checkpoint. */
-bool loom_training_find(loom_buf *into, const char *checkpoint);
+/* Appends the text of training.json beside a checkpoint; nothing when there is none, it is none of ours, or it tells of
+ * another checkpoint. An error when it is there and cannot be read. A folder (Hugging Face) has none. */
+loom_status loom_training_find(loom_buf *into, const char *checkpoint, loom_err *err);
 
 /* Puts this machine ([{"threads": 2, "cpu": "..."}], the CPU only if the system names it) into a JSON list of them, unless
  * it is there. An empty text becomes a list. */
