@@ -29,7 +29,7 @@ DEPTH ?= 4
 SAMPLED ?= out/sample
 
 # What may be set on the command line: what has a value here, in Makefile.data or in Makefile.base, and what the benchmarks read.
-KNOWN   := $(sort $(shell sed -nE 's/^([A-Z][A-Z_0-9]*[a-z]*) *[?:]?=.*/\1/p' Makefile Makefile.data Makefile.base)) CC CFLAGS LDFLAGS \
+KNOWN   := $(sort $(shell sed -nE 's/^([A-Z][A-Z_0-9]*[a-z]*) *[?:]?=.*/\1/p' $(wildcard Makefile Makefile.data Makefile.base))) CC CFLAGS LDFLAGS \
            SHAPE FOLDER BENCH_MODEL LIKE_STORE TRACES RUNS GRAPHS THREADS SETS STARTS PRECISIONS MINUTES SEEDS \
            CONFIG_a CONFIG_b CONFIG_c CONFIG_d MAKE%
 STRANGE := $(filter-out $(KNOWN),$(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(v))))

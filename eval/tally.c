@@ -118,8 +118,8 @@ static loom_status add_json(void *arg, const loom_json *root, int64_t number, lo
     loom_asked_line l = {.id = loom_json_i64(loom_json_get(root, "id"), -1),
                          .edges = loom_json_i64(loom_json_get(root, "edges"), -1),
                          .depth = loom_json_i64(loom_json_get(root, "depth"), -1),
-                         .mode = loom_json_str(loom_json_get(root, "mode"), NULL),
-                         .prompt = loom_json_str(loom_json_get(root, "prompt"), &l.prompt_len)};
+                         .mode = loom_json_str(loom_json_get(root, "mode"), NULL)};
+    l.prompt = loom_json_str(loom_json_get(root, "prompt"), &l.prompt_len);
     return add_prompt(arg, &l, number, err);
 }
 

@@ -89,6 +89,7 @@ static loom_status list_inputs(char ***paths, size_t *n, const loom_ctx *ctx, lo
 
 static loom_status read_inputs(loom_graphs_job *job, char *const *paths, size_t n, bool dry_run, loom_err *err)
 {
+    job->several = n > 1;
     for (size_t i = 0; i < n; i++)
         LOOM_TRY(dry_run ? loom_graphs_check_file(job, paths[i], err) : loom_graphs_add_file(job, paths[i], err));
     return loom_graphs_finish(job, err);
@@ -132,6 +133,19 @@ static void say_need(const loom_graphs_job *job, const char *output)
               job->merge ? "all files" : "the largest file");
 }
 
+/* Traces in pieces; and where not all of them can be told. */
+static void say_split_traces(const loom_graphs_job *job)
+{
+    int64_t n = job->total.split_traces;
+    if (n)
+        loom_warn("%lld trace%s came back in a later file (first: %s): the pieces are graphs of their own, or lost; "
+                  "give --merge to put them together",
+                  (long long)n, n == 1 ? "" : "s", loom_buf_text(&job->first_split));
+    if (job->ids.n_forgotten)
+        loom_warn("traces that came back were looked for among the %d before them, at least; not among the first %lld",
+                  LOOM_SPLIT_TRACES_SPAN, (long long)job->ids.n_forgotten);
+}
+
 static void say_result(const loom_graphs_job *job, double seconds)
 {
     const loom_graphs_counts *c = &job->total;
@@ -153,6 +167,7 @@ static void say_result(const loom_graphs_job *job, double seconds)
     if (job->n_empty_files)
         loom_warn("%lld of %lld files gave no valid graph; see --report", (long long)job->n_empty_files,
                   (long long)job->n_files);
+    say_split_traces(job);
     if (job->odd_name[0])
         loom_warn("name \"%s\" holds one of / , : ( ) < > [ ], which the text encodings cannot carry; --rename "
                   "replaces names",
@@ -272,6 +287,7 @@ const loom_cmd loom_cmd_graphs = {
         "by name. Rows are filtered, grouped by trace and checked; valid graphs are written one a line, file after\n"
         "file, ordered by time of day within a file. Every row and graph that is dropped is counted by reason.\n"
         "The rows of a file stay in memory: 64 bytes each and 256 MiB at most; --dry-run says how much that is.\n"
+        "A trace that comes back in a later file is counted and warned about (--merge puts its pieces together).\n"
         "\n"
         "  loom-preprocess graphs CallGraph_0.tar.gz CallGraph_1.tar.gz -o raw.graphs.zst --report report.json\n"
         "  loom-preprocess graphs own.csv -o own.graphs.zst --type-map UNKNOWN=rpc --rename names.tsv",

@@ -468,6 +468,24 @@ static loom_status group(file_run *run, loom_err *err)
     return st;
 }
 
+/* Traces that an earlier file had too; in the order of the output, so that the first of them is the same for any number
+ * of threads. */
+static loom_status note_split_traces(file_run *run, loom_err *err)
+{
+    loom_graphs_job *job = run->job;
+    bool back;
+
+    for (size_t i = 0; i < run->n_ordered; i++) {
+        const char *id = loom_texts_at(&run->traces, run->order[i].trace);
+        if (!loom_split_traces_add(&job->ids, id, strlen(id), &back))
+            return loom_fail_nomem(err, "the traces of several files");
+        if (!back) continue;
+        if (job->ids.n_back == 1) loom_buf_printf(&job->first_split, "%s, trace %s", place_of(run), id);
+        run->counts.split_traces++;
+    }
+    return loom_buf_check(&job->first_split, "the traces of several files", err);
+}
+
 /* ---- building ---- */
 
 /* What one thread needs while building. */
@@ -652,6 +670,7 @@ static void add_counts(loom_graphs_counts *into, const loom_graphs_counts *from)
     into->moved_calls += from->moved_calls;
     into->table_bytes = loom_max_i64(into->table_bytes, from->table_bytes);
     into->traces += from->traces;
+    into->split_traces += from->split_traces;
     into->graphs += from->graphs;
     into->edges += from->edges;
     for (int i = 0; i < LOOM_DROPS; i++) into->dropped[i] += from->dropped[i];
@@ -916,6 +935,7 @@ static loom_status finish_run(file_run *run, loom_err *err)
     LOOM_TRY(join_tables(run, err));
     joined = loom_time_now();
     LOOM_TRY(group(run, err));
+    if (run->job->several && !run->job->merge) LOOM_TRY(note_split_traces(run, err));
     grouped = loom_time_now();
     if (run->job->dropped) LOOM_TRY(list_dropped(run, err));
     LOOM_TRY(build_graphs(run, err));
@@ -988,6 +1008,7 @@ static loom_status each_member(loom_graphs_job *job, const char *path, member_fn
     bool more = true, found = false;
     loom_status st = loom_in_open(&in, path, err);
     while (st == LOOM_OK && more) {
+        job->several |= loom_in_member(in)[0] != 0;
         if (is_csv_member(loom_in_member(in))) {
             found = true;
             if ((st = fn(job, in, path, err)) != LOOM_OK) break;
@@ -1048,6 +1069,7 @@ static void render_counts(loom_jw *w, const loom_graphs_counts *c, bool with_lin
     loom_jw_kv_i64(w, "rows_with_type_in_other_case", c->other_case);
     loom_jw_kv_i64(w, "blank_lines", c->blank_lines);
     loom_jw_kv_i64(w, "traces", c->traces);
+    loom_jw_kv_i64(w, "split_traces", c->split_traces);
     loom_jw_kv_i64(w, "graphs", c->graphs);
     loom_jw_kv_i64(w, "edges", c->edges);
     loom_jw_kv_i64(w, "repeated_ids_dropped", c->repeated_ids);
@@ -1068,6 +1090,7 @@ void loom_graphs_render_report(const loom_graphs_job *job, loom_buf *into)
     loom_jw_begin_object(&w);
     loom_jw_kv_i64(&w, "files", job->n_files);
     render_counts(&w, &job->total, false);
+    loom_jw_kv_i64(&w, "split_traces_not_sought_among", job->ids.n_forgotten);
     loom_jw_end_object(&w);
     loom_buf_str(into, ",\"types_not_listed\":");
     loom_jw_init(&w, into, false);
@@ -1103,6 +1126,8 @@ void loom_graphs_job_release(loom_graphs_job *job)
 {
     free_run(job->merged);
     loom_buf_release(&job->files);
+    loom_split_traces_release(&job->ids);
+    loom_buf_release(&job->first_split);
     loom_intern_release(&job->unlisted);
     free(job->unlisted_counts);
 }

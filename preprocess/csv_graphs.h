@@ -11,6 +11,7 @@
 #include "core/pool.h"
 #include "preprocess/intake.h"
 #include "preprocess/rename.h"
+#include "preprocess/split_traces.h"
 #include "trace/validity.h"
 
 /* Rejections of a whole trace beyond those of loom_reason. */
@@ -35,6 +36,7 @@ typedef struct loom_graphs_counts {
     int64_t dropped[LOOM_DROPS];
     int64_t first_line[LOOM_DROPS];      /* of the first such row, 0: none; only for one file */
     int64_t traces, graphs, edges;
+    int64_t split_traces;                /* traces that came back in a later file: in pieces, each by itself */
     int64_t rejected[LOOM_TRACE_FAULTS]; /* traces, by their first reason: adds up to traces - graphs */
     int64_t reasons[LOOM_TRACE_FAULTS];  /* traces that have this reason among theirs */
 } loom_graphs_counts;
@@ -43,6 +45,7 @@ typedef struct loom_graphs_job {
     loom_intake_rules rules;        /* type maps, any_case, free_names, keep_dropped; columns are found by the run */
     bool service_from_root;
     bool merge;                     /* all inputs are one table: traces may straddle files */
+    bool several;                   /* there is more than one input: traces that come back are counted, unless merged */
     loom_pool *pool;
     loom_rename *rename;            /* NULL: names stay */
     loom_out *out;                  /* the graph store */
@@ -59,6 +62,8 @@ typedef struct loom_graphs_job {
     loom_intern unlisted;           /* types that were not listed, all files */
     int64_t *unlisted_counts;
     size_t cap_unlisted;
+    loom_split_traces ids;          /* traces of the files so far */
+    loom_buf first_split;           /* "file, trace T" of the first trace that came back */
     char odd_name[64];              /* a name that the text encodings cannot carry, "" when there is none */
     struct loom_graphs_run *merged; /* with merge: what was read so far */
 } loom_graphs_job;

@@ -53,6 +53,13 @@ bool loom_seen_add(loom_seen *s, loom_hash128 key, bool *fresh)
     return true;
 }
 
+bool loom_seen_has(const loom_seen *s, loom_hash128 key)
+{
+    const struct loom_seen_part *p = &s->parts[part_of(key)];
+    if (is_empty(key)) return s->has_zero;
+    return p->n_slots && !is_empty(*find(p->slots, p->n_slots, key));
+}
+
 void loom_seen_prefetch(const loom_seen *s, loom_hash128 key)
 {
     const struct loom_seen_part *p = &s->parts[part_of(key)];

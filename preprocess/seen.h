@@ -23,6 +23,7 @@ typedef struct loom_seen {
 
 /* *fresh: it was not there. False: no memory. */
 bool loom_seen_add(loom_seen *s, loom_hash128 key, bool *fresh) __attribute__((warn_unused_result));
+bool loom_seen_has(const loom_seen *s, loom_hash128 key);
 void loom_seen_prefetch(const loom_seen *s, loom_hash128 key);
 size_t loom_seen_bytes(const loom_seen *s);
 void loom_seen_release(loom_seen *s);

@@ -6,8 +6,10 @@
 #include "core/num.h"
 
 /* Workers wait for a new generation number; they spin for a moment first, since the kernels of a training step follow
- * each other within microseconds. */
-enum { SPINS = 20000 };
+ * each other within microseconds. A spin that was in vain makes the next one half as long, one that was not twice as
+ * long: where other programs hold the processors, or calls are rare, threads sleep instead of taking time from those
+ * that they wait for. */
+enum { SPINS_MOST = 20000, SPINS_LEAST = 1250 };
 
 struct worker {
     loom_pool *pool;
@@ -25,6 +27,7 @@ struct loom_pool {
     _Alignas(64) atomic_uint generation;
     _Alignas(64) atomic_int running;
     atomic_int stopping;
+    int spins; /* of the calling thread */
     pthread_mutex_t lock;
     pthread_cond_t wake, done;
 };
@@ -36,15 +39,25 @@ static inline void relax(void)
 #endif
 }
 
+static void learn(int *spins, bool in_vain)
+{
+    *spins = in_vain ? *spins / 2 : *spins * 2;
+    if (*spins < SPINS_LEAST) *spins = SPINS_LEAST;
+    if (*spins > SPINS_MOST) *spins = SPINS_MOST;
+}
+
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
     loom_pool *p = w->pool;
     unsigned seen = 0;
+    int spins = SPINS_MOST;
 
     for (;;) {
-        for (int i = 0; i < SPINS && atomic_load_explicit(&p->generation, memory_order_acquire) == seen; i++) relax();
-        if (atomic_load_explicit(&p->generation, memory_order_acquire) == seen) {
+        for (int i = 0; i < spins && atomic_load_explicit(&p->generation, memory_order_acquire) == seen; i++) relax();
+        bool in_vain = atomic_load_explicit(&p->generation, memory_order_acquire) == seen;
+        learn(&spins, in_vain);
+        if (in_vain) {
             pthread_mutex_lock(&p->lock);
             while (atomic_load(&p->generation) == seen) pthread_cond_wait(&p->wake, &p->lock);
             pthread_mutex_unlock(&p->lock);
@@ -75,6 +88,7 @@ loom_status loom_pool_new(loom_pool **out, int n_threads, loom_err *err)
     loom_pool *p = loom_alloc_aligned(sizeof *p);
     if (!p) return loom_fail_nomem(err, "a thread pool");
     p->n_threads = 1;
+    p->spins = SPINS_MOST;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     pthread_cond_init(&p->done, NULL);
@@ -121,8 +135,10 @@ void loom_pool_each(loom_pool *p, void (*fn)(void *arg, int thread, int n_thread
     atomic_store_explicit(&p->running, p->n_threads - 1, memory_order_relaxed);
     start_generation(p);
     fn(arg, 0, p->n_threads);
-    for (int i = 0; i < SPINS && atomic_load_explicit(&p->running, memory_order_acquire) > 0; i++) relax();
-    if (atomic_load_explicit(&p->running, memory_order_acquire) > 0) {
+    for (int i = 0; i < p->spins && atomic_load_explicit(&p->running, memory_order_acquire) > 0; i++) relax();
+    bool in_vain = atomic_load_explicit(&p->running, memory_order_acquire) > 0;
+    learn(&p->spins, in_vain);
+    if (in_vain) {
         pthread_mutex_lock(&p->lock);
         while (atomic_load_explicit(&p->running, memory_order_acquire) > 0) pthread_cond_wait(&p->done, &p->lock);
         pthread_mutex_unlock(&p->lock);

@@ -37,3 +37,9 @@ refused CSV=nowhere.csv; says err '^there is no CSV=nowhere.csv; give a CallGrap
 refused RUN=dmo; says err '^there is no configs/dmo.conf; RUN= is one of: a b demo, CONFIG= a file'
 refused INIT='no folder'; says err '^there is no folder INIT=no folder'
 refused CVS='my file.csv'; says err 'CVS= is no variable of this Makefile; make help tells them'
+
+# A variable of the base model's rules is known; without them the front door works and says nothing of its own.
+front CSV='my file.csv' UNSEEN=1001 || fail "UNSEEN= of Makefile.base is not known"
+rm Makefile.base
+front CSV='my file.csv' || fail "the front door needs Makefile.base"
+[ ! -s err ] || { cat err >&2; fail "something is said without Makefile.base"; }

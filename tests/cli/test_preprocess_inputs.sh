@@ -59,6 +59,28 @@ says d.csv '^half2.csv,17,T_16,BAD_FIELD_COUNT$'
 expect 0 loom-preprocess graphs half1.csv half2.csv -o -
 ! cmp -s <(sort out) <(sort "$WANT") || fail "files are not kept apart"
 
+# a trace that comes back in a later file, or member, is counted; the same for any number of threads
+count() { grep -o "\"$2\":[0-9]*" "$1" | tail -1 | cut -d: -f2; }
+for threads in 1 3; do
+    expect 0 loom-preprocess graphs half1.csv half2.csv -o - --report r.json --force --threads $threads
+    says err 'warning: 1 trace came back in a later file \(first: half2.csv, trace T_[0-9]+\): .*give --merge'
+    [ "$(count r.json split_traces)" = 1 ] || fail "$(count r.json split_traces) traces came back, not 1"
+done
+mkdir halves; cp half1.csv half2.csv halves; tar czf halves.tar.gz halves; tar czf half2.tar.gz half2.csv
+for input in halves halves.tar.gz; do
+    expect 0 loom-preprocess graphs $input -o - --report r.json --force
+    says err 'came back in a later file \(first: halves.*half[12].csv\)?, trace T_'
+done
+expect 0 loom-preprocess graphs half1.csv half2.tar.gz "$CSV" -o - --report r.json --force
+expect 0 loom-preprocess graphs "$CSV" -o - --report one.json
+[ "$(count r.json split_traces)" = $((1 + $(count one.json traces) - $(count one.json NO_ROWS_LEFT))) ] ||
+    fail "not every trace of the third file came back"
+for input in half1.csv half2.tar.gz "half1.csv half2.csv --merge"; do
+    expect 0 loom-preprocess graphs $input -o - --report r.json --force
+    ! grep -q 'came back' err || fail "$input: nothing comes back"
+    [ "$(count r.json split_traces)" = 0 ] || fail "$input: nothing comes back, but is counted"
+done
+
 # a request that is only checked
 expect 0 loom-preprocess graphs half1.csv half2.csv -o dry.graphs.zst --dry-run
 [ ! -e dry.graphs.zst ] || fail "--dry-run wrote"

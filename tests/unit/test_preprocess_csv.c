@@ -6,7 +6,7 @@
 #include "preprocess/csv.h"
 #include "preprocess/intake.h"
 #include "preprocess/rename.h"
-#include "preprocess/seen.h"
+#include "preprocess/split_traces.h"
 #include "test.h"
 
 static loom_csv csv;
@@ -211,6 +211,47 @@ TEST(seen_hashes)
     loom_seen_release(&s);
 }
 
+static bool came_back(loom_split_traces *s, int i)
+{
+    char id[32];
+    bool back = false;
+    CHECK(loom_split_traces_add(s, id, (size_t)snprintf(id, sizeof id, "T_%d", i), &back));
+    return back;
+}
+
+TEST(split_traces)
+{
+    loom_split_traces s = {.span = 10};
+    for (int i = 0; i < 10; i++) CHECK(!came_back(&s, i));
+    CHECK(came_back(&s, 0));                                   /* the oldest of the span */
+    for (int i = 10; i < 18; i++) CHECK(!came_back(&s, i));
+    CHECK_I64(s.n_back, 1);
+    CHECK_I64(s.n_forgotten, 0);
+    CHECK(came_back(&s, 9) && came_back(&s, 0) && came_back(&s, 17));
+    CHECK(!came_back(&s, 1));                                  /* more than ten others came between */
+    CHECK_I64(s.n_forgotten, 10);
+    CHECK(s.recent.n + s.older.n <= 20);
+    CHECK(came_back(&s, 1));
+    loom_split_traces_release(&s);
+}
+
+/* Whatever came before, what is kept stays within the bound that the header states. */
+TEST(split_traces_memory)
+{
+    enum { SPAN = 20000 };
+    loom_split_traces s = {.span = SPAN};
+    size_t most = 0;
+    for (int i = 0; i < 5 * SPAN; i++) {
+        CHECK(!came_back(&s, i));
+        size_t bytes = loom_seen_bytes(&s.recent) + loom_seen_bytes(&s.older);
+        most = bytes > most ? bytes : most;
+    }
+    CHECK(most <= 2 * 27 * SPAN);
+    CHECK_I64(s.n_forgotten, 3 * SPAN);
+    for (int i = 4 * SPAN; i < 5 * SPAN; i++) CHECK(came_back(&s, i));
+    loom_split_traces_release(&s);
+}
+
 TEST(interned_traces)
 {
     loom_texts t = {0};
@@ -281,6 +322,8 @@ TEST_MAIN(
     RUN(milliseconds)
     RUN(null_spellings_and_utf8)
     RUN(seen_hashes)
+    RUN(split_traces)
+    RUN(split_traces_memory)
     RUN(interned_traces)
     RUN(texts_at_the_end_of_a_block)
     RUN(texts_that_do_not_fit)
