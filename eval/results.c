@@ -1,7 +1,9 @@
 #include "eval/results.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,6 +11,7 @@
 #include "core/escape.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/nomem.h"
 #include "core/num.h"
 #include "core/usage.h"
 
@@ -114,8 +117,13 @@ static loom_status make_stage(loom_results *r, loom_err *err)
     loom_temp_dir_sweep(r->dir, ".part");
     LOOM_TRY(loom_temp_dir_open(&path, &r->stage_lock, r->dir, ".part", err));
     loom_buf_str(&r->stage, path);
+    loom_status st = loom_buf_check(&r->stage, "a folder name", err);
+    if (st != LOOM_OK) {
+        loom_temp_dir_discard(path, r->stage_lock);
+        loom_buf_reset(&r->stage);
+    }
     free(path);
-    return LOOM_OK;
+    return st;
 }
 
 /* An existing file stops the command before it has written anything else. */
@@ -211,32 +219,70 @@ static loom_status check_free(const loom_results *r, char *const *paths, size_t 
     return LOOM_OK;
 }
 
-/* Gives every staged file its name, or removes it. */
-static loom_status empty_stage(loom_results *r, bool keep, loom_err *err)
+/* Where a staged file belongs. */
+static loom_status final_name(loom_buf *final, const loom_results *r, const char *path, loom_err *err)
+{
+    loom_buf_reset(final);
+    loom_buf_printf(final, "%s/%s", r->dir, strrchr(path, '/') + 1);
+    return loom_buf_check(final, "a file name", err);
+}
+
+/* The new file gets the name; one that has it goes into the stage, from where it can come back. 0 or an errno. */
+static int give_name(const char *path, const char *final, bool *swapped)
+{
+    *swapped = renameat2(AT_FDCWD, path, AT_FDCWD, final, RENAME_EXCHANGE) == 0;
+    if (*swapped) return 0;
+    if (errno != ENOENT && errno != ENOSYS && errno != EINVAL && errno != ENOTSUP) return errno;
+    return rename(path, final) == 0 ? 0 : errno;
+}
+
+static void take_back(const loom_results *r, char *const *paths, const bool *swapped, size_t n)
+{
+    loom_buf final = {0};
+    for (size_t i = 0; i < n; i++) {
+        if (final_name(&final, r, paths[i], NULL) != LOOM_OK) continue;
+        if (swapped[i]) (void)!renameat2(AT_FDCWD, paths[i], AT_FDCWD, final.data, RENAME_EXCHANGE);
+        else unlink(final.data);
+    }
+    loom_buf_release(&final);
+}
+
+/* All of them or none. */
+static loom_status give_names(const loom_results *r, char *const *paths, size_t n, loom_err *err)
+{
+    loom_buf final = {0};
+    bool *swapped = loom_calloc(n, sizeof *swapped);
+    loom_status st = swapped ? check_free(r, paths, n, err) : loom_fail_nomem(err, "a list of files");
+    for (size_t i = 0; i < n && st == LOOM_OK; i++) {
+        int code = 0;
+        if ((st = final_name(&final, r, paths[i], err)) == LOOM_OK && (code = give_name(paths[i], final.data, &swapped[i])))
+            st = loom_fail(err, LOOM_STATUS_IO, "cannot rename %s to %s: %s", paths[i], final.data, strerror(code));
+        if (st != LOOM_OK) take_back(r, paths, swapped, i);
+    }
+    loom_buf_release(&final);
+    free(swapped);
+    return st;
+}
+
+/* Gives every staged file its name. */
+static loom_status publish_stage(loom_results *r, loom_err *err)
 {
     char **paths = NULL;
     size_t n = 0;
-    loom_buf final = {0};
-    loom_status st = LOOM_OK;
-    if (!r->stage.len) return LOOM_OK;
-    if (loom_list_files(&paths, &n, r->stage.data, "", err) != LOOM_OK) n = 0;
-    if (keep) st = check_free(r, paths, n, err);
-    for (size_t i = 0; i < n; i++) {
-        loom_buf_reset(&final);
-        loom_buf_printf(&final, "%s/%s", r->dir, strrchr(paths[i], '/') + 1);
-        if (!keep) unlink(paths[i]);
-        else if (st == LOOM_OK && rename(paths[i], final.data) != 0)
-            st = loom_fail(err, LOOM_STATUS_IO, "cannot rename %s to %s: %s", paths[i], final.data, strerror(errno));
-    }
+    LOOM_TRY(loom_nomem_check("the results", err));
+    LOOM_TRY(loom_list_files(&paths, &n, r->stage.data, "", err));
+    loom_status st = give_names(r, paths, n, err);
     loom_free_list(paths, n);
-    loom_buf_release(&final);
-    if (st == LOOM_OK) {
-        rmdir(r->stage.data);
-        if (r->stage_lock >= 0) close(r->stage_lock);
-        if (!keep && r->made_dir) rmdir(r->dir); /* succeeds only when nobody else has written there */
-        loom_buf_reset(&r->stage);
-    }
     return st;
+}
+
+/* Needs no memory: it may be the want of it that ends the run. */
+static void remove_stage(loom_results *r, bool published)
+{
+    if (!r->stage.len) return;
+    loom_temp_dir_discard(r->stage.data, r->stage_lock);
+    if (!published && r->made_dir) rmdir(r->dir); /* succeeds only when nobody else has written there */
+    loom_buf_reset(&r->stage);
 }
 
 /* ---- manifest ---- */
@@ -387,7 +433,8 @@ loom_status loom_results_close(loom_results *r, loom_err *err)
     loom_buf_char(&text, '\n');
     loom_buf_printf(&path, "%s/manifest.json", r->stage.data);
     if ((st = loom_file_write(path.data, text.data, text.len, true, err)) != LOOM_OK) goto done;
-    st = empty_stage(r, true, err);
+    st = publish_stage(r, err);
+    if (st == LOOM_OK) remove_stage(r, true);
 done:
     if (lock >= 0) close(lock);
     loom_json_free(part);
@@ -398,7 +445,7 @@ done:
 
 void loom_results_release(loom_results *r)
 {
-    (void)empty_stage(r, false, NULL);
+    remove_stage(r, false);
     loom_buf_release(&r->stage);
     loom_meta_release(&r->meta);
     loom_buf_release(&r->names);

@@ -905,7 +905,9 @@ static loom_status add_table(file_run *run, loom_in *in, const char *path, loom_
     LOOM_TRY(loom_grow(&run->tables, &run->cap_tables, run->n_tables + 1, sizeof *run->tables, err));
     loom_buf_str(&place, strcmp(path, "-") == 0 ? "standard input" : path);
     if (member[0]) loom_buf_printf(&place, "(%s)", member);
-    run->tables[run->n_tables++] = (table_info){.place = place.data}; /* the buffer's memory becomes the table's */
+    char *text = loom_buf_take(&place);
+    if (!text) return loom_fail_nomem(err, "a file name");
+    run->tables[run->n_tables++] = (table_info){.place = text};
     loom_csv_reader_release(&run->reader);
     run->reader = (loom_csv_reader){.in = in};
     return read_header(run, err);

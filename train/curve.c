@@ -40,10 +40,10 @@ loom_status loom_curve_open(loom_curve *c, const char *dir, int64_t step, loom_e
     loom_buf_str(&text, header);
     if (step > 0 && loom_file_exists(path.data) && loom_file_read(&old, path.data, LOOM_BOUND_PROMPTS, NULL) == LOOM_OK)
         keep_rows(&text, loom_buf_text(&old), step);
-    st = loom_file_write(path.data, text.data, text.len, true, err);
-    if (st == LOOM_OK && !(c->file = fopen(path.data, "ae")))
-        st = loom_fail(err, LOOM_STATUS_IO, "cannot open %s: %s", path.data, strerror(errno));
-    c->path = path.data; /* owned by the curve */
+    c->path = loom_buf_take(&path);
+    st = c->path ? loom_file_write(c->path, text.data, text.len, true, err) : loom_fail_nomem(err, "a file name");
+    if (st == LOOM_OK && !(c->file = fopen(c->path, "ae")))
+        st = loom_fail(err, LOOM_STATUS_IO, "cannot open %s: %s", c->path, strerror(errno));
     loom_buf_release(&old);
     loom_buf_release(&text);
     return st;

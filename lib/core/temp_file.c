@@ -46,10 +46,39 @@ static void forget(const char *name)
         if (atomic_load(&live[i].used) == 2 && strcmp(live[i].name, name) == 0) atomic_store(&live[i].used, 0);
 }
 
+/* Removes the files of a folder and the folder, without memory: it may be the want of it that ends the run. */
+static void remove_folder(int fd, const char *path)
+{
+    _Alignas(struct dirent64) char entries[4096];
+    ssize_t n;
+    bool again = true;
+    while (again) { /* removing moves what is still to come in some file systems: from the start, until nothing goes */
+        again = false;
+        if (lseek(fd, 0, SEEK_SET) != 0) return;
+        while ((n = getdents64(fd, entries, sizeof entries)) > 0) {
+            for (ssize_t at = 0; at < n;) {
+                const struct dirent64 *e = (const struct dirent64 *)(entries + at);
+                if (unlinkat(fd, e->d_name, 0) == 0) again = true;
+                at += e->d_reclen;
+            }
+        }
+    }
+    rmdir(path);
+}
+
+static void remove_named(const char *path)
+{
+    if (unlink(path) == 0 || (errno != EISDIR && errno != EPERM)) return;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) return;
+    remove_folder(fd, path);
+    close(fd);
+}
+
 void loom_temp_unlink_all(void)
 {
     for (int i = 0; i < LIVE_CAP; i++)
-        if (atomic_load(&live[i].used) == 2) unlink(live[i].name);
+        if (atomic_load(&live[i].used) == 2) remove_named(live[i].name);
 }
 
 /* ---- names ---- */
@@ -475,9 +504,23 @@ loom_status loom_temp_dir_open(char **path, int *lock, const char *dir, const ch
         return st;
     }
     *lock = open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (*lock >= 0) flock(*lock, LOCK_EX | LOCK_NB);
+    if (*lock < 0) {
+        st = loom_fail(err, LOOM_STATUS_IO, "cannot open the folder %s: %s", made, strerror(errno));
+        rmdir(made);
+        free(made);
+        return st;
+    }
+    flock(*lock, LOCK_EX | LOCK_NB);
+    remember(made);
     *path = made;
     return LOOM_OK;
+}
+
+void loom_temp_dir_discard(const char *path, int lock)
+{
+    remove_folder(lock, path);
+    forget(path);
+    close(lock);
 }
 
 static bool holds_files_only(const char *path)

@@ -59,11 +59,13 @@ void loom_temp_discard(loom_temp *t);
 void loom_temp_sweep(const char *path);
 /* The same for every output of the folder of whose name `ours` says yes. */
 void loom_temp_sweep_folder(const char *dir, bool (*ours)(const char *name));
-/* Async-signal-safe: removes every temporary file of this process; for handlers that end it. */
+/* Async-signal-safe: removes every temporary file and folder of this process; for handlers that end it. */
 void loom_temp_unlink_all(void);
 
 /* The same for whole folders that are filled before their files get their names: "DIR/NAME.<pid>-<16 hex digits>". */
 loom_status loom_temp_dir_open(char **path, int *lock, const char *dir, const char *name, loom_err *err);
+/* Removes the folder with the files that are still in it, and closes the lock; needs no memory. */
+void loom_temp_dir_discard(const char *path, int lock);
 /* Waits (two seconds at most) until no other process gives names in the folder; close() what it returns, if >= 0. */
 int loom_temp_lock_folder(const char *dir);
 /* Removes such folders with the files in them when their owners are gone; never one with folders or links in it. */

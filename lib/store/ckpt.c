@@ -407,7 +407,7 @@ static loom_status read_directory(loom_ckpt *c, hid_t file, loom_err *err)
                          "wrote it",
                          c->path, version, VERSION);
     if (H5Literate(file, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, visit_group, &w) < 0) {
-        H5Eclear2(H5E_DEFAULT);
+        loom_h5_forget_errors();
         return w.st != LOOM_OK ? w.st : bad_entry(&w, "its table of contents", "cannot be read");
     }
     if (loom_h5_get_attr_i64(file, "digest", &digest, NULL) != LOOM_OK || (uint64_t)digest != digest_of(&c->list))

@@ -1,6 +1,8 @@
 #include "store/h5.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -51,7 +53,7 @@ loom_status loom_h5_fail(loom_err *err, const char *fmt, ...)
     vsnprintf(what, sizeof what, fmt, args);
     va_end(args);
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, why);
-    H5Eclear2(H5E_DEFAULT);
+    loom_h5_forget_errors();
     return loom_fail(err, LOOM_STATUS_IO, "%s: %s", what, pick_reason(why));
 }
 
@@ -64,20 +66,52 @@ static void end_library(void)
     if (!left_open) H5close();
 }
 
+enum { NOT_TRIED, USABLE, UNUSABLE };
+static atomic_int state;
+
+/* Standard error leads nowhere until unmute(): what HDF5 says before it can be told to be silent. */
+static int mute(void)
+{
+    int kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    if (kept >= 0 && nowhere >= 0) dup2(nowhere, STDERR_FILENO);
+    if (nowhere >= 0) close(nowhere);
+    return kept;
+}
+
+static void unmute(int kept)
+{
+    if (kept < 0) return;
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+}
+
+static bool settings(void) { return H5Eset_auto2(H5E_DEFAULT, NULL, NULL) >= 0 && H5PLset_loading_state(0) >= 0; }
+
+/* The library starts up. When that fails for want of memory, every later call would try again and print why. */
+static bool start(void)
+{
+    H5dont_atexit(); /* must come before the library's first use */
+    int kept = mute();
+    state = settings() ? USABLE : UNUSABLE;
+    unmute(kept);
+    if (state == USABLE) atexit(end_library);
+    return state == USABLE;
+}
+
 /* HDF5 keeps its settings per thread, hence at every door. Filters from plugins are refused: a data file must not be
  * able to choose code to load. */
 static bool quiet(void)
 {
-    static bool started;
+    bool done = state == NOT_TRIED ? start() : state == USABLE && settings();
 
-    if (!started) {
-        started = true;
-        H5dont_atexit(); /* must come before the library's first use */
-        atexit(end_library);
-    }
-    bool done = H5Eset_auto2(H5E_DEFAULT, NULL, NULL) >= 0 && H5PLset_loading_state(0) >= 0;
-    if (!done) loom_nomem_note(); /* the one reason there is; it would print on its own from here on */
+    if (!done) loom_nomem_note(); /* the one reason there is */
     return done;
+}
+
+void loom_h5_forget_errors(void)
+{
+    if (state == USABLE) H5Eclear2(H5E_DEFAULT);
 }
 
 /* ---- files ---- */
@@ -132,7 +166,7 @@ void loom_h5_closed(herr_t result, loom_status *st, loom_err *err, const char *w
     if (*st == LOOM_OK)
         *st = loom_h5_fail(err, "cannot finish %s", what);
     else
-        H5Eclear2(H5E_DEFAULT);
+        loom_h5_forget_errors();
 }
 
 static loom_status open_output(loom_h5_out *out, loom_err *err)
@@ -175,7 +209,7 @@ loom_status loom_h5_check(const loom_h5_out *out, loom_err *err)
 void loom_h5_close_file(hid_t file)
 {
     if (file >= 0) H5Fclose(file);
-    H5Eclear2(H5E_DEFAULT);
+    loom_h5_forget_errors();
 }
 
 /* The driver writes nothing any more, so closing is safe, unless HDF5 itself has refused something. */
@@ -186,7 +220,7 @@ void loom_h5_abandon(loom_h5_out *out)
         left_open = true;
         out->sink = NULL; /* HDF5 may still ask for it */
     }
-    H5Eclear2(H5E_DEFAULT);
+    loom_h5_forget_errors();
     free(out->sink);
     loom_temp_discard(&out->temp);
     *out = (loom_h5_out){.file = -1, .temp.fd = -1};
@@ -216,7 +250,7 @@ loom_status loom_h5_open(hid_t *file, const char *path, loom_err *err)
     if (loom_file_is_dir(path)) return loom_fail(err, LOOM_STATUS_IO, "%s is a folder; give a file", path);
     if (access(path, R_OK) != 0) return loom_fail(err, LOOM_STATUS_IO, "cannot open %s: %s", path, strerror(errno));
     if (H5Fis_hdf5(path) <= 0) {
-        H5Eclear2(H5E_DEFAULT);
+        loom_h5_forget_errors();
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s is not an HDF5 file; give a checkpoint of loom-train or a shard of loom-preprocess tokens (*.h5)", path);
     }
     list = access_list();
@@ -328,7 +362,7 @@ loom_status loom_h5_put_attr_str(hid_t object, const char *name, const char *tex
 
 static loom_status missing_attr(const char *name, loom_err *err)
 {
-    H5Eclear2(H5E_DEFAULT);
+    loom_h5_forget_errors();
     return loom_fail(err, LOOM_STATUS_FORMAT, "attribute %s is missing or of another type", name);
 }
 
@@ -432,6 +466,6 @@ done:
     free(copy);
     if (type >= 0) H5Tclose(type);
     if (set >= 0) H5Dclose(set);
-    H5Eclear2(H5E_DEFAULT);
+    loom_h5_forget_errors();
     return st;
 }

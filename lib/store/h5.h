@@ -39,6 +39,8 @@ void loom_h5_abandon(loom_h5_out *out);
 
 /* For what is written: a failed close is a failed write. Puts it into *st, unless a failure stands there already. */
 void loom_h5_closed(herr_t result, loom_status *st, loom_err *err, const char *what);
+/* Instead of H5Eclear2: does nothing while the library is not in use, which that would start. */
+void loom_h5_forget_errors(void);
 hid_t loom_h5_set_list(void); /* a data set creation list that keeps no times; the caller closes it */
 loom_status loom_h5_make_group(hid_t file, const char *name, loom_err *err); /* does nothing when it is there */
 

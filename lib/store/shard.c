@@ -370,7 +370,7 @@ done:
     if (type >= 0) H5Tclose(type);
     if (space >= 0) H5Sclose(space);
     if (set >= 0) H5Dclose(set);
-    H5Eclear2(H5E_DEFAULT);
+    loom_h5_forget_errors();
     return st;
 }
 

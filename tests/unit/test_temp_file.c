@@ -248,8 +248,19 @@ TEST(folders_of_killed_runs)
     CHECK(loom_file_exists(at(text))); /* holds a folder: none of ours does */
     snprintf(text, sizeof text, ".part.%ld", (long)child);
     CHECK(loom_file_exists(at(text)));
-    close(lock);
-    rmdir(path);
+    for (int i = 0; i < 300; i++) { /* more than one look at the folder gives */
+        snprintf(text, sizeof text, "%s/a-file-with-a-somewhat-longer-name-%d", path + strlen(dir) + 1, i);
+        put(text, "x");
+    }
+    loom_temp_dir_discard(path, lock);
+    CHECK(!loom_file_exists(path));
+    free(path);
+    REQUIRE_OK(loom_temp_dir_open(&path, &lock, dir, ".part", &err), err);
+    snprintf(text, sizeof text, "%s/x", path + strlen(dir) + 1);
+    put(text, "x");
+    loom_temp_unlink_all(); /* as a handler does */
+    CHECK(!loom_file_exists(path));
+    loom_temp_dir_discard(path, lock); /* gone already: nothing to do */
     free(path);
 }
 
