@@ -88,7 +88,7 @@ fi
 mkdir -p "$2" && cd "$2"
 exec 9>lock
 flock -n 9 || die 1 "$2 is in use by another bench_accuracy.sh; wait for it or name another folder"
-trap 'rm -rf run result said' EXIT
+trap 'rm -rf run result said; flock -u 9' EXIT # also for children that still end and hold the same file
 trap 'say "stopped; the same command makes what is missing"; exit 130' INT TERM
 ln -sfn "$BIN" bin
 machine=$(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo | tr -d '"\\' | tr -s ' ')
