@@ -45,6 +45,7 @@ loom_status loom_backend_open(loom_backend *b, const loom_backend_conf *conf, co
 
     if (!conf->model)
         return loom_fail(err, LOOM_STATUS_ARG, "no model given; name a checkpoint or folder with --model");
+    if ((st = loom_blas_reserve((int)common->threads, err)) != LOOM_OK) return st;
     if ((st = loom_bundle_load(&b->bundle, conf->model, conf->adapter, &bo, err)) != LOOM_OK) goto done;
     if ((st = load_tokenizer(b, conf, err)) != LOOM_OK) goto done;
     if ((st = loom_pool_new(&b->pool, (int)common->threads, err)) != LOOM_OK) goto done;
