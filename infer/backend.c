@@ -46,6 +46,7 @@ loom_status loom_backend_open(loom_backend *b, const loom_backend_conf *conf, co
 
     if (!conf->model)
         return loom_fail(err, LOOM_STATUS_ARG, "no model given; name a checkpoint or folder with --model");
+    if ((st = loom_blas_reserve((int)common->threads, err)) != LOOM_OK) return st;
     if ((st = loom_bundle_load(&b->bundle, conf->model, conf->adapter, &bo, err)) != LOOM_OK) goto done;
     if ((st = loom_training_find(&b->training, b->bundle.adapter_path ? b->bundle.adapter_path : b->bundle.path, err)) != LOOM_OK)
         goto done;

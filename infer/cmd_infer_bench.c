@@ -410,6 +410,7 @@ static loom_status run_all(bench *b, const loom_ctx *ctx, loom_err *err)
     const bench_conf *conf = b->conf;
 
     LOOM_TRY(parse_jobs(b, err));
+    LOOM_TRY(loom_blas_reserve((int)ctx->common.threads, err));
     LOOM_TRY(loom_pool_new(&b->pool, (int)ctx->common.threads, err));
     LOOM_TRY(open_model(b, err));
     LOOM_TRY(gather(b, (uint64_t)ctx->common.seed, err));

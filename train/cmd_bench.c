@@ -111,6 +111,7 @@ static loom_status bench_one(const shape *s, const bench_conf *conf, bool half, 
 
     loom_bench_config(&config, s->size, conf->context);
     LOOM_TRY(loom_config_check(&config, err));
+    LOOM_TRY(loom_blas_reserve(threads, err));
     LOOM_TRY(loom_pool_new(&o.pool, threads, err));
     loom_info("%s, %s, %d thread%s ...", s->name, half ? "bf16" : "f32", threads, threads == 1 ? "" : "s");
     st = loom_model_bench(&r, &config, s->lora ? &lc : NULL, &o, err);

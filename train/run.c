@@ -1254,6 +1254,7 @@ static loom_status prepare(run *r, loom_ckpt **c, loom_err *err)
     LOOM_TRY(check_options(r, err));
     LOOM_TRY(open_data(r, err));
     if (r->ctx->common.dry_run) return LOOM_OK;
+    LOOM_TRY(loom_blas_reserve((int)r->ctx->common.threads, err));
     LOOM_TRY(lock_folder(r, err));
     LOOM_TRY(write_rules(r, err));
     if (start_of(r->conf)) LOOM_TRY(loom_run_history_start(&r->told, start_of(r->conf), err));

@@ -7,9 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/cli.h"
+#include "core/nomem.h"
 #include "core/num.h"
 
 #define GUARD "LOOM_BLAS_REEXECUTED"
@@ -43,6 +46,43 @@ void loom_blas_start(int argc, char **argv)
     openblas_set_num_threads(1);
     snprintf(line, sizeof line, "%s, %s kernels", loom_blas_version(), loom_blas_core());
     loom_cli_add_version_line(line);
+}
+
+/* OpenBLAS's own, in no header of it; a library without them takes its memory later. */
+extern void *blas_memory_alloc(int where) __attribute__((weak));
+extern void blas_memory_free(void *memory) __attribute__((weak));
+
+enum { WORK_MIB = 128, MAX_RESERVED = 64 }; /* of one thread; and its table of them is not endless */
+
+static loom_status no_room(int n_threads, loom_err *err)
+{
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
+    char text[96] = "";
+
+    loom_nomem_note();
+    getrlimit(RLIMIT_AS, &limit);
+    if (limit.rlim_cur != RLIM_INFINITY)
+        snprintf(text, sizeof text, ", and the address space is limited to %llu MiB (ulimit -v)",
+                 (unsigned long long)(limit.rlim_cur >> 20));
+    return loom_fail(err, LOOM_STATUS_NOMEM,
+                     "out of memory: matrix products need %d MiB for each of %d thread%s%s; raise the limit, free some "
+                     "memory or give fewer --threads",
+                     (int)WORK_MIB, n_threads, n_threads == 1 ? "" : "s", text);
+}
+
+loom_status loom_blas_reserve(int n_threads, loom_err *err)
+{
+    void *taken[MAX_RESERVED];
+    int n = n_threads < MAX_RESERVED ? n_threads : MAX_RESERVED;
+    size_t size = (size_t)n_threads * WORK_MIB << 20;
+    void *room = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (room == MAP_FAILED) return no_room(n_threads, err);
+    munmap(room, size);
+    if (!blas_memory_alloc || !blas_memory_free) return LOOM_OK;
+    for (int i = 0; i < n; i++) taken[i] = blas_memory_alloc(0);
+    for (int i = n; i-- > 0;) blas_memory_free(taken[i]); /* it keeps them for the products to come */
+    return LOOM_OK;
 }
 
 const char *loom_blas_core(void) { return openblas_get_corename(); }

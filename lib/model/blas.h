@@ -15,11 +15,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/err.h"
+
 /* First thing in main of an executable that computes. OpenBLAS 0.3.21 does not know Zen 4 and later and picks its
  * Haswell kernels: when the CPU has avx512f and the core name says Haswell or Zen, sets OPENBLAS_CORETYPE=SKYLAKEX and
  * runs the program again, once (a guard variable prevents loops). A user's own OPENBLAS_CORETYPE wins. Adds the line
  * "OpenBLAS 0.3.21 SkylakeX" to --version and sets OpenBLAS to one thread. Also fine to call in tests. */
 void loom_blas_start(int argc, char **argv);
+
+/* Before the first product of n_threads threads at once: takes the working memory that OpenBLAS maps at each thread's
+ * first product (128 MiB of address space). Without room for it OpenBLAS 0.3.21 tries for ever, and a product has no
+ * way to say so; here it is LOOM_STATUS_NOMEM with a sentence that names the limit. */
+loom_status loom_blas_reserve(int n_threads, loom_err *err);
 
 const char *loom_blas_core(void);    /* "SkylakeX": the kernels in use; belongs into checkpoints and reports */
 const char *loom_blas_version(void); /* "OpenBLAS 0.3.21" */

@@ -214,6 +214,7 @@ static loom_status check_base(const loom_llama *base, const loom_lora *lora, loo
 
 loom_status loom_lora_merge(loom_llama *base, const loom_lora *lora, loom_err *err)
 {
+    LOOM_TRY(loom_blas_reserve(1, err));
     LOOM_TRY(check_base(base, lora, err));
     for (int64_t i = 0; i < lora->table.n; i += 2) {
         const loom_tensor *a = &lora->table.tensors[i], *b = a + 1;
@@ -273,6 +274,7 @@ done:
 
 loom_status loom_lora_init_pissa(loom_lora *lora, loom_llama *base, loom_err *err)
 {
+    LOOM_TRY(loom_blas_reserve(1, err));
     LOOM_TRY(check_base(base, lora, err));
     for (int64_t i = 0; i < lora->table.n; i += 2) {
         const loom_tensor *ta = &lora->table.tensors[i], *tb = ta + 1;
