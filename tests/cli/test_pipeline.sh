@@ -51,8 +51,14 @@ inodes | cmp -s - before || fail "another number of prompts made other graphs, t
 # a [balance] section trains on a selection of the text
 printf '[balance]\nexponent = 0\nrepeats = 2\n' >>tiny.conf
 expect 0 run sft
-for stage in pretrain sft; do says out "$stage .*made/instruction.balanced.tokens.h5 --valid"; done
+says out 'sft .*made/instruction.balanced.tokens.h5 .*made/instruction.renamed.tokens.h5 --valid'
+says out '--base-model .*checkpoints/base.h5 -o .*made/instruction.sft'
+grep -q 'pretrain .*instruction' out && fail "the instruction model was pretrained, although there is a base"
 samples() { zstd -dcq "made/instruction.$1.txt.zst" | grep -c '^### Question'; }
 [ "$(samples balanced)" -gt 0 ] && [ "$(samples balanced)" != "$(samples train)" ] || fail "$(samples balanced) samples to train on"
 
+# from random weights it is pretrained, and made-up names are left out
+run sft -n BASE_MODEL=none >out 2>err || fail "no plan without a base: $(cat err)"
+for stage in pretrain sft; do says out "$stage .*made/instruction.balanced.tokens.h5 +--valid"; done
+grep -qE 'renamed.tokens|--base-model' out && fail "made-up names or a base where there is none"
 exit 0
