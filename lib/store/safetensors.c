@@ -126,7 +126,7 @@ static loom_status parse_header(loom_st *st, part *p, loom_err *err)
         LOOM_TRY(parse_tensor(&st->tensors[st->n], name, loom_json_iter_value(it), p, err));
         st->n++;
     }
-    return check_tiling(p, st->tensors + first, st->n - first, err);
+    return check_tiling(p, st->tensors ? st->tensors + first : NULL, st->n - first, err);
 }
 
 static loom_status add_part(loom_st *st, const char *path, const void *bytes, size_t len, loom_err *err)
