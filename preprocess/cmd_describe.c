@@ -296,11 +296,8 @@ static void render_table(loom_buf *into, const sheet *sheets, char **names, int 
     for (size_t k = 0; k < sheets[0].n; k++) {
         const line *l = &sheets[0].lines[k];
         bool same_group = k && strcmp(l->group, l[-1].group) == 0;
-        loom_buf_printf(into, "%-28s%-16.16s", same_group ? "" : l->group, strlen(l->key) <= 16 ? l->key : "");
-        if (strlen(l->key) > 16) { /* long keys take the place of the group */
-            into->len -= 44;
-            loom_buf_printf(into, "%-44s", l->key);
-        }
+        if (strlen(l->key) > 16) loom_buf_printf(into, "%-44s", l->key); /* long keys take the place of the group */
+        else loom_buf_printf(into, "%-28s%-16.16s", same_group ? "" : l->group, l->key);
         for (int i = 0; i < n; i++) {
             const line *v = &sheets[i].lines[k];
             if (v->digits < 0)

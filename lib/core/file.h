@@ -90,6 +90,10 @@ void loom_free_list(char **paths, size_t n);
 
 /* ---- stop flag: stop.c ---- */
 bool loom_stop_requested(void); /* SIGINT, SIGTERM or SIGHUP seen */
+/* Between the two standard error leads nowhere, but for the last words of a crash: for a library that starts up and cannot
+ * be told to be silent before. A crash in between counts as one for want of memory. */
+void loom_stop_mute(void);
+void loom_stop_unmute(void);
 void loom_stop_install(void);   /* called once by loom_cli_main; a second signal removes temporary files and ends the process */
 void loom_stop_set(bool stop);  /* for tests */
 

@@ -1,6 +1,7 @@
 /* The stop flag: signals that ask for an end, and what an interrupted read says. */
 #include <errno.h>
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -40,25 +41,59 @@ static bool inside_a_careless_library(const void *context)
 #endif
 }
 
+static volatile sig_atomic_t kept_stderr = -1;
+
+void loom_stop_mute(void)
+{
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    kept_stderr = nowhere >= 0 ? fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3) : -1;
+    if (kept_stderr >= 0) dup2(nowhere, STDERR_FILENO);
+    if (nowhere >= 0) close(nowhere);
+}
+
+void loom_stop_unmute(void)
+{
+    if (kept_stderr < 0) return;
+    dup2(kept_stderr, STDERR_FILENO);
+    close(kept_stderr);
+    kept_stderr = -1;
+}
+
+static _Noreturn void die_starved(void)
+{
+    static const char text[] = ": out of memory inside a library; free some memory and run the command again\n";
+    if (told) _exit(1); /* while tidying up */
+    if (write(STDERR_FILENO, program_invocation_short_name, strlen(program_invocation_short_name)) < 0 ||
+        write(STDERR_FILENO, text, sizeof text - 1) < 0)
+        _exit(1);
+    _exit(1);
+}
+
 /* Some libraries use memory without asking whether they got it (HDF5 1.10, libarchive 3.6). When one dies of that, the run
  * ends like any that memory runs out for: a sentence, no temporary file, no core file with traces in it. Any other crash
  * stays one; it only takes its temporary files along. */
 static void on_crash(int signal_number, siginfo_t *info, void *context)
 {
-    static const char text[] = ": out of memory inside a library; free some memory and run the command again\n";
-    bool starved = errno == ENOMEM || loom_nomem_seen() || inside_a_careless_library(context);
+    bool starved = kept_stderr >= 0 || errno == ENOMEM || loom_nomem_seen() || inside_a_careless_library(context);
     (void)info;
+    loom_stop_unmute();
     loom_temp_unlink_all();
     if (!starved) {
         signal(signal_number, SIG_DFL);
         raise(signal_number);
         return;
     }
-    if (told) _exit(1); /* while tidying up */
-    if (write(STDERR_FILENO, program_invocation_short_name, strlen(program_invocation_short_name)) < 0 ||
-        write(STDERR_FILENO, text, sizeof text - 1) < 0)
-        _exit(1);
-    _exit(1);
+    die_starved();
+}
+
+/* HDF5 ends the process with exit(-1) when it finds no memory for an id. No command of ours ends with that code. */
+static void on_exit_of_a_library(int status, void *unused)
+{
+    (void)unused;
+    if ((status & 255) != 255) return;
+    loom_temp_unlink_all();
+    loom_stop_unmute();
+    die_starved();
 }
 
 void loom_stop_install(void)
@@ -73,6 +108,7 @@ void loom_stop_install(void)
         sigaction(SIGHUP, &action, NULL);
     loom_map_guard_install();
     atexit(loom_temp_unlink_all); /* libarchive calls exit() when it has no memory */
+    on_exit(on_exit_of_a_library, NULL);
     sigaction(SIGSEGV, &crash, NULL);
     sigaction(SIGABRT, &crash, NULL);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, with a sentence */

@@ -1,7 +1,6 @@
 #include "store/h5.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,32 +68,15 @@ static void end_library(void)
 enum { NOT_TRIED, USABLE, UNUSABLE };
 static atomic_int state;
 
-/* Standard error leads nowhere until unmute(): what HDF5 says before it can be told to be silent. */
-static int mute(void)
-{
-    int kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3), nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
-
-    if (kept >= 0 && nowhere >= 0) dup2(nowhere, STDERR_FILENO);
-    if (nowhere >= 0) close(nowhere);
-    return kept;
-}
-
-static void unmute(int kept)
-{
-    if (kept < 0) return;
-    dup2(kept, STDERR_FILENO);
-    close(kept);
-}
-
 static bool settings(void) { return H5Eset_auto2(H5E_DEFAULT, NULL, NULL) >= 0 && H5PLset_loading_state(0) >= 0; }
 
 /* The library starts up. When that fails for want of memory, every later call would try again and print why. */
 static bool start(void)
 {
     H5dont_atexit(); /* must come before the library's first use */
-    int kept = mute();
+    loom_stop_mute(); /* what HDF5 says before it can be told to be silent */
     state = settings() ? USABLE : UNUSABLE;
-    unmute(kept);
+    loom_stop_unmute();
     if (state == USABLE) atexit(end_library);
     return state == USABLE;
 }
