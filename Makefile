@@ -39,9 +39,14 @@ endif
 
 # Makefile.data works on words, and make's lists end at blanks: a path with blanks, quotes and the like is reached through a
 # link in out/links. A path that is not there is said here, in a sentence.
-export CSV INIT OUT CONFIG
+# Only where the data rules are called: what tests run must not see them.
+DATA_TARGETS = demo pretrain sft answers figures likeness bench
+$(DATA_TARGETS): export CSV := $(CSV)
+$(DATA_TARGETS): export INIT := $(INIT)
+$(DATA_TARGETS): export OUT := $(OUT)
+$(DATA_TARGETS): export CONFIG := $(CONFIG)
 ifneq ($(BASE_MODEL),)
-export BASE_MODEL
+$(DATA_TARGETS): export BASE_MODEL := $(BASE_MODEL)
 endif
 define DATA
 set -e; \

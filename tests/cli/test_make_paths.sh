@@ -1,5 +1,6 @@
 # The front door takes any path, and says in a sentence what it cannot find or does not know. The data rules are a stub.
 command -v make >/dev/null || skip "no make"
+unset OUT CSV INIT CONFIG RUN BASE_MODEL MAKEFLAGS MAKELEVEL
 cp "$SRC/Makefile" "$SRC/Makefile.base" .
 cat >Makefile.data <<'END'
 FIGURES ?= 3
