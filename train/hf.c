@@ -1,5 +1,7 @@
 #include "train/hf.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -196,6 +198,7 @@ typedef struct before {
     bool known; /* false: what it held could not be read, so nothing is removed from it */
     char **paths;
     size_t n;
+    DIR *open;
 } before;
 
 static void look_before(before *b, const char *dir)
@@ -204,27 +207,33 @@ static void look_before(before *b, const char *dir)
     b->known = b->made || loom_list_files(&b->paths, &b->n, dir, "", NULL) == LOOM_OK;
 }
 
-static bool was_there(const before *b, const char *path)
+static bool was_there(const before *b, const char *name)
 {
     for (size_t i = 0; i < b->n; i++)
-        if (strcmp(path, b->paths[i]) == 0) return true;
+        if (strcmp(name, strrchr(b->paths[i], '/') + 1) == 0) return true;
+    return false;
+}
+
+static bool is_part(const char *name)
+{
+    static const char *const kinds[] = {".safetensors", ".json", "names.txt"};
+    size_t len = strlen(name);
+
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        size_t n = strlen(kinds[k]);
+        if (len >= n && strcmp(name + len - n, kinds[k]) == 0) return true;
+    }
     return false;
 }
 
 /* A part of a model is none: after a failure, removes what was written (*.safetensors, *.json, names.txt that were not there
- * before), and the folder if it was made for it. */
+ * before), and the folder if it was made for it. Needs no memory: it may be the want of it that failed. */
 static void undo(const before *b, const char *dir)
 {
-    static const char *const kinds[] = {".safetensors", ".json", "names.txt"};
-
-    for (size_t k = 0; b->known && k < sizeof kinds / sizeof *kinds; k++) {
-        char **paths = NULL;
-        size_t n = 0;
-
-        if (loom_list_files(&paths, &n, dir, kinds[k], NULL) != LOOM_OK) return;
-        for (size_t i = 0; i < n; i++)
-            if (!was_there(b, paths[i])) unlink(paths[i]);
-        loom_free_list(paths, n);
+    if (b->known && b->open) {
+        rewinddir(b->open);
+        for (struct dirent *e; (e = readdir(b->open));)
+            if (is_part(e->d_name) && !was_there(b, e->d_name)) unlinkat(dirfd(b->open), e->d_name, 0);
     }
     if (b->made) rmdir(dir); /* refused unless it is empty */
 }
@@ -239,6 +248,10 @@ loom_status loom_hf_write_folder(const char *dir, const loom_bundle *b, const lo
 
     look_before(&was, dir);
     if ((st = loom_make_dirs(dir, err)) != LOOM_OK) goto done;
+    if (!(was.open = opendir(dir))) {
+        st = loom_fail(err, LOOM_STATUS_IO, "cannot open the folder %s: %s", dir, strerror(errno));
+        goto done;
+    }
     if ((st = loom_hf_side_read(&side, b->path, err)) != LOOM_OK) goto done;
     if ((st = side_complete(&side, b, err)) != LOOM_OK) goto done;
     if ((st = write_safetensors(dir, b, how, err)) != LOOM_OK) goto done;
@@ -253,6 +266,7 @@ loom_status loom_hf_write_folder(const char *dir, const loom_bundle *b, const lo
     st = write_text(dir, "config.json", config.data, config.len, how->force, err);
 done:
     if (st != LOOM_OK) undo(&was, dir);
+    if (was.open) closedir(was.open);
     loom_free_list(was.paths, was.n);
     loom_hf_side_release(&side);
     loom_buf_release(&config);
@@ -363,6 +377,7 @@ loom_status loom_hf_write_peft(const char *dir, const loom_bundle *b, const char
     st = write_text(dir, "adapter_config.json", config.data, config.len, force, err);
 done:
     if (st != LOOM_OK) undo(&was, dir);
+    if (was.open) closedir(was.open);
     loom_free_list(was.paths, was.n);
     free(items);
     free(names);
