@@ -130,6 +130,7 @@ loom_status loom_snapshot_save(const char *dir, int64_t keep, const loom_trainer
     loom_ckpt_writer *w = NULL;
     loom_status st;
 
+    if (!path) return loom_fail_nomem(err, "a file name");
     if ((st = loom_ckpt_create(&w, path, true, state_bytes(t, texts), err)) != LOOM_OK) goto done;
     if ((st = put_weights(w, t, texts, err)) != LOOM_OK) goto done;
     if ((st = put_state(w, t, run, texts, err)) != LOOM_OK) goto done;
@@ -145,13 +146,13 @@ static char *export_path(const char *dir, const loom_trainer *t)
 {
     loom_buf name = {0};
     loom_buf_printf(&name, "%s/%s.h5", dir, t->lora ? "adapter" : "model");
-    return name.data;
+    return loom_buf_take(&name);
 }
 
 char *loom_snapshot_exported(const char *dir, const loom_trainer *t)
 {
     char *path = export_path(dir, t);
-    if (loom_file_exists(path)) return path;
+    if (path && loom_file_exists(path)) return path;
     free(path);
     return NULL;
 }
@@ -174,6 +175,7 @@ loom_status loom_snapshot_export(char **path, const char *dir, loom_trainer *t, 
     loom_ckpt_writer *w = NULL;
     loom_status st;
 
+    if (!name) return loom_fail_nomem(err, "a file name");
     if ((st = loom_ckpt_create(&w, name, true, weight_bytes(t, texts), err)) != LOOM_OK) goto done;
     if ((st = put_result(w, t, texts, err)) != LOOM_OK) goto done;
     if ((st = loom_ckpt_commit(&w, err)) != LOOM_OK) goto done;
