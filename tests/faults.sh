@@ -105,7 +105,7 @@ fault baseline-prompts -- loom-eval baseline in/g.graphs.zst --prompts in/r.prom
 fault following       $results -- loom-eval following in/ask.answers.jsonl --prompts in/ask.jsonl --no-pictures -o o/res $one
 fault variants        $results -- loom-eval variants with=in/r.answers.jsonl without=in/bad.answers.jsonl -p in/r.prompts.jsonl --no-pictures -o o/res $one
 fault ladder          $results -- loom-eval ladder small=in/bad.answers.jsonl large=in/r.answers.jsonl -p in/r.prompts.jsonl --no-pictures -o o/res $one
-fault settings        $results -- loom-eval settings pretrain=in/run/model.h5 sft=in/lora/model.h5 -o o/res $one
+fault settings        $results -- loom-eval settings pretrain=in/run/model.h5 sft=in/lora/adapter.h5 -o o/res $one
 fault report          --start in/res -- loom-eval report o -o o/report.html $one
 fault help            -- loom-train pretrain --help
 fault print-config    -- loom-infer sample --print-config --config in/a.conf
