@@ -214,6 +214,7 @@ static void choose(shown *p, const memorization_job *j, bool lines)
     size_t n = (size_t)j->n;
     *p = (shown){loom_alloc(n, sizeof *p->names), loom_alloc(n, sizeof *p->labels), loom_alloc(n, sizeof *p->temps),
                  loom_alloc(n, sizeof *p->texts), 0, 0};
+    if (!p->names || !p->labels || !p->temps || !p->texts) return; /* nothing is shown; loom_nomem_seen() ends the run */
     for (int64_t i = 0; i < j->n; i++) {
         const suspect *s = &j->suspects[i];
         bool lowest = true, several = false;
