@@ -357,9 +357,9 @@ static loom_status add_set(walk *w, hid_t group, const char *name)
     if (w->c->list.n >= MAX_ENTRIES) return bad_entry(w, name, "is one of too many entries");
     LOOM_TRY(loom_grow(&w->c->list.items, &w->c->list.cap, w->c->list.n + 1, sizeof x, w->err));
     loom_buf_printf(&full, "%s/%s", w->group, name);
-    x.e.name = full.data;
+    if (!(x.e.name = loom_buf_take(&full))) return loom_fail_nomem(w->err, "the contents of a checkpoint");
     w->c->list.items[w->c->list.n++] = x; /* owned by the list from here on */
-    if ((set = H5Dopen2(group, name, H5P_DEFAULT)) < 0) return bad_entry(w, full.data, "cannot be opened");
+    if ((set = H5Dopen2(group, name, H5P_DEFAULT)) < 0) return bad_entry(w, x.e.name, "cannot be opened");
     w->st = describe(w, set, &w->c->list.items[w->c->list.n - 1]);
     H5Dclose(set);
     return w->st;
