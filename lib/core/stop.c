@@ -98,8 +98,11 @@ static void on_exit_of_a_library(int status, void *unused)
 
 void loom_stop_install(void)
 {
-    struct sigaction crash = {.sa_sigaction = on_crash, .sa_flags = (int)(SA_SIGINFO | SA_RESETHAND)};
+    static char own_stack[64 << 10]; /* HDF5 1.10 calls itself without end when it has no memory for its first error */
+    stack_t stack = {.ss_sp = own_stack, .ss_size = sizeof own_stack};
+    struct sigaction crash = {.sa_sigaction = on_crash, .sa_flags = (int)(SA_SIGINFO | SA_RESETHAND | SA_ONSTACK)};
 
+    sigaltstack(&stack, NULL);
     struct sigaction action = {.sa_handler = on_stop_signal}; /* no SA_RESTART: a blocked read returns */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
