@@ -90,17 +90,21 @@ typedef struct page {
     loom_json *manifest;
     loom_buf html;
     int64_t n_pictures;
+    loom_status st; /* first part that is there and cannot be read */
+    loom_err trouble;
 } page;
 
-/* The text of a file of the folder; false when it is not there. */
-static bool read_part(const page *p, loom_buf *into, const char *name, const char *ending)
+/* The text of a file of the folder; false when it is not there, or when it cannot be read, which the page keeps in mind. */
+static bool read_part(page *p, loom_buf *into, const char *name, const char *ending)
 {
     loom_buf path = {0};
     loom_buf_reset(into);
     loom_buf_printf(&path, "%s/%s%s", p->dir, name, ending);
-    bool found = loom_file_exists(path.data) && loom_file_read(into, path.data, LOOM_BOUND_JSON, NULL) == LOOM_OK && into->len;
+    bool found = loom_file_exists(path.data);
+    loom_status st = found ? loom_file_read(into, path.data, LOOM_BOUND_JSON, p->st == LOOM_OK ? &p->trouble : NULL) : LOOM_OK;
+    if (p->st == LOOM_OK) p->st = st;
     loom_buf_release(&path);
-    return found;
+    return found && st == LOOM_OK && into->len;
 }
 
 /* ---- summary ---- */
@@ -314,6 +318,10 @@ static loom_status run_report(const loom_ctx *ctx, loom_err *err)
     loom_buf_str(&p.html, "</body></html>\n");
     if (p.conf->output) loom_buf_str(&path, p.conf->output);
     else loom_buf_printf(&path, "%s/report.html", p.dir);
+    if ((st = p.st) != LOOM_OK) {
+        if (err) *err = p.trouble;
+        goto done;
+    }
     st = strcmp(path.data, "-") == 0 ? loom_stdout_write(p.html.data, p.html.len, err)
                                      : loom_file_write(path.data, p.html.data, p.html.len, ctx->common.force, err);
     if (st == LOOM_OK && p.n_pictures == 0)
