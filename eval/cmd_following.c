@@ -259,8 +259,8 @@ static loom_status run_following(const loom_ctx *ctx, loom_err *err)
     if ((st = loom_results_table(&r, "fig06.csv", &t, err)) != LOOM_OK) goto done;
     if ((st = draw(&r, &j, err)) != LOOM_OK) goto done;
     summarise(&r, &j);
-    if ((st = loom_results_close(&r, err)) != LOOM_OK) goto done;
-    st = loom_stdout_text(t.text.data, t.text.len, err);
+    if ((st = loom_stdout_text(t.text.data, t.text.len, err)) != LOOM_OK) goto done;
+    st = loom_results_close(&r, err);
 done:
     free(j.prompts);
     loom_arena_release(&j.names);

@@ -412,8 +412,8 @@ static loom_status write_results(loom_results *r, const loom_tally *t, const hea
     compare_with_paper(r, t, (loom_validity)first);
     loom_meta_i64(&r->meta, "answers_outside_grid", t->outside);
     record_trained(r, t);
-    if ((st = loom_results_close(r, err)) != LOOM_OK) goto done;
-    st = print_summary(r->ctx, t, first, last, err);
+    if ((st = print_summary(r->ctx, t, first, last, err)) != LOOM_OK) goto done;
+    st = loom_results_close(r, err);
 done:
     loom_csv_table_release(&fig12);
     loom_csv_table_release(&fig03);

@@ -360,8 +360,8 @@ static loom_status write_results(const memorization_job *j, loom_results *r, loo
     if ((st = loom_results_text(r, "privacy.json", privacy.data, privacy.len, err)) != LOOM_OK) goto done;
     if ((st = draw_both(j, r, err)) != LOOM_OK) goto done;
     compare_with_paper(j, r);
-    if ((st = loom_results_close(r, err)) != LOOM_OK) goto done;
     if ((st = print_summary(j, err)) != LOOM_OK) goto done;
+    if ((st = loom_results_close(r, err)) != LOOM_OK) goto done;
     st = judge(j, err);
 done:
     loom_csv_table_release(&t);

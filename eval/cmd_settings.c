@@ -132,8 +132,8 @@ static loom_status run_settings(const loom_ctx *ctx, loom_err *err)
         st = phase_rows(&t, ctx, name, path, err);
     }
     if (st == LOOM_OK) st = loom_results_table(&r, "table1.csv", &t, err);
-    if (st == LOOM_OK) st = loom_results_close(&r, err);
     if (st == LOOM_OK) st = loom_stdout_text(t.text.data, t.text.len, err);
+    if (st == LOOM_OK) st = loom_results_close(&r, err);
 done:
     loom_csv_table_release(&t);
     loom_results_release(&r);

@@ -81,9 +81,9 @@ static loom_status write_results(loom_results *r, const loom_tally *t, loom_err 
     if (st == LOOM_OK) st = loom_accuracy_draw(r, &lines, LOOM_VALIDITY_PAPER, &picture, err);
     if (st == LOOM_OK) {
         compare_with_paper(r, t);
-        st = loom_results_close(r, err);
+        st = loom_stdout_text(table.text.data, table.text.len, err);
     }
-    if (st == LOOM_OK) st = loom_stdout_text(table.text.data, table.text.len, err);
+    if (st == LOOM_OK) st = loom_results_close(r, err);
     loom_accuracy_lines_release(&lines);
     free(labels);
     loom_csv_table_release(&table);
