@@ -58,7 +58,7 @@ fault() {
 }
 one="--threads 1 -q"
 results="--varies res/manifest.json" # holds times
-training="--varies curve.csv --varies training.json --varies *.h5 --stays run.lock --whole step-*.h5 --whole model.h5 --whole curve.csv --whole training.json"
+training="--varies curve.csv --varies training.json --varies *.h5 --stays run.lock --whole step-*.h5 --whole model.h5 --whole adapter.h5 --whole curve.csv --whole training.json"
 
 fault sample-traces   -- loom-preprocess sample-traces --profile tiny --traces 40 -o o/traces $one
 fault graphs          -- loom-preprocess graphs in/g.csv --report o/r.json -o o/g.graphs.zst $one
