@@ -287,34 +287,6 @@ static void remove_stage(loom_results *r, bool published)
 
 /* ---- manifest ---- */
 
-static void copy_json(loom_jw *w, const loom_json *n)
-{
-    size_t len;
-    if (loom_json_is_object(n)) {
-        loom_jw_begin_object(w);
-        for (void *it = loom_json_iter(n); it; it = loom_json_iter_next(n, it)) {
-            loom_jw_key(w, loom_json_iter_key(it));
-            copy_json(w, loom_json_iter_value(it));
-        }
-        loom_jw_end_object(w);
-    } else if (loom_json_is_array(n)) {
-        loom_jw_begin_array(w);
-        for (size_t i = 0; i < loom_json_len(n); i++) copy_json(w, loom_json_at(n, i));
-        loom_jw_end_array(w);
-    } else if (loom_json_is_string(n)) {
-        const char *text = loom_json_str(n, &len);
-        loom_jw_strn(w, text, len);
-    } else if (loom_json_is_int(n)) {
-        loom_jw_i64(w, loom_json_i64(n, 0));
-    } else if (loom_json_is_number(n)) {
-        loom_jw_f64(w, loom_json_f64(n, 0));
-    } else if (loom_json_is_bool(n)) {
-        loom_jw_bool(w, loom_json_bool(n, false));
-    } else {
-        loom_jw_null(w);
-    }
-}
-
 /* The manifest that is there; NULL when none is or it cannot be read. */
 static loom_json *open_manifest(const loom_results *r)
 {
@@ -335,7 +307,7 @@ static void copy_other_parts(loom_jw *w, const loom_results *r)
         for (void *it = loom_json_iter(runs); it; it = loom_json_iter_next(runs, it)) {
             if (strcmp(loom_json_iter_key(it), r->ctx->cmd->name) == 0) continue;
             loom_jw_key(w, loom_json_iter_key(it));
-            copy_json(w, loom_json_iter_value(it));
+            loom_jw_copy(w, loom_json_iter_value(it));
         }
     }
     loom_json_free(root);
@@ -427,7 +399,7 @@ loom_status loom_results_close(loom_results *r, loom_err *err)
     loom_jw_begin_object(&w);
     copy_other_parts(&w, r);
     loom_jw_key(&w, r->ctx->cmd->name);
-    copy_json(&w, part);
+    loom_jw_copy(&w, part);
     loom_jw_end_object(&w);
     loom_jw_end_object(&w);
     loom_buf_char(&text, '\n');

@@ -29,7 +29,9 @@ static int kept_of(kept list[3], const loom_trainer *t, int64_t i)
     return n;
 }
 
-static loom_status put_kept(loom_ckpt_writer *w, const loom_trainer *t, loom_err *err)
+typedef loom_status kept_fn(void *checkpoint, const char *name, const loom_tensor *x, float *data, loom_err *err);
+
+static loom_status each_kept(const loom_trainer *t, kept_fn *fn, void *checkpoint, loom_err *err)
 {
     loom_buf name = {0};
     loom_status st = LOOM_OK;
@@ -41,30 +43,21 @@ static loom_status put_kept(loom_ckpt_writer *w, const loom_trainer *t, loom_err
         for (int n = kept_of(list, t, i), j = 0; j < n && st == LOOM_OK; j++) {
             loom_buf_reset(&name);
             loom_buf_printf(&name, "%s/%s", list[j].group, x->name);
-            st = loom_ckpt_put(w, name.data, LOOM_DTYPE_F32, list[j].data, x->n_dims, x->shape, err);
+            st = fn(checkpoint, name.data, x, list[j].data, err);
         }
     }
     loom_buf_release(&name);
     return st;
 }
 
-static loom_status read_kept(const loom_trainer *t, loom_ckpt *c, loom_err *err)
+static loom_status put_one(void *writer, const char *name, const loom_tensor *x, float *data, loom_err *err)
 {
-    loom_buf name = {0};
-    loom_status st = LOOM_OK;
+    return loom_ckpt_put(writer, name, LOOM_DTYPE_F32, data, x->n_dims, x->shape, err);
+}
 
-    for (int64_t i = 0; i < t->table->n && st == LOOM_OK; i++) {
-        const loom_tensor *x = &t->table->tensors[i];
-        kept list[3];
-
-        for (int n = kept_of(list, t, i), j = 0; j < n && st == LOOM_OK; j++) {
-            loom_buf_reset(&name);
-            loom_buf_printf(&name, "%s/%s", list[j].group, x->name);
-            st = loom_ckpt_read_f32(c, name.data, list[j].data, (int64_t)x->count, err);
-        }
-    }
-    loom_buf_release(&name);
-    return st;
+static loom_status read_one(void *checkpoint, const char *name, const loom_tensor *x, float *data, loom_err *err)
+{
+    return loom_ckpt_read_f32(checkpoint, name, data, (int64_t)x->count, err);
 }
 
 static loom_status put_weights(loom_ckpt_writer *w, const loom_trainer *t, const loom_snapshot_texts *x, loom_err *err)
@@ -93,7 +86,7 @@ static loom_status put_state(loom_ckpt_writer *w, const loom_trainer *t, const l
     loom_position p = loom_loader_tell(t->loader);
     const int64_t position[3] = {p.epoch, p.sample, p.offset}, three = 3;
 
-    LOOM_TRY(put_kept(w, t, err));
+    LOOM_TRY(each_kept(t, put_one, w, err));
     LOOM_TRY(loom_ckpt_put(w, "state/position", LOOM_DTYPE_I64, position, 1, &three, err));
     LOOM_TRY(loom_ckpt_put_i64(w, "state/seed", (int64_t)t->o.seed, err));
     LOOM_TRY(loom_ckpt_put_f64(w, "state/seconds", run->seconds, err));
@@ -240,7 +233,7 @@ loom_status loom_snapshot_restore(loom_trainer *t, loom_snapshot_run *run, loom_
     loom_position p;
 
     LOOM_TRY(restore_weights(t, c, err));
-    LOOM_TRY(read_kept(t, c, err));
+    LOOM_TRY(each_kept(t, read_one, c, err));
     LOOM_TRY(loom_ckpt_read_i64(c, "state/step", &t->step, err));
     LOOM_TRY(loom_ckpt_read_i64(c, "state/tokens", &t->tokens, err));
     LOOM_TRY(loom_ckpt_read(c, "state/position", position, sizeof position, err));

@@ -277,3 +277,31 @@ void loom_jw_kv_bool(loom_jw *w, const char *key, bool v)
     loom_jw_key(w, key);
     loom_jw_bool(w, v);
 }
+
+void loom_jw_copy(loom_jw *w, const loom_json *n)
+{
+    size_t len;
+    if (loom_json_is_object(n)) {
+        loom_jw_begin_object(w);
+        for (void *it = loom_json_iter(n); it; it = loom_json_iter_next(n, it)) {
+            loom_jw_key(w, loom_json_iter_key(it));
+            loom_jw_copy(w, loom_json_iter_value(it));
+        }
+        loom_jw_end_object(w);
+    } else if (loom_json_is_array(n)) {
+        loom_jw_begin_array(w);
+        for (size_t i = 0; i < loom_json_len(n); i++) loom_jw_copy(w, loom_json_at(n, i));
+        loom_jw_end_array(w);
+    } else if (loom_json_is_string(n)) {
+        const char *text = loom_json_str(n, &len);
+        loom_jw_strn(w, text, len);
+    } else if (loom_json_is_int(n)) {
+        loom_jw_i64(w, loom_json_i64(n, 0));
+    } else if (loom_json_is_number(n)) {
+        loom_jw_f64(w, loom_json_f64(n, 0));
+    } else if (loom_json_is_bool(n)) {
+        loom_jw_bool(w, loom_json_bool(n, false));
+    } else {
+        loom_jw_null(w);
+    }
+}

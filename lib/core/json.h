@@ -72,6 +72,7 @@ void loom_jw_i64(loom_jw *w, int64_t v);
 void loom_jw_f64(loom_jw *w, double v); /* shortest text that reads back the same; NaN and infinity become null */
 void loom_jw_bool(loom_jw *w, bool v);
 void loom_jw_null(loom_jw *w);
+void loom_jw_copy(loom_jw *w, const loom_json *n); /* a value that was read, with all that is in it; NULL: null */
 /* key and value at once */
 void loom_jw_kv_str(loom_jw *w, const char *key, const char *text);
 void loom_jw_kv_i64(loom_jw *w, const char *key, int64_t v);

@@ -88,32 +88,6 @@ static const char *id_of(const variant *v, const char *id, int digits)
     return text;
 }
 
-static void copy(loom_jw *w, const loom_json *n)
-{
-    if (loom_json_is_object(n)) {
-        loom_jw_begin_object(w);
-        for (void *it = loom_json_iter(n); it; it = loom_json_iter_next(n, it)) {
-            loom_jw_key(w, loom_json_iter_key(it));
-            copy(w, loom_json_iter_value(it));
-        }
-        loom_jw_end_object(w);
-    } else if (loom_json_is_array(n)) {
-        loom_jw_begin_array(w);
-        for (size_t i = 0; i < loom_json_len(n); i++) copy(w, loom_json_at(n, i));
-        loom_jw_end_array(w);
-    } else if (loom_json_is_string(n)) {
-        loom_jw_str(w, loom_json_str(n, NULL));
-    } else if (loom_json_is_int(n)) {
-        loom_jw_i64(w, loom_json_i64(n, 0));
-    } else if (loom_json_is_number(n)) {
-        loom_jw_f64(w, loom_json_f64(n, 0));
-    } else if (loom_json_is_bool(n)) {
-        loom_jw_bool(w, loom_json_bool(n, false));
-    } else {
-        loom_jw_null(w);
-    }
-}
-
 /* ---- Jaeger ---- */
 
 static void reference(loom_jw *w, const variant *v, const char *type, const char *trace, const char *span)
@@ -150,16 +124,16 @@ static void jaeger_span(loom_jw *w, const variant *v, const loom_json *span)
     loom_jw_kv_str(w, "operationName", str(span, "operationName"));
     references(w, v, span);
     loom_jw_key(w, "startTime");
-    copy(w, loom_json_get(span, "startTime"));
+    loom_jw_copy(w, loom_json_get(span, "startTime"));
     loom_jw_key(w, "duration");
-    copy(w, loom_json_get(span, "duration"));
+    loom_jw_copy(w, loom_json_get(span, "duration"));
     loom_jw_key(w, "tags");
     loom_jw_begin_array(w);
     for (size_t i = 0; i < loom_json_len(tags); i++) {
         loom_jw_begin_object(w);
         loom_jw_kv_str(w, "key", attribute_name(v, str(loom_json_at(tags, i), "key")));
         loom_jw_key(w, "value");
-        copy(w, loom_json_get(loom_json_at(tags, i), "value"));
+        loom_jw_copy(w, loom_json_get(loom_json_at(tags, i), "value"));
         loom_jw_end_object(w);
     }
     loom_jw_end_array(w);
@@ -182,7 +156,7 @@ static void jaeger(loom_jw *w, const variant *v, const loom_json *root)
         for (size_t i = 0; i < loom_json_len(spans); i++) jaeger_span(w, v, loom_json_at(spans, i));
         loom_jw_end_array(w);
         loom_jw_key(w, "processes");
-        copy(w, loom_json_get(loom_json_at(data, t), "processes"));
+        loom_jw_copy(w, loom_json_get(loom_json_at(data, t), "processes"));
         loom_jw_end_object(w);
     }
     loom_jw_end_array(w);
