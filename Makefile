@@ -37,9 +37,7 @@ ifneq ($(STRANGE),)
 $(error $(firstword $(STRANGE))= is no variable of this Makefile; make help tells them (RUN, CONFIG, CSV, OUT, INIT, FIGURES, ...))
 endif
 
-# Makefile.data works on words, and make's lists end at blanks: a path with blanks, quotes and the like is reached through a
-# link in out/links. A path that is not there is said here, in a sentence.
-# Only where the data rules are called: what tests run must not see them.
+# Exported only where the data rules are called: what tests run must not see these.
 DATA_TARGETS = demo pretrain sft answers figures likeness bench
 $(DATA_TARGETS): export CSV := $(CSV)
 $(DATA_TARGETS): export INIT := $(INIT)
@@ -48,6 +46,9 @@ $(DATA_TARGETS): export CONFIG := $(CONFIG)
 ifneq ($(BASE_MODEL),)
 $(DATA_TARGETS): export BASE_MODEL := $(BASE_MODEL)
 endif
+
+# Makefile.data works on words, and make's lists end at blanks: a path with blanks, quotes and the like is reached through a
+# link in out/links. A path that is not there is said here, in a sentence.
 define DATA
 set -e; \
 complain() { echo "$$1" >&2; exit 1; }; \

@@ -1091,13 +1091,18 @@ static void say_best(const run *r)
               r->conf->best ? ", kept as " : "", r->conf->best ? r->conf->output : "", r->conf->best ? "/best.h5" : "");
 }
 
-/* The last weights; with --patience the best. */
-static loom_status export_model(run *r, char **path, loom_err *err)
+/* The earlier step whose weights are the model, with --patience; -1: the last weights are. */
+static int64_t kept_step(const run *r)
 {
     const loom_snapshot_run *n = &r->numbers;
 
-    if (r->conf->patience && n->best_step >= 0 && n->best_step != r->trainer->step) {
-        loom_info("the model is that of step %" PRId64 ": after it no validation had a lower loss", n->best_step);
+    return r->conf->patience && n->best_step != r->trainer->step ? n->best_step : -1;
+}
+
+static loom_status export_model(run *r, char **path, loom_err *err)
+{
+    if (kept_step(r) >= 0) {
+        loom_info("the model is that of step %" PRId64 ": after it no validation had a lower loss", kept_step(r));
         LOOM_TRY(loom_snapshot_take_best(r->conf->output, r->trainer, err));
     }
     return loom_snapshot_export(path, r->conf->output, r->trainer, &r->texts, err);
@@ -1106,14 +1111,12 @@ static loom_status export_model(run *r, char **path, loom_err *err)
 /* training.json, unless the one beside the model tells of it already. */
 static loom_status write_training(run *r, const char *path, loom_err *err)
 {
-    const loom_snapshot_run *n = &r->numbers;
     loom_buf there = {0};
-    bool best = r->conf->patience && n->best_step >= 0;
     loom_training t = {.command = r->ctx->cmd->name,
                        .steps = r->trainer->step,
                        .tokens = r->trainer->tokens,
-                       .kept_step = best && n->best_step != r->trainer->step ? n->best_step : -1,
-                       .seconds = n->seconds,
+                       .kept_step = kept_step(r),
+                       .seconds = r->numbers.seconds,
                        .products = r->how.half_compute ? "bf16" : "f32",
                        .start = has_base_model(r->conf) ? LOOM_TRAINING_BASE
                                 : r->conf->base         ? LOOM_TRAINING_MODEL

@@ -249,9 +249,7 @@ static loom_status check_written(loom_ckpt_writer *w, loom_err *err)
         st = loom_fail(err, LOOM_STATUS_IO, "its table of contents is another one");
     if (st == LOOM_OK) st = loom_ckpt_verify(c, err);
     loom_ckpt_close(&c);
-    if (st == LOOM_OK || st == LOOM_STATUS_NOMEM) return st;
-    loom_err_in(err, "cannot write %s: it reads back other than it was written; check the disk", w->out.path);
-    return LOOM_STATUS_IO;
+    return loom_h5_read_back(&w->out, st, err);
 }
 
 loom_status loom_ckpt_commit(loom_ckpt_writer **writer, loom_err *err)

@@ -224,6 +224,13 @@ loom_status loom_h5_finish(loom_h5_out *out, loom_err *err)
     return st;
 }
 
+loom_status loom_h5_read_back(const loom_h5_out *out, loom_status st, loom_err *err)
+{
+    if (st == LOOM_OK || st == LOOM_STATUS_NOMEM) return st;
+    loom_err_in(err, "cannot write %s: it reads back other than it was written; check the disk", out->path);
+    return LOOM_STATUS_IO;
+}
+
 loom_status loom_h5_open(hid_t *file, const char *path, loom_err *err)
 {
     hid_t list, opened;

@@ -35,6 +35,8 @@ typedef struct loom_h5_out {
 loom_status loom_h5_create(loom_h5_out *out, const char *path, bool force, loom_err *err);
 loom_status loom_h5_check(const loom_h5_out *out, loom_err *err);
 loom_status loom_h5_finish(loom_h5_out *out, loom_err *err);
+/* st is how comparing it with what was meant ended: whatever was found wrong is a failed write of the file. */
+loom_status loom_h5_read_back(const loom_h5_out *out, loom_status st, loom_err *err);
 void loom_h5_abandon(loom_h5_out *out);
 
 /* For what is written: a failed close is a failed write. Puts it into *st, unless a failure stands there already. */

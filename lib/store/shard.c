@@ -272,9 +272,7 @@ static loom_status check_written(const loom_shard_writer *w, const char *digest,
         st = loom_fail(err, LOOM_STATUS_IO, "its digest is another one");
     if (st == LOOM_OK) st = loom_shard_verify(s, err);
     loom_shard_close(&s);
-    if (st == LOOM_OK || st == LOOM_STATUS_NOMEM) return st;
-    loom_err_in(err, "cannot write %s: it reads back other than it was written; check the disk", w->out.path);
-    return LOOM_STATUS_IO;
+    return loom_h5_read_back(&w->out, st, err);
 }
 
 /* Without `ctx`: no file that tells of it. */
