@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <xxhash.h>
 
+#include "core/digest.h"
 #include "core/num.h"
 
 struct loom_intern_slot {
@@ -27,28 +28,21 @@ loom_hash128 loom_hash128_of(const void *bytes, size_t len)
 loom_status loom_hash_file(char text[33], const char *path, loom_err *err)
 {
     loom_status st = LOOM_OK;
-    XXH3_state_t *state = NULL;
-    unsigned char *block = NULL;
     FILE *f = fopen(path, "rb");
 
     if (!f) return loom_fail(err, LOOM_STATUS_IO, "cannot open %s: %s", path, strerror(errno));
-    state = XXH3_createState();
-    block = malloc(1 << 20);
-    if (!state || !block) {
+    loom_digest *d = loom_digest_new();
+    unsigned char *block = loom_alloc(1 << 20, 1);
+    if (!d || !block) {
         st = loom_fail_nomem(err, "a file digest");
         goto done;
     }
-    XXH3_128bits_reset(state);
-    for (size_t n; (n = fread(block, 1, 1 << 20, f)) > 0;) XXH3_128bits_update(state, block, n);
-    if (ferror(f)) {
-        st = loom_fail(err, LOOM_STATUS_IO, "cannot read %s: %s", path, strerror(errno));
-        goto done;
-    }
-    XXH128_hash_t h = XXH3_128bits_digest(state);
-    snprintf(text, 33, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
+    for (size_t n; (n = fread(block, 1, 1 << 20, f)) > 0;) loom_digest_add(d, block, n);
+    if (ferror(f)) st = loom_fail(err, LOOM_STATUS_IO, "cannot read %s: %s", path, strerror(errno));
+    else loom_digest_text(d, text);
 done:
     free(block);
-    XXH3_freeState(state);
+    loom_digest_free(d);
     fclose(f);
     return st;
 }
