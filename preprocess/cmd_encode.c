@@ -13,6 +13,7 @@ typedef struct encode_conf {
     bool intermediate, finish, balanced_split, shuffle, balance;
     const char *stats, *output, *sample;
     int64_t copies, max_edges, max_depth, limit;
+    double asked;
 } encode_conf;
 
 static const loom_opt encode_opts[] = {
@@ -30,6 +31,9 @@ static const loom_opt encode_opts[] = {
     LOOM_OPT_ENUM("include", 0, encode_conf, include, "own", "own|handed-down",
                   "instruction: where an uncommon call is asked for, in its own layer, or in those above it as well; a "
                   "model then hears of it at the root, where users ask, but that is not the paper's text"),
+    LOOM_OPT_F64("asked", 0, encode_conf, asked, "0", 0.0, 1.0, "P",
+                 "instruction: share of all calls that may be asked for as if they were uncommon; models learn to "
+                 "include whatever they are told to"),
     LOOM_OPT_I64("copies", 0, encode_conf, copies, "1", 1, 1000, "N",
                  "texts of each graph, each with draws of its own"),
     LOOM_OPT_GROUP("Questions instead of graphs"),
@@ -298,8 +302,8 @@ static loom_status open_all(encoding *e, loom_err *err)
                                         .balanced_split = conf->balanced_split,
                                         .listed_items = conf->items == 1,
                                         .handed_down = conf->include == 1},
-                             .seed = seed, .max_edges = conf->max_edges, .max_depth = conf->max_depth,
-                             .task = conf->task - 1, .limit = (int32_t)conf->limit};
+                             .seed = seed, .asked = conf->asked, .max_edges = conf->max_edges,
+                             .max_depth = conf->max_depth, .task = conf->task - 1, .limit = (int32_t)conf->limit};
 
     e->thin = conf->balance && conf->task && loom_task_is_binary((loom_task)(conf->task - 1));
     if (conf->task == LOOM_TASK_ATTRIBUTE + 1 && conf->mode == LOOM_MODE_TABULAR)
@@ -312,6 +316,9 @@ static loom_status open_all(encoding *e, loom_err *err)
         LOOM_TRY(loom_meta_input(&e->meta, conf->stats, err));
     } else if (conf->task && loom_task_is_binary((loom_task)(conf->task - 1))) {
         return loom_fail(err, LOOM_STATUS_ARG, "this task needs the statistics of its services; give --stats FILE "
+                         "(loom-preprocess stats)");
+    } else if (conf->asked > 0) {
+        return loom_fail(err, LOOM_STATUS_ARG, "--asked needs the statistics of its services; give --stats FILE "
                          "(loom-preprocess stats)");
     } else if (conf->mode == LOOM_MODE_INSTRUCTION && !conf->task) {
         loom_info("without --stats no text asks for high latency or for an uncommon call");

@@ -60,19 +60,40 @@ void loom_batch_free(loom_batch **batch)
     *batch = NULL;
 }
 
-static bool is_rare(const void *ctx, const char *service, const char *source, loom_call_type type,
-                    const char *destination)
+/* What is asked for in one text: the uncommon calls of its service, and a share of all calls. */
+typedef struct wishes {
+    const loom_stats *stats;
+    double share;
+    uint64_t draw; /* of this text */
+} wishes;
+
+/* The same answer for the same call, however often it is asked about. */
+static bool is_drawn(const wishes *w, const char *source, loom_call_type type, const char *destination)
 {
-    return loom_stats_is_rare(ctx, service, source, type, destination);
+    uint64_t h = loom_hash64(source, strlen(source), w->draw);
+
+    h = loom_hash64(destination, strlen(destination), h + (uint64_t)type);
+    return (double)(h >> 11) * 0x1p-53 < w->share;
 }
 
-static loom_facts facts_of(const loom_batch *b, const loom_graph *g)
+static bool is_asked_for(const void *ctx, const char *service, const char *source, loom_call_type type,
+                         const char *destination)
+{
+    const wishes *w = ctx;
+    return loom_stats_is_rare(w->stats, service, source, type, destination) ||
+           is_drawn(w, source, type, destination);
+}
+
+/* `w` outlives the facts. */
+static loom_facts facts_of(const loom_batch *b, const loom_graph *g, uint64_t draw, wishes *w)
 {
     loom_facts facts = {0};
+
+    *w = (wishes){.stats = b->conf.stats, .share = b->conf.task >= 0 ? 0 : b->conf.asked, .draw = draw};
     if (!b->conf.stats) return facts;
     facts.has_latency = loom_stats_latency(b->conf.stats, g->service, NULL, &facts.p90, &facts.mean);
-    facts.is_rare = is_rare;
-    facts.ctx = b->conf.stats;
+    facts.is_rare = is_asked_for;
+    facts.ctx = w;
     return facts;
 }
 
@@ -113,6 +134,7 @@ static loom_status encode_line(loom_batch *b, worker *w, const loom_batch_line *
     loom_graph g;
     loom_verdict why;
     loom_rng rng;
+    wishes asked;
     size_t before = into->len;
 
     loom_arena_reset(&w->record);
@@ -127,9 +149,9 @@ static loom_status encode_line(loom_batch *b, worker *w, const loom_batch_line *
     }
     loom_buf_reset(&w->key);
     loom_record_render_untimed(&w->key, &g);
-    loom_rng_seed(&rng, b->conf.seed, b->conf.task >= 0 ? "encode-task" : "encode",
-                  loom_hash64(w->key.data, w->key.len, (uint64_t)line->copy));
-    loom_facts facts = facts_of(b, &g);
+    uint64_t own = loom_hash64(w->key.data, w->key.len, (uint64_t)line->copy);
+    loom_rng_seed(&rng, b->conf.seed, b->conf.task >= 0 ? "encode-task" : "encode", own);
+    loom_facts facts = facts_of(b, &g, own ^ b->conf.seed, &asked);
     if (b->conf.task >= 0)
         LOOM_TRY(ask(b, w, &g, &facts, &rng, into));
     else

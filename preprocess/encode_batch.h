@@ -23,6 +23,7 @@ typedef struct loom_encode_counts {
 typedef struct loom_batch_conf {
     loom_encode_conf encode;
     const loom_stats *stats; /* NULL: nothing known of any service */
+    double asked;            /* share of all calls that texts ask for besides the uncommon ones */
     uint64_t seed;
     int64_t max_edges, max_depth; /* 0: any */
     int task;                     /* loom_task: questions instead of encodings, the encoding's mode is their form; -1 */
