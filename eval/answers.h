@@ -18,7 +18,7 @@
 
 #include "core/arena.h"
 #include "core/file.h"
-#include "trace/request.h"
+#include "trace/request/request.h"
 
 typedef struct loom_answer {
     int64_t id, sample;

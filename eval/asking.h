@@ -8,8 +8,8 @@
 #define LOOM_EVAL_ASKING_H
 
 #include "core/rng.h"
-#include "trace/request.h"
-#include "trace/stats.h"
+#include "trace/request/request.h"
+#include "trace/graph/stats.h"
 
 typedef enum loom_ask { LOOM_ASK_NONE, LOOM_ASK_HIGH_LATENCY, LOOM_ASK_UNCOMMON, LOOM_ASK_BOTH, LOOM_ASKS } loom_ask;
 #define LOOM_ASK_CHOICES "none|high-latency|uncommon|both" /* for LOOM_OPT_ENUM */

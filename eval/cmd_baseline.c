@@ -11,8 +11,8 @@
 #include "eval/jsonl.h"
 #include "eval/preset.h"
 #include "eval/probabilistic.h"
-#include "trace/record.h"
-#include "trace/validity.h"
+#include "trace/graph/record.h"
+#include "trace/graph/validity.h"
 
 typedef struct baseline_conf {
     const char *prompts, *output;

@@ -11,9 +11,9 @@
 #include "eval/graphs.h"
 #include "eval/grid.h"
 #include "eval/preset.h"
-#include "trace/record.h"
-#include "trace/request.h"
-#include "trace/stats.h"
+#include "trace/graph/record.h"
+#include "trace/request/request.h"
+#include "trace/graph/stats.h"
 
 typedef struct prompts_conf {
     const char *edges, *depths, *output, *stats, *train;

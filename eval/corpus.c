@@ -4,7 +4,7 @@
 
 #include "core/num.h"
 #include "eval/graphs.h"
-#include "trace/grammar.h"
+#include "trace/text/grammar.h"
 
 const char *const loom_field_names[LOOM_FIELDS] = {"in_degree", "out_degree", "response_time"};
 

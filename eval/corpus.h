@@ -14,7 +14,7 @@
 #include "core/hash.h"
 #include "core/rng.h"
 #include "eval/metrics.h"
-#include "trace/callgraph.h"
+#include "trace/graph/callgraph.h"
 
 typedef struct loom_vocabulary {
     loom_intern calls; /* "source,destination,type": bytewise order is the order of ties */

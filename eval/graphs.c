@@ -7,8 +7,8 @@
 #include "core/hash.h"
 #include "core/num.h"
 #include "eval/answers.h"
-#include "trace/record.h"
-#include "trace/rows.h"
+#include "trace/graph/record.h"
+#include "trace/graph/rows.h"
 
 typedef enum format { FORMAT_UNKNOWN, FORMAT_RECORDS, FORMAT_REFERENCE, FORMAT_ANSWERS, FORMAT_CSV } format;
 static const char *const format_names[] = {"unknown", "records", "reference output", "answers", "CSV"};

@@ -14,7 +14,7 @@
 #ifndef LOOM_EVAL_GRAPHS_H
 #define LOOM_EVAL_GRAPHS_H
 
-#include "trace/callgraph.h"
+#include "trace/graph/callgraph.h"
 
 typedef struct loom_graphs loom_graphs;
 

@@ -8,7 +8,7 @@
 #include "core/num.h"
 #include "core/rng.h"
 #include "eval/graphs.h"
-#include "trace/record.h"
+#include "trace/graph/record.h"
 
 const char *const loom_memory_bucket_names[LOOM_MEMORY_BUCKETS] = {"1", "2-3", "4-7", "8-15", "16-30", "31+"};
 

@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #include "core/err.h"
-#include "trace/callgraph.h"
+#include "trace/graph/callgraph.h"
 
 #define LOOM_MEMORY_BUCKETS 6 /* by number of calls */
 extern const char *const loom_memory_bucket_names[LOOM_MEMORY_BUCKETS]; /* "1", "2-3", "4-7", "8-15", "16-30", "31+" */

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "core/num.h"
-#include "trace/layer.h"
-#include "trace/record.h"
+#include "trace/text/layer.h"
+#include "trace/graph/record.h"
 
 /* One graph with its texts: block i is layer i of the pre-order (tabular: the only one). */
 typedef struct script {

@@ -4,7 +4,7 @@
 #define LOOM_EVAL_ORACLE_H
 
 #include "core/rng.h"
-#include "trace/request.h"
+#include "trace/request/request.h"
 
 typedef enum loom_damage {
     LOOM_DAMAGE_NONE,

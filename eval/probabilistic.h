@@ -15,7 +15,7 @@
 
 #include "core/arena.h"
 #include "core/rng.h"
-#include "trace/callgraph.h"
+#include "trace/graph/callgraph.h"
 
 typedef struct loom_prob_conf {
     bool uniform_names; /* destinations uniform over those seen, not by frequency */

@@ -6,8 +6,8 @@
 #include "core/json.h"
 #include "core/nomem.h"
 #include "core/num.h"
-#include "trace/record.h"
-#include "trace/rows.h"
+#include "trace/graph/record.h"
+#include "trace/graph/rows.h"
 
 /* ---- one answer ---- */
 

@@ -5,7 +5,7 @@
 #include "core/num.h"
 #include "model/blas.h"
 #include "model/training.h"
-#include "trace/grammar.h"
+#include "trace/text/grammar.h"
 
 static loom_status load_tokenizer(loom_backend *b, const loom_backend_conf *conf, loom_err *err)
 {

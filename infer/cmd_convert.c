@@ -4,7 +4,7 @@
 #include "core/meta.h"
 #include "infer/graphsink.h"
 #include "infer/infer_cmds.h"
-#include "readers/graphsource.h"
+#include "readers/files/graphsource.h"
 
 typedef struct convert_conf {
     int to;

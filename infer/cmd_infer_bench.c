@@ -17,9 +17,9 @@
 #include "model/model_bench.h"
 #include "model/packed.h"
 #include "tokenizer/toktrain.h"
-#include "trace/encode.h"
-#include "trace/phrases.h"
-#include "trace/record.h"
+#include "trace/text/encode.h"
+#include "trace/text/phrases.h"
+#include "trace/graph/record.h"
 
 enum { MOST_JOBS = 16, COMPUTE_F32 = 0, COMPUTE_BF16 = 1, COMPUTE_BOTH = 2 };
 enum { CONSTRAIN_BOTH = 2 };

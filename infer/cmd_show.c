@@ -6,7 +6,7 @@
 #include "core/escape.h"
 #include "core/num.h"
 #include "infer/infer_cmds.h"
-#include "readers/graphsource.h"
+#include "readers/files/graphsource.h"
 
 typedef struct show_conf {
     int64_t skip, limit, width;

@@ -16,7 +16,7 @@
 #include "core/buf.h"
 #include "core/err.h"
 #include "core/rng.h"
-#include "trace/automaton.h"
+#include "trace/constrain/automaton.h"
 
 typedef enum loom_stop {
     LOOM_STOP_STRING, /* a stop string was generated; it is cut off the text */

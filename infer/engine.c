@@ -11,7 +11,7 @@
 #include "core/usage.h"
 #include "infer/choose.h"
 #include "model/decode.h"
-#include "trace/grammar.h"
+#include "trace/text/grammar.h"
 
 enum { PARKED = 4, DEFAULT_PROMPT_ROWS = 256, WORTH_WAITING = 32 };
 

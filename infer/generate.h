@@ -13,8 +13,8 @@
 #define LOOM_INFER_GENERATE_H
 
 #include "infer/completer.h"
-#include "trace/names.h"
-#include "trace/request.h"
+#include "trace/text/names.h"
+#include "trace/request/request.h"
 
 typedef enum loom_constrain { LOOM_CONSTRAIN_OFF, LOOM_CONSTRAIN_SYNTAX, LOOM_CONSTRAIN_FULL } loom_constrain;
 #define LOOM_CONSTRAIN_CHOICES "off|syntax|full"

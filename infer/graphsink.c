@@ -10,8 +10,8 @@
 #include "core/json.h"
 #include "core/num.h"
 #include "infer/completer.h"
-#include "trace/record.h"
-#include "trace/rows.h"
+#include "trace/graph/record.h"
+#include "trace/graph/rows.h"
 
 struct loom_sink {
     loom_sink_conf conf;

@@ -12,7 +12,7 @@
 
 #include "core/err.h"
 #include "core/meta.h"
-#include "trace/callgraph.h"
+#include "trace/graph/callgraph.h"
 
 typedef enum loom_format { LOOM_FORMAT_RECORDS, LOOM_FORMAT_CSV, LOOM_FORMAT_JAEGER, LOOM_FORMAT_OTLP, LOOM_FORMAT_DOT,
                            LOOM_FORMATS } loom_format;

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "trace/parse.h"
+#include "trace/text/parse.h"
 
 bool loom_naming_is_file(const char *option) { return option && strcmp(option, "any") != 0; }
 

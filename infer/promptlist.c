@@ -6,8 +6,8 @@
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/num.h"
-#include "trace/parse.h"
-#include "trace/record.h"
+#include "trace/text/parse.h"
+#include "trace/graph/record.h"
 
 void loom_prompts_release(loom_prompts *p)
 {

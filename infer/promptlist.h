@@ -10,7 +10,7 @@
 
 #include "core/arena.h"
 #include "infer/generate.h"
-#include "trace/stats.h"
+#include "trace/graph/stats.h"
 
 typedef struct loom_prompts {
     loom_gen_prompt *items;

@@ -1,5 +1,5 @@
 /* loom-preprocess: trace CSV to graphs, graphs to text, text to tokens. */
-#include "preprocess/preprocess_cmds.h"
+#include "preprocess/commands/preprocess_cmds.h"
 
 int main(int argc, char **argv)
 {

@@ -20,7 +20,7 @@ for folder in lib/core lib/store lib/trace lib/tokenizer lib/readers lib/model p
             */*) [[ $ok == *" ${target%%/*} "* ]] || { echo "$file:$line: $folder must not include \"$target\""; bad=1; } ;;
             *) echo "$file:$line: include \"$target\" is not rooted"; bad=1 ;;
         esac
-    done < <(grep -n '^ *#include "' "$folder"/*.[ch] /dev/null 2>/dev/null)
+    done < <(grep -rn --include='*.[ch]' '^ *#include "' "$folder")
 done
 dup=$(find lib preprocess train infer eval -name '*.[ch]' -printf '%f\n' | sort | uniq -d)
 [ -z "$dup" ] || { echo "file names must be unique in the tree: $dup"; bad=1; }

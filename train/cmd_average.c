@@ -5,7 +5,7 @@
 #include "core/log.h"
 #include "core/meta.h"
 #include "core/num.h"
-#include "trace/names.h"
+#include "trace/text/names.h"
 #include "train/hf.h"
 #include "train/train_cmds.h"
 

@@ -9,7 +9,7 @@
 #include "core/num.h"
 #include "model/bundle.h"
 #include "store/shard.h"
-#include "trace/names.h"
+#include "trace/text/names.h"
 #include "train/train_cmds.h"
 
 typedef struct info_conf {

@@ -1,6 +1,6 @@
 #include "train/run_names.h"
 
-#include "trace/names.h"
+#include "trace/text/names.h"
 
 loom_status loom_run_names(loom_buf *into, const loom_loader *shards, const char *base, size_t base_len, loom_err *err)
 {

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "infer/graphsink.h"
-#include "readers/graphsource.h"
-#include "trace/record.h"
+#include "readers/files/graphsource.h"
+#include "trace/graph/record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,7 +2,7 @@
  * exactly must render to the same bytes. The first byte chooses the mode, the second where the prompt ends. */
 #include <stdlib.h>
 
-#include "trace/request.h"
+#include "trace/request/request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

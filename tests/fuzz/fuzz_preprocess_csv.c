@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/num.h"
-#include "preprocess/intake.h"
+#include "readers/rows/row_reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

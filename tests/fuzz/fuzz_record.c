@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trace/record.h"
+#include "trace/graph/record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,7 @@
 /* One record a case: valid or not, the reasons in order, and what a valid graph says. */
 #include "core/json.h"
 #include "test.h"
-#include "trace/record.h"
+#include "trace/graph/record.h"
 
 static void check_reasons(const loom_json *want, const loom_verdict *why, const char *name)
 {

@@ -1,5 +1,5 @@
 /* Texts of the downstream tasks against the reference implementation, nothing shuffled. */
-#include "trace/task.h"
+#include "trace/text/downstream_task.h"
 #include "trace_cases.h"
 
 /* {"1": [text, shown], "3": ..., "99": ...}; key "99" shows all. */

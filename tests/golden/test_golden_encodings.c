@@ -1,6 +1,6 @@
 /* Texts against the reference implementation: every draw succeeds ("all") or fails ("none"), nothing is shuffled. */
 #include "trace_cases.h"
-#include "trace/encode.h"
+#include "trace/text/encode.h"
 
 static const loom_json *rare_list;
 

@@ -1,5 +1,5 @@
 /* The whole generation loop with scripted answers against the reference implementation with its quirks mended. */
-#include "trace/request.h"
+#include "trace/request/request.h"
 #include "trace_cases.h"
 
 static const loom_json *response_to(const loom_json *exchanges, const char *prompt, bool *used)

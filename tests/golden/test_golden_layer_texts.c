@@ -1,5 +1,5 @@
 /* The tolerant parser and the codes 0..19 against the reference implementation with its quirks mended. */
-#include "trace/check.h"
+#include "trace/check/check.h"
 #include "trace_cases.h"
 
 static void check_request(const loom_attrs *a, const loom_json *want)

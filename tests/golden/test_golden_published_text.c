@@ -1,8 +1,8 @@
 /* Every text published with the paper reads exactly, renders to the same bytes, and passes its own validator. The files
  * are other people's data and are read from the shared folder; without it this test is skipped. */
 #include "test.h"
-#include "trace/request.h"
-#include "trace/textfile.h"
+#include "trace/request/request.h"
+#include "trace/text/textfile.h"
 
 static bool open_published(loom_textfile **f, const char *name)
 {

@@ -3,8 +3,8 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "test.h"
-#include "trace/record.h"
-#include "trace/stats.h"
+#include "trace/graph/record.h"
+#include "trace/graph/stats.h"
 
 #define FOLDER LOOM_SOURCE_DIR "/tests/golden/spec/stats/"
 

@@ -6,7 +6,7 @@
 #include "core/arena.h"
 #include "core/json.h"
 #include "test.h"
-#include "trace/record.h"
+#include "trace/graph/record.h"
 
 /* Calls fn for every case of both files; returns how many there were. */
 static inline int trace_cases(const char *folder, void (*fn)(const loom_json *one, loom_arena *arena))

@@ -1,8 +1,8 @@
 /* Dotted ids, names, sorting, records there and back, both validity checks, rows of a trace. */
 #include "core/rng.h"
 #include "test.h"
-#include "trace/record.h"
-#include "trace/rows.h"
+#include "trace/graph/record.h"
+#include "trace/graph/rows.h"
 
 static loom_arena arena;
 

@@ -7,7 +7,7 @@
 #include "eval/oracle.h"
 #include "eval/tally.h"
 #include "test.h"
-#include "trace/record.h"
+#include "trace/graph/record.h"
 
 /* One layer of a scripted case answered from its exchanges; true when every prompt was known. */
 static bool play_script(loom_request *r, const loom_json *exchanges)

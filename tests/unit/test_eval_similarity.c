@@ -9,7 +9,7 @@
 #include "eval/similarity.h"
 #include "eval/table.h"
 #include "test.h"
-#include "trace/record.h"
+#include "trace/graph/record.h"
 
 #define A "00h00m00s000ms S_000000001 0|http|USER|MS_00001|ARRIVED_0|RT_10"
 #define B A "||0.1|mc|MS_00001|MS_00002|ARRIVED_1|RT_2||0.2|mc|MS_00001|MS_00002|ARRIVED_3|RT_4"

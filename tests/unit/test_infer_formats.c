@@ -7,8 +7,8 @@
 #include "core/file.h"
 #include "core/rng.h"
 #include "infer/graphsink.h"
-#include "readers/graphsource.h"
-#include "trace/record.h"
+#include "readers/files/graphsource.h"
+#include "trace/graph/record.h"
 
 static const char *const records[] = {
     "00h00m03s000ms S_000000011 "

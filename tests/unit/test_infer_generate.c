@@ -6,7 +6,7 @@
 #include "core/json.h"
 #include "infer/answerfile.h"
 #include "infer/generate.h"
-#include "trace/record.h"
+#include "trace/graph/record.h"
 
 /* ---- a completer that answers from a table ---- */
 typedef struct script {

@@ -3,10 +3,10 @@
 
 #include "core/num.h"
 #include "core/rng.h"
-#include "preprocess/csv.h"
-#include "preprocess/intake.h"
-#include "preprocess/rename.h"
-#include "preprocess/split_traces.h"
+#include "readers/rows/csv.h"
+#include "readers/rows/row_reader.h"
+#include "preprocess/rows/rename.h"
+#include "preprocess/rows/split_traces.h"
 #include "test.h"
 
 static loom_csv csv;

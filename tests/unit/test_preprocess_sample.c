@@ -8,11 +8,11 @@
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/num.h"
-#include "preprocess/portrait.h"
-#include "preprocess/sample_math.h"
-#include "preprocess/sample_truth.h"
-#include "preprocess/sample_write.h"
-#include "trace/record.h"
+#include "preprocess/stores/graph_profile.h"
+#include "preprocess/samples/sample_math.h"
+#include "preprocess/samples/sample_truth.h"
+#include "preprocess/samples/sample_write.h"
+#include "trace/graph/record.h"
 
 TEST(arithmetic_is_that_of_the_library)
 {

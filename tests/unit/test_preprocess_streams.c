@@ -4,8 +4,8 @@
 #include "core/file.h"
 #include "core/num.h"
 #include "core/rng.h"
-#include "preprocess/portrait.h"
-#include "preprocess/recstream.h"
+#include "preprocess/stores/graph_profile.h"
+#include "preprocess/stores/store_stream.h"
 #include "test.h"
 
 /* ---- streams ---- */

@@ -2,7 +2,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
-#include "preprocess/preprocess_cmds.h"
+#include "preprocess/commands/preprocess_cmds.h"
 #include "store/shard.h"
 #include "test.h"
 #include "tokenizer/tokenizer.h"

@@ -1,9 +1,9 @@
 /* Spans of other systems to calls: ids, who is called, whose times, what damaged spans cost. */
 #include "test.h"
 
-#include "readers/span_attributes.h"
-#include "readers/span_ids.h"
-#include "trace/record.h"
+#include "readers/spans/span_attributes.h"
+#include "readers/spans/span_ids.h"
+#include "trace/graph/record.h"
 
 TEST(ids_are_numbers)
 {

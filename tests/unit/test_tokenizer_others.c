@@ -8,10 +8,10 @@
 #include "tokenizer/pretok.h"
 #include "tokenizer/tokformat.h"
 #include "tokenizer/toktrain.h"
-#include "trace/phrases.h"
-#include "trace/prompt.h"
-#include "trace/task.h"
-#include "trace/textfile.h"
+#include "trace/text/phrases.h"
+#include "trace/request/prompt.h"
+#include "trace/text/downstream_task.h"
+#include "trace/text/textfile.h"
 #include "trace_random.h"
 
 /* ---- the rule ---- */

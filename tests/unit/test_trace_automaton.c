@@ -6,9 +6,9 @@
 #include "core/json.h"
 #include "core/num.h"
 #include "core/rng.h"
-#include "trace/automaton.h"
-#include "trace/request.h"
-#include "trace/textfile.h"
+#include "trace/constrain/automaton.h"
+#include "trace/request/request.h"
+#include "trace/text/textfile.h"
 
 /* ---- ranges of a subgraph's numbers against enumeration ---- */
 

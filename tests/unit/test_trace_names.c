@@ -1,7 +1,7 @@
 /* Names of a system: learned from text, as a text of their own, drawn from. */
 #include "core/file.h"
 #include "test.h"
-#include "trace/names.h"
+#include "trace/text/names.h"
 
 static void learn(loom_names *names, const char *sample)
 {

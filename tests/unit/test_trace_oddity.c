@@ -1,6 +1,6 @@
 /* Graphs that every rule lets pass and of which no record is made. */
 #include "test.h"
-#include "trace/request.h"
+#include "trace/request/request.h"
 
 #define EDGE(id, to, from, until)                                                                                     \
     "(edge_id is " id ",type is rpc,destination is " to ",communication starts at " from                               \

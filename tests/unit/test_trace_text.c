@@ -3,9 +3,9 @@
 #include <unistd.h>
 
 #include "test.h"
-#include "trace/record.h"
-#include "trace/request.h"
-#include "trace/textfile.h"
+#include "trace/graph/record.h"
+#include "trace/request/request.h"
+#include "trace/text/textfile.h"
 #include "trace_random.h"
 
 static loom_arena arena, scratch;

@@ -3,7 +3,7 @@
 #define LOOM_TEST_TRACE_RANDOM_H
 
 #include "core/rng.h"
-#include "trace/callgraph.h"
+#include "trace/graph/callgraph.h"
 
 typedef struct random_graph {
     loom_rng *rng;

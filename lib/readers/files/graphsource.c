@@ -1,0 +1,213 @@
+#include "readers/files/graphsource.h"
+
+#include "core/file.h"
+#include "trace/graph/record.h"
+
+typedef struct reader {
+    loom_source *s;
+    const char *path; /* "file" or "file(member)" */
+    bool alone;       /* named by the caller, not found in a folder or tar file */
+    loom_take_graph take;
+    void *arg;
+} reader;
+
+/* ---- graph stores ---- */
+
+static loom_status take_record(reader *r, const char *line, size_t len, loom_arena *arena, loom_err *err)
+{
+    loom_graph g;
+    loom_verdict why;
+
+    loom_arena_reset(arena);
+    r->s->records++;
+    if (!loom_record_read(&g, &why, line, len, arena)) {
+        r->s->rejected[why.n ? why.reasons[0] : LOOM_REASON_NUM_COLUMNS]++;
+        return LOOM_OK;
+    }
+    r->s->graphs++;
+    return r->take(r->arg, &g, err);
+}
+
+static loom_status read_records(reader *r, const char *text, size_t len, loom_err *err)
+{
+    loom_arena arena = {0};
+    loom_status st = LOOM_OK;
+
+    r->s->seen_records = true;
+    for (size_t at = 0; st == LOOM_OK && at < len;) {
+        const char *lf = memchr(text + at, '\n', len - at);
+        size_t n = lf ? (size_t)(lf - text) - at : len - at;
+        size_t bare = n && text[at + n - 1] == '\r' ? n - 1 : n;
+        if (bare) st = take_record(r, text + at, bare, &arena, err);
+        at += n + 1;
+    }
+    loom_arena_release(&arena);
+    return st;
+}
+
+/* ---- traces that come in pieces ---- */
+
+/* A trace that an earlier file had too is counted: its pieces look like small graphs. */
+static loom_status note_traces(reader *r, const loom_intern *traces, char kind, loom_err *err)
+{
+    loom_source *s = r->s;
+    loom_buf key = {0};
+    bool fresh, room = true;
+
+    for (size_t i = 0; i < traces->n && room; i++) {
+        loom_buf_reset(&key);
+        loom_buf_char(&key, kind);
+        loom_buf_append(&key, loom_intern_text(traces, (int64_t)i), loom_intern_len(traces, (int64_t)i));
+        room = !loom_buf_failed(&key) && loom_set128_add(&s->earlier, loom_hash128_of(key.data, key.len), &fresh);
+        if (!room || fresh) continue;
+        if (s->split_traces++ == 0) loom_buf_printf(&s->first_split, "%s, trace %s", r->path, key.data + 1);
+    }
+    loom_buf_release(&key);
+    return room ? LOOM_OK : loom_fail_nomem(err, "the traces of several files");
+}
+
+static loom_status rows_to_graphs(loom_source *s, loom_csv_rows *rows, loom_take_graph take, void *arg, loom_err *err)
+{
+    s->rows += rows->met;
+    s->traces += (int64_t)rows->traces.n;
+    return loom_csv_rows_graphs(rows, take, arg, s->rejected, &s->graphs, err);
+}
+
+static loom_status spans_to_graphs(loom_source *s, loom_spans *spans, loom_take_graph take, void *arg, loom_err *err)
+{
+    int64_t before = s->spans.graphs;
+    loom_status st = loom_spans_graphs(spans, take, arg, &s->spans, err);
+    s->graphs += s->spans.graphs - before;
+    return st;
+}
+
+static loom_status foreign(reader *r, loom_err *err)
+{
+    if (!r->alone && !r->s->strict) {
+        loom_left_add(&r->s->left, LOOM_LEFT_FOREIGN_FILE, r->path);
+        return LOOM_OK;
+    }
+    return loom_fail(err, LOOM_STATUS_FORMAT,
+                     "%s is no graph store, no JSON and no CallGraph table (the header needs timestamp, traceid, "
+                     "service, rpc_id, rpctype, um, dm, rt)", r->path);
+}
+
+static loom_status read_csv(reader *r, const char *text, size_t len, loom_err *err)
+{
+    loom_csv_rows own = {0}, *rows = r->s->merge ? &r->s->waiting_rows : &own;
+    bool known;
+
+    loom_status st = loom_csv_rows_add(rows, text, len, r->path, &r->s->left, &known, err);
+    if (st == LOOM_OK && !known) st = foreign(r, err);
+    r->s->seen_csv |= known;
+    if (st == LOOM_OK && known && !r->s->merge) {
+        st = note_traces(r, &own.traces, 'c', err);
+        if (st == LOOM_OK) st = rows_to_graphs(r->s, &own, r->take, r->arg, err);
+    }
+    loom_csv_rows_release(&own);
+    return st;
+}
+
+static loom_status read_json(reader *r, const char *text, size_t len, loom_err *err)
+{
+    loom_spans own = {0}, *spans = r->s->merge ? &r->s->waiting_spans : &own;
+
+    r->s->seen_spans = true;
+    spans->strict = r->s->strict;
+    spans->cut_outliving = r->s->cut_outliving;
+    loom_status st = loom_spans_add_text(spans, text, len, r->path, err);
+    if (st == LOOM_OK && !r->s->merge) {
+        st = note_traces(r, &own.traces, 's', err);
+        if (st == LOOM_OK) st = spans_to_graphs(r->s, &own, r->take, r->arg, err);
+    }
+    loom_spans_release(&own);
+    return st;
+}
+
+/* ---- files ---- */
+
+static bool looks_like_record(const char *text, size_t len)
+{
+    return len > 15 && text[2] == 'h' && text[5] == 'm' && text[8] == 's';
+}
+
+static loom_status read_text(reader *r, const loom_buf *whole, loom_err *err)
+{
+    const char *text = loom_buf_text(whole);
+    size_t bom = whole->len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+
+    text += bom;
+    size_t len = whole->len - bom, blanks = strspn(text, " \t\r\n");
+    if (blanks >= len) return LOOM_OK;
+    if (text[blanks] == '{' || text[blanks] == '[') return read_json(r, text, len, err);
+    if (looks_like_record(text, len)) return read_records(r, text, len, err);
+    return read_csv(r, text, len, err);
+}
+
+/* Our notes beside files, and what file systems hide (macOS puts "._NAME" beside NAME into archives). */
+static bool is_beside(const char *path)
+{
+    size_t len = strlen(path);
+    return loom_path_is_hidden(path) || (len > 10 && strcmp(path + len - 10, ".meta.json") == 0);
+}
+
+static loom_status read_file(loom_source *s, const char *path, bool alone, loom_take_graph take, void *arg,
+                             loom_err *err)
+{
+    loom_buf text = {0}, name = {0};
+    loom_in *in = NULL;
+    bool more = true;
+    loom_status st = loom_in_open(&in, path, err);
+
+    while (st == LOOM_OK && more) {
+        const char *member = loom_in_member(in);
+        loom_buf_reset(&name);
+        loom_buf_printf(&name, member[0] ? "%s(%s)" : "%s", path, member);
+        reader r = {.s = s, .path = name.data, .alone = alone && !member[0], .take = take, .arg = arg};
+        if (!member[0] || !is_beside(member)) {
+            s->files++;
+            loom_buf_reset(&text);
+            st = loom_in_read_all(&text, in, LOOM_BOUND_TRACES, name.data, err);
+            if (st == LOOM_OK) st = read_text(&r, &text, err);
+        }
+        if (st == LOOM_OK) st = loom_in_next_member(in, &more, err);
+    }
+    loom_in_close(&in);
+    loom_buf_release(&text);
+    loom_buf_release(&name);
+    return st;
+}
+
+loom_status loom_source_read(loom_source *s, const char *path, loom_take_graph take, void *arg, loom_err *err)
+{
+    char **paths = NULL;
+    size_t n = 0;
+    loom_status st = LOOM_OK;
+
+    if (!loom_file_is_dir(path)) return read_file(s, path, true, take, arg, err);
+    LOOM_TRY(loom_list_tree(&paths, &n, path, err));
+    for (size_t i = 0; st == LOOM_OK && i < n; i++)
+        if (!is_beside(paths[i])) st = read_file(s, paths[i], false, take, arg, err);
+    loom_free_list(paths, n);
+    return st;
+}
+
+loom_status loom_source_finish(loom_source *s, loom_take_graph take, void *arg, loom_err *err)
+{
+    if (!s->merge) return LOOM_OK;
+    LOOM_TRY(spans_to_graphs(s, &s->waiting_spans, take, arg, err));
+    LOOM_TRY(rows_to_graphs(s, &s->waiting_rows, take, arg, err));
+    loom_spans_release(&s->waiting_spans);
+    loom_csv_rows_release(&s->waiting_rows);
+    return LOOM_OK;
+}
+
+void loom_source_release(loom_source *s)
+{
+    loom_spans_release(&s->waiting_spans);
+    loom_csv_rows_release(&s->waiting_rows);
+    loom_set128_release(&s->earlier);
+    loom_span_counts_release(&s->spans);
+    loom_left_release(&s->left);
+    loom_buf_release(&s->first_split);
+}

@@ -1,0 +1,47 @@
+/* Call graphs from files of any kind: graph stores, CallGraph CSV, Jaeger, OTLP and Zipkin JSON; plain, compressed, in
+ * tar files, in folders. Told apart by content.
+ *
+ *   loom_source s = {.strict = false};
+ *   LOOM_TRY(loom_source_read(&s, path, take, &state, err));           one call for each file or folder
+ *   LOOM_TRY(loom_source_finish(&s, take, &state, err));
+ *   loom_source_render_counts(&s, &text);
+ *   loom_source_release(&s);
+ *
+ * Graphs that are not valid are counted by reason, never passed on. docs/FORMATS.md, "Traces of other systems". */
+#ifndef LOOM_READERS_FILES_GRAPHSOURCE_H
+#define LOOM_READERS_FILES_GRAPHSOURCE_H
+
+#include "readers/rows/csv_rows.h"
+#include "readers/spans/spans.h"
+
+typedef struct loom_source {
+    /* set before reading */
+    bool strict;                /* a record or file that cannot be read is an error, not a count */
+    bool merge;                 /* traces may be spread over the files: all are read before the first graph is made */
+    bool cut_outliving;         /* spans: see loom_spans */
+    /* counts */
+    loom_span_counts spans;     /* of Jaeger, OTLP and Zipkin files */
+    loom_left_out left;         /* files and CSV rows */
+    int64_t files, records, traces, rows, graphs; /* traces, rows: of CSV */
+    int64_t rejected[LOOM_REASONS]; /* records and traces of CSV, by first reason */
+    int64_t split_traces;       /* traces that came back in a later file, without merge: more than one graph, or none */
+    loom_buf first_split;       /* "file, trace" of the first of them */
+    bool seen_records, seen_csv, seen_spans;
+    /* between files */
+    loom_spans waiting_spans;   /* with merge */
+    loom_csv_rows waiting_rows;
+    loom_set128 earlier;        /* traces of the files so far */
+} loom_source; /* zero-initialised is ready */
+
+loom_status loom_source_read(loom_source *s, const char *path, loom_take_graph take, void *arg, loom_err *err);
+/* After the last file: with merge, this is where graphs of spans and rows come out. */
+loom_status loom_source_finish(loom_source *s, loom_take_graph take, void *arg, loom_err *err);
+void loom_source_release(loom_source *s);
+
+/* "147 graphs, 1617 spans of 147 traces read; 735 spans within a service, no calls" and what could not be used. */
+void loom_source_render_counts(const loom_source *s, loom_buf *into);
+/* The same as an object of numbers, reasons by name. */
+void loom_source_json_counts(const loom_source *s, loom_jw *w);
+int64_t loom_source_rejected(const loom_source *s); /* graphs that were not valid, all formats */
+
+#endif

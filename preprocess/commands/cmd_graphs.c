@@ -1,0 +1,298 @@
+/* loom-preprocess graphs: rows of CallGraph tables to a graph store. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/meta.h"
+#include "core/num.h"
+#include "core/progress.h"
+#include "core/usage.h"
+#include "preprocess/rows/csv_graphs.h"
+#include "preprocess/commands/preprocess_cmds.h"
+
+typedef struct graphs_conf {
+    const char *output, *report, *dropped, *verdicts, *type_map, *rename;
+    bool any_case, merge;
+    int service_from;
+} graphs_conf;
+
+static const loom_opt graphs_opts[] = {
+    LOOM_OPT_GROUP("Output"),
+    LOOM_OPT_OUT("output", 'o', graphs_conf, output, NULL, "FILE", "graph store to write (.graphs.zst), - for stdout"),
+    LOOM_OPT_OUT("report", 0, graphs_conf, report, NULL, "FILE",
+                 "JSON report of every row and graph dropped, by reason"),
+    LOOM_OPT_OUT("dropped", 0, graphs_conf, dropped, NULL, "FILE",
+                 "CSV list of the dropped rows: file,line,trace,reason"),
+    LOOM_OPT_OUT("verdicts", 0, graphs_conf, verdicts, NULL, "FILE", "JSON lines, one per trace: accepted or why not"),
+    LOOM_OPT_GROUP("Reading"),
+    LOOM_OPT_STR("type-map", 0, graphs_conf, type_map, NULL, "FROM=TO,...",
+                 "rpctypes to read as rpc, http, mc, db or mq"),
+    LOOM_OPT_FLAG("merge", 0, graphs_conf, merge,
+                  "read all inputs as one table, so that traces may straddle files (needs memory for all rows)"),
+    LOOM_OPT_FLAG("any-case", 0, graphs_conf, any_case, "accept rpctypes in any case (RPC, Http)"),
+    LOOM_OPT_ENUM("service-from", 0, graphs_conf, service_from, "column", "column|root",
+                  "service of a graph: the service column, or the callee of the root call (v2021 tables: the rows of "
+                  "both sides of a call are paired)"),
+    LOOM_OPT_OUT("rename", 0, graphs_conf, rename, NULL, "FILE",
+                 "replace names by MS_n and S_n; the mapping is read from FILE when it exists, and written to it"),
+    LOOM_OPT_END};
+
+static void show_progress(void *arg, int64_t bytes) { loom_progress_update(arg, bytes, NULL); }
+
+static bool is_table_name(const char *path)
+{
+    static const char *const suffixes[] = {".csv", ".csv.gz",  ".csv.zst", ".csv.xz", ".tar.gz",
+                                           ".tgz", ".tar.zst", ".tar.xz",  ".tar"};
+    size_t len = strlen(path);
+    for (size_t k = 0; k < sizeof suffixes / sizeof *suffixes; k++) {
+        size_t end = strlen(suffixes[k]);
+        if (len > end && strcmp(path + len - end, suffixes[k]) == 0) return true;
+    }
+    return false;
+}
+
+static loom_status add_path(char ***paths, size_t *n, size_t *cap, const char *path, loom_err *err)
+{
+    LOOM_TRY(loom_grow(paths, cap, *n + 1, sizeof **paths, err));
+    (*paths)[*n] = loom_strdup(path);
+    if (!(*paths)[*n]) return loom_fail_nomem(err, "a list of files");
+    ++*n;
+    return LOOM_OK;
+}
+
+static loom_status add_folder(char ***paths, size_t *n, size_t *cap, const char *dir, loom_err *err)
+{
+    char **found = NULL;
+    size_t n_found = 0, before = *n;
+    loom_status st = loom_list_tree(&found, &n_found, dir, err);
+    for (size_t i = 0; i < n_found && st == LOOM_OK; i++)
+        if (is_table_name(found[i])) st = add_path(paths, n, cap, found[i], err);
+    if (st == LOOM_OK && *n == before)
+        st = loom_fail(err, LOOM_STATUS_FORMAT,
+                       "%s: no CSV file in this folder (.csv, .csv.gz, .csv.zst, .tar.gz); name another", dir);
+    loom_free_list(found, n_found);
+    return st;
+}
+
+/* The tables that the arguments name; free with loom_free_list, also after an error. */
+static loom_status list_inputs(char ***paths, size_t *n, const loom_ctx *ctx, loom_err *err)
+{
+    size_t cap = 0;
+    for (int i = 0; i < ctx->n_args; i++) {
+        if (loom_file_is_dir(ctx->args[i]))
+            LOOM_TRY(add_folder(paths, n, &cap, ctx->args[i], err));
+        else
+            LOOM_TRY(add_path(paths, n, &cap, ctx->args[i], err));
+    }
+    return LOOM_OK;
+}
+
+static loom_status read_inputs(loom_graphs_job *job, char *const *paths, size_t n, bool dry_run, loom_err *err)
+{
+    job->several = n > 1;
+    for (size_t i = 0; i < n; i++)
+        LOOM_TRY(dry_run ? loom_graphs_check_file(job, paths[i], err) : loom_graphs_add_file(job, paths[i], err));
+    return loom_graphs_finish(job, err);
+}
+
+static loom_status check_not_empty(const loom_graphs_job *job, const char *input, loom_err *err)
+{
+    loom_buf reasons = {0};
+    loom_status st = LOOM_OK;
+    loom_graphs_render_reasons(&job->total, &reasons);
+    if (job->total.graphs == 0)
+        st = loom_fail(err, LOOM_STATUS_FORMAT,
+                       "%s: no valid graph in %lld row%s of %lld trace%s (%s); is it a CallGraph table?%s",
+                       job->n_files == 1 && strcmp(input, "-") != 0 ? input
+                       : job->n_files == 1                          ? "standard input"
+                                                                    : "all inputs",
+                       (long long)job->total.rows, job->total.rows == 1 ? "" : "s", (long long)job->total.traces,
+                       job->total.traces == 1 ? "" : "s", reasons.len ? reasons.data : "no rows",
+                       job->total.dropped[LOOM_DROP_TYPE_NOT_LISTED] * 2 > job->total.rows
+                           ? " --type-map maps other rpctypes"
+                       : job->total.dropped[LOOM_DROP_BAD_NAME] ? " --rename replaces names with white space or |"
+                                                                : "");
+    loom_buf_release(&reasons);
+    return st;
+}
+
+/* After --dry-run: what the run would need. */
+static void say_need(const loom_graphs_job *job, const char *output)
+{
+    char need[32], rows[32];
+    loom_info("all inputs have the columns of a CallGraph table; the graphs would be written to %s", output);
+    if (job->unknown) {
+        loom_info("memory needed: at most %lld MiB and %d bytes a row; how many rows standard input has cannot be told",
+                  LOOM_GRAPHS_BASE_BYTES >> 20, LOOM_GRAPHS_ROW_BYTES);
+        return;
+    }
+    loom_info("memory needed: at most %s, for %s%s rows of %s",
+              loom_format_bytes(need, sizeof need,
+                                (double)(LOOM_GRAPHS_BASE_BYTES + LOOM_GRAPHS_ROW_BYTES * job->most_rows)),
+              job->estimated ? "about " : "", loom_format_count(rows, sizeof rows, (double)job->most_rows),
+              job->merge ? "all files" : "the largest file");
+}
+
+/* Traces in pieces; and where not all of them can be told. */
+static void say_split_traces(const loom_graphs_job *job)
+{
+    int64_t n = job->total.split_traces;
+    if (n)
+        loom_warn("%lld trace%s came back in a later file (first: %s): the pieces are graphs of their own, or lost; "
+                  "give --merge to put them together",
+                  (long long)n, n == 1 ? "" : "s", loom_buf_text(&job->first_split));
+    if (job->ids.n_forgotten)
+        loom_warn("traces that came back were looked for among the %d before them, at least; not among the first %lld",
+                  LOOM_SPLIT_TRACES_SPAN, (long long)job->ids.n_forgotten);
+}
+
+static void say_result(const loom_graphs_job *job, double seconds)
+{
+    const loom_graphs_counts *c = &job->total;
+    loom_buf reasons = {0};
+    char rate[32], tables[32];
+    loom_graphs_render_reasons(c, &reasons);
+    loom_info("%lld graphs with %lld calls from %lld rows of %lld traces, %lld file%s, %s rows/s, rows in memory %s%s%s",
+              (long long)c->graphs, (long long)c->edges, (long long)c->rows, (long long)c->traces,
+              (long long)job->n_files, job->n_files == 1 ? "" : "s",
+              loom_format_count(rate, sizeof rate, (double)c->rows / (seconds > 0 ? seconds : 1)),
+              loom_format_bytes(tables, sizeof tables, (double)c->table_bytes), reasons.len ? "; " : "",
+              loom_buf_text(&reasons));
+    if (c->other_case && c->dropped[LOOM_DROP_TYPE_NOT_LISTED])
+        loom_warn("%lld rows have an rpctype in another case (RPC for rpc); --any-case accepts them",
+                  (long long)c->other_case);
+    if (c->dropped[LOOM_DROP_BAD_NAME])
+        loom_warn("%lld rows have a name with white space, | or bytes that are no text; --rename replaces names",
+                  (long long)c->dropped[LOOM_DROP_BAD_NAME]);
+    if (job->n_empty_files)
+        loom_warn("%lld of %lld files gave no valid graph; see --report", (long long)job->n_empty_files,
+                  (long long)job->n_files);
+    say_split_traces(job);
+    if (job->odd_name[0])
+        loom_warn("name \"%s\" holds one of / , : ( ) < > [ ], which the text encodings cannot carry; --rename "
+                  "replaces names",
+                  job->odd_name);
+    loom_buf_release(&reasons);
+}
+
+/* Opens what the options name; nothing appears under its final name before commit_all. */
+static loom_status open_outputs(loom_graphs_job *job, const graphs_conf *conf, bool force, loom_err *err)
+{
+    if (conf->report && !force && strcmp(conf->report, "-") != 0 && loom_file_exists(conf->report))
+        return loom_fail(err, LOOM_STATUS_ARG, "%s exists already; give --force to replace it", conf->report);
+    LOOM_TRY(loom_out_open(&job->out, conf->output, force, err));
+    if (conf->dropped) {
+        LOOM_TRY(loom_out_open(&job->dropped, conf->dropped, force, err));
+        LOOM_TRY(loom_out_printf(job->dropped, err, "file,line,trace,reason\n"));
+    }
+    if (conf->verdicts) LOOM_TRY(loom_out_open(&job->verdicts, conf->verdicts, force, err));
+    return LOOM_OK;
+}
+
+static loom_status write_one(loom_out **out, const char *path, const loom_buf *text, bool force, loom_err *err)
+{
+    LOOM_TRY(loom_out_open(out, path, force, err));
+    return loom_out_write(*out, loom_buf_text(text), text->len, err);
+}
+
+static loom_status commit_all(loom_graphs_job *job, const graphs_conf *conf, loom_meta *meta, const loom_ctx *ctx,
+                              loom_err *err)
+{
+    loom_buf text = {0}, mapping = {0};
+    loom_out *outs[5] = {0};
+    loom_status st = LOOM_OK;
+    loom_graphs_render_report(job, &text);
+    loom_meta_json(meta, "report", text.data);
+    loom_buf_char(&text, '\n');
+    if (job->rename) {
+        loom_rename_render(job->rename, &mapping);
+        st = write_one(&outs[3], conf->rename, &mapping, true, err);
+        loom_buf_release(&mapping);
+    }
+    if (st == LOOM_OK && conf->report) st = write_one(&outs[4], conf->report, &text, ctx->common.force, err);
+    if (st == LOOM_OK) {
+        outs[0] = job->out;
+        outs[1] = job->dropped;
+        outs[2] = job->verdicts;
+        job->out = job->dropped = job->verdicts = NULL;
+        st = loom_meta_commit(meta, ctx, outs, 5, 1, err);
+    }
+    loom_out_abandon(&outs[3]);
+    loom_out_abandon(&outs[4]);
+    if (st == LOOM_OK && ctx->common.json && strcmp(conf->output, "-") != 0)
+        st = loom_stdout_write(text.data, text.len, err);
+    loom_buf_release(&text);
+    return st;
+}
+
+static loom_status run_graphs(const loom_ctx *ctx, loom_err *err)
+{
+    const graphs_conf *conf = ctx->conf;
+    loom_graphs_job job = {.service_from_root = conf->service_from == 1, .merge = conf->merge};
+    loom_rename rename = {0};
+    loom_meta meta = {0};
+    loom_progress progress;
+    char **paths = NULL;
+    size_t n_paths = 0;
+    double start = loom_time_now();
+    loom_status st;
+
+    if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no output named; give -o FILE, or -o - for stdout");
+    job.rules.any_case = conf->any_case;
+    job.rules.free_names = conf->rename != NULL;
+    job.rules.keep_dropped = conf->dropped != NULL;
+    job.safe_csv = ctx->common.safe_csv;
+    job.rename = conf->rename ? &rename : NULL;
+    job.progress = show_progress;
+    job.progress_arg = &progress;
+    loom_progress_start(&progress, &ctx->common, "reading", 0, "bytes");
+    if ((st = loom_type_maps_parse(&job.rules, conf->type_map, err)) != LOOM_OK) goto done;
+    if (conf->rename && (st = loom_rename_load(&rename, conf->rename, err)) != LOOM_OK) goto done;
+    if ((st = loom_pool_new(&job.pool, (int)ctx->common.threads, err)) != LOOM_OK) goto done;
+    if ((st = open_outputs(&job, conf, ctx->common.force, err)) != LOOM_OK) goto done;
+    if ((st = list_inputs(&paths, &n_paths, ctx, err)) != LOOM_OK) goto done;
+    for (size_t i = 0; i < n_paths && !ctx->common.dry_run; i++)
+        if ((st = loom_meta_input(&meta, paths[i], err)) != LOOM_OK) goto done;
+    /* A mapping of names is read and written: whether it is still the same is not known. */
+    if (!ctx->common.dry_run && !conf->rename && loom_meta_up_to_date(&meta, ctx, conf->output)) goto done;
+    if ((st = read_inputs(&job, paths, n_paths, ctx->common.dry_run, err)) != LOOM_OK) goto done;
+    if (ctx->common.dry_run) {
+        say_need(&job, conf->output);
+        goto done;
+    }
+    if ((st = check_not_empty(&job, ctx->args[0], err)) != LOOM_OK) goto done;
+    if ((st = commit_all(&job, conf, &meta, ctx, err)) != LOOM_OK) goto done;
+    loom_progress_finish(&progress, NULL);
+    say_result(&job, loom_time_now() - start);
+done:
+    loom_out_abandon(&job.out);
+    loom_out_abandon(&job.dropped);
+    loom_out_abandon(&job.verdicts);
+    loom_free_list(paths, n_paths);
+    loom_pool_free(job.pool);
+    loom_graphs_job_release(&job);
+    loom_rename_release(&rename);
+    loom_meta_release(&meta);
+    return st;
+}
+
+const loom_cmd loom_cmd_graphs = {
+    .name = "graphs",
+    .summary = "rows of CallGraph CSV files to call graphs",
+    .args = "CSV...",
+    .min_args = 1,
+    .max_args = -1,
+    .details =
+        "Reads CSV files (plain, .gz, .zst, .xz, inside .tar.gz), folders of them, or - for stdin; columns are found\n"
+        "by name. Rows are filtered, grouped by trace and checked; valid graphs are written one a line, file after\n"
+        "file, ordered by time of day within a file. Every row and graph that is dropped is counted by reason.\n"
+        "The rows of a file stay in memory: 64 bytes each and 256 MiB at most; --dry-run says how much that is.\n"
+        "A trace that comes back in a later file is counted and warned about (--merge puts its pieces together).\n"
+        "\n"
+        "  loom-preprocess graphs CallGraph_0.tar.gz CallGraph_1.tar.gz -o raw.graphs.zst --report report.json\n"
+        "  loom-preprocess graphs own.csv -o own.graphs.zst --type-map UNKNOWN=rpc --rename names.tsv",
+    .opts = graphs_opts,
+    .conf_size = sizeof(graphs_conf),
+    .run = run_graphs,
+    .updates = true,
+};

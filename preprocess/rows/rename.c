@@ -1,0 +1,115 @@
+#include "preprocess/rows/rename.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/escape.h"
+#include "core/file.h"
+#include "core/nomem.h"
+#include "core/num.h"
+
+static const char *const prefixes[LOOM_RENAME_KINDS] = {"MS_", "S_"};
+static const int digits[LOOM_RENAME_KINDS] = {5, 9};
+
+static bool set_number(loom_rename *r, loom_rename_kind kind, const char *name, size_t len, int64_t number)
+{
+    size_t before = r->names[kind].n;
+    int64_t id = loom_intern_add(&r->names[kind], name, len);
+    if (id < 0) return false;
+    if (r->names[kind].n == before) return true;
+    if (loom_grow(&r->numbers[kind], &r->cap[kind], r->names[kind].n, sizeof *r->numbers[kind], NULL) != LOOM_OK) return false;
+    r->numbers[kind][id] = number;
+    if (number >= r->next[kind]) r->next[kind] = number + 1;
+    return true;
+}
+
+/* "MS_00012<TAB>name" */
+static bool take_line(loom_rename *r, const char *line, size_t len)
+{
+    const char *tab = memchr(line, '\t', len);
+    if (!tab || tab + 1 == line + len) return false;
+    for (int kind = 0; kind < LOOM_RENAME_KINDS; kind++) {
+        size_t n_prefix = strlen(prefixes[kind]);
+        int64_t number;
+        if ((size_t)(tab - line) <= n_prefix || memcmp(line, prefixes[kind], n_prefix) != 0) continue;
+        if (!loom_parse_i64(line + n_prefix, (size_t)(tab - line) - n_prefix, &number) || number < 0) return false;
+        loom_buf name = {0};
+        loom_unquote(&name, tab + 1, (size_t)(line + len - tab - 1));
+        bool kept = !loom_buf_failed(&name) && set_number(r, (loom_rename_kind)kind, loom_buf_text(&name), name.len, number);
+        loom_buf_release(&name);
+        return kept;
+    }
+    return false;
+}
+
+loom_status loom_rename_load(loom_rename *r, const char *path, loom_err *err)
+{
+    loom_lines *lines = NULL;
+    loom_status st;
+    char *line;
+    size_t len;
+    if (!loom_file_exists(path)) return LOOM_OK;
+    if ((st = loom_lines_open(&lines, path, err)) != LOOM_OK) return st;
+    loom_lines_bound(lines, LOOM_BOUND_NAMES);
+    while ((st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
+        if (len == 0 || take_line(r, line, len)) continue;
+        if ((st = loom_nomem_check("a mapping of names", err)) != LOOM_OK) break;
+        st = loom_fail(
+            err, LOOM_STATUS_FORMAT,
+            "%s:%lld: not \"MS_<number><TAB>name\" or \"S_<number><TAB>name\"; mend the line or name another file",
+            path, (long long)loom_lines_number(lines));
+        break;
+    }
+    loom_lines_close(&lines);
+    return st;
+}
+
+static void append_number(loom_rename_kind kind, int64_t number, loom_buf *into)
+{
+    loom_buf_printf(into, "%s%0*lld", prefixes[kind], digits[kind], (long long)number);
+}
+
+void loom_rename_render(const loom_rename *r, loom_buf *into)
+{
+    for (int kind = 0; kind < LOOM_RENAME_KINDS; kind++)
+        for (size_t i = 0; i < r->names[kind].n; i++) {
+            append_number((loom_rename_kind)kind, r->numbers[kind][i], into);
+            loom_buf_char(into, '\t');
+            loom_quote(into, loom_intern_text(&r->names[kind], (int64_t)i), loom_intern_len(&r->names[kind], (int64_t)i));
+            loom_buf_char(into, '\n');
+        }
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+bool loom_rename_add(loom_rename *r, loom_rename_kind kind, const char **names, size_t n)
+{
+    qsort(names, n, sizeof *names, compare_names);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(names[i], "USER") == 0) continue;
+        if (r->next[kind] == 0) r->next[kind] = 1;
+        if (!set_number(r, kind, names[i], strlen(names[i]), r->next[kind])) return false;
+    }
+    return true;
+}
+
+void loom_rename_append(const loom_rename *r, loom_rename_kind kind, const char *name, loom_buf *into)
+{
+    int64_t id = loom_intern_find(&r->names[kind], name, strlen(name));
+    if (id < 0)
+        loom_buf_str(into, name);
+    else
+        append_number(kind, r->numbers[kind][id], into);
+}
+
+void loom_rename_release(loom_rename *r)
+{
+    for (int kind = 0; kind < LOOM_RENAME_KINDS; kind++) {
+        loom_intern_release(&r->names[kind]);
+        free(r->numbers[kind]);
+    }
+    *r = (loom_rename){0};
+}

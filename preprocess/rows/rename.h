@@ -1,0 +1,36 @@
+/* Names to numbers: private names become MS_n and S_n, and the mapping is kept in a file.
+ *
+ *   MS_00001<TAB>cart-service
+ *   S_000000001<TAB>frontend:/api/cart
+ *
+ * Names are written as loom_quote does it (core/escape.h), so that the file can be shown in a terminal.
+ *
+ * Every name but USER gets a number, so that no number can be taken twice. A mapping file that exists is read first and
+ * goes on growing, so that several runs agree. New names are numbered in byte order, file by file: the result does not
+ * depend on threads. */
+#ifndef LOOM_PREPROCESS_ROWS_RENAME_H
+#define LOOM_PREPROCESS_ROWS_RENAME_H
+
+#include "core/buf.h"
+#include "core/hash.h"
+
+typedef enum loom_rename_kind { LOOM_RENAME_MICROSERVICE, LOOM_RENAME_SERVICE, LOOM_RENAME_KINDS } loom_rename_kind;
+
+typedef struct loom_rename {
+    loom_intern names[LOOM_RENAME_KINDS]; /* names in the order of their places in `numbers` */
+    int64_t *numbers[LOOM_RENAME_KINDS];
+    size_t cap[LOOM_RENAME_KINDS];
+    int64_t next[LOOM_RENAME_KINDS];
+} loom_rename; /* zero-initialised is ready */
+
+/* Reads a mapping file; a file that does not exist is an empty mapping. */
+loom_status loom_rename_load(loom_rename *r, const char *path, loom_err *err);
+/* The whole file as text. */
+void loom_rename_render(const loom_rename *r, loom_buf *into);
+/* Gives numbers to the names that have none, in byte order. `names` (n) is sorted in place. */
+bool loom_rename_add(loom_rename *r, loom_rename_kind kind, const char **names, size_t n);
+/* Appends "MS_00012" or "S_000000003" for a name that was added, "USER" for USER. */
+void loom_rename_append(const loom_rename *r, loom_rename_kind kind, const char *name, loom_buf *into);
+void loom_rename_release(loom_rename *r);
+
+#endif

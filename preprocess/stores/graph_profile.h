@@ -1,0 +1,79 @@
+/* What a graph store looks like: the distributions by which samples are compared with real traces (how deep, how large,
+ * which calls, how long, how popular, how rare). Everything is counted exactly and does not depend on threads. */
+#ifndef LOOM_PREPROCESS_STORES_GRAPH_PROFILE_H
+#define LOOM_PREPROCESS_STORES_GRAPH_PROFILE_H
+
+#include "core/hash.h"
+#include "core/json.h"
+#include "trace/graph/stats.h"
+
+/* Counts of whole numbers: a table for the usual ones, a list for the others. */
+#define LOOM_TALLY_SMALL 131072
+typedef struct loom_tally {
+    int64_t *small; /* (LOOM_TALLY_SMALL) counts of 0, 1, 2, ...; NULL until the first */
+    int64_t *others;
+    size_t n_others, cap_others;
+    int64_t n;
+    double sum;
+} loom_tally; /* zero-initialised is ready */
+
+void loom_tally_add(loom_tally *t, int64_t value);
+void loom_tally_merge(loom_tally *into, const loom_tally *from);
+/* The smallest value with at least share * n values at or below it (0 without values); sorts the list of others. */
+int64_t loom_tally_quantile(loom_tally *t, double share);
+int64_t loom_tally_count(const loom_tally *t, int64_t value); /* value in 0 .. LOOM_TALLY_SMALL - 1 */
+int64_t loom_tally_max(loom_tally *t);
+double loom_tally_mean(const loom_tally *t);
+void loom_tally_release(loom_tally *t);
+
+/* How often each text was seen. */
+typedef struct loom_counter {
+    loom_intern texts;
+    int64_t *counts;
+    size_t cap;
+} loom_counter;
+
+int64_t loom_counter_add(loom_counter *c, const char *text, size_t len, int64_t n); /* its number; -1: no memory */
+void loom_counter_merge(loom_counter *into, const loom_counter *from);
+/* Sum of the largest k counts over the sum of all. */
+double loom_counter_top_share(const loom_counter *c, size_t k);
+void loom_counter_release(loom_counter *c);
+
+#define LOOM_PORTRAIT_DEPTHS 4 /* depths 1 .. 4 are looked at one by one */
+
+typedef struct loom_portrait {
+    int64_t graphs, invalid, calls;
+    loom_tally depth, edges;
+    loom_tally root_finish;                /* ms */
+    loom_tally rt[LOOM_CALL_TYPES];        /* ms */
+    loom_tally gap;                        /* start of a call - finish of the sibling before it, ms */
+    loom_tally slack;                      /* finish of a call - finish of its last child, ms */
+    int64_t types_at[LOOM_PORTRAIT_DEPTHS + 1][LOOM_CALL_TYPES]; /* by depth, 0: all depths */
+    int64_t leaves_at[LOOM_PORTRAIT_DEPTHS + 1];                 /* rpc and http calls without children */
+    int64_t http_roots, user_roots;
+    int64_t sibling_pairs, overlapping_pairs, sibling_groups, repeated_groups, self_calls;
+    int64_t rare_graphs,
+        judged_graphs; /* graphs with a rare communication, among those of services with enough graphs */
+    loom_counter communications;        /* "source|type|destination" by calls */
+    loom_counter microservices;         /* destinations by calls; after finish */
+    loom_counter shapes;                /* 16-byte hash of the structure by graphs */
+    uint32_t *shape_services;           /* service of each shape, number in service_names */
+    size_t cap_shape_services;
+    loom_intern service_names;
+    loom_intern names;                  /* all microservices; after finish */
+    loom_tally shapes_per_service;      /* after finish */
+    loom_tally dominant_share;          /* per mille of a service's graphs that have its most frequent shape */
+    loom_stats *stats;
+    loom_buf scratch;
+} loom_portrait;
+
+bool loom_portrait_init(loom_portrait *p); /* false: no memory */
+void loom_portrait_add(loom_portrait *p, const loom_graph *g);
+void loom_portrait_merge(loom_portrait *into, const loom_portrait *from);
+/* After all graphs were added; then, in a second pass, loom_portrait_is_rare may be asked. */
+loom_status loom_portrait_finish(loom_portrait *p, loom_err *err);
+/* Has the graph a rare communication (spec/01 section 7)? *judged: its service has enough graphs to tell. */
+bool loom_portrait_is_rare(const loom_portrait *p, const loom_graph *g, bool *judged);
+void loom_portrait_release(loom_portrait *p);
+
+#endif

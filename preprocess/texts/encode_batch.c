@@ -1,0 +1,213 @@
+#include "preprocess/texts/encode_batch.h"
+
+#include "core/hash.h"
+#include "core/num.h"
+#include "trace/graph/record.h"
+#include "trace/text/textfile.h"
+
+#define LINES_PER_ITEM 32
+
+/* What one thread works with. Padded against sharing cache lines with its neighbours. */
+typedef struct worker {
+    _Alignas(64) loom_arena record, scratch;
+    loom_buf key, question, answer;
+    loom_encode_counts counts;
+    loom_status status;
+    loom_err err;
+} worker;
+
+struct loom_batch {
+    loom_batch_conf conf;
+    loom_pool *pool;
+    worker *workers;
+    int n_workers;
+    loom_buf *texts; /* one per item */
+    size_t n_texts, cap_texts;
+    const loom_batch_line *lines; /* of the run in progress */
+    int64_t n_lines;
+};
+
+loom_status loom_batch_new(loom_batch **out, const loom_batch_conf *conf, loom_pool *pool, loom_err *err)
+{
+    loom_batch *b = loom_calloc(1, sizeof *b);
+    int n = loom_pool_threads(pool);
+    if (!b) return loom_fail_nomem(err, "the encoder");
+    *b = (loom_batch){.conf = *conf, .pool = pool, .n_workers = n};
+    b->workers = loom_alloc_aligned((size_t)n * sizeof *b->workers);
+    if (!b->workers) {
+        loom_batch_free(&b);
+        return loom_fail_nomem(err, "the encoder's threads");
+    }
+    *out = b;
+    return LOOM_OK;
+}
+
+void loom_batch_free(loom_batch **batch)
+{
+    loom_batch *b = *batch;
+    if (!b) return;
+    for (int i = 0; b->workers && i < b->n_workers; i++) {
+        loom_arena_release(&b->workers[i].record);
+        loom_arena_release(&b->workers[i].scratch);
+        loom_buf_release(&b->workers[i].key);
+        loom_buf_release(&b->workers[i].question);
+        loom_buf_release(&b->workers[i].answer);
+    }
+    for (size_t i = 0; i < b->n_texts; i++) loom_buf_release(&b->texts[i]);
+    free(b->workers);
+    free(b->texts);
+    free(b);
+    *batch = NULL;
+}
+
+/* What is asked for in one text: the uncommon calls of its service, and a share of all calls. */
+typedef struct wishes {
+    const loom_stats *stats;
+    double share;
+    uint64_t draw; /* of this text */
+} wishes;
+
+/* The same answer for the same call, however often it is asked about. */
+static bool is_drawn(const wishes *w, const char *source, loom_call_type type, const char *destination)
+{
+    uint64_t h = loom_hash64(source, strlen(source), w->draw);
+
+    h = loom_hash64(destination, strlen(destination), h + (uint64_t)type);
+    return (double)(h >> 11) * 0x1p-53 < w->share;
+}
+
+static bool is_asked_for(const void *ctx, const char *service, const char *source, loom_call_type type,
+                         const char *destination)
+{
+    const wishes *w = ctx;
+    return loom_stats_is_rare(w->stats, service, source, type, destination) ||
+           is_drawn(w, source, type, destination);
+}
+
+/* `w` outlives the facts. */
+static loom_facts facts_of(const loom_batch *b, const loom_graph *g, uint64_t draw, wishes *w)
+{
+    loom_facts facts = {0};
+
+    *w = (wishes){.stats = b->conf.stats, .share = b->conf.task >= 0 ? 0 : b->conf.asked, .draw = draw};
+    if (!b->conf.stats) return facts;
+    facts.has_latency = loom_stats_latency(b->conf.stats, g->service, NULL, &facts.p90, &facts.mean);
+    facts.is_rare = is_asked_for;
+    facts.ctx = w;
+    return facts;
+}
+
+static bool is_too_large(const loom_batch *b, const loom_graph *g)
+{
+    return (b->conf.max_edges && g->n_calls > b->conf.max_edges) ||
+           (b->conf.max_depth && loom_graph_depth(g) > b->conf.max_depth);
+}
+
+static int64_t count_samples(const char *text, size_t len)
+{
+    int64_t n = 0;
+    for (size_t next; len; n++) {
+        loom_sample_length(text, len, &next);
+        text += next;
+        len -= next;
+    }
+    return n;
+}
+
+static loom_status ask(loom_batch *b, worker *w, const loom_graph *g, const loom_facts *facts, loom_rng *rng,
+                       loom_buf *into)
+{
+    loom_task_view view = {.graph = g, .form = b->conf.encode.mode, .rng = rng, .arena = &w->scratch};
+    bool made = false;
+
+    loom_arena_reset(&w->scratch);
+    loom_buf_reset(&w->question);
+    loom_buf_reset(&w->answer);
+    LOOM_TRY(
+        loom_task_make(&w->question, &w->answer, &made, (loom_task)b->conf.task, &view, facts, b->conf.limit, &w->err));
+    if (made) loom_task_render_sample(into, loom_buf_text(&w->question), loom_buf_text(&w->answer));
+    return LOOM_OK;
+}
+
+static loom_status encode_line(loom_batch *b, worker *w, const loom_batch_line *line, loom_buf *into)
+{
+    loom_graph g;
+    loom_verdict why;
+    loom_rng rng;
+    wishes asked;
+    size_t before = into->len;
+
+    loom_arena_reset(&w->record);
+    w->counts.records++;
+    if (!loom_record_read(&g, &why, line->record, line->len, &w->record)) {
+        w->counts.invalid++;
+        return LOOM_OK;
+    }
+    if (is_too_large(b, &g)) {
+        w->counts.too_large++;
+        return LOOM_OK;
+    }
+    loom_buf_reset(&w->key);
+    loom_record_render_untimed(&w->key, &g);
+    uint64_t own = loom_hash64(w->key.data, w->key.len, (uint64_t)line->copy);
+    loom_rng_seed(&rng, b->conf.seed, b->conf.task >= 0 ? "encode-task" : "encode", own);
+    loom_facts facts = facts_of(b, &g, own ^ b->conf.seed, &asked);
+    if (b->conf.task >= 0)
+        LOOM_TRY(ask(b, w, &g, &facts, &rng, into));
+    else
+        LOOM_TRY(loom_encode_graph(into, &g, &facts, &b->conf.encode, &rng, &w->scratch, &w->err));
+    if (into->len == before) {
+        w->counts.no_sample++;
+        return LOOM_OK;
+    }
+    w->counts.graphs++;
+    w->counts.bytes += (int64_t)(into->len - before);
+    bool many = b->conf.encode.mode == LOOM_MODE_INSTRUCTION && b->conf.task < 0;
+    w->counts.samples += many ? count_samples(into->data + before, into->len - before) : 1;
+    return LOOM_OK;
+}
+
+static void encode_item(void *arg, int64_t item, int thread)
+{
+    loom_batch *b = arg;
+    worker *w = &b->workers[thread];
+    int64_t from = item * LINES_PER_ITEM, to = loom_min_i64(from + LINES_PER_ITEM, b->n_lines);
+
+    loom_buf_reset(&b->texts[item]);
+    for (int64_t i = from; i < to && w->status == LOOM_OK; i++)
+        w->status = encode_line(b, w, &b->lines[i], &b->texts[item]);
+}
+
+loom_status loom_batch_run(loom_batch *batch, const loom_batch_line *lines, int64_t n, int64_t *n_texts, loom_err *err)
+{
+    int64_t n_items = (n + LINES_PER_ITEM - 1) / LINES_PER_ITEM;
+
+    LOOM_TRY(loom_grow(&batch->texts, &batch->cap_texts, (size_t)n_items, sizeof *batch->texts, err));
+    while (batch->n_texts < (size_t)n_items) batch->texts[batch->n_texts++] = (loom_buf){0};
+    batch->lines = lines;
+    batch->n_lines = n;
+    loom_pool_for(batch->pool, n_items, encode_item, batch);
+    for (int i = 0; i < batch->n_workers; i++)
+        if (batch->workers[i].status != LOOM_OK)
+            return loom_fail(err, batch->workers[i].status, "%s", batch->workers[i].err.msg);
+    *n_texts = n_items;
+    return LOOM_OK;
+}
+
+const loom_buf *loom_batch_text(const loom_batch *batch, int64_t i) { return &batch->texts[i]; }
+
+loom_encode_counts loom_batch_counts(const loom_batch *batch)
+{
+    loom_encode_counts all = {0};
+    for (int i = 0; i < batch->n_workers; i++) {
+        const loom_encode_counts *c = &batch->workers[i].counts;
+        all.records += c->records;
+        all.invalid += c->invalid;
+        all.too_large += c->too_large;
+        all.no_sample += c->no_sample;
+        all.graphs += c->graphs;
+        all.samples += c->samples;
+        all.bytes += c->bytes;
+    }
+    return all;
+}
