@@ -3,6 +3,7 @@
 
 #include "core/file.h"
 #include "core/hash.h"
+#include "core/hash_set.h"
 #include "core/log.h"
 #include "core/meta.h"
 #include "core/num.h"
@@ -201,7 +202,7 @@ static loom_status write_prompt(prompts_job *j, const loom_graph *g, const loom_
 static loom_status write_cell(prompts_job *j, int64_t at, loom_err *err)
 {
     cell *c = &j->cells[at];
-    loom_set128 seen = {0};
+    loom_hash_set seen = {0};
     loom_buf prompt = {0};
     loom_status st = LOOM_OK;
     loom_rng rng;
@@ -214,7 +215,7 @@ static loom_status write_cell(prompts_job *j, int64_t at, loom_err *err)
     for (int64_t i = 0; i < n && distinct < want; i++) {
         if ((st = render_prompt(j, &prompt, &j->valid.graphs[c->graphs[i]], err)) != LOOM_OK) goto done;
         bool fresh;
-        if (!loom_set128_add(&seen, loom_hash128_of(prompt.data, prompt.len), &fresh)) {
+        if (!loom_hash_set_add(&seen, loom_hash128_of(prompt.data, prompt.len), &fresh)) {
             st = loom_fail_nomem(err, "prompts");
             goto done;
         }
@@ -233,7 +234,7 @@ static loom_status write_cell(prompts_job *j, int64_t at, loom_err *err)
 done:
     free(chosen);
     loom_buf_release(&prompt);
-    loom_set128_release(&seen);
+    loom_hash_set_release(&seen);
     return st;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/hash.h"
+#include "core/hash_set.h"
 #include "core/nomem.h"
 #include "core/num.h"
 #include "core/rng.h"
@@ -22,7 +23,7 @@ int loom_memory_bucket(int64_t n_calls)
 
 struct loom_memory {
     int64_t n;
-    loom_set128 exact, once, twice; /* structures seen at least once, at least twice */
+    loom_hash_set exact, once, twice; /* structures seen at least once, at least twice */
     loom_intern services, nodes, pairs;
     loom_buf text;
 };
@@ -32,9 +33,9 @@ loom_memory *loom_memory_new(void) { return loom_calloc(1, sizeof(loom_memory));
 void loom_memory_free(loom_memory *m)
 {
     if (!m) return;
-    loom_set128_release(&m->exact);
-    loom_set128_release(&m->once);
-    loom_set128_release(&m->twice);
+    loom_hash_set_release(&m->exact);
+    loom_hash_set_release(&m->once);
+    loom_hash_set_release(&m->twice);
     loom_intern_release(&m->services);
     loom_intern_release(&m->nodes);
     loom_intern_release(&m->pairs);
@@ -71,8 +72,8 @@ static bool add_all(loom_memory *m, const loom_graph *g)
 {
     bool fresh;
     loom_hash128 key = exact_key(&m->text, g), shape = structure_key(&m->text, g);
-    if (!loom_set128_add(&m->exact, key, &fresh) || !loom_set128_add(&m->once, shape, &fresh)) return false;
-    if (!fresh && !loom_set128_add(&m->twice, shape, &fresh)) return false;
+    if (!loom_hash_set_add(&m->exact, key, &fresh) || !loom_hash_set_add(&m->once, shape, &fresh)) return false;
+    if (!fresh && !loom_hash_set_add(&m->twice, shape, &fresh)) return false;
     if (!note(&m->services, g->service)) return false;
     for (int32_t i = 0; i < g->n_calls; i++) {
         const loom_call *c = &g->calls[i];
@@ -120,7 +121,7 @@ loom_status loom_memory_load(loom_memory **out, const char *path, loom_err *err)
 /* ---- checking ---- */
 
 typedef struct seen {
-    loom_set128 graphs;
+    loom_hash_set graphs;
     loom_intern services, nodes;
     loom_buf text;
 } seen;
@@ -151,8 +152,8 @@ static void keep_example(loom_memory_report *r, const loom_graph *g, int64_t mos
 static void count_match(loom_memory_match *into, const loom_memory *m, loom_hash128 key, loom_hash128 shape)
 {
     if (!m) return;
-    into->exact += loom_set128_has(&m->exact, key);
-    into->structure += loom_set128_has(&m->once, shape);
+    into->exact += loom_hash_set_has(&m->exact, key);
+    into->structure += loom_hash_set_has(&m->once, shape);
 }
 
 static void count_names(loom_memory_report *r, const loom_memory *m, seen *s, const loom_graph *g)
@@ -174,7 +175,7 @@ static loom_status check_graph(loom_memory_report *r, const loom_memories *known
     const loom_memory *m = known->train;
     loom_hash128 key = exact_key(&s->text, g), shape;
     bool first;
-    if (!loom_set128_add(&s->graphs, key, &first)) return loom_fail_nomem(err, "the graphs seen");
+    if (!loom_hash_set_add(&s->graphs, key, &first)) return loom_fail_nomem(err, "the graphs seen");
     shape = structure_key(&s->text, g);
     loom_memory_counts *into[2] = {&r->all, &r->bucket[loom_memory_bucket(g->n_calls)]};
     for (int i = 0; i < 2; i++) {
@@ -182,10 +183,10 @@ static loom_status check_graph(loom_memory_report *r, const loom_memories *known
         count_match(&into[i]->of[LOOM_KNOWN_TRAIN], known->train, key, shape);
         count_match(&into[i]->of[LOOM_KNOWN_SAMPLE], known->sample, key, shape);
         count_match(&into[i]->of[LOOM_KNOWN_HELDOUT], known->heldout, key, shape);
-        into[i]->unique_structure += loom_set128_has(&m->once, shape) && !loom_set128_has(&m->twice, shape);
+        into[i]->unique_structure += loom_hash_set_has(&m->once, shape) && !loom_hash_set_has(&m->twice, shape);
     }
     r->n_distinct += first;
-    if (first && loom_set128_has(&m->exact, key)) keep_example(r, g, n_examples);
+    if (first && loom_hash_set_has(&m->exact, key)) keep_example(r, g, n_examples);
     count_names(r, m, s, g);
     return loom_nomem_check("the graphs seen", err);
 }
@@ -224,7 +225,7 @@ loom_status loom_memory_check(loom_memory_report *out, const loom_memories *know
         out->n_rejected = loom_graphs_rejected(in);
     }
     loom_graphs_close(&in);
-    loom_set128_release(&s.graphs);
+    loom_hash_set_release(&s.graphs);
     loom_intern_release(&s.services);
     loom_intern_release(&s.nodes);
     loom_buf_release(&s.text);

@@ -1,4 +1,4 @@
-/* Hashing through XXH3, and the two hash tables of the toolkit. */
+/* Hashing through XXH3, and the table that numbers texts. */
 #ifndef LOOM_CORE_HASH_H
 #define LOOM_CORE_HASH_H
 
@@ -34,17 +34,5 @@ int64_t loom_intern_find(const loom_intern *t, const char *text, size_t len); /*
 static inline const char *loom_intern_text(const loom_intern *t, int64_t id) { return t->texts[id]; }
 static inline size_t loom_intern_len(const loom_intern *t, int64_t id) { return t->lens[id]; }
 void loom_intern_release(loom_intern *t);
-
-/* Set of 128-bit keys; 16 bytes a slot, load at most 3/4. Zero-initialised is ready. */
-typedef struct loom_set128 {
-    loom_hash128 *slots;
-    size_t n_slots, n;
-    bool has_zero; /* the all-zero key marks an empty slot, so it is kept aside */
-} loom_set128;
-
-/* *fresh: it was not there. False: no memory, the set is as it was. */
-bool loom_set128_add(loom_set128 *s, loom_hash128 key, bool *fresh) __attribute__((warn_unused_result));
-bool loom_set128_has(const loom_set128 *s, loom_hash128 key);
-void loom_set128_release(loom_set128 *s);
 
 #endif

@@ -21,7 +21,7 @@ static loom_hash128 *find(loom_hash128 *slots, size_t n_slots, loom_hash128 key)
     return &slots[i];
 }
 
-static bool grow(struct loom_seen_part *p)
+static bool grow(struct loom_hash_set_part *p)
 {
     size_t n_slots = p->n_slots ? p->n_slots + p->n_slots / 3 : 48;
     loom_hash128 *slots = loom_calloc(n_slots, sizeof *slots);
@@ -34,9 +34,9 @@ static bool grow(struct loom_seen_part *p)
     return true;
 }
 
-bool loom_seen_add(loom_seen *s, loom_hash128 key, bool *fresh)
+bool loom_hash_set_add(loom_hash_set *s, loom_hash128 key, bool *fresh)
 {
-    struct loom_seen_part *p = &s->parts[part_of(key)];
+    struct loom_hash_set_part *p = &s->parts[part_of(key)];
     if (is_empty(key)) {
         *fresh = !s->has_zero;
         s->has_zero = true;
@@ -53,28 +53,28 @@ bool loom_seen_add(loom_seen *s, loom_hash128 key, bool *fresh)
     return true;
 }
 
-bool loom_seen_has(const loom_seen *s, loom_hash128 key)
+bool loom_hash_set_has(const loom_hash_set *s, loom_hash128 key)
 {
-    const struct loom_seen_part *p = &s->parts[part_of(key)];
+    const struct loom_hash_set_part *p = &s->parts[part_of(key)];
     if (is_empty(key)) return s->has_zero;
     return p->n_slots && !is_empty(*find(p->slots, p->n_slots, key));
 }
 
-void loom_seen_prefetch(const loom_seen *s, loom_hash128 key)
+void loom_hash_set_prefetch(const loom_hash_set *s, loom_hash128 key)
 {
-    const struct loom_seen_part *p = &s->parts[part_of(key)];
+    const struct loom_hash_set_part *p = &s->parts[part_of(key)];
     if (p->n_slots) __builtin_prefetch(&p->slots[home_of(key, p->n_slots)]);
 }
 
-size_t loom_seen_bytes(const loom_seen *s)
+size_t loom_hash_set_bytes(const loom_hash_set *s)
 {
     size_t slots = 0;
-    for (size_t i = 0; i < LOOM_SEEN_PARTS; i++) slots += s->parts[i].n_slots;
+    for (size_t i = 0; i < LOOM_HASH_SET_PARTS; i++) slots += s->parts[i].n_slots;
     return slots * sizeof(loom_hash128);
 }
 
-void loom_seen_release(loom_seen *s)
+void loom_hash_set_release(loom_hash_set *s)
 {
-    for (size_t i = 0; i < LOOM_SEEN_PARTS; i++) free(s->parts[i].slots);
-    *s = (loom_seen){0};
+    for (size_t i = 0; i < LOOM_HASH_SET_PARTS; i++) free(s->parts[i].slots);
+    *s = (loom_hash_set){0};
 }

@@ -1,4 +1,4 @@
-/* Set of 128-bit hashes for counting what was seen: at most 27 bytes a key, also while it grows.
+/* Set of 128-bit hashes, to tell what was seen before: at most 27 bytes a key, also while it grows.
  *
  * 256 parts by the top bits, each an open-addressing table of its own that grows by a third when it is four fifths
  * full; only one small part is ever held twice. */
@@ -10,22 +10,22 @@
 
 #include "core/hash.h"
 
-#define LOOM_SEEN_PARTS 256
+#define LOOM_HASH_SET_PARTS 256
 
-typedef struct loom_seen {
-    struct loom_seen_part {
+typedef struct loom_hash_set {
+    struct loom_hash_set_part {
         loom_hash128 *slots; /* {0, 0}: empty */
         size_t n_slots, n;
-    } parts[LOOM_SEEN_PARTS];
+    } parts[LOOM_HASH_SET_PARTS];
     bool has_zero;
     size_t n;
-} loom_seen; /* zero-initialised is ready */
+} loom_hash_set; /* zero-initialised is ready */
 
 /* *fresh: it was not there. False: no memory. */
-bool loom_seen_add(loom_seen *s, loom_hash128 key, bool *fresh) __attribute__((warn_unused_result));
-bool loom_seen_has(const loom_seen *s, loom_hash128 key);
-void loom_seen_prefetch(const loom_seen *s, loom_hash128 key);
-size_t loom_seen_bytes(const loom_seen *s);
-void loom_seen_release(loom_seen *s);
+bool loom_hash_set_add(loom_hash_set *s, loom_hash128 key, bool *fresh) __attribute__((warn_unused_result));
+bool loom_hash_set_has(const loom_hash_set *s, loom_hash128 key);
+void loom_hash_set_prefetch(const loom_hash_set *s, loom_hash128 key);
+size_t loom_hash_set_bytes(const loom_hash_set *s);
+void loom_hash_set_release(loom_hash_set *s);
 
 #endif

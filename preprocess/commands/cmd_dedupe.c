@@ -51,7 +51,7 @@ typedef struct dedupe_block {
 typedef struct dedupe_run {
     const dedupe_conf *conf;
     loom_out *out, *decisions;
-    loom_seen seen;
+    loom_hash_set seen;
     loom_progress progress;
     int64_t graphs, kept, duplicates, too_deep, invalid[LOOM_REASONS];
 } dedupe_run;
@@ -88,7 +88,7 @@ static void judge(const dedupe_conf *conf, dedupe_block *b, dedupe_line *line, c
     line->len++;
 }
 
-static void work(void *arg, loom_recblock *block, int thread)
+static void work(void *arg, loom_store_block *block, int thread)
 {
     const dedupe_run *run = arg;
     dedupe_block *b = block->result;
@@ -98,7 +98,7 @@ static void work(void *arg, loom_recblock *block, int thread)
     loom_buf_reset(&b->reasons);
     b->n_lines = 0;
     b->status = LOOM_OK;
-    for (const char *at = NULL, *end = NULL; loom_recblock_line(block, &at, &end); number++) {
+    for (const char *at = NULL, *end = NULL; loom_store_block_line(block, &at, &end); number++) {
         size_t len = (size_t)(end - at);
         if (len == 0 || (len == 1 && *at == '\r')) continue;
         b->status = loom_grow(&b->lines, &b->cap_lines, b->n_lines + 1, sizeof *b->lines, NULL);
@@ -117,7 +117,7 @@ static loom_status decide(dedupe_run *run, const dedupe_block *b, dedupe_line *l
         run->invalid[(unsigned char)b->reasons.data[line->first_verdict]]++;
     else if (line->fate == FATE_TOO_DEEP)
         run->too_deep++;
-    else if (!loom_seen_add(&run->seen, line->key, &fresh))
+    else if (!loom_hash_set_add(&run->seen, line->key, &fresh))
         return loom_fail_nomem(err, "the graphs seen");
     else if (fresh) {
         line->fate = FATE_KEPT;
@@ -145,7 +145,7 @@ static loom_status write_kept(dedupe_run *run, const dedupe_block *b, loom_err *
     return end > start ? loom_out_write(run->out, b->records.data + start, end - start, err) : LOOM_OK;
 }
 
-static loom_status write_decisions(dedupe_run *run, const loom_recblock *block, loom_err *err)
+static loom_status write_decisions(dedupe_run *run, const loom_store_block *block, loom_err *err)
 {
     static const char *const names[] = {NULL, "INVALID", "TOO_DEEP", "DUPLICATE", NULL};
     const dedupe_block *b = block->result;
@@ -175,7 +175,7 @@ static loom_status write_decisions(dedupe_run *run, const loom_recblock *block, 
     return st;
 }
 
-static loom_status take(void *arg, loom_recblock *block, loom_err *err)
+static loom_status take(void *arg, loom_store_block *block, loom_err *err)
 {
     dedupe_run *run = arg;
     dedupe_block *b = block->result;
@@ -183,7 +183,7 @@ static loom_status take(void *arg, loom_recblock *block, loom_err *err)
         return loom_fail_nomem(err, "a block of graphs");
     enum { AHEAD = 16 };
     for (size_t i = 0; i < b->n_lines; i++) {
-        if (i + AHEAD < b->n_lines) loom_seen_prefetch(&run->seen, b->lines[i + AHEAD].key);
+        if (i + AHEAD < b->n_lines) loom_hash_set_prefetch(&run->seen, b->lines[i + AHEAD].key);
         LOOM_TRY(decide(run, b, &b->lines[i], err));
     }
     LOOM_TRY(write_kept(run, b, err));
@@ -222,7 +222,7 @@ static void render_report(const dedupe_run *run, loom_buf *into)
     for (int i = 0; i < LOOM_REASONS; i++)
         if (run->invalid[i]) loom_jw_kv_i64(&w, loom_reason_name((loom_reason)i), run->invalid[i]);
     loom_jw_end_object(&w);
-    loom_jw_kv_i64(&w, "table_bytes", (int64_t)loom_seen_bytes(&run->seen));
+    loom_jw_kv_i64(&w, "table_bytes", (int64_t)loom_hash_set_bytes(&run->seen));
     loom_jw_end_object(&w);
 }
 
@@ -270,7 +270,7 @@ static loom_status run_dedupe(const loom_ctx *ctx, loom_err *err)
 {
     const dedupe_conf *conf = ctx->conf;
     dedupe_run run = {.conf = conf};
-    loom_recstream stream = {.result_size = sizeof(dedupe_block), .work = work, .take = take, .release = release_block,
+    loom_store_stream stream = {.result_size = sizeof(dedupe_block), .work = work, .take = take, .release = release_block,
                              .progress = show_progress, .arg = &run};
     loom_meta meta = {0};
     char **paths = NULL;
@@ -286,13 +286,13 @@ static loom_status run_dedupe(const loom_ctx *ctx, loom_err *err)
     if ((st = loom_out_open(&run.out, conf->output, ctx->common.force, err)) != LOOM_OK) goto done;
     if (conf->decisions && (st = loom_out_open(&run.decisions, conf->decisions, ctx->common.force, err)) != LOOM_OK)
         goto done;
-    if ((st = loom_recstream_inputs(&paths, &n_paths, ctx, &meta, err)) != LOOM_OK) goto done;
+    if ((st = loom_store_stream_inputs(&paths, &n_paths, ctx, &meta, err)) != LOOM_OK) goto done;
     if (loom_meta_up_to_date(&meta, ctx, conf->output)) goto done;
     if (ctx->common.dry_run) {
         loom_info("%zu graph stores would be read, distinct graphs written to %s", n_paths, conf->output);
         goto done;
     }
-    if ((st = loom_recstream_run(&stream, (const char *const *)paths, (int64_t)n_paths, err)) != LOOM_OK) goto done;
+    if ((st = loom_store_stream_run(&stream, (const char *const *)paths, (int64_t)n_paths, err)) != LOOM_OK) goto done;
     if ((st = finish(&run, &meta, ctx, err)) != LOOM_OK) goto done;
     loom_progress_finish(&run.progress, NULL);
     say_result(&run, loom_time_now() - start);
@@ -301,7 +301,7 @@ done:
     loom_out_abandon(&run.decisions);
     loom_free_list(paths, n_paths);
     loom_pool_free(stream.pool);
-    loom_seen_release(&run.seen);
+    loom_hash_set_release(&run.seen);
     loom_meta_release(&meta);
     return st;
 }

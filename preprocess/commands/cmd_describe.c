@@ -22,7 +22,7 @@ static const loom_opt describe_opts[] = {LOOM_OPT_GROUP("Output"),
                                          LOOM_OPT_END};
 
 typedef struct describe_run {
-    loom_portrait *portraits; /* (threads) */
+    loom_graph_profile *profiles; /* (threads) */
     loom_arena *arenas;       /* (threads) */
     int64_t *rare, *judged;   /* (threads), second pass */
     loom_progress progress;
@@ -32,21 +32,21 @@ typedef struct describe_run {
 static void look_again(describe_run *run, const loom_graph *g, int thread)
 {
     bool judged;
-    bool rare = loom_portrait_is_rare(&run->portraits[0], g, &judged);
+    bool rare = loom_graph_profile_is_rare(&run->profiles[0], g, &judged);
     run->judged[thread] += judged;
     run->rare[thread] += judged && rare;
 }
 
-static void work(void *arg, loom_recblock *block, int thread)
+static void work(void *arg, loom_store_block *block, int thread)
 {
     describe_run *run = arg;
     loom_graph g;
     int64_t invalid = 0;
-    for (const char *at = NULL, *end = NULL; loom_recblock_graph(block, &at, &end, &g, &run->arenas[thread], &invalid);) {
+    for (const char *at = NULL, *end = NULL; loom_store_block_graph(block, &at, &end, &g, &run->arenas[thread], &invalid);) {
         if (run->second_pass) look_again(run, &g, thread);
-        else loom_portrait_add(&run->portraits[thread], &g);
+        else loom_graph_profile_add(&run->profiles[thread], &g);
     }
-    if (!run->second_pass) run->portraits[thread].invalid += invalid;
+    if (!run->second_pass) run->profiles[thread].invalid += invalid;
 }
 
 static void show_progress(void *arg, int64_t bytes)
@@ -67,23 +67,23 @@ static loom_status add_stores(char ***paths, size_t *n, const char *arg, loom_er
     return LOOM_OK;
 }
 
-static loom_status two_passes(describe_run *run, loom_portrait *out, const loom_recstream *stream, const char *arg,
+static loom_status two_passes(describe_run *run, loom_graph_profile *out, const loom_store_stream *stream, const char *arg,
                               int n_threads, loom_err *err)
 {
     char **paths = NULL;
     size_t n = 0;
-    loom_portrait *p = &run->portraits[0];
+    loom_graph_profile *p = &run->profiles[0];
     loom_status st = add_stores(&paths, &n, arg, err);
-    if (st == LOOM_OK) st = loom_recstream_run(stream, (const char *const *)paths, (int64_t)n, err);
-    for (int i = 1; i < n_threads && st == LOOM_OK; i++) loom_portrait_merge(p, &run->portraits[i]);
+    if (st == LOOM_OK) st = loom_store_stream_run(stream, (const char *const *)paths, (int64_t)n, err);
+    for (int i = 1; i < n_threads && st == LOOM_OK; i++) loom_graph_profile_merge(p, &run->profiles[i]);
     if (st == LOOM_OK && p->graphs == 0)
         st = loom_fail(err, LOOM_STATUS_FORMAT,
                        "%s: no valid graph (%lld invalid); make a graph store with loom-preprocess graphs", arg,
                        (long long)p->invalid);
-    if (st == LOOM_OK) st = loom_portrait_finish(p, err);
+    if (st == LOOM_OK) st = loom_graph_profile_finish(p, err);
     if (st == LOOM_OK) {
         run->second_pass = strcmp(arg, "-") != 0; /* standard input cannot be read twice */
-        if (run->second_pass) st = loom_recstream_run(stream, (const char *const *)paths, (int64_t)n, err);
+        if (run->second_pass) st = loom_store_stream_run(stream, (const char *const *)paths, (int64_t)n, err);
         for (int i = 0; i < n_threads; i++) {
             p->rare_graphs += run->rare[i];
             p->judged_graphs += run->judged[i];
@@ -92,43 +92,43 @@ static loom_status two_passes(describe_run *run, loom_portrait *out, const loom_
     loom_free_list(paths, n);
     if (st == LOOM_OK) {
         *out = *p;
-        *p = (loom_portrait){0};
+        *p = (loom_graph_profile){0};
     }
     return st;
 }
 
-static loom_status describe_store(loom_portrait *out, const char *arg, const loom_ctx *ctx, loom_pool *pool,
+static loom_status describe_store(loom_graph_profile *out, const char *arg, const loom_ctx *ctx, loom_pool *pool,
                                   loom_err *err)
 {
     int n_threads = loom_pool_threads(pool);
     describe_run run = {0};
-    loom_recstream stream = {.pool = pool, .result_size = 1, .work = work, .progress = show_progress, .arg = &run};
+    loom_store_stream stream = {.pool = pool, .result_size = 1, .work = work, .progress = show_progress, .arg = &run};
     loom_status st = LOOM_OK;
-    run.portraits = loom_calloc((size_t)n_threads, sizeof *run.portraits);
+    run.profiles = loom_calloc((size_t)n_threads, sizeof *run.profiles);
     run.arenas = loom_calloc((size_t)n_threads, sizeof *run.arenas);
     run.rare = loom_calloc((size_t)n_threads, sizeof *run.rare);
     run.judged = loom_calloc((size_t)n_threads, sizeof *run.judged);
-    if (!run.portraits || !run.arenas || !run.rare || !run.judged) {
+    if (!run.profiles || !run.arenas || !run.rare || !run.judged) {
         st = loom_fail_nomem(err, "a description");
     } else {
         for (int i = 0; i < n_threads; i++)
-            if (!loom_portrait_init(&run.portraits[i])) st = loom_fail_nomem(err, "a description");
+            if (!loom_graph_profile_init(&run.profiles[i])) st = loom_fail_nomem(err, "a description");
         loom_progress_start(&run.progress, &ctx->common, "looking", 0, "bytes");
         if (st == LOOM_OK) st = two_passes(&run, out, &stream, arg, n_threads, err);
         loom_progress_finish(&run.progress, NULL);
     }
     for (int i = 0; i < n_threads; i++) {
-        if (run.portraits) loom_portrait_release(&run.portraits[i]);
+        if (run.profiles) loom_graph_profile_release(&run.profiles[i]);
         if (run.arenas) loom_arena_release(&run.arenas[i]);
     }
-    free(run.portraits);
+    free(run.profiles);
     free(run.arenas);
     free(run.rare);
     free(run.judged);
     return st;
 }
 
-/* ---- numbers of a portrait, in one list for the table and for JSON ---- */
+/* ---- numbers of a profile, in one list for the table and for JSON ---- */
 
 /* Lines of a description: group, key, value; the same lines in the same order for every store. */
 typedef struct line {
@@ -150,18 +150,18 @@ static void put(sheet *s, const char *group, const char *key, double value, int 
 
 static double share(int64_t part, int64_t of) { return of ? (double)part / (double)of : 0; }
 
-static void put_quantiles(sheet *s, const char *group, loom_tally *t, bool with_mean, bool with_zero)
+static void put_quantiles(sheet *s, const char *group, loom_value_counts *t, bool with_mean, bool with_zero)
 {
     static const struct { const char *key; double share; } q[] = {{"p10", .1}, {"p25", .25}, {"p50", .5}, {"p75", .75},
                                                                   {"p90", .9}, {"p95", .95}, {"p99", .99}};
     for (size_t i = 0; i < sizeof q / sizeof *q; i++)
-        put(s, group, q[i].key, (double)loom_tally_quantile(t, q[i].share), 0);
-    put(s, group, "max", (double)loom_tally_max(t), 0);
-    if (with_mean) put(s, group, "mean", loom_tally_mean(t), 2);
-    if (with_zero) put(s, group, "zero", share(loom_tally_count(t, 0), t->n), 3);
+        put(s, group, q[i].key, (double)loom_value_counts_quantile(t, q[i].share), 0);
+    put(s, group, "max", (double)loom_value_counts_max(t), 0);
+    if (with_mean) put(s, group, "mean", loom_value_counts_mean(t), 2);
+    if (with_zero) put(s, group, "zero", share(loom_value_counts_count(t, 0), t->n), 3);
 }
 
-static void put_sizes(sheet *s, loom_portrait *p)
+static void put_sizes(sheet *s, loom_graph_profile *p)
 {
     static const char *const depths[] = {"1", "2", "3", "4", "5"};
     int64_t upto = 0;
@@ -173,7 +173,7 @@ static void put_sizes(sheet *s, loom_portrait *p)
     put(s, "count", "distinct calls", (double)p->communications.texts.n, 0);
     put(s, "count", "distinct shapes", (double)p->shapes.texts.n, 0);
     for (int d = 1; d <= 5; d++) {
-        int64_t n = loom_tally_count(&p->depth, d);
+        int64_t n = loom_value_counts_count(&p->depth, d);
         upto += n;
         put(s, "depth share", depths[d - 1], share(n, p->graphs), 4);
     }
@@ -181,13 +181,13 @@ static void put_sizes(sheet *s, loom_portrait *p)
     put_quantiles(s, "edges", &p->edges, true, false);
 }
 
-static void put_types(sheet *s, const loom_portrait *p)
+static void put_types(sheet *s, const loom_graph_profile *p)
 {
     static const char *const groups[] = {"type share", "type share, depth 1", "type share, depth 2",
                                          "type share, depth 3", "type share, depth 4"};
     static const char *const leaf_keys[] = {NULL, "depth 1", "depth 2", "depth 3", "depth 4"};
     static const loom_call_type order[] = {LOOM_CALL_RPC, LOOM_CALL_MC, LOOM_CALL_HTTP, LOOM_CALL_DB, LOOM_CALL_MQ};
-    for (int d = 0; d <= LOOM_PORTRAIT_DEPTHS; d++) {
+    for (int d = 0; d <= LOOM_GRAPH_PROFILE_DEPTHS; d++) {
         int64_t n = 0;
         for (int t = 0; t < LOOM_CALL_TYPES; t++) n += p->types_at[d][t];
         for (int t = 0; t < LOOM_CALL_TYPES; t++)
@@ -195,12 +195,12 @@ static void put_types(sheet *s, const loom_portrait *p)
     }
     put(s, "root", "http", share(p->http_roots, p->graphs), 3);
     put(s, "root", "from USER", share(p->user_roots, p->graphs), 3);
-    for (int d = 1; d <= LOOM_PORTRAIT_DEPTHS; d++)
+    for (int d = 1; d <= LOOM_GRAPH_PROFILE_DEPTHS; d++)
         put(s, "leaf share of rpc, http", leaf_keys[d],
             share(p->leaves_at[d], p->types_at[d][LOOM_CALL_RPC] + p->types_at[d][LOOM_CALL_HTTP]), 3);
 }
 
-static void put_times(sheet *s, loom_portrait *p)
+static void put_times(sheet *s, loom_graph_profile *p)
 {
     put_quantiles(s, "root finish, ms", &p->root_finish, true, true);
     put_quantiles(s, "rpc, ms", &p->rt[LOOM_CALL_RPC], false, true);
@@ -208,13 +208,13 @@ static void put_times(sheet *s, loom_portrait *p)
     put_quantiles(s, "http, ms", &p->rt[LOOM_CALL_HTTP], false, true);
     put_quantiles(s, "db, ms", &p->rt[LOOM_CALL_DB], false, true);
     put(s, "siblings", "overlapping neighbours", share(p->overlapping_pairs, p->sibling_pairs), 3);
-    put(s, "siblings", "gap p50, ms", (double)loom_tally_quantile(&p->gap, .5), 0);
-    put(s, "siblings", "gap p90, ms", (double)loom_tally_quantile(&p->gap, .9), 0);
-    put(s, "siblings", "gap p95, ms", (double)loom_tally_quantile(&p->gap, .95), 0);
+    put(s, "siblings", "gap p50, ms", (double)loom_value_counts_quantile(&p->gap, .5), 0);
+    put(s, "siblings", "gap p90, ms", (double)loom_value_counts_quantile(&p->gap, .9), 0);
+    put(s, "siblings", "gap p95, ms", (double)loom_value_counts_quantile(&p->gap, .95), 0);
     put(s, "siblings", "groups with a repeated call", share(p->repeated_groups, p->sibling_groups), 3);
-    put(s, "end of call - of last child", "p50, ms", (double)loom_tally_quantile(&p->slack, .5), 0);
-    put(s, "end of call - of last child", "p90, ms", (double)loom_tally_quantile(&p->slack, .9), 0);
-    put(s, "end of call - of last child", "p95, ms", (double)loom_tally_quantile(&p->slack, .95), 0);
+    put(s, "end of call - of last child", "p50, ms", (double)loom_value_counts_quantile(&p->slack, .5), 0);
+    put(s, "end of call - of last child", "p90, ms", (double)loom_value_counts_quantile(&p->slack, .9), 0);
+    put(s, "end of call - of last child", "p95, ms", (double)loom_value_counts_quantile(&p->slack, .95), 0);
     put(s, "calls", "source = destination", share(p->self_calls, p->calls), 3);
 }
 
@@ -230,7 +230,7 @@ static double top_services(const loom_stats *stats, size_t k)
     return top;
 }
 
-static void put_popularity(sheet *s, loom_portrait *p)
+static void put_popularity(sheet *s, loom_graph_profile *p)
 {
     int64_t with_latency = 0, slow = 0;
     for (int64_t i = 0; i < loom_stats_n_services(p->stats); i++) {
@@ -246,10 +246,10 @@ static void put_popularity(sheet *s, loom_portrait *p)
     put(s, "share of calls", "top 10 destinations", loom_counter_top_share(&p->microservices, 10), 3);
     put(s, "share of calls", "top 50 destinations", loom_counter_top_share(&p->microservices, 50), 3);
     put(s, "share of calls", "top 100 distinct calls", loom_counter_top_share(&p->communications, 100), 3);
-    put(s, "shapes of a service", "p50", (double)loom_tally_quantile(&p->shapes_per_service, .5), 0);
-    put(s, "shapes of a service", "p90", (double)loom_tally_quantile(&p->shapes_per_service, .9), 0);
-    put(s, "shapes of a service", "max", (double)loom_tally_max(&p->shapes_per_service), 0);
-    put(s, "shapes of a service", "share of the first, p50", (double)loom_tally_quantile(&p->dominant_share, .5) / 1000,
+    put(s, "shapes of a service", "p50", (double)loom_value_counts_quantile(&p->shapes_per_service, .5), 0);
+    put(s, "shapes of a service", "p90", (double)loom_value_counts_quantile(&p->shapes_per_service, .9), 0);
+    put(s, "shapes of a service", "max", (double)loom_value_counts_max(&p->shapes_per_service), 0);
+    put(s, "shapes of a service", "share of the first, p50", (double)loom_value_counts_quantile(&p->dominant_share, .5) / 1000,
         3);
     put(s, "rare", "graphs with a rare call", share(p->rare_graphs, p->judged_graphs), p->judged_graphs ? 3 : -1);
     put(s, "rare", "graphs judged", (double)p->judged_graphs, p->judged_graphs ? 0 : -1);
@@ -257,7 +257,7 @@ static void put_popularity(sheet *s, loom_portrait *p)
     put(s, "services with 10 graphs", "p90 - mean > 5 ms", (double)slow, 0);
 }
 
-static void fill_sheet(sheet *s, loom_portrait *p)
+static void fill_sheet(sheet *s, loom_graph_profile *p)
 {
     put_sizes(s, p);
     put_types(s, p);
@@ -310,20 +310,20 @@ static void render_table(loom_buf *into, const sheet *sheets, char **names, int 
     loom_buf_release(&head);
 }
 
-static void render_histogram(loom_jw *w, const char *key, loom_tally *t)
+static void render_histogram(loom_jw *w, const char *key, loom_value_counts *t)
 {
     loom_jw_key(w, key);
     loom_jw_begin_object(w);
-    for (int64_t v = 0; v < LOOM_TALLY_SMALL; v++) {
+    for (int64_t v = 0; v < LOOM_VALUE_COUNTS_SMALL; v++) {
         char text[24];
-        if (!loom_tally_count(t, v)) continue;
+        if (!loom_value_counts_count(t, v)) continue;
         snprintf(text, sizeof text, "%lld", (long long)v);
-        loom_jw_kv_i64(w, text, loom_tally_count(t, v));
+        loom_jw_kv_i64(w, text, loom_value_counts_count(t, v));
     }
     loom_jw_end_object(w);
 }
 
-static void render_json(loom_buf *into, const sheet *sheets, loom_portrait *portraits, char **names, int n)
+static void render_json(loom_buf *into, const sheet *sheets, loom_graph_profile *profiles, char **names, int n)
 {
     loom_jw w;
     loom_jw_init(&w, into, true);
@@ -349,19 +349,19 @@ static void render_json(loom_buf *into, const sheet *sheets, loom_portrait *port
                 loom_jw_f64(&w, l->value);
         }
         if (group) loom_jw_end_object(&w);
-        render_histogram(&w, "graphs_by_depth", &portraits[i].depth);
-        render_histogram(&w, "graphs_by_edges", &portraits[i].edges);
+        render_histogram(&w, "graphs_by_depth", &profiles[i].depth);
+        render_histogram(&w, "graphs_by_edges", &profiles[i].edges);
         loom_jw_end_object(&w);
     }
     loom_jw_end_array(&w);
     loom_buf_char(into, '\n');
 }
 
-static void render_axis(loom_buf *into, const char *name, const char *axis, loom_tally *t)
+static void render_axis(loom_buf *into, const char *name, const char *axis, loom_value_counts *t)
 {
     loom_buf stem = {0};
-    for (int64_t v = 0; v < LOOM_TALLY_SMALL; v++) {
-        int64_t n = loom_tally_count(t, v);
+    for (int64_t v = 0; v < LOOM_VALUE_COUNTS_SMALL; v++) {
+        int64_t n = loom_value_counts_count(t, v);
         if (!n) continue;
         loom_buf_reset(&stem);
         append_stem(&stem, name);
@@ -371,15 +371,15 @@ static void render_axis(loom_buf *into, const char *name, const char *axis, loom
     loom_buf_release(&stem);
 }
 
-static loom_status write_csv(const describe_conf *conf, loom_portrait *portraits, const loom_ctx *ctx, loom_err *err)
+static loom_status write_csv(const describe_conf *conf, loom_graph_profile *profiles, const loom_ctx *ctx, loom_err *err)
 {
     loom_buf text = {0}, guarded = {0};
     loom_meta meta = {0};
     loom_status st = LOOM_OK;
     loom_buf_str(&text, "split,axis,x,count,share\n");
     for (int i = 0; i < ctx->n_args; i++) {
-        render_axis(&text, ctx->args[i], "depth", &portraits[i].depth);
-        render_axis(&text, ctx->args[i], "edges", &portraits[i].edges);
+        render_axis(&text, ctx->args[i], "depth", &profiles[i].depth);
+        render_axis(&text, ctx->args[i], "edges", &profiles[i].edges);
         if (st == LOOM_OK && !loom_file_is_dir(ctx->args[i])) st = loom_meta_input(&meta, ctx->args[i], err);
     }
     if (ctx->common.safe_csv) loom_csv_guard(&guarded, text.data, text.len);
@@ -395,12 +395,12 @@ static loom_status run_describe(const loom_ctx *ctx, loom_err *err)
 {
     const describe_conf *conf = ctx->conf;
     size_t n = (size_t)ctx->n_args;
-    loom_portrait *portraits = loom_calloc(n, sizeof *portraits);
+    loom_graph_profile *profiles = loom_calloc(n, sizeof *profiles);
     sheet *sheets = loom_calloc(n, sizeof *sheets);
     loom_pool *pool = NULL;
     loom_buf text = {0};
     loom_status st = LOOM_OK;
-    if (!portraits || !sheets) {
+    if (!profiles || !sheets) {
         st = loom_fail_nomem(err, "a description");
         goto done;
     }
@@ -410,24 +410,24 @@ static loom_status run_describe(const loom_ctx *ctx, loom_err *err)
     }
     if ((st = loom_pool_new(&pool, (int)ctx->common.threads, err)) != LOOM_OK) goto done;
     for (int i = 0; i < ctx->n_args; i++) {
-        if ((st = describe_store(&portraits[i], ctx->args[i], ctx, pool, err)) != LOOM_OK) goto done;
-        fill_sheet(&sheets[i], &portraits[i]);
-        if (portraits[i].invalid)
+        if ((st = describe_store(&profiles[i], ctx->args[i], ctx, pool, err)) != LOOM_OK) goto done;
+        fill_sheet(&sheets[i], &profiles[i]);
+        if (profiles[i].invalid)
             loom_warn("%s: %lld invalid graphs were left out; loom-preprocess dedupe says why", ctx->args[i],
-                      (long long)portraits[i].invalid);
+                      (long long)profiles[i].invalid);
     }
-    if (conf->csv && (st = write_csv(conf, portraits, ctx, err)) != LOOM_OK) goto done;
+    if (conf->csv && (st = write_csv(conf, profiles, ctx, err)) != LOOM_OK) goto done;
     if (ctx->common.json)
-        render_json(&text, sheets, portraits, ctx->args, ctx->n_args);
+        render_json(&text, sheets, profiles, ctx->args, ctx->n_args);
     else
         render_table(&text, sheets, ctx->args, ctx->n_args);
     st = loom_stdout_text(text.data, text.len, err);
 done:
     for (size_t i = 0; i < n; i++) {
-        if (portraits) loom_portrait_release(&portraits[i]);
+        if (profiles) loom_graph_profile_release(&profiles[i]);
         if (sheets) free(sheets[i].lines);
     }
-    free(portraits);
+    free(profiles);
     free(sheets);
     loom_pool_free(pool);
     loom_buf_release(&text);

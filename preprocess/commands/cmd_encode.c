@@ -37,7 +37,7 @@ static const loom_opt encode_opts[] = {
     LOOM_OPT_I64("copies", 0, encode_conf, copies, "1", 1, 1000, "N",
                  "texts of each graph, each with draws of its own"),
     LOOM_OPT_GROUP("Questions instead of graphs"),
-    LOOM_OPT_ENUM("task", 0, encode_conf, task, "none", "none|" LOOM_TASK_CHOICES,
+    LOOM_OPT_ENUM("task", 0, encode_conf, task, "none", "none|" LOOM_DOWNSTREAM_CHOICES,
                   "what to ask about each graph, in the form of --mode"),
     LOOM_OPT_I64("limit", 0, encode_conf, limit, "10", 1, 100000, "N", "edges shown (high-latency, uncommon)"),
     LOOM_OPT_FLAG_ON("balance", 0, encode_conf, balance, "as many answers Yes as No (high-latency, uncommon)"),
@@ -71,13 +71,13 @@ typedef struct encoding {
     const encode_conf *conf;
     loom_stats *stats;
     loom_pool *pool;
-    loom_batch *batch;
+    loom_encode_batch *batch;
     loom_out *out;
     loom_meta meta;
     sampler sampler;
     loom_progress progress;
     loom_arena records;     /* of the batch, or of the whole input when shuffling */
-    loom_batch_line *lines;
+    loom_encode_batch_line *lines;
     size_t n_lines, cap_lines, n_bytes;
     int64_t read;           /* records read */
     int64_t written;        /* bytes */
@@ -117,7 +117,7 @@ typedef struct piece {
 static loom_status write_in_order(encoding *e, int64_t n_texts, loom_err *err)
 {
     for (int64_t i = 0; i < n_texts; i++) {
-        const loom_buf *text = loom_batch_text(e->batch, i);
+        const loom_buf *text = loom_encode_batch_text(e->batch, i);
         if (text->len) LOOM_TRY(loom_out_write(e->out, text->data, text->len, err));
         e->written += (int64_t)text->len;
     }
@@ -128,7 +128,7 @@ static loom_status cut_into_samples(const encoding *e, int64_t n_texts, piece **
 {
     size_t cap = 0, next;
     for (int64_t i = 0; i < n_texts; i++) {
-        const loom_buf *text = loom_batch_text(e->batch, i);
+        const loom_buf *text = loom_encode_batch_text(e->batch, i);
         for (size_t at = 0; at < text->len; at += next) {
             LOOM_TRY(loom_grow(pieces, &cap, *n + 1, sizeof **pieces, err));
             loom_sample_length(text->data + at, text->len - at, &next);
@@ -185,17 +185,17 @@ static loom_status write_arranged(encoding *e, int64_t n_texts, loom_err *err)
     return st;
 }
 
-static loom_status run_batch(encoding *e, const loom_batch_line *lines, int64_t n, loom_err *err)
+static loom_status run_batch(encoding *e, const loom_encode_batch_line *lines, int64_t n, loom_err *err)
 {
     int64_t n_texts = 0;
     char note[64], size[24];
 
     if (loom_stop_requested())
         return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
-    LOOM_TRY(loom_batch_run(e->batch, lines, n, &n_texts, err));
+    LOOM_TRY(loom_encode_batch_run(e->batch, lines, n, &n_texts, err));
     LOOM_TRY(e->conf->shuffle || e->thin ? write_arranged(e, n_texts, err) : write_in_order(e, n_texts, err));
     snprintf(note, sizeof note, "%s of text", loom_format_bytes(size, sizeof size, (double)e->written));
-    loom_progress_update(&e->progress, loom_batch_counts(e->batch).records, note);
+    loom_progress_update(&e->progress, loom_encode_batch_counts(e->batch).records, note);
     return LOOM_OK;
 }
 
@@ -213,7 +213,7 @@ static loom_status add_record(encoding *e, const char *line, size_t len, loom_er
     const char *record = loom_arena_strdup(&e->records, line, len);
     for (int64_t copy = 0; copy < e->conf->copies; copy++) {
         LOOM_TRY(loom_grow(&e->lines, &e->cap_lines, e->n_lines + 1, sizeof *e->lines, err));
-        e->lines[e->n_lines++] = (loom_batch_line){record, len, copy};
+        e->lines[e->n_lines++] = (loom_encode_batch_line){record, len, copy};
     }
     e->n_bytes += len;
     if (e->conf->shuffle || (e->n_lines < BATCH_LINES && e->n_bytes < BATCH_BYTES)) return LOOM_OK;
@@ -251,7 +251,7 @@ static loom_status encode_shuffled(encoding *e, loom_err *err)
 /* ---- the command ---- */
 static void counts_json(loom_jw *j, const encoding *e)
 {
-    loom_encode_counts c = loom_batch_counts(e->batch);
+    loom_encode_counts c = loom_encode_batch_counts(e->batch);
     loom_jw_begin_object(j);
     loom_jw_kv_str(j, "mode", loom_mode_names[e->conf->mode]);
     loom_jw_kv_i64(j, "records_read", e->read);
@@ -268,7 +268,7 @@ static void counts_json(loom_jw *j, const encoding *e)
 
 static loom_status finish(encoding *e, loom_err *err)
 {
-    loom_encode_counts c = loom_batch_counts(e->batch);
+    loom_encode_counts c = loom_encode_batch_counts(e->batch);
     loom_buf text = {0};
     loom_jw j;
     loom_status st;
@@ -297,7 +297,7 @@ static loom_status open_all(encoding *e, loom_err *err)
 {
     const encode_conf *conf = e->conf;
     uint64_t seed = (uint64_t)e->ctx->common.seed;
-    loom_batch_conf batch = {.encode = {.mode = (loom_mode)conf->mode, .policy = (loom_draw_policy)conf->draws,
+    loom_encode_batch_conf batch = {.encode = {.mode = (loom_mode)conf->mode, .policy = (loom_draw_policy)conf->draws,
                                         .no_intermediate = !conf->intermediate, .no_finish = !conf->finish,
                                         .balanced_split = conf->balanced_split,
                                         .listed_items = conf->items == 1,
@@ -305,8 +305,8 @@ static loom_status open_all(encoding *e, loom_err *err)
                              .seed = seed, .asked = conf->asked, .max_edges = conf->max_edges,
                              .max_depth = conf->max_depth, .task = conf->task - 1, .limit = (int32_t)conf->limit};
 
-    e->thin = conf->balance && conf->task && loom_task_is_binary((loom_task)(conf->task - 1));
-    if (conf->task == LOOM_TASK_ATTRIBUTE + 1 && conf->mode == LOOM_MODE_TABULAR)
+    e->thin = conf->balance && conf->task && loom_downstream_is_binary((loom_downstream_task)(conf->task - 1));
+    if (conf->task == LOOM_DOWNSTREAM_ATTRIBUTE + 1 && conf->mode == LOOM_MODE_TABULAR)
         return loom_fail(err, LOOM_STATUS_ARG,
                          "--task attribute has no tabular form; use --mode instruction or recursive");
     loom_rng_seed(&e->rng, seed, "encode-shuffle", 0);
@@ -314,7 +314,7 @@ static loom_status open_all(encoding *e, loom_err *err)
     if (conf->stats) {
         LOOM_TRY(loom_stats_load(&e->stats, conf->stats, err));
         LOOM_TRY(loom_meta_input(&e->meta, conf->stats, err));
-    } else if (conf->task && loom_task_is_binary((loom_task)(conf->task - 1))) {
+    } else if (conf->task && loom_downstream_is_binary((loom_downstream_task)(conf->task - 1))) {
         return loom_fail(err, LOOM_STATUS_ARG, "this task needs the statistics of its services; give --stats FILE "
                          "(loom-preprocess stats)");
     } else if (conf->asked > 0) {
@@ -325,13 +325,13 @@ static loom_status open_all(encoding *e, loom_err *err)
     }
     batch.stats = e->stats;
     LOOM_TRY(loom_pool_new(&e->pool, (int)e->ctx->common.threads, err));
-    return loom_batch_new(&e->batch, &batch, e->pool, err);
+    return loom_encode_batch_new(&e->batch, &batch, e->pool, err);
 }
 
 /* Selection may leave nothing; input without a single graph is the wrong file. */
 static loom_status check_graphs(const encoding *e, loom_err *err)
 {
-    const loom_encode_counts c = loom_batch_counts(e->batch);
+    const loom_encode_counts c = loom_encode_batch_counts(e->batch);
 
     if (e->read == 0 || (c.records > 0 && c.invalid == c.records))
         return loom_fail(err, LOOM_STATUS_FORMAT,
@@ -365,7 +365,7 @@ static loom_status run(const loom_ctx *ctx, loom_err *err)
     st = finish(&e, err);
 done:
     loom_out_abandon(&e.out);
-    loom_batch_free(&e.batch);
+    loom_encode_batch_free(&e.batch);
     loom_pool_free(e.pool);
     loom_stats_free(e.stats);
     loom_meta_release(&e.meta);

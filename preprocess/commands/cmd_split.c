@@ -53,7 +53,7 @@ static void place(const split_run *run, split_block *b, const loom_graph *g)
     b->graphs[side]++;
 }
 
-static void work(void *arg, loom_recblock *block, int thread)
+static void work(void *arg, loom_store_block *block, int thread)
 {
     const split_run *run = arg;
     split_block *b = block->result;
@@ -62,11 +62,11 @@ static void work(void *arg, loom_recblock *block, int thread)
     loom_buf_reset(&b->sides[1]);
     b->graphs[0] = b->graphs[1] = b->invalid = 0;
     loom_graph g;
-    for (const char *at = NULL, *end = NULL; loom_recblock_graph(block, &at, &end, &g, &b->arena, &b->invalid);)
+    for (const char *at = NULL, *end = NULL; loom_store_block_graph(block, &at, &end, &g, &b->arena, &b->invalid);)
         place(run, b, &g);
 }
 
-static loom_status take(void *arg, loom_recblock *block, loom_err *err)
+static loom_status take(void *arg, loom_store_block *block, loom_err *err)
 {
     split_run *run = arg;
     split_block *b = block->result;
@@ -115,7 +115,7 @@ static loom_status run_split(const loom_ctx *ctx, loom_err *err)
 {
     const split_conf *conf = ctx->conf;
     split_run run = {.conf = conf, .seed = (uint64_t)ctx->common.seed};
-    loom_recstream stream = {.result_size = sizeof(split_block), .work = work, .take = take, .release = release_block,
+    loom_store_stream stream = {.result_size = sizeof(split_block), .work = work, .take = take, .release = release_block,
                              .progress = show_progress, .arg = &run};
     loom_meta meta = {0};
     char **paths = NULL;
@@ -130,14 +130,14 @@ static loom_status run_split(const loom_ctx *ctx, loom_err *err)
     if ((st = loom_pool_new(&stream.pool, (int)ctx->common.threads, err)) != LOOM_OK) goto done;
     if ((st = loom_out_open(&run.out[0], conf->train, ctx->common.force, err)) != LOOM_OK) goto done;
     if ((st = loom_out_open(&run.out[1], conf->valid, ctx->common.force, err)) != LOOM_OK) goto done;
-    if ((st = loom_recstream_inputs(&paths, &n_paths, ctx, &meta, err)) != LOOM_OK) goto done;
+    if ((st = loom_store_stream_inputs(&paths, &n_paths, ctx, &meta, err)) != LOOM_OK) goto done;
     if (loom_meta_up_to_date(&meta, ctx, conf->train) && loom_meta_up_to_date(&meta, ctx, conf->valid)) goto done;
     if (ctx->common.dry_run) {
         loom_info("%zu graph stores would be read, one graph in %lld written to %s, the others to %s", n_paths,
                   (long long)conf->modulo, conf->valid, conf->train);
         goto done;
     }
-    if ((st = loom_recstream_run(&stream, (const char *const *)paths, (int64_t)n_paths, err)) != LOOM_OK) goto done;
+    if ((st = loom_store_stream_run(&stream, (const char *const *)paths, (int64_t)n_paths, err)) != LOOM_OK) goto done;
     loom_progress_finish(&run.progress, NULL);
     st = finish(&run, &meta, ctx, err);
 done:

@@ -34,11 +34,11 @@ typedef struct stats_run {
     loom_progress progress;
 } stats_run;
 
-static void work(void *arg, loom_recblock *block, int thread)
+static void work(void *arg, loom_store_block *block, int thread)
 {
     stats_worker *w = &((stats_run *)arg)->workers[thread];
     loom_graph g;
-    for (const char *at = NULL, *end = NULL; loom_recblock_graph(block, &at, &end, &g, &w->arena, &w->invalid);) {
+    for (const char *at = NULL, *end = NULL; loom_store_block_graph(block, &at, &end, &g, &w->arena, &w->invalid);) {
         loom_stats_add(w->stats, &g);
         loom_variety_add(&w->variety, &g);
     }
@@ -111,7 +111,7 @@ static loom_status run_stats(const loom_ctx *ctx, loom_err *err)
 {
     const stats_conf *conf = ctx->conf;
     stats_run run = {0};
-    loom_recstream stream = {.result_size = 1, .work = work, .progress = show_progress, .arg = &run};
+    loom_store_stream stream = {.result_size = 1, .work = work, .progress = show_progress, .arg = &run};
     loom_meta meta = {0};
     char **paths = NULL;
     size_t n_paths = 0, n_workers = (size_t)ctx->common.threads;
@@ -128,13 +128,13 @@ static loom_status run_stats(const loom_ctx *ctx, loom_err *err)
     if (st != LOOM_OK) goto done;
     loom_progress_start(&run.progress, &ctx->common, "gathering statistics", 0, "bytes");
     if ((st = loom_pool_new(&stream.pool, (int)n_workers, err)) != LOOM_OK) goto done;
-    if ((st = loom_recstream_inputs(&paths, &n_paths, ctx, &meta, err)) != LOOM_OK) goto done;
+    if ((st = loom_store_stream_inputs(&paths, &n_paths, ctx, &meta, err)) != LOOM_OK) goto done;
     if (loom_meta_up_to_date(&meta, ctx, conf->output)) goto done;
     if (ctx->common.dry_run) {
         loom_info("%zu graph stores would be read, statistics written to %s", n_paths, conf->output);
         goto done;
     }
-    if ((st = loom_recstream_run(&stream, (const char *const *)paths, (int64_t)n_paths, err)) != LOOM_OK) goto done;
+    if ((st = loom_store_stream_run(&stream, (const char *const *)paths, (int64_t)n_paths, err)) != LOOM_OK) goto done;
     loom_progress_finish(&run.progress, NULL);
     for (size_t i = 1; i < n_workers; i++) {
         loom_stats_merge(run.workers[0].stats, run.workers[i].stats);

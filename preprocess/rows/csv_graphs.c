@@ -37,7 +37,7 @@ typedef struct loom_graphs_run {
     table_info *tables;
     size_t n_tables, cap_tables;
     int n_threads;
-    loom_intake *intakes; /* (n_threads) */
+    loom_row_reader *readers; /* (n_threads) */
     loom_chunks chunks;
     loom_csv_reader reader;
     block_info *blocks;
@@ -148,7 +148,7 @@ static void read_blocks(void *arg, int thread, int n_threads)
         size_t whole;
         if ((st = next_block(run, &block, &whole, &last, &number, &err)) != LOOM_OK || whole == 0) break;
         st =
-            loom_intake_block(&run->intakes[thread], block.data, whole, block.len, last, number, &lines, &source, &err);
+            loom_row_reader_block(&run->readers[thread], block.data, whole, block.len, last, number, &lines, &source, &err);
         pthread_mutex_lock(&run->lock); /* the array may move while other threads read blocks */
         run->blocks[number].first_line = lines;
         pthread_mutex_unlock(&run->lock);
@@ -171,7 +171,7 @@ static void number_lines(file_run *run)
 
 /* ---- counting ---- */
 
-static loom_status add_unlisted(loom_graphs_job *job, const loom_intake *t, loom_err *err)
+static loom_status add_unlisted(loom_graphs_job *job, const loom_row_reader *t, loom_err *err)
 {
     for (size_t i = 0; i < t->unlisted.n; i++) {
         size_t before = job->unlisted.n;
@@ -189,7 +189,7 @@ static loom_status count_rows(file_run *run, loom_err *err)
 {
     loom_graphs_counts *c = &run->counts;
     for (int i = 0; i < run->n_threads; i++) {
-        const loom_intake *t = &run->intakes[i];
+        const loom_row_reader *t = &run->readers[i];
         c->rows += t->rows;
         c->kept += t->kept;
         c->short_rows += t->short_rows;
@@ -212,9 +212,9 @@ static loom_status count_rows(file_run *run, loom_err *err)
 static loom_status join_names(file_run *run, loom_intern *all, int which, loom_err *err)
 {
     for (int i = 0; i < run->n_threads; i++) {
-        const loom_intern *own = which == 0   ? &run->intakes[i].services
-                                 : which == 1 ? &run->intakes[i].names
-                                              : &run->intakes[i].ids;
+        const loom_intern *own = which == 0   ? &run->readers[i].services
+                                 : which == 1 ? &run->readers[i].names
+                                              : &run->readers[i].ids;
         uint32_t *map = loom_alloc(own->n, sizeof *map);
         if (!map) return loom_fail_nomem(err, "the names of a file");
         run->maps[i * 4 + which] = map;
@@ -230,10 +230,10 @@ static loom_status join_names(file_run *run, loom_intern *all, int which, loom_e
 /* Traces of the other threads are added to the table of thread 0, then their tables are let go. */
 static loom_status join_traces(file_run *run, loom_err *err)
 {
-    run->traces = run->intakes[0].traces;
-    run->intakes[0].traces = (loom_texts){0};
+    run->traces = run->readers[0].traces;
+    run->readers[0].traces = (loom_texts){0};
     for (int i = 1; i < run->n_threads; i++) {
-        loom_texts *own = &run->intakes[i].traces;
+        loom_texts *own = &run->readers[i].traces;
         uint32_t *map = loom_alloc(own->n, sizeof *map);
         if (!map) return loom_fail_nomem(err, "the traces of a file");
         run->maps[i * 4 + 3] = map;
@@ -364,7 +364,7 @@ static loom_status join_tables(file_run *run, loom_err *err)
 static loom_status ordered_segments(file_run *run, loom_segment **out, size_t *n, loom_err *err)
 {
     size_t total = 0, *first;
-    for (int i = 0; i < run->n_threads; i++) total += run->intakes[i].n_segments;
+    for (int i = 0; i < run->n_threads; i++) total += run->readers[i].n_segments;
     loom_segment *segments = loom_alloc(total, sizeof *segments);
     first = loom_calloc(run->n_blocks + 1, sizeof *first);
     if (!segments || !first) {
@@ -373,11 +373,11 @@ static loom_status ordered_segments(file_run *run, loom_segment **out, size_t *n
         return loom_fail_nomem(err, "the order of a file");
     }
     for (int i = 0; i < run->n_threads; i++)
-        for (size_t k = 0; k < run->intakes[i].n_segments; k++) first[run->intakes[i].segments[k].block + 1]++;
+        for (size_t k = 0; k < run->readers[i].n_segments; k++) first[run->readers[i].segments[k].block + 1]++;
     for (size_t i = 0; i < run->n_blocks; i++) first[i + 1] += first[i];
     for (int i = 0; i < run->n_threads; i++) /* a block belongs to one thread, whose segments are in order */
-        for (size_t k = 0; k < run->intakes[i].n_segments; k++)
-            segments[first[run->intakes[i].segments[k].block]++] = run->intakes[i].segments[k];
+        for (size_t k = 0; k < run->readers[i].n_segments; k++)
+            segments[first[run->readers[i].segments[k].block]++] = run->readers[i].segments[k];
     free(first);
     *out = segments;
     *n = total;
@@ -742,13 +742,13 @@ static loom_status list_dropped(file_run *run, loom_err *err)
 {
     size_t n = 0;
     loom_status st = LOOM_OK;
-    for (int i = 0; i < run->n_threads; i++) n += run->intakes[i].n_dropped;
+    for (int i = 0; i < run->n_threads; i++) n += run->readers[i].n_dropped;
     loom_dropped *all = loom_alloc(n, sizeof *all);
     if (!all) return loom_fail_nomem(err, "the list of dropped rows");
     n = 0;
     for (int i = 0; i < run->n_threads; i++)
-        for (size_t k = 0; k < run->intakes[i].n_dropped; k++) {
-            loom_dropped d = run->intakes[i].dropped[k];
+        for (size_t k = 0; k < run->readers[i].n_dropped; k++) {
+            loom_dropped d = run->readers[i].dropped[k];
             d.line += run->blocks[d.block].first_line;
             if (d.trace != UINT32_MAX && run->maps[i * 4 + 3]) d.trace = run->maps[i * 4 + 3][d.trace];
             all[n++] = d;
@@ -822,7 +822,7 @@ static loom_status read_header(file_run *run, loom_err *err)
                        : kind == LOOM_CSV_TOO_LONG || kind == LOOM_CSV_MORE ? "longer than 1 MiB"
                                                                             : "binary data");
     else
-        st = loom_intake_columns(&run->job->rules, &csv, run->job->service_from_root, place, err);
+        st = loom_row_reader_columns(&run->job->rules, &csv, run->job->service_from_root, place, err);
     if (st == LOOM_OK && run->job->service_from_root) run->job->rules.column[LOOM_COLUMN_SERVICE] = -1;
 done:
     loom_csv_release(&csv);
@@ -836,21 +836,21 @@ static loom_status new_run(file_run **out, loom_graphs_job *job, loom_err *err)
     run->job = job;
     run->n_threads = loom_pool_threads(job->pool);
     pthread_mutex_init(&run->lock, NULL);
-    run->intakes = loom_calloc((size_t)run->n_threads, sizeof *run->intakes);
+    run->readers = loom_calloc((size_t)run->n_threads, sizeof *run->readers);
     run->maps = loom_calloc((size_t)run->n_threads * 4, sizeof *run->maps);
     *out = run;
-    if (!run->intakes || !run->maps) return loom_fail_nomem(err, "reading a file");
-    for (int i = 0; i < run->n_threads; i++) LOOM_TRY(loom_intake_init(&run->intakes[i], &job->rules, i, err));
+    if (!run->readers || !run->maps) return loom_fail_nomem(err, "reading a file");
+    for (int i = 0; i < run->n_threads; i++) LOOM_TRY(loom_row_reader_init(&run->readers[i], &job->rules, i, err));
     return LOOM_OK;
 }
 
 static void free_run(file_run *run)
 {
     if (!run) return;
-    for (int i = 0; run->intakes && i < run->n_threads; i++) loom_intake_release(&run->intakes[i]);
+    for (int i = 0; run->readers && i < run->n_threads; i++) loom_row_reader_release(&run->readers[i]);
     for (int i = 0; run->maps && i < run->n_threads * 4; i++) free(run->maps[i]);
     for (size_t i = 0; i < run->chunks.n; i++) free(run->chunks.items[i].rows);
-    free(run->intakes);
+    free(run->readers);
     free(run->maps);
     free(run->chunks.items);
     free(run->blocks);
@@ -873,8 +873,8 @@ static void free_run(file_run *run)
 static void count_chunk_rows(file_run *run)
 {
     for (int i = 0; i < run->n_threads; i++)
-        for (size_t k = 0; k < run->intakes[i].n_segments; k++)
-            run->chunks.items[run->intakes[i].segments[k].chunk].n += run->intakes[i].segments[k].n;
+        for (size_t k = 0; k < run->readers[i].n_segments; k++)
+            run->chunks.items[run->readers[i].segments[k].chunk].n += run->readers[i].segments[k].n;
 }
 
 static void render_counts(loom_jw *w, const loom_graphs_counts *c, bool with_lines);
@@ -917,7 +917,7 @@ static loom_status add_table(file_run *run, loom_in *in, const char *path, loom_
 static loom_status read_table(file_run *run, loom_in *in, const char *path, loom_err *err)
 {
     LOOM_TRY(add_table(run, in, path, err));
-    for (int i = 0; i < run->n_threads; i++) run->intakes[i].csv.n_columns = run->job->rules.n_columns;
+    for (int i = 0; i < run->n_threads; i++) run->readers[i].csv.n_columns = run->job->rules.n_columns;
     double start = loom_time_now();
     loom_pool_each(run->job->pool, read_blocks, run);
     run->read_seconds += loom_time_now() - start;

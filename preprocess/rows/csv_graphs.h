@@ -42,7 +42,7 @@ typedef struct loom_graphs_counts {
 } loom_graphs_counts;
 
 typedef struct loom_graphs_job {
-    loom_intake_rules rules;        /* type maps, any_case, free_names, keep_dropped; columns are found by the run */
+    loom_row_reader_rules rules;        /* type maps, any_case, free_names, keep_dropped; columns are found by the run */
     bool service_from_root;
     bool merge;                     /* all inputs are one table: traces may straddle files */
     bool several;                   /* there is more than one input: traces that come back are counted, unless merged */

@@ -17,7 +17,7 @@
 
 typedef struct loom_split_traces {
     size_t span;            /* LOOM_SPLIT_TRACES_SPAN when 0 */
-    loom_seen recent, older;
+    loom_hash_set recent, older;
     int64_t n_back;         /* traces that came back */
     int64_t n_forgotten;    /* ids that are no longer known */
 } loom_split_traces;        /* zero-initialised is ready */

@@ -9,14 +9,14 @@
 
 enum { REPEAT_WINDOW = 256 };
 
-/* What memory runs out for is left out of a portrait; loom_portrait_finish tells. */
+/* What memory runs out for is left out of a profile; loom_graph_profile_finish tells. */
 
 /* ---- tallies ---- */
 
-void loom_tally_add(loom_tally *t, int64_t value)
+void loom_value_counts_add(loom_value_counts *t, int64_t value)
 {
-    if (value >= 0 && value < LOOM_TALLY_SMALL) {
-        if (!t->small && !(t->small = loom_calloc(LOOM_TALLY_SMALL, sizeof *t->small))) return;
+    if (value >= 0 && value < LOOM_VALUE_COUNTS_SMALL) {
+        if (!t->small && !(t->small = loom_calloc(LOOM_VALUE_COUNTS_SMALL, sizeof *t->small))) return;
         t->small[value]++;
     } else {
         if (loom_grow(&t->others, &t->cap_others, t->n_others + 1, sizeof *t->others, NULL) != LOOM_OK) return;
@@ -26,17 +26,17 @@ void loom_tally_add(loom_tally *t, int64_t value)
     t->sum += (double)value;
 }
 
-void loom_tally_merge(loom_tally *into, const loom_tally *from)
+void loom_value_counts_merge(loom_value_counts *into, const loom_value_counts *from)
 {
-    for (int64_t v = 0; from->small && v < LOOM_TALLY_SMALL; v++) {
+    for (int64_t v = 0; from->small && v < LOOM_VALUE_COUNTS_SMALL; v++) {
         if (!from->small[v]) continue;
-        loom_tally_add(into, v);
+        loom_value_counts_add(into, v);
         if (!into->small) return;
         into->small[v] += from->small[v] - 1;
         into->n += from->small[v] - 1;
         into->sum += (double)v * (double)(from->small[v] - 1);
     }
-    for (size_t i = 0; i < from->n_others; i++) loom_tally_add(into, from->others[i]);
+    for (size_t i = 0; i < from->n_others; i++) loom_value_counts_add(into, from->others[i]);
 }
 
 static int compare_i64(const void *a, const void *b)
@@ -45,7 +45,7 @@ static int compare_i64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-int64_t loom_tally_quantile(loom_tally *t, double share)
+int64_t loom_value_counts_quantile(loom_value_counts *t, double share)
 {
     if (t->n == 0) return 0;
     int64_t want = (int64_t)(share * (double)t->n), seen = 0; /* values below the one looked for */
@@ -54,20 +54,20 @@ int64_t loom_tally_quantile(loom_tally *t, double share)
     if (t->n_others) qsort(t->others, t->n_others, sizeof *t->others, compare_i64);
     for (; i < t->n_others && t->others[i] < 0; i++)
         if (seen++ == want) return t->others[i];
-    for (int64_t v = 0; t->small && v < LOOM_TALLY_SMALL; v++)
+    for (int64_t v = 0; t->small && v < LOOM_VALUE_COUNTS_SMALL; v++)
         if ((seen += t->small[v]) > want) return v;
     return t->others[i + (size_t)(want - seen)];
 }
 
-int64_t loom_tally_count(const loom_tally *t, int64_t value) { return t->small ? t->small[value] : 0; }
-int64_t loom_tally_max(loom_tally *t) { return loom_tally_quantile(t, 1); }
-double loom_tally_mean(const loom_tally *t) { return t->n ? t->sum / (double)t->n : 0; }
+int64_t loom_value_counts_count(const loom_value_counts *t, int64_t value) { return t->small ? t->small[value] : 0; }
+int64_t loom_value_counts_max(loom_value_counts *t) { return loom_value_counts_quantile(t, 1); }
+double loom_value_counts_mean(const loom_value_counts *t) { return t->n ? t->sum / (double)t->n : 0; }
 
-void loom_tally_release(loom_tally *t)
+void loom_value_counts_release(loom_value_counts *t)
 {
     free(t->small);
     free(t->others);
-    *t = (loom_tally){0};
+    *t = (loom_value_counts){0};
 }
 
 /* ---- counters ---- */
@@ -108,19 +108,19 @@ void loom_counter_release(loom_counter *c)
     *c = (loom_counter){0};
 }
 
-/* ---- portraits ---- */
+/* ---- profiles ---- */
 
-bool loom_portrait_init(loom_portrait *p)
+bool loom_graph_profile_init(loom_graph_profile *p)
 {
-    *p = (loom_portrait){0};
+    *p = (loom_graph_profile){0};
     p->stats = loom_stats_new();
     return p->stats != NULL;
 }
 
-static void add_call(loom_portrait *p, const loom_call *c, bool is_leaf)
+static void add_call(loom_graph_profile *p, const loom_call *c, bool is_leaf)
 {
-    int32_t depth = c->n_id <= LOOM_PORTRAIT_DEPTHS ? c->n_id : 0;
-    loom_tally_add(&p->rt[c->type], c->rt);
+    int32_t depth = c->n_id <= LOOM_GRAPH_PROFILE_DEPTHS ? c->n_id : 0;
+    loom_value_counts_add(&p->rt[c->type], c->rt);
     p->types_at[0][c->type]++;
     if (depth) p->types_at[depth][c->type]++;
     if (depth && is_leaf && (c->type == LOOM_CALL_RPC || c->type == LOOM_CALL_HTTP)) p->leaves_at[depth]++;
@@ -140,7 +140,7 @@ static bool same_communication(const loom_call *a, const loom_call *b)
 }
 
 /* The children of call `parent`, which follow it among their own descendants. */
-static void add_children(loom_portrait *p, const loom_graph *g, int32_t parent)
+static void add_children(loom_graph_profile *p, const loom_graph *g, int32_t parent)
 {
     const loom_call *up = &g->calls[parent], *before = NULL;
     int64_t last_finish = INT64_MIN;
@@ -154,7 +154,7 @@ static void add_children(loom_portrait *p, const loom_graph *g, int32_t parent)
         last_finish = loom_max_i64(last_finish, loom_call_finish(c));
         if (before) {
             int64_t gap = c->arrived - loom_call_finish(before);
-            loom_tally_add(&p->gap, gap);
+            loom_value_counts_add(&p->gap, gap);
             p->sibling_pairs++;
             p->overlapping_pairs += gap < 0;
         }
@@ -164,20 +164,20 @@ static void add_children(loom_portrait *p, const loom_graph *g, int32_t parent)
         before = c;
     }
     if (n == 0) return;
-    loom_tally_add(&p->slack, loom_call_finish(up) - last_finish);
+    loom_value_counts_add(&p->slack, loom_call_finish(up) - last_finish);
     p->sibling_groups++;
     p->repeated_groups += repeated;
 }
 
 /* Of a shape: the service it was first seen with. */
-static void set_service(loom_portrait *p, int64_t shape, const char *name)
+static void set_service(loom_graph_profile *p, int64_t shape, const char *name)
 {
     int64_t id = loom_intern_add(&p->service_names, name, strlen(name));
     bool room = loom_grow(&p->shape_services, &p->cap_shape_services, p->shapes.texts.n, sizeof *p->shape_services, NULL) == LOOM_OK;
     if (room) p->shape_services[shape] = id < 0 ? 0 : (uint32_t)id;
 }
 
-static void add_shape(loom_portrait *p, const loom_graph *g)
+static void add_shape(loom_graph_profile *p, const loom_graph *g)
 {
     loom_buf_reset(&p->scratch);
     loom_record_render_structure(&p->scratch, g);
@@ -187,14 +187,14 @@ static void add_shape(loom_portrait *p, const loom_graph *g)
     if (id >= 0 && p->shapes.texts.n > before) set_service(p, id, g->service);
 }
 
-void loom_portrait_add(loom_portrait *p, const loom_graph *g)
+void loom_graph_profile_add(loom_graph_profile *p, const loom_graph *g)
 {
     const loom_call *root = &g->calls[0];
     p->graphs++;
     p->calls += g->n_calls;
-    loom_tally_add(&p->depth, loom_graph_depth(g));
-    loom_tally_add(&p->edges, g->n_calls);
-    loom_tally_add(&p->root_finish, loom_call_finish(root));
+    loom_value_counts_add(&p->depth, loom_graph_depth(g));
+    loom_value_counts_add(&p->edges, g->n_calls);
+    loom_value_counts_add(&p->root_finish, loom_call_finish(root));
     p->http_roots += root->type == LOOM_CALL_HTTP;
     p->user_roots += strcmp(root->source, "USER") == 0;
     for (int32_t i = 0; i < g->n_calls; i++) {
@@ -207,7 +207,7 @@ void loom_portrait_add(loom_portrait *p, const loom_graph *g)
     loom_stats_add(p->stats, g);
 }
 
-static void merge_shapes(loom_portrait *into, const loom_portrait *from)
+static void merge_shapes(loom_graph_profile *into, const loom_graph_profile *from)
 {
     for (size_t i = 0; i < from->shapes.texts.n; i++) {
         const char *service = loom_intern_text(&from->service_names, from->shape_services[i]);
@@ -218,19 +218,19 @@ static void merge_shapes(loom_portrait *into, const loom_portrait *from)
     }
 }
 
-void loom_portrait_merge(loom_portrait *into, const loom_portrait *from)
+void loom_graph_profile_merge(loom_graph_profile *into, const loom_graph_profile *from)
 {
     if (loom_nomem_seen()) return;
     into->graphs += from->graphs;
     into->invalid += from->invalid;
     into->calls += from->calls;
-    loom_tally_merge(&into->depth, &from->depth);
-    loom_tally_merge(&into->edges, &from->edges);
-    loom_tally_merge(&into->root_finish, &from->root_finish);
-    loom_tally_merge(&into->gap, &from->gap);
-    loom_tally_merge(&into->slack, &from->slack);
-    for (int t = 0; t < LOOM_CALL_TYPES; t++) loom_tally_merge(&into->rt[t], &from->rt[t]);
-    for (int d = 0; d <= LOOM_PORTRAIT_DEPTHS; d++) {
+    loom_value_counts_merge(&into->depth, &from->depth);
+    loom_value_counts_merge(&into->edges, &from->edges);
+    loom_value_counts_merge(&into->root_finish, &from->root_finish);
+    loom_value_counts_merge(&into->gap, &from->gap);
+    loom_value_counts_merge(&into->slack, &from->slack);
+    for (int t = 0; t < LOOM_CALL_TYPES; t++) loom_value_counts_merge(&into->rt[t], &from->rt[t]);
+    for (int d = 0; d <= LOOM_GRAPH_PROFILE_DEPTHS; d++) {
         into->leaves_at[d] += from->leaves_at[d];
         for (int t = 0; t < LOOM_CALL_TYPES; t++) into->types_at[d][t] += from->types_at[d][t];
     }
@@ -246,7 +246,7 @@ void loom_portrait_merge(loom_portrait *into, const loom_portrait *from)
     loom_stats_merge(into->stats, from->stats);
 }
 
-static loom_status finish_names(loom_portrait *p, loom_err *err)
+static loom_status finish_names(loom_graph_profile *p, loom_err *err)
 {
     for (size_t i = 0; i < p->communications.texts.n; i++) {
         const char *text = loom_intern_text(&p->communications.texts, (int64_t)i);
@@ -259,7 +259,7 @@ static loom_status finish_names(loom_portrait *p, loom_err *err)
     return LOOM_OK;
 }
 
-static loom_status finish_shapes(loom_portrait *p, loom_err *err)
+static loom_status finish_shapes(loom_graph_profile *p, loom_err *err)
 {
     size_t n = p->service_names.n;
     int64_t *shapes = loom_calloc(n, sizeof *shapes), *most = loom_calloc(n, sizeof *most);
@@ -274,8 +274,8 @@ static loom_status finish_shapes(loom_portrait *p, loom_err *err)
         most[s] = loom_max_i64(most[s], p->shapes.counts[i]);
     }
     for (size_t s = 0; s < n; s++) {
-        loom_tally_add(&p->shapes_per_service, shapes[s]);
-        loom_tally_add(&p->dominant_share,
+        loom_value_counts_add(&p->shapes_per_service, shapes[s]);
+        loom_value_counts_add(&p->dominant_share,
                        most[s] * 1000 /
                            loom_stats_service_graphs(p->stats, loom_intern_text(&p->service_names, (int64_t)s)));
     }
@@ -284,16 +284,16 @@ static loom_status finish_shapes(loom_portrait *p, loom_err *err)
     return LOOM_OK;
 }
 
-loom_status loom_portrait_finish(loom_portrait *p, loom_err *err)
+loom_status loom_graph_profile_finish(loom_graph_profile *p, loom_err *err)
 {
-    LOOM_TRY(loom_nomem_check("a portrait of the graphs", err));
+    LOOM_TRY(loom_nomem_check("a profile of the graphs", err));
     LOOM_TRY(loom_stats_finish(p->stats, err));
     LOOM_TRY(finish_names(p, err));
     LOOM_TRY(finish_shapes(p, err));
-    return loom_nomem_check("a portrait of the graphs", err);
+    return loom_nomem_check("a profile of the graphs", err);
 }
 
-bool loom_portrait_is_rare(const loom_portrait *p, const loom_graph *g, bool *judged)
+bool loom_graph_profile_is_rare(const loom_graph_profile *p, const loom_graph *g, bool *judged)
 {
     *judged = loom_stats_service_graphs(p->stats, g->service) >= LOOM_STATS_MIN_GRAPHS;
     for (int32_t i = 0; i < g->n_calls; i++) {
@@ -303,12 +303,12 @@ bool loom_portrait_is_rare(const loom_portrait *p, const loom_graph *g, bool *ju
     return false;
 }
 
-void loom_portrait_release(loom_portrait *p)
+void loom_graph_profile_release(loom_graph_profile *p)
 {
-    loom_tally *tallies[] = {&p->depth,         &p->edges, &p->root_finish, &p->gap, &p->slack, &p->shapes_per_service,
+    loom_value_counts *tallies[] = {&p->depth,         &p->edges, &p->root_finish, &p->gap, &p->slack, &p->shapes_per_service,
                              &p->dominant_share};
-    for (size_t i = 0; i < sizeof tallies / sizeof *tallies; i++) loom_tally_release(tallies[i]);
-    for (int t = 0; t < LOOM_CALL_TYPES; t++) loom_tally_release(&p->rt[t]);
+    for (size_t i = 0; i < sizeof tallies / sizeof *tallies; i++) loom_value_counts_release(tallies[i]);
+    for (int t = 0; t < LOOM_CALL_TYPES; t++) loom_value_counts_release(&p->rt[t]);
     loom_counter_release(&p->communications);
     loom_counter_release(&p->microservices);
     loom_counter_release(&p->shapes);
@@ -317,5 +317,5 @@ void loom_portrait_release(loom_portrait *p)
     loom_stats_free(p->stats);
     free(p->shape_services);
     loom_buf_release(&p->scratch);
-    *p = (loom_portrait){0};
+    *p = (loom_graph_profile){0};
 }

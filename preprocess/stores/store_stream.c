@@ -10,12 +10,12 @@
 enum { BLOCK_BYTES = 512 << 10, BLOCKS_PER_THREAD = 3 };
 
 typedef struct block_set {
-    loom_recblock *blocks; /* (n_blocks); the first n_filled hold text */
+    loom_store_block *blocks; /* (n_blocks); the first n_filled hold text */
     int64_t n_filled;
 } block_set;
 
 typedef struct stream_run {
-    const loom_recstream *job;
+    const loom_store_stream *job;
     const char *const *paths;
     int64_t n_paths, next_path;
     loom_in *in;
@@ -69,7 +69,7 @@ static loom_status open_next(stream_run *run, bool *more, loom_err *err)
 }
 
 /* Fills one block with whole lines; false in *more when there are no more files. */
-static loom_status fill_block(stream_run *run, loom_recblock *block, bool *more, loom_err *err)
+static loom_status fill_block(stream_run *run, loom_store_block *block, bool *more, loom_err *err)
 {
     bool ended = false;
     loom_buf_reset(&block->text);
@@ -109,7 +109,7 @@ static void fill_set(stream_run *run, block_set *set)
     bool more = true;
     set->n_filled = 0;
     while (run->status == LOOM_OK && set->n_filled < run->n_blocks) {
-        loom_recblock *block = &set->blocks[set->n_filled];
+        loom_store_block *block = &set->blocks[set->n_filled];
         run->status = fill_block(run, block, &more, &run->err);
         if (run->status != LOOM_OK || block->text.len == 0) return;
         set->n_filled++;
@@ -141,7 +141,7 @@ static void release(stream_run *run)
 {
     for (int s = 0; s < 2; s++) {
         for (int64_t i = 0; run->sets[s].blocks && i < run->n_blocks; i++) {
-            loom_recblock *b = &run->sets[s].blocks[i];
+            loom_store_block *b = &run->sets[s].blocks[i];
             if (b->result && run->job->release) run->job->release(b->result);
             free(b->result);
             loom_buf_release(&b->text);
@@ -166,7 +166,7 @@ static loom_status allocate(stream_run *run, loom_err *err)
     return LOOM_OK;
 }
 
-loom_status loom_recstream_run(const loom_recstream *s, const char *const *paths, int64_t n_paths, loom_err *err)
+loom_status loom_store_stream_run(const loom_store_stream *s, const char *const *paths, int64_t n_paths, loom_err *err)
 {
     stream_run run = {.job = s, .paths = paths, .n_paths = n_paths};
     run.status = allocate(&run, &run.err);
@@ -181,7 +181,7 @@ loom_status loom_recstream_run(const loom_recstream *s, const char *const *paths
     return run.status;
 }
 
-bool loom_recblock_line(const loom_recblock *block, const char **at, const char **end)
+bool loom_store_block_line(const loom_store_block *block, const char **at, const char **end)
 {
     const char *start = *at ? *end + 1 : block->text.data, *stop = block->text.data + block->text.len;
     if (start >= stop) return false;
@@ -191,10 +191,10 @@ bool loom_recblock_line(const loom_recblock *block, const char **at, const char 
     return true;
 }
 
-bool loom_recblock_graph(const loom_recblock *block, const char **at, const char **end, loom_graph *g, loom_arena *arena,
+bool loom_store_block_graph(const loom_store_block *block, const char **at, const char **end, loom_graph *g, loom_arena *arena,
                          int64_t *invalid)
 {
-    while (loom_recblock_line(block, at, end)) {
+    while (loom_store_block_line(block, at, end)) {
         loom_verdict why;
         size_t len = (size_t)(*end - *at);
         if (len == 0 || (len == 1 && **at == '\r')) continue;
@@ -229,7 +229,7 @@ static loom_status add_folder(char ***paths, size_t *n, size_t *cap, const char 
     return st;
 }
 
-loom_status loom_recstream_inputs(char ***paths, size_t *n, const loom_ctx *ctx, loom_meta *meta, loom_err *err)
+loom_status loom_store_stream_inputs(char ***paths, size_t *n, const loom_ctx *ctx, loom_meta *meta, loom_err *err)
 {
     loom_status st = LOOM_OK;
     char **list = NULL;

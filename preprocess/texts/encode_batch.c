@@ -16,35 +16,35 @@ typedef struct worker {
     loom_err err;
 } worker;
 
-struct loom_batch {
-    loom_batch_conf conf;
+struct loom_encode_batch {
+    loom_encode_batch_conf conf;
     loom_pool *pool;
     worker *workers;
     int n_workers;
     loom_buf *texts; /* one per item */
     size_t n_texts, cap_texts;
-    const loom_batch_line *lines; /* of the run in progress */
+    const loom_encode_batch_line *lines; /* of the run in progress */
     int64_t n_lines;
 };
 
-loom_status loom_batch_new(loom_batch **out, const loom_batch_conf *conf, loom_pool *pool, loom_err *err)
+loom_status loom_encode_batch_new(loom_encode_batch **out, const loom_encode_batch_conf *conf, loom_pool *pool, loom_err *err)
 {
-    loom_batch *b = loom_calloc(1, sizeof *b);
+    loom_encode_batch *b = loom_calloc(1, sizeof *b);
     int n = loom_pool_threads(pool);
     if (!b) return loom_fail_nomem(err, "the encoder");
-    *b = (loom_batch){.conf = *conf, .pool = pool, .n_workers = n};
+    *b = (loom_encode_batch){.conf = *conf, .pool = pool, .n_workers = n};
     b->workers = loom_alloc_aligned((size_t)n * sizeof *b->workers);
     if (!b->workers) {
-        loom_batch_free(&b);
+        loom_encode_batch_free(&b);
         return loom_fail_nomem(err, "the encoder's threads");
     }
     *out = b;
     return LOOM_OK;
 }
 
-void loom_batch_free(loom_batch **batch)
+void loom_encode_batch_free(loom_encode_batch **batch)
 {
-    loom_batch *b = *batch;
+    loom_encode_batch *b = *batch;
     if (!b) return;
     for (int i = 0; b->workers && i < b->n_workers; i++) {
         loom_arena_release(&b->workers[i].record);
@@ -85,7 +85,7 @@ static bool is_asked_for(const void *ctx, const char *service, const char *sourc
 }
 
 /* `w` outlives the facts. */
-static loom_facts facts_of(const loom_batch *b, const loom_graph *g, uint64_t draw, wishes *w)
+static loom_facts facts_of(const loom_encode_batch *b, const loom_graph *g, uint64_t draw, wishes *w)
 {
     loom_facts facts = {0};
 
@@ -97,7 +97,7 @@ static loom_facts facts_of(const loom_batch *b, const loom_graph *g, uint64_t dr
     return facts;
 }
 
-static bool is_too_large(const loom_batch *b, const loom_graph *g)
+static bool is_too_large(const loom_encode_batch *b, const loom_graph *g)
 {
     return (b->conf.max_edges && g->n_calls > b->conf.max_edges) ||
            (b->conf.max_depth && loom_graph_depth(g) > b->conf.max_depth);
@@ -114,22 +114,22 @@ static int64_t count_samples(const char *text, size_t len)
     return n;
 }
 
-static loom_status ask(loom_batch *b, worker *w, const loom_graph *g, const loom_facts *facts, loom_rng *rng,
+static loom_status ask(loom_encode_batch *b, worker *w, const loom_graph *g, const loom_facts *facts, loom_rng *rng,
                        loom_buf *into)
 {
-    loom_task_view view = {.graph = g, .form = b->conf.encode.mode, .rng = rng, .arena = &w->scratch};
+    loom_downstream_view view = {.graph = g, .form = b->conf.encode.mode, .rng = rng, .arena = &w->scratch};
     bool made = false;
 
     loom_arena_reset(&w->scratch);
     loom_buf_reset(&w->question);
     loom_buf_reset(&w->answer);
     LOOM_TRY(
-        loom_task_make(&w->question, &w->answer, &made, (loom_task)b->conf.task, &view, facts, b->conf.limit, &w->err));
-    if (made) loom_task_render_sample(into, loom_buf_text(&w->question), loom_buf_text(&w->answer));
+        loom_downstream_make(&w->question, &w->answer, &made, (loom_downstream_task)b->conf.task, &view, facts, b->conf.limit, &w->err));
+    if (made) loom_downstream_render_sample(into, loom_buf_text(&w->question), loom_buf_text(&w->answer));
     return LOOM_OK;
 }
 
-static loom_status encode_line(loom_batch *b, worker *w, const loom_batch_line *line, loom_buf *into)
+static loom_status encode_line(loom_encode_batch *b, worker *w, const loom_encode_batch_line *line, loom_buf *into)
 {
     loom_graph g;
     loom_verdict why;
@@ -169,7 +169,7 @@ static loom_status encode_line(loom_batch *b, worker *w, const loom_batch_line *
 
 static void encode_item(void *arg, int64_t item, int thread)
 {
-    loom_batch *b = arg;
+    loom_encode_batch *b = arg;
     worker *w = &b->workers[thread];
     int64_t from = item * LINES_PER_ITEM, to = loom_min_i64(from + LINES_PER_ITEM, b->n_lines);
 
@@ -178,7 +178,7 @@ static void encode_item(void *arg, int64_t item, int thread)
         w->status = encode_line(b, w, &b->lines[i], &b->texts[item]);
 }
 
-loom_status loom_batch_run(loom_batch *batch, const loom_batch_line *lines, int64_t n, int64_t *n_texts, loom_err *err)
+loom_status loom_encode_batch_run(loom_encode_batch *batch, const loom_encode_batch_line *lines, int64_t n, int64_t *n_texts, loom_err *err)
 {
     int64_t n_items = (n + LINES_PER_ITEM - 1) / LINES_PER_ITEM;
 
@@ -194,9 +194,9 @@ loom_status loom_batch_run(loom_batch *batch, const loom_batch_line *lines, int6
     return LOOM_OK;
 }
 
-const loom_buf *loom_batch_text(const loom_batch *batch, int64_t i) { return &batch->texts[i]; }
+const loom_buf *loom_encode_batch_text(const loom_encode_batch *batch, int64_t i) { return &batch->texts[i]; }
 
-loom_encode_counts loom_batch_counts(const loom_batch *batch)
+loom_encode_counts loom_encode_batch_counts(const loom_encode_batch *batch)
 {
     loom_encode_counts all = {0};
     for (int i = 0; i < batch->n_workers; i++) {

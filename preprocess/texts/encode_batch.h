@@ -20,30 +20,30 @@ typedef struct loom_encode_counts {
     int64_t samples, bytes;
 } loom_encode_counts;
 
-typedef struct loom_batch_conf {
+typedef struct loom_encode_batch_conf {
     loom_encode_conf encode;
     const loom_stats *stats; /* NULL: nothing known of any service */
     double asked;            /* share of all calls that texts ask for besides the uncommon ones */
     uint64_t seed;
     int64_t max_edges, max_depth; /* 0: any */
-    int task;                     /* loom_task: questions instead of encodings, the encoding's mode is their form; -1 */
+    int task;                     /* loom_downstream_task: questions instead of encodings, the encoding's mode is their form; -1 */
     int32_t limit;                /* edges a question shows (binary tasks) */
-} loom_batch_conf;
+} loom_encode_batch_conf;
 
 /* One piece of work: a record and which copy of its text is wanted. */
-typedef struct loom_batch_line {
+typedef struct loom_encode_batch_line {
     const char *record; /* borrowed until the run is over */
     size_t len;
     int64_t copy;
-} loom_batch_line;
+} loom_encode_batch_line;
 
-typedef struct loom_batch loom_batch;
+typedef struct loom_encode_batch loom_encode_batch;
 
-loom_status loom_batch_new(loom_batch **out, const loom_batch_conf *conf, loom_pool *pool, loom_err *err);
-void loom_batch_free(loom_batch **batch);
-/* Encodes n lines; afterwards text i of *n_texts (loom_batch_text) holds whole samples, each ending with LF. */
-loom_status loom_batch_run(loom_batch *batch, const loom_batch_line *lines, int64_t n, int64_t *n_texts, loom_err *err);
-const loom_buf *loom_batch_text(const loom_batch *batch, int64_t i); /* borrowed until the next run */
-loom_encode_counts loom_batch_counts(const loom_batch *batch);       /* over all runs */
+loom_status loom_encode_batch_new(loom_encode_batch **out, const loom_encode_batch_conf *conf, loom_pool *pool, loom_err *err);
+void loom_encode_batch_free(loom_encode_batch **batch);
+/* Encodes n lines; afterwards text i of *n_texts (loom_encode_batch_text) holds whole samples, each ending with LF. */
+loom_status loom_encode_batch_run(loom_encode_batch *batch, const loom_encode_batch_line *lines, int64_t n, int64_t *n_texts, loom_err *err);
+const loom_buf *loom_encode_batch_text(const loom_encode_batch *batch, int64_t i); /* borrowed until the next run */
+loom_encode_counts loom_encode_batch_counts(const loom_encode_batch *batch);       /* over all runs */
 
 #endif

@@ -28,7 +28,7 @@ static loom_status take(void *arg, int32_t thread, uint32_t *chunk, loom_raw_row
     return LOOM_OK;
 }
 
-static void check_rows(const loom_intake *t)
+static void check_rows(const loom_row_reader *t)
 {
     int64_t dropped = 0, in_segments = 0;
     for (int i = 0; i < LOOM_DROPS; i++) dropped += t->drops[i].n;
@@ -44,31 +44,31 @@ static void check_rows(const loom_intake *t)
 }
 
 /* Cuts the text where the first byte says, reads the first part with the rest in sight, then the rest. */
-static void read_table(const loom_intake_rules *rules, const char *text, size_t len, size_t cut, int64_t *rows, int64_t *kept)
+static void read_table(const loom_row_reader_rules *rules, const char *text, size_t len, size_t cut, int64_t *rows, int64_t *kept)
 {
-    loom_intake t;
+    loom_row_reader t;
     loom_csv probe = {.n_columns = rules->n_columns};
     loom_chunk_source source = {take, NULL, "input"};
     const char *at = text;
     int64_t lines;
     n_rooms = 0;
-    must(loom_intake_init(&t, rules, 0, NULL) == LOOM_OK);
+    must(loom_row_reader_init(&t, rules, 0, NULL) == LOOM_OK);
     while (at < text + cut && at < text + len) /* the end of the record that the cut falls into */
         if (loom_csv_next(&probe, &at, text + len, true, &lines) == LOOM_CSV_END) break;
     size_t whole = (size_t)(at - text);
-    must(loom_intake_block(&t, text, whole, len, true, 0, &lines, &source, NULL) == LOOM_OK);
-    must(loom_intake_block(&t, at, len - whole, len - whole, true, 1, &lines, &source, NULL) == LOOM_OK);
+    must(loom_row_reader_block(&t, text, whole, len, true, 0, &lines, &source, NULL) == LOOM_OK);
+    must(loom_row_reader_block(&t, at, len - whole, len - whole, true, 1, &lines, &source, NULL) == LOOM_OK);
     check_rows(&t);
     *rows = t.rows;
     *kept = t.kept;
-    loom_intake_release(&t);
+    loom_row_reader_release(&t);
     loom_csv_release(&probe);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char header[] = "timestamp,traceid,service,rpc_id,um,rpctype,dm,rt\n";
-    loom_intake_rules rules = {0};
+    loom_row_reader_rules rules = {0};
     loom_csv csv = {0};
     loom_err err;
     int64_t lines, rows[2], kept[2];
@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *at = data[0] & 1 ? text : header, *end = data[0] & 1 ? text + size - 1 : header + sizeof header - 1;
     bool own_header = (data[0] & 1) != 0;
     if (loom_csv_next(&csv, &at, end, true, &lines) == LOOM_CSV_RECORD &&
-        loom_intake_columns(&rules, &csv, (data[0] & 2) != 0, "input", &err) == LOOM_OK && rules.column[LOOM_COLUMN_SERVICE] >= 0) {
+        loom_row_reader_columns(&rules, &csv, (data[0] & 2) != 0, "input", &err) == LOOM_OK && rules.column[LOOM_COLUMN_SERVICE] >= 0) {
         const char *body = own_header ? at : text;
         size_t len = (size_t)(text + size - 1 - body);
         rules.any_case = (data[0] & 4) != 0;

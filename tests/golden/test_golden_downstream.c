@@ -3,22 +3,22 @@
 #include "trace_cases.h"
 
 /* {"1": [text, shown], "3": ..., "99": ...}; key "99" shows all. */
-static void check_prefixes(const loom_json *want, const loom_task_view *v, const loom_layer *l, bool uncommon)
+static void check_prefixes(const loom_json *want, const loom_downstream_view *v, const loom_layer *l, bool uncommon)
 {
     static const char *const keys[] = {"1", "3", "99"};
     static const int32_t limits[] = {1, 3, 99};
     for (int i = 0; want && i < 3; i++) {
         const loom_json *pair = loom_json_get(want, keys[i]);
         loom_buf text = {0};
-        int32_t shown = uncommon ? loom_task_render_uncommon(&text, v, l, limits[i], true)
-                                 : loom_task_render_high_latency(&text, v, l, limits[i]);
+        int32_t shown = uncommon ? loom_downstream_render_uncommon(&text, v, l, limits[i], true)
+                                 : loom_downstream_render_high_latency(&text, v, l, limits[i]);
         CHECK_STR(loom_buf_text(&text), loom_json_str(loom_json_at(pair, 0), NULL));
         CHECK_I64(shown, loom_json_i64(loom_json_at(pair, 1), -1));
         loom_buf_release(&text);
     }
 }
 
-static void check_attributes(const loom_json *want, const loom_task_view *v, const loom_layer *l)
+static void check_attributes(const loom_json *want, const loom_downstream_view *v, const loom_layer *l)
 {
     for (void *it = loom_json_iter(want); it; it = loom_json_iter_next(want, it)) {
         const char *key = loom_json_iter_key(it); /* edge12_type */
@@ -27,14 +27,14 @@ static void check_attributes(const loom_json *want, const loom_task_view *v, con
         int target = 0;
         char what[32] = "";
         REQUIRE(sscanf(key, "edge%d_%31s", &target, what) == 2);
-        const char *truth = loom_task_render_attribute(&text, v, l, target, strcmp(what, "destination") == 0);
+        const char *truth = loom_downstream_render_attribute(&text, v, l, target, strcmp(what, "destination") == 0);
         CHECK_STR(loom_buf_text(&text), loom_json_str(loom_json_at(pair, 0), NULL));
         CHECK_STR(truth, loom_json_str(loom_json_at(loom_json_at(pair, 1), 0), NULL));
         loom_buf_release(&text);
     }
 }
 
-static void check_layer(const loom_json *want, const loom_task_view *v, const loom_layer *l)
+static void check_layer(const loom_json *want, const loom_downstream_view *v, const loom_layer *l)
 {
     loom_buf text = {0};
     check_prefixes(loom_json_get(want, "high_latency"), v, l, false);
@@ -42,12 +42,12 @@ static void check_layer(const loom_json *want, const loom_task_view *v, const lo
     if (!loom_json_is_null(loom_json_get(want, "infill_attribute")))
         check_attributes(loom_json_get(want, "infill_attribute"), v, l);
     if (loom_json_is_string(loom_json_get(want, "infill_parent_first_edge"))) {
-        loom_task_render_parent(&text, v, l, 0);
+        loom_downstream_render_parent(&text, v, l, 0);
         CHECK_STR(loom_buf_text(&text), case_str(want, "infill_parent_first_edge"));
     }
     if (loom_json_is_string(loom_json_get(want, "infill_child"))) {
         loom_buf_reset(&text);
-        loom_task_render_child(&text, v, l);
+        loom_downstream_render_child(&text, v, l);
         CHECK_STR(loom_buf_text(&text), case_str(want, "infill_child"));
     }
     loom_buf_release(&text);
@@ -57,7 +57,7 @@ static void check_case(const loom_json *one, loom_arena *arena)
 {
     loom_graph g;
     loom_layers layers;
-    loom_task_view v = {.graph = &g, .arena = arena};
+    loom_downstream_view v = {.graph = &g, .arena = arena};
     loom_err err = {0};
     const loom_json *want = loom_json_get(one, "layers");
 

@@ -3,6 +3,7 @@
 #include "core/cli.h"
 #include "core/file.h"
 #include "core/hash.h"
+#include "core/hash_set.h"
 #include "core/json.h"
 #include "core/num.h"
 #include "core/opt.h"
@@ -112,23 +113,23 @@ TEST(interns_strings)
     loom_intern_release(&t);
 }
 
-static bool first_time(loom_set128 *s, loom_hash128 key)
+static bool first_time(loom_hash_set *s, loom_hash128 key)
 {
     bool fresh;
-    return loom_set128_add(s, key, &fresh) && fresh;
+    return loom_hash_set_add(s, key, &fresh) && fresh;
 }
 
 TEST(set_tells_new_from_old)
 {
-    loom_set128 s = {0};
+    loom_hash_set s = {0};
     CHECK(first_time(&s, (loom_hash128){0, 0}));
     CHECK(!first_time(&s, (loom_hash128){0, 0}));
     for (uint64_t i = 1; i <= 10000; i++) CHECK(first_time(&s, (loom_hash128){i % 100, i}));
     for (uint64_t i = 1; i <= 10000; i++) CHECK(!first_time(&s, (loom_hash128){i % 100, i}));
-    CHECK(loom_set128_has(&s, (loom_hash128){5, 105}));
-    CHECK(!loom_set128_has(&s, (loom_hash128){5, 106}));
+    CHECK(loom_hash_set_has(&s, (loom_hash128){5, 105}));
+    CHECK(!loom_hash_set_has(&s, (loom_hash128){5, 106}));
     CHECK_I64(s.n, 10001);
-    loom_set128_release(&s);
+    loom_hash_set_release(&s);
 }
 
 TEST(random_streams_are_separate_and_repeatable)

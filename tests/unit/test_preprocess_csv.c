@@ -105,10 +105,10 @@ static void make_text(loom_buf *text, loom_rng *rng, size_t bytes, double quotes
     }
 }
 
-static bool seen_first(loom_seen *s, loom_hash128 key)
+static bool seen_first(loom_hash_set *s, loom_hash128 key)
 {
     bool fresh;
-    return loom_seen_add(s, key, &fresh) && fresh;
+    return loom_hash_set_add(s, key, &fresh) && fresh;
 }
 
 static void check_blocks(double quotes, uint64_t seed, bool cut)
@@ -194,21 +194,21 @@ TEST(null_spellings_and_utf8)
 TEST(seen_hashes)
 {
     enum { N = 200000 };
-    loom_seen s = {0};
+    loom_hash_set s = {0};
     loom_rng rng;
     loom_rng_seed(&rng, 1, "seen", 0);
     CHECK(seen_first(&s, (loom_hash128){0, 0}) && !seen_first(&s, (loom_hash128){0, 0}));
     size_t worst = 0;
     for (int i = 0; i < N; i++) {
         CHECK(seen_first(&s, (loom_hash128){loom_rng_u64(&rng), loom_rng_u64(&rng)}));
-        if (i > 50000 && loom_seen_bytes(&s) / (size_t)i > worst) worst = loom_seen_bytes(&s) / (size_t)i;
+        if (i > 50000 && loom_hash_set_bytes(&s) / (size_t)i > worst) worst = loom_hash_set_bytes(&s) / (size_t)i;
     }
     loom_rng_seed(&rng, 1, "seen", 0);
     for (int i = 0; i < N; i++) CHECK(!seen_first(&s, (loom_hash128){loom_rng_u64(&rng), loom_rng_u64(&rng)}));
     CHECK_I64(s.n, N + 1);
     CHECK(worst <= 30);
     CHECK(seen_first(&s, (loom_hash128){1, 0}) && seen_first(&s, (loom_hash128){0, 1}));
-    loom_seen_release(&s);
+    loom_hash_set_release(&s);
 }
 
 static bool came_back(loom_split_traces *s, int i)
@@ -243,7 +243,7 @@ TEST(split_traces_memory)
     size_t most = 0;
     for (int i = 0; i < 5 * SPAN; i++) {
         CHECK(!came_back(&s, i));
-        size_t bytes = loom_seen_bytes(&s.recent) + loom_seen_bytes(&s.older);
+        size_t bytes = loom_hash_set_bytes(&s.recent) + loom_hash_set_bytes(&s.older);
         most = bytes > most ? bytes : most;
     }
     CHECK(most <= 2 * 27 * SPAN);

@@ -7,6 +7,7 @@
 
 #include "core/file.h"
 #include "core/hash.h"
+#include "core/hash_set.h"
 #include "core/num.h"
 #include "preprocess/stores/graph_profile.h"
 #include "preprocess/samples/sample_math.h"
@@ -395,7 +396,7 @@ static void gather(stats *s, const loom_sample_world *w)
     loom_sample_rows rows = {0};
     loom_arena a = {0};
     loom_buf text = {0}, key = {0};
-    loom_set128 seen = {0};
+    loom_hash_set seen = {0};
     for (int64_t i = 0; i < w->conf.n_traces; i++) {
         loom_arena_reset(&a);
         loom_buf_reset(&text);
@@ -407,13 +408,13 @@ static void gather(stats *s, const loom_sample_world *w)
         if (left != 1) continue; /* two graphs of a straddling trace are too few to matter here */
         const char *untimed = strchr(text.data, ' ');
         bool fresh;
-        CHECK(loom_set128_add(&seen, loom_hash128_of(untimed, strlen(untimed)), &fresh));
+        CHECK(loom_hash_set_add(&seen, loom_hash128_of(untimed, strlen(untimed)), &fresh));
         if (!fresh) continue;
         loom_graph g;
         loom_verdict why;
         if (loom_record_read(&g, &why, text.data, text.len - 1, &a)) note_graph(s, &g, &key);
     }
-    loom_set128_release(&seen);
+    loom_hash_set_release(&seen);
     loom_buf_release(&key);
     loom_buf_release(&text);
     loom_arena_release(&a);
@@ -549,18 +550,18 @@ TEST(harsh_rows_leave_as_little_as_the_published_raw_sample)
 
 /* ---- every profile: shares, times and popularity within bands around the figures of spec 06, sections 1 and 4 ---- */
 
-/* The portrait of the first n_traces of a profile, cleaned, each graph once; *clean: share of traces that survive. */
-static bool paint(loom_portrait *p, double *clean, loom_sample_profile profile, int64_t n_traces, bool harsh)
+/* The profile of the first n_traces of a profile, cleaned, each graph once; *clean: share of traces that survive. */
+static bool paint(loom_graph_profile *p, double *clean, loom_sample_profile profile, int64_t n_traces, bool harsh)
 {
     loom_sample_world *w = make_world(profile, 1, true, harsh);
     loom_sample_trace t = {0};
     loom_sample_rows rows = {0};
     loom_arena a = {0};
     loom_buf text = {0};
-    loom_set128 seen = {0};
+    loom_hash_set seen = {0};
     int64_t survived = 0;
     if (!w) return false;
-    CHECK(loom_portrait_init(p));
+    CHECK(loom_graph_profile_init(p));
     for (int64_t i = 0; i < n_traces; i++) {
         loom_graph g;
         loom_verdict why;
@@ -573,13 +574,13 @@ static bool paint(loom_portrait *p, double *clean, loom_sample_profile profile, 
         if (left != 1) continue;
         const char *untimed = strchr(text.data, ' ');
         bool fresh;
-        CHECK(loom_set128_add(&seen, loom_hash128_of(untimed, strlen(untimed)), &fresh));
+        CHECK(loom_hash_set_add(&seen, loom_hash128_of(untimed, strlen(untimed)), &fresh));
         if (fresh && loom_record_read(&g, &why, text.data, text.len - 1, &a))
-            loom_portrait_add(p, &g);
+            loom_graph_profile_add(p, &g);
     }
-    CHECK(loom_portrait_finish(p, NULL) == LOOM_OK);
+    CHECK(loom_graph_profile_finish(p, NULL) == LOOM_OK);
     *clean = (double)survived / (double)n_traces;
-    loom_set128_release(&seen);
+    loom_hash_set_release(&seen);
     loom_buf_release(&text);
     loom_arena_release(&a);
     loom_sample_rows_release(&rows);
@@ -590,18 +591,18 @@ static bool paint(loom_portrait *p, double *clean, loom_sample_profile profile, 
 
 static double share(int64_t part, int64_t whole) { return whole ? (double)part / (double)whole : 0; }
 
-static double depth_share(const loom_portrait *p, int64_t depth)
+static double depth_share(const loom_graph_profile *p, int64_t depth)
 {
-    return share(loom_tally_count(&p->depth, depth), p->graphs);
+    return share(loom_value_counts_count(&p->depth, depth), p->graphs);
 }
 
-static double zero_share(const loom_portrait *p, loom_call_type type)
+static double zero_share(const loom_graph_profile *p, loom_call_type type)
 {
-    return share(loom_tally_count(&p->rt[type], 0), p->rt[type].n);
+    return share(loom_value_counts_count(&p->rt[type], 0), p->rt[type].n);
 }
 
 /* Share of a type among the calls at a depth; 0: at all depths. */
-static double type_share(const loom_portrait *p, int depth, loom_call_type type)
+static double type_share(const loom_graph_profile *p, int depth, loom_call_type type)
 {
     int64_t all = 0;
     for (int k = 0; k < LOOM_CALL_TYPES; k++) all += p->types_at[depth][k];
@@ -609,40 +610,40 @@ static double type_share(const loom_portrait *p, int depth, loom_call_type type)
 }
 
 /* Own times are drawn alike in all profiles: mc and db take 0 ms in .43 of the calls, and so on (section 4, times). */
-static void check_times(loom_portrait *p)
+static void check_times(loom_graph_profile *p)
 {
     CHECK_WITHIN(zero_share(p, LOOM_CALL_MC), 0.40, 0.48);
     CHECK_WITHIN(zero_share(p, LOOM_CALL_DB), 0.40, 0.48);
     CHECK_WITHIN(zero_share(p, LOOM_CALL_RPC), 0.07, 0.15);
-    CHECK_I64(loom_tally_quantile(&p->rt[LOOM_CALL_MC], 0.5), 1);
-    CHECK_I64(loom_tally_quantile(&p->rt[LOOM_CALL_MC], 0.9), 2);
-    CHECK_WITHIN(loom_tally_quantile(&p->rt[LOOM_CALL_MC], 0.99), 3, 4);
-    CHECK_I64(loom_tally_quantile(&p->rt[LOOM_CALL_DB], 0.5), 1);
-    CHECK_WITHIN(loom_tally_quantile(&p->rt[LOOM_CALL_DB], 0.9), 2, 3);
-    CHECK_WITHIN(loom_tally_quantile(&p->rt[LOOM_CALL_DB], 0.99), 4, 9);
-    CHECK_WITHIN(loom_tally_quantile(&p->rt[LOOM_CALL_RPC], 0.5), 1, 3);
-    CHECK_WITHIN(loom_tally_quantile(&p->rt[LOOM_CALL_RPC], 0.9), 6, 18);
-    CHECK_WITHIN(loom_tally_quantile(&p->rt[LOOM_CALL_RPC], 0.99), 20, 200);
-    CHECK_I64(loom_tally_quantile(&p->gap, 0.5), 0);
-    CHECK_I64(loom_tally_quantile(&p->gap, 0.9), 1);
+    CHECK_I64(loom_value_counts_quantile(&p->rt[LOOM_CALL_MC], 0.5), 1);
+    CHECK_I64(loom_value_counts_quantile(&p->rt[LOOM_CALL_MC], 0.9), 2);
+    CHECK_WITHIN(loom_value_counts_quantile(&p->rt[LOOM_CALL_MC], 0.99), 3, 4);
+    CHECK_I64(loom_value_counts_quantile(&p->rt[LOOM_CALL_DB], 0.5), 1);
+    CHECK_WITHIN(loom_value_counts_quantile(&p->rt[LOOM_CALL_DB], 0.9), 2, 3);
+    CHECK_WITHIN(loom_value_counts_quantile(&p->rt[LOOM_CALL_DB], 0.99), 4, 9);
+    CHECK_WITHIN(loom_value_counts_quantile(&p->rt[LOOM_CALL_RPC], 0.5), 1, 3);
+    CHECK_WITHIN(loom_value_counts_quantile(&p->rt[LOOM_CALL_RPC], 0.9), 6, 18);
+    CHECK_WITHIN(loom_value_counts_quantile(&p->rt[LOOM_CALL_RPC], 0.99), 20, 200);
+    CHECK_I64(loom_value_counts_quantile(&p->gap, 0.5), 0);
+    CHECK_I64(loom_value_counts_quantile(&p->gap, 0.9), 1);
     CHECK_WITHIN(share(p->self_calls, p->calls), 0.02, 0.07);
     CHECK_WITHIN(share(p->http_roots, p->graphs), 0.96, 1);
     CHECK_I64(p->user_roots, p->graphs);
 }
 
 /* The hidden model that `default` and `large` share. */
-static void check_shape(loom_portrait *p)
+static void check_shape(loom_graph_profile *p)
 {
     CHECK_WITHIN(depth_share(p, 1), 0.22, 0.40);
     CHECK_WITHIN(depth_share(p, 2), 0.22, 0.35);
     CHECK_WITHIN(depth_share(p, 3), 0.20, 0.33);
     CHECK_WITHIN(depth_share(p, 4), 0.07, 0.15);
     CHECK_WITHIN(depth_share(p, 5) + depth_share(p, 6), 0.03, 0.10);
-    CHECK_WITHIN(loom_tally_quantile(&p->edges, 0.5), 2, 5);
-    CHECK_WITHIN(loom_tally_quantile(&p->edges, 0.9), 8, 18);
-    CHECK_WITHIN(loom_tally_quantile(&p->edges, 0.99), 20, 70);
-    CHECK_WITHIN(loom_tally_max(&p->edges), 60, 150);
-    CHECK_WITHIN(loom_tally_mean(&p->edges), 4.3, 6.5);
+    CHECK_WITHIN(loom_value_counts_quantile(&p->edges, 0.5), 2, 5);
+    CHECK_WITHIN(loom_value_counts_quantile(&p->edges, 0.9), 8, 18);
+    CHECK_WITHIN(loom_value_counts_quantile(&p->edges, 0.99), 20, 70);
+    CHECK_WITHIN(loom_value_counts_max(&p->edges), 60, 150);
+    CHECK_WITHIN(loom_value_counts_mean(&p->edges), 4.3, 6.5);
     CHECK_WITHIN(type_share(p, 0, LOOM_CALL_MC), 0.35, 0.50);
     CHECK_WITHIN(type_share(p, 0, LOOM_CALL_RPC), 0.22, 0.38);
     CHECK_WITHIN(type_share(p, 0, LOOM_CALL_HTTP), 0.12, 0.27);
@@ -654,16 +655,16 @@ static void check_shape(loom_portrait *p)
     CHECK_WITHIN(type_share(p, 4, LOOM_CALL_DB), 0.20, 0.36);
     CHECK_WITHIN(share(p->overlapping_pairs, p->sibling_pairs), 0.03, 0.09);
     CHECK_WITHIN(share(p->repeated_groups, p->sibling_groups), 0.12, 0.26);
-    CHECK_WITHIN(loom_tally_quantile(&p->root_finish, 0.5), 5, 9);
-    CHECK_WITHIN(loom_tally_quantile(&p->root_finish, 0.9), 40, 250);
-    CHECK_WITHIN(loom_tally_quantile(&p->root_finish, 0.99), 1500, 10000);
-    CHECK_WITHIN(loom_tally_quantile(&p->slack, 0.5), 0, 1);
-    CHECK_WITHIN(loom_tally_quantile(&p->slack, 0.9), 2, 8);
+    CHECK_WITHIN(loom_value_counts_quantile(&p->root_finish, 0.5), 5, 9);
+    CHECK_WITHIN(loom_value_counts_quantile(&p->root_finish, 0.9), 40, 250);
+    CHECK_WITHIN(loom_value_counts_quantile(&p->root_finish, 0.99), 1500, 10000);
+    CHECK_WITHIN(loom_value_counts_quantile(&p->slack, 0.5), 0, 1);
+    CHECK_WITHIN(loom_value_counts_quantile(&p->slack, 0.9), 2, 8);
 }
 
 TEST(default_profile_is_within_its_bands)
 {
-    loom_portrait p;
+    loom_graph_profile p;
     double clean = 0;
     REQUIRE(paint(&p, &clean, LOOM_SAMPLE_DEFAULT, 40000, false));
     CHECK_WITHIN(clean, 0.75, 0.90);
@@ -673,12 +674,12 @@ TEST(default_profile_is_within_its_bands)
     CHECK_WITHIN(loom_counter_top_share(&p.communications, 100), 0.40, 0.60);
     CHECK_WITHIN(p.communications.texts.n, 1000, 4000);
     CHECK_I64((int64_t)p.service_names.n, 800);
-    loom_portrait_release(&p);
+    loom_graph_profile_release(&p);
 }
 
 TEST(large_profile_is_within_its_bands)
 {
-    loom_portrait p;
+    loom_graph_profile p;
     double clean = 0;
     REQUIRE(paint(&p, &clean, LOOM_SAMPLE_LARGE, 100000, false));
     CHECK_WITHIN(clean, 0.75, 0.90);
@@ -687,16 +688,16 @@ TEST(large_profile_is_within_its_bands)
     CHECK_WITHIN(loom_counter_top_share(&p.microservices, 50), 0.35, 0.60);
     CHECK_WITHIN(p.service_names.n, 3800, 4000);
     CHECK_WITHIN(p.names.n, 2500, 6850);
-    loom_portrait_release(&p);
+    loom_graph_profile_release(&p);
     REQUIRE(paint(&p, &clean, LOOM_SAMPLE_LARGE, 10000, true));
     CHECK_WITHIN(clean, 0.15, 0.30);
-    loom_portrait_release(&p);
+    loom_graph_profile_release(&p);
 }
 
 /* Twelve services cannot have the shares of eight hundred: every depth and type is there, and the times are alike. */
 TEST(tiny_profile_is_within_its_bands)
 {
-    loom_portrait p;
+    loom_graph_profile p;
     double clean = 0;
     REQUIRE(paint(&p, &clean, LOOM_SAMPLE_TINY, 2000, false));
     CHECK_WITHIN(clean, 0.75, 0.93); /* its graphs are shorter: fewer rows that damage can hit */
@@ -704,35 +705,35 @@ TEST(tiny_profile_is_within_its_bands)
     for (int depth = 1; depth <= 4; depth++) CHECK_WITHIN(depth_share(&p, depth), 0.08, 0.60);
     for (int type = 0; type < LOOM_CALL_TYPES; type++)
         CHECK_WITHIN(type_share(&p, 0, (loom_call_type)type), 0.05, 0.50);
-    CHECK_WITHIN(loom_tally_quantile(&p.edges, 0.5), 2, 8);
+    CHECK_WITHIN(loom_value_counts_quantile(&p.edges, 0.5), 2, 8);
     CHECK_I64((int64_t)p.service_names.n, 12);
     CHECK_WITHIN(p.names.n, 30, 104);
     CHECK_WITHIN(p.graphs, 400, 1500);
-    loom_portrait_release(&p);
+    loom_graph_profile_release(&p);
 }
 
 /* Wide, with a heavy tail: the v2021 tables have 3, 6, 16, 42, 60, 194 edges at p10, 50, 75, 90, 95, 99, mean 16.5, and
  * a tenth of the graphs over 40 (section 1). */
 TEST(v2021_profile_is_within_its_bands)
 {
-    loom_portrait p;
+    loom_graph_profile p;
     double clean = 0;
     int64_t small = 0;
     REQUIRE(paint(&p, &clean, LOOM_SAMPLE_V2021, 20000, false));
     CHECK_WITHIN(clean, 0.75, 0.90);
-    CHECK_WITHIN(loom_tally_quantile(&p.edges, 0.10), 2, 4);
-    CHECK_WITHIN(loom_tally_quantile(&p.edges, 0.50), 4, 8);
-    CHECK_WITHIN(loom_tally_quantile(&p.edges, 0.75), 11, 21);
-    CHECK_WITHIN(loom_tally_quantile(&p.edges, 0.90), 28, 56);
-    CHECK_WITHIN(loom_tally_quantile(&p.edges, 0.95), 42, 80);
-    CHECK_WITHIN(loom_tally_quantile(&p.edges, 0.99), 110, 260);
-    CHECK_WITHIN(loom_tally_mean(&p.edges), 12, 21);
-    for (int64_t e = 1; e <= 40; e++) small += loom_tally_count(&p.edges, e);
+    CHECK_WITHIN(loom_value_counts_quantile(&p.edges, 0.10), 2, 4);
+    CHECK_WITHIN(loom_value_counts_quantile(&p.edges, 0.50), 4, 8);
+    CHECK_WITHIN(loom_value_counts_quantile(&p.edges, 0.75), 11, 21);
+    CHECK_WITHIN(loom_value_counts_quantile(&p.edges, 0.90), 28, 56);
+    CHECK_WITHIN(loom_value_counts_quantile(&p.edges, 0.95), 42, 80);
+    CHECK_WITHIN(loom_value_counts_quantile(&p.edges, 0.99), 110, 260);
+    CHECK_WITHIN(loom_value_counts_mean(&p.edges), 12, 21);
+    for (int64_t e = 1; e <= 40; e++) small += loom_value_counts_count(&p.edges, e);
     CHECK_WITHIN(share(p.graphs - small, p.graphs), 0.06, 0.14);
     CHECK_WITHIN(type_share(&p, 0, LOOM_CALL_MC), 0.50, 0.75);
     CHECK_WITHIN(zero_share(&p, LOOM_CALL_MC), 0.40, 0.48);
     CHECK_WITHIN(share(p.http_roots, p.graphs), 0.96, 1);
-    loom_portrait_release(&p);
+    loom_graph_profile_release(&p);
 }
 
 /* Every kind of damage appears about as often as asked for. */

@@ -21,17 +21,17 @@ typedef struct gathered {
     bool in_order;
 } gathered;
 
-static void count_work(void *arg, loom_recblock *block, int thread)
+static void count_work(void *arg, loom_store_block *block, int thread)
 {
     lengths *l = block->result;
     (void)arg;
     (void)thread;
     loom_buf_reset(&l->text);
-    for (const char *at = NULL, *end = NULL; loom_recblock_line(block, &at, &end);)
+    for (const char *at = NULL, *end = NULL; loom_store_block_line(block, &at, &end);)
         loom_buf_printf(&l->text, "%zu:%c ", (size_t)(end - at), end > at ? *at : '-');
 }
 
-static loom_status gather(void *arg, loom_recblock *block, loom_err *err)
+static loom_status gather(void *arg, loom_store_block *block, loom_err *err)
 {
     gathered *g = arg;
     lengths *l = block->result;
@@ -74,9 +74,9 @@ TEST(streams_keep_the_order)
     }
     for (int threads = 1; threads <= 4; threads += 3) {
         gathered g = {.in_order = true};
-        loom_recstream s = {.result_size = sizeof(lengths), .work = count_work, .take = gather, .release = release_lengths, .arg = &g};
+        loom_store_stream s = {.result_size = sizeof(lengths), .work = count_work, .take = gather, .release = release_lengths, .arg = &g};
         REQUIRE_OK(loom_pool_new(&s.pool, threads, &err), err);
-        REQUIRE_OK(loom_recstream_run(&s, list, 3, &err), err);
+        REQUIRE_OK(loom_store_stream_run(&s, list, 3, &err), err);
         CHECK(g.in_order);
         CHECK(g.text.len == want.len && memcmp(g.text.data, want.data, want.len) == 0);
         loom_pool_free(s.pool);
@@ -87,7 +87,7 @@ TEST(streams_keep_the_order)
     loom_buf_release(&want);
 }
 
-static loom_status refuse(void *arg, loom_recblock *block, loom_err *err)
+static loom_status refuse(void *arg, loom_store_block *block, loom_err *err)
 {
     (void)arg;
     (void)block;
@@ -99,13 +99,13 @@ TEST(streams_stop_at_a_failure)
     char path[64];
     const char *list[] = {path, "/nonexistent/file"};
     loom_err err;
-    loom_recstream s = {.result_size = sizeof(lengths), .work = count_work, .take = refuse, .release = release_lengths};
+    loom_store_stream s = {.result_size = sizeof(lengths), .work = count_work, .take = refuse, .release = release_lengths};
     snprintf(path, sizeof path, "/tmp/loom-stream-%ld", (long)getpid());
     REQUIRE_OK(loom_file_write(path, "a\n", 2, true, &err), err);
-    CHECK(loom_recstream_run(&s, list, 1, &err) == LOOM_STATUS_IO);
+    CHECK(loom_store_stream_run(&s, list, 1, &err) == LOOM_STATUS_IO);
     CHECK_STR(err.msg, "no");
     s.take = NULL;
-    CHECK(loom_recstream_run(&s, list, 2, &err) == LOOM_STATUS_IO);
+    CHECK(loom_store_stream_run(&s, list, 2, &err) == LOOM_STATUS_IO);
     unlink(path);
 }
 
@@ -121,30 +121,30 @@ TEST(quantiles_are_those_of_the_sorted_list)
 {
     enum { N = 5000 };
     static int64_t values[N];
-    loom_tally halves[2] = {{0}}, t = {0};
+    loom_value_counts halves[2] = {{0}}, t = {0};
     loom_rng rng;
     loom_rng_seed(&rng, 2, "tally", 0);
-    CHECK_I64(loom_tally_quantile(&t, .5), 0);
+    CHECK_I64(loom_value_counts_quantile(&t, .5), 0);
     for (int i = 0; i < N; i++) {
         uint64_t kind = loom_rng_below(&rng, 10);
         values[i] = kind == 0 ? -(int64_t)loom_rng_below(&rng, 50) : kind == 1 ? (int64_t)loom_rng_below(&rng, 1000000) : (int64_t)kind;
-        loom_tally_add(&halves[i % 2], values[i]);
+        loom_value_counts_add(&halves[i % 2], values[i]);
     }
-    loom_tally_merge(&t, &halves[0]);
-    loom_tally_merge(&t, &halves[1]);
+    loom_value_counts_merge(&t, &halves[0]);
+    loom_value_counts_merge(&t, &halves[1]);
     qsort(values, N, sizeof *values, compare_i64);
     static const double shares[] = {0, .001, .05, .1, .25, .5, .75, .9, .95, .99, .9999, 1};
     for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
         int64_t at = (int64_t)(shares[i] * N);
-        CHECK_I64(loom_tally_quantile(&t, shares[i]), values[at < N ? at : N - 1]);
+        CHECK_I64(loom_value_counts_quantile(&t, shares[i]), values[at < N ? at : N - 1]);
     }
-    CHECK_I64(loom_tally_max(&t), values[N - 1]);
+    CHECK_I64(loom_value_counts_max(&t), values[N - 1]);
     double sum = 0;
     for (int i = 0; i < N; i++) sum += (double)values[i];
-    CHECK_NEAR(loom_tally_mean(&t), sum / N, 1e-9 * fabs(sum / N));
-    loom_tally_release(&halves[0]);
-    loom_tally_release(&halves[1]);
-    loom_tally_release(&t);
+    CHECK_NEAR(loom_value_counts_mean(&t), sum / N, 1e-9 * fabs(sum / N));
+    loom_value_counts_release(&halves[0]);
+    loom_value_counts_release(&halves[1]);
+    loom_value_counts_release(&t);
 }
 
 TEST(counters)

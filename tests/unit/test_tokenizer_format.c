@@ -100,12 +100,12 @@ static void put_task(loom_buf *into, const loom_graph *g, const loom_facts *fact
     loom_err err = {0};
     loom_buf question = {0}, answer = {0};
     bool made = false;
-    loom_task_view view = {.graph = g, .form = mode, .rng = rng, .arena = arena};
+    loom_downstream_view view = {.graph = g, .form = mode, .rng = rng, .arena = arena};
     loom_arena_reset(arena);
     REQUIRE_OK(
-        loom_task_make(&question, &answer, &made, (loom_task)loom_rng_below(rng, LOOM_TASKS), &view, facts, 40, &err),
+        loom_downstream_make(&question, &answer, &made, (loom_downstream_task)loom_rng_below(rng, LOOM_DOWNSTREAM_TASKS), &view, facts, 40, &err),
         err);
-    if (made) loom_task_render_sample(into, loom_buf_text(&question), loom_buf_text(&answer));
+    if (made) loom_downstream_render_sample(into, loom_buf_text(&question), loom_buf_text(&answer));
     loom_buf_release(&question);
     loom_buf_release(&answer);
 }

@@ -247,12 +247,12 @@ static void put_prompt_and_task(texts *t, const loom_graph *g, loom_mode mode, l
     loom_arena_reset(arena);
     REQUIRE_OK(loom_request_root_prompt(&t->all, g, &facts, &ask, rng, arena, &err), err);
     end_text(t, mode);
-    loom_task_view view = {.graph = g, .form = LOOM_MODE_INSTRUCTION, .rng = rng, .arena = arena};
+    loom_downstream_view view = {.graph = g, .form = LOOM_MODE_INSTRUCTION, .rng = rng, .arena = arena};
     loom_arena_reset(arena);
     REQUIRE_OK(
-        loom_task_make(&question, &answer, &made, (loom_task)loom_rng_below(rng, LOOM_TASKS), &view, &facts, 40, &err),
+        loom_downstream_make(&question, &answer, &made, (loom_downstream_task)loom_rng_below(rng, LOOM_DOWNSTREAM_TASKS), &view, &facts, 40, &err),
         err);
-    if (made) loom_task_render_sample(&t->all, loom_buf_text(&question), loom_buf_text(&answer));
+    if (made) loom_downstream_render_sample(&t->all, loom_buf_text(&question), loom_buf_text(&answer));
     end_text(t, mode);
     loom_buf_release(&question);
     loom_buf_release(&answer);

@@ -58,7 +58,7 @@ static loom_status note_traces(reader *r, const loom_intern *traces, char kind, 
         loom_buf_reset(&key);
         loom_buf_char(&key, kind);
         loom_buf_append(&key, loom_intern_text(traces, (int64_t)i), loom_intern_len(traces, (int64_t)i));
-        room = !loom_buf_failed(&key) && loom_set128_add(&s->earlier, loom_hash128_of(key.data, key.len), &fresh);
+        room = !loom_buf_failed(&key) && loom_hash_set_add(&s->earlier, loom_hash128_of(key.data, key.len), &fresh);
         if (!room || fresh) continue;
         if (s->split_traces++ == 0) loom_buf_printf(&s->first_split, "%s, trace %s", r->path, key.data + 1);
     }
@@ -206,7 +206,7 @@ void loom_source_release(loom_source *s)
 {
     loom_spans_release(&s->waiting_spans);
     loom_csv_rows_release(&s->waiting_rows);
-    loom_set128_release(&s->earlier);
+    loom_hash_set_release(&s->earlier);
     loom_span_counts_release(&s->spans);
     loom_left_release(&s->left);
     loom_buf_release(&s->first_split);

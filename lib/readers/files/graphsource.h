@@ -11,6 +11,7 @@
 #ifndef LOOM_READERS_FILES_GRAPHSOURCE_H
 #define LOOM_READERS_FILES_GRAPHSOURCE_H
 
+#include "core/hash_set.h"
 #include "readers/rows/csv_rows.h"
 #include "readers/spans/spans.h"
 
@@ -30,7 +31,7 @@ typedef struct loom_source {
     /* between files */
     loom_spans waiting_spans;   /* with merge */
     loom_csv_rows waiting_rows;
-    loom_set128 earlier;        /* traces of the files so far */
+    loom_hash_set earlier;        /* traces of the files so far */
 } loom_source; /* zero-initialised is ready */
 
 loom_status loom_source_read(loom_source *s, const char *path, loom_take_graph take, void *arg, loom_err *err);

@@ -80,7 +80,7 @@ static bool name_is_usable(const char *text, size_t len, bool free_names)
 
 /* ---- rules ---- */
 
-loom_status loom_type_maps_parse(loom_intake_rules *rules, const char *text, loom_err *err)
+loom_status loom_type_maps_parse(loom_row_reader_rules *rules, const char *text, loom_err *err)
 {
     while (text && *text) {
         size_t len = strcspn(text, ",");
@@ -128,7 +128,7 @@ static void list_columns(loom_buf *into, const loom_csv *header)
     if (header->n_fields > 20) loom_buf_str(into, ", ...");
 }
 
-loom_status loom_intake_columns(loom_intake_rules *rules, const loom_csv *header, bool service_optional,
+loom_status loom_row_reader_columns(loom_row_reader_rules *rules, const loom_csv *header, bool service_optional,
                                 const char *place, loom_err *err)
 {
     loom_status st = LOOM_OK;
@@ -241,16 +241,16 @@ void loom_texts_release(loom_texts *t)
 
 enum { QUICK_TRACES, QUICK_SERVICES, QUICK_NAMES, QUICK_IDS, QUICK_TABLES };
 
-loom_status loom_intake_init(loom_intake *t, const loom_intake_rules *rules, int32_t thread, loom_err *err)
+loom_status loom_row_reader_init(loom_row_reader *t, const loom_row_reader_rules *rules, int32_t thread, loom_err *err)
 {
-    *t = (loom_intake){.rules = rules, .thread = thread};
+    *t = (loom_row_reader){.rules = rules, .thread = thread};
     t->csv.n_columns = rules->n_columns;
     for (int i = 0; i < LOOM_DROPS; i++) t->drops[i].first_block = -1;
     t->quick = loom_calloc(QUICK_TABLES, sizeof *t->quick);
     return t->quick ? LOOM_OK : loom_fail_nomem(err, "reading rows");
 }
 
-void loom_intake_release(loom_intake *t)
+void loom_row_reader_release(loom_row_reader *t)
 {
     loom_csv_release(&t->csv);
     loom_texts_release(&t->traces);
@@ -265,7 +265,7 @@ void loom_intake_release(loom_intake *t)
     free(t->dropped);
     free(t->unlisted_counts);
     free(t->quick);
-    *t = (loom_intake){0};
+    *t = (loom_row_reader){0};
 }
 
 /* The entry where a short text belongs, with *hit telling whether it is there; NULL for long and empty ones. When it is
@@ -310,7 +310,7 @@ static uint32_t intern_judged(loom_quick *quick, loom_intern *names, unsigned ch
     return (uint32_t)id;
 }
 
-static uint32_t intern_id(loom_intake *t, loom_csv_field f, bool *ok)
+static uint32_t intern_id(loom_row_reader *t, loom_csv_field f, bool *ok)
 {
     int32_t components[LOOM_ID_MAX_COMPONENTS];
     bool hit;
@@ -326,7 +326,7 @@ static uint32_t intern_id(loom_intake *t, loom_csv_field f, bool *ok)
     return (uint32_t)id;
 }
 
-static loom_status trace_number(uint32_t *number, loom_intake *t, loom_csv_field f, const char *place, loom_err *err)
+static loom_status trace_number(uint32_t *number, loom_row_reader *t, loom_csv_field f, const char *place, loom_err *err)
 {
     bool hit;
     struct loom_quick_entry *e = quick_entry(&t->quick[QUICK_TRACES], f, &hit);
@@ -336,7 +336,7 @@ static loom_status trace_number(uint32_t *number, loom_intake *t, loom_csv_field
     return *number != LOOM_TEXTS_FULL ? LOOM_OK : loom_texts_fail(place, err);
 }
 
-static void count_unlisted(loom_intake *t, loom_csv_field f)
+static void count_unlisted(loom_row_reader *t, loom_csv_field f)
 {
     if (f.len > 40) f.len = 40;
     if (t->unlisted.n >= TYPES_REMEMBERED && loom_intern_find(&t->unlisted, f.at, f.len) < 0) return;
@@ -356,7 +356,7 @@ static loom_call_type type_any_case(loom_csv_field f)
     return loom_call_type_of(lower, f.len);
 }
 
-static loom_call_type read_type(loom_intake *t, loom_csv_field f)
+static loom_call_type read_type(loom_row_reader *t, loom_csv_field f)
 {
     loom_call_type type = loom_call_type_of(f.at, f.len);
     if (type != LOOM_CALL_TYPES) return type;
@@ -373,7 +373,7 @@ static loom_call_type read_type(loom_intake *t, loom_csv_field f)
     return LOOM_CALL_TYPES;
 }
 
-static loom_csv_field column_of(const loom_intake *t, int column)
+static loom_csv_field column_of(const loom_row_reader *t, int column)
 {
     int32_t i = t->rules->column[column];
     if (i < 0 || i >= t->csv.n_fields) return (loom_csv_field){"", 0};
@@ -384,9 +384,9 @@ static loom_csv_field column_of(const loom_intake *t, int column)
 static bool is_null(loom_csv_field f) { return loom_is_null_text(f.at, f.len); }
 
 /* Fills *row but for the trace from the record in t->csv; the steps are those of the specification, in its order. */
-static loom_drop read_row(loom_intake *t, loom_raw_row *row, loom_csv_field trace)
+static loom_drop read_row(loom_row_reader *t, loom_raw_row *row, loom_csv_field trace)
 {
-    const loom_intake_rules *rules = t->rules;
+    const loom_row_reader_rules *rules = t->rules;
     loom_csv_field um = column_of(t, LOOM_COLUMN_UM), dm = column_of(t, LOOM_COLUMN_DM),
                    rt = column_of(t, LOOM_COLUMN_RT);
     loom_csv_field timestamp = column_of(t, LOOM_COLUMN_TIMESTAMP), service = column_of(t, LOOM_COLUMN_SERVICE);
@@ -418,7 +418,7 @@ static loom_drop read_row(loom_intake *t, loom_raw_row *row, loom_csv_field trac
     return um_ok && dm_ok && service_ok ? LOOM_DROP_NONE : LOOM_DROP_BAD_NAME;
 }
 
-static void count_drop(loom_intake *t, loom_drop why, int64_t block, int64_t line, uint32_t trace)
+static void count_drop(loom_row_reader *t, loom_drop why, int64_t block, int64_t line, uint32_t trace)
 {
     loom_drop_count *c = &t->drops[why];
     if (c->n++ == 0) { /* a thread meets its blocks in ascending order */
@@ -431,7 +431,7 @@ static void count_drop(loom_intake *t, loom_drop why, int64_t block, int64_t lin
 }
 
 /* Makes room for a row; opens a segment where a chunk or a block begins. */
-static loom_status need_room(loom_intake *t, int64_t block, const loom_chunk_source *chunks, loom_err *err)
+static loom_status need_room(loom_row_reader *t, int64_t block, const loom_chunk_source *chunks, loom_err *err)
 {
     if (t->room_left == 0) {
         LOOM_TRY(chunks->take(chunks->arg, t->thread, &t->room_chunk, &t->room, err));
@@ -444,7 +444,7 @@ static loom_status need_room(loom_intake *t, int64_t block, const loom_chunk_sou
     return LOOM_OK;
 }
 
-static loom_status take_record(loom_intake *t, int64_t block, int64_t line, const loom_chunk_source *chunks,
+static loom_status take_record(loom_row_reader *t, int64_t block, int64_t line, const loom_chunk_source *chunks,
                                loom_err *err)
 {
     LOOM_TRY(need_room(t, block, chunks, err));
@@ -465,7 +465,7 @@ static loom_status take_record(loom_intake *t, int64_t block, int64_t line, cons
     return LOOM_OK;
 }
 
-loom_status loom_intake_block(loom_intake *t, const char *text, size_t whole, size_t len, bool last, int64_t block,
+loom_status loom_row_reader_block(loom_row_reader *t, const char *text, size_t whole, size_t len, bool last, int64_t block,
                               int64_t *n_lines, const loom_chunk_source *chunks, loom_err *err)
 {
     const char *at = text, *end = text + len;

@@ -1,6 +1,6 @@
 /* From CSV text to compact rows: which lines are kept, which are dropped and why (spec/01 section 2, steps 1 to 6).
  *
- * One loom_intake per thread. Names, trace ids and call ids are interned per thread; a kept row is 40 bytes. Rows stand
+ * One loom_row_reader per thread. Names, trace ids and call ids are interned per thread; a kept row is 40 bytes. Rows stand
  * in chunks that never move; a segment says which rows of a chunk came from which block, so that the order of the file
  * can be told afterwards whatever thread read a block. */
 #ifndef LOOM_READERS_ROWS_ROW_READER_H
@@ -56,7 +56,7 @@ typedef struct loom_type_map {
 } loom_type_map;
 
 /* How rows are read; shared by all threads. */
-typedef struct loom_intake_rules {
+typedef struct loom_row_reader_rules {
     int32_t column[LOOM_COLUMNS]; /* index in the line, -1: absent (only SERVICE may be) */
     int32_t n_columns;            /* of the header */
     loom_type_map type_maps[LOOM_TYPE_MAPS_MAX];
@@ -64,13 +64,13 @@ typedef struct loom_intake_rules {
     bool any_case;     /* "RPC" counts as "rpc" */
     bool free_names;   /* names will be replaced: white space and bars are fine */
     bool keep_dropped; /* remember every dropped row for a listing */
-} loom_intake_rules;
+} loom_row_reader_rules;
 
 /* "UNKNOWN=rpc,GRPC=rpc" into rules; the text must outlive them. */
-loom_status loom_type_maps_parse(loom_intake_rules *rules, const char *text, loom_err *err);
+loom_status loom_type_maps_parse(loom_row_reader_rules *rules, const char *text, loom_err *err);
 /* Finds the columns in a header record. With `service_optional` the service column may be absent. `place` names the
  * file in messages. */
-loom_status loom_intake_columns(loom_intake_rules *rules, const loom_csv *header, bool service_optional,
+loom_status loom_row_reader_columns(loom_row_reader_rules *rules, const loom_csv *header, bool service_optional,
                                 const char *place, loom_err *err);
 
 /* Set of texts with numbers 0, 1, 2, ...: 4 to 6 bytes, while texts are added 5 to 11 more, and the text for each. */
@@ -141,8 +141,8 @@ typedef struct loom_quick {
     } entries[LOOM_QUICK_ENTRIES];
 } loom_quick;
 
-typedef struct loom_intake {
-    const loom_intake_rules *rules;
+typedef struct loom_row_reader {
+    const loom_row_reader_rules *rules;
     loom_csv csv;
     int32_t thread;
     loom_texts traces;
@@ -163,20 +163,20 @@ typedef struct loom_intake {
     loom_raw_row *room;   /* where the next row goes, room_left of them */
     int32_t room_left;
     uint32_t room_chunk;
-} loom_intake;
+} loom_row_reader;
 
-/* What an intake needs from the outside when its chunk is full: a new chunk's number and rows (locked inside). */
+/* What a row reader needs from the outside when its chunk is full: a new chunk's number and rows (locked inside). */
 typedef struct loom_chunk_source {
     loom_status (*take)(void *arg, int32_t thread, uint32_t *chunk, loom_raw_row **rows, loom_err *err);
     void *arg;
     const char *place; /* the table, for messages */
 } loom_chunk_source;
 
-loom_status loom_intake_init(loom_intake *t, const loom_intake_rules *rules, int32_t thread, loom_err *err);
-void loom_intake_release(loom_intake *t);
+loom_status loom_row_reader_init(loom_row_reader *t, const loom_row_reader_rules *rules, int32_t thread, loom_err *err);
+void loom_row_reader_release(loom_row_reader *t);
 /* Reads the records that start in the first `whole` of `len` bytes (see loom_csv_reader_block). *n_lines is set to the
  * lines they take. The number of rows written to each chunk is in the segments. */
-loom_status loom_intake_block(loom_intake *t, const char *text, size_t whole, size_t len, bool last, int64_t block,
+loom_status loom_row_reader_block(loom_row_reader *t, const char *text, size_t whole, size_t len, bool last, int64_t block,
                               int64_t *n_lines, const loom_chunk_source *chunks, loom_err *err);
 
 /* Is this one of the spellings of "no value" (empty, NA, NaN, null, None, ...)? */

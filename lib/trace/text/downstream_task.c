@@ -3,7 +3,7 @@
 #include "core/num.h"
 
 /* ---- pieces of a layer's text ---- */
-static void put_first_line(loom_buf *b, const loom_task_view *v, const char *line)
+static void put_first_line(loom_buf *b, const loom_downstream_view *v, const char *line)
 {
     if (v->form != LOOM_MODE_INSTRUCTION) return;
     loom_buf_str(b, line);
@@ -11,7 +11,7 @@ static void put_first_line(loom_buf *b, const loom_task_view *v, const char *lin
 }
 
 /* The child of a missing call does not name its start node: that would be the answer. */
-static void put_header(loom_buf *b, const loom_task_view *v, const loom_layer *l, bool with_start_node)
+static void put_header(loom_buf *b, const loom_downstream_view *v, const loom_layer *l, bool with_start_node)
 {
     loom_attrs a;
     loom_attrs_init(&a);
@@ -26,7 +26,7 @@ static void put_header(loom_buf *b, const loom_task_view *v, const loom_layer *l
     loom_buf_str(b, "\n" LOOM_TEXT_EDGES "\n");
 }
 
-static loom_edge_text *edges_of(const loom_task_view *v, const loom_layer *l, int32_t n)
+static loom_edge_text *edges_of(const loom_downstream_view *v, const loom_layer *l, int32_t n)
 {
     return loom_encode_edges(v->graph, l->calls, n, v->form == LOOM_MODE_TABULAR, v->rng, v->arena);
 }
@@ -48,7 +48,7 @@ static void drop_finish(loom_edge_text *e)
 }
 
 /* ---- the layers of each task ---- */
-static int32_t render_prefix(loom_buf *into, const loom_task_view *v, const loom_layer *l, int32_t limit, bool finish)
+static int32_t render_prefix(loom_buf *into, const loom_downstream_view *v, const loom_layer *l, int32_t limit, bool finish)
 {
     int32_t n = l->n_calls < limit ? l->n_calls : limit;
     loom_edge_text *edges = edges_of(v, l, n);
@@ -62,12 +62,12 @@ static int32_t render_prefix(loom_buf *into, const loom_task_view *v, const loom
     return n;
 }
 
-int32_t loom_task_render_high_latency(loom_buf *into, const loom_task_view *v, const loom_layer *layer, int32_t limit)
+int32_t loom_downstream_render_high_latency(loom_buf *into, const loom_downstream_view *v, const loom_layer *layer, int32_t limit)
 {
     return layer->split ? 0 : render_prefix(into, v, layer, limit, false);
 }
 
-int32_t loom_task_render_uncommon(loom_buf *into, const loom_task_view *v, const loom_layer *layer, int32_t limit,
+int32_t loom_downstream_render_uncommon(loom_buf *into, const loom_downstream_view *v, const loom_layer *layer, int32_t limit,
                                   bool first)
 {
     if (layer->split) return 0;
@@ -75,7 +75,7 @@ int32_t loom_task_render_uncommon(loom_buf *into, const loom_task_view *v, const
     return render_prefix(into, v, layer, limit, true);
 }
 
-const char *loom_task_render_attribute(loom_buf *into, const loom_task_view *v, const loom_layer *layer, int32_t target,
+const char *loom_downstream_render_attribute(loom_buf *into, const loom_downstream_view *v, const loom_layer *layer, int32_t target,
                                        bool destination)
 {
     static const uint8_t order[] = {LOOM_ITEM_EDGE_ID, LOOM_ITEM_START, LOOM_ITEM_FINISH, LOOM_ITEM_TYPE,
@@ -97,7 +97,7 @@ const char *loom_task_render_attribute(loom_buf *into, const loom_task_view *v, 
     return truth;
 }
 
-void loom_task_render_parent(loom_buf *into, const loom_task_view *v, const loom_layer *layer, int32_t target)
+void loom_downstream_render_parent(loom_buf *into, const loom_downstream_view *v, const loom_layer *layer, int32_t target)
 {
     loom_edge_text *edges = edges_of(v, layer, layer->n_calls);
     put_first_line(into, v, LOOM_TEXT_ASK_PARENT);
@@ -111,7 +111,7 @@ void loom_task_render_parent(loom_buf *into, const loom_task_view *v, const loom
     put_end(into);
 }
 
-void loom_task_render_child(loom_buf *into, const loom_task_view *v, const loom_layer *layer)
+void loom_downstream_render_child(loom_buf *into, const loom_downstream_view *v, const loom_layer *layer)
 {
     loom_edge_text *edges = edges_of(v, layer, layer->n_calls);
     put_first_line(into, v, LOOM_TEXT_ASK_CHILD);
@@ -128,25 +128,25 @@ static bool is_rare(const loom_facts *f, const loom_graph *g, const loom_call *c
 
 static void put_answer(loom_buf *answer, bool yes) { loom_buf_str(answer, yes ? LOOM_TEXT_YES : LOOM_TEXT_NO); }
 
-static bool make_high_latency(loom_buf *question, loom_buf *answer, const loom_task_view *v, const loom_layers *layers,
+static bool make_high_latency(loom_buf *question, loom_buf *answer, const loom_downstream_view *v, const loom_layers *layers,
                               const loom_facts *facts, int32_t limit)
 {
     if (!facts->has_latency) return false;
     for (int32_t i = 0; i < layers->n && limit > 0; i++)
-        limit -= loom_task_render_high_latency(question, v, layers->all[i], limit);
+        limit -= loom_downstream_render_high_latency(question, v, layers->all[i], limit);
     put_answer(answer, loom_is_high_latency(facts, loom_call_finish(&v->graph->calls[0])));
     return true;
 }
 
 /* Calls of a plain layer that may be shown: all before the first rare one. */
-static int32_t common_prefix(const loom_task_view *v, const loom_layer *l, const loom_facts *facts)
+static int32_t common_prefix(const loom_downstream_view *v, const loom_layer *l, const loom_facts *facts)
 {
     int32_t n = 0;
     while (n < l->n_calls && !is_rare(facts, v->graph, &v->graph->calls[l->calls[n]])) n++;
     return n;
 }
 
-static bool make_uncommon(loom_buf *question, loom_buf *answer, const loom_task_view *v, const loom_layers *layers,
+static bool make_uncommon(loom_buf *question, loom_buf *answer, const loom_downstream_view *v, const loom_layers *layers,
                           const loom_facts *facts, int32_t limit)
 {
     bool first = true, rare = false;
@@ -156,7 +156,7 @@ static bool make_uncommon(loom_buf *question, loom_buf *answer, const loom_task_
         const loom_layer *l = layers->all[i];
         if (l->split) continue;
         int32_t shown = common_prefix(v, l, facts), n = shown < limit ? shown : limit;
-        if (n) loom_task_render_uncommon(question, v, l, n, first);
+        if (n) loom_downstream_render_uncommon(question, v, l, n, first);
         first = first && !n;
         limit -= n;
         if (shown < l->n_calls) break; /* here the rare call comes */
@@ -167,7 +167,7 @@ static bool make_uncommon(loom_buf *question, loom_buf *answer, const loom_task_
 }
 
 /* A call drawn from the whole graph, so that every call is asked for equally often. */
-static bool make_attribute(loom_buf *question, loom_buf *answer, const loom_task_view *v, const loom_layers *layers)
+static bool make_attribute(loom_buf *question, loom_buf *answer, const loom_downstream_view *v, const loom_layers *layers)
 {
     int64_t target = (int64_t)loom_rng_below(v->rng, (uint64_t)v->graph->n_calls);
     bool destination = loom_rng_chance(v->rng, 0.5);
@@ -175,7 +175,7 @@ static bool make_attribute(loom_buf *question, loom_buf *answer, const loom_task
         const loom_layer *l = layers->all[i];
         if (l->split) continue;
         if (target < l->n_calls) {
-            loom_buf_str(answer, loom_task_render_attribute(question, v, l, (int32_t)target, destination));
+            loom_buf_str(answer, loom_downstream_render_attribute(question, v, l, (int32_t)target, destination));
             return true;
         }
         target -= l->n_calls;
@@ -183,7 +183,7 @@ static bool make_attribute(loom_buf *question, loom_buf *answer, const loom_task
     return false;
 }
 
-static int32_t parent_edge(const loom_task_view *v, const loom_layer *parent, const loom_layer *child)
+static int32_t parent_edge(const loom_downstream_view *v, const loom_layer *parent, const loom_layer *child)
 {
     for (int32_t i = 0; i < parent->n_calls; i++) {
         const loom_call *c = &v->graph->calls[parent->calls[i]];
@@ -192,7 +192,7 @@ static int32_t parent_edge(const loom_task_view *v, const loom_layer *parent, co
     return -1;
 }
 
-static bool make_edge(loom_buf *question, loom_buf *answer, const loom_task_view *v, const loom_layers *layers)
+static bool make_edge(loom_buf *question, loom_buf *answer, const loom_downstream_view *v, const loom_layers *layers)
 {
     const loom_layer *parent = NULL, *child = NULL;
     uint64_t seen = 0;
@@ -207,29 +207,29 @@ static bool make_edge(loom_buf *question, loom_buf *answer, const loom_task_view
     }
     if (!child) return false;
     int32_t target = parent_edge(v, parent, child);
-    loom_task_render_parent(question, v, parent, target);
-    loom_task_render_child(question, v, child);
+    loom_downstream_render_parent(question, v, parent, target);
+    loom_downstream_render_child(question, v, child);
     loom_edge_text *truth = loom_encode_edges(v->graph, parent->calls + target, 1, v->form == LOOM_MODE_TABULAR, NULL,
                                               v->arena);
     loom_edge_render(answer, truth);
     return true;
 }
 
-loom_status loom_task_make(loom_buf *question, loom_buf *answer, bool *made, loom_task task, const loom_task_view *v,
+loom_status loom_downstream_make(loom_buf *question, loom_buf *answer, bool *made, loom_downstream_task task, const loom_downstream_view *v,
                            const loom_facts *facts, int32_t limit, loom_err *err)
 {
     loom_layers layers;
     LOOM_TRY(loom_layers_build(&layers, v->graph, &(loom_split_conf){.rng = v->rng}, v->arena, err));
     switch (task) {
-    case LOOM_TASK_HIGH_LATENCY: *made = make_high_latency(question, answer, v, &layers, facts, limit); break;
-    case LOOM_TASK_UNCOMMON: *made = make_uncommon(question, answer, v, &layers, facts, limit); break;
-    case LOOM_TASK_ATTRIBUTE: *made = make_attribute(question, answer, v, &layers); break;
+    case LOOM_DOWNSTREAM_HIGH_LATENCY: *made = make_high_latency(question, answer, v, &layers, facts, limit); break;
+    case LOOM_DOWNSTREAM_UNCOMMON: *made = make_uncommon(question, answer, v, &layers, facts, limit); break;
+    case LOOM_DOWNSTREAM_ATTRIBUTE: *made = make_attribute(question, answer, v, &layers); break;
     default: *made = make_edge(question, answer, v, &layers); break;
     }
     return LOOM_OK;
 }
 
-void loom_task_render_sample(loom_buf *into, const char *question, const char *answer)
+void loom_downstream_render_sample(loom_buf *into, const char *question, const char *answer)
 {
     loom_buf_str(into, LOOM_TEXT_QUESTION);
     loom_buf_str(into, question);
