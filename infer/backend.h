@@ -13,7 +13,7 @@
 #include "core/meta.h"
 #include "core/pool.h"
 #include "infer/engine.h"
-#include "model/bundle.h"
+#include "model/model_files.h"
 
 typedef struct loom_backend_conf {
     const char *model, *adapter, *base, *tokenizer;

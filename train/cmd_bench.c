@@ -8,7 +8,7 @@
 #include "core/num.h"
 #include "core/usage.h"
 #include "model/blas.h"
-#include "model/half.h"
+#include "model/bf16.h"
 #include "model/model_bench.h"
 #include "train/train_cmds.h"
 

@@ -6,7 +6,7 @@
 #include "core/log.h"
 #include "core/meta.h"
 #include "core/num.h"
-#include "model/bundle.h"
+#include "model/model_files.h"
 #include "tokenizer/tokenizer.h"
 #include "train/hf.h"
 #include "train/train_cmds.h"

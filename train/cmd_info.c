@@ -7,7 +7,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/num.h"
-#include "model/bundle.h"
+#include "model/model_files.h"
 #include "store/shard.h"
 #include "trace/names.h"
 #include "train/train_cmds.h"

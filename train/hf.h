@@ -5,7 +5,7 @@
 #define LOOM_TRAIN_HF_H
 
 #include "core/buf.h"
-#include "model/bundle.h"
+#include "model/model_files.h"
 
 /* The small files beside the weights, byte for byte as the base model has them, or made up when it has none. */
 #define LOOM_HF_SIDE_FILES 3

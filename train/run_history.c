@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "model/bundle.h"
+#include "model/model_files.h"
 #include "train/snapshot.h"
 
 loom_status loom_run_history_start(loom_run_history *r, const char *start, loom_err *err)

@@ -7,7 +7,7 @@
 
 #include "core/file.h"
 #include "core/num.h"
-#include "model/bundle.h"
+#include "model/model_files.h"
 
 /* What is kept of one tensor, under its name in a group. */
 typedef struct kept {

@@ -8,7 +8,7 @@
 #ifndef LOOM_TRAIN_TRANSPLANT_H
 #define LOOM_TRAIN_TRANSPLANT_H
 
-#include "model/bundle.h"
+#include "model/model_files.h"
 
 typedef struct loom_transplant_report {
     bool same;                               /* the tokenizers were equal: nothing was changed */

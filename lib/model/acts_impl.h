@@ -9,7 +9,7 @@
 #define LOOM_MODEL_ACTS_IMPL_H
 
 #include "model/acts.h"
-#include "model/half.h"
+#include "model/bf16.h"
 #include "model/ops.h"
 #include "model/packed.h"
 

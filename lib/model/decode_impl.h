@@ -11,7 +11,7 @@
 #define LOOM_MODEL_DECODE_IMPL_H
 
 #include "model/decode.h"
-#include "model/half.h"
+#include "model/bf16.h"
 #include "model/ops.h"
 #include "model/packed.h"
 

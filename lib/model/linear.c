@@ -1,6 +1,6 @@
 #include "core/num.h"
 #include "model/blas.h"
-#include "model/half.h"
+#include "model/bf16.h"
 #include "model/ops.h"
 #include "model/packed.h"
 #include "model/vmath.h"

@@ -1,7 +1,7 @@
 #include "trace/check.h"
 
 #include "core/num.h"
-#include "trace/grow.h"
+#include "core/arena_array.h"
 
 /* ---- codes ---- */
 typedef struct checker {

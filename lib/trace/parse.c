@@ -1,7 +1,7 @@
 #include "trace/parse.h"
 
 #include "core/num.h"
-#include "trace/grow.h"
+#include "core/arena_array.h"
 
 /* No verdict, but it ends up beside a status: the arena has failed, and core/nomem.h keeps it out of every result. */
 #define NO_MEMORY "memory ran out"

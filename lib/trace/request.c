@@ -2,7 +2,7 @@
 
 #include "core/hash.h"
 #include "core/num.h"
-#include "trace/grow.h"
+#include "core/arena_array.h"
 #include "trace/record.h"
 
 /* A layer with what the public view does not show. The view comes first, so that both share their address. */

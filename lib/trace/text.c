@@ -1,6 +1,6 @@
 #include "trace/text.h"
 
-#include "trace/grow.h"
+#include "core/arena_array.h"
 
 /* ---- rendering ---- */
 static void put_line(loom_buf *b, const char *text)

@@ -12,7 +12,7 @@
 #include "model/acts.h"
 #include "model/adamw.h"
 #include "model/blas.h"
-#include "model/half.h"
+#include "model/bf16.h"
 #include "store/safetensors.h"
 
 #define TOLERANCE      1e-4

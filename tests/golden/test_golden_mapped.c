@@ -11,8 +11,8 @@
 #include "core/rng.h"
 #include "model/acts.h"
 #include "model/blas.h"
-#include "model/bundle.h"
-#include "model/half.h"
+#include "model/model_files.h"
+#include "model/bf16.h"
 #include "model/vmath.h"
 #include "test.h"
 

@@ -6,7 +6,7 @@
 #include "core/log.h"
 #include "model/acts.h"
 #include "model/blas.h"
-#include "model/bundle.h"
+#include "model/model_files.h"
 #include "test.h"
 #include "train/train_cmds.h"
 

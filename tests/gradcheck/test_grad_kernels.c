@@ -5,7 +5,7 @@
 #include "core/num.h"
 #include "core/rng.h"
 #include "model/blas.h"
-#include "model/half.h"
+#include "model/bf16.h"
 #include "model/ops.h"
 #include "model/vmath.h"
 

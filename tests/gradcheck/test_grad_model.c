@@ -8,7 +8,7 @@
 #include "model/acts.h"
 #include "model/adamw.h"
 #include "model/blas.h"
-#include "model/half.h"
+#include "model/bf16.h"
 
 #define ROWS 61
 

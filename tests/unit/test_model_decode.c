@@ -6,7 +6,7 @@
 #include "model/acts.h"
 #include "model/blas.h"
 #include "model/decode.h"
-#include "model/half.h"
+#include "model/bf16.h"
 
 #define T 53
 /* Two ways to sum some hundred products in float32 differ by a few 1e-7 of their size; logits here are about 1. */

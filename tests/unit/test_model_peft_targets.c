@@ -1,5 +1,5 @@
 /* What PEFT's target_modules mean for a Llama. */
-#include "model/bundle.h"
+#include "model/model_files.h"
 #include "model/peft_targets.h"
 #include "test.h"
 

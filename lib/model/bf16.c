@@ -1,4 +1,4 @@
-#include "model/half.h"
+#include "model/bf16.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "model/bundle.h"
+#include "model/model_files.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
