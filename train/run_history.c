@@ -7,11 +7,11 @@
 
 loom_status loom_run_history_start(loom_run_history *r, const char *start, loom_err *err)
 {
-    loom_bundle_kind kind;
+    loom_model_kind kind;
     char *file = NULL;
 
-    LOOM_TRY(loom_bundle_resolve(&file, &kind, start, err));
-    loom_status st = kind == LOOM_BUNDLE_CKPT ? loom_training_find(&r->start, file, err) : LOOM_OK;
+    LOOM_TRY(loom_model_find(&file, &kind, start, err));
+    loom_status st = kind == LOOM_MODEL_KIND_CKPT ? loom_training_find(&r->start, file, err) : LOOM_OK;
     free(file);
     return st;
 }
