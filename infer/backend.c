@@ -38,16 +38,16 @@ bool loom_backend_bos(const loom_backend_conf *conf, const char *prompt, size_t 
 
 loom_status loom_backend_open(loom_backend *b, const loom_backend_conf *conf, const loom_common *common, loom_err *err)
 {
-    loom_bundle_options bo = {.frozen = true, .base = conf->base};
+    loom_model_files_options bo = {.frozen = true, .base = conf->base};
     loom_engine_options eo = {.batch = conf->batch, .context = conf->context, .cache_bytes = conf->cache_mib << 20,
-                              .half_cache = conf->half_cache, .half_compute = conf->compute == 1,
+                              .half_cache = conf->half_cache, .bf16_compute = conf->compute == 1,
                               .no_sharing = !conf->share, .no_jump = !conf->jump};
     loom_status st;
 
     if (!conf->model)
         return loom_fail(err, LOOM_STATUS_ARG, "no model given; name a checkpoint or folder with --model");
     if ((st = loom_blas_reserve((int)common->threads, err)) != LOOM_OK) return st;
-    if ((st = loom_bundle_load(&b->bundle, conf->model, conf->adapter, &bo, err)) != LOOM_OK) goto done;
+    if ((st = loom_model_files_load(&b->bundle, conf->model, conf->adapter, &bo, err)) != LOOM_OK) goto done;
     if ((st = loom_training_find(&b->training, b->bundle.adapter_path ? b->bundle.adapter_path : b->bundle.path, err)) != LOOM_OK)
         goto done;
     if ((st = load_tokenizer(b, conf, err)) != LOOM_OK) goto done;
@@ -67,7 +67,7 @@ void loom_backend_close(loom_backend *b)
     loom_engine_free(b->engine);
     loom_pool_free(b->pool);
     loom_tokenizer_free(b->tok);
-    loom_bundle_release(&b->bundle);
+    loom_model_files_release(&b->bundle);
     loom_buf_release(&b->training);
     *b = (loom_backend){0};
 }

@@ -13,7 +13,7 @@
 #include "core/meta.h"
 #include "core/pool.h"
 #include "infer/engine.h"
-#include "model/bundle.h"
+#include "model/model_files.h"
 
 typedef struct loom_backend_conf {
     const char *model, *adapter, *base, *tokenizer;
@@ -43,7 +43,7 @@ typedef struct loom_backend_conf {
     LOOM_OPT_FLAG_ON("jump-ahead", 0, S, m.jump, "constrained: append forced text without asking the model; without it the same seed gives another text")
 
 typedef struct loom_backend {
-    loom_bundle bundle;
+    loom_model_files bundle;
     loom_buf training; /* training.json of the model, or of its adapter; empty: not known */
     loom_tokenizer *tok;
     loom_pool *pool;

@@ -111,7 +111,7 @@ static loom_status learn_tokenizer(loom_tokenizer **out, loom_err *err)
 typedef struct bench {
     const bench_conf *conf;
     loom_pool *pool;
-    loom_bundle bundle; /* --model */
+    loom_model_files bundle; /* --model */
     loom_llama *random; /* else */
     const loom_llama *model;
     loom_tokenizer *tok;
@@ -138,10 +138,10 @@ static loom_status random_model(bench *b, loom_err *err)
 
 static loom_status open_model(bench *b, loom_err *err)
 {
-    loom_bundle_options o = {.frozen = true};
+    loom_model_files_options o = {.frozen = true};
 
     if (!b->conf->model) return random_model(b, err);
-    LOOM_TRY(loom_bundle_load(&b->bundle, b->conf->model, NULL, &o, err));
+    LOOM_TRY(loom_model_files_load(&b->bundle, b->conf->model, NULL, &o, err));
     b->model = b->bundle.model;
     if (!b->bundle.tokenizer)
         return loom_fail(err, LOOM_STATUS_ARG, "%s holds no tokenizer, so no graph can be generated", b->conf->model);
@@ -314,7 +314,7 @@ static loom_status show(bench *b, loom_err *err)
 
 static loom_status run_cell(cell *c, bench *b, loom_err *err)
 {
-    loom_engine_options eo = {.batch = c->jobs, .half_cache = c->half, .half_compute = c->half, .pool = b->pool};
+    loom_engine_options eo = {.batch = c->jobs, .half_cache = c->half, .bf16_compute = c->half, .pool = b->pool};
     loom_engine *e = NULL;
     loom_status st = loom_engine_new(&e, b->model, b->bundle.lora, b->tok, &eo, err);
 
@@ -392,11 +392,11 @@ static void describe(bench *b, int64_t threads)
     loom_jw_kv_i64(&b->w, "parameters", params);
     loom_jw_kv_i64(&b->w, "threads", threads);
     loom_jw_kv_str(&b->w, "core", loom_blas_core());
-    loom_jw_kv_str(&b->w, "bf16_unit", loom_half_unit_names[loom_packed_unit()]);
+    loom_jw_kv_str(&b->w, "bf16_unit", loom_bf16_unit_names[loom_packed_unit()]);
     loom_jw_kv_f64(&b->w, "sgemm_gflops", b->sgemm_gflops);
     loom_buf_printf(&b->text, "%s, %.2f million parameters, %lld thread%s; best sgemm %.0f GFLOP/s; bfloat16 by %s\n",
                     b->conf->model ? b->conf->model : "random weights", (double)params / 1e6, (long long)threads,
-                    threads == 1 ? "" : "s", b->sgemm_gflops, loom_half_unit_names[loom_packed_unit()]);
+                    threads == 1 ? "" : "s", b->sgemm_gflops, loom_bf16_unit_names[loom_packed_unit()]);
     loom_buf_str(&b->text, "chosen, forced, prompt: tokens a second that the model chose, that jump-ahead appended, and "
                            "of prompts\nalone: tokens a second of the model without prompts, draws and masks; model: its "
                            "share of the time\nCPU: CPU seconds a "
@@ -437,7 +437,7 @@ static loom_status run_bench(const loom_ctx *ctx, loom_err *err)
     loom_prompts_release(&b.prompts);
     loom_tokenizer_free(b.tok);
     loom_llama_free(b.random);
-    loom_bundle_release(&b.bundle);
+    loom_model_files_release(&b.bundle);
     loom_pool_free(b.pool);
     loom_buf_release(&b.text);
     loom_buf_release(&b.json);

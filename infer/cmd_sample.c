@@ -165,7 +165,7 @@ static loom_status draw_services(sampling_run *r, loom_err *err)
 
 static loom_status open_names(sampling_run *r, loom_err *err)
 {
-    const loom_bundle *b = &r->backend.bundle;
+    const loom_model_files *b = &r->backend.bundle;
     bool full = r->conf->constrain == LOOM_CONSTRAIN_FULL;
 
     LOOM_TRY(loom_naming_open(&r->naming, r->conf->names, b->names, b->names_len, full, err));

@@ -466,7 +466,7 @@ loom_status loom_engine_new(loom_engine **out, const loom_llama *model, const lo
     if ((st = loom_chooser_new(&e->chooser, tok, &co, err)) != LOOM_OK) goto done;
     loom_decode_options dopt = {.max_rows = e->max_rows, .max_seqs = e->o.batch + PARKED,
                                 .positions = cache_positions(e), .half_cache = o->half_cache,
-                                .half_compute = o->half_compute, .pool = o->pool};
+                                .bf16_compute = o->bf16_compute, .pool = o->pool};
     if ((st = loom_decode_new(&e->decode, model, lora, &dopt, err)) != LOOM_OK) goto done;
     e->face = (loom_completer){.room = e->o.batch, .submit = submit, .step = step, .drop = drop};
     *out = e;

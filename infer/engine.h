@@ -28,7 +28,7 @@ typedef struct loom_engine_options {
     int64_t cache_bytes;  /* for keys and values; 0: an eighth of the machine's memory, or less when half of
                              batch * context needs less */
     bool half_cache;      /* keys and values as bfloat16 */
-    bool half_compute;    /* products in bfloat16 where the CPU has instructions for it */
+    bool bf16_compute;    /* products in bfloat16 where the CPU has instructions for it */
     int64_t prompt_rows;  /* prompt tokens added to one step; 0: 256 */
     bool no_sharing;      /* do not share prompt prefixes (for measurements) */
     bool no_jump;         /* do not jump ahead over forced text (for measurements) */

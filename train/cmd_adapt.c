@@ -25,7 +25,7 @@ static const loom_opt adapt_opts[] = {
     LOOM_OPT_ENUM("dtype", 0, adapt_conf, dtype, "f32", "f32|bf16", "type of the matrices"),
     LOOM_OPT_END};
 
-static loom_status write_model(const loom_ctx *ctx, const loom_bundle *b, loom_err *err)
+static loom_status write_model(const loom_ctx *ctx, const loom_model_files *b, loom_err *err)
 {
     const adapt_conf *conf = ctx->conf;
     loom_meta m = {0};
@@ -49,9 +49,9 @@ static loom_status write_model(const loom_ctx *ctx, const loom_bundle *b, loom_e
 static loom_status run_adapt(const loom_ctx *ctx, loom_err *err)
 {
     const adapt_conf *conf = ctx->conf;
-    loom_bundle_options whole = {0};
+    loom_model_files_options whole = {0};
     loom_transplant_report report;
-    loom_bundle b = {0};
+    loom_model_files b = {0};
     loom_buf tokenizer = {0};
     char text[128];
     loom_status st;
@@ -59,7 +59,7 @@ static loom_status run_adapt(const loom_ctx *ctx, loom_err *err)
     if (!conf->tokenizer) return loom_fail(err, LOOM_STATUS_ARG, "--tokenizer is missing: the names to take on");
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "--output is missing: the checkpoint to write");
     if ((st = loom_file_read(&tokenizer, conf->tokenizer, LOOM_BOUND_JSON, err)) != LOOM_OK) goto done;
-    if ((st = loom_bundle_load(&b, ctx->args[0], NULL, &whole, err)) != LOOM_OK) goto done;
+    if ((st = loom_model_files_load(&b, ctx->args[0], NULL, &whole, err)) != LOOM_OK) goto done;
     if (b.lora) {
         st = loom_fail(err, LOOM_STATUS_ARG, "%s carries an adapter; put it into the weights first: loom-train merge",
                        ctx->args[0]);
@@ -71,7 +71,7 @@ static loom_status run_adapt(const loom_ctx *ctx, loom_err *err)
     if (st == LOOM_OK) loom_info("%s: %s; %s", conf->output, b.path, loom_transplant_text(text, sizeof text, &report));
 done:
     loom_buf_release(&tokenizer);
-    loom_bundle_release(&b);
+    loom_model_files_release(&b);
     return st;
 }
 

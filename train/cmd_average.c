@@ -19,7 +19,7 @@ static const loom_opt average_opts[] = {
     LOOM_OPT_END};
 
 /* ARG unless both are the same architecture (the shapes of the tensors do not tell the heads) with one tokenizer. */
-static loom_status check_alike(const loom_bundle *a, const loom_bundle *b, loom_err *err)
+static loom_status check_alike(const loom_model_files *a, const loom_model_files *b, loom_err *err)
 {
     loom_buf x = {0}, y = {0};
 
@@ -38,11 +38,11 @@ static loom_status check_alike(const loom_bundle *a, const loom_bundle *b, loom_
     return LOOM_OK;
 }
 
-static loom_status load(loom_bundle *b, const char *path, loom_err *err)
+static loom_status load(loom_model_files *b, const char *path, loom_err *err)
 {
-    loom_bundle_options whole = {0};
+    loom_model_files_options whole = {0};
 
-    LOOM_TRY(loom_bundle_load(b, path, NULL, &whole, err));
+    LOOM_TRY(loom_model_files_load(b, path, NULL, &whole, err));
     if (b->note[0]) loom_info("%s", b->note);
     if (!b->lora) return LOOM_OK;
     return loom_fail(err, LOOM_STATUS_ARG,
@@ -56,7 +56,7 @@ static void add(double *sum, const loom_llama *m, double share)
 }
 
 /* The mean carries the names of all. */
-static loom_status join_names(loom_bundle *into, const loom_bundle *more, loom_err *err)
+static loom_status join_names(loom_model_files *into, const loom_model_files *more, loom_err *err)
 {
     loom_names names = {0};
     loom_buf text = {0};
@@ -77,10 +77,10 @@ static loom_status join_names(loom_bundle *into, const loom_bundle *more, loom_e
     return st;
 }
 
-static loom_status add_file(double *sum, loom_bundle *first, loom_jw *paths, const char *path, double share,
+static loom_status add_file(double *sum, loom_model_files *first, loom_jw *paths, const char *path, double share,
                             loom_err *err)
 {
-    loom_bundle b = {0};
+    loom_model_files b = {0};
     loom_status st = load(&b, path, err);
 
     if (st == LOOM_OK) st = check_alike(first, &b, err);
@@ -89,12 +89,12 @@ static loom_status add_file(double *sum, loom_bundle *first, loom_jw *paths, con
         add(sum, b.model, share);
         loom_jw_str(paths, b.path);
     }
-    loom_bundle_release(&b);
+    loom_model_files_release(&b);
     return st;
 }
 
 /* The mean takes the place of the first model's weights. *paths: a JSON list of the files read. */
-static loom_status average(const loom_ctx *ctx, loom_bundle *first, double *sum, loom_buf *paths, loom_err *err)
+static loom_status average(const loom_ctx *ctx, loom_model_files *first, double *sum, loom_buf *paths, loom_err *err)
 {
     double share = 1.0 / ctx->n_args;
     loom_jw j;
@@ -109,7 +109,7 @@ static loom_status average(const loom_ctx *ctx, loom_bundle *first, double *sum,
     return LOOM_OK;
 }
 
-static loom_status write_model(const loom_ctx *ctx, const loom_bundle *b, const char *paths, loom_err *err)
+static loom_status write_model(const loom_ctx *ctx, const loom_model_files *b, const char *paths, loom_err *err)
 {
     const average_conf *conf = ctx->conf;
     loom_meta meta = {0};
@@ -128,7 +128,7 @@ static loom_status write_model(const loom_ctx *ctx, const loom_bundle *b, const 
 static loom_status run_average(const loom_ctx *ctx, loom_err *err)
 {
     const average_conf *conf = ctx->conf;
-    loom_bundle first = {0};
+    loom_model_files first = {0};
     loom_buf paths = {0};
     double *sum = NULL;
 
@@ -141,7 +141,7 @@ static loom_status run_average(const loom_ctx *ctx, loom_err *err)
     if (st == LOOM_OK) loom_info("%s: the mean of %d models", conf->output, ctx->n_args);
     free(sum);
     loom_buf_release(&paths);
-    loom_bundle_release(&first);
+    loom_model_files_release(&first);
     return st;
 }
 

@@ -8,7 +8,7 @@
 #include "core/num.h"
 #include "core/usage.h"
 #include "model/blas.h"
-#include "model/half.h"
+#include "model/bf16.h"
 #include "model/model_bench.h"
 #include "train/train_cmds.h"
 
@@ -76,7 +76,7 @@ static void add_json(loom_jw *w, const shape *s, const loom_config *c, const loo
     loom_jw_kv_i64(w, "kv_heads", c->K);
     loom_jw_kv_i64(w, "ffn", c->F);
     loom_jw_kv_i64(w, "vocabulary", c->V);
-    loom_jw_kv_str(w, "compute", o->half_compute ? "bf16" : "f32");
+    loom_jw_kv_str(w, "compute", o->bf16_compute ? "bf16" : "f32");
     loom_jw_kv_str(w, "optimizer", o->optimizer == LOOM_OPTIMIZER_MUON ? "muon" : "adamw");
     loom_jw_kv_i64(w, "parameters", r->params);
     loom_jw_kv_i64(w, "trained", r->trained);
@@ -104,7 +104,7 @@ static loom_status bench_one(const shape *s, const bench_conf *conf, bool half, 
     loom_lora_config lc = {.R = 8, .alpha = 16, .dropout = 0.1, .targets = 1u << LOOM_ROLE_Q | 1u << LOOM_ROLE_V};
     loom_config config;
     loom_model_bench_options o = {
-        .B = conf->batch, .T = conf->context, .steps = conf->steps, .recompute = conf->recompute, .half_compute = half,
+        .B = conf->batch, .T = conf->context, .steps = conf->steps, .recompute = conf->recompute, .bf16_compute = half,
         .optimizer = s->lora ? LOOM_OPTIMIZER_ADAMW : (loom_optimizer_kind)conf->optimizer};
     loom_model_bench_result r;
     loom_status st;
@@ -128,13 +128,13 @@ static loom_status run_bench(const loom_ctx *ctx, loom_err *err)
     const bench_conf *conf = ctx->conf;
     const bool wanted[] = {conf->small, conf->middle, conf->lora, conf->demo, conf->desk};
     bool f32 = conf->compute != COMPUTE_BF16;
-    bool bf16 = conf->compute != COMPUTE_F32 && loom_half_check(NULL) == LOOM_OK;
+    bool bf16 = conf->compute != COMPUTE_F32 && loom_bf16_check(NULL) == LOOM_OK;
     int most = (int)ctx->common.threads;
     loom_buf json = {0}, text = {0};
     loom_status st = LOOM_OK;
     loom_jw w;
 
-    if (conf->compute == COMPUTE_BF16) LOOM_TRY(loom_half_check(err));
+    if (conf->compute == COMPUTE_BF16) LOOM_TRY(loom_bf16_check(err));
     loom_jw_init(&w, &json, true);
     loom_jw_begin_object(&w);
     loom_jw_kv_str(&w, "blas", loom_blas_version());

@@ -32,7 +32,7 @@ static const loom_opt export_opts[] = {
                  "what an adapter's configuration calls its base (default: the path)"),
     LOOM_OPT_END};
 
-static loom_dtype target_type(const export_conf *conf, const loom_bundle *b)
+static loom_dtype target_type(const export_conf *conf, const loom_model_files *b)
 {
     switch (conf->dtype) {
     case DTYPE_F32: return LOOM_DTYPE_F32;
@@ -42,7 +42,7 @@ static loom_dtype target_type(const export_conf *conf, const loom_bundle *b)
     }
 }
 
-static loom_status take_names(loom_bundle *b, const char *path, loom_err *err)
+static loom_status take_names(loom_model_files *b, const char *path, loom_err *err)
 {
     loom_shard *s = NULL;
     char *names = NULL;
@@ -66,7 +66,7 @@ static loom_status take_names(loom_bundle *b, const char *path, loom_err *err)
     return st;
 }
 
-static loom_status write_model(const loom_ctx *ctx, const loom_bundle *b, loom_err *err)
+static loom_status write_model(const loom_ctx *ctx, const loom_model_files *b, loom_err *err)
 {
     const export_conf *conf = ctx->conf;
     loom_meta m = {0};
@@ -89,7 +89,7 @@ static loom_status write_model(const loom_ctx *ctx, const loom_bundle *b, loom_e
     return st;
 }
 
-static const char *what_was_written(const export_conf *conf, const loom_bundle *b)
+static const char *what_was_written(const export_conf *conf, const loom_model_files *b)
 {
     if (b->lora) return "PEFT adapter";
     return loom_hf_is_ckpt_name(conf->output) ? "checkpoint of the weights" : "Hugging Face model";
@@ -98,12 +98,12 @@ static const char *what_was_written(const export_conf *conf, const loom_bundle *
 static loom_status run_export(const loom_ctx *ctx, loom_err *err)
 {
     const export_conf *conf = ctx->conf;
-    loom_bundle_options o = {.frozen = true, .base = conf->base};
-    loom_bundle b = {0};
+    loom_model_files_options o = {.frozen = true, .base = conf->base};
+    loom_model_files b = {0};
     loom_status st;
 
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "--output DIR is missing");
-    LOOM_TRY(loom_bundle_load(&b, ctx->args[0], NULL, &o, err));
+    LOOM_TRY(loom_model_files_load(&b, ctx->args[0], NULL, &o, err));
     if (conf->names && (st = take_names(&b, conf->names, err)) != LOOM_OK) goto done;
     if (b.lora && loom_hf_is_ckpt_name(conf->output))
         st = loom_fail(err, LOOM_STATUS_ARG,
@@ -116,7 +116,7 @@ static loom_status run_export(const loom_ctx *ctx, loom_err *err)
         st = write_model(ctx, &b, err);
     if (st == LOOM_OK) loom_info("%s: %s", conf->output, what_was_written(conf, &b));
 done:
-    loom_bundle_release(&b);
+    loom_model_files_release(&b);
     return st;
 }
 

@@ -6,7 +6,7 @@
 #include "core/log.h"
 #include "core/meta.h"
 #include "core/num.h"
-#include "model/bundle.h"
+#include "model/model_files.h"
 #include "tokenizer/tokenizer.h"
 #include "train/hf.h"
 #include "train/train_cmds.h"
@@ -141,7 +141,7 @@ static loom_status put_texts(loom_ckpt_writer *w, const loom_ctx *ctx, const loo
         loom_buf_reset(&text);
         loom_buf_printf(&path, "%s/names.txt", dir);
         if ((st = loom_file_read(&text, path.data, LOOM_BOUND_JSON, err)) != LOOM_OK) goto done;
-        if ((st = loom_ckpt_put_text(w, LOOM_BUNDLE_NAMES, text.data, text.len, err)) != LOOM_OK) goto done;
+        if ((st = loom_ckpt_put_text(w, LOOM_MODEL_FILES_NAMES, text.data, text.len, err)) != LOOM_OK) goto done;
     }
     if ((st = loom_hf_side_read(&side, dir, err)) != LOOM_OK) goto done;
     for (int i = 0; i < LOOM_HF_SIDE_FILES && st == LOOM_OK; i++) {
@@ -158,7 +158,7 @@ done:
 }
 
 /* The tensors of the table, in its order. The stored type that most of them have decides what config.json says. */
-static loom_status put_tensors(loom_ckpt_writer *w, loom_st *file, const loom_config *config, const import_conf *conf,
+static loom_status put_tensors(loom_ckpt_writer *w, loom_safetensors *file, const loom_config *config, const import_conf *conf,
                                bool *any_bf16, loom_err *err)
 {
     loom_tensors table;
@@ -167,13 +167,13 @@ static loom_status put_tensors(loom_ckpt_writer *w, loom_st *file, const loom_co
     LOOM_TRY(loom_llama_table(&table, config, err));
     st = LOOM_OK;
     for (int64_t i = 0; i < table.n && st == LOOM_OK; i++) {
-        const loom_tensor_view *v = loom_st_find(file, table.tensors[i].name);
+        const loom_tensor_view *v = loom_safetensors_find(file, table.tensors[i].name);
         loom_dtype dtype = target_type(conf, v);
         *any_bf16 |= dtype == LOOM_DTYPE_BF16;
         if (v->dtype == LOOM_DTYPE_F16 && dtype == LOOM_DTYPE_BF16 && i == 0)
             loom_info("float16 is rounded to bfloat16 (8 bits of precision); --dtype f32 keeps every bit");
         st = put_view(w, v, dtype, err);
-        loom_st_forget(file, v);
+        loom_safetensors_forget(file, v);
         if (loom_stop_requested()) st = loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was written");
     }
     loom_tensors_release(&table);
@@ -185,7 +185,7 @@ static loom_status import_model(const loom_ctx *ctx, loom_err *err)
     const import_conf *conf = ctx->conf;
     const char *dir = ctx->args[0];
     loom_ckpt_writer *w = NULL;
-    loom_st *file = NULL;
+    loom_safetensors *file = NULL;
     loom_config config;
     loom_buf path = {0};
     bool bf16 = false;
@@ -194,8 +194,8 @@ static loom_status import_model(const loom_ctx *ctx, loom_err *err)
     loom_buf_printf(&path, "%s/config.json", dir);
     if ((st = loom_config_read(&config, path.data, err)) != LOOM_OK) goto done;
     if ((st = check_folder_tokenizer(dir, config.V, err)) != LOOM_OK) goto done;
-    if ((st = loom_st_open(&file, dir, err)) != LOOM_OK) goto done;
-    if ((st = loom_bundle_check_st(file, &config, dir, err)) != LOOM_OK) goto done;
+    if ((st = loom_safetensors_open(&file, dir, err)) != LOOM_OK) goto done;
+    if ((st = loom_model_weights_check(file, &config, dir, err)) != LOOM_OK) goto done;
     st = loom_ckpt_create(&w, conf->output, ctx->common.force,
                           loom_config_params(&config) * (conf->dtype == DTYPE_F32 ? 4 : 2), err);
     if (st != LOOM_OK) goto done;
@@ -204,14 +204,14 @@ static loom_status import_model(const loom_ctx *ctx, loom_err *err)
     if ((st = loom_ckpt_commit(&w, err)) == LOOM_OK) loom_info("%s: %s", conf->output, bf16 ? "bfloat16" : "float32");
 done:
     loom_ckpt_abandon(&w);
-    loom_st_close(&file);
+    loom_safetensors_close(&file);
     loom_buf_release(&path);
     return st;
 }
 
 /* ---- an adapter ---- */
 
-static loom_status write_adapter(const loom_ctx *ctx, const loom_bundle *b, loom_err *err)
+static loom_status write_adapter(const loom_ctx *ctx, const loom_model_files *b, loom_err *err)
 {
     const import_conf *conf = ctx->conf;
     loom_ckpt_writer *w = NULL;
@@ -221,10 +221,10 @@ static loom_status write_adapter(const loom_ctx *ctx, const loom_bundle *b, loom
 
     loom_config_write(&b->model->config, "float32", &text);
     if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/config", text.data, text.len, err);
-    if (st == LOOM_OK) st = loom_bundle_put_adapter(w, b->lora, real ? real : b->path, b->digest, err);
+    if (st == LOOM_OK) st = loom_adapter_file_put(w, b->lora, real ? real : b->path, b->digest, err);
     if (st == LOOM_OK && b->tokenizer)
         st = loom_ckpt_put_text(w, "text/tokenizer", b->tokenizer, b->tokenizer_len, err);
-    if (st == LOOM_OK && b->names) st = loom_ckpt_put_text(w, LOOM_BUNDLE_NAMES, b->names, b->names_len, err);
+    if (st == LOOM_OK && b->names) st = loom_ckpt_put_text(w, LOOM_MODEL_FILES_NAMES, b->names, b->names_len, err);
     loom_buf_reset(&text);
     render_meta(&text, ctx);
     if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/meta", text.data, text.len, err);
@@ -238,19 +238,19 @@ static loom_status write_adapter(const loom_ctx *ctx, const loom_bundle *b, loom
 static loom_status import_adapter(const loom_ctx *ctx, loom_err *err)
 {
     const import_conf *conf = ctx->conf;
-    loom_bundle_options o = {.frozen = true};
-    loom_bundle b = {0};
+    loom_model_files_options o = {.frozen = true};
+    loom_model_files b = {0};
     loom_status st;
 
     if (!conf->base)
         return loom_fail(err, LOOM_STATUS_ARG, "%s is an adapter; name the model it belongs to with --base",
                          ctx->args[0]);
-    LOOM_TRY(loom_bundle_load(&b, conf->base, ctx->args[0], &o, err));
+    LOOM_TRY(loom_model_files_load(&b, conf->base, ctx->args[0], &o, err));
     if (b.note[0]) loom_info("%s", b.note);
     st = LOOM_OK;
     if (b.tokenizer) st = check_tokenizer(b.tokenizer, b.tokenizer_len, "tokenizer of the base", b.model->config.V, err);
     if (st == LOOM_OK) st = write_adapter(ctx, &b, err);
-    loom_bundle_release(&b);
+    loom_model_files_release(&b);
     if (st == LOOM_OK) loom_info("%s: adapter of %s", conf->output, conf->base);
     return st;
 }

@@ -7,7 +7,7 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/num.h"
-#include "model/bundle.h"
+#include "model/model_files.h"
 #include "store/shard.h"
 #include "trace/text/names.h"
 #include "train/train_cmds.h"
@@ -146,7 +146,7 @@ static loom_status say_adapter(facts *f, const char *json, size_t len, const cha
     loom_lora_config c;
     loom_buf targets = {0};
 
-    LOOM_TRY(loom_bundle_parse_adapter_config(&c, json, len, path, err));
+    LOOM_TRY(loom_peft_config_parse(&c, json, len, path, err));
     for (int r = 0; r < LOOM_N_ADAPTABLE; r++) {
         if (c.targets >> r & 1)
             loom_buf_printf(&targets, "%s%s", targets.len ? "," : "", loom_lora_module((loom_role)r));
@@ -197,7 +197,7 @@ static loom_status say_texts(facts *f, loom_ckpt *c, const info_conf *conf, loom
         loom_text_digest(digest, text, len);
         say_str(f, "tokenizer", digest);
     }
-    if ((text = loom_ckpt_text(c, LOOM_BUNDLE_NAMES, &len))) LOOM_TRY(say_names(f, text, len, path, err));
+    if ((text = loom_ckpt_text(c, LOOM_MODEL_FILES_NAMES, &len))) LOOM_TRY(say_names(f, text, len, path, err));
     if (conf->meta && (text = loom_ckpt_text(c, "text/meta", &len))) say_json(f, "meta", text);
     return LOOM_OK;
 }
@@ -243,7 +243,7 @@ static loom_status info_hf(facts *f, const char *dir, const info_conf *conf, loo
 {
     loom_buf path = {0};
     loom_config config;
-    loom_st *file = NULL;
+    loom_safetensors *file = NULL;
     loom_status st;
 
     loom_buf_printf(&path, "%s/config.json", dir);
@@ -252,13 +252,13 @@ static loom_status info_hf(facts *f, const char *dir, const info_conf *conf, loo
     if (st != LOOM_OK) return st;
     say_str(f, "kind", "Hugging Face folder");
     say_config(f, &config);
-    LOOM_TRY(loom_st_open(&file, dir, err));
-    for (size_t i = 0; conf->tensors && i < loom_st_count(file); i++) {
-        const loom_tensor_view *v = loom_st_at(file, i);
+    LOOM_TRY(loom_safetensors_open(&file, dir, err));
+    for (size_t i = 0; conf->tensors && i < loom_safetensors_count(file); i++) {
+        const loom_tensor_view *v = loom_safetensors_at(file, i);
         say_tensor(f, v->name, v->dtype, v->rank, v->shape);
     }
-    say_i64(f, "tensors", (int64_t)loom_st_count(file));
-    loom_st_close(&file);
+    say_i64(f, "tensors", (int64_t)loom_safetensors_count(file));
+    loom_safetensors_close(&file);
     return LOOM_OK;
 }
 
@@ -299,7 +299,7 @@ static bool has_file(const char *dir, const char *name)
 
 static loom_status info_path(facts *f, const char *path, const info_conf *conf, loom_err *err)
 {
-    loom_bundle_kind kind;
+    loom_model_kind kind;
     char *file = NULL;
     loom_shard *s = NULL;
     loom_status st;
@@ -310,9 +310,9 @@ static loom_status info_path(facts *f, const char *path, const info_conf *conf, 
         loom_shard_close(&s);
         return info_shard(f, path, conf, err);
     }
-    LOOM_TRY(loom_bundle_resolve(&file, &kind, path, err));
+    LOOM_TRY(loom_model_find(&file, &kind, path, err));
     if (strcmp(file, path) != 0) say_str(f, "file", file);
-    st = kind == LOOM_BUNDLE_HF ? info_hf(f, file, conf, err) : info_ckpt(f, file, conf, err);
+    st = kind == LOOM_MODEL_KIND_HF ? info_hf(f, file, conf, err) : info_ckpt(f, file, conf, err);
     free(file);
     return st;
 }

@@ -26,7 +26,7 @@ static const loom_opt merge_opts[] = {
     LOOM_OPT_F64("max-gb", 0, merge_conf, max_gb, "5", 0.000001, 1000, "GB", "largest safetensors file of a folder"),
     LOOM_OPT_END};
 
-static loom_dtype target_type(const merge_conf *conf, const loom_bundle *b)
+static loom_dtype target_type(const merge_conf *conf, const loom_model_files *b)
 {
     switch (conf->dtype) {
     case DTYPE_F32: return LOOM_DTYPE_F32;
@@ -36,7 +36,7 @@ static loom_dtype target_type(const merge_conf *conf, const loom_bundle *b)
     }
 }
 
-static loom_status write_merged(const loom_ctx *ctx, const loom_bundle *b, loom_err *err)
+static loom_status write_merged(const loom_ctx *ctx, const loom_model_files *b, loom_err *err)
 {
     const merge_conf *conf = ctx->conf;
     loom_meta m = {0};
@@ -63,12 +63,12 @@ static loom_status write_merged(const loom_ctx *ctx, const loom_bundle *b, loom_
 static loom_status run_merge(const loom_ctx *ctx, loom_err *err)
 {
     const merge_conf *conf = ctx->conf;
-    loom_bundle_options o = {.frozen = true, .base = conf->base};
-    loom_bundle b = {0};
+    loom_model_files_options o = {.frozen = true, .base = conf->base};
+    loom_model_files b = {0};
     loom_status st;
 
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "--output is missing: a checkpoint (.h5) or a folder");
-    LOOM_TRY(loom_bundle_load(&b, ctx->args[0], conf->adapter, &o, err));
+    LOOM_TRY(loom_model_files_load(&b, ctx->args[0], conf->adapter, &o, err));
     if (b.note[0]) loom_info("%s", b.note);
     if (!b.lora)
         st = loom_fail(err, LOOM_STATUS_ARG, "%s carries no adapter; name one with --adapter, or use loom-train export",
@@ -76,7 +76,7 @@ static loom_status run_merge(const loom_ctx *ctx, loom_err *err)
     else
         st = write_merged(ctx, &b, err);
     if (st == LOOM_OK) loom_info("%s: %s with %s", conf->output, b.path, b.adapter_path);
-    loom_bundle_release(&b);
+    loom_model_files_release(&b);
     return st;
 }
 

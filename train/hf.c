@@ -86,7 +86,7 @@ static void write_tokens(loom_jw *w, const loom_tokenizer *tok)
 }
 
 /* Makes the files that the base does not have. */
-static loom_status side_complete(loom_hf_side *side, const loom_bundle *b, loom_err *err)
+static loom_status side_complete(loom_hf_side *side, const loom_model_files *b, loom_err *err)
 {
     const loom_config *c = &b->model->config;
     loom_tokenizer *tok = NULL;
@@ -115,7 +115,7 @@ static loom_status side_complete(loom_hf_side *side, const loom_bundle *b, loom_
 /* ---- weights ---- */
 
 typedef struct stream {
-    const loom_bundle *b;
+    const loom_model_files *b;
     bool merge;
 } stream;
 
@@ -143,7 +143,7 @@ static void tensor_values(float *values, const stream *s, const loom_tensor *t)
                      lora->config.R, lora->scale, 1);
 }
 
-static loom_status fetch(void *arg, const loom_st_item *item, float *values, loom_err *err)
+static loom_status fetch(void *arg, const loom_safetensors_item *item, float *values, loom_err *err)
 {
     const stream *s = arg;
 
@@ -152,10 +152,10 @@ static loom_status fetch(void *arg, const loom_st_item *item, float *values, loo
     return LOOM_OK;
 }
 
-static loom_status write_safetensors(const char *dir, const loom_bundle *b, const loom_hf_how *how, loom_err *err)
+static loom_status write_safetensors(const char *dir, const loom_model_files *b, const loom_hf_how *how, loom_err *err)
 {
     const loom_tensors *table = &b->model->table;
-    loom_st_item *items = loom_calloc((size_t)table->n, sizeof *items);
+    loom_safetensors_item *items = loom_calloc((size_t)table->n, sizeof *items);
     const char *const metadata[][2] = {{"spanloom", how->meta}};
     stream s = {.b = b, .merge = how->merge};
     loom_status st;
@@ -163,13 +163,13 @@ static loom_status write_safetensors(const char *dir, const loom_bundle *b, cons
     if (!items) return loom_fail_nomem(err, "the list of tensors");
     for (int64_t i = 0; i < table->n; i++) {
         const loom_tensor *t = &table->tensors[i];
-        items[i] = (loom_st_item){
+        items[i] = (loom_safetensors_item){
             .view = {.name = t->name, .dtype = how->dtype, .rank = t->n_dims, .shape = {t->shape[0], t->shape[1]}},
             .fetch = fetch,
             .arg = &s};
     }
     st =
-        loom_st_write_model(dir, how->force, items, (size_t)table->n, how->max_bytes, metadata, how->meta ? 1 : 0, err);
+        loom_safetensors_write_model(dir, how->force, items, (size_t)table->n, how->max_bytes, metadata, how->meta ? 1 : 0, err);
     free(items);
     return st;
 }
@@ -239,7 +239,7 @@ static void undo(const before *b, const char *dir)
 }
 
 /* config.json comes last: a folder that was cut short is none. */
-loom_status loom_hf_write_folder(const char *dir, const loom_bundle *b, const loom_hf_how *how, loom_err *err)
+loom_status loom_hf_write_folder(const char *dir, const loom_model_files *b, const loom_hf_how *how, loom_err *err)
 {
     loom_hf_side side = {0};
     loom_buf config = {0};
@@ -297,7 +297,7 @@ static loom_status put_tensor(loom_ckpt_writer *w, const stream *s, const loom_t
     return st;
 }
 
-static loom_status put_texts(loom_ckpt_writer *w, const loom_bundle *b, const loom_hf_how *how, loom_err *err)
+static loom_status put_texts(loom_ckpt_writer *w, const loom_model_files *b, const loom_hf_how *how, loom_err *err)
 {
     loom_hf_side side = {0};
     loom_buf text = {0};
@@ -307,7 +307,7 @@ static loom_status put_texts(loom_ckpt_writer *w, const loom_bundle *b, const lo
     loom_config_write(&b->model->config, torch_name(how->dtype), &text);
     if ((st = loom_ckpt_put_text(w, "text/config", text.data, text.len, err)) != LOOM_OK) goto done;
     if (b->tokenizer) st = loom_ckpt_put_text(w, "text/tokenizer", b->tokenizer, b->tokenizer_len, err);
-    if (st == LOOM_OK && b->names) st = loom_ckpt_put_text(w, LOOM_BUNDLE_NAMES, b->names, b->names_len, err);
+    if (st == LOOM_OK && b->names) st = loom_ckpt_put_text(w, LOOM_MODEL_FILES_NAMES, b->names, b->names_len, err);
     if (st == LOOM_OK && how->meta) st = loom_ckpt_put_text(w, "text/meta", how->meta, strlen(how->meta), err);
     if (st == LOOM_OK && b->step >= 0) st = loom_ckpt_put_i64(w, "state/step", b->step, err);
     for (int i = 0; i < LOOM_HF_SIDE_FILES && st == LOOM_OK; i++) {
@@ -329,7 +329,7 @@ bool loom_hf_is_ckpt_name(const char *path)
     return n > 3 && strcmp(path + n - 3, ".h5") == 0;
 }
 
-loom_status loom_hf_write_ckpt(const char *path, const loom_bundle *b, const loom_hf_how *how, loom_err *err)
+loom_status loom_hf_write_ckpt(const char *path, const loom_model_files *b, const loom_hf_how *how, loom_err *err)
 {
     stream s = {.b = b, .merge = how->merge};
     int64_t bytes = loom_config_params(&b->model->config) * (int64_t)loom_dtype_size(how->dtype);
@@ -345,10 +345,10 @@ loom_status loom_hf_write_ckpt(const char *path, const loom_bundle *b, const loo
     return st;
 }
 
-loom_status loom_hf_write_peft(const char *dir, const loom_bundle *b, const char *base, bool force, loom_err *err)
+loom_status loom_hf_write_peft(const char *dir, const loom_model_files *b, const char *base, bool force, loom_err *err)
 {
     const loom_lora *lora = b->lora;
-    loom_st_item *items = loom_calloc((size_t)lora->table.n, sizeof *items);
+    loom_safetensors_item *items = loom_calloc((size_t)lora->table.n, sizeof *items);
     char(*names)[128] = loom_calloc((size_t)lora->table.n, sizeof *names);
     loom_buf path = {0}, config = {0};
     before was;
@@ -362,7 +362,7 @@ loom_status loom_hf_write_peft(const char *dir, const loom_bundle *b, const char
     for (int64_t i = 0; i < lora->table.n; i++) {
         const loom_tensor *t = &lora->table.tensors[i];
         snprintf(names[i], sizeof names[i], LOOM_LORA_PREFIX "%s", t->name);
-        items[i] = (loom_st_item){.view = {.name = names[i],
+        items[i] = (loom_safetensors_item){.view = {.name = names[i],
                                            .dtype = LOOM_DTYPE_F32,
                                            .rank = 2,
                                            .shape = {t->shape[0], t->shape[1]},
@@ -371,9 +371,9 @@ loom_status loom_hf_write_peft(const char *dir, const loom_bundle *b, const char
     }
     if ((st = loom_make_dirs(dir, err)) != LOOM_OK) goto done;
     loom_buf_printf(&path, "%s/adapter_model.safetensors", dir);
-    if ((st = loom_st_write(path.data, force, items, (size_t)lora->table.n, NULL, 0, err)) != LOOM_OK) goto done;
+    if ((st = loom_safetensors_write(path.data, force, items, (size_t)lora->table.n, NULL, 0, err)) != LOOM_OK) goto done;
     if ((st = write_text(dir, "names.txt", b->names, b->names_len, force, err)) != LOOM_OK) goto done;
-    loom_bundle_adapter_config(&lora->config, base, &config);
+    loom_peft_config_write(&lora->config, base, &config);
     st = write_text(dir, "adapter_config.json", config.data, config.len, force, err);
 done:
     if (st != LOOM_OK) undo(&was, dir);

@@ -5,7 +5,7 @@
 #define LOOM_TRAIN_HF_H
 
 #include "core/buf.h"
-#include "model/bundle.h"
+#include "model/model_files.h"
 
 /* The small files beside the weights, byte for byte as the base model has them, or made up when it has none. */
 #define LOOM_HF_SIDE_FILES 3
@@ -15,7 +15,7 @@ typedef struct loom_hf_side {
     loom_buf files[LOOM_HF_SIDE_FILES];
 } loom_hf_side;
 
-/* `path`: where the weights came from (loom_bundle.path), a checkpoint or a folder. */
+/* `path`: where the weights came from (loom_model_files.path), a checkpoint or a folder. */
 loom_status loom_hf_side_read(loom_hf_side *side, const char *path, loom_err *err);
 void loom_hf_side_release(loom_hf_side *side);
 
@@ -31,10 +31,10 @@ typedef struct loom_hf_how {
 /* A name ending in .h5 asks for a checkpoint, any other for a folder. */
 bool loom_hf_is_ckpt_name(const char *path);
 /* DIR (made if needed): config.json, model.safetensors or shards with an index, tokenizer.json, the side files. */
-loom_status loom_hf_write_folder(const char *dir, const loom_bundle *b, const loom_hf_how *how, loom_err *err);
+loom_status loom_hf_write_folder(const char *dir, const loom_model_files *b, const loom_hf_how *how, loom_err *err);
 /* A checkpoint of weights. */
-loom_status loom_hf_write_ckpt(const char *path, const loom_bundle *b, const loom_hf_how *how, loom_err *err);
+loom_status loom_hf_write_ckpt(const char *path, const loom_model_files *b, const loom_hf_how *how, loom_err *err);
 /* DIR/adapter_config.json and adapter_model.safetensors of the bundle's adapter. base: as PEFT is to find it. */
-loom_status loom_hf_write_peft(const char *dir, const loom_bundle *b, const char *base, bool force, loom_err *err);
+loom_status loom_hf_write_peft(const char *dir, const loom_model_files *b, const char *base, bool force, loom_err *err);
 
 #endif

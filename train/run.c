@@ -18,8 +18,8 @@
 #include "core/progress.h"
 #include "core/usage.h"
 #include "model/blas.h"
-#include "model/bundle.h"
-#include "model/half.h"
+#include "model/model_files.h"
+#include "model/bf16.h"
 #include "train/curve.h"
 #include "train/loader.h"
 #include "train/rehearsal.h"
@@ -36,7 +36,7 @@ typedef struct run {
     const train_conf *conf;
     loom_loader *train, *valid; /* valid: NULL without --valid */
     loom_pool *pool;
-    loom_bundle base;  /* what --init or --base names; its model is the one trained unless resuming */
+    loom_model_files base;  /* what --init or --base names; its model is the one trained unless resuming */
     loom_llama *fresh; /* a model made here */
     loom_llama *model; /* the one trained: fresh or base.model */
     loom_lora *lora;
@@ -113,7 +113,7 @@ static loom_status check_options(const run *r, loom_err *err)
         return loom_fail(err, LOOM_STATUS_ARG,
                          "--optimizer muon is for the model's own matrices, which --lora keeps as they are; take --optimizer "
                          "adamw, or train all weights with --no-lora");
-    if (c->compute == COMPUTE_BF16) LOOM_TRY(loom_half_check(err));
+    if (c->compute == COMPUTE_BF16) LOOM_TRY(loom_bf16_check(err));
     if (c->steps > 0 && c->tokens > 0) return loom_fail(err, LOOM_STATUS_ARG, "give one of --steps and --tokens");
     if (c->prompt_weight < 1 && c->loss == LOSS_ANSWER)
         return loom_fail(err, LOOM_STATUS_ARG, "--prompt-weight is for --loss all; with --loss answer prompts count nothing");
@@ -133,9 +133,9 @@ static int64_t micro_rows(const train_conf *c)
     return loom_min_i64(loom_max_i64(rows, c->context), c->batch_tokens);
 }
 
-static bool half_compute(const train_conf *c)
+static bool bf16_compute(const train_conf *c)
 {
-    return c->compute == COMPUTE_BF16 || (c->compute == COMPUTE_AUTO && loom_half_check(NULL) == LOOM_OK);
+    return c->compute == COMPUTE_BF16 || (c->compute == COMPUTE_AUTO && loom_bf16_check(NULL) == LOOM_OK);
 }
 
 static double peak_lr(const train_conf *c)
@@ -299,7 +299,7 @@ static loom_status adapt_base(run *r, loom_err *err)
 static loom_status check_base(const run *r, loom_err *err)
 {
     const loom_shard_info *info = loom_loader_info(r->train);
-    const loom_bundle *b = &r->base;
+    const loom_model_files *b = &r->base;
 
     if (b->lora)
         return loom_fail(err, LOOM_STATUS_ARG, "%s carries an adapter; put it into the weights first: loom-train merge",
@@ -323,8 +323,8 @@ static loom_status check_base(const run *r, loom_err *err)
 static loom_status load_base(run *r, loom_err *err)
 {
     /* a plan needs no copy */
-    loom_bundle_options o = {.frozen = r->conf->lora || (r->ctx->common.dry_run && !has_base_model(r->conf))};
-    loom_status st = loom_bundle_load(&r->base, start_of(r->conf), NULL, &o, err);
+    loom_model_files_options o = {.frozen = r->conf->lora || (r->ctx->common.dry_run && !has_base_model(r->conf))};
+    loom_status st = loom_model_files_load(&r->base, start_of(r->conf), NULL, &o, err);
 
     if (st == LOOM_OK && has_base_model(r->conf)) st = adapt_base(r, err);
     if (st == LOOM_OK) st = check_base(r, err);
@@ -400,14 +400,14 @@ static void plan_trainer(run *r)
                                                   .eps = c->eps,
                                                   .momentum = c->momentum,
                                                   .nesterov = c->nesterov,
-                                                  .half_compute = half_compute(c),
+                                                  .bf16_compute = bf16_compute(c),
                                                   .decay = c->decay},
                                     .clip = c->clip,
                                     .ema = c->ema,
                                     .micro_rows = micro_rows(c),
                                     .context = c->context,
                                     .recompute = c->recompute,
-                                    .half_compute = half_compute(c),
+                                    .bf16_compute = bf16_compute(c),
                                     .seed = (uint64_t)r->ctx->common.seed};
 }
 
@@ -440,26 +440,26 @@ static loom_status shard_identity(char digest[33], const char *path, loom_err *e
 
 static loom_status base_identity(char digest[17], const char *path, loom_err *err)
 {
-    loom_bundle_kind kind;
+    loom_model_kind kind;
     char *file = NULL;
     loom_ckpt *c = NULL;
-    loom_st *st_file = NULL;
+    loom_safetensors *st_file = NULL;
     uint64_t hash = 0;
     loom_status st;
 
-    LOOM_TRY(loom_bundle_resolve(&file, &kind, path, err));
-    if (kind == LOOM_BUNDLE_CKPT && (st = loom_ckpt_open(&c, file, err)) == LOOM_OK) {
-        loom_bundle_weights_digest(digest, c);
+    LOOM_TRY(loom_model_find(&file, &kind, path, err));
+    if (kind == LOOM_MODEL_KIND_CKPT && (st = loom_ckpt_open(&c, file, err)) == LOOM_OK) {
+        loom_model_weights_digest(digest, c);
         if (!digest[0]) snprintf(digest, 17, "%s", loom_ckpt_digest(c));
-    } else if (kind == LOOM_BUNDLE_HF && (st = loom_st_open(&st_file, file, err)) == LOOM_OK) {
-        for (size_t i = 0; i < loom_st_count(st_file); i++) {
-            const loom_tensor_view *v = loom_st_at(st_file, i);
+    } else if (kind == LOOM_MODEL_KIND_HF && (st = loom_safetensors_open(&st_file, file, err)) == LOOM_OK) {
+        for (size_t i = 0; i < loom_safetensors_count(st_file); i++) {
+            const loom_tensor_view *v = loom_safetensors_at(st_file, i);
             hash = loom_hash64(v->data, v->bytes < 1024 ? v->bytes : 1024, hash);
         }
         snprintf(digest, 17, "%016" PRIx64, hash);
     }
     loom_ckpt_close(&c);
-    loom_st_close(&st_file);
+    loom_safetensors_close(&st_file);
     free(file);
     return st;
 }
@@ -470,7 +470,7 @@ static loom_status write_rules(run *r, loom_err *err)
     char digest[33];
 
     loom_buf_printf(b, "command=%s\nseed=%" PRId64 "\n--compute=%s\n", r->ctx->cmd->name, r->ctx->common.seed,
-                    half_compute(r->conf) ? "bf16" : "f32");
+                    bf16_compute(r->conf) ? "bf16" : "f32");
     for (const loom_opt *o = r->ctx->cmd->opts; o->type != LOOM_OPT_TYPE_END; o++) {
         if (o->type == LOOM_OPT_TYPE_GROUP || is_free(r->conf, o->name)) continue;
         loom_buf_printf(b, "--%s=", o->name);
@@ -1117,7 +1117,7 @@ static loom_status write_training(run *r, const char *path, loom_err *err)
                        .tokens = r->trainer->tokens,
                        .kept_step = kept_step(r),
                        .seconds = r->numbers.seconds,
-                       .products = r->how.half_compute ? "bf16" : "f32",
+                       .products = r->how.bf16_compute ? "bf16" : "f32",
                        .start = has_base_model(r->conf) ? LOOM_TRAINING_BASE
                                 : r->conf->base         ? LOOM_TRAINING_MODEL
                                                         : LOOM_TRAINING_RANDOM,
@@ -1197,7 +1197,7 @@ static void say_plan(const run *r)
     loom_info("model: %s parameters, %s trained; %s of at most %" PRId64 " tokens, learning rate %g, %" PRId64
               " threads (%s %s, products in %s)",
               params, trained, length, r->conf->batch_tokens, r->schedule.peak, r->ctx->common.threads,
-              loom_blas_version(), loom_blas_core(), r->how.half_compute ? "bf16" : "f32");
+              loom_blas_version(), loom_blas_core(), r->how.bf16_compute ? "bf16" : "f32");
 }
 
 static loom_status train_and_finish(run *r, const loom_ckpt *c, loom_err *err)
@@ -1224,7 +1224,7 @@ static loom_status train_and_finish(run *r, const loom_ckpt *c, loom_err *err)
 static loom_status gather_names(run *r, const loom_ckpt *c, loom_err *err)
 {
     size_t len = r->base.names_len;
-    const char *before = c ? loom_ckpt_text(c, LOOM_BUNDLE_NAMES, &len) : r->base.names;
+    const char *before = c ? loom_ckpt_text(c, LOOM_MODEL_FILES_NAMES, &len) : r->base.names;
 
     return loom_run_names(&r->names, r->train, before, len, err);
 }
@@ -1270,7 +1270,7 @@ static void release(run *r)
     loom_trainer_free(r->trainer);
     loom_lora_free(r->lora);
     loom_llama_free(r->fresh);
-    loom_bundle_release(&r->base);
+    loom_model_files_release(&r->base);
     loom_loader_free(r->train);
     loom_loader_free(r->valid);
     loom_pool_free(r->pool);

@@ -2,16 +2,16 @@
 
 #include <stdlib.h>
 
-#include "model/bundle.h"
+#include "model/model_files.h"
 #include "train/snapshot.h"
 
 loom_status loom_run_history_start(loom_run_history *r, const char *start, loom_err *err)
 {
-    loom_bundle_kind kind;
+    loom_model_kind kind;
     char *file = NULL;
 
-    LOOM_TRY(loom_bundle_resolve(&file, &kind, start, err));
-    loom_status st = kind == LOOM_BUNDLE_CKPT ? loom_training_find(&r->start, file, err) : LOOM_OK;
+    LOOM_TRY(loom_model_find(&file, &kind, start, err));
+    loom_status st = kind == LOOM_MODEL_KIND_CKPT ? loom_training_find(&r->start, file, err) : LOOM_OK;
     free(file);
     return st;
 }

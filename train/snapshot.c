@@ -7,7 +7,7 @@
 
 #include "core/file.h"
 #include "core/num.h"
-#include "model/bundle.h"
+#include "model/model_files.h"
 
 /* What is kept of one tensor, under its name in a group. */
 typedef struct kept {
@@ -68,11 +68,11 @@ static loom_status put_weights(loom_ckpt_writer *w, const loom_trainer *t, const
     loom_config_write(&t->model->config, "float32", &config);
     st = loom_ckpt_put_text(w, "text/config", config.data, config.len, err);
     if (st == LOOM_OK && t->lora)
-        st = loom_bundle_put_adapter(w, t->lora, x->base_path, x->base_digest, err);
+        st = loom_adapter_file_put(w, t->lora, x->base_path, x->base_digest, err);
     else if (st == LOOM_OK)
-        st = loom_bundle_put_weights(w, t->model, LOOM_DTYPE_F32, err);
+        st = loom_model_weights_put(w, t->model, LOOM_DTYPE_F32, err);
     if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/tokenizer", x->tokenizer, x->tokenizer_len, err);
-    if (st == LOOM_OK && x->names[0]) st = loom_ckpt_put_text(w, LOOM_BUNDLE_NAMES, x->names, strlen(x->names), err);
+    if (st == LOOM_OK && x->names[0]) st = loom_ckpt_put_text(w, LOOM_MODEL_FILES_NAMES, x->names, strlen(x->names), err);
     if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/meta", x->meta, strlen(x->meta), err);
     if (st == LOOM_OK) st = loom_ckpt_put_i64(w, "state/step", t->step, err);
     if (st == LOOM_OK) st = loom_ckpt_put_i64(w, "state/tokens", t->tokens, err);
@@ -202,8 +202,8 @@ static loom_status restore_weights(loom_trainer *t, loom_ckpt *c, loom_err *err)
 {
     loom_lora *read = NULL;
 
-    if (!t->lora) return loom_bundle_read_weights(t->model, c, err);
-    LOOM_TRY(loom_bundle_read_adapter(&read, &t->model->config, c, true, err));
+    if (!t->lora) return loom_model_weights_read(t->model, c, err);
+    LOOM_TRY(loom_adapter_file_read(&read, &t->model->config, c, true, err));
     if (read->table.floats != t->lora->table.floats) {
         loom_lora_free(read);
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s holds an adapter of another shape", loom_ckpt_path(c));

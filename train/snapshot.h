@@ -23,7 +23,7 @@ typedef struct loom_snapshot_texts {
     const char *rules;       /* text/train */
     const char *machines;    /* what computed it, JSON (model/training.h); in step-N.h5 alone */
     const char *base_path;   /* adapters: where the base is */
-    const char *base_digest; /* adapters: loom_bundle.digest */
+    const char *base_digest; /* adapters: loom_model_files.digest */
 } loom_snapshot_texts;
 
 /* Numbers of the run beside the trainer's own. */

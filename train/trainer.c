@@ -18,7 +18,7 @@ loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, 
                             .max_seq = o->context,
                             .grad = true,
                             .recompute = o->recompute,
-                            .half_compute = o->half_compute,
+                            .bf16_compute = o->bf16_compute,
                             .pool = pool};
     loom_trainer *t = loom_calloc(1, sizeof *t);
     size_t bytes;
@@ -244,7 +244,7 @@ void loom_trainer_memory(loom_train_memory *out, const loom_config *config, cons
                             .max_seq = o->context,
                             .grad = true,
                             .recompute = o->recompute,
-                            .half_compute = o->half_compute};
+                            .bf16_compute = o->bf16_compute};
     size_t base = loom_llama_bytes(config), trained = lora ? loom_lora_bytes(config, lora) : base, state, work;
 
     optimizer_bytes(&state, &work, config, lora, o, n_threads);
@@ -252,5 +252,5 @@ void loom_trainer_memory(loom_train_memory *out, const loom_config *config, cons
     out->gradients = trained;
     out->moments = state + (o->ema > 0 ? trained : 0);
     out->activations = loom_acts_bytes(config, lora, frozen, &ao, n_threads) + work;
-    out->process = process_bytes(o->half_compute, n_threads);
+    out->process = process_bytes(o->bf16_compute, n_threads);
 }

@@ -23,7 +23,7 @@ typedef struct loom_trainer_options {
     double ema;         /* decay of the moving average of the weights; 0: none is kept */
     int64_t micro_rows; /* rows of a forward/backward pass, at least the context */
     int64_t context;
-    bool recompute, half_compute; /* as in loom_acts_options */
+    bool recompute, bf16_compute; /* as in loom_acts_options */
     uint64_t seed;                /* of dropout */
 } loom_trainer_options;
 
@@ -72,7 +72,7 @@ typedef struct loom_train_memory {
     size_t weights; /* mapped ones included: pages of the file that are in memory */
     size_t gradients, moments, activations; /* moments: the moving average of the weights included; activations: what
                                              * the optimizer computes with, too */
-    size_t process; /* program, libraries and the buffers of BLAS; with half_compute oneDNN's code and buffers */
+    size_t process; /* program, libraries and the buffers of BLAS; with bf16_compute oneDNN's code and buffers */
 } loom_train_memory;
 void loom_trainer_memory(loom_train_memory *out, const loom_config *config, const loom_lora_config *lora, bool frozen,
                          const loom_trainer_options *o, int n_threads);

@@ -162,7 +162,7 @@ static loom_status draw_names(transplant *t, loom_transplant_report *r, loom_err
     return LOOM_OK;
 }
 
-static loom_status make(transplant *t, loom_transplant_report *r, const loom_bundle *b, const char *whose,
+static loom_status make(transplant *t, loom_transplant_report *r, const loom_model_files *b, const char *whose,
                         loom_err *err)
 {
     loom_config config = b->model->config;
@@ -181,7 +181,7 @@ static loom_status make(transplant *t, loom_transplant_report *r, const loom_bun
 }
 
 /* The bundle gets model and text; takes the model. */
-static loom_status hand_over(loom_bundle *b, loom_llama *model, const char *text, size_t len, loom_err *err)
+static loom_status hand_over(loom_model_files *b, loom_llama *model, const char *text, size_t len, loom_err *err)
 {
     char *copy = loom_alloc(len + 1, 1);
 
@@ -203,7 +203,7 @@ static loom_status hand_over(loom_bundle *b, loom_llama *model, const char *text
     return LOOM_OK;
 }
 
-loom_status loom_transplant(loom_bundle *b, loom_transplant_report *report, const char *text, size_t len,
+loom_status loom_transplant(loom_model_files *b, loom_transplant_report *report, const char *text, size_t len,
                             const char *whose, uint64_t seed, loom_err *err)
 {
     transplant t = {.from = b->model, .seed = seed};

@@ -8,7 +8,7 @@
 #ifndef LOOM_TRAIN_TRANSPLANT_H
 #define LOOM_TRAIN_TRANSPLANT_H
 
-#include "model/bundle.h"
+#include "model/model_files.h"
 
 typedef struct loom_transplant_report {
     bool same;                               /* the tokenizers were equal: nothing was changed */
@@ -18,7 +18,7 @@ typedef struct loom_transplant_report {
 /* Gives the model of a bundle (float32, no adapter) the tokenizer.json text[0..len); `whose` names it in messages. The
  * bundle's model and tokenizer are then new; its path, digest and meta still say where the base was. FORMAT, naming the
  * first token that differs, when the format parts are not equal; then, as on any failure, the bundle is as it was. */
-loom_status loom_transplant(loom_bundle *b, loom_transplant_report *report, const char *text, size_t len,
+loom_status loom_transplant(loom_model_files *b, loom_transplant_report *report, const char *text, size_t len,
                             const char *whose, uint64_t seed, loom_err *err);
 /* "368 tokens shared, 1427 microservices and 60 services new", or that nothing had to change. Returns text. */
 const char *loom_transplant_text(char *text, size_t cap, const loom_transplant_report *report);

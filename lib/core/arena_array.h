@@ -7,7 +7,7 @@
 
 /* Room for one more element of `size` bytes after n; returns the array, moved or not. Start: old = NULL, *cap = 0.
  * NULL when memory is out: the old array and *cap are as they were. */
-static inline void *loom_arena_more(loom_arena *arena, void *old, size_t n, size_t *cap, size_t size)
+static inline void *loom_arena_array_more(loom_arena *arena, void *old, size_t n, size_t *cap, size_t size)
 {
     size_t bytes, want = *cap ? *cap * 2 : 4;
     if (n < *cap) return old;

@@ -41,7 +41,7 @@ static float *take_rows(cursor *c, int64_t rows, int64_t width)
     return take(c, (int64_t)n, sizeof(float));
 }
 
-static uint16_t *take_halves(cursor *c, int64_t rows, int64_t width)
+static uint16_t *take_bf16(cursor *c, int64_t rows, int64_t width)
 {
     size_t n;
 
@@ -71,21 +71,21 @@ static void place_thread(loom_acts *a, loom_thread_acts *t, cursor *c)
 {
     int64_t block = loom_min_i64(LOOM_ROW_BLOCK, a->o.max_rows), C = a->c.C, F = a->c.F;
     int64_t widest = loom_max_i64(C, loom_max_i64(loom_acts_Q(a), F)), broadest = loom_max_i64(2 * F, loom_acts_QKV(a));
-    bool grad = a->o.grad, lora = grad && a->R, half = a->o.half_compute;
+    bool grad = a->o.grad, lora = grad && a->R, bf16 = a->o.bf16_compute;
 
     t->h = take_rows(c, block, C);
     t->dh = take_rows(c, grad ? block : 0, C);
     t->prod = take_rows(c, block, F);
     t->dprod = take_rows(c, grad ? block : 0, F);
-    t->dgu = take_rows(c, lora || (grad && half) ? block : 0, 2 * F);
+    t->dgu = take_rows(c, lora || (grad && bf16) ? block : 0, 2 * F);
     t->drop = take_rows(c, lora ? block : 0, widest);
     t->mask_out = take_rows(c, lora ? block : 0, widest);
     t->dxa = take_rows(c, lora ? block : 0, a->R);
     t->r = take_rows(c, block, 1);
-    t->how.widen = take_rows(c, a->frozen && !half ? 1 : 0, loom_max_i64(LOOM_WIDEN_FLOATS, widest));
+    t->how.widen = take_rows(c, a->frozen && !bf16 ? 1 : 0, loom_max_i64(LOOM_WIDEN_FLOATS, widest));
     t->how.rounded =
-        take_halves(c, half ? LOOM_ROUND_ROWS : 0, loom_packed_width(loom_max_i64(a->c.V, loom_max_i64(broadest, widest))));
-    t->strip = take_rows(c, 1, loom_attention_scratch(a->o.max_seq, a->c.D, half));
+        take_bf16(c, bf16 ? LOOM_ROUND_ROWS : 0, loom_packed_width(loom_max_i64(a->c.V, loom_max_i64(broadest, widest))));
+    t->strip = take_rows(c, 1, loom_attention_scratch(a->o.max_seq, a->c.D, bf16));
     t->dlora = take_rows(c, lora ? 1 : 0, a->lora_floats);
 }
 
@@ -115,10 +115,10 @@ static void matrix_size(const loom_acts *a, int64_t i, int64_t *out, int64_t *in
 
 static int64_t n_matrices(const loom_acts *a) { return a->c.L * LOOM_N_ADAPTABLE + 1; }
 
-static loom_packed place_packed(cursor *c, int64_t out, int64_t in, bool half)
+static loom_packed place_packed(cursor *c, int64_t out, int64_t in, bool bf16)
 {
-    loom_packed p = {.out = out, .in = in, .half = half};
-    size_t bytes = loom_packed_bytes(out, in, half);
+    loom_packed p = {.out = out, .in = in, .bf16 = bf16};
+    size_t bytes = loom_packed_bytes(out, in, bf16);
 
     if (bytes > INT64_MAX) c->overflow = true;
     else p.data = take(c, (int64_t)bytes, 1);
@@ -137,12 +137,12 @@ static bool packs_weights(const loom_acts *a)
         matrix_size(a, i, &out, &in);
         floats += 2 * out * in;
     }
-    return a->o.half_compute || floats <= MOST_PACKED_FLOATS;
+    return a->o.bf16_compute || floats <= MOST_PACKED_FLOATS;
 }
 
 static void place_weights(loom_acts *a, cursor *c)
 {
-    bool own = packs_weights(a), half = a->o.half_compute;
+    bool own = packs_weights(a), bf16 = a->o.bf16_compute;
 
     a->packed = take(c, own ? 2 * n_matrices(a) : 0, sizeof *a->packed);
     a->packed_layers = take(c, own ? a->c.L : 0, sizeof *a->packed_layers);
@@ -151,35 +151,35 @@ static void place_weights(loom_acts *a, cursor *c)
         int64_t out, in;
 
         matrix_size(a, i, &out, &in);
-        fwd = place_packed(c, out, in, half);
-        back = place_packed(c, a->o.grad ? in : 0, out, half);
+        fwd = place_packed(c, out, in, bf16);
+        back = place_packed(c, a->o.grad ? in : 0, out, bf16);
         if (a->packed) a->packed[2 * i] = fwd, a->packed[2 * i + 1] = back;
     }
 }
 
-static loom_outer place_outer(cursor *c, int64_t rows, int64_t cols)
+static loom_weight_grad_side place_side(cursor *c, int64_t rows, int64_t cols)
 {
-    return (loom_outer){.data = take_halves(c, rows ? loom_outer_rows(rows) : 0, loom_outer_cols(cols)),
+    return (loom_weight_grad_side){.data = take_bf16(c, rows ? loom_weight_grad_rows(rows) : 0, loom_weight_grad_cols(cols)),
                         .cols = cols,
-                        .stretch = loom_outer_stretch(rows)};
+                        .stretch = loom_weight_grad_stretch(rows)};
 }
 
-/* half_compute: the operands of the weights' gradients */
-static void place_halves(loom_acts *a, cursor *c)
+/* bf16_compute: the operands of the weights' gradients */
+static void place_rounded(loom_acts *a, cursor *c)
 {
-    bool wanted = a->o.half_compute && a->o.grad && !a->R;
+    bool wanted = a->o.bf16_compute && a->o.grad && !a->R;
     int64_t N = wanted ? a->o.max_rows : 0, C = a->c.C;
 
-    a->halves = take(c, a->o.half_compute ? a->n_threads : 0, sizeof *a->halves);
-    a->h16 = place_outer(c, N, C);
-    a->prod16 = place_outer(c, N, a->c.F);
-    a->dgu16 = place_outer(c, N, 2 * a->c.F);
-    a->dx16 = place_outer(c, N, C);
-    a->dmid16 = place_outer(c, N, C);
-    a->att16 = place_outer(c, N, loom_acts_Q(a));
-    a->dqkv16 = place_outer(c, N, loom_acts_QKV(a));
-    a->head_x16 = place_outer(c, wanted ? a->head_rows : 0, C);
-    a->logits16 = place_outer(c, wanted ? a->head_rows : 0, a->c.V);
+    a->engines = take(c, a->o.bf16_compute ? a->n_threads : 0, sizeof *a->engines);
+    a->h16 = place_side(c, N, C);
+    a->prod16 = place_side(c, N, a->c.F);
+    a->dgu16 = place_side(c, N, 2 * a->c.F);
+    a->dx16 = place_side(c, N, C);
+    a->dmid16 = place_side(c, N, C);
+    a->att16 = place_side(c, N, loom_acts_Q(a));
+    a->dqkv16 = place_side(c, N, loom_acts_QKV(a));
+    a->head_x16 = place_side(c, wanted ? a->head_rows : 0, C);
+    a->logits16 = place_side(c, wanted ? a->head_rows : 0, a->c.V);
 }
 
 /* Rows of a block: some sixteen blocks, so that threads can help each other, of whole groups of 32 rows. The number of threads
@@ -193,7 +193,7 @@ static int64_t most_blocks(int64_t max_rows) { return loom_max_i64(16, max_rows 
 
 static void place(loom_acts *a, cursor *c)
 {
-    int64_t N = a->o.max_rows, C = a->c.C, grad = a->o.grad ? N : 0, full = a->R || a->o.half_compute ? 0 : grad;
+    int64_t N = a->o.max_rows, C = a->c.C, grad = a->o.grad ? N : 0, full = a->R || a->o.bf16_compute ? 0 : grad;
     int64_t slots = a->o.grad && !a->o.recompute ? a->c.L : 1;
 
     a->layers = take(c, slots, sizeof *a->layers);
@@ -219,7 +219,7 @@ static void place(loom_acts *a, cursor *c)
     a->prod = take_rows(c, full, a->c.F);
     a->dgu = take_rows(c, full, 2 * a->c.F);
     place_weights(a, c);
-    place_halves(a, c);
+    place_rounded(a, c);
 }
 
 static int64_t lora_layer_floats(const loom_config *c, const loom_lora_config *lc)
@@ -244,11 +244,11 @@ size_t loom_acts_bytes(const loom_config *config, const loom_lora_config *lora, 
 }
 
 /* Starts oneDNN on every thread. */
-static loom_status make_halves(loom_acts *a, loom_err *err)
+static loom_status make_engines(loom_acts *a, loom_err *err)
 {
     for (int i = 0; i < a->n_threads; i++) {
-        LOOM_TRY(loom_half_new(&a->halves[i], err));
-        a->threads[i].how.half = a->halves[i];
+        LOOM_TRY(loom_bf16_new(&a->engines[i], err));
+        a->threads[i].how.bf16 = a->engines[i];
     }
     return LOOM_OK;
 }
@@ -307,7 +307,7 @@ loom_status loom_acts_new(loom_acts **out, const loom_llama *m, const loom_lora 
     c = (cursor){.base = a->block};
     place(a, &c);
     point_layers(a);
-    if (a->o.half_compute) st = make_halves(a, err);
+    if (a->o.bf16_compute) st = make_engines(a, err);
     if (st == LOOM_OK) *out = a;
     else loom_acts_free(a);
     return st;
@@ -316,7 +316,7 @@ loom_status loom_acts_new(loom_acts **out, const loom_llama *m, const loom_lora 
 void loom_acts_free(loom_acts *a)
 {
     if (!a) return;
-    for (int i = 0; a->o.half_compute && i < a->n_threads; i++) loom_half_free(a->halves[i]);
+    for (int i = 0; a->o.bf16_compute && i < a->n_threads; i++) loom_bf16_free(a->engines[i]);
     free(a->block);
     free(a);
 }

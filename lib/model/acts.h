@@ -44,8 +44,8 @@ typedef struct loom_acts_options {
     int64_t max_rows;  /* largest N */
     int64_t max_seq;   /* longest segment, at most the model's max_positions */
     bool grad;         /* loom_llama_grad will be called (needs what the backward pass reads) */
-    bool half_compute; /* products in bfloat16 (model/half.h): about twice as fast where the CPU can, see
-                          loom_half_check */
+    bool bf16_compute; /* products in bfloat16 (model/bf16.h): about twice as fast where the CPU can, see
+                          loom_bf16_check */
     bool recompute;    /* keep only the input of each layer and run its forward again on the way back: same bits */
     loom_pool *pool;   /* borrowed until loom_acts_free; NULL: one thread */
 } loom_acts_options;

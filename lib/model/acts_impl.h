@@ -9,7 +9,7 @@
 #define LOOM_MODEL_ACTS_IMPL_H
 
 #include "model/acts.h"
-#include "model/half.h"
+#include "model/bf16.h"
 #include "model/ops.h"
 #include "model/packed.h"
 
@@ -69,10 +69,10 @@ struct loom_acts {
     loom_packed *packed; /* (L * LOOM_N_ADAPTABLE + 1, 2) weights both ways round by layer and role, the head last; NULL
                             when the base is borrowed bfloat16, or too large for copies */
     loom_llama_layer *packed_layers; /* (L) views of them */
-    /* half_compute: operands of the weights' gradients, rounded */
-    loom_half **halves; /* (n_threads), freed one by one */
-    loom_outer h16, prod16, dgu16, dx16, dmid16, att16, dqkv16; /* columns C F 2F C C Q Q+2E */
-    loom_outer head_x16, logits16;                              /* C V, of head_rows rows */
+    /* bf16_compute: operands of the weights' gradients, rounded */
+    loom_bf16_engine **engines; /* (n_threads), freed one by one */
+    loom_weight_grad_side h16, prod16, dgu16, dx16, dmid16, att16, dqkv16; /* columns C F 2F C C Q Q+2E */
+    loom_weight_grad_side head_x16, logits16;                              /* C V, of head_rows rows */
     loom_acts_times times;
 };
 
@@ -104,12 +104,12 @@ static inline int64_t loom_acts_QKV(const loom_acts *a) { return (a->c.H + 2 * a
 loom_layer_acts loom_step_layer(const loom_step *s);
 const loom_adapter *loom_step_adapter(const loom_step *s, loom_role role); /* NULL: none */
 
-/* True when operands of weight gradients are kept rounded (half_compute), false when in float32. */
-static inline bool loom_step_half(const loom_step *s) { return s->a->o.half_compute; }
+/* True when operands of weight gradients are kept rounded (bf16_compute), false when in float32. */
+static inline bool loom_step_bf16(const loom_step *s) { return s->a->o.bf16_compute; }
 
 /* Rows of a matrix whose gradient one thread sums at a time: few, so that threads end together; BLAS lays its right operand
  * out anew for each piece, which takes a few percent more with pieces this small. */
-static inline int64_t loom_step_piece(const loom_step *s) { return loom_step_half(s) ? 96 : 256; }
+static inline int64_t loom_step_piece(const loom_step *s) { return loom_step_bf16(s) ? 96 : 256; }
 
 /* Runs fn on blocks of rows 0..n-1. Blocks start at multiples of 32. */
 void loom_step_rows(loom_step *s, loom_rows_fn *fn, int64_t n);
@@ -129,11 +129,11 @@ void loom_head_logits(loom_step *s, float *logits);
 /* backward.c: from a->dx down to the embedding */
 void loom_backward(loom_step *s);
 
-/* adapt.c: adapter branch of one matrix on rows n0..n1-1. x is the input of these rows, y += s drop(x) Aᵀ Bᵀ; xa (all
+/* lora_step.c: adapter branch of one matrix on rows n0..n1-1. x is the input of these rows, y += s drop(x) Aᵀ Bᵀ; xa (all
  * rows) is kept. Backward: adds to this thread's dA, dB and to dx. */
-void loom_adapt_fwd(const loom_step *s, loom_thread_acts *t, loom_role role, float *y, int64_t ldy, const float *x,
+void loom_lora_step_fwd(const loom_step *s, loom_thread_acts *t, loom_role role, float *y, int64_t ldy, const float *x,
                     int64_t ldx, float *xa, int64_t n0, int64_t n1);
-void loom_adapt_bwd(const loom_step *s, loom_thread_acts *t, loom_role role, float *dx, int64_t ldx, const float *dy,
+void loom_lora_step_bwd(const loom_step *s, loom_thread_acts *t, loom_role role, float *dx, int64_t ldx, const float *dy,
                     int64_t ldy, const float *x, int64_t ld_in, const float *xa, int64_t n0, int64_t n1);
 
 #endif

@@ -2,7 +2,7 @@
  * up to its own last position. Its scores are a strip that stays in the second-level cache; entries above the diagonal are
  * computed and then set to zero.
  *
- * With `half` the products are of bfloat16 numbers: rows, probabilities and their gradients are rounded. Softmax, its
+ * With `bf16` the products are of bfloat16 numbers: rows, probabilities and their gradients are rounded. Softmax, its
  * gradient, the log of the denominators and all sums are float32 either way. */
 #include <math.h>
 #include <string.h>
@@ -24,7 +24,7 @@ typedef struct rows {
 
 /* The scratch, carved up. P is the padded length, W the padded width of a head. */
 typedef struct workspace {
-    bool half;
+    bool bf16;
     int64_t P, W;
     loom_packed k_keys, v_keys;    /* keys as outputs: scores, and gradients of probabilities */
     loom_packed k_inner, v_inner;  /* keys as inner indices: dq and o */
@@ -32,8 +32,8 @@ typedef struct workspace {
     rows q, go;                    /* (P, W) */
     float *s, *ds;                 /* (TILE, P) scores and their gradient */
     float *dk, *dv;                /* (P, D) */
-    uint16_t *p16;                 /* (TILE, P); half only */
-    uint16_t *turned;              /* (P, TILE): keys as rows; half only */
+    uint16_t *p16;                 /* (TILE, P); bf16 only */
+    uint16_t *turned;              /* (P, TILE): keys as rows; bf16 only */
     float *base;                   /* NULL: only counting */
     int64_t used;                  /* floats */
 } workspace;
@@ -48,22 +48,22 @@ static void *take(workspace *w, int64_t floats)
 
 static loom_packed take_packed(workspace *w, int64_t out, int64_t in)
 {
-    loom_packed p = {.out = out, .in = in, .half = w->half};
+    loom_packed p = {.out = out, .in = in, .bf16 = w->bf16};
 
-    p.data = take(w, (int64_t)(loom_packed_bytes(out, in, w->half) / sizeof(float)));
+    p.data = take(w, (int64_t)(loom_packed_bytes(out, in, w->bf16) / sizeof(float)));
     return p;
 }
 
 static rows take_rows(workspace *w, int64_t n, int64_t width)
 {
-    void *p = take(w, w->half ? n * width / 2 : n * width);
+    void *p = take(w, w->bf16 ? n * width / 2 : n * width);
 
-    return (rows){.f32 = w->half ? NULL : p, .bf16 = w->half ? p : NULL};
+    return (rows){.f32 = w->bf16 ? NULL : p, .bf16 = w->bf16 ? p : NULL};
 }
 
-static workspace carve(float *scratch, int64_t T, int64_t D, bool half)
+static workspace carve(float *scratch, int64_t T, int64_t D, bool bf16)
 {
-    workspace w = {.half = half, .P = padded(T), .W = loom_packed_width(D), .base = scratch};
+    workspace w = {.bf16 = bf16, .P = padded(T), .W = loom_packed_width(D), .base = scratch};
 
     w.k_keys = take_packed(&w, T, D);
     w.v_keys = take_packed(&w, T, D);
@@ -77,17 +77,17 @@ static workspace carve(float *scratch, int64_t T, int64_t D, bool half)
     w.ds = take(&w, TILE * w.P);
     w.dk = take(&w, w.P * D);
     w.dv = take(&w, w.P * D);
-    w.p16 = take(&w, half ? TILE * w.P / 2 : 0);
-    w.turned = take(&w, half ? TILE * w.P / 2 : 0);
+    w.p16 = take(&w, bf16 ? TILE * w.P / 2 : 0);
+    w.turned = take(&w, bf16 ? TILE * w.P / 2 : 0);
     return w;
 }
 
-int64_t loom_attention_scratch(int64_t T, int64_t D, bool half) { return carve(NULL, T, D, half).used; }
+int64_t loom_attention_scratch(int64_t T, int64_t D, bool bf16) { return carve(NULL, T, D, bf16).used; }
 
 /* ---- the three kinds of product ---- */
 static void lay_rows(const workspace *w, const rows *to, const float *from, int64_t ld, int64_t n, int64_t D)
 {
-    if (w->half) loom_packed_round(to->bf16, from, ld, n, D);
+    if (w->bf16) loom_packed_round(to->bf16, from, ld, n, D);
     else
         for (int64_t i = 0; i < n; i++) memcpy(to->f32 + i * w->W, from + i * ld, (size_t)D * sizeof *from);
 }
@@ -96,7 +96,7 @@ static void lay_rows(const workspace *w, const rows *to, const float *from, int6
 static void with_keys(const workspace *w, float *y, const rows *x, int64_t i0, const loom_packed *keys, int64_t n,
                       int64_t width)
 {
-    if (w->half) loom_packed_product16(y, w->P, x->bf16 + i0 * w->W, keys, n, 0, width, false);
+    if (w->bf16) loom_packed_product16(y, w->P, x->bf16 + i0 * w->W, keys, n, 0, width, false);
     else loom_packed_product(y, w->P, x->f32 + i0 * w->W, w->W, keys, n, 0, loom_packed_width(width), false);
 }
 
@@ -106,7 +106,7 @@ static void with_values(const workspace *w, float *y, int64_t ldy, const float *
 {
     int64_t room = loom_packed_width(width);
 
-    if (!w->half) {
+    if (!w->bf16) {
         loom_packed_product_upto(y, ldy, s, w->P, values, width, n, 0, values->out, false);
         return;
     }
@@ -121,7 +121,7 @@ static void turned(const workspace *w, float *y, const float *s, const loom_pack
     int64_t D = inner->out;
 
     loom_packed_fill_inner(inner, x, ldx, 0, n);
-    if (!w->half) {
+    if (!w->bf16) {
         loom_packed_product_turned(y, D, s, w->P, inner, n, width, 0, D, true);
         return;
     }
@@ -180,9 +180,9 @@ static void forward_tile(const loom_attention *a, const workspace *w, int64_t g,
     }
 }
 
-void loom_attention_fwd(const loom_attention *a, bool half, float *scratch)
+void loom_attention_fwd(const loom_attention *a, bool bf16, float *scratch)
 {
-    workspace w = carve(scratch, a->T, a->D, half);
+    workspace w = carve(scratch, a->T, a->D, bf16);
 
     loom_packed_fill_rows(&w.k_keys, a->k, a->ld_qkv);
     loom_packed_fill_inner(&w.v_inner, a->v, a->ld_qkv, 0, a->T);
@@ -242,10 +242,10 @@ static void backward_tile(float *dq, const float *d_o, const loom_attention *a, 
     scale_rows(dq + at_q, a->ld_qkv, scale, n, D);
 }
 
-void loom_attention_bwd(float *dq, float *dk, float *dv, const float *d_o, const loom_attention *a, bool half,
+void loom_attention_bwd(float *dq, float *dk, float *dv, const float *d_o, const loom_attention *a, bool bf16,
                         float *scratch)
 {
-    workspace w = carve(scratch, a->T, a->D, half);
+    workspace w = carve(scratch, a->T, a->D, bf16);
 
     memset(w.dk, 0, (size_t)(w.P * a->D) * sizeof *w.dk);
     memset(w.dv, 0, (size_t)(w.P * a->D) * sizeof *w.dv);

@@ -28,7 +28,7 @@ static void ffn_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_
     loom_layer_acts v = loom_step_layer(s);
     const loom_llama_layer *w = &s->layers[s->l];
     int64_t C = a->c.C, F = a->c.F, Q = loom_acts_Q(a), R = a->R, rows = n1 - n0, out[] = {F, F};
-    bool local = R || loom_step_half(s); /* else left in place for the weights' gradients */
+    bool local = R || loom_step_bf16(s); /* else left in place for the weights' gradients */
     const float *dx = a->dx + n0 * C, *gu = v.gu + n0 * 2 * F, *mid = v.mid + n0 * C, *att = v.att + n0 * Q;
     float *prod = local ? t->prod : a->prod + n0 * F, *dgu = local ? t->dgu : a->dgu + n0 * 2 * F;
     float *h = local ? t->h : a->h + n0 * C;
@@ -37,26 +37,26 @@ static void ffn_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_
     loom_linear_bwd_x(t->dprod, F, dx, C, &w->w[LOOM_ROLE_DOWN], rows, C, F, 0.0f, &t->how);
     if (loom_step_adapter(s, LOOM_ROLE_DOWN)) {
         loom_swiglu_fwd(prod, gu, rows, F);
-        loom_adapt_bwd(s, t, LOOM_ROLE_DOWN, t->dprod, F, dx, C, prod, F, v.xa[LOOM_ROLE_DOWN], n0, n1);
+        loom_lora_step_bwd(s, t, LOOM_ROLE_DOWN, t->dprod, F, dx, C, prod, F, v.xa[LOOM_ROLE_DOWN], n0, n1);
     }
     loom_swiglu_bwd(dgu, prod, t->dprod, gu, rows, F);
 
     loom_linears_bwd_x(t->dh, C, dgu, 2 * F, &w->w[LOOM_ROLE_GATE], out, 2, rows, C, &t->how);
     if (!R || loom_step_adapter(s, LOOM_ROLE_GATE) || loom_step_adapter(s, LOOM_ROLE_UP))
         loom_rmsnorm_again(h, v.r_ffn + n0, mid, w->norm_ffn, rows, C);
-    loom_adapt_bwd(s, t, LOOM_ROLE_GATE, t->dh, C, dgu, 2 * F, h, C, v.xa[LOOM_ROLE_GATE], n0, n1);
-    loom_adapt_bwd(s, t, LOOM_ROLE_UP, t->dh, C, dgu + F, 2 * F, h, C, v.xa[LOOM_ROLE_UP], n0, n1);
+    loom_lora_step_bwd(s, t, LOOM_ROLE_GATE, t->dh, C, dgu, 2 * F, h, C, v.xa[LOOM_ROLE_GATE], n0, n1);
+    loom_lora_step_bwd(s, t, LOOM_ROLE_UP, t->dh, C, dgu + F, 2 * F, h, C, v.xa[LOOM_ROLE_UP], n0, n1);
     loom_rmsnorm_bwd(dmid, loom_step_dnorm(s, n0), dx, t->dh, mid, w->norm_ffn, v.r_ffn + n0, rows, C);
 
     loom_linear_bwd_x(datt, Q, dmid, C, &w->w[LOOM_ROLE_O], rows, C, Q, 0.0f, &t->how);
-    loom_adapt_bwd(s, t, LOOM_ROLE_O, datt, Q, dmid, C, att, Q, v.xa[LOOM_ROLE_O], n0, n1);
-    if (!R && loom_step_half(s)) {
-        loom_outer_left(&a->dx16, dx, C, n0, n1);
-        loom_outer_right(&a->prod16, prod, F, n0, n1);
-        loom_outer_left(&a->dgu16, dgu, 2 * F, n0, n1);
-        loom_outer_right(&a->h16, h, C, n0, n1);
-        loom_outer_left(&a->dmid16, dmid, C, n0, n1);
-        loom_outer_right(&a->att16, att, Q, n0, n1);
+    loom_lora_step_bwd(s, t, LOOM_ROLE_O, datt, Q, dmid, C, att, Q, v.xa[LOOM_ROLE_O], n0, n1);
+    if (!R && loom_step_bf16(s)) {
+        loom_weight_grad_left(&a->dx16, dx, C, n0, n1);
+        loom_weight_grad_right(&a->prod16, prod, F, n0, n1);
+        loom_weight_grad_left(&a->dgu16, dgu, 2 * F, n0, n1);
+        loom_weight_grad_right(&a->h16, h, C, n0, n1);
+        loom_weight_grad_left(&a->dmid16, dmid, C, n0, n1);
+        loom_weight_grad_right(&a->att16, att, Q, n0, n1);
     }
 }
 
@@ -80,7 +80,7 @@ static void attention_item(void *arg, int64_t item, int thread)
                           .G = G,
                           .D = D};
 
-    loom_attention_bwd(a->dqkv + at_q, a->dqkv + at_k, a->dqkv + at_v, a->datt + at_o, &att, loom_step_half(s),
+    loom_attention_bwd(a->dqkv + at_q, a->dqkv + at_k, a->dqkv + at_v, a->datt + at_o, &att, loom_step_bf16(s),
                        a->threads[thread].strip);
 }
 
@@ -93,20 +93,20 @@ static void qkv_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_
     int64_t out[] = {Q, E, E};
     bool lowest = R && s->l == 0; /* nothing below is trained */
     const float *x = v.x + n0 * C;
-    float *dqkv = a->dqkv + n0 * ld, *h = R || loom_step_half(s) ? t->h : a->h + n0 * C, *dh = lowest ? NULL : t->dh;
+    float *dqkv = a->dqkv + n0 * ld, *h = R || loom_step_bf16(s) ? t->h : a->h + n0 * C, *dh = lowest ? NULL : t->dh;
 
     loom_rope_bwd(dqkv, ld, a->position + n0, s->m->rope_cos, s->m->rope_sin, rows, a->c.H + a->c.K, a->c.D);
     loom_rmsnorm_again(h, v.r_att + n0, x, w->norm_att, rows, C);
     if (dh) loom_linears_bwd_x(dh, C, dqkv, ld, &w->w[LOOM_ROLE_Q], out, 3, rows, C, &t->how);
-    loom_adapt_bwd(s, t, LOOM_ROLE_Q, dh, C, dqkv, ld, h, C, v.xa[LOOM_ROLE_Q], n0, n1);
-    loom_adapt_bwd(s, t, LOOM_ROLE_K, dh, C, dqkv + Q, ld, h, C, v.xa[LOOM_ROLE_K], n0, n1);
-    loom_adapt_bwd(s, t, LOOM_ROLE_V, dh, C, dqkv + Q + E, ld, h, C, v.xa[LOOM_ROLE_V], n0, n1);
+    loom_lora_step_bwd(s, t, LOOM_ROLE_Q, dh, C, dqkv, ld, h, C, v.xa[LOOM_ROLE_Q], n0, n1);
+    loom_lora_step_bwd(s, t, LOOM_ROLE_K, dh, C, dqkv + Q, ld, h, C, v.xa[LOOM_ROLE_K], n0, n1);
+    loom_lora_step_bwd(s, t, LOOM_ROLE_V, dh, C, dqkv + Q + E, ld, h, C, v.xa[LOOM_ROLE_V], n0, n1);
     if (dh)
         loom_rmsnorm_bwd(a->dx + n0 * C, loom_step_dnorm(s, n0), a->dmid + n0 * C, dh, x, w->norm_att, v.r_att + n0,
                          rows, C);
-    if (!R && loom_step_half(s)) {
-        loom_outer_left(&a->dqkv16, dqkv, ld, n0, n1);
-        loom_outer_right(&a->h16, h, C, n0, n1);
+    if (!R && loom_step_bf16(s)) {
+        loom_weight_grad_left(&a->dqkv16, dqkv, ld, n0, n1);
+        loom_weight_grad_right(&a->h16, h, C, n0, n1);
     }
 }
 
@@ -117,7 +117,7 @@ typedef struct weight_job {
     const loom_step *s;
     loom_role role[3]; /* first role of each product; followers that lie behind it belong to it */
     const float *dy[3], *x[3];
-    const loom_outer *dy16[3], *x16[3]; /* instead, with half_compute */
+    const loom_weight_grad_side *dy16[3], *x16[3]; /* instead, with bf16_compute */
     int64_t ldy[3], ldx[3], out[3], in[3];
     int n;
 } weight_job;
@@ -132,7 +132,7 @@ static void weight_item(void *arg, int64_t item, int thread)
     for (; item >= pieces(j->s, j->out[i]); i++) item -= pieces(j->s, j->out[i]);
     int64_t piece = loom_step_piece(j->s), o0 = item * piece, o1 = loom_min_i64(o0 + piece, j->out[i]);
     dw = j->s->grads + tensor_of(j->s, j->role[i])->offset;
-    if (loom_step_half(j->s)) loom_outer_product(dw, j->dy16[i], j->x16[i], o0, o1, j->s->b->N);
+    if (loom_step_bf16(j->s)) loom_weight_grad_product(dw, j->dy16[i], j->x16[i], o0, o1, j->s->b->N);
     else
         loom_linear_bwd_w(dw + o0 * j->in[i], j->dy[i] + o0, j->ldy[i], j->x[i], j->ldx[i], j->s->b->N, o1 - o0,
                           j->in[i]);

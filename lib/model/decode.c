@@ -56,7 +56,7 @@ static loom_status check_run(loom_decode *d, loom_err *err)
 /* Before the products of n rows x. */
 static void round_rows(const loom_decode *d, loom_decode_thread *t, const float *x, int64_t ldx, int64_t n, int64_t in)
 {
-    if (d->packs && d->o.half_compute) loom_packed_round(t->x16, x, ldx, n, in);
+    if (d->packs && d->o.bf16_compute) loom_packed_round(t->x16, x, ldx, n, in);
 }
 
 static void product(const loom_decode *d, loom_decode_thread *t, const loom_packed *packed, float *y, int64_t ldy,
@@ -64,14 +64,14 @@ static void product(const loom_decode *d, loom_decode_thread *t, const loom_pack
 {
     if (c0 >= c1) return;
     if (d->packs) {
-        if (d->o.half_compute) loom_packed_product16(y, ldy, t->x16, packed, N, c0, c1, beta != 0);
+        if (d->o.bf16_compute) loom_packed_product16(y, ldy, t->x16, packed, N, c0, c1, beta != 0);
         else loom_packed_product(y, ldy, x, ldx, packed, N, c0, c1, beta != 0);
         return;
     }
     if (W.f32) W.f32 += c0 * in;
     else W.bf16 += c0 * in;
-    if (N <= LOOM_FEW_ROWS) loom_linear_few(y, ldy, x, ldx, &W, N, c1 - c0, in, beta);
-    else if (N <= LOOM_SKINNY_ROWS && W.f32) loom_linear_skinny(y, ldy, x, ldx, W.f32, N, c1 - c0, in, beta, t->xt);
+    if (N <= LOOM_VERY_FEW_ROWS) loom_linear_very_few_rows(y, ldy, x, ldx, &W, N, c1 - c0, in, beta);
+    else if (N <= LOOM_FEW_ROWS && W.f32) loom_linear_few_rows(y, ldy, x, ldx, W.f32, N, c1 - c0, in, beta, t->xt);
     else loom_linear_fwd(y, ldy, x, ldx, &W, N, c1 - c0, in, beta, &t->how);
 }
 
@@ -166,9 +166,9 @@ static void qkv_phase(void *arg, int thread, int n_threads)
 }
 
 /* Vector number i of a stretch of the cache; loads of the next block are started alongside. */
-#define LOAD(to, base, i, half)                                                                                        \
+#define LOAD(to, base, i, bf16)                                                                                        \
     do {                                                                                                               \
-        if (half) {                                                                                                    \
+        if (bf16) {                                                                                                    \
             vec16u wide_ = __builtin_convertvector(((const vec16h *)(const void *)(base))[i], vec16u) << 16;           \
             memcpy(&(to), &wide_, sizeof(to));                                                                         \
         } else {                                                                                                       \
@@ -178,17 +178,17 @@ static void qkv_phase(void *arg, int thread, int n_threads)
 
 /* s[0..16) = q . keys of one head and block, times scale */
 static inline void score_block(float *s, const float *q, const char *keys, const char *next, int64_t D, float scale,
-                               bool half)
+                               bool bf16)
 {
-    size_t step = half ? sizeof(vec16h) : sizeof(vec16);
+    size_t step = bf16 ? sizeof(vec16h) : sizeof(vec16);
     vec16 sum = {0}, other = {0}, row;
 
     for (int64_t i = 0; i < D; i += 2) { /* D is even; two sums hide the latency of one */
         __builtin_prefetch(next + (size_t)i * step);
         __builtin_prefetch(next + (size_t)(i + 1) * step);
-        LOAD(row, keys, i, half);
+        LOAD(row, keys, i, bf16);
         sum += row * q[i];
-        LOAD(row, keys, i + 1, half);
+        LOAD(row, keys, i + 1, bf16);
         other += row * q[i + 1];
     }
     sum = (sum + other) * scale;
@@ -196,15 +196,15 @@ static inline void score_block(float *s, const float *q, const char *keys, const
 }
 
 /* o[0..16) += sum_j p[j] * values[j][0..16) over the n positions of one block */
-static inline void mix_block(float *o, const float *p, const char *values, const char *next, int64_t n, bool half)
+static inline void mix_block(float *o, const float *p, const char *values, const char *next, int64_t n, bool bf16)
 {
-    size_t step = half ? sizeof(vec16h) : sizeof(vec16);
+    size_t step = bf16 ? sizeof(vec16h) : sizeof(vec16);
     vec16 sum, row;
 
     memcpy(&sum, o, sizeof sum);
     for (int64_t j = 0; j < n; j++) {
         __builtin_prefetch(next + (size_t)j * step);
-        LOAD(row, values, j, half);
+        LOAD(row, values, j, bf16);
         sum += row * p[j];
     }
     memcpy(o, &sum, sizeof sum);
@@ -228,7 +228,7 @@ static float softmax(float *restrict s, int64_t n)
 }
 
 /* Row n, key/value heads k0..k1-1: one stream over the keys, one over the values. */
-static inline void attend(loom_decode *d, loom_decode_thread *t, int64_t n, int64_t k0, int64_t k1, bool half)
+static inline void attend(loom_decode *d, loom_decode_thread *t, int64_t n, int64_t k0, int64_t k1, bool bf16)
 {
     const loom_config *c = &d->m->config;
     int64_t D = c->D, P = loom_kv_padded(D), G = c->H / c->K, reach = d->position[n] + 1,
@@ -245,7 +245,7 @@ static inline void attend(loom_decode *d, loom_decode_thread *t, int64_t n, int6
         for (int64_t h = k0 * G; h < k1 * G; h++) {
             size_t at = (size_t)(h / G * D * LOOM_KV_BLOCK) * d->number;
 
-            score_block(t->scores + h * ld + b * LOOM_KV_BLOCK, q + h * D, base + at, next + at, D, scale, half);
+            score_block(t->scores + h * ld + b * LOOM_KV_BLOCK, q + h * D, base + at, next + at, D, scale, bf16);
         }
     }
     memset(t->sums + k0 * G * P, 0, (size_t)((k1 - k0) * G * P) * sizeof(float));
@@ -264,7 +264,7 @@ static inline void attend(loom_decode *d, loom_decode_thread *t, int64_t n, int6
                 size_t at = (size_t)((h / G * P + i) * LOOM_KV_BLOCK) * d->number;
 
                 mix_block(t->sums + h * P + i, t->scores + h * ld + b * LOOM_KV_BLOCK, base + at, next + at, left,
-                          half);
+                          bf16);
             }
         }
     }

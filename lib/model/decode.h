@@ -35,7 +35,7 @@ typedef struct loom_decode_options {
     int64_t max_seqs;  /* most open sequences */
     int64_t positions; /* size of the cache: positions of all sequences together (shared ones once) */
     bool half_cache;   /* keys and values as bfloat16: half the memory and traffic, results differ in the third digit */
-    bool half_compute; /* products in bfloat16, on weights rounded once, here: less to read, faster */
+    bool bf16_compute; /* products in bfloat16, on weights rounded once, here: less to read, faster */
     bool in_place;     /* do not pack weights, read them where they are, however small (tests) */
     loom_pool *pool;   /* borrowed; NULL: one thread */
 } loom_decode_options;

@@ -31,9 +31,9 @@ static void qkv_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_
 
     loom_rmsnorm_fwd(t->h, v.r_att + n0, v.x + n0 * C, w->norm_att, c->rms_eps, rows, C);
     loom_linears_fwd(qkv, ld, t->h, C, &w->w[LOOM_ROLE_Q], out, 3, rows, C, &t->how);
-    loom_adapt_fwd(s, t, LOOM_ROLE_Q, qkv, ld, t->h, C, v.xa[LOOM_ROLE_Q], n0, n1);
-    loom_adapt_fwd(s, t, LOOM_ROLE_K, qkv + Q, ld, t->h, C, v.xa[LOOM_ROLE_K], n0, n1);
-    loom_adapt_fwd(s, t, LOOM_ROLE_V, qkv + Q + E, ld, t->h, C, v.xa[LOOM_ROLE_V], n0, n1);
+    loom_lora_step_fwd(s, t, LOOM_ROLE_Q, qkv, ld, t->h, C, v.xa[LOOM_ROLE_Q], n0, n1);
+    loom_lora_step_fwd(s, t, LOOM_ROLE_K, qkv + Q, ld, t->h, C, v.xa[LOOM_ROLE_K], n0, n1);
+    loom_lora_step_fwd(s, t, LOOM_ROLE_V, qkv + Q + E, ld, t->h, C, v.xa[LOOM_ROLE_V], n0, n1);
     loom_rope_fwd(qkv, ld, s->a->position + n0, s->m->rope_cos, s->m->rope_sin, rows, c->H + c->K, c->D);
 }
 
@@ -57,7 +57,7 @@ static void attention_item(void *arg, int64_t item, int thread)
                           .G = G,
                           .D = c->D};
 
-    loom_attention_fwd(&att, loom_step_half(s), s->a->threads[thread].strip);
+    loom_attention_fwd(&att, loom_step_bf16(s), s->a->threads[thread].strip);
 }
 
 static void ffn_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
@@ -70,18 +70,18 @@ static void ffn_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_
 
     memcpy(mid, v.x + n0 * C, (size_t)(rows * C) * sizeof *mid);
     loom_linear_fwd(mid, C, v.att + n0 * Q, Q, &w->w[LOOM_ROLE_O], rows, C, Q, 1.0f, &t->how);
-    loom_adapt_fwd(s, t, LOOM_ROLE_O, mid, C, v.att + n0 * Q, Q, v.xa[LOOM_ROLE_O], n0, n1);
+    loom_lora_step_fwd(s, t, LOOM_ROLE_O, mid, C, v.att + n0 * Q, Q, v.xa[LOOM_ROLE_O], n0, n1);
 
     loom_rmsnorm_fwd(t->h, v.r_ffn + n0, mid, w->norm_ffn, c->rms_eps, rows, C);
     loom_linears_fwd(gu, 2 * F, t->h, C, &w->w[LOOM_ROLE_GATE], out, 2, rows, C, &t->how);
-    loom_adapt_fwd(s, t, LOOM_ROLE_GATE, gu, 2 * F, t->h, C, v.xa[LOOM_ROLE_GATE], n0, n1);
-    loom_adapt_fwd(s, t, LOOM_ROLE_UP, gu + F, 2 * F, t->h, C, v.xa[LOOM_ROLE_UP], n0, n1);
+    loom_lora_step_fwd(s, t, LOOM_ROLE_GATE, gu, 2 * F, t->h, C, v.xa[LOOM_ROLE_GATE], n0, n1);
+    loom_lora_step_fwd(s, t, LOOM_ROLE_UP, gu + F, 2 * F, t->h, C, v.xa[LOOM_ROLE_UP], n0, n1);
     if (s->again && !loom_step_adapter(s, LOOM_ROLE_DOWN)) return; /* the output is there already */
 
     loom_swiglu_fwd(t->prod, gu, rows, F);
     memcpy(to, mid, (size_t)(rows * C) * sizeof *to);
     loom_linear_fwd(to, C, t->prod, F, &w->w[LOOM_ROLE_DOWN], rows, C, F, 1.0f, &t->how);
-    loom_adapt_fwd(s, t, LOOM_ROLE_DOWN, to, C, t->prod, F, v.xa[LOOM_ROLE_DOWN], n0, n1);
+    loom_lora_step_fwd(s, t, LOOM_ROLE_DOWN, to, C, t->prod, F, v.xa[LOOM_ROLE_DOWN], n0, n1);
 }
 
 void loom_forward_layer(loom_step *s)

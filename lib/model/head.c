@@ -38,7 +38,7 @@ static void logits_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int
 static float *logits_of(const loom_step *s, const loom_thread_acts *t, int64_t n0)
 {
     const loom_acts *a = s->a;
-    bool own = loom_step_half(s) && a->n_threads * LOOM_ROW_BLOCK <= a->head_rows;
+    bool own = loom_step_bf16(s) && a->n_threads * LOOM_ROW_BLOCK <= a->head_rows;
 
     return a->logits + (own ? (t - a->threads) * LOOM_ROW_BLOCK : n0) * a->c.V;
 }
@@ -67,9 +67,9 @@ static void loss_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64
     if (!s->backward) return;
     if (s->b->weights) weigh(s, z, first, rows);
     loom_linear_bwd_x(t->dh, C, z, V, &s->head, rows, V, C, 0.0f, &t->how);
-    if (loom_step_half(s) && !a->R) {
-        loom_outer_left(&a->logits16, z, V, n0, n1);
-        loom_outer_right(&a->head_x16, a->head_x + n0 * C, C, n0, n1);
+    if (loom_step_bf16(s) && !a->R) {
+        loom_weight_grad_left(&a->logits16, z, V, n0, n1);
+        loom_weight_grad_right(&a->head_x16, a->head_x + n0 * C, C, n0, n1);
     }
     for (int64_t n = 0; n < rows; n++) {
         float *dx = a->dx + (int64_t)a->counted[first + n] * C;
@@ -89,8 +89,8 @@ static void weights_item(void *arg, int64_t item, int thread)
     const loom_tensor *w = &s->m->table.tensors[a->c.tied ? 0 : s->m->table.n - 1];
 
     (void)thread;
-    if (loom_step_half(s))
-        loom_outer_product(s->grads + w->offset, &a->logits16, &a->head_x16, v0, v1, s->c1 - s->c0);
+    if (loom_step_bf16(s))
+        loom_weight_grad_product(s->grads + w->offset, &a->logits16, &a->head_x16, v0, v1, s->c1 - s->c0);
     else loom_linear_bwd_w(s->grads + w->offset + v0 * C, a->logits + v0, V, a->head_x, C, s->c1 - s->c0, v1 - v0, C);
 }
 

@@ -25,35 +25,35 @@ static void *take(cursor *c, int64_t n, int64_t m, size_t size)
     return p;
 }
 
-static loom_packed packed_of(const loom_config *c, int64_t i, bool half)
+static loom_packed packed_of(const loom_config *c, int64_t i, bool bf16)
 {
-    loom_packed p = {.half = half};
+    loom_packed p = {.bf16 = bf16};
 
     loom_role_size(c, i < c->L * LOOM_N_ADAPTABLE ? (loom_role)(i % LOOM_N_ADAPTABLE) : LOOM_ROLE_HEAD, &p.out, &p.in);
     return p;
 }
 
-static bool wants_packing(const loom_config *c, const loom_decode_options *o, bool half)
+static bool wants_packing(const loom_config *c, const loom_decode_options *o, bool bf16)
 {
     size_t sum = 0;
 
     for (int64_t i = 0; i <= c->L * LOOM_N_ADAPTABLE; i++) {
-        loom_packed p = packed_of(c, i, half);
+        loom_packed p = packed_of(c, i, bf16);
 
-        if (!loom_add_size(&sum, sum, loom_packed_bytes(p.out, p.in, half))) return false;
+        if (!loom_add_size(&sum, sum, loom_packed_bytes(p.out, p.in, bf16))) return false;
     }
     return !o->in_place && sum <= LOOM_PACK_MOST;
 }
 
-static void place_packed(loom_decode *d, const loom_config *c, bool half, cursor *k)
+static void place_packed(loom_decode *d, const loom_config *c, bool bf16, cursor *k)
 {
     int64_t n = c->L * LOOM_N_ADAPTABLE;
 
     d->packed = take(k, d->packs ? n + 1 : 0, 1, sizeof *d->packed);
     for (int64_t i = 0; d->packs && i <= n; i++) {
-        loom_packed p = packed_of(c, i, half);
+        loom_packed p = packed_of(c, i, bf16);
 
-        p.data = take(k, 1, 1, loom_packed_bytes(p.out, p.in, half));
+        p.data = take(k, 1, 1, loom_packed_bytes(p.out, p.in, bf16));
         if (k->base) d->packed[i] = p;
     }
     d->packed_a = take(k, d->lora ? n : 0, 1, sizeof *d->packed_a);
@@ -71,12 +71,12 @@ static void place_packed(loom_decode *d, const loom_config *c, bool half, cursor
 /* frozen: matrices are bfloat16 already */
 static void place(loom_decode *d, const loom_config *c, bool frozen, cursor *k)
 {
-    bool half = d->o.half_compute || frozen, own;
+    bool bf16 = d->o.bf16_compute || frozen, own;
     int64_t rows = d->o.max_rows, Q = c->H * c->D, E = c->K * c->D;
     int64_t widest = loom_max_i64(c->C, loom_max_i64(Q, c->F)), reach = loom_min_i64(c->max_positions, d->o.positions);
 
-    d->packs = wants_packing(c, &d->o, half);
-    own = d->o.half_compute && !frozen && !d->packs;
+    d->packs = wants_packing(c, &d->o, bf16);
+    own = d->o.bf16_compute && !frozen && !d->packs;
     d->number = d->o.half_cache ? sizeof(uint16_t) : sizeof(float);
     d->n_blocks = count_blocks(&d->o);
     d->blocks_per_seq = (reach + LOOM_KV_BLOCK - 1) / LOOM_KV_BLOCK;
@@ -97,17 +97,17 @@ static void place(loom_decode *d, const loom_config *c, bool frozen, cursor *k)
         t->h = take(k, rows, c->C + 2 * (c->F / d->n_threads + 2 * LOOM_PANEL), sizeof(float));
         t->xa = take(k, rows, d->R, sizeof(float));
         t->r = take(k, rows, 1, sizeof(float));
-        t->x16 = take(k, d->packs && half ? (rows + 15) / 16 * 16 : 0, loom_packed_width(widest), sizeof(uint16_t));
-        t->how.rounded = take(k, d->packs || !half ? 0 : LOOM_ROUND_ROWS, widest, sizeof(uint16_t));
+        t->x16 = take(k, d->packs && bf16 ? (rows + 15) / 16 * 16 : 0, loom_packed_width(widest), sizeof(uint16_t));
+        t->how.rounded = take(k, d->packs || !bf16 ? 0 : LOOM_ROUND_ROWS, widest, sizeof(uint16_t));
         t->how.widen = take(k, d->packs ? 0 : 1, loom_max_i64(LOOM_WIDEN_FLOATS, widest), sizeof(float));
-        t->xt = take(k, d->packs ? 0 : 1, loom_linear_skinny_scratch(widest), sizeof(float));
+        t->xt = take(k, d->packs ? 0 : 1, loom_linear_few_rows_scratch(widest), sizeof(float));
         t->scores = take(k, c->H, d->blocks_per_seq * LOOM_KV_BLOCK, sizeof(float));
         t->sums = take(k, c->H, loom_kv_padded(c->D), sizeof(float));
     }
-    d->halves = take(k, d->o.half_compute && !d->packs ? d->n_threads : 0, 1, sizeof *d->halves);
+    d->engines = take(k, d->o.bf16_compute && !d->packs ? d->n_threads : 0, 1, sizeof *d->engines);
     d->weights16 = take(k, own ? (int64_t)(loom_llama_bytes(c) / sizeof(float)) : 0, 1, sizeof *d->weights16);
     d->layers16 = take(k, own ? c->L : 0, 1, sizeof *d->layers16);
-    place_packed(d, c, half, k);
+    place_packed(d, c, bf16, k);
     d->cache = take(k, c->L * d->n_blocks, loom_kv_numbers(c), d->number);
 }
 
@@ -130,7 +130,7 @@ static void round_item(void *arg, int64_t item, int thread)
     int64_t from = item * ROUND_PIECE, n = loom_min_i64(ROUND_PIECE, (int64_t)d->m->table.floats - from);
 
     (void)thread;
-    loom_half_round(d->weights16 + from, n, d->m->params + from, n, 1, n);
+    loom_bf16_round(d->weights16 + from, n, d->m->params + from, n, 1, n);
 }
 
 static void pack_item(void *arg, int64_t i, int thread)
@@ -147,14 +147,14 @@ static void pack_item(void *arg, int64_t i, int thread)
     loom_packed_fill(&d->packed_b[i], &(loom_mat){.f32 = d->lora->adapters[i].b}, d->lora->scale);
 }
 
-/* half_compute of weights in place: products, and with `own` a rounded copy of the weights. */
-static loom_status make_halves(loom_decode *d, bool own, loom_err *err)
+/* bf16_compute of weights in place: products, and with `own` a rounded copy of the weights. */
+static loom_status make_engines(loom_decode *d, bool own, loom_err *err)
 {
     const loom_tensors *table = &d->m->table;
 
     for (int i = 0; i < d->n_threads; i++) {
-        LOOM_TRY(loom_half_new(&d->halves[i], err));
-        d->threads[i].how.half = d->halves[i];
+        LOOM_TRY(loom_bf16_new(&d->engines[i], err));
+        d->threads[i].how.bf16 = d->engines[i];
     }
     if (!own) return LOOM_OK;
     loom_pool_for(d->o.pool, ((int64_t)table->floats + ROUND_PIECE - 1) / ROUND_PIECE, round_item, d);
@@ -202,7 +202,7 @@ loom_status loom_decode_new(loom_decode **out, const loom_llama *m, const loom_l
     for (d->n_free = 0; d->n_free < d->n_blocks; d->n_free++) /* taken from the end: block 0 first */
         d->free_blocks[d->n_free] = (int32_t)(d->n_blocks - 1 - d->n_free);
     loom_pool_for(o->pool, m->config.L * LOOM_N_ADAPTABLE + 1, pack_item, d);
-    if (o->half_compute && !d->packs) st = make_halves(d, !m->frozen, err);
+    if (o->bf16_compute && !d->packs) st = make_engines(d, !m->frozen, err);
     if (st == LOOM_OK) *out = d;
     else loom_decode_free(d);
     return st;
@@ -211,7 +211,7 @@ loom_status loom_decode_new(loom_decode **out, const loom_llama *m, const loom_l
 void loom_decode_free(loom_decode *d)
 {
     if (!d) return;
-    for (int i = 0; d->o.half_compute && !d->packs && i < d->n_threads; i++) loom_half_free(d->halves[i]);
+    for (int i = 0; d->o.bf16_compute && !d->packs && i < d->n_threads; i++) loom_bf16_free(d->engines[i]);
     free(d->memory);
     free(d);
 }

@@ -1,6 +1,6 @@
 #include "core/num.h"
 #include "model/blas.h"
-#include "model/half.h"
+#include "model/bf16.h"
 #include "model/ops.h"
 #include "model/packed.h"
 #include "model/vmath.h"
@@ -20,8 +20,8 @@ static void half_fwd(float *y, int64_t ldy, const float *x, int64_t ldx, const u
     for (int64_t n = 0; n < N; n += LOOM_ROUND_ROWS) {
         int64_t rows = loom_min_i64(LOOM_ROUND_ROWS, N - n);
 
-        loom_half_round(how->rounded, in, x + n * ldx, ldx, rows, in);
-        loom_half_nt(how->half, y + n * ldy, ldy, how->rounded, in, W, in, rows, out, in, beta != 0);
+        loom_bf16_round(how->rounded, in, x + n * ldx, ldx, rows, in);
+        loom_bf16_nt(how->bf16, y + n * ldy, ldy, how->rounded, in, W, in, rows, out, in, beta != 0);
     }
 }
 
@@ -31,8 +31,8 @@ static void half_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, con
     for (int64_t n = 0; n < N; n += LOOM_ROUND_ROWS) {
         int64_t rows = loom_min_i64(LOOM_ROUND_ROWS, N - n);
 
-        loom_half_round(how->rounded, out, dy + n * ldy, ldy, rows, out);
-        loom_half_nn(how->half, dx + n * ldx, ldx, how->rounded, out, W, in, rows, in, out, beta != 0);
+        loom_bf16_round(how->rounded, out, dy + n * ldy, ldy, rows, out);
+        loom_bf16_nn(how->bf16, dx + n * ldx, ldx, how->rounded, out, W, in, rows, in, out, beta != 0);
     }
 }
 
@@ -40,7 +40,7 @@ static void half_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, con
 static void packed_product(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *W, int64_t N,
                            float beta, const loom_products *how)
 {
-    if (!W->half) {
+    if (!W->bf16) {
         loom_packed_product(y, ldy, x, ldx, W, N, 0, W->out, beta != 0);
         return;
     }
@@ -63,7 +63,7 @@ void loom_linear_fwd(float *y, int64_t ldy, const float *x, int64_t ldx, const l
         packed_product(y, ldy, x, ldx, W->fwd, N, beta, how);
         return;
     }
-    if (how->half) {
+    if (how->bf16) {
         half_fwd(y, ldy, x, ldx, W->bf16, N, out, in, beta, how);
         return;
     }
@@ -86,7 +86,7 @@ void loom_linear_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, con
         packed_product(dx, ldx, dy, ldy, W->back, N, beta, how);
         return;
     }
-    if (how->half) {
+    if (how->bf16) {
         half_bwd_x(dx, ldx, dy, ldy, W->bf16, N, out, in, beta, how);
         return;
     }
@@ -189,7 +189,7 @@ static void dot4_bf16(float sum[4], const float *restrict x, const uint16_t *res
     sum[3] = d;
 }
 
-void loom_linear_few(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N, int64_t out,
+void loom_linear_very_few_rows(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N, int64_t out,
                      int64_t in, float beta)
 {
     for (int64_t o = 0, step; o < out; o += step) {

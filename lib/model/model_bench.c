@@ -97,7 +97,7 @@ static loom_status prepare(bench *b, const loom_config *config, const loom_lora_
                             .max_seq = o->T,
                             .grad = true,
                             .recompute = o->recompute,
-                            .half_compute = o->half_compute,
+                            .bf16_compute = o->bf16_compute,
                             .pool = o->pool};
     loom_optimizer_options how = {.kind = o->optimizer,
                                   .beta1 = 0.9,
@@ -105,7 +105,7 @@ static loom_status prepare(bench *b, const loom_config *config, const loom_lora_
                                   .eps = 1e-8,
                                   .momentum = 0.95,
                                   .nesterov = true,
-                                  .half_compute = o->half_compute,
+                                  .bf16_compute = o->bf16_compute,
                                   .decay = 0.1};
     size_t bytes, n = (size_t)(o->B * o->T);
 
@@ -190,7 +190,7 @@ loom_status loom_model_bench(loom_model_bench_result *out, const loom_config *co
                             .max_seq = o->T,
                             .grad = true,
                             .recompute = o->recompute,
-                            .half_compute = o->half_compute};
+                            .bf16_compute = o->bf16_compute};
     loom_status st;
 
     if (o->B < 1 || o->T < 1 || o->steps < 1 || o->B > 65536 || o->T > config->max_positions)
@@ -276,7 +276,7 @@ loom_status loom_decode_bench(double *tokens_per_s, const loom_config *config, i
     float *logits = NULL;
     loom_decode_row *rows = NULL;
     loom_decode_options o = {
-        .max_rows = jobs, .max_seqs = jobs, .pool = pool, .half_cache = half, .half_compute = half};
+        .max_rows = jobs, .max_seqs = jobs, .pool = pool, .half_cache = half, .bf16_compute = half};
     loom_status st;
 
     if (jobs < 1 || tokens < 1 || tokens > config->max_positions || jobs > 65536)

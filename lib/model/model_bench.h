@@ -13,7 +13,7 @@
 
 typedef struct loom_model_bench_options {
     int64_t B, T, steps;          /* sequences, their length, steps timed (after one to warm up) */
-    bool recompute, half_compute; /* as in loom_acts_options */
+    bool recompute, bf16_compute; /* as in loom_acts_options */
     loom_optimizer_kind optimizer;
     loom_pool *pool;
 } loom_model_bench_options;

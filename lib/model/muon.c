@@ -29,8 +29,8 @@ static size_t packed_floats(int64_t n, int64_t m)
 {
     size_t most = 0;
 
-    for (int half = 0; half <= 1; half++) {
-        size_t rows = loom_packed_bytes(n, m, half), inner = loom_packed_bytes(m, n, half);
+    for (int bf16 = 0; bf16 <= 1; bf16++) {
+        size_t rows = loom_packed_bytes(n, m, bf16), inner = loom_packed_bytes(m, n, bf16);
 
         if (rows > most) most = rows;
         if (inner > most) most = inner;
@@ -43,7 +43,7 @@ static size_t left_floats(int64_t n, int64_t m)
     return up((size_t)(n + 15) / 16 * 16 * (size_t)loom_packed_width(m) / 2);
 }
 
-static space lay_out(float *work, int64_t n, int64_t m, bool half)
+static space lay_out(float *work, int64_t n, int64_t m, bool bf16)
 {
     float *a = work + x_floats(n, m), *b = a + x_floats(n, n), *packed = b + x_floats(n, n);
 
@@ -51,7 +51,7 @@ static space lay_out(float *work, int64_t n, int64_t m, bool half)
                    .a = a,
                    .b = b,
                    .packed = packed,
-                   .left = half ? (uint16_t *)(packed + packed_floats(n, m)) : NULL};
+                   .left = bf16 ? (uint16_t *)(packed + packed_floats(n, m)) : NULL};
 }
 
 /* The direction, and what it is computed with. */
@@ -130,7 +130,7 @@ static void rounded(const space *s, const float *x, int64_t rows, int64_t cols)
 /* a (n,n) = x xᵀ, x (n,k). */
 static void square(const space *s, float *a, const float *x, int64_t n, int64_t k)
 {
-    loom_packed p = {.data = s->packed, .out = n, .in = k, .half = s->left};
+    loom_packed p = {.data = s->packed, .out = n, .in = k, .bf16 = s->left};
 
     loom_packed_fill_rows(&p, x, k);
     rounded(s, x, n, k);
@@ -152,7 +152,7 @@ static void polynomial(float *restrict b, const float *restrict a, int64_t n)
 
 static void orthogonalise(const space *s, int64_t n, int64_t m)
 {
-    loom_packed p = {.data = s->packed, .out = m, .in = n, .half = s->left};
+    loom_packed p = {.data = s->packed, .out = m, .in = n, .bf16 = s->left};
 
     for (int i = 0; i < LOOM_MUON_ITERATIONS; i++) {
         square(s, s->a, s->x, n, m);
@@ -175,7 +175,7 @@ void loom_muon_direction(float *restrict x, float *restrict m, const float *rest
 {
     int64_t rows = loom_min_i64(out, in), cols = loom_max_i64(out, in);
     double norm = move(x, m, g, out * in, how);
-    space s = lay_out(work, rows, cols, how->half_compute);
+    space s = lay_out(work, rows, cols, how->bf16_compute);
 
     scale(x, out * in, (float)(1 / (norm + 1e-7)));
     if (out > in) turn(s.x, x, out, in);

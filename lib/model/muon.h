@@ -23,7 +23,7 @@ typedef struct loom_muon {
     double lr, momentum, decay;
     double grad_scale; /* multiplies every gradient: clipping */
     bool nesterov;
-    bool half_compute; /* factors of the products in bfloat16, sums in float32 */
+    bool bf16_compute; /* factors of the products in bfloat16, sums in float32 */
 } loom_muon;
 
 /* Floats that the functions below need for a matrix of this shape; SIZE_MAX when that overflows. */

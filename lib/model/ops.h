@@ -20,28 +20,28 @@ void loom_embed_bwd(float *dE, const float *dx, const int32_t *tokens, int64_t N
 
 /* ---- linear:  y = x Wᵀ,  W (out,in) ---- */
 /* Scratch of one thread for bfloat16 and packed matrices; not looked at when W is float32 (NULL is fine then).
- * half NULL: W is widened in panels and multiplied in float32. Else, and with packed W, x or dy is rounded and the
+ * bf16 NULL: W is widened in panels and multiplied in float32. Else, and with packed W, x or dy is rounded and the
  * product is in bfloat16. */
 #define LOOM_WIDEN_FLOATS 262144
 #define LOOM_ROUND_ROWS   128
 typedef struct loom_products {
     float *widen;      /* LOOM_WIDEN_FLOATS floats (1 MiB), or `in` if larger */
     uint16_t *rounded; /* LOOM_ROUND_ROWS rows of the widest input or output, in multiples of 32 */
-    struct loom_half *half;
+    struct loom_bf16_engine *bf16;
 } loom_products;
 
 /* y (N,out) = beta * y + x (N,in) Wᵀ;  beta is 0 or 1 */
 void loom_linear_fwd(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N, int64_t out,
                      int64_t in, float beta, const loom_products *how);
-/* The same for very few rows, where reading W is all the time: no panels, no packing. 1 <= N <= LOOM_FEW_ROWS. */
-#define LOOM_FEW_ROWS 6
-void loom_linear_few(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N, int64_t out,
+/* The same for very few rows, where reading W is all the time: no panels, no packing. 1 <= N <= LOOM_VERY_FEW_ROWS. */
+#define LOOM_VERY_FEW_ROWS 6
+void loom_linear_very_few_rows(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N, int64_t out,
                      int64_t in, float beta);
-/* The same for up to LOOM_SKINNY_ROWS rows and float32: x is transposed, W read once. scratch: 64-byte aligned,
- * loom_linear_skinny_scratch(in) floats. */
-#define LOOM_SKINNY_ROWS 64
-int64_t loom_linear_skinny_scratch(int64_t in);
-void loom_linear_skinny(float *y, int64_t ldy, const float *x, int64_t ldx, const float *W, int64_t N, int64_t out,
+/* The same for up to LOOM_FEW_ROWS rows and float32: x is transposed, W read once. scratch: 64-byte aligned,
+ * loom_linear_few_rows_scratch(in) floats. */
+#define LOOM_FEW_ROWS 64
+int64_t loom_linear_few_rows_scratch(int64_t in);
+void loom_linear_few_rows(float *y, int64_t ldy, const float *x, int64_t ldx, const float *W, int64_t N, int64_t out,
                         int64_t in, float beta, float *scratch);
 /* dx (N,in) = beta * dx + dy (N,out) W */
 void loom_linear_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, const loom_mat *W, int64_t N, int64_t out,
@@ -58,20 +58,20 @@ void loom_linear_bwd_w(float *dW, const float *dy, int64_t ldy, const float *x, 
                        int64_t in);
 
 /* ---- dW = dyᵀ x in bfloat16: both sides are rounded and laid out block by block while their rows are in cache ----
- * A side holds N rows of `cols` columns; data: loom_outer_rows(N) * loom_outer_cols(cols) numbers, 64-byte aligned. */
-#define LOOM_OUTER_ROWS 512
-typedef struct loom_outer {
+ * A side holds N rows of `cols` columns; data: loom_weight_grad_rows(N) * loom_weight_grad_cols(cols) numbers, 64-byte aligned. */
+#define LOOM_WEIGHT_GRAD_ROWS 512
+typedef struct loom_weight_grad_side {
     uint16_t *data;
-    int64_t cols, stretch; /* stretch: loom_outer_stretch(N) */
-} loom_outer;
-int64_t loom_outer_stretch(int64_t rows);
-int64_t loom_outer_rows(int64_t rows);
-int64_t loom_outer_cols(int64_t cols);
+    int64_t cols, stretch; /* stretch: loom_weight_grad_stretch(N) */
+} loom_weight_grad_side;
+int64_t loom_weight_grad_stretch(int64_t rows);
+int64_t loom_weight_grad_rows(int64_t rows);
+int64_t loom_weight_grad_cols(int64_t cols);
 /* Puts rows n0..n1-1 in; n0 is a multiple of 32, n1 too or the last. */
-void loom_outer_left(const loom_outer *s, const float *dy, int64_t ld, int64_t n0, int64_t n1);
-void loom_outer_right(const loom_outer *s, const float *x, int64_t ld, int64_t n0, int64_t n1);
+void loom_weight_grad_left(const loom_weight_grad_side *s, const float *dy, int64_t ld, int64_t n0, int64_t n1);
+void loom_weight_grad_right(const loom_weight_grad_side *s, const float *x, int64_t ld, int64_t n0, int64_t n1);
 /* Rows o0..o1-1 of dW (out,in) += over the first N rows of both sides; o0 is a multiple of 16. */
-void loom_outer_product(float *dW, const loom_outer *left, const loom_outer *right, int64_t o0, int64_t o1, int64_t N);
+void loom_weight_grad_product(float *dW, const loom_weight_grad_side *left, const loom_weight_grad_side *right, int64_t o0, int64_t o1, int64_t N);
 
 /* ---- rmsnorm:  y[n,c] = g[c] * x[n,c] * r[n],   r[n] = 1 / sqrt(mean_c x[n,c]^2 + eps) ---- */
 /* y, x (N,C)   g (C)   r (N): kept for the backward pass */
@@ -110,11 +110,11 @@ typedef struct loom_attention {
 } loom_attention;
 
 #define LOOM_ATT_TILE 64 /* queries handled together */
-/* half: products of bfloat16 numbers. scratch: so many floats, 64-byte aligned, for sequences of at most T positions. */
-int64_t loom_attention_scratch(int64_t T, int64_t D, bool half);
-void loom_attention_fwd(const loom_attention *a, bool half, float *scratch);
+/* bf16: products of bfloat16 numbers. scratch: so many floats, 64-byte aligned, for sequences of at most T positions. */
+int64_t loom_attention_scratch(int64_t T, int64_t D, bool bf16);
+void loom_attention_fwd(const loom_attention *a, bool bf16, float *scratch);
 /* Writes dq, dk, dv (same layout as q, k, v, row distance ld_qkv). d_o has row distance ld_o. */
-void loom_attention_bwd(float *dq, float *dk, float *dv, const float *d_o, const loom_attention *a, bool half,
+void loom_attention_bwd(float *dq, float *dk, float *dv, const float *d_o, const loom_attention *a, bool bf16,
                         float *scratch);
 void loom_attention_fwd_plain(const loom_attention *a);
 void loom_attention_bwd_plain(float *dq, float *dk, float *dv, const float *d_o, const loom_attention *a);

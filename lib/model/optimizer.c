@@ -144,7 +144,7 @@ void loom_optimizer_step(loom_optimizer *opt, float *w, const float *g, double l
                               .decay = o->decay,
                               .grad_scale = grad_scale,
                               .nesterov = o->nesterov,
-                              .half_compute = o->half_compute}};
+                              .bf16_compute = o->bf16_compute}};
 
     loom_pool_for(opt->pool, opt->n_muon, one_matrix, &muon);
     loom_adamw_step_some(opt->pool, opt->table, opt->v_at, w, opt->m, opt->v, g, &adamw);

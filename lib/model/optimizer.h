@@ -22,7 +22,7 @@ typedef struct loom_optimizer_options {
     double beta1, beta2, eps; /* AdamW */
     double momentum;          /* Muon */
     bool nesterov;            /* Muon */
-    bool half_compute;        /* Muon: products on bfloat16 factors; loom_half_check says whether that is faster */
+    bool bf16_compute;        /* Muon: products on bfloat16 factors; loom_bf16_check says whether that is faster */
     double decay;
 } loom_optimizer_options;
 

@@ -22,15 +22,15 @@ typedef float vec16_anywhere __attribute__((vector_size(64), aligned(4), may_ali
 typedef uint32_t vec16u_anywhere __attribute__((vector_size(64), aligned(2), may_alias));
 #pragma GCC diagnostic ignored "-Wpsabi" /* where vectors are narrower; they pass between functions of this file only */
 
-const char *const loom_half_unit_names[] = {"plain", "avx512bf16", "amx"};
+const char *const loom_bf16_unit_names[] = {"plain", "avx512bf16", "amx"};
 
 /* ---- layout ---- */
 int64_t loom_packed_width(int64_t in) { return (in + 31) / 32 * 32; }
 
-size_t loom_packed_bytes(int64_t out, int64_t in, bool half)
+size_t loom_packed_bytes(int64_t out, int64_t in, bool bf16)
 {
     size_t panels = (size_t)((out + LOOM_PANEL - 1) / LOOM_PANEL), bytes;
-    size_t row = half ? (size_t)loom_packed_width(in) * sizeof(uint16_t) : (size_t)in * sizeof(float);
+    size_t row = bf16 ? (size_t)loom_packed_width(in) * sizeof(uint16_t) : (size_t)in * sizeof(float);
 
     if (!loom_mul_size(&bytes, panels, LOOM_PANEL) || !loom_mul_size(&bytes, bytes, row)) return SIZE_MAX;
     return bytes;
@@ -198,8 +198,8 @@ static void fill(const loom_packed *p, const loom_mat *W, int64_t ld, float scal
     int64_t outs = loom_min_i64(whole_panels(to), whole_panels(p->out));
 
     for (int64_t o = from; o < outs; o += 16)
-        for (int64_t k = 0; k < p->in; k += p->half ? 32 : 16) {
-            if (p->half) fill_tile16(p, W, ld, scale, o, k);
+        for (int64_t k = 0; k < p->in; k += p->bf16 ? 32 : 16) {
+            if (p->bf16) fill_tile16(p, W, ld, scale, o, k);
             else fill_tile32(p, W, ld, scale, o, k);
         }
 }
@@ -228,7 +228,7 @@ static void fill_inner32(const loom_packed *p, const float *rows, int64_t ld, in
 
 void loom_packed_fill_inner(const loom_packed *p, const float *rows, int64_t ld, int64_t k0, int64_t k1)
 {
-    if (!p->half) {
+    if (!p->bf16) {
         fill_inner32(p, rows, ld, k0, k1);
         return;
     }
@@ -359,7 +359,7 @@ ALL_ROWS(TILE_WIDEN)
 
 static tile_fn *const f32_tiles[] = TABLE(f32), *const turned_tiles[] = TABLE(turned), *const widen_tiles[] = TABLE(widen);
 
-static size_t panel_bytes(const loom_packed *p) { return loom_packed_bytes(LOOM_PANEL, p->in, p->half); }
+static size_t panel_bytes(const loom_packed *p) { return loom_packed_bytes(LOOM_PANEL, p->in, p->bf16); }
 
 /* Copies columns from..to-1 of a panel's result, or adds them. */
 static void copy_part(float *y, int64_t ldy, const float *part, int64_t rows, int64_t from, int64_t to, bool add)
@@ -397,7 +397,7 @@ static void product(tile_fn *const *tiles, float *y, int64_t ldy, const float *x
 void loom_packed_product(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *p, int64_t N,
                          int64_t c0, int64_t c1, bool add)
 {
-    product(p->half ? widen_tiles : f32_tiles, y, ldy, x, ldx, ldx, p, p->in, N, c0, c1, add);
+    product(p->bf16 ? widen_tiles : f32_tiles, y, ldy, x, ldx, ldx, p, p->in, N, c0, c1, add);
 }
 
 void loom_packed_product_upto(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *p, int64_t depth,
@@ -553,7 +553,7 @@ static bool amx_allowed(void)
     return syscall(SYS_arch_prctl, REQ_XCOMP_PERM, XTILEDATA) == 0;
 }
 
-static loom_half_unit find_unit(void)
+static loom_bf16_unit find_unit(void)
 {
     __builtin_cpu_init();
     if (amx_allowed()) return LOOM_UNIT_AMX;
@@ -567,18 +567,18 @@ static void amx_tile16(float *to, int64_t ld, const operands *in, int64_t rows) 
 
 static void amx_begin(void) {}
 static void amx_end(void) {}
-static loom_half_unit find_unit(void) { return LOOM_UNIT_PLAIN; }
+static loom_bf16_unit find_unit(void) { return LOOM_UNIT_PLAIN; }
 
 #endif
 
 /* Found once; finding it twice on two threads gives the same. */
-loom_half_unit loom_packed_unit(void)
+loom_bf16_unit loom_packed_unit(void)
 {
     static atomic_int found = -1;
     int unit = atomic_load_explicit(&found, memory_order_relaxed);
 
     if (unit < 0) atomic_store_explicit(&found, unit = (int)find_unit(), memory_order_relaxed);
-    return (loom_half_unit)unit;
+    return (loom_bf16_unit)unit;
 }
 
 /* Columns from..to-1 of a panel's sums into y. */
@@ -597,7 +597,7 @@ static inline void put_part(float *y, int64_t ldy, const float *part, int64_t ro
     }
 }
 
-static void product16(loom_half_unit unit, float *y, int64_t ldy, const uint16_t *x, int64_t ldx,
+static void product16(loom_bf16_unit unit, float *y, int64_t ldy, const uint16_t *x, int64_t ldx,
                       const loom_packed *p, int64_t depth, int64_t N, int64_t c0, int64_t c1, bool add)
 {
     static tile16_fn *const tiles[] = {plain_tile16, avx512_tile16, amx_tile16};
@@ -626,7 +626,7 @@ static void product16(loom_half_unit unit, float *y, int64_t ldy, const uint16_t
     if (unit == LOOM_UNIT_AMX) amx_end();
 }
 
-void loom_packed_product16_with(loom_half_unit unit, float *y, int64_t ldy, const uint16_t *x, const loom_packed *p,
+void loom_packed_product16_with(loom_bf16_unit unit, float *y, int64_t ldy, const uint16_t *x, const loom_packed *p,
                                 int64_t N, int64_t c0, int64_t c1, bool add)
 {
     product16(unit, y, ldy, x, loom_packed_width(p->in), p, loom_packed_width(p->in), N, c0, c1, add);

@@ -1,6 +1,6 @@
 /* Matrices laid out once for many products, in decoding, in attention and in bfloat16 training: y = x Wᵀ.
  *
- *   loom_packed w = {.data = memory, .out = out, .in = in, .half = false};       memory: loom_packed_bytes, 64-aligned
+ *   loom_packed w = {.data = memory, .out = out, .in = in, .bf16 = false};       memory: loom_packed_bytes, 64-aligned
  *   loom_packed_fill(&w, &mat, 1.0f);
  *   loom_packed_product(y, ldy, x, ldx, &w, N, 0, out, false);
  *
@@ -26,11 +26,11 @@
 typedef struct loom_packed {
     void *data; /* 64-byte aligned */
     int64_t out, in;
-    bool half;  /* bfloat16 */
+    bool bf16;  /* bfloat16 */
 } loom_packed;
 
-size_t loom_packed_bytes(int64_t out, int64_t in, bool half); /* a multiple of 64; SIZE_MAX when it overflows */
-/* data = scale * W, rounded to bfloat16 if `half` (exact when W is bfloat16 and scale 1). */
+size_t loom_packed_bytes(int64_t out, int64_t in, bool bf16); /* a multiple of 64; SIZE_MAX when it overflows */
+/* data = scale * W, rounded to bfloat16 if `bf16` (exact when W is bfloat16 and scale 1). */
 void loom_packed_fill(const loom_packed *p, const loom_mat *W, float scale);
 /* The same for rows from..to-1 of W, whole panels of them (but for the last). */
 void loom_packed_fill_outs(const loom_packed *p, const loom_mat *W, float scale, int64_t from, int64_t to);
@@ -69,10 +69,10 @@ void loom_packed_product16_upto(float *y, int64_t ldy, const uint16_t *x, int64_
                                 int64_t depth, int64_t N, int64_t c0, int64_t c1, bool add);
 
 /* Which instructions loom_packed_product16 uses: "amx", "avx512bf16" or "plain". `most` limits them (tests). */
-typedef enum loom_half_unit { LOOM_UNIT_PLAIN, LOOM_UNIT_AVX512, LOOM_UNIT_AMX } loom_half_unit;
-loom_half_unit loom_packed_unit(void);
-extern const char *const loom_half_unit_names[];
-void loom_packed_product16_with(loom_half_unit unit, float *y, int64_t ldy, const uint16_t *x, const loom_packed *p,
+typedef enum loom_bf16_unit { LOOM_UNIT_PLAIN, LOOM_UNIT_AVX512, LOOM_UNIT_AMX } loom_bf16_unit;
+loom_bf16_unit loom_packed_unit(void);
+extern const char *const loom_bf16_unit_names[];
+void loom_packed_product16_with(loom_bf16_unit unit, float *y, int64_t ldy, const uint16_t *x, const loom_packed *p,
                                 int64_t N, int64_t c0, int64_t c1, bool add);
 
 #endif

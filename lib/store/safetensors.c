@@ -25,7 +25,7 @@ typedef struct part {
     bool borrowed;
 } part;
 
-struct loom_st {
+struct loom_safetensors {
     part *parts;
     size_t n_parts, cap_parts;
     loom_tensor_view *tensors; /* by name; names live in the parts' headers */
@@ -105,7 +105,7 @@ static loom_status check_tiling(const part *p, loom_tensor_view *tensors, size_t
     return LOOM_OK;
 }
 
-static loom_status parse_header(loom_st *st, part *p, loom_err *err)
+static loom_status parse_header(loom_safetensors *st, part *p, loom_err *err)
 {
     uint64_t len = 0;
     size_t first = st->n;
@@ -129,7 +129,7 @@ static loom_status parse_header(loom_st *st, part *p, loom_err *err)
     return check_tiling(p, st->tensors ? st->tensors + first : NULL, st->n - first, err);
 }
 
-static loom_status add_part(loom_st *st, const char *path, const void *bytes, size_t len, loom_err *err)
+static loom_status add_part(loom_safetensors *st, const char *path, const void *bytes, size_t len, loom_err *err)
 {
     part p = {.borrowed = bytes != NULL, .map = {.data = bytes, .len = len}};
     loom_status status = LOOM_OK;
@@ -151,7 +151,7 @@ static bool plain_name(const char *name)
     return name[0] && name[0] != '.' && !strchr(name, '/');
 }
 
-static loom_status add_file_once(loom_st *st, const char *dir, size_t dir_len, const char *name, loom_err *err)
+static loom_status add_file_once(loom_safetensors *st, const char *dir, size_t dir_len, const char *name, loom_err *err)
 {
     loom_buf path = {0};
     loom_status status = LOOM_OK;
@@ -171,10 +171,10 @@ static loom_status add_file_once(loom_st *st, const char *dir, size_t dir_len, c
 }
 
 /* Every tensor of the weight map must be in the file the map names, and no other. */
-static loom_status check_map(const loom_st *st, const loom_json *map, loom_err *err)
+static loom_status check_map(const loom_safetensors *st, const loom_json *map, loom_err *err)
 {
     for (void *it = loom_json_iter(map); it; it = loom_json_iter_next(map, it)) {
-        if (!loom_st_find(st, loom_json_iter_key(it)))
+        if (!loom_safetensors_find(st, loom_json_iter_key(it)))
             return loom_fail(err, LOOM_STATUS_FORMAT, "tensor %.200s is in no file", loom_json_iter_key(it));
     }
     if (loom_json_len(map) != st->n)
@@ -182,7 +182,7 @@ static loom_status check_map(const loom_st *st, const loom_json *map, loom_err *
     return LOOM_OK;
 }
 
-static loom_status check_unique(loom_st *st, const char *path, loom_err *err)
+static loom_status check_unique(loom_safetensors *st, const char *path, loom_err *err)
 {
     if (st->n) qsort(st->tensors, st->n, sizeof *st->tensors, by_name);
     for (size_t i = 1; i < st->n; i++) {
@@ -192,7 +192,7 @@ static loom_status check_unique(loom_st *st, const char *path, loom_err *err)
     return LOOM_OK;
 }
 
-static loom_status open_index(loom_st *st, const char *path, loom_err *err)
+static loom_status open_index(loom_safetensors *st, const char *path, loom_err *err)
 {
     const char *slash = strrchr(path, '/');
     size_t dir_len = slash ? (size_t)(slash - path) + 1 : 0;
@@ -216,7 +216,7 @@ static loom_status open_index(loom_st *st, const char *path, loom_err *err)
     return status;
 }
 
-static loom_status open_folder(loom_st *st, const char *dir, loom_err *err)
+static loom_status open_folder(loom_safetensors *st, const char *dir, loom_err *err)
 {
     static const char *const names[] = {"model.safetensors", "model.safetensors.index.json",
                                         "adapter_model.safetensors"};
@@ -243,9 +243,9 @@ static bool ends_in(const char *text, const char *end)
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-loom_status loom_st_open(loom_st **out, const char *path, loom_err *err)
+loom_status loom_safetensors_open(loom_safetensors **out, const char *path, loom_err *err)
 {
-    loom_st *st = loom_calloc(1, sizeof *st);
+    loom_safetensors *st = loom_calloc(1, sizeof *st);
     loom_status status;
 
     if (!st) return loom_fail_nomem(err, "a safetensors file");
@@ -257,30 +257,30 @@ loom_status loom_st_open(loom_st **out, const char *path, loom_err *err)
         status = add_part(st, path, NULL, 0, err);
     if (status == LOOM_OK) status = check_unique(st, path, err);
     if (status != LOOM_OK)
-        loom_st_close(&st);
+        loom_safetensors_close(&st);
     else
         *out = st;
     return status;
 }
 
-loom_status loom_st_open_bytes(loom_st **out, const void *bytes, size_t len, const char *name, loom_err *err)
+loom_status loom_safetensors_open_bytes(loom_safetensors **out, const void *bytes, size_t len, const char *name, loom_err *err)
 {
-    loom_st *st = loom_calloc(1, sizeof *st);
+    loom_safetensors *st = loom_calloc(1, sizeof *st);
     loom_status status;
 
     if (!st) return loom_fail_nomem(err, "a safetensors file");
     status = add_part(st, name, bytes ? bytes : "", len, err);
     if (status == LOOM_OK) status = check_unique(st, name, err);
     if (status != LOOM_OK)
-        loom_st_close(&st);
+        loom_safetensors_close(&st);
     else
         *out = st;
     return status;
 }
 
-void loom_st_close(loom_st **ptr)
+void loom_safetensors_close(loom_safetensors **ptr)
 {
-    loom_st *st = ptr ? *ptr : NULL;
+    loom_safetensors *st = ptr ? *ptr : NULL;
 
     if (!st) return;
     for (size_t i = 0; i < st->n_parts; i++) {
@@ -294,24 +294,24 @@ void loom_st_close(loom_st **ptr)
     *ptr = NULL;
 }
 
-size_t loom_st_count(const loom_st *st)
+size_t loom_safetensors_count(const loom_safetensors *st)
 {
     return st->n;
 }
 
-const loom_tensor_view *loom_st_at(const loom_st *st, size_t i)
+const loom_tensor_view *loom_safetensors_at(const loom_safetensors *st, size_t i)
 {
     return &st->tensors[i];
 }
 
-const loom_tensor_view *loom_st_find(const loom_st *st, const char *name)
+const loom_tensor_view *loom_safetensors_find(const loom_safetensors *st, const char *name)
 {
     loom_tensor_view key = {.name = name};
 
     return st->n ? bsearch(&key, st->tensors, st->n, sizeof key, by_name) : NULL;
 }
 
-const char *loom_st_metadata(const loom_st *st, const char *key)
+const char *loom_safetensors_metadata(const loom_safetensors *st, const char *key)
 {
     for (size_t i = 0; i < st->n_parts; i++) {
         const char *text = loom_json_str(loom_json_get(loom_json_get(st->parts[i].header, "__metadata__"), key), NULL);
@@ -320,7 +320,7 @@ const char *loom_st_metadata(const loom_st *st, const char *key)
     return NULL;
 }
 
-void loom_st_forget(const loom_st *st, const loom_tensor_view *t)
+void loom_safetensors_forget(const loom_safetensors *st, const loom_tensor_view *t)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t from = ((uintptr_t)t->data + page - 1) / page * page, to = ((uintptr_t)t->data + t->bytes) / page * page;
@@ -332,14 +332,14 @@ void loom_st_forget(const loom_st *st, const loom_tensor_view *t)
 
 static int writing_order(const void *a, const void *b)
 {
-    const loom_st_item *x = a, *y = b;
+    const loom_safetensors_item *x = a, *y = b;
     size_t n = loom_dtype_size(x->view.dtype), m = loom_dtype_size(y->view.dtype);
 
     if (n != m) return n > m ? -1 : 1;
     return strcmp(x->view.name, y->view.name);
 }
 
-static loom_status prepare(loom_st_item *items, size_t n, loom_err *err)
+static loom_status prepare(loom_safetensors_item *items, size_t n, loom_err *err)
 {
     for (size_t i = 0; i < n; i++) {
         if (!loom_tensor_measure(&items[i].view))
@@ -349,7 +349,7 @@ static loom_status prepare(loom_st_item *items, size_t n, loom_err *err)
     return LOOM_OK;
 }
 
-static void render_header(loom_buf *b, const loom_st_item *items, size_t n, const char *const (*metadata)[2],
+static void render_header(loom_buf *b, const loom_safetensors_item *items, size_t n, const char *const (*metadata)[2],
                           size_t n_metadata)
 {
     size_t place = 0;
@@ -394,7 +394,7 @@ static loom_status write_converted(loom_out *out, const loom_tensor_view *v, con
     return LOOM_OK;
 }
 
-static loom_status write_item(loom_out *out, const loom_st_item *item, void *block, loom_err *err)
+static loom_status write_item(loom_out *out, const loom_safetensors_item *item, void *block, loom_err *err)
 {
     const loom_tensor_view *v = &item->view;
     float *values = NULL;
@@ -411,7 +411,7 @@ static loom_status write_item(loom_out *out, const loom_st_item *item, void *blo
 }
 
 /* Items are measured and in order. */
-static loom_status write_file(const char *path, bool force, const loom_st_item *items, size_t n,
+static loom_status write_file(const char *path, bool force, const loom_safetensors_item *items, size_t n,
                               const char *const (*metadata)[2], size_t n_metadata, loom_err *err)
 {
     loom_buf header = {0};
@@ -437,7 +437,7 @@ done:
     return st;
 }
 
-loom_status loom_st_write(const char *path, bool force, loom_st_item *items, size_t n, const char *const (*metadata)[2],
+loom_status loom_safetensors_write(const char *path, bool force, loom_safetensors_item *items, size_t n, const char *const (*metadata)[2],
                           size_t n_metadata, loom_err *err)
 {
     LOOM_TRY(prepare(items, n, err));
@@ -445,7 +445,7 @@ loom_status loom_st_write(const char *path, bool force, loom_st_item *items, siz
 }
 
 /* End of the file that starts with item i: as many items as fit into max_bytes, at least one. */
-static size_t file_end(const loom_st_item *items, size_t n, size_t i, int64_t max_bytes)
+static size_t file_end(const loom_safetensors_item *items, size_t n, size_t i, int64_t max_bytes)
 {
     size_t bytes = items[i].view.bytes;
 
@@ -458,12 +458,12 @@ static void part_name(loom_buf *b, size_t i, size_t n)
     loom_buf_printf(b, "model-%05zu-of-%05zu.safetensors", i, n);
 }
 
-static void add_to_map(loom_jw *w, const loom_st_item *items, size_t n, const char *file)
+static void add_to_map(loom_jw *w, const loom_safetensors_item *items, size_t n, const char *file)
 {
     for (size_t i = 0; i < n; i++) loom_jw_kv_str(w, items[i].view.name, file);
 }
 
-static loom_status write_parts(const char *dir, bool force, const loom_st_item *items, size_t n, size_t n_files,
+static loom_status write_parts(const char *dir, bool force, const loom_safetensors_item *items, size_t n, size_t n_files,
                                int64_t max_bytes, const char *const (*metadata)[2], size_t n_metadata, loom_err *err)
 {
     loom_buf index = {0}, name = {0}, path = {0};
@@ -501,7 +501,7 @@ static loom_status write_parts(const char *dir, bool force, const loom_st_item *
     return st;
 }
 
-loom_status loom_st_write_model(const char *dir, bool force, loom_st_item *items, size_t n, int64_t max_bytes,
+loom_status loom_safetensors_write_model(const char *dir, bool force, loom_safetensors_item *items, size_t n, int64_t max_bytes,
                                 const char *const (*metadata)[2], size_t n_metadata, loom_err *err)
 {
     size_t n_files = 0;

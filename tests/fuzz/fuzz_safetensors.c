@@ -8,17 +8,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    loom_st *st = NULL;
+    loom_safetensors *st = NULL;
     loom_err err;
     volatile unsigned sum = 0;
 
-    if (loom_st_open_bytes(&st, data, size, "fuzz", &err) != LOOM_OK) return 0;
-    for (size_t i = 0; i < loom_st_count(st); i++) {
-        const loom_tensor_view *t = loom_st_at(st, i);
-        if (loom_st_find(st, t->name) != t) abort();
+    if (loom_safetensors_open_bytes(&st, data, size, "fuzz", &err) != LOOM_OK) return 0;
+    for (size_t i = 0; i < loom_safetensors_count(st); i++) {
+        const loom_tensor_view *t = loom_safetensors_at(st, i);
+        if (loom_safetensors_find(st, t->name) != t) abort();
         for (size_t j = 0; j < t->bytes; j++) sum += ((const unsigned char *)t->data)[j];
     }
-    loom_st_metadata(st, "format");
-    loom_st_close(&st);
+    loom_safetensors_metadata(st, "format");
+    loom_safetensors_close(&st);
     return 0;
 }

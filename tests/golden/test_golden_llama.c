@@ -12,7 +12,7 @@
 #include "model/acts.h"
 #include "model/adamw.h"
 #include "model/blas.h"
-#include "model/half.h"
+#include "model/bf16.h"
 #include "store/safetensors.h"
 
 #define TOLERANCE      1e-4
@@ -30,7 +30,7 @@ typedef struct golden {
     loom_config config;
     loom_llama *m;
     loom_lora *lora;
-    loom_st *expected;
+    loom_safetensors *expected;
     loom_pool *pool;
     loom_acts *acts;
     int32_t tokens[B * T], labels[B * T];
@@ -45,7 +45,7 @@ static void release(golden *g)
     loom_acts_free(g->acts);
     loom_llama_free(g->m);
     loom_lora_free(g->lora);
-    loom_st_close(&g->expected);
+    loom_safetensors_close(&g->expected);
     loom_pool_free(g->pool);
     free(g->grads);
     free(g->m1);
@@ -62,20 +62,20 @@ static const char *in_dir(golden *g, const char *file)
 
 static loom_status fill(float *params, const loom_tensors *table, const char *prefix, const char *path, loom_err *err)
 {
-    loom_st *st = NULL;
-    loom_status status = loom_st_open(&st, path, err);
+    loom_safetensors *st = NULL;
+    loom_status status = loom_safetensors_open(&st, path, err);
 
     for (int64_t i = 0; status == LOOM_OK && i < table->n; i++) {
         char name[160];
         const loom_tensor_view *v;
 
         snprintf(name, sizeof name, "%s%s", prefix, table->tensors[i].name);
-        v = loom_st_find(st, name);
+        v = loom_safetensors_find(st, name);
         if (!v || (size_t)v->count != table->tensors[i].count)
             status = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no tensor %s of the right size", path, name);
         else loom_dtype_to_f32(params + table->tensors[i].offset, v->data, v->dtype, v->count);
     }
-    loom_st_close(&st);
+    loom_safetensors_close(&st);
     return status;
 }
 
@@ -103,7 +103,7 @@ static loom_status load_lora(golden *g, loom_err *err)
 
 static loom_status load_batch(golden *g, loom_err *err)
 {
-    const loom_tensor_view *tokens = loom_st_find(g->expected, "tokens"), *labels = loom_st_find(g->expected, "labels");
+    const loom_tensor_view *tokens = loom_safetensors_find(g->expected, "tokens"), *labels = loom_safetensors_find(g->expected, "labels");
 
     if (!tokens || !labels || tokens->count != B * T || labels->count != B * T)
         return loom_fail(err, LOOM_STATUS_FORMAT, "tokens or labels missing");
@@ -118,7 +118,7 @@ static loom_status load_batch(golden *g, loom_err *err)
 static loom_status load(golden *g, const char *name, int threads, bool recompute, bool half, loom_err *err)
 {
     loom_acts_options o = {
-        .max_rows = B * T, .max_seq = T, .grad = true, .recompute = recompute, .half_compute = half};
+        .max_rows = B * T, .max_seq = T, .grad = true, .recompute = recompute, .bf16_compute = half};
     size_t bytes;
 
     *g = (golden){.name = name, .half = half, .tolerance = half ? HALF_TOLERANCE : TOLERANCE};
@@ -127,7 +127,7 @@ static loom_status load(golden *g, const char *name, int threads, bool recompute
     LOOM_TRY(loom_llama_new(&g->m, &g->config, err));
     LOOM_TRY(fill(g->m->params, &g->m->table, "", in_dir(g, "model.safetensors"), err));
     LOOM_TRY(load_lora(g, err));
-    LOOM_TRY(loom_st_open(&g->expected, in_dir(g, "expected.safetensors"), err));
+    LOOM_TRY(loom_safetensors_open(&g->expected, in_dir(g, "expected.safetensors"), err));
     LOOM_TRY(load_batch(g, err));
     LOOM_TRY(loom_pool_new(&g->pool, threads, err));
     o.pool = g->pool;
@@ -157,7 +157,7 @@ static sums compare(golden *g, const char *prefix, const char *name, const float
     sums s = {0};
 
     snprintf(full, sizeof full, "%s%s", prefix, name);
-    v = loom_st_find(g->expected, full);
+    v = loom_safetensors_find(g->expected, full);
     if (!v || (size_t)v->count != count) return (sums){INFINITY, 1};
     want = loom_alloc(count, sizeof *want);
     loom_dtype_to_f32(want, v->data, v->dtype, v->count);
@@ -192,7 +192,7 @@ static void check_tensors(golden *g, const char *prefix, const float *block, dou
 
 static float expected_at(golden *g, const char *name, int i)
 {
-    const loom_tensor_view *v = loom_st_find(g->expected, name);
+    const loom_tensor_view *v = loom_safetensors_find(g->expected, name);
     float all[8] = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
 
     if (v && v->count <= 8) loom_dtype_to_f32(all, v->data, v->dtype, v->count);
@@ -278,14 +278,14 @@ TEST(half_products)
 {
     loom_err err = {0};
 
-    if (loom_half_check(&err) != LOOM_OK) SKIP(err.msg);
+    if (loom_bf16_check(&err) != LOOM_OK) SKIP(err.msg);
     run_all(1, false, true);
 }
 TEST(half_products_recompute_three_threads)
 {
     loom_err err = {0};
 
-    if (loom_half_check(&err) != LOOM_OK) SKIP(err.msg);
+    if (loom_bf16_check(&err) != LOOM_OK) SKIP(err.msg);
     run_all(3, true, true);
 }
 

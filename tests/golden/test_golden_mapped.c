@@ -11,8 +11,8 @@
 #include "core/rng.h"
 #include "model/acts.h"
 #include "model/blas.h"
-#include "model/bundle.h"
-#include "model/half.h"
+#include "model/model_files.h"
+#include "model/bf16.h"
 #include "model/vmath.h"
 #include "test.h"
 
@@ -205,7 +205,7 @@ static char dir[] = "/tmp/loom-mapped.XXXXXX";
 typedef struct bed {
     const char *name;
     char golden[400], folder[128];
-    loom_bundle bundle;
+    loom_model_files bundle;
     twin twin;
     double *logits; /* the twin's */
     int32_t tokens[B * T], labels[B * T];
@@ -229,14 +229,14 @@ static loom_status write_folder(bed *b, loom_err *err)
     const loom_tensors *table = &b->twin.table;
     uint16_t *half = loom_calloc(table->floats, sizeof *half);
     float *f = loom_calloc(table->floats, sizeof *f);
-    loom_st_item *items = loom_calloc((size_t)table->n, sizeof *items);
+    loom_safetensors_item *items = loom_calloc((size_t)table->n, sizeof *items);
     loom_buf config = {0};
-    loom_st *st_file = NULL;
-    loom_status st = loom_st_open(&st_file, in(b->golden, "model.safetensors"), err);
+    loom_safetensors *st_file = NULL;
+    loom_status st = loom_safetensors_open(&st_file, in(b->golden, "model.safetensors"), err);
 
     for (int64_t i = 0; st == LOOM_OK && i < table->n; i++) {
         const loom_tensor *t = &table->tensors[i];
-        const loom_tensor_view *v = loom_st_find(st_file, t->name);
+        const loom_tensor_view *v = loom_safetensors_find(st_file, t->name);
 
         if (!v || (size_t)v->count != t->count) {
             st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no %s", b->name, t->name);
@@ -253,11 +253,11 @@ static loom_status write_folder(bed *b, loom_err *err)
         b->twin.w[i] = (double)loom_bf16_to_f32(half[i]);
     }
     if (st == LOOM_OK) st = loom_make_dirs(b->folder, err);
-    if (st == LOOM_OK) st = loom_st_write_model(b->folder, true, items, (size_t)table->n, 100000, NULL, 0, err);
+    if (st == LOOM_OK) st = loom_safetensors_write_model(b->folder, true, items, (size_t)table->n, 100000, NULL, 0, err);
     if (st == LOOM_OK) st = loom_file_read(&config, in(b->golden, "config.json"), 1 << 20, err);
     if (st == LOOM_OK) st = loom_file_write(in(b->folder, "config.json"), config.data, config.len, true, err);
     loom_buf_release(&config);
-    loom_st_close(&st_file);
+    loom_safetensors_close(&st_file);
     free(half), free(f), free(items);
     return st;
 }
@@ -278,15 +278,15 @@ static loom_status fresh_adapter(bed *b, loom_err *err)
 
 static loom_status load_batch(bed *b, loom_err *err)
 {
-    loom_st *st_file = NULL;
+    loom_safetensors *st_file = NULL;
     const loom_tensor_view *tokens, *labels;
 
-    LOOM_TRY(loom_st_open(&st_file, in(b->golden, "expected.safetensors"), err));
-    tokens = loom_st_find(st_file, "tokens");
-    labels = loom_st_find(st_file, "labels");
+    LOOM_TRY(loom_safetensors_open(&st_file, in(b->golden, "expected.safetensors"), err));
+    tokens = loom_safetensors_find(st_file, "tokens");
+    labels = loom_safetensors_find(st_file, "labels");
     memcpy(b->tokens, tokens->data, sizeof b->tokens);
     memcpy(b->labels, labels->data, sizeof b->labels);
-    loom_st_close(&st_file);
+    loom_safetensors_close(&st_file);
     for (int64_t i = 0; i <= B; i++) b->segments[i] = i * T;
     b->batch = (loom_batch){
         .N = B * T, .n_segments = B, .tokens = b->tokens, .labels = b->labels, .segments = b->segments};
@@ -295,7 +295,7 @@ static loom_status load_batch(bed *b, loom_err *err)
 
 static loom_status load(bed *b, const char *name, loom_err *err)
 {
-    loom_bundle_options o = {.frozen = true};
+    loom_model_files_options o = {.frozen = true};
     twin *t = &b->twin;
 
     *b = (bed){.name = name};
@@ -307,7 +307,7 @@ static loom_status load(bed *b, const char *name, loom_err *err)
     t->w = loom_calloc(t->table.floats, sizeof *t->w);
     b->logits = loom_calloc((size_t)(B * T * t->c.V), sizeof *b->logits);
     LOOM_TRY(write_folder(b, err));
-    LOOM_TRY(loom_bundle_load(&b->bundle, b->folder,
+    LOOM_TRY(loom_model_files_load(&b->bundle, b->folder,
                               loom_file_exists(in(b->golden, "adapter_config.json")) ? b->golden : NULL, &o, err));
     if (!b->bundle.model->frozen) return loom_fail(err, LOOM_STATUS_FORMAT, "%s was not mapped", b->folder);
     LOOM_TRY(fresh_adapter(b, err));
@@ -320,7 +320,7 @@ static loom_status load(bed *b, const char *name, loom_err *err)
 
 static void release(bed *b)
 {
-    loom_bundle_release(&b->bundle);
+    loom_model_files_release(&b->bundle);
     loom_tensors_release(&b->twin.table);
     free(b->twin.w), free(b->twin.ab), free(b->logits);
 }
@@ -427,7 +427,7 @@ static void check_same(bed *b, const float *grads, const float *exact)
 static void run_one(bed *b, float *grads, int threads, bool half)
 {
     loom_acts_options o = {
-        .max_rows = B * T, .max_seq = T, .grad = true, .half_compute = half, .recompute = threads > 1};
+        .max_rows = B * T, .max_seq = T, .grad = true, .bf16_compute = half, .recompute = threads > 1};
     loom_acts *acts = NULL;
     loom_loss loss;
     loom_err err;
@@ -473,7 +473,7 @@ TEST(mapped_half_products)
 {
     loom_err err = {0};
 
-    if (loom_half_check(&err) != LOOM_OK) SKIP(err.msg);
+    if (loom_bf16_check(&err) != LOOM_OK) SKIP(err.msg);
     run_all(true);
 }
 

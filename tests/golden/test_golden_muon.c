@@ -51,7 +51,7 @@ static void run_case(int at, const loom_json *c, bool half, double *worst)
                      .decay = loom_json_f64(loom_json_get(c, "decay"), NAN),
                      .grad_scale = loom_json_f64(loom_json_get(c, "grad_scale"), NAN),
                      .nesterov = loom_json_bool(loom_json_get(c, "nesterov"), false),
-                     .half_compute = half};
+                     .bf16_compute = half};
     double tolerance = half ? HALF_TOLERANCE : TOLERANCE;
     float w[MOST], m[MOST] = {0}, m_again[MOST], g[MOST], x[MOST];
     float *work = loom_alloc_aligned(loom_muon_floats(out, in) * sizeof *work);

@@ -6,7 +6,7 @@
 #include "core/log.h"
 #include "model/acts.h"
 #include "model/blas.h"
-#include "model/bundle.h"
+#include "model/model_files.h"
 #include "test.h"
 #include "train/train_cmds.h"
 
@@ -65,10 +65,10 @@ static loom_status command(const loom_cmd *cmd, loom_err *err, const char *arg, 
 /* Relative error of the logits a model computes against those of a golden case. */
 static double logit_error(const char *which, const char *model, const char *adapter, bool frozen)
 {
-    loom_bundle b = {0};
-    loom_bundle_options o = {.frozen = frozen};
+    loom_model_files b = {0};
+    loom_model_files_options o = {.frozen = frozen};
     loom_acts *acts = NULL;
-    loom_st *expected = NULL;
+    loom_safetensors *expected = NULL;
     char path[300];
     loom_err err = {0};
     double difference = 0, size = 0;
@@ -78,16 +78,16 @@ static double logit_error(const char *which, const char *model, const char *adap
     loom_acts_options ao = {.max_rows = 111, .max_seq = 37};
 
     snprintf(path, sizeof path, "%s/expected.safetensors", golden(which));
-    if (loom_bundle_load(&b, model, adapter, &o, &err) != LOOM_OK || loom_st_open(&expected, path, &err) != LOOM_OK ||
+    if (loom_model_files_load(&b, model, adapter, &o, &err) != LOOM_OK || loom_safetensors_open(&expected, path, &err) != LOOM_OK ||
         loom_acts_new(&acts, b.model, b.lora, &ao, &err) != LOOM_OK) {
         fprintf(stderr, "%s\n", err.msg);
         return INFINITY;
     }
-    memcpy(tokens, loom_st_find(expected, "tokens")->data, sizeof tokens);
+    memcpy(tokens, loom_safetensors_find(expected, "tokens")->data, sizeof tokens);
     size_t n = (size_t)(111 * b.model->config.V);
     float *logits = calloc(n, sizeof *logits), *want = calloc(n, sizeof *want);
     if (loom_llama_logits(acts, b.model, b.lora, &batch, logits, &err) != LOOM_OK) fprintf(stderr, "%s\n", err.msg);
-    memcpy(want, loom_st_find(expected, "logits")->data, n * sizeof *want);
+    memcpy(want, loom_safetensors_find(expected, "logits")->data, n * sizeof *want);
     for (size_t i = 0; i < n; i++) {
         difference += pow((double)logits[i] - (double)want[i], 2);
         size += pow((double)want[i], 2);
@@ -95,8 +95,8 @@ static double logit_error(const char *which, const char *model, const char *adap
     free(logits);
     free(want);
     loom_acts_free(acts);
-    loom_bundle_release(&b);
-    loom_st_close(&expected);
+    loom_model_files_release(&b);
+    loom_safetensors_close(&expected);
     return sqrt(difference / size);
 }
 
@@ -113,7 +113,7 @@ TEST(reads_folders)
 TEST(imports_and_exports)
 {
     loom_err err = {0};
-    loom_st *a = NULL, *b = NULL;
+    loom_safetensors *a = NULL, *b = NULL;
 
     REQUIRE_OK(command(&loom_cmd_import, &err, golden("gqa-untied-masked"), "output", in_dir("m.h5"), NULL), err);
     CHECK(logit_error("gqa-untied-masked", in_dir("m.h5"), NULL, false) < 1e-5);
@@ -123,40 +123,40 @@ TEST(imports_and_exports)
     CHECK(loom_file_exists(in_dir("hf/model.safetensors.index.json")));
     CHECK(loom_file_exists(in_dir("hf/generation_config.json")));
     CHECK(logit_error("gqa-untied-masked", in_dir("hf"), NULL, false) < 1e-5);
-    REQUIRE_OK(loom_st_open(&a, golden("gqa-untied-masked"), &err), err);
-    REQUIRE_OK(loom_st_open(&b, in_dir("hf"), &err), err);
-    CHECK_I64(loom_st_count(a), loom_st_count(b));
-    for (size_t i = 0; i < loom_st_count(a); i++) {
-        const loom_tensor_view *x = loom_st_at(a, i), *y = loom_st_find(b, x->name);
+    REQUIRE_OK(loom_safetensors_open(&a, golden("gqa-untied-masked"), &err), err);
+    REQUIRE_OK(loom_safetensors_open(&b, in_dir("hf"), &err), err);
+    CHECK_I64(loom_safetensors_count(a), loom_safetensors_count(b));
+    for (size_t i = 0; i < loom_safetensors_count(a); i++) {
+        const loom_tensor_view *x = loom_safetensors_at(a, i), *y = loom_safetensors_find(b, x->name);
         CHECK(y && y->bytes == x->bytes && memcmp(x->data, y->data, x->bytes) == 0);
     }
-    loom_st_close(&a);
-    loom_st_close(&b);
+    loom_safetensors_close(&a);
+    loom_safetensors_close(&b);
 }
 
 /* bfloat16 weights stay in the file and compute nearly the same; the exported type is theirs. */
 TEST(bfloat16)
 {
     loom_err err = {0};
-    loom_bundle b = {0};
-    loom_bundle_options o = {.frozen = true};
-    loom_st *st = NULL;
+    loom_model_files b = {0};
+    loom_model_files_options o = {.frozen = true};
+    loom_safetensors *st = NULL;
 
     REQUIRE_OK(command(&loom_cmd_import, &err, golden("lora-qv"), "output", in_dir("b.h5"), "dtype", "bf16", NULL),
                err);
-    REQUIRE_OK(loom_bundle_load(&b, in_dir("b.h5"), NULL, &o, &err), err);
+    REQUIRE_OK(loom_model_files_load(&b, in_dir("b.h5"), NULL, &o, &err), err);
     CHECK(b.model->frozen);
-    loom_bundle_release(&b);
+    loom_model_files_release(&b);
     CHECK(logit_error("lora-qv", in_dir("b.h5"), golden("lora-qv"), true) < 0.03);
     CHECK(fabs(logit_error("lora-qv", in_dir("b.h5"), golden("lora-qv"), true) -
                logit_error("lora-qv", in_dir("b.h5"), golden("lora-qv"), false)) < 1e-5);
     REQUIRE_OK(command(&loom_cmd_export, &err, in_dir("b.h5"), "output", in_dir("bhf"), NULL), err);
-    REQUIRE_OK(loom_st_open(&st, in_dir("bhf"), &err), err);
-    CHECK_I64(loom_st_find(st, "lm_head.weight")->dtype, LOOM_DTYPE_BF16);
-    loom_st_close(&st);
-    REQUIRE_OK(loom_bundle_load(&b, in_dir("bhf"), NULL, &o, &err), err);
+    REQUIRE_OK(loom_safetensors_open(&st, in_dir("bhf"), &err), err);
+    CHECK_I64(loom_safetensors_find(st, "lm_head.weight")->dtype, LOOM_DTYPE_BF16);
+    loom_safetensors_close(&st);
+    REQUIRE_OK(loom_model_files_load(&b, in_dir("bhf"), NULL, &o, &err), err);
     CHECK(b.model->frozen);
-    loom_bundle_release(&b);
+    loom_model_files_release(&b);
     CHECK(logit_error("lora-qv", in_dir("bhf"), golden("lora-qv"), true) < 0.03);
 }
 
@@ -187,7 +187,7 @@ static void part_folder(const char *which, const char *model, const char *adapte
 TEST(adapters)
 {
     loom_err err = {0};
-    loom_st *a = NULL, *b = NULL;
+    loom_safetensors *a = NULL, *b = NULL;
 
     part_folder("lora-all", in_dir("base"), in_dir("peft"));
     CHECK(command(&loom_cmd_import, &err, in_dir("peft"), "output", in_dir("ad.h5"), NULL) == LOOM_STATUS_ARG);
@@ -206,88 +206,88 @@ TEST(adapters)
     CHECK(command(&loom_cmd_merge, &err, in_dir("base"), "output", in_dir("no"), NULL) == LOOM_STATUS_ARG);
     REQUIRE_OK(command(&loom_cmd_export, &err, in_dir("ad.h5"), "output", in_dir("peft2"), "base-name", "b", NULL),
                err);
-    REQUIRE_OK(loom_st_open(&a, in_dir("peft"), &err), err);
-    REQUIRE_OK(loom_st_open(&b, in_dir("peft2"), &err), err);
-    CHECK_I64(loom_st_count(a), loom_st_count(b));
-    for (size_t i = 0; i < loom_st_count(a); i++) {
-        const loom_tensor_view *x = loom_st_at(a, i), *y = loom_st_find(b, x->name);
+    REQUIRE_OK(loom_safetensors_open(&a, in_dir("peft"), &err), err);
+    REQUIRE_OK(loom_safetensors_open(&b, in_dir("peft2"), &err), err);
+    CHECK_I64(loom_safetensors_count(a), loom_safetensors_count(b));
+    for (size_t i = 0; i < loom_safetensors_count(a); i++) {
+        const loom_tensor_view *x = loom_safetensors_at(a, i), *y = loom_safetensors_find(b, x->name);
         CHECK(y && y->bytes == x->bytes && memcmp(x->data, y->data, x->bytes) == 0);
     }
-    loom_st_close(&a);
-    loom_st_close(&b);
+    loom_safetensors_close(&a);
+    loom_safetensors_close(&b);
     CHECK(logit_error("lora-all", in_dir("base"), in_dir("peft2"), false) < 1e-5);
 }
 
 /* Rewrites a folder's tensors but the one named `without`; `odd`: with names that PEFT writes in memory. */
 static void rewrite(const char *from, const char *to, const char *without, bool odd)
 {
-    loom_st *st = NULL;
+    loom_safetensors *st = NULL;
     loom_err err = {0};
-    loom_st_item items[64] = {0};
+    loom_safetensors_item items[64] = {0};
     const float one = 1;
     char names[64][160];
     size_t n = 0;
 
-    REQUIRE_OK(loom_st_open(&st, from, &err), err);
-    for (size_t i = 0; i < loom_st_count(st); i++) {
-        const loom_tensor_view *v = loom_st_at(st, i);
+    REQUIRE_OK(loom_safetensors_open(&st, from, &err), err);
+    for (size_t i = 0; i < loom_safetensors_count(st); i++) {
+        const loom_tensor_view *v = loom_safetensors_at(st, i);
         const char *last = strrchr(v->name, '.');
         if (without && strcmp(v->name, without) == 0) continue;
         if (odd)
             snprintf(names[n], sizeof names[n], "%.*s.default%s", (int)(last - v->name), v->name, last);
         else
             snprintf(names[n], sizeof names[n], "%s", v->name);
-        items[n] = (loom_st_item){.view = *v, .from = v->dtype};
+        items[n] = (loom_safetensors_item){.view = *v, .from = v->dtype};
         items[n].view.name = names[n];
         n++;
     }
     if (!without && !odd)
-        items[n++] = (loom_st_item){
+        items[n++] = (loom_safetensors_item){
             .view = {.name = "model.extra", .dtype = LOOM_DTYPE_F32, .rank = 1, .shape = {1}, .data = &one},
             .from = LOOM_DTYPE_F32};
-    REQUIRE_OK(loom_st_write(to, true, items, n, NULL, 0, &err), err);
-    loom_st_close(&st);
+    REQUIRE_OK(loom_safetensors_write(to, true, items, n, NULL, 0, &err), err);
+    loom_safetensors_close(&st);
 }
 
 /* Tensors that are missing, left over or of another shape are named. */
 TEST(refuses)
 {
-    loom_bundle b = {0};
-    loom_bundle_options o = {0};
+    loom_model_files b = {0};
+    loom_model_files_options o = {0};
     loom_err err = {0};
 
     copy_file(golden("mha-untied"), in_dir("bad"), "config.json");
     rewrite(golden("mha-untied"), in_dir("bad/model.safetensors"), "model.layers.1.self_attn.k_proj.weight", false);
-    CHECK(loom_bundle_load(&b, in_dir("bad"), NULL, &o, &err) == LOOM_STATUS_FORMAT);
+    CHECK(loom_model_files_load(&b, in_dir("bad"), NULL, &o, &err) == LOOM_STATUS_FORMAT);
     CHECK(strstr(err.msg, "lacks 1 tensors") && strstr(err.msg, "model.layers.1.self_attn.k_proj.weight"));
     CHECK(command(&loom_cmd_import, &err, in_dir("bad"), "output", in_dir("bad.h5"), NULL) == LOOM_STATUS_FORMAT);
     CHECK(!loom_file_exists(in_dir("bad.h5")));
     rewrite(golden("mha-untied"), in_dir("bad/model.safetensors"), NULL, false);
-    CHECK(loom_bundle_load(&b, in_dir("bad"), NULL, &o, &err) == LOOM_STATUS_FORMAT);
+    CHECK(loom_model_files_load(&b, in_dir("bad"), NULL, &o, &err) == LOOM_STATUS_FORMAT);
     CHECK(strstr(err.msg, "model.extra"));
     copy_file(golden("gqa-untied-masked"), in_dir("bad"), "model.safetensors");
-    CHECK(loom_bundle_load(&b, in_dir("bad"), NULL, &o, &err) == LOOM_STATUS_FORMAT);
+    CHECK(loom_model_files_load(&b, in_dir("bad"), NULL, &o, &err) == LOOM_STATUS_FORMAT);
     CHECK(strstr(err.msg, "the model needs ["));
-    CHECK(loom_bundle_load(&b, golden("mha-untied"), golden("lora-all"), &o, &err) == LOOM_STATUS_FORMAT);
+    CHECK(loom_model_files_load(&b, golden("mha-untied"), golden("lora-all"), &o, &err) == LOOM_STATUS_FORMAT);
 }
 
 /* Other spellings of the tensors' names are read, and said. */
 TEST(odd_names)
 {
-    loom_bundle b = {0};
-    loom_bundle_options o = {0};
+    loom_model_files b = {0};
+    loom_model_files_options o = {0};
     loom_err err = {0};
 
     part_folder("lora-qv", in_dir("qv"), in_dir("qvpeft"));
     rewrite(in_dir("qvpeft"), in_dir("qvpeft/adapter_model.safetensors"), NULL, true);
-    REQUIRE_OK(loom_bundle_load(&b, in_dir("qv"), in_dir("qvpeft"), &o, &err), err);
+    REQUIRE_OK(loom_model_files_load(&b, in_dir("qv"), in_dir("qvpeft"), &o, &err), err);
     CHECK(b.note[0]);
-    loom_bundle_release(&b);
+    loom_model_files_release(&b);
     CHECK(logit_error("lora-qv", in_dir("qv"), in_dir("qvpeft"), false) < 1e-5);
     part_folder("lora-qv", in_dir("qv2"), in_dir("qvpeft2"));
     rewrite(in_dir("qvpeft2"), in_dir("qvpeft2/adapter_model.safetensors"),
             "base_model.model.model.layers.0.self_attn.v_proj.lora_B.weight", false);
-    CHECK(loom_bundle_load(&b, in_dir("qv2"), in_dir("qvpeft2"), &o, &err) == LOOM_STATUS_FORMAT);
+    CHECK(loom_model_files_load(&b, in_dir("qv2"), in_dir("qvpeft2"), &o, &err) == LOOM_STATUS_FORMAT);
     CHECK(strstr(err.msg, "layers.0.self_attn.v_proj.lora_B"));
 }
 

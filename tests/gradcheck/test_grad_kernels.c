@@ -5,7 +5,7 @@
 #include "core/num.h"
 #include "core/rng.h"
 #include "model/blas.h"
-#include "model/half.h"
+#include "model/bf16.h"
 #include "model/ops.h"
 #include "model/vmath.h"
 
@@ -133,13 +133,13 @@ TEST(linear_bf16_and_few_rows)
     loom_linear_fwd(y, out, x, in, &half, N, out, in, 1.0f, &how);
     CHECK(apart(y, z, N * out) <= CLOSE);
     memcpy(y, keep, (size_t)(N * out) * sizeof *y);
-    loom_linear_few(y, out, x, in, &full, N, out, in, 1.0f);
+    loom_linear_very_few_rows(y, out, x, in, &full, N, out, in, 1.0f);
     CHECK(apart(y, z, N * out) <= CLOSE);
     memcpy(y, keep, (size_t)(N * out) * sizeof *y);
-    loom_linear_few(y, out, x, in, &half, N, out, in, 1.0f);
+    loom_linear_very_few_rows(y, out, x, in, &half, N, out, in, 1.0f);
     CHECK(apart(y, z, N * out) <= CLOSE);
     loom_linear_fwd(y, out, x, in, &full, N, out, in, 0.0f, NULL);
-    loom_linear_few(z, out, x, in, &half, N, out, in, 0.0f);
+    loom_linear_very_few_rows(z, out, x, in, &half, N, out, in, 0.0f);
     CHECK(apart(z, y, N * out) <= CLOSE);
     loom_gemm_nn_plain(dz, in, dy, out, w, in, N, in, out, 1.0f, 0.0f);
     loom_linear_bwd_x(dx, in, dy, out, &full, N, out, in, 0.0f, NULL);
@@ -153,18 +153,18 @@ TEST(linear_bf16_and_few_rows)
 TEST(half_products)
 {
     int64_t sizes[][3] = {{1, 1, 1}, {7, 5, 3}, {200, 33, 65}, {129, 40, 18}, {16, 70, 1000}};
-    loom_half *h = NULL;
+    loom_bf16_engine *h = NULL;
     loom_err err;
 
-    if (loom_half_check(&err) != LOOM_OK) SKIP(err.msg);
-    REQUIRE_OK(loom_half_new(&h, &err), err);
+    if (loom_bf16_check(&err) != LOOM_OK) SKIP(err.msg);
+    REQUIRE_OK(loom_bf16_new(&h, &err), err);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         int64_t M = sizes[i][0], N = sizes[i][1], K = sizes[i][2], big = loom_max_i64(M, loom_max_i64(N, K)) + 3;
         float *a = noise(big * big, 1), *b = noise(big * big, 1), *c = noise(big * big, 1), *d = noise(big * big, 1);
         uint16_t *a16 = loom_alloc((size_t)(big * big), 2), *b16 = loom_alloc((size_t)(big * big), 2);
 
-        loom_half_round(a16, big, a, big, big, big);
-        loom_half_round(b16, big, b, big, big, big);
+        loom_bf16_round(a16, big, a, big, big, big);
+        loom_bf16_round(b16, big, b, big, big, big);
         for (int64_t j = 0; j < big * big; j++) {
             CHECK_NEAR(loom_bf16_to_f32(a16[j]), a[j], fabs(a[j]) / 256);
             a[j] = loom_bf16_to_f32(a16[j]);
@@ -172,29 +172,29 @@ TEST(half_products)
         }
         for (int add = 0; add < 2; add++) {
             memcpy(d, c, (size_t)(big * big) * sizeof *c);
-            loom_half_nt(h, c, big, a16, big, b16, big, M, N, K, add);
+            loom_bf16_nt(h, c, big, a16, big, b16, big, M, N, K, add);
             loom_gemm_nt_plain(d, big, a, big, b, big, M, N, K, 1, (float)add);
             CHECK(apart(c, d, big * big) <= CLOSE);
-            loom_half_nn(h, c, big, a16, big, b16, big, M, N, K, add);
+            loom_bf16_nn(h, c, big, a16, big, b16, big, M, N, K, add);
             loom_gemm_nn_plain(d, big, a, big, b, big, M, N, K, 1, (float)add);
             CHECK(apart(c, d, big * big) <= CLOSE);
         }
         free(a), free(b), free(c), free(d), free(a16), free(b16);
     }
-    loom_half_free(h);
+    loom_bf16_free(h);
 }
 
 /* Up to 64 rows without packing: every number of vectors, outputs that do not fill the last tile. */
-TEST(linear_of_skinny_rows)
+TEST(linear_of_few_rows)
 {
     int64_t in = 37, out = 45, rows[] = {1, 7, 16, 17, 32, 40, 64};
     float *x = noise(64 * in, 1), *w = noise(out * in, 1), *y = noise(64 * out, 1), *z = noise(64 * out, 1);
-    float *scratch = loom_alloc_aligned((size_t)loom_linear_skinny_scratch(in) * sizeof(float));
+    float *scratch = loom_alloc_aligned((size_t)loom_linear_few_rows_scratch(in) * sizeof(float));
 
     for (int i = 0; i < 7; i++) {
         for (int beta = 0; beta < 2; beta++) {
             memcpy(z, y, (size_t)(64 * out) * sizeof *y);
-            loom_linear_skinny(y, out, x, in, w, rows[i], out, in, (float)beta, scratch);
+            loom_linear_few_rows(y, out, x, in, w, rows[i], out, in, (float)beta, scratch);
             loom_gemm_nt_plain(z, out, x, in, w, in, rows[i], out, in, 1, (float)beta);
             CHECK(apart(y, z, 64 * out) <= CLOSE);
         }
@@ -217,29 +217,29 @@ TEST(linear_weight_gradient)
 /* The same in bfloat16: more rows than one stretch, sides put in by blocks, and a last block of odd length. */
 TEST(outer_products)
 {
-    int64_t N = LOOM_OUTER_ROWS + 101, out = 37, in = 45, cut = LOOM_OUTER_ROWS - 32;
+    int64_t N = LOOM_WEIGHT_GRAD_ROWS + 101, out = 37, in = 45, cut = LOOM_WEIGHT_GRAD_ROWS - 32;
     float *x = noise(N * in, 1), *dy = noise(N * out, 1), *dw = noise(out * in, 1), *want = noise(out * in, 1);
-    loom_outer left = {.cols = out, .stretch = loom_outer_stretch(N)}, right = {.cols = in, .stretch = left.stretch};
+    loom_weight_grad_side left = {.cols = out, .stretch = loom_weight_grad_stretch(N)}, right = {.cols = in, .stretch = left.stretch};
 
-    left.data = loom_alloc_aligned((size_t)(loom_outer_rows(N) * loom_outer_cols(out)) * sizeof(uint16_t));
-    right.data = loom_alloc_aligned((size_t)(loom_outer_rows(N) * loom_outer_cols(in)) * sizeof(uint16_t));
+    left.data = loom_alloc_aligned((size_t)(loom_weight_grad_rows(N) * loom_weight_grad_cols(out)) * sizeof(uint16_t));
+    right.data = loom_alloc_aligned((size_t)(loom_weight_grad_rows(N) * loom_weight_grad_cols(in)) * sizeof(uint16_t));
     for (int64_t i = 0; i < N * in; i++) x[i] = loom_bf16_to_f32(loom_f32_to_bf16(x[i]));
     for (int64_t i = 0; i < N * out; i++) dy[i] = loom_bf16_to_f32(loom_f32_to_bf16(dy[i]));
     memcpy(want, dw, (size_t)(out * in) * sizeof *dw);
     loom_gemm_tn_plain(want, in, dy, out, x, in, out, in, N, 1.0f, 1.0f);
     for (int again = 0; again < 2; again++) { /* a second step over what the first one left */
-        memset(left.data, again ? 0xFF : 0, (size_t)(loom_outer_rows(N) * loom_outer_cols(out)) * sizeof(uint16_t));
-        memset(right.data, again ? 0xFF : 0, (size_t)(loom_outer_rows(N) * loom_outer_cols(in)) * sizeof(uint16_t));
+        memset(left.data, again ? 0xFF : 0, (size_t)(loom_weight_grad_rows(N) * loom_weight_grad_cols(out)) * sizeof(uint16_t));
+        memset(right.data, again ? 0xFF : 0, (size_t)(loom_weight_grad_rows(N) * loom_weight_grad_cols(in)) * sizeof(uint16_t));
         for (int64_t n = 0, end; n < N; n = end) {
             end = n < cut ? cut : loom_min_i64(n + 64, N); /* the second block lies across two stretches */
-            loom_outer_left(&left, dy + n * out, out, n, end);
-            loom_outer_right(&right, x + n * in, in, n, end);
+            loom_weight_grad_left(&left, dy + n * out, out, n, end);
+            loom_weight_grad_right(&right, x + n * in, in, n, end);
         }
         float *got = noise(out * in, 0);
 
         memcpy(got, dw, (size_t)(out * in) * sizeof *dw);
-        loom_outer_product(got, &left, &right, 0, 32, N);
-        loom_outer_product(got, &left, &right, 32, out, N);
+        loom_weight_grad_product(got, &left, &right, 0, 32, N);
+        loom_weight_grad_product(got, &left, &right, 32, out, N);
         CHECK(apart(got, want, out * in) <= CLOSE);
         free(got);
     }
@@ -496,6 +496,6 @@ TEST(xent)
 }
 
 TEST_MAIN(loom_blas_start(0, NULL); loom_rng_seed(&rng, 11, "grad", 0);
-          RUN(gemm_equals_plain) RUN(linear_bf16_and_few_rows) RUN(half_products) RUN(linear_of_skinny_rows)
+          RUN(gemm_equals_plain) RUN(linear_bf16_and_few_rows) RUN(half_products) RUN(linear_of_few_rows)
               RUN(linear_weight_gradient) RUN(outer_products) RUN(embed) RUN(rmsnorm) RUN(rope) RUN(attention) RUN(attention_half)
                   RUN(attention_of_extreme_scores) RUN(swiglu) RUN(xent))

@@ -8,7 +8,7 @@
 #include "model/acts.h"
 #include "model/adamw.h"
 #include "model/blas.h"
-#include "model/half.h"
+#include "model/bf16.h"
 
 #define ROWS 61
 
@@ -343,12 +343,12 @@ static void half_near_full(how h)
     loom_err err;
     loom_acts *acts = NULL;
     loom_acts_options o = {
-        .max_rows = ROWS, .max_seq = 40, .grad = true, .half_compute = true, .recompute = h.recompute};
+        .max_rows = ROWS, .max_seq = 40, .grad = true, .bf16_compute = true, .recompute = h.recompute};
     float *grads, *again;
     loom_loss loss, loss2;
     double scale, diff = 0, size = 0, mean;
 
-    if (loom_half_check(&err) != LOOM_OK) SKIP(err.msg);
+    if (loom_bf16_check(&err) != LOOM_OK) SKIP(err.msg);
     REQUIRE_OK(setup(&b, h, &err), err);
     o.pool = b.pool;
     mean = grad(&b);

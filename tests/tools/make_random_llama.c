@@ -90,7 +90,7 @@ typedef struct random_model {
     int64_t L;
 } random_model;
 
-static loom_status fetch(void *arg, const loom_st_item *item, float *values, loom_err *err)
+static loom_status fetch(void *arg, const loom_safetensors_item *item, float *values, loom_err *err)
 {
     const random_model *m = arg;
     const loom_tensor *t = loom_tensors_find(&m->table, item->view.name);
@@ -107,7 +107,7 @@ static loom_status fetch(void *arg, const loom_st_item *item, float *values, loo
 static loom_status write_weights(const char *dir, const loom_config *c, int64_t shard_bytes, loom_err *err)
 {
     random_model m = {.L = c->L};
-    loom_st_item *items;
+    loom_safetensors_item *items;
     loom_status st;
 
     LOOM_TRY(loom_llama_table(&m.table, c, err));
@@ -119,12 +119,12 @@ static loom_status write_weights(const char *dir, const loom_config *c, int64_t 
     for (int64_t i = 0; i < m.table.n; i++) {
         const loom_tensor *t = &m.table.tensors[i];
 
-        items[i] = (loom_st_item){.view = {.name = t->name, .dtype = LOOM_DTYPE_BF16, .rank = t->n_dims},
+        items[i] = (loom_safetensors_item){.view = {.name = t->name, .dtype = LOOM_DTYPE_BF16, .rank = t->n_dims},
                                   .fetch = fetch,
                                   .arg = &m};
         memcpy(items[i].view.shape, t->shape, sizeof t->shape);
     }
-    st = loom_st_write_model(dir, true, items, (size_t)m.table.n, shard_bytes, NULL, 0, err);
+    st = loom_safetensors_write_model(dir, true, items, (size_t)m.table.n, shard_bytes, NULL, 0, err);
     free(items);
     loom_tensors_release(&m.table);
     return st;

@@ -6,7 +6,7 @@
 #include "model/acts.h"
 #include "model/blas.h"
 #include "model/decode.h"
-#include "model/half.h"
+#include "model/bf16.h"
 
 #define T 53
 /* Two ways to sum some hundred products in float32 differ by a few 1e-7 of their size; logits here are about 1. */
@@ -54,7 +54,7 @@ static loom_status setup_how(bed *b, bool lora, bool half, bool in_place, int th
 {
     loom_lora_config lc = {.R = 3, .alpha = 6, .targets = 0x7f};
     loom_decode_options o = {
-        .max_rows = 64, .max_seqs = 8, .positions = positions, .half_cache = half, .half_compute = half,
+        .max_rows = 64, .max_seqs = 8, .positions = positions, .half_cache = half, .bf16_compute = half,
         .in_place = in_place};
     loom_rng r;
 
@@ -156,7 +156,7 @@ TEST(mixed_runs_in_bfloat16)
 
     mixed_runs(false, true, false, 2);
     mixed_runs(true, true, false, 1);
-    if (loom_half_check(&err) != LOOM_OK) SKIP(err.msg);
+    if (loom_bf16_check(&err) != LOOM_OK) SKIP(err.msg);
     mixed_runs(false, true, true, 2);
     mixed_runs(true, true, true, 1);
 }

@@ -22,7 +22,7 @@ static void start(setup *s, loom_optimizer_kind kind, bool half, int threads)
                                 .eps = 1e-8,
                                 .momentum = .95,
                                 .nesterov = true,
-                                .half_compute = half,
+                                .bf16_compute = half,
                                 .decay = .1};
     loom_err err;
 

@@ -52,7 +52,7 @@ static void setup(bed *b, const sizes *s, bool half)
 {
     loom_mat mat;
 
-    *b = (bed){.s = *s, .p = {.out = s->out, .in = s->in, .half = half}};
+    *b = (bed){.s = *s, .p = {.out = s->out, .in = s->in, .bf16 = half}};
     b->x = noise(s->N * s->in, 1);
     b->w = noise(s->out * s->in, 2);
     if (half) round_all(b->w, s->out * s->in);
@@ -73,7 +73,7 @@ static void run(const bed *b, int unit, float *y, int64_t from, int64_t n, int64
     int64_t width = loom_packed_width(b->s.in), ldy = b->s.out;
 
     if (unit < 0) loom_packed_product(y + from * ldy + c0, ldy, b->x + from * b->s.in, b->s.in, &b->p, n, c0, c1, add);
-    else loom_packed_product16_with((loom_half_unit)unit, y + from * ldy + c0, ldy, b->x16 + from * width, &b->p, n, c0, c1, add);
+    else loom_packed_product16_with((loom_bf16_unit)unit, y + from * ldy + c0, ldy, b->x16 + from * width, &b->p, n, c0, c1, add);
 }
 
 /* unit -1: rows in float32 */
@@ -95,8 +95,8 @@ static void check(int unit, bool half)
             if (unit >= 0 && n % 16) { /* rounded rows start a group of 16: move the row there */
                 int64_t width = loom_packed_width(b.s.in);
                 memcpy(b.x16 + n / 16 * 16 * width, b.x16 + n * width, (size_t)width * sizeof *b.x16);
-                loom_packed_product16_with((loom_half_unit)unit, parts + n * out, out, b.x16 + n / 16 * 16 * width, &b.p, 1, 0, cut, false);
-                loom_packed_product16_with((loom_half_unit)unit, parts + n * out + cut, out, b.x16 + n / 16 * 16 * width, &b.p, 1, cut, out, false);
+                loom_packed_product16_with((loom_bf16_unit)unit, parts + n * out, out, b.x16 + n / 16 * 16 * width, &b.p, 1, 0, cut, false);
+                loom_packed_product16_with((loom_bf16_unit)unit, parts + n * out + cut, out, b.x16 + n / 16 * 16 * width, &b.p, 1, cut, out, false);
                 continue;
             }
             run(&b, unit, parts, n, 1, 0, cut, false);
@@ -138,7 +138,7 @@ TEST(turned)
         int64_t outs = (out + 15) / 16 * 16, rows = (N + 15) / 16 * 16;
         float *w = noise(in * out, 2), *y = noise(N * out, 3), *want = noise(N * out, 4);
         float *x = noise(in * N, 5);
-        loom_packed p = {.out = out, .in = in + 32, .half = true}; /* room for more inner indices than are used */
+        loom_packed p = {.out = out, .in = in + 32, .bf16 = true}; /* room for more inner indices than are used */
         uint16_t *left = loom_alloc_aligned((size_t)((rows + outs) * width) * sizeof *left);
 
         p.data = loom_alloc_aligned(loom_packed_bytes(out, p.in, true));
@@ -167,7 +167,7 @@ TEST(rounds_alike)
 {
     enum { IN = 96, OUT = 32 };
     float *w = noise(IN * OUT, 6);
-    loom_packed p = {.out = OUT, .in = IN, .half = true};
+    loom_packed p = {.out = OUT, .in = IN, .bf16 = true};
     uint16_t *data = p.data = loom_alloc_aligned(loom_packed_bytes(OUT, IN, true));
 
     w[0] = NAN, w[1] = INFINITY, w[2] = -INFINITY, w[3] = 1e-42f, w[4] = loom_bits_to_f32(0x7F800001u), w[5] = 3.4e38f;

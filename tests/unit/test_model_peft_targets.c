@@ -1,5 +1,5 @@
 /* What PEFT's target_modules mean for a Llama. */
-#include "model/bundle.h"
+#include "model/model_files.h"
 #include "model/peft_targets.h"
 #include "test.h"
 
@@ -58,7 +58,7 @@ static void config_refused(const char *more, const char *why)
     loom_err err = {0};
 
     loom_buf_printf(&text, "{\"peft_type\": \"LORA\", \"r\": 8, \"lora_alpha\": 16, \"target_modules\": [\"q_proj\"]%s}", more);
-    loom_status st = loom_bundle_parse_adapter_config(&c, text.data, text.len, "a.json", &err);
+    loom_status st = loom_peft_config_parse(&c, text.data, text.len, "a.json", &err);
     CHECK(st == (why ? LOOM_STATUS_FORMAT : LOOM_OK));
     CHECK(!why || strstr(err.msg, why));
     loom_buf_release(&text);

@@ -21,21 +21,21 @@ static void make(loom_buf *b, const char *header, size_t n)
 static void refuse(const char *header, size_t n, const char *words)
 {
     loom_buf b = {0};
-    loom_st *st = NULL;
+    loom_safetensors *st = NULL;
     loom_err err = {0};
 
     make(&b, header, n);
-    CHECK_I64(loom_st_open_bytes(&st, b.data, b.len, "bad.safetensors", &err), LOOM_STATUS_FORMAT);
+    CHECK_I64(loom_safetensors_open_bytes(&st, b.data, b.len, "bad.safetensors", &err), LOOM_STATUS_FORMAT);
     CHECK(strstr(err.msg, "bad.safetensors") && strstr(err.msg, words));
     if (!strstr(err.msg, words)) fprintf(stderr, "  %s\n  gives: %s\n", header, err.msg);
     loom_buf_release(&b);
-    loom_st_close(&st);
+    loom_safetensors_close(&st);
 }
 
 TEST(reads)
 {
     loom_buf b = {0};
-    loom_st *st = NULL;
+    loom_safetensors *st = NULL;
     loom_err err = {0};
     const loom_tensor_view *t;
 
@@ -44,21 +44,21 @@ TEST(reads)
          "\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},"
          "\"empty\":{\"dtype\":\"BF16\",\"shape\":[0,7],\"data_offsets\":[4,4]}}   ",
          10);
-    REQUIRE_OK(loom_st_open_bytes(&st, b.data, b.len, "x", &err), err);
-    CHECK_I64(loom_st_count(st), 3);
-    CHECK_STR(loom_st_at(st, 0)->name, "a");
-    CHECK_STR(loom_st_metadata(st, "who"), "me");
-    CHECK(!loom_st_metadata(st, "format"));
-    t = loom_st_find(st, "b");
+    REQUIRE_OK(loom_safetensors_open_bytes(&st, b.data, b.len, "x", &err), err);
+    CHECK_I64(loom_safetensors_count(st), 3);
+    CHECK_STR(loom_safetensors_at(st, 0)->name, "a");
+    CHECK_STR(loom_safetensors_metadata(st, "who"), "me");
+    CHECK(!loom_safetensors_metadata(st, "format"));
+    t = loom_safetensors_find(st, "b");
     REQUIRE(t);
     CHECK(loom_tensor_has_shape(t, 2, (int64_t)2, (int64_t)3));
     CHECK(((const unsigned char *)t->data)[5] == 9);
-    CHECK(!loom_st_find(st, "c"));
-    loom_st_close(&st);
+    CHECK(!loom_safetensors_find(st, "c"));
+    loom_safetensors_close(&st);
     make(&b, "{\"__metadata__\":{}}", 0);
-    REQUIRE_OK(loom_st_open_bytes(&st, b.data, b.len, "x", &err), err);
-    CHECK_I64(loom_st_count(st), 0);
-    loom_st_close(&st);
+    REQUIRE_OK(loom_safetensors_open_bytes(&st, b.data, b.len, "x", &err), err);
+    CHECK_I64(loom_safetensors_count(st), 0);
+    loom_safetensors_close(&st);
     loom_buf_release(&b);
 }
 
@@ -90,19 +90,19 @@ TEST(refuses)
 
 TEST(refuses_lengths)
 {
-    loom_st *st = NULL;
+    loom_safetensors *st = NULL;
     loom_err err = {0};
     unsigned char raw[16];
 
     for (size_t n = 0; n < sizeof raw; n++) {
         memset(raw, 0xff, sizeof raw);
-        CHECK_I64(loom_st_open_bytes(&st, raw, n, "short", &err), LOOM_STATUS_FORMAT);
+        CHECK_I64(loom_safetensors_open_bytes(&st, raw, n, "short", &err), LOOM_STATUS_FORMAT);
     }
     memset(raw, 0, sizeof raw);
-    CHECK_I64(loom_st_open_bytes(&st, raw, sizeof raw, "zero", &err), LOOM_STATUS_FORMAT);
+    CHECK_I64(loom_safetensors_open_bytes(&st, raw, sizeof raw, "zero", &err), LOOM_STATUS_FORMAT);
 }
 
-static loom_status ramp(void *arg, const loom_st_item *item, float *values, loom_err *err)
+static loom_status ramp(void *arg, const loom_safetensors_item *item, float *values, loom_err *err)
 {
     (void)err;
     for (int64_t i = 0; i < item->view.count; i++) values[i] = *(float *)arg * (float)i;
@@ -120,7 +120,7 @@ TEST(round_trip)
 
     REQUIRE(mkdtemp(dir));
     for (int several = 0; several < 2; several++) {
-        loom_st_item items[] = {
+        loom_safetensors_item items[] = {
             {.view = {.name = "z", .dtype = LOOM_DTYPE_BF16, .rank = 1, .shape = {2}, .data = bf},
              .from = LOOM_DTYPE_BF16},
             {.view = {.name = "m", .dtype = LOOM_DTYPE_F32, .rank = 2, .shape = {2, 3}, .data = data},
@@ -129,29 +129,29 @@ TEST(round_trip)
              .from = LOOM_DTYPE_F32},
             {.view = {.name = "c", .dtype = LOOM_DTYPE_F32, .rank = 1, .shape = {4}}, .fetch = ramp, .arg = &step},
         };
-        loom_st *st = NULL;
-        REQUIRE_OK(loom_st_write_model(dir, true, items, 4, several ? 16 : 1000, meta, 1, &err), err);
+        loom_safetensors *st = NULL;
+        REQUIRE_OK(loom_safetensors_write_model(dir, true, items, 4, several ? 16 : 1000, meta, 1, &err), err);
         if (several) {
             snprintf(path, sizeof path, "%s/model.safetensors", dir);
             REQUIRE(unlink(path) == 0);
         }
-        REQUIRE_OK(loom_st_open(&st, dir, &err), err);
-        CHECK_I64(loom_st_count(st), 4);
-        CHECK_STR(loom_st_metadata(st, "format"), "pt");
-        CHECK_STR(loom_st_metadata(st, "made"), "here");
-        CHECK(memcmp(loom_st_find(st, "m")->data, data, sizeof data) == 0);
-        CHECK(memcmp(loom_st_find(st, "z")->data, bf, sizeof bf) == 0);
-        loom_dtype_to_f32(back, loom_st_find(st, "c")->data, LOOM_DTYPE_F32, 4);
+        REQUIRE_OK(loom_safetensors_open(&st, dir, &err), err);
+        CHECK_I64(loom_safetensors_count(st), 4);
+        CHECK_STR(loom_safetensors_metadata(st, "format"), "pt");
+        CHECK_STR(loom_safetensors_metadata(st, "made"), "here");
+        CHECK(memcmp(loom_safetensors_find(st, "m")->data, data, sizeof data) == 0);
+        CHECK(memcmp(loom_safetensors_find(st, "z")->data, bf, sizeof bf) == 0);
+        loom_dtype_to_f32(back, loom_safetensors_find(st, "c")->data, LOOM_DTYPE_F32, 4);
         CHECK(back[3] == 1.5f);
-        loom_dtype_to_f32(back, loom_st_find(st, "h")->data, LOOM_DTYPE_F16, 6);
+        loom_dtype_to_f32(back, loom_safetensors_find(st, "h")->data, LOOM_DTYPE_F16, 6);
         CHECK(back[4] == 5.5f);
         CHECK_NEAR(back[5], 1e-3, 1e-6);
-        loom_st_close(&st);
+        loom_safetensors_close(&st);
     }
     snprintf(path, sizeof path, "%s/model-00001-of-00003.safetensors", dir);
     CHECK(unlink(path) == 0);
-    loom_st *none = NULL;
-    CHECK(loom_st_open(&none, dir, &err) != LOOM_OK);
+    loom_safetensors *none = NULL;
+    CHECK(loom_safetensors_open(&none, dir, &err) != LOOM_OK);
     CHECK(strstr(err.msg, "model-00001-of-00003.safetensors"));
     snprintf(path, sizeof path, "rm -r %s", dir);
     CHECK(system(path) == 0);
@@ -163,12 +163,12 @@ TEST(index_stays_in)
     char dir[] = "/tmp/loom-st.XXXXXX", path[200];
     static const char text[] = "{\"weight_map\":{\"a\":\"../x.safetensors\"}}";
     loom_err err = {0};
-    loom_st *st = NULL;
+    loom_safetensors *st = NULL;
 
     REQUIRE(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/model.safetensors.index.json", dir);
     REQUIRE_OK(loom_file_write(path, text, strlen(text), true, &err), err);
-    CHECK_I64(loom_st_open(&st, path, &err), LOOM_STATUS_FORMAT);
+    CHECK_I64(loom_safetensors_open(&st, path, &err), LOOM_STATUS_FORMAT);
     CHECK(strstr(err.msg, "out of the folder"));
     unlink(path);
     rmdir(dir);
@@ -176,14 +176,14 @@ TEST(index_stays_in)
 
 TEST(golden_files)
 {
-    loom_st *st = NULL;
+    loom_safetensors *st = NULL;
     loom_err err = {0};
 
-    REQUIRE_OK(loom_st_open(&st, LOOM_SOURCE_DIR "/tests/golden/llama/mha-untied", &err), err);
-    const loom_tensor_view *t = loom_st_find(st, "model.embed_tokens.weight");
+    REQUIRE_OK(loom_safetensors_open(&st, LOOM_SOURCE_DIR "/tests/golden/llama/mha-untied", &err), err);
+    const loom_tensor_view *t = loom_safetensors_find(st, "model.embed_tokens.weight");
     REQUIRE(t);
     CHECK(loom_tensor_has_shape(t, 2, (int64_t)97, (int64_t)64));
-    loom_st_close(&st);
+    loom_safetensors_close(&st);
 }
 
 TEST_MAIN(RUN(reads) RUN(refuses) RUN(refuses_lengths) RUN(round_trip) RUN(index_stays_in) RUN(golden_files))

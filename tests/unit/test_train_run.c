@@ -13,8 +13,8 @@
 #include "core/rng.h"
 #include "core/usage.h"
 #include "model/blas.h"
-#include "model/bundle.h"
-#include "model/half.h"
+#include "model/model_files.h"
+#include "model/bf16.h"
 #include "store/ckpt.h"
 #include "store/shard.h"
 #include "test.h"
@@ -168,7 +168,7 @@ TEST(half_precision)
 {
     loom_err err = {0};
 
-    if (loom_half_check(NULL) != LOOM_OK) SKIP("this build or CPU has no products in bfloat16");
+    if (loom_bf16_check(NULL) != LOOM_OK) SKIP("this build or CPU has no products in bfloat16");
     REQUIRE_OK(pretrain(&err, in_dir("half"), "steps", "10", "compute", "bf16", NULL), err);
     REQUIRE_OK(pretrain(&err, in_dir("half5"), "steps", "10", "compute", "bf16", "stop-after", "5", NULL), err);
     CHECK(pretrain(&err, in_dir("half5"), "steps", "10", "compute", "f32", NULL) == LOOM_STATUS_ARG);
@@ -396,21 +396,21 @@ TEST(survives_damage)
 /* A step cut into micro-batches gives the weights of one computed at once, up to the rounding of sums. */
 TEST(accumulation)
 {
-    loom_bundle a = {0}, b = {0};
-    loom_bundle_options o = {0};
+    loom_model_files a = {0}, b = {0};
+    loom_model_files_options o = {0};
     loom_err err = {0};
     double difference = 0, size = 0;
 
     REQUIRE_OK(pretrain(&err, in_dir("micro"), "steps", "10", "micro-tokens", "32", NULL), err);
-    REQUIRE_OK(loom_bundle_load(&a, in_dir("ten"), NULL, &o, &err), err);
-    REQUIRE_OK(loom_bundle_load(&b, in_dir("micro"), NULL, &o, &err), err);
+    REQUIRE_OK(loom_model_files_load(&a, in_dir("ten"), NULL, &o, &err), err);
+    REQUIRE_OK(loom_model_files_load(&b, in_dir("micro"), NULL, &o, &err), err);
     for (size_t i = 0; i < a.model->table.floats; i++) {
         difference += pow((double)a.model->params[i] - (double)b.model->params[i], 2);
         size += pow((double)a.model->params[i], 2);
     }
     CHECK(sqrt(difference / size) < 1e-4);
-    loom_bundle_release(&a);
-    loom_bundle_release(&b);
+    loom_model_files_release(&a);
+    loom_model_files_release(&b);
 }
 
 TEST(learns)
@@ -448,8 +448,8 @@ TEST(overfits)
 /* Adapter on top of the learnt model: made, resumed bit for bit, loadable, bound to its base. */
 TEST(adapter)
 {
-    loom_bundle b = {0};
-    loom_bundle_options o = {0};
+    loom_model_files b = {0};
+    loom_model_files_options o = {0};
     loom_err err = {0};
     double moved = 0;
 
@@ -470,14 +470,14 @@ TEST(adapter)
                    "batch-tokens", "128", "lora-rank", "4", "plot", "false", "lr", "0.01", NULL),
                err);
     same_checkpoint(in_dir("ad10/step-00000010.h5"), in_dir("ad5b/step-00000010.h5"));
-    REQUIRE_OK(loom_bundle_load(&b, in_dir("ad10"), NULL, &o, &err), err);
+    REQUIRE_OK(loom_model_files_load(&b, in_dir("ad10"), NULL, &o, &err), err);
     REQUIRE(b.lora);
     CHECK_I64(b.lora->config.R, 4);
     for (size_t i = 0; i < b.lora->table.floats; i++) moved += fabs((double)b.lora->params[i]);
     CHECK(moved > 0);
     CHECK(strstr(b.path, "learn/model.h5") && strstr(b.adapter_path, "ad10/adapter.h5"));
-    loom_bundle_release(&b);
-    CHECK(loom_bundle_load(&b, in_dir("ten"), in_dir("ad10"), &o, &err) == LOOM_STATUS_FORMAT);
+    loom_model_files_release(&b);
+    CHECK(loom_model_files_load(&b, in_dir("ten"), in_dir("ad10"), &o, &err) == LOOM_STATUS_FORMAT);
     CHECK(strstr(err.msg, "trained on other weights"));
     CHECK(sft(&err, "base", in_dir("ad10"), "output", in_dir("ad3"), NULL) == LOOM_STATUS_ARG);
     CHECK(strstr(err.msg, "loom-train merge"));

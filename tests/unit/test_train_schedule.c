@@ -9,7 +9,7 @@ static void golden_case(const char *name)
 {
     char path[300];
     loom_json *root = NULL;
-    loom_st *st = NULL;
+    loom_safetensors *st = NULL;
     loom_err err = {0};
     loom_schedule s = {.kind = LOOM_SCHEDULE_COSINE};
     float lr[4];
@@ -21,12 +21,12 @@ static void golden_case(const char *name)
     s.steps = loom_json_i64(loom_json_get(root, "total_steps"), 0);
     loom_json_free(root);
     snprintf(path, sizeof path, "%s/tests/golden/llama/%s/expected.safetensors", LOOM_SOURCE_DIR, name);
-    REQUIRE_OK(loom_st_open(&st, path, &err), err);
-    const loom_tensor_view *v = loom_st_find(st, "steps.lr");
+    REQUIRE_OK(loom_safetensors_open(&st, path, &err), err);
+    const loom_tensor_view *v = loom_safetensors_find(st, "steps.lr");
     REQUIRE(v && v->count == 4);
     loom_dtype_to_f32(lr, v->data, v->dtype, 4);
     for (int i = 0; i < 4; i++) CHECK((float)loom_schedule_lr(&s, i + 1) == lr[i]);
-    loom_st_close(&st);
+    loom_safetensors_close(&st);
 }
 
 TEST(golden)

@@ -33,7 +33,7 @@ static void make_tokenizer(loom_buf *json, const char *phrases, int microservice
     loom_buf_release(&text);
 }
 
-static int64_t id_of(const loom_bundle *b, const char *name)
+static int64_t id_of(const loom_model_files *b, const char *name)
 {
     loom_tokenizer *tok = NULL;
     loom_err err = {0};
@@ -45,20 +45,20 @@ static int64_t id_of(const loom_bundle *b, const char *name)
     return id;
 }
 
-static float *row(const loom_bundle *b, const char *tensor, int64_t id)
+static float *row(const loom_model_files *b, const char *tensor, int64_t id)
 {
     return b->model->params + loom_tensors_find(&b->model->table, tensor)->offset + id * C;
 }
 
 /* A base of random weights: names of microservices around -5, of services around 5; the head of a name is twice its
  * embedding. */
-static void make_base(loom_bundle *b, bool tied, int microservices, int services)
+static void make_base(loom_model_files *b, bool tied, int microservices, int services)
 {
     loom_config c;
     loom_buf json = {0};
     loom_err err = {0};
 
-    *b = (loom_bundle){.step = -1};
+    *b = (loom_model_files){.step = -1};
     make_tokenizer(&json, usual_phrases, microservices, services, 0);
     b->path = strdup("the base");
     b->tokenizer = json.data;
@@ -87,7 +87,7 @@ static void make_base(loom_bundle *b, bool tied, int microservices, int services
     loom_tokenizer_free(tok);
 }
 
-static loom_status give(loom_bundle *b, loom_transplant_report *r, const loom_buf *json, uint64_t seed, loom_err *err)
+static loom_status give(loom_model_files *b, loom_transplant_report *r, const loom_buf *json, uint64_t seed, loom_err *err)
 {
     return loom_transplant(b, r, json->data, json->len, "the shard", seed, err);
 }
@@ -95,7 +95,7 @@ static loom_status give(loom_bundle *b, loom_transplant_report *r, const loom_bu
 TEST(copies_and_draws)
 {
     for (int tied = 0; tied < 2; tied++) {
-        loom_bundle base, b;
+        loom_model_files base, b;
         loom_transplant_report r;
         loom_buf json = {0};
         loom_err err = {0};
@@ -119,8 +119,8 @@ TEST(copies_and_draws)
             CHECK_NEAR(row(&b, EMBED, s)[i], 5, 0.5);
             if (!tied) CHECK_NEAR(row(&b, HEAD, s)[i], 2 * row(&b, EMBED, s)[i], 1e-3);
         }
-        loom_bundle_release(&base);
-        loom_bundle_release(&b);
+        loom_model_files_release(&base);
+        loom_model_files_release(&b);
         loom_buf_release(&json);
     }
 }
@@ -128,7 +128,7 @@ TEST(copies_and_draws)
 /* Another vocabulary around it, and another place in it, change nothing of a name's row; another seed does. */
 TEST(a_row_hangs_on_seed_and_name)
 {
-    loom_bundle b[3];
+    loom_model_files b[3];
     loom_transplant_report r;
     loom_buf json = {0};
     loom_err err = {0};
@@ -142,7 +142,7 @@ TEST(a_row_hangs_on_seed_and_name)
     CHECK(id_of(&b[0], "MS_00021") != id_of(&b[1], "MS_00021"));
     CHECK(memcmp(rows[0], rows[1], C * sizeof(float)) == 0);
     CHECK(memcmp(rows[0], rows[2], C * sizeof(float)) != 0);
-    for (int i = 0; i < 3; i++) loom_bundle_release(&b[i]);
+    for (int i = 0; i < 3; i++) loom_model_files_release(&b[i]);
     loom_buf_release(&json);
 }
 
@@ -150,7 +150,7 @@ TEST(a_row_hangs_on_seed_and_name)
 TEST(too_few_of_a_kind)
 {
     for (int services = C; services <= C + 1; services++) {
-        loom_bundle b;
+        loom_model_files b;
         loom_transplant_report r;
         loom_buf json = {0};
         loom_err err = {0};
@@ -160,14 +160,14 @@ TEST(too_few_of_a_kind)
         REQUIRE_OK(give(&b, &r, &json, 1, &err), err);
         for (int64_t id = r.shared; id < b.model->config.V; id++) sum += row(&b, EMBED, id)[0] / 200;
         CHECK_NEAR(sum, services > C ? 5 : -5 + 10.0 * services / (60 + services), 0.8);
-        loom_bundle_release(&b);
+        loom_model_files_release(&b);
         loom_buf_release(&json);
     }
 }
 
 TEST(what_needs_no_change_and_what_cannot)
 {
-    loom_bundle b;
+    loom_model_files b;
     loom_transplant_report r;
     loom_buf json = {0};
     loom_err err = {0};
@@ -186,13 +186,13 @@ TEST(what_needs_no_change_and_what_cannot)
     loom_buf_str(&json, "{}");
     CHECK(give(&b, &r, &json, 1, &err) == LOOM_STATUS_FORMAT);
     CHECK(b.model == before);
-    loom_bundle_release(&b);
+    loom_model_files_release(&b);
 
     make_base(&b, true, 0, 0);
     make_tokenizer(&json, usual_phrases, 7, 3, 20);
     CHECK(give(&b, &r, &json, 1, &err) == LOOM_STATUS_FORMAT);
     CHECK(strstr(err.msg, "has no names"));
-    loom_bundle_release(&b);
+    loom_model_files_release(&b);
     loom_buf_release(&json);
 }
 

@@ -19,7 +19,7 @@ static void give(checker *c, int32_t code, const char *fmt, ...)
     va_start(args, fmt);
     loom_buf_vprintf(&text, fmt, args);
     va_end(args);
-    loom_code *items = loom_arena_more(c->arena, c->out->items, (size_t)c->out->n, &c->cap, sizeof *items);
+    loom_code *items = loom_arena_array_more(c->arena, c->out->items, (size_t)c->out->n, &c->cap, sizeof *items);
     if (items) c->out->items = items;
     if (items) items[c->out->n++] = (loom_code){code, loom_arena_strdup(c->arena, loom_buf_text(&text), text.len)};
     loom_buf_release(&text);

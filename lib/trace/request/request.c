@@ -46,7 +46,7 @@ bool loom_outcome_has_record(const loom_outcome *v) { return v->valid && !v->odd
 /* A request whose arena has failed is over: no layer is taken from it, answering it is an error. */
 static void push_waiting(loom_request *r, int32_t index)
 {
-    int32_t *waiting = loom_arena_more(&r->arena, r->waiting, r->n_waiting, &r->cap_waiting, sizeof *waiting);
+    int32_t *waiting = loom_arena_array_more(&r->arena, r->waiting, r->n_waiting, &r->cap_waiting, sizeof *waiting);
     if (!waiting) return;
     r->waiting = waiting;
     r->waiting[r->n_waiting++] = index;
@@ -57,7 +57,7 @@ static node *new_node(loom_request *r, const node *parent, const char *prefix, u
 {
     uint64_t way[2] = {parent ? parent->path : 0, ordinal};
     node *n = loom_arena_calloc(&r->arena, 1, sizeof *n);
-    node **nodes = loom_arena_more(&r->arena, r->nodes, r->n_nodes, &r->cap_nodes, sizeof *nodes);
+    node **nodes = loom_arena_array_more(&r->arena, r->nodes, r->n_nodes, &r->cap_nodes, sizeof *nodes);
 
     if (nodes) r->nodes = nodes;
     if (!n || !nodes) return NULL;
@@ -202,7 +202,7 @@ const loom_request_layer *loom_request_at(const loom_request *r, int32_t index) 
 
 static void remember_failure(loom_request *r, const node *n)
 {
-    attempt *failures = loom_arena_more(&r->arena, r->failures, r->n_failures, &r->cap_failures, sizeof *failures);
+    attempt *failures = loom_arena_array_more(&r->arena, r->failures, r->n_failures, &r->cap_failures, sizeof *failures);
     if (!failures) return;
     r->failures = failures;
     r->failures[r->n_failures++] = (attempt){n->view.text, n->view.text_len, n->view.codes};
@@ -267,7 +267,7 @@ static void collect(collector *c, const node *n)
 {
     const loom_parsed *p = &n->view.parsed;
     for (int32_t i = 0; i < p->n_edges; i++) {
-        loom_edge_text *edges = loom_arena_more(&c->r->arena, c->edges, c->n, &c->cap, sizeof *edges);
+        loom_edge_text *edges = loom_arena_array_more(&c->r->arena, c->edges, c->n, &c->cap, sizeof *edges);
         if (!edges) return;
         c->edges = edges;
         loom_edge_text *e = &c->edges[c->n++];

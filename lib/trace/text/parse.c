@@ -195,7 +195,7 @@ static const char *parse_edges(loom_parsed *out, span text, loom_arena *arena)
             out->odd_lines += trimmed(line).len != 0;
             continue;
         }
-        loom_edge_text *edges = loom_arena_more(arena, out->edges, (size_t)out->n_edges, &cap, sizeof *edges);
+        loom_edge_text *edges = loom_arena_array_more(arena, out->edges, (size_t)out->n_edges, &cap, sizeof *edges);
         if (!edges) return NO_MEMORY;
         loom_edge_text *e = &edges[out->n_edges];
         out->edges = edges;
@@ -230,7 +230,7 @@ static const char *parse_subs(loom_parsed *out, span text, loom_arena *arena)
     if (!last || last < first) return "a subgraph line is not closed";
     for (span rest = between(first, last + close); rest.len;) {
         const char *stop = find(rest, LOOM_TEXT_SUB_END);
-        loom_parsed_sub *subs = loom_arena_more(arena, out->subs, (size_t)out->n_subs, &cap, sizeof *subs);
+        loom_parsed_sub *subs = loom_arena_array_more(arena, out->subs, (size_t)out->n_subs, &cap, sizeof *subs);
         if (!subs) return NO_MEMORY;
         out->subs = subs;
         const char *why = parse_sub(&out->subs[out->n_subs], between(rest.text, stop), arena);
@@ -315,7 +315,7 @@ const char *loom_parse_prompt(loom_parsed_prompt *out, loom_mode mode, const cha
     for (rest = all; mode == LOOM_MODE_INSTRUCTION && rest.len && rest.text < answer.text;) {
         span line = first_line(rest);
         if (starts_with(line, LOOM_TEXT_INCLUDE)) {
-            const char **includes = loom_arena_more(arena, out->includes, (size_t)out->n_includes, &cap, sizeof *includes);
+            const char **includes = loom_arena_array_more(arena, out->includes, (size_t)out->n_includes, &cap, sizeof *includes);
             if (!includes) return NO_MEMORY;
             out->includes = includes;
             out->includes[out->n_includes++] = loom_arena_strdup(arena, line.text, line.len);

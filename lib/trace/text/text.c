@@ -208,7 +208,7 @@ static loom_status read_edges(reader *r, loom_block *block)
 
     LOOM_TRY(want(r, LOOM_TEXT_EDGES));
     while (next_line(r) && !is(r, LOOM_TEXT_EDGES_END)) {
-        edges = loom_arena_more(r->arena, edges, (size_t)block->n_edges, &cap, sizeof *edges);
+        edges = loom_arena_array_more(r->arena, edges, (size_t)block->n_edges, &cap, sizeof *edges);
         if (!edges) return no_memory(r);
         if (!loom_edge_match(&edges[block->n_edges], r->text, r->len, r->arena)) return expected(r, "an edge");
         block->n_edges++;
@@ -237,7 +237,7 @@ static loom_status read_sub_lines(reader *r, loom_sub_text *sub)
     size_t cap = 0;
 
     while (next_line(r) && !starts(r, LOOM_TEXT_SUB)) {
-        lines = loom_arena_more(r->arena, lines, (size_t)sub->n_lines, &cap, sizeof *lines);
+        lines = loom_arena_array_more(r->arena, lines, (size_t)sub->n_lines, &cap, sizeof *lines);
         if (!lines) return no_memory(r);
         if (!loom_line_match_any(&lines[sub->n_lines], LOOM_LINE_SUB_NUM_EDGES, LOOM_LINE_SUB_START_NODE, r->text,
                                  r->len, r->arena))
@@ -258,7 +258,7 @@ static loom_status read_subs(reader *r, loom_block *block)
     size_t cap = 0;
 
     while (next_line(r) && !is(r, close) && !is(r, done)) {
-        subs = loom_arena_more(r->arena, subs, (size_t)block->n_subs, &cap, sizeof *subs);
+        subs = loom_arena_array_more(r->arena, subs, (size_t)block->n_subs, &cap, sizeof *subs);
         if (!subs) return no_memory(r);
         loom_sub_text *sub = &subs[block->n_subs++];
         *sub = (loom_sub_text){0};
@@ -314,7 +314,7 @@ static loom_status read_conditions(reader *r, loom_block *block)
     plain = is(r, LOOM_TEXT_CONDITIONS);
     if (!plain) back(r);
     while (next_line(r) && r->len) {
-        lines = loom_arena_more(r->arena, lines, (size_t)block->n_conds, &cap, sizeof *lines);
+        lines = loom_arena_array_more(r->arena, lines, (size_t)block->n_conds, &cap, sizeof *lines);
         if (!lines) return no_memory(r);
         if (!loom_line_match_any(&lines[block->n_conds], plain ? LOOM_LINE_NO_NUM_EDGES : LOOM_LINE_SPLIT,
                                  plain ? LOOM_LINE_COPY_CALLER : LOOM_LINE_SPLIT_START, r->text, r->len, r->arena))
@@ -390,7 +390,7 @@ loom_status loom_text_parse(loom_text *out, loom_mode mode, const char *text, si
     reader r = {.p = text, .end = text + len, .text = text, .arena = arena, .err = err};
     if (!len) return loom_fail(err, LOOM_STATUS_FORMAT, "the sample is empty");
     do {
-        blocks = loom_arena_more(arena, blocks, (size_t)t.n_blocks, &cap, sizeof *blocks);
+        blocks = loom_arena_array_more(arena, blocks, (size_t)t.n_blocks, &cap, sizeof *blocks);
         if (!blocks) return no_memory(&r);
         LOOM_TRY(read_block(&r, mode, &blocks[t.n_blocks++]));
     } while (!at_end(&r) && mode == LOOM_MODE_RECURSIVE);

@@ -1,4 +1,4 @@
-/* Linear layers for few rows, as decoding needs them: N <= LOOM_SKINNY_ROWS tokens against all weights.
+/* Linear layers for few rows, as decoding needs them: N <= LOOM_FEW_ROWS tokens against all weights.
  *
  * BLAS packs W before it multiplies, which costs as much as the product when rows are few. Here x is transposed
  * instead: with xt[k] = the k-th element of all rows (one to four vectors of 16), output o of all rows is
@@ -14,7 +14,7 @@
 
 typedef float vec16 __attribute__((vector_size(64)));
 
-int64_t loom_linear_skinny_scratch(int64_t in) { return LOOM_SKINNY_ROWS * in; }
+int64_t loom_linear_few_rows_scratch(int64_t in) { return LOOM_FEW_ROWS * in; }
 
 /* xt (in, lanes) from x (N, in); lanes beyond N are zero. */
 static void transpose(float *restrict xt, const float *restrict x, int64_t ldx, int64_t N, int64_t in, int64_t lanes)
@@ -67,7 +67,7 @@ static void store(float *y, int64_t ldy, const float *sums, int64_t N, int64_t o
             y[n * ldy + o] = sums[o * lanes + n] + (beta != 0 ? beta * y[n * ldy + o] : 0.0f);
 }
 
-void loom_linear_skinny(float *y, int64_t ldy, const float *x, int64_t ldx, const float *W, int64_t N, int64_t out,
+void loom_linear_few_rows(float *y, int64_t ldy, const float *x, int64_t ldx, const float *W, int64_t N, int64_t out,
                         int64_t in, float beta, float *scratch)
 {
     static tile_fn *const tiles[] = {tile_14_1, tile_10_2, tile_8_3, tile_6_4};

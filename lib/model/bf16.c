@@ -1,4 +1,4 @@
-#include "model/half.h"
+#include "model/bf16.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "core/num.h"
 #include "model/vmath.h"
 
-void loom_half_round(uint16_t *to, int64_t ldto, const float *from, int64_t ldfrom, int64_t rows, int64_t cols)
+void loom_bf16_round(uint16_t *to, int64_t ldto, const float *from, int64_t ldfrom, int64_t rows, int64_t cols)
 {
     for (int64_t n = 0; n < rows; n++) {
         uint16_t *restrict t = to + n * ldto;
@@ -37,7 +37,7 @@ typedef struct product {
 
 #define SLOTS 1024 /* a training run meets about a hundred shapes */
 
-struct loom_half {
+struct loom_bf16_engine {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     void (*set_threads)(int); /* OpenMP's, found at run time: one thread for each of ours */
@@ -45,24 +45,24 @@ struct loom_half {
     int n_used;
 };
 
-loom_status loom_half_check(loom_err *err)
+loom_status loom_bf16_check(loom_err *err)
 {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512bf16")) return LOOM_OK;
     return loom_fail(err, LOOM_STATUS_ARG, "this CPU has no AVX512_BF16 instructions; compute in float32");
 }
 
-loom_status loom_half_new(loom_half **out, loom_err *err)
+loom_status loom_bf16_new(loom_bf16_engine **out, loom_err *err)
 {
-    loom_half *h;
+    loom_bf16_engine *h;
     void *symbol;
 
-    LOOM_TRY(loom_half_check(err));
+    LOOM_TRY(loom_bf16_check(err));
     h = loom_calloc(1, sizeof *h);
     if (h) h->slots = loom_calloc(SLOTS, sizeof *h->slots);
     if (!h || !h->slots || dnnl_engine_create(&h->engine, dnnl_cpu, 0) != dnnl_success ||
         dnnl_stream_create(&h->stream, h->engine, dnnl_stream_default_flags) != dnnl_success) {
-        loom_half_free(h);
+        loom_bf16_free(h);
         return loom_fail(err, LOOM_STATUS_NOMEM, "oneDNN could not be started; compute in float32");
     }
     symbol = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
@@ -80,13 +80,13 @@ static void release_product(product *p)
     *p = (product){0};
 }
 
-static void forget_all(loom_half *h)
+static void forget_all(loom_bf16_engine *h)
 {
     for (int i = 0; i < SLOTS; i++) release_product(&h->slots[i]);
     h->n_used = 0;
 }
 
-void loom_half_free(loom_half *h)
+void loom_bf16_free(loom_bf16_engine *h)
 {
     if (!h) return;
     if (h->slots) forget_all(h);
@@ -104,7 +104,7 @@ static bool describe(dnnl_memory_desc_t *md, int64_t rows, int64_t cols, dnnl_da
     return dnnl_memory_desc_init_by_strides(md, 2, dims, type, strides) == dnnl_success;
 }
 
-static bool make_primitive(loom_half *h, product *p, dnnl_matmul_desc_t *d)
+static bool make_primitive(loom_bf16_engine *h, product *p, dnnl_matmul_desc_t *d)
 {
     dnnl_primitive_attr_t attr = NULL;
     dnnl_post_ops_t ops = NULL;
@@ -122,7 +122,7 @@ static bool make_primitive(loom_half *h, product *p, dnnl_matmul_desc_t *d)
     return ok;
 }
 
-static void make_product(loom_half *h, product *p, const shape *s)
+static void make_product(loom_bf16_engine *h, product *p, const shape *s)
 {
     dnnl_memory_desc_t a, b, c;
     dnnl_matmul_desc_t d;
@@ -141,7 +141,7 @@ static void make_product(loom_half *h, product *p, const shape *s)
     }
 }
 
-static product *find(loom_half *h, const shape *s)
+static product *find(loom_bf16_engine *h, const shape *s)
 {
     uint64_t at = loom_hash64(s, sizeof *s, 0) % SLOTS;
 
@@ -156,7 +156,7 @@ static product *find(loom_half *h, const shape *s)
     return &h->slots[at];
 }
 
-static bool run(loom_half *h, const shape *s, float *c, const uint16_t *a, const uint16_t *b)
+static bool run(loom_bf16_engine *h, const shape *s, float *c, const uint16_t *a, const uint16_t *b)
 {
     product *p;
     dnnl_exec_arg_t args[3];
@@ -175,30 +175,30 @@ static bool run(loom_half *h, const shape *s, float *c, const uint16_t *a, const
            dnnl_stream_wait(h->stream) == dnnl_success;
 }
 
-#else /* without oneDNN nothing below is reached: loom_half_new fails */
+#else /* without oneDNN nothing below is reached: loom_bf16_new fails */
 
 typedef struct shape {
     int64_t M, N, K, a_row, a_col, b_row, b_col, ldc, add;
 } shape;
 
-struct loom_half {
+struct loom_bf16_engine {
     int unused;
 };
 
-loom_status loom_half_check(loom_err *err)
+loom_status loom_bf16_check(loom_err *err)
 {
     return loom_fail(err, LOOM_STATUS_ARG, "this build has no oneDNN (libdnnl-dev) for bfloat16; compute in float32");
 }
 
-loom_status loom_half_new(loom_half **out, loom_err *err)
+loom_status loom_bf16_new(loom_bf16_engine **out, loom_err *err)
 {
     (void)out;
-    return loom_half_check(err);
+    return loom_bf16_check(err);
 }
 
-void loom_half_free(loom_half *h) { (void)h; }
+void loom_bf16_free(loom_bf16_engine *h) { (void)h; }
 
-static bool run(loom_half *h, const shape *s, float *c, const uint16_t *a, const uint16_t *b)
+static bool run(loom_bf16_engine *h, const shape *s, float *c, const uint16_t *a, const uint16_t *b)
 {
     (void)h, (void)s, (void)c, (void)a, (void)b;
     return false;
@@ -220,7 +220,7 @@ static void plain(const shape *s, float *c, const uint16_t *a, const uint16_t *b
     }
 }
 
-static void multiply(loom_half *h, const shape *s, float *c, const uint16_t *a, const uint16_t *b)
+static void multiply(loom_bf16_engine *h, const shape *s, float *c, const uint16_t *a, const uint16_t *b)
 {
     if (s->M > 0 && s->N > 0 && s->K > 0 && !run(h, s, c, a, b)) plain(s, c, a, b);
 }
@@ -236,7 +236,7 @@ static int64_t bite(int64_t left)
     return most;
 }
 
-void loom_half_nt(loom_half *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
+void loom_bf16_nt(loom_bf16_engine *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
                   int64_t M, int64_t N, int64_t K, bool add)
 {
     for (int64_t m = 0, n; m < M; m += n) {
@@ -246,7 +246,7 @@ void loom_half_nt(loom_half *h, float *c, int64_t ldc, const uint16_t *a, int64_
     }
 }
 
-void loom_half_nn(loom_half *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
+void loom_bf16_nn(loom_bf16_engine *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
                   int64_t M, int64_t N, int64_t K, bool add)
 {
     for (int64_t m = 0, n; m < M; m += n) {

@@ -1,4 +1,4 @@
-#include "model/bundle.h"
+#include "model/model_files.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -20,15 +20,15 @@ static bool exists_in(loom_buf *path, const char *dir, const char *name)
     return loom_file_exists(path->data);
 }
 
-static loom_status resolve_folder(char **file, loom_bundle_kind *kind, const char *dir, loom_err *err)
+static loom_status resolve_folder(char **file, loom_model_kind *kind, const char *dir, loom_err *err)
 {
     loom_buf path = {0};
     loom_status st = LOOM_OK;
     char *found = NULL;
 
-    *kind = LOOM_BUNDLE_CKPT;
+    *kind = LOOM_MODEL_KIND_CKPT;
     if (exists_in(&path, dir, "config.json")) {
-        *kind = LOOM_BUNDLE_HF;
+        *kind = LOOM_MODEL_KIND_HF;
         found = loom_strdup(dir);
     } else if (exists_in(&path, dir, "model.h5") || exists_in(&path, dir, "adapter.h5")) {
         found = loom_strdup(path.data);
@@ -43,12 +43,12 @@ static loom_status resolve_folder(char **file, loom_bundle_kind *kind, const cha
     return st;
 }
 
-loom_status loom_bundle_resolve(char **file, loom_bundle_kind *kind, const char *path, loom_err *err)
+loom_status loom_model_find(char **file, loom_model_kind *kind, const char *path, loom_err *err)
 {
     if (loom_file_is_dir(path)) return resolve_folder(file, kind, path, err);
     if (!loom_file_exists(path))
         return loom_fail(err, LOOM_STATUS_IO, "%s does not exist; give a checkpoint or a folder", path);
-    *kind = LOOM_BUNDLE_CKPT;
+    *kind = LOOM_MODEL_KIND_CKPT;
     *file = loom_strdup(path);
     return *file ? LOOM_OK : loom_fail_nomem(err, "a file name");
 }
@@ -59,13 +59,13 @@ loom_status loom_bundle_resolve(char **file, loom_bundle_kind *kind, const char 
 typedef struct source {
     loom_ckpt *ckpt;
     const char *group; /* "tensors/" or "adapter/" */
-    loom_st *st;
+    loom_safetensors *st;
     const char *path;
 } source;
 
 static size_t source_count(const source *s)
 {
-    return s->ckpt ? loom_ckpt_count(s->ckpt) : loom_st_count(s->st);
+    return s->ckpt ? loom_ckpt_count(s->ckpt) : loom_safetensors_count(s->st);
 }
 
 /* Name of tensor i without its group; NULL for what is not in the group. */
@@ -73,7 +73,7 @@ static const char *source_name(const source *s, size_t i)
 {
     const char *name;
 
-    if (s->st) return loom_st_at(s->st, i)->name;
+    if (s->st) return loom_safetensors_at(s->st, i)->name;
     name = loom_ckpt_at(s->ckpt, i)->name;
     return strncmp(name, s->group, strlen(s->group)) == 0 ? name + strlen(s->group) : NULL;
 }
@@ -86,7 +86,7 @@ static bool source_find(loom_tensor_view *out, const source *s, const char *name
     loom_buf full = {0};
 
     if (s->st) {
-        if ((v = loom_st_find(s->st, name))) *out = *v;
+        if ((v = loom_safetensors_find(s->st, name))) *out = *v;
         return v != NULL;
     }
     loom_buf_printf(&full, "%s%s", s->group, name);
@@ -104,7 +104,7 @@ static loom_status source_read(float *out, const source *s, const loom_tensor_vi
 {
     if (s->ckpt) return loom_ckpt_read_f32(s->ckpt, v->name, out, v->count, err);
     loom_dtype_to_f32(out, v->data, v->dtype, v->count);
-    loom_st_forget(s->st, v);
+    loom_safetensors_forget(s->st, v);
     return LOOM_OK;
 }
 
@@ -239,7 +239,7 @@ static loom_status make_model(loom_llama **out, const loom_config *config, const
     return st;
 }
 
-loom_status loom_bundle_check_st(loom_st *st, const loom_config *config, const char *path, loom_err *err)
+loom_status loom_model_weights_check(loom_safetensors *st, const loom_config *config, const char *path, loom_err *err)
 {
     source s = {.st = st, .path = path};
     loom_tensors table;
@@ -251,14 +251,14 @@ loom_status loom_bundle_check_st(loom_st *st, const loom_config *config, const c
     return status;
 }
 
-loom_status loom_bundle_read_weights(loom_llama *m, loom_ckpt *c, loom_err *err)
+loom_status loom_model_weights_read(loom_llama *m, loom_ckpt *c, loom_err *err)
 {
     source s = {.ckpt = c, .group = "tensors/", .path = loom_ckpt_path(c)};
 
     return read_weights(m, &s, err);
 }
 
-loom_status loom_bundle_put_weights(loom_ckpt_writer *w, const loom_llama *m, loom_dtype dtype, loom_err *err)
+loom_status loom_model_weights_put(loom_ckpt_writer *w, const loom_llama *m, loom_dtype dtype, loom_err *err)
 {
     loom_buf name = {0};
     void *narrow = NULL;
@@ -287,7 +287,7 @@ loom_status loom_bundle_put_weights(loom_ckpt_writer *w, const loom_llama *m, lo
     return st;
 }
 
-void loom_bundle_weights_digest(char digest[17], const loom_ckpt *c)
+void loom_model_weights_digest(char digest[17], const loom_ckpt *c)
 {
     loom_buf b = {0};
 
@@ -357,7 +357,7 @@ static loom_status parse_adapter(loom_lora_config *out, const loom_json *root, c
     return LOOM_OK;
 }
 
-loom_status loom_bundle_parse_adapter_config(loom_lora_config *out, const char *json, size_t len, const char *name,
+loom_status loom_peft_config_parse(loom_lora_config *out, const char *json, size_t len, const char *name,
                                              loom_err *err)
 {
     loom_json *root = NULL;
@@ -371,7 +371,7 @@ loom_status loom_bundle_parse_adapter_config(loom_lora_config *out, const char *
 }
 
 /* Exactly the keys that PEFT 0.10 knows: older ones fail on keys they do not. */
-void loom_bundle_adapter_config(const loom_lora_config *c, const char *base_path, loom_buf *into)
+void loom_peft_config_write(const loom_lora_config *c, const char *base_path, loom_buf *into)
 {
     loom_jw w;
 
@@ -405,14 +405,14 @@ void loom_bundle_adapter_config(const loom_lora_config *c, const char *base_path
     loom_buf_char(into, '\n');
 }
 
-loom_status loom_bundle_put_adapter(loom_ckpt_writer *w, const loom_lora *lora, const char *base_path,
+loom_status loom_adapter_file_put(loom_ckpt_writer *w, const loom_lora *lora, const char *base_path,
                                     const char *base_digest, loom_err *err)
 {
     loom_buf text = {0}, name = {0};
     loom_jw jw;
     loom_status st;
 
-    loom_bundle_adapter_config(&lora->config, base_path, &text);
+    loom_peft_config_write(&lora->config, base_path, &text);
     st = loom_ckpt_put_text(w, "text/adapter", text.data, text.len, err);
     loom_buf_reset(&text);
     loom_jw_init(&jw, &text, false);
@@ -493,7 +493,7 @@ static loom_status make_adapter(loom_lora **out, const loom_config *base, const 
     return st;
 }
 
-loom_status loom_bundle_read_adapter(loom_lora **out, const loom_config *base, loom_ckpt *c, bool weights,
+loom_status loom_adapter_file_read(loom_lora **out, const loom_config *base, loom_ckpt *c, bool weights,
                                      loom_err *err)
 {
     source s = {.ckpt = c, .group = "adapter/", .path = loom_ckpt_path(c)};
@@ -503,7 +503,7 @@ loom_status loom_bundle_read_adapter(loom_lora **out, const loom_config *base, l
     const char *json = loom_ckpt_text(c, "text/adapter", &len);
 
     if (!json) return loom_fail(err, LOOM_STATUS_FORMAT, "%s holds no adapter", s.path);
-    LOOM_TRY(loom_bundle_parse_adapter_config(&config, json, len, s.path, err));
+    LOOM_TRY(loom_peft_config_parse(&config, json, len, s.path, err));
     return make_adapter(out, base, &config, weights ? &s : NULL, &odd, err);
 }
 
@@ -522,15 +522,15 @@ static loom_status take_text(char **out, size_t *len_out, const char *text, size
 }
 
 /* The names of an adapter's own training take the place of its base's. */
-static loom_status names_of_ckpt(loom_bundle *b, const loom_ckpt *c, loom_err *err)
+static loom_status names_of_ckpt(loom_model_files *b, const loom_ckpt *c, loom_err *err)
 {
     size_t len = 0;
-    const char *text = loom_ckpt_text(c, LOOM_BUNDLE_NAMES, &len);
+    const char *text = loom_ckpt_text(c, LOOM_MODEL_FILES_NAMES, &len);
 
     return take_text(&b->names, &b->names_len, text, len, err);
 }
 
-static loom_status names_of_folder(loom_bundle *b, const char *dir, loom_err *err)
+static loom_status names_of_folder(loom_model_files *b, const char *dir, loom_err *err)
 {
     loom_buf path = {0}, text = {0};
     loom_status st = LOOM_OK;
@@ -544,21 +544,21 @@ static loom_status names_of_folder(loom_bundle *b, const char *dir, loom_err *er
     return st;
 }
 
-static loom_status load_peft(loom_bundle *b, const char *dir, loom_err *err)
+static loom_status load_peft(loom_model_files *b, const char *dir, loom_err *err)
 {
     loom_lora_config config;
     loom_buf path = {0}, json = {0};
-    loom_st *st_file = NULL;
+    loom_safetensors *st_file = NULL;
     source s = {0};
     bool odd = false;
     loom_status st;
 
     loom_buf_printf(&path, "%s/adapter_config.json", dir);
     if ((st = loom_file_read(&json, path.data, LOOM_BOUND_SETTINGS, err)) != LOOM_OK) goto done;
-    if ((st = loom_bundle_parse_adapter_config(&config, json.data, json.len, path.data, err)) != LOOM_OK) goto done;
+    if ((st = loom_peft_config_parse(&config, json.data, json.len, path.data, err)) != LOOM_OK) goto done;
     loom_buf_reset(&path);
     loom_buf_printf(&path, "%s/adapter_model.safetensors", dir);
-    if ((st = loom_st_open(&st_file, path.data, err)) != LOOM_OK) goto done;
+    if ((st = loom_safetensors_open(&st_file, path.data, err)) != LOOM_OK) goto done;
     s.st = st_file;
     s.path = path.data;
     if ((st = make_adapter(&b->lora, &b->model->config, &config, &s, &odd, err)) != LOOM_OK) goto done;
@@ -568,14 +568,14 @@ static loom_status load_peft(loom_bundle *b, const char *dir, loom_err *err)
     b->adapter_path = loom_strdup(dir);
     st = b->adapter_path ? names_of_folder(b, dir, err) : loom_fail_nomem(err, "a path");
 done:
-    loom_st_close(&st_file);
+    loom_safetensors_close(&st_file);
     loom_buf_release(&path);
     loom_buf_release(&json);
     return st;
 }
 
 /* The base an adapter was trained on must be the one at hand: other weights give plausible nonsense. */
-static loom_status check_base(const loom_bundle *b, const loom_ckpt *adapter, loom_err *err)
+static loom_status check_base(const loom_model_files *b, const loom_ckpt *adapter, loom_err *err)
 {
     size_t len = 0;
     const char *json = loom_ckpt_text(adapter, "text/base", &len), *digest;
@@ -593,32 +593,32 @@ static loom_status check_base(const loom_bundle *b, const loom_ckpt *adapter, lo
     return st;
 }
 
-static loom_status load_adapter_ckpt(loom_bundle *b, const char *path, loom_err *err)
+static loom_status load_adapter_ckpt(loom_model_files *b, const char *path, loom_err *err)
 {
     loom_ckpt *c = NULL;
     loom_status st;
 
     if ((st = loom_ckpt_open(&c, path, err)) != LOOM_OK) return st;
     st = check_base(b, c, err);
-    if (st == LOOM_OK) st = loom_bundle_read_adapter(&b->lora, &b->model->config, c, true, err);
+    if (st == LOOM_OK) st = loom_adapter_file_read(&b->lora, &b->model->config, c, true, err);
     if (st == LOOM_OK && !(b->adapter_path = loom_strdup(path))) st = loom_fail_nomem(err, "a path");
     if (st == LOOM_OK) st = names_of_ckpt(b, c, err);
     loom_ckpt_close(&c);
     return st;
 }
 
-static loom_status load_adapter(loom_bundle *b, const char *adapter, loom_err *err)
+static loom_status load_adapter(loom_model_files *b, const char *adapter, loom_err *err)
 {
     loom_buf path = {0};
     bool peft = exists_in(&path, adapter, "adapter_config.json");
-    loom_bundle_kind kind;
+    loom_model_kind kind;
     char *file = NULL;
     loom_status st;
 
     loom_buf_release(&path);
     if (peft) return load_peft(b, adapter, err);
-    if ((st = loom_bundle_resolve(&file, &kind, adapter, err)) != LOOM_OK) return st;
-    if (kind != LOOM_BUNDLE_CKPT)
+    if ((st = loom_model_find(&file, &kind, adapter, err)) != LOOM_OK) return st;
+    if (kind != LOOM_MODEL_KIND_CKPT)
         st = loom_fail(err, LOOM_STATUS_FORMAT, "%s is a model, not an adapter", adapter);
     else
         st = load_adapter_ckpt(b, file, err);
@@ -628,7 +628,7 @@ static loom_status load_adapter(loom_bundle *b, const char *adapter, loom_err *e
 
 /* ---- the whole ---- */
 
-static loom_status load_hf(loom_bundle *b, const char *dir, const loom_bundle_options *o, loom_err *err)
+static loom_status load_hf(loom_model_files *b, const char *dir, const loom_model_files_options *o, loom_err *err)
 {
     loom_buf path = {0}, tokenizer = {0};
     loom_config config;
@@ -637,14 +637,14 @@ static loom_status load_hf(loom_bundle *b, const char *dir, const loom_bundle_op
 
     loom_buf_printf(&path, "%s/config.json", dir);
     if ((st = loom_config_read(&config, path.data, err)) != LOOM_OK) goto done;
-    if ((st = loom_st_open(&b->st, dir, err)) != LOOM_OK) goto done;
+    if ((st = loom_safetensors_open(&b->st, dir, err)) != LOOM_OK) goto done;
     s.st = b->st;
     if ((st = make_model(&b->model, &config, &s, o->frozen, err)) != LOOM_OK) goto done;
     if (exists_in(&path, dir, "tokenizer.json")) {
         if ((st = loom_file_read(&tokenizer, path.data, LOOM_BOUND_JSON, err)) != LOOM_OK) goto done;
         st = take_text(&b->tokenizer, &b->tokenizer_len, loom_buf_text(&tokenizer), tokenizer.len, err);
     }
-    if (!b->model->frozen) loom_st_close(&b->st);
+    if (!b->model->frozen) loom_safetensors_close(&b->st);
     if (st == LOOM_OK) st = names_of_folder(b, dir, err);
 done:
     loom_buf_release(&path);
@@ -666,7 +666,7 @@ static loom_status config_of(loom_config *out, const loom_ckpt *c, loom_err *err
     return st == LOOM_OK ? LOOM_OK : loom_err_in(err, "%s", loom_ckpt_path(c));
 }
 
-static loom_status load_ckpt(loom_bundle *b, loom_ckpt *c, const loom_bundle_options *o, loom_err *err)
+static loom_status load_ckpt(loom_model_files *b, loom_ckpt *c, const loom_model_files_options *o, loom_err *err)
 {
     source s = {.ckpt = c, .group = "tensors/", .path = loom_ckpt_path(c)};
     loom_config config;
@@ -681,7 +681,7 @@ static loom_status load_ckpt(loom_bundle *b, loom_ckpt *c, const loom_bundle_opt
     text = loom_ckpt_text(c, "text/meta", &len);
     LOOM_TRY(take_text(&b->meta, NULL, text, len, err));
     if (loom_ckpt_read_i64(c, "state/step", &b->step, NULL) != LOOM_OK) b->step = -1;
-    loom_bundle_weights_digest(b->digest, c);
+    loom_model_weights_digest(b->digest, c);
     return LOOM_OK;
 }
 
@@ -713,10 +713,10 @@ static bool has_weights(const loom_ckpt *c)
 }
 
 /* `path` is a checkpoint file. An adapter alone leads to its base, then to itself. */
-static loom_status load_ckpt_file(loom_bundle *b, const char *path, const char *adapter, const loom_bundle_options *o,
+static loom_status load_ckpt_file(loom_model_files *b, const char *path, const char *adapter, const loom_model_files_options *o,
                                   loom_err *err)
 {
-    loom_bundle_options plain = {.frozen = o->frozen};
+    loom_model_files_options plain = {.frozen = o->frozen};
     loom_ckpt *c = NULL;
     char *base = NULL;
     loom_status st;
@@ -739,23 +739,23 @@ static loom_status load_ckpt_file(loom_bundle *b, const char *path, const char *
         base = loom_strdup(o->base);
     else if ((st = recorded_base(&base, c, err)) != LOOM_OK)
         goto done;
-    st = loom_bundle_load(b, base, path, &plain, err);
+    st = loom_model_files_load(b, base, path, &plain, err);
 done:
     free(base);
     loom_ckpt_close(&c);
     return st;
 }
 
-loom_status loom_bundle_load(loom_bundle *out, const char *model, const char *adapter, const loom_bundle_options *o,
+loom_status loom_model_files_load(loom_model_files *out, const char *model, const char *adapter, const loom_model_files_options *o,
                              loom_err *err)
 {
-    loom_bundle b = {.step = -1};
-    loom_bundle_kind kind;
+    loom_model_files b = {.step = -1};
+    loom_model_kind kind;
     char *file = NULL;
     loom_status st;
 
-    if ((st = loom_bundle_resolve(&file, &kind, model, err)) != LOOM_OK) return st;
-    if (kind == LOOM_BUNDLE_HF) {
+    if ((st = loom_model_find(&file, &kind, model, err)) != LOOM_OK) return st;
+    if (kind == LOOM_MODEL_KIND_HF) {
         st = load_hf(&b, file, o, err);
         b.path = file;
         file = NULL;
@@ -765,7 +765,7 @@ loom_status loom_bundle_load(loom_bundle *out, const char *model, const char *ad
     free(file);
     if (st == LOOM_OK && adapter && !b.lora) st = load_adapter(&b, adapter, err);
     if (st != LOOM_OK) {
-        loom_bundle_release(&b);
+        loom_model_files_release(&b);
         return st;
     }
     if (b.tokenizer) loom_text_digest(b.tokenizer_digest, b.tokenizer, b.tokenizer_len);
@@ -773,16 +773,16 @@ loom_status loom_bundle_load(loom_bundle *out, const char *model, const char *ad
     return LOOM_OK;
 }
 
-void loom_bundle_release(loom_bundle *b)
+void loom_model_files_release(loom_model_files *b)
 {
     loom_lora_free(b->lora);
     loom_llama_free(b->model);
     loom_ckpt_close(&b->ckpt);
-    loom_st_close(&b->st);
+    loom_safetensors_close(&b->st);
     free(b->tokenizer);
     free(b->names);
     free(b->path);
     free(b->adapter_path);
     free(b->meta);
-    *b = (loom_bundle){.step = -1};
+    *b = (loom_model_files){.step = -1};
 }
