@@ -72,7 +72,7 @@ void loom_portrait_add(loom_portrait *p, const loom_graph *g);
 void loom_portrait_merge(loom_portrait *into, const loom_portrait *from);
 /* After all graphs were added; then, in a second pass, loom_portrait_is_rare may be asked. */
 loom_status loom_portrait_finish(loom_portrait *p, loom_err *err);
-/* Has the graph a rare communication (spec/01 section 7)? *judged: its service has enough graphs to tell. */
+/* Has the graph a rare communication (docs/VALIDITY.md section 1)? *judged: its service has enough graphs to tell. */
 bool loom_portrait_is_rare(const loom_portrait *p, const loom_graph *g, bool *judged);
 void loom_portrait_release(loom_portrait *p);
 
