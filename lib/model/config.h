@@ -62,7 +62,7 @@ int64_t loom_config_params(const loom_config *c); /* number of weights, tied one
  * counted half): 6 * matrix weights + 6 * L * Q * T. The measure of "model FLOP/s". */
 double loom_config_flops(const loom_config *c, int64_t T);
 
-/* Fills f[0..D/2): rotation per position in radians of each pair, spec/07 section 2.2. */
+/* Fills f[0..D/2): rotation per position in radians of each pair, docs/MATH.md section 4. */
 void loom_rope_frequencies(double *f, const loom_config *c);
 
 #endif

@@ -74,7 +74,7 @@ loom_status loom_adapter_file_put(loom_ckpt_writer *w, const loom_lora *lora, co
 loom_status loom_adapter_file_read(loom_lora **out, const loom_config *base, loom_ckpt *c, bool weights,
                                      loom_err *err);
 
-/* PEFT's adapter_config.json: reading (leniently, spec/07 section 4) and writing. */
+/* PEFT's adapter_config.json: reading (leniently, docs/TRAINING.md) and writing. */
 loom_status loom_peft_config_parse(loom_lora_config *out, const char *json, size_t len, const char *name,
                                              loom_err *err);
 void loom_peft_config_write(const loom_lora_config *c, const char *base_path, loom_buf *into);

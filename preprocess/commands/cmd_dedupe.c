@@ -1,4 +1,4 @@
-/* loom-preprocess dedupe: valid graphs, each once (spec/01 section 6). */
+/* loom-preprocess dedupe: valid graphs, each once (docs/VALIDITY.md section 1). */
 #include <stdlib.h>
 #include <string.h>
 

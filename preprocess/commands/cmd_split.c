@@ -1,4 +1,4 @@
-/* loom-preprocess split: training and validation graphs (spec/01 section 8). */
+/* loom-preprocess split: training and validation graphs (docs/VALIDITY.md section 1). */
 #include <stdlib.h>
 #include <string.h>
 

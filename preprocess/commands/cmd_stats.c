@@ -1,4 +1,4 @@
-/* loom-preprocess stats: per-service statistics (spec/01 section 7). */
+/* loom-preprocess stats: per-service statistics (docs/VALIDITY.md section 1). */
 #include <stdlib.h>
 #include <string.h>
 

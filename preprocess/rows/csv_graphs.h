@@ -1,4 +1,4 @@
-/* Stage 1: rows of CallGraph tables to call graphs (spec/01 section 2), one file after the other, several threads
+/* Stage 1: rows of CallGraph tables to call graphs (docs/VALIDITY.md), one file after the other, several threads
  * within a file. The output does not depend on the number of threads.
  *
  * Within a file: blocks are read under a lock and taken apart in parallel (lib/readers/rows/row_reader.h); the tables of the

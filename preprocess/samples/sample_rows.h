@@ -56,7 +56,7 @@ void loom_sample_rows_release(loom_sample_rows *rows);
  */
 int32_t loom_sample_file_at(const loom_sample_conf *conf, int64_t ms);
 
-/* True when cleaning drops this row for what is written in it (spec 01, steps 1 to 6). */
+/* True when cleaning drops this row for what is written in it (docs/VALIDITY.md section 1, steps 1 to 6). */
 bool loom_sample_row_unusable(const loom_sample_row *row);
 
 #define LOOM_SAMPLE_HEADER "timestamp,traceid,service,rpc_id,rpctype,um,uminstanceid,interface,dm,dminstanceid,rt\n"

@@ -1,5 +1,5 @@
 /* What makes one world of sample traces differ from another: popularity, depth and width of its templates, types of
- * calls, times. The profiles of fixed shape share one set of numbers (spec 06, section 4); the profile base draws its
+ * calls, times. The profiles of fixed shape share one set of numbers; the profile base draws its
  * own around them from the seed (stream shape), so that every seed is another world. */
 #ifndef LOOM_PREPROCESS_SAMPLES_SAMPLE_SHAPE_H
 #define LOOM_PREPROCESS_SAMPLES_SAMPLE_SHAPE_H

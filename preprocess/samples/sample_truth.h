@@ -27,7 +27,7 @@ loom_status loom_sample_truth_new(loom_sample_truth **out, const loom_sample_wor
                                   loom_err *err);
 void loom_sample_truth_free(loom_sample_truth *truth, const loom_sample_world *world);
 
-/* Appends what cleaning leaves of these rows (spec 01, section 2): canonical records, each with LF. Returns how many:
+/* Appends what cleaning leaves of these rows (docs/VALIDITY.md): canonical records, each with LF. Returns how many:
  * 0, 1, or more when a trace straddles files with a root row in each, as files are cleaned one by one. */
 int32_t loom_sample_cleaned(loom_buf *into, const loom_sample_world *world, const loom_sample_trace *trace,
                             const loom_sample_rows *rows, loom_arena *scratch);

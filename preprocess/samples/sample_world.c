@@ -139,7 +139,7 @@ static loom_call_type pick_type(const builder *b, loom_rng *r, int32_t depth)
     return (loom_call_type)loom_sample_pick(r, b->world->shape.types[row], LOOM_CALL_TYPES);
 }
 
-/* First rows of the tables of the Erms generator (spec 05, section 4.1), by depth of the caller: probability of being a
+/* First rows of the tables of the Erms generator (its graphGenerator/), by depth of the caller: probability of being a
  * leaf, of going on, and percentiles of the number of children. */
 static const struct {
     double leaf, medium, p50, p75, p90, p95, p99;

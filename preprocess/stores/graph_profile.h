@@ -72,7 +72,7 @@ void loom_graph_profile_add(loom_graph_profile *p, const loom_graph *g);
 void loom_graph_profile_merge(loom_graph_profile *into, const loom_graph_profile *from);
 /* After all graphs were added; then, in a second pass, loom_graph_profile_is_rare may be asked. */
 loom_status loom_graph_profile_finish(loom_graph_profile *p, loom_err *err);
-/* Has the graph a rare communication (spec/01 section 7)? *judged: its service has enough graphs to tell. */
+/* Has the graph a rare communication (docs/VALIDITY.md section 1)? *judged: its service has enough graphs to tell. */
 bool loom_graph_profile_is_rare(const loom_graph_profile *p, const loom_graph *g, bool *judged);
 void loom_graph_profile_release(loom_graph_profile *p);
 

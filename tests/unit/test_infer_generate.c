@@ -1,4 +1,4 @@
-/* The generation loop with scripted answers instead of a model: the golden loops of the specification run through the
+/* The generation loop with scripted answers instead of a model: the golden loops run through the
  * very code that a model runs through, in any order of completion. */
 #include "test.h"
 

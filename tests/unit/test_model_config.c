@@ -111,7 +111,7 @@ TEST(written_reads_back)
     loom_buf_release(&text);
 }
 
-/* Published models: numbers of parameters, and of adapter parameters at rank 8 on q and v (spec/07 section 2.1). */
+/* Published models: numbers of parameters, and of adapter parameters at rank 8 on q and v. */
 static void published(int64_t C, int64_t F, int64_t L, int64_t H, int64_t K, int64_t V, bool tied, int64_t params,
                       int64_t lora)
 {

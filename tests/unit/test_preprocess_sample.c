@@ -1,5 +1,5 @@
-/* The sample traces: same bytes everywhere, valid graphs before the damage, exact truth, and the statistics that the
- * specification (06, section 7) asks for. */
+/* The sample traces: same bytes everywhere, valid graphs before the damage, exact truth, and the statistics of the
+ * published traces. */
 #include "test.h"
 
 #include <dirent.h>
@@ -548,7 +548,7 @@ TEST(harsh_rows_leave_as_little_as_the_published_raw_sample)
     loom_sample_world_free(w);
 }
 
-/* ---- every profile: shares, times and popularity within bands around the figures of spec 06, sections 1 and 4 ---- */
+/* ---- every profile: shares, times and popularity within bands around the published figures ---- */
 
 /* The profile of the first n_traces of a profile, cleaned, each graph once; *clean: share of traces that survive. */
 static bool paint(loom_graph_profile *p, double *clean, loom_sample_profile profile, int64_t n_traces, bool harsh)

@@ -383,7 +383,7 @@ static loom_csv_field column_of(const loom_row_reader *t, int column)
 
 static bool is_null(loom_csv_field f) { return loom_is_null_text(f.at, f.len); }
 
-/* Fills *row but for the trace from the record in t->csv; the steps are those of the specification, in its order. */
+/* Fills *row but for the trace from the record in t->csv; its steps are those of docs/VALIDITY.md. */
 static loom_drop read_row(loom_row_reader *t, loom_raw_row *row, loom_csv_field trace)
 {
     const loom_row_reader_rules *rules = t->rules;

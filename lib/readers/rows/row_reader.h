@@ -1,4 +1,4 @@
-/* From CSV text to compact rows: which lines are kept, which are dropped and why (spec/01 section 2, steps 1 to 6).
+/* From CSV text to compact rows: which lines are kept, which are dropped and why (docs/VALIDITY.md section 1).
  *
  * One loom_row_reader per thread. Names, trace ids and call ids are interned per thread; a kept row is 40 bytes. Rows stand
  * in chunks that never move; a segment says which rows of a chunk came from which block, so that the order of the file

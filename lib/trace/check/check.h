@@ -1,5 +1,5 @@
-/* Is a generated layer or graph valid? Two yardsticks: the public validator's codes 0..19 (spec: generation and
- * validation, section 4) and the paper's own rules (spec: paper evaluation, section 2.1). */
+/* Is a generated layer or graph valid? Two yardsticks: the public validator's codes 0..19 (docs/VALIDITY.md
+ * section 5) and the paper's own rules (section 6). */
 #ifndef LOOM_TRACE_CHECK_CHECK_H
 #define LOOM_TRACE_CHECK_CHECK_H
 

@@ -1,4 +1,4 @@
-/* Call graphs: the domain's central type (spec: rows to graphs, canonical record, dotted-id order).
+/* Call graphs: the domain's central type (docs/VALIDITY.md section 2; docs/FORMATS.md, graph store).
  *
  * A call graph is one request through a system of microservices: a service, a time of day and a list of calls (edges).
  * A call has a dotted id ("0" the root, "0.1" the first call made by the callee of "0", ...), a type, a caller

@@ -1,4 +1,4 @@
-/* The canonical call-graph record: one graph, one line (spec/01 section 3). A file of such lines, zstd-compressed, is a
+/* The canonical call-graph record, one graph on one line (docs/FORMATS.md). A file of such lines, zstd-compressed, is a
  * graph store (*.graphs.zst).
  *
  *   00h00m03s000ms S_100000003 0|rpc|USER|MS_10001|ARRIVED_0|RT_5||0.1|mc|MS_10001|MS_00007|ARRIVED_1|RT_2

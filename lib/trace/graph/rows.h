@@ -1,4 +1,4 @@
-/* Rows of a trace to a call graph and back (spec/01 section 2, steps 7 to 11).
+/* Rows of a trace to a call graph and back (docs/VALIDITY.md section 1, steps 7 to 11).
  *
  * A row is one line of an Alibaba CallGraph table after filtering: what is left is known to be there and readable.
  * preprocess/ groups the rows of a file by trace and calls loom_rows_to_graph for each; writers of CSV (sample traces,

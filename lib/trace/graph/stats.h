@@ -1,4 +1,4 @@
-/* What is usual for a service (spec/01 section 7): latency statistics, rare communications, infilling table.
+/* What is usual for a service (docs/VALIDITY.md section 1): latency statistics, rare communications, infilling table.
  *
  *   loom_stats *s = loom_stats_new();
  *   for each graph: loom_stats_add(s, &graph);

@@ -1,4 +1,4 @@
-/* Validity of a call graph (spec/01 section 5): every reason, in the order of the specification, with repeats.
+/* Validity of a call graph (docs/VALIDITY.md section 2): every reason, in its order, with repeats.
  *
  *   loom_verdict v;
  *   loom_graph_check(&v, &graph);                 // sorted graph without repeated ids
@@ -43,8 +43,8 @@ void loom_verdict_render(loom_buf *into, const loom_verdict *v);
  * repeated ids (loom_graph_sort_unique); linear time, no allocation. */
 void loom_graph_check(loom_verdict *v, const loom_graph *g);
 
-/* The final check of generated graphs (spec/03 section 5): calls in any order, ids may repeat. Parent finish = smallest
- * over the repeats, child finish = largest; sources and destinations are compared as sets; nodes are visited depth
+/* The final check of generated graphs (docs/VALIDITY.md section 8): calls in any order, ids may repeat. Parent finish =
+ * smallest over the repeats, child finish = largest; sources and destinations are compared as sets; nodes are visited depth
  * first from 0, children in order of first appearance. `scratch` serves working arrays (not reset). */
 void loom_graph_check_repeated(loom_verdict *v, const loom_graph *g, loom_arena *scratch);
 

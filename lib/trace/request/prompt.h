@@ -1,5 +1,5 @@
-/* Prompts: the text a model is sent for a root layer and for each child that a generated layer asks for (spec:
- * generation and validation, sections 1 and 2).
+/* Prompts: the text a model is sent for a root layer and for each child that a generated layer asks for
+ * (docs/VALIDITY.md section 3).
  *
  * Two forms. The reference form is that of the public program and its prompt files; match_training is exactly a prefix
  * of training text, which a small model trained here needs: an empty line before " ### Answer: ", [GENERATE GRAPH] in

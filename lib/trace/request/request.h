@@ -1,4 +1,4 @@
-/* One requested call graph: a tree of layers, each a prompt and a generated text (spec: generation and validation).
+/* One requested call graph: a tree of layers, each a prompt and a generated text (docs/VALIDITY.md sections 3 to 8).
  * Knows nothing of models: the sampler, the evaluator and the tests feed it texts.
  *
  *   loom_request *r = NULL;

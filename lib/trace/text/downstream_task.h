@@ -1,4 +1,4 @@
-/* Questions about call graphs beyond generation (spec: downstream tasks): will the request be slow, does it hold an
+/* Questions about call graphs beyond generation: will the request be slow, does it hold an
  * uncommon call, which attribute or which call is missing.
  *
  * The builders give the text of one layer each; loom_downstream_make puts a whole question and its answer together. Only

@@ -1,4 +1,4 @@
-/* From a call graph to its text (spec: text encodings): which attributes and conditions are shown, and in what order.
+/* From a call graph to its text (docs/FORMATS.md): which attributes and conditions are shown, and in what order.
  *
  *   loom_rng rng;
  *   loom_rng_seed(&rng, seed, "encode", key);

@@ -1,6 +1,6 @@
 /* The grammar of the texts, in one place: modes, markers, attribute names, edge items, condition and counting lines,
  * stop strings. The renderer, the parsers, the request builder and constrained decoding all read these tables, so that
- * no word of the format is written twice (spec: text encodings, generation and validation).
+ * no word of the format is written twice (docs/FORMATS.md, encoded text; docs/VALIDITY.md).
  *
  * A line is a template with holes: '#' a decimal integer, '@' a name without LF. Rendering fills the holes, matching
  * reads them back:

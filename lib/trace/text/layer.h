@@ -1,4 +1,4 @@
-/* Layers of a call graph (spec: text encodings, section 3).
+/* Layers of a call graph (docs/FORMATS.md, encoded text).
  *
  * A layer = all calls with the same parent. Wide layers (more than LOOM_LAYER_MAX_EDGES calls) become a tree of splits:
  * chunks of k calls, k drawn from {13, 14, 15} (13 without a random stream), merged in groups of up to five.

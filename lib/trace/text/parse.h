@@ -1,4 +1,4 @@
-/* Tolerant reading of what a model generated (spec: generation and validation, section 3).
+/* Tolerant reading of what a model generated (docs/VALIDITY.md section 4).
  *
  *   loom_parsed p;
  *   loom_parse_answer(&p, LOOM_MODE_INSTRUCTION, prompt, prompt_len, text, text_len, &arena);

@@ -1,4 +1,4 @@
-/* Text of call graphs: the model of one sample, and its two inverse functions (spec: text encodings, sections 1-5).
+/* Text of call graphs: the model of one sample, and its two inverse functions (docs/FORMATS.md, encoded text).
  *
  * A text holds everything that a rendering needs, the random orders included: order of attributes, of edge items, of
  * condition lines, of subgraphs. trace/encode.h fills it from a graph; loom_text_parse fills it from published text,

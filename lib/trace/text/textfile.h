@@ -1,4 +1,4 @@
-/* Files of encoded text, cut into samples (spec: text encodings, section 7).
+/* Files of encoded text, cut into samples (docs/FORMATS.md, encoded text).
  *
  * Tabular and recursive: a sample runs from one [GENERATE GRAPH] to the next, trailing white space removed.
  * Instruction: from one line "### Question: " to the next; " ### Finish" is part of the sample where it is there.
