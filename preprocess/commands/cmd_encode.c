@@ -32,8 +32,8 @@ static const loom_opt encode_opts[] = {
                   "instruction: where an uncommon call is asked for, in its own layer, or in those above it as well; a "
                   "model then hears of it at the root, where users ask, but that is not the paper's text"),
     LOOM_OPT_F64("asked", 0, encode_conf, asked, "0", 0.0, 1.0, "P",
-                 "instruction: share of all calls that may be asked for as if they were uncommon; models learn to "
-                 "include whatever they are told to"),
+                 "instruction: share of the layers that are asked for their first call, as if it were uncommon; models "
+                 "learn to begin with what they are told to include"),
     LOOM_OPT_I64("copies", 0, encode_conf, copies, "1", 1, 1000, "N",
                  "texts of each graph, each with draws of its own"),
     LOOM_OPT_GROUP("Questions instead of graphs"),
@@ -316,9 +316,6 @@ static loom_status open_all(encoding *e, loom_err *err)
         LOOM_TRY(loom_meta_input(&e->meta, conf->stats, err));
     } else if (conf->task && loom_downstream_is_binary((loom_downstream_task)(conf->task - 1))) {
         return loom_fail(err, LOOM_STATUS_ARG, "this task needs the statistics of its services; give --stats FILE "
-                         "(loom-preprocess stats)");
-    } else if (conf->asked > 0) {
-        return loom_fail(err, LOOM_STATUS_ARG, "--asked needs the statistics of its services; give --stats FILE "
                          "(loom-preprocess stats)");
     } else if (conf->mode == LOOM_MODE_INSTRUCTION && !conf->task) {
         loom_info("without --stats no text asks for high latency or for an uncommon call");

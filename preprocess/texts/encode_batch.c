@@ -60,40 +60,20 @@ void loom_encode_batch_free(loom_encode_batch **batch)
     *batch = NULL;
 }
 
-/* What is asked for in one text: the uncommon calls of its service, and a share of all calls. */
-typedef struct wishes {
-    const loom_stats *stats;
-    double share;
-    uint64_t draw; /* of this text */
-} wishes;
-
-/* The same answer for the same call, however often it is asked about. */
-static bool is_drawn(const wishes *w, const char *source, loom_call_type type, const char *destination)
+static bool is_rare(const void *ctx, const char *service, const char *source, loom_call_type type,
+                    const char *destination)
 {
-    uint64_t h = loom_hash64(source, strlen(source), w->draw);
-
-    h = loom_hash64(destination, strlen(destination), h + (uint64_t)type);
-    return (double)(h >> 11) * 0x1p-53 < w->share;
+    return loom_stats_is_rare(ctx, service, source, type, destination);
 }
 
-static bool is_asked_for(const void *ctx, const char *service, const char *source, loom_call_type type,
-                         const char *destination)
+/* draw: of this text */
+static loom_facts facts_of(const loom_encode_batch *b, const loom_graph *g, uint64_t draw)
 {
-    const wishes *w = ctx;
-    return loom_stats_is_rare(w->stats, service, source, type, destination) ||
-           is_drawn(w, source, type, destination);
-}
-
-/* `w` outlives the facts. */
-static loom_facts facts_of(const loom_encode_batch *b, const loom_graph *g, uint64_t draw, wishes *w)
-{
-    loom_facts facts = {0};
-
-    *w = (wishes){.stats = b->conf.stats, .share = b->conf.task >= 0 ? 0 : b->conf.asked, .draw = draw};
+    loom_facts facts = {.asked = b->conf.asked, .draw = draw};
     if (!b->conf.stats) return facts;
     facts.has_latency = loom_stats_latency(b->conf.stats, g->service, NULL, &facts.p90, &facts.mean);
-    facts.is_rare = is_asked_for;
-    facts.ctx = w;
+    facts.is_rare = is_rare;
+    facts.ctx = b->conf.stats;
     return facts;
 }
 
@@ -134,7 +114,6 @@ static loom_status encode_line(loom_encode_batch *b, worker *w, const loom_encod
     loom_graph g;
     loom_verdict why;
     loom_rng rng;
-    wishes asked;
     size_t before = into->len;
 
     loom_arena_reset(&w->record);
@@ -151,7 +130,7 @@ static loom_status encode_line(loom_encode_batch *b, worker *w, const loom_encod
     loom_record_render_untimed(&w->key, &g);
     uint64_t own = loom_hash64(w->key.data, w->key.len, (uint64_t)line->copy);
     loom_rng_seed(&rng, b->conf.seed, b->conf.task >= 0 ? "encode-task" : "encode", own);
-    loom_facts facts = facts_of(b, &g, own ^ b->conf.seed, &asked);
+    loom_facts facts = facts_of(b, &g, own ^ b->conf.seed);
     if (b->conf.task >= 0)
         LOOM_TRY(ask(b, w, &g, &facts, &rng, into));
     else

@@ -23,7 +23,7 @@ typedef struct loom_encode_counts {
 typedef struct loom_encode_batch_conf {
     loom_encode_conf encode;
     const loom_stats *stats; /* NULL: nothing known of any service */
-    double asked;            /* share of all calls that texts ask for besides the uncommon ones */
+    double asked;            /* share of the layers that are asked for their first call */
     uint64_t seed;
     int64_t max_edges, max_depth; /* 0: any */
     int task;                     /* loom_downstream_task: questions instead of encodings, the encoding's mode is their form; -1 */

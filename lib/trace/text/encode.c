@@ -1,5 +1,7 @@
 #include "trace/text/encode.h"
 
+#include "core/hash.h"
+
 #define MAX_CONDITIONS 16
 #define TEXTS "the text of a graph"
 
@@ -119,16 +121,31 @@ static void maybe(const encoder *e, lines *l, loom_line line)
     if (chance(e, 0.9)) add(l, line);
 }
 
-/* The first uncommon call of a layer; with handed_down, where it has none, of the layers below. NULL: none. */
-static const loom_call *rare_call(const encoder *e, const loom_layer *l)
+/* The same answer however often a layer is asked about: those above it hand the line down. */
+static bool asks_for_first(const encoder *e, const loom_layer *l)
+{
+    uint64_t h = loom_hash64(&l->calls[0], sizeof l->calls[0], e->facts->draw);
+    return (double)(h >> 11) * 0x1p-53 < e->facts->asked;
+}
+
+static bool is_rare(const encoder *e, const loom_call *c)
+{
+    return e->facts->is_rare && e->facts->is_rare(e->facts->ctx, e->g->service, c->source, c->type, c->destination);
+}
+
+/* The call that a layer is asked for: its first one, if the draw says so, or its first uncommon one; with handed_down,
+ * where it has none, that of a layer below. NULL: none. */
+static const loom_call *call_asked_for(const encoder *e, const loom_layer *l)
 {
     const loom_call *below = NULL;
 
+    if (l->n_calls > 0 && asks_for_first(e, l)) return &e->g->calls[l->calls[0]];
     for (int32_t i = 0; i < l->n_calls; i++) {
         const loom_call *c = &e->g->calls[l->calls[i]];
-        if (e->facts->is_rare(e->facts->ctx, e->g->service, c->source, c->type, c->destination)) return c;
+        if (is_rare(e, c)) return c;
     }
-    for (int32_t i = 0; i < l->n_children && e->conf->handed_down && !below; i++) below = rare_call(e, l->children[i]);
+    for (int32_t i = 0; i < l->n_children && e->conf->handed_down && !below; i++)
+        below = call_asked_for(e, l->children[i]);
     return below;
 }
 
@@ -138,7 +155,7 @@ static void add_include(const encoder *e, lines *out, const loom_layer *l, const
         add(out, *forced);
         return;
     }
-    const loom_call *c = e->facts->is_rare ? rare_call(e, l) : NULL;
+    const loom_call *c = call_asked_for(e, l);
     if (!c) return;
     add(out,
         (loom_line){.kind = LOOM_LINE_INCLUDE, .name = {c->source, c->destination, loom_call_type_name(c->type)}});

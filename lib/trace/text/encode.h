@@ -27,7 +27,7 @@
 typedef enum loom_draw_policy { LOOM_DRAW_RANDOM, LOOM_DRAW_ALL, LOOM_DRAW_NONE } loom_draw_policy;
 #define LOOM_DRAW_CHOICES "random|all|none"
 
-/* What is known of the graph's service (trace/stats.h gives it). Zero-initialised, or NULL where one is
+/* What is known of the graph's service (trace/stats.h gives it), and what else its text may ask for. Zero-initialised, or NULL where one is
  * asked for: nothing is known. */
 typedef struct loom_facts {
     bool has_latency; /* p90 and mean are known: at least ten graphs */
@@ -37,6 +37,8 @@ typedef struct loom_facts {
     bool (*is_rare)(const void *ctx, const char *service, const char *source, loom_call_type type,
                     const char *destination);
     const void *ctx;
+    double asked;  /* share of the layers that are asked for their first call, rare or not (instruction) */
+    uint64_t draw; /* which ones they are */
 } loom_facts;
 
 /* p90 - mean > 5 and latency >= p90. */
