@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 #include "core/json.h"
-#include "eval/answer_scan.h"
-#include "eval/answers.h"
-#include "eval/graphs.h"
-#include "eval/html.h"
+#include "eval/answers/answer_scan.h"
+#include "eval/answers/answers.h"
+#include "eval/answers/graphs.h"
+#include "eval/pages/html.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

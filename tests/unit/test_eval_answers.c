@@ -2,10 +2,10 @@
 #include <unistd.h>
 
 #include "core/json.h"
-#include "eval/answer_scan.h"
-#include "eval/answers.h"
-#include "eval/oracle.h"
-#include "eval/tally.h"
+#include "eval/accuracy/tally.h"
+#include "eval/answers/answer_scan.h"
+#include "eval/answers/answers.h"
+#include "eval/answers/oracle.h"
 #include "test.h"
 #include "trace/graph/record.h"
 

@@ -2,12 +2,12 @@
 #include <unistd.h>
 
 #include "core/file.h"
-#include "eval/graphs.h"
-#include "eval/grid.h"
-#include "eval/memory.h"
-#include "eval/probabilistic.h"
-#include "eval/similarity.h"
-#include "eval/table.h"
+#include "eval/accuracy/grid.h"
+#include "eval/answers/graphs.h"
+#include "eval/baselines/probabilistic.h"
+#include "eval/likeness/similarity.h"
+#include "eval/pages/table.h"
+#include "eval/privacy/training_digests.h"
 #include "test.h"
 #include "trace/graph/record.h"
 

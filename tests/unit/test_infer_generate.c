@@ -4,8 +4,8 @@
 
 #include "core/file.h"
 #include "core/json.h"
-#include "infer/answerfile.h"
-#include "infer/generate.h"
+#include "infer/files/answerfile.h"
+#include "infer/loop/generate.h"
 #include "trace/graph/record.h"
 
 /* ---- a completer that answers from a table ---- */

@@ -1,7 +1,7 @@
 /* One run at a time goes on with FILE.partial. */
 #include <unistd.h>
 
-#include "infer/partial.h"
+#include "infer/files/resume_log.h"
 #include "test.h"
 
 TEST(two_runs_on_one_partial_file)
