@@ -8,7 +8,7 @@
 #include "core/num.h"
 #include "core/usage.h"
 
-const char *loom_judging_name(char *name, size_t cap, const char *arg)
+const char *loom_score_answers_name(char *name, size_t cap, const char *arg)
 {
     const char *path = loom_results_name(name, cap, arg);
     if (path == arg) *name = 0; /* the name that a bare file would get */
@@ -46,13 +46,13 @@ static loom_status prompts_of_answers(loom_paths *list, const char *answers, loo
     return st;
 }
 
-static loom_status find_prompts(loom_paths *list, const loom_judging *conf, char *const *args, int n, loom_err *err)
+static loom_status find_prompts(loom_paths *list, const loom_score_answers_conf *conf, char *const *args, int n, loom_err *err)
 {
     char own[128];
     loom_buf name = {0};
     loom_status st = LOOM_OK;
     for (int i = 0; !conf->prompts && i < n && st == LOOM_OK; i++)
-        st = prompts_of_answers(list, loom_judging_name(own, sizeof own, args[i]), err);
+        st = prompts_of_answers(list, loom_score_answers_name(own, sizeof own, args[i]), err);
     for (const char *from = conf->prompts; from && *from && st == LOOM_OK;) {
         size_t len = strcspn(from, ",");
         loom_buf_reset(&name);
@@ -65,7 +65,7 @@ static loom_status find_prompts(loom_paths *list, const loom_judging *conf, char
 }
 
 /* The sizes to show: as the options say, else those that the prompts' sidecars name, else the paper's. */
-static loom_status choose_grid(loom_grid *g, const loom_judging *conf, const loom_paths *prompts, loom_err *err)
+static loom_status choose_grid(loom_grid *g, const loom_score_answers_conf *conf, const loom_paths *prompts, loom_err *err)
 {
     loom_grid asked = LOOM_GRID_PAPER;
     bool any = false;
@@ -90,15 +90,15 @@ static void warn_gaps(const loom_tally *t)
     if (!t->has_coverage) loom_warn("no prompts file with a .meta.json: cells without answers cannot be told from sizes that no validation graph has");
 }
 
-loom_status loom_judging_inputs(loom_judging_run *run, loom_results *r, const loom_judging *conf, char *const *args, int n,
+loom_status loom_score_answers_inputs(loom_score_answers_run *run, loom_results *r, const loom_score_answers_conf *conf, char *const *args, int n,
                                 loom_err *err)
 {
     char name[128];
-    *run = (loom_judging_run){.conf = conf, .args = args, .n_args = n};
+    *run = (loom_score_answers_run){.conf = conf, .args = args, .n_args = n};
     LOOM_TRY(find_prompts(&run->prompts, conf, args, n, err));
     for (size_t i = 0; i < run->prompts.n; i++) LOOM_TRY(loom_results_input(r, run->prompts.paths[i], err));
     for (int i = 0; i < n; i++) {
-        LOOM_TRY(loom_results_input(r, loom_judging_name(name, sizeof name, args[i]), err));
+        LOOM_TRY(loom_results_input(r, loom_score_answers_name(name, sizeof name, args[i]), err));
         loom_results_called(r, name);
     }
     if (!conf->generated) return LOOM_OK;
@@ -114,12 +114,12 @@ static int64_t count_answers(const loom_tally *t)
     return total;
 }
 
-static loom_status judge_all(loom_judging_run *run, loom_pool *pool, loom_err *err)
+static loom_status judge_all(loom_score_answers_run *run, loom_pool *pool, loom_err *err)
 {
     char name[128];
     for (size_t i = 0; i < run->prompts.n; i++) LOOM_TRY(loom_tally_prompts(&run->tally, run->prompts.paths[i], err));
     for (int i = 0; i < run->n_args; i++) {
-        const char *path = loom_judging_name(name, sizeof name, run->args[i]);
+        const char *path = loom_score_answers_name(name, sizeof name, run->args[i]);
         LOOM_TRY(loom_tally_answers(&run->tally, path, *name ? name : NULL, pool, err));
     }
     if (!run->conf->generated) return LOOM_OK;
@@ -127,7 +127,7 @@ static loom_status judge_all(loom_judging_run *run, loom_pool *pool, loom_err *e
     return loom_tally_graphs(&run->tally, path, name, err);
 }
 
-loom_status loom_judging_judge(loom_judging_run *run, const loom_results *r, loom_err *err)
+loom_status loom_score_answers_all(loom_score_answers_run *run, const loom_results *r, loom_err *err)
 {
     loom_grid g;
     loom_pool *pool = NULL;
@@ -149,7 +149,7 @@ loom_status loom_judging_judge(loom_judging_run *run, const loom_results *r, loo
     return LOOM_OK;
 }
 
-void loom_judging_release(loom_judging_run *run)
+void loom_score_answers_release(loom_score_answers_run *run)
 {
     loom_free_list(run->prompts.paths, run->prompts.n);
     if (run->tally.coverage) loom_tally_release(&run->tally);

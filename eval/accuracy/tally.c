@@ -87,7 +87,7 @@ typedef struct prompts_file {
     loom_arena arena; /* texts of a line */
 } prompts_file;
 
-static loom_status add_prompt(const prompts_file *file, const loom_asked_line *l, int64_t number, loom_err *err)
+static loom_status add_prompt(const prompts_file *file, const loom_prompt_line *l, int64_t number, loom_err *err)
 {
     loom_tally *t = file->t;
     const char *path = file->path, *name = l->mode;
@@ -115,7 +115,7 @@ static loom_status add_prompt(const prompts_file *file, const loom_asked_line *l
 
 static loom_status add_json(void *arg, const loom_json *root, int64_t number, loom_err *err)
 {
-    loom_asked_line l = {.id = loom_json_i64(loom_json_get(root, "id"), -1),
+    loom_prompt_line l = {.id = loom_json_i64(loom_json_get(root, "id"), -1),
                          .edges = loom_json_i64(loom_json_get(root, "edges"), -1),
                          .depth = loom_json_i64(loom_json_get(root, "depth"), -1),
                          .mode = loom_json_str(loom_json_get(root, "mode"), NULL)};
@@ -126,7 +126,7 @@ static loom_status add_json(void *arg, const loom_json *root, int64_t number, lo
 static bool add_quickly(void *arg, const char *line, size_t len, int64_t number, loom_status *st, loom_err *err)
 {
     prompts_file *file = arg;
-    loom_asked_line l;
+    loom_prompt_line l;
     loom_arena_reset(&file->arena);
     if (!loom_prompt_scan(&l, line, len, &file->arena)) return false;
     *st = add_prompt(file, &l, number, err);

@@ -264,7 +264,7 @@ static const char *const asked_keys[ASKED_KEYS] = {"id", "mode", "edges", "depth
 
 static bool asked_value(void *asked, scan *s, int key)
 {
-    loom_asked_line *out = asked;
+    loom_prompt_line *out = asked;
     const char *text;
     size_t len;
     switch (key) {
@@ -277,10 +277,10 @@ static bool asked_value(void *asked, scan *s, int key)
     }
 }
 
-bool loom_prompt_scan(loom_asked_line *out, const char *line, size_t len, loom_arena *arena)
+bool loom_prompt_scan(loom_prompt_line *out, const char *line, size_t len, loom_arena *arena)
 {
     scan s = {line, line + len, loom_arena_alloc(arena, len + 1), arena};
     unsigned seen;
-    *out = (loom_asked_line){.id = -1, .edges = -1, .depth = -1};
+    *out = (loom_prompt_line){.id = -1, .edges = -1, .depth = -1};
     return s.space && take_object(&s, asked_keys, ASKED_KEYS, asked_value, out, &seen) && s.at == s.end;
 }

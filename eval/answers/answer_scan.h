@@ -10,13 +10,13 @@
 bool loom_answer_scan(loom_answer *out, const char *line, size_t len, loom_arena *arena);
 
 /* What an accuracy grid needs of a line of a prompts file. */
-typedef struct loom_asked_line {
+typedef struct loom_prompt_line {
     int64_t id, edges, depth; /* -1: not there */
     const char *mode, *prompt; /* NULL: not there */
     size_t prompt_len;
-} loom_asked_line;
+} loom_prompt_line;
 
 /* The same for these. */
-bool loom_prompt_scan(loom_asked_line *out, const char *line, size_t len, loom_arena *arena);
+bool loom_prompt_scan(loom_prompt_line *out, const char *line, size_t len, loom_arena *arena);
 
 #endif

@@ -19,10 +19,10 @@ static const loom_call *draw_rare(const loom_graph *g, const loom_stats *stats, 
     return chosen;
 }
 
-bool loom_asked_of(loom_asked *out, loom_ask ask, const loom_graph *g, const loom_stats *stats, loom_rng *rng)
+bool loom_instruction_of(loom_instruction *out, loom_ask ask, const loom_graph *g, const loom_stats *stats, loom_rng *rng)
 {
     double mean;
-    *out = (loom_asked){.ask = ask};
+    *out = (loom_instruction){.ask = ask};
     /* only requests of users may ask for high latency: the others show theirs */
     if (wants_latency(ask) && strcmp(g->calls[0].source, LOOM_TEXT_USER) != 0) return false;
     if (wants_latency(ask) &&
@@ -49,7 +49,7 @@ static void drop_line(loom_buf *into, const char *prompt, const char *text)
     }
 }
 
-loom_status loom_asked_prompts(loom_buf *with, loom_buf *without, const loom_asked *asked, const loom_graph *g,
+loom_status loom_instruction_prompts(loom_buf *with, loom_buf *without, const loom_instruction *asked, const loom_graph *g,
                                bool match_training, loom_rng *rng, loom_arena *arena, loom_err *err)
 {
     loom_line include = {.kind = LOOM_LINE_INCLUDE, .name = {asked->source, asked->destination, asked->type}};
@@ -79,7 +79,7 @@ loom_status loom_asked_prompts(loom_buf *with, loom_buf *without, const loom_ask
     return LOOM_OK;
 }
 
-bool loom_asked_followed(const loom_asked *asked, const loom_graph *g, bool strict)
+bool loom_instruction_followed(const loom_instruction *asked, const loom_graph *g, bool strict)
 {
     if (g->n_calls == 0) return false;
     int64_t latency = loom_call_finish(&g->calls[0]);

@@ -9,14 +9,14 @@
 #include "eval/commands/eval_cmds.h"
 
 typedef struct variants_conf {
-    loom_judging judging;
+    loom_score_answers_conf scoring;
     const char *output;
     bool pictures;
 } variants_conf;
 
 static const loom_opt variants_opts[] = {
     LOOM_OPT_GROUP("Judging"),
-    LOOM_JUDGING_OPTS(variants_conf, judging),
+    LOOM_SCORE_ANSWERS_OPTS(variants_conf, scoring),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', variants_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
     LOOM_OPT_FLAG_ON("pictures", 0, variants_conf, pictures, "draw PNG and SVG with gnuplot"),
@@ -93,17 +93,17 @@ static loom_status write_results(loom_results *r, const loom_tally *t, loom_err 
 static loom_status run_variants(const loom_ctx *ctx, loom_err *err)
 {
     const variants_conf *conf = ctx->conf;
-    loom_judging_run run = {0};
+    loom_score_answers_run run = {0};
     loom_results r = {0};
     loom_status st;
     if ((st = loom_results_open(&r, ctx, conf->output, conf->pictures, err)) != LOOM_OK) goto done;
-    if ((st = loom_judging_inputs(&run, &r, &conf->judging, ctx->args, ctx->n_args, err)) != LOOM_OK) goto done;
+    if ((st = loom_score_answers_inputs(&run, &r, &conf->scoring, ctx->args, ctx->n_args, err)) != LOOM_OK) goto done;
     if (loom_results_up_to_date(&r)) goto done;
-    if ((st = loom_judging_judge(&run, &r, err)) != LOOM_OK) goto done;
+    if ((st = loom_score_answers_all(&run, &r, err)) != LOOM_OK) goto done;
     st = write_results(&r, &run.tally, err);
 done:
     loom_results_release(&r);
-    loom_judging_release(&run);
+    loom_score_answers_release(&run);
     return st;
 }
 

@@ -28,7 +28,7 @@ static const loom_opt following_opts[] = {
     LOOM_OPT_END};
 
 typedef struct asked_prompt {
-    loom_asked asked;
+    loom_instruction asked;
     loom_hash128 hash;
     bool with, there, answered;
 } asked_prompt;
@@ -68,7 +68,7 @@ static loom_status add_prompt(void *arg, const loom_json *root, int64_t number, 
     }
     asked_prompt *p = &j->prompts[id];
     *p = (asked_prompt){.with = strcmp(which, "with") == 0, .there = true, .hash = loom_hash128_of(prompt, len)};
-    p->asked = (loom_asked){.ask = (loom_ask)kind, .p90 = loom_json_i64(loom_json_get(root, "p90"), 0)};
+    p->asked = (loom_instruction){.ask = (loom_ask)kind, .p90 = loom_json_i64(loom_json_get(root, "p90"), 0)};
     const char **names[3] = {&p->asked.source, &p->asked.type, &p->asked.destination};
     for (size_t i = 0; i < 3 && loom_json_len(include) == 3; i++) {
         const char *text = loom_json_str(loom_json_at(include, i), &len);
@@ -104,8 +104,8 @@ static loom_status count_answer(following_job *j, const char *line, size_t len, 
     a->n++;
     a->n_valid += score.valid;
     if (score.valid) {
-        a->k += loom_asked_followed(&p->asked, &score.outcome->graph.graph, false);
-        a->k_strict += loom_asked_followed(&p->asked, &score.outcome->graph.graph, true);
+        a->k += loom_instruction_followed(&p->asked, &score.outcome->graph.graph, false);
+        a->k_strict += loom_instruction_followed(&p->asked, &score.outcome->graph.graph, true);
     }
     loom_score_release(&score);
     return LOOM_OK;

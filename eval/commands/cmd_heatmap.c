@@ -12,7 +12,7 @@
 #include "eval/numbers/metrics.h"
 
 typedef struct heatmap_conf {
-    loom_judging judging;
+    loom_score_answers_conf scoring;
     const char *output, *title;
     int validity; /* paper, code, both */
     int64_t min_train;
@@ -22,8 +22,8 @@ typedef struct heatmap_conf {
 static const loom_opt heatmap_opts[] = {
     LOOM_OPT_GROUP("Judging"),
     LOOM_OPT_ENUM("validity", 0, heatmap_conf, validity, "paper", "paper|code|both", "rules: the paper's Appendix C, the public validator's, or a row for each"),
-    LOOM_JUDGING_OPTS(heatmap_conf, judging),
-    LOOM_OPT_IN("generated", 'g', heatmap_conf, judging.generated, NULL, "[NAME=]GRAPHS", "graphs of any origin (records, CSV, output lines of the public program), one line or trace for each prompt of --prompts, in their order; judged as whole graphs"),
+    LOOM_SCORE_ANSWERS_OPTS(heatmap_conf, scoring),
+    LOOM_OPT_IN("generated", 'g', heatmap_conf, scoring.generated, NULL, "[NAME=]GRAPHS", "graphs of any origin (records, CSV, output lines of the public program), one line or trace for each prompt of --prompts, in their order; judged as whole graphs"),
     LOOM_OPT_I64("min-train", 0, heatmap_conf, min_train, "10", 0, 1000000000, "N", "mark cells with fewer training graphs"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', heatmap_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
@@ -424,19 +424,19 @@ done:
 static loom_status run_heatmap(const loom_ctx *ctx, loom_err *err)
 {
     const heatmap_conf *conf = ctx->conf;
-    loom_judging_run run = {0};
+    loom_score_answers_run run = {0};
     loom_results r = {0};
     loom_status st;
-    if (ctx->n_args == 0 && !conf->judging.generated)
+    if (ctx->n_args == 0 && !conf->scoring.generated)
         return loom_fail(err, LOOM_STATUS_ARG, "nothing to judge; name answers files, or graphs of others with --generated");
     if ((st = loom_results_open(&r, ctx, conf->output, conf->pictures, err)) != LOOM_OK) goto done;
-    if ((st = loom_judging_inputs(&run, &r, &conf->judging, ctx->args, ctx->n_args, err)) != LOOM_OK) goto done;
+    if ((st = loom_score_answers_inputs(&run, &r, &conf->scoring, ctx->args, ctx->n_args, err)) != LOOM_OK) goto done;
     if (loom_results_up_to_date(&r)) goto done;
-    if ((st = loom_judging_judge(&run, &r, err)) != LOOM_OK) goto done;
+    if ((st = loom_score_answers_all(&run, &r, err)) != LOOM_OK) goto done;
     st = write_results(&r, &run.tally, conf, err);
 done:
     loom_results_release(&r);
-    loom_judging_release(&run);
+    loom_score_answers_release(&run);
     return st;
 }
 

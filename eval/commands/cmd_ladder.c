@@ -14,14 +14,14 @@
 #include "store/ckpt.h"
 
 typedef struct ladder_conf {
-    loom_judging judging;
+    loom_score_answers_conf scoring;
     const char *output;
     bool pictures;
 } ladder_conf;
 
 static const loom_opt ladder_opts[] = {
     LOOM_OPT_GROUP("Judging"),
-    LOOM_JUDGING_OPTS(ladder_conf, judging),
+    LOOM_SCORE_ANSWERS_OPTS(ladder_conf, scoring),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', ladder_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
     LOOM_OPT_FLAG_ON("pictures", 0, ladder_conf, pictures, "draw PNG and SVG with gnuplot"),
@@ -63,7 +63,7 @@ static loom_status measure_models(ladder_job *j, char *const *args, int n_args, 
     j->rungs = loom_calloc((size_t)n_args, sizeof *j->rungs);
     if (!j->rungs) return loom_fail_nomem(err, "the models");
     for (int i = 0; i < n_args; i++) {
-        const char *path = loom_judging_name(name, sizeof name, args[i]);
+        const char *path = loom_score_answers_name(name, sizeof name, args[i]);
         int64_t k = 0;
         while (k < j->n && strcmp(j->rungs[k].name, name) != 0) k++;
         if (k < j->n) continue;
@@ -184,24 +184,24 @@ static loom_status run_ladder(const loom_ctx *ctx, loom_err *err)
 {
     const ladder_conf *conf = ctx->conf;
     ladder_job j = {0};
-    loom_judging_run run = {0};
+    loom_score_answers_run run = {0};
     loom_results r = {0};
     loom_status st;
     for (int i = 0; i < ctx->n_args; i++) {
         char name[128];
-        loom_judging_name(name, sizeof name, ctx->args[i]);
+        loom_score_answers_name(name, sizeof name, ctx->args[i]);
         if (!*name) return loom_fail(err, LOOM_STATUS_ARG, "%s: which model is it? Name every file, as 1M=%s", ctx->args[i], ctx->args[i]);
     }
     if ((st = loom_results_open(&r, ctx, conf->output, conf->pictures, err)) != LOOM_OK) goto done;
-    if ((st = loom_judging_inputs(&run, &r, &conf->judging, ctx->args, ctx->n_args, err)) != LOOM_OK) goto done;
+    if ((st = loom_score_answers_inputs(&run, &r, &conf->scoring, ctx->args, ctx->n_args, err)) != LOOM_OK) goto done;
     if (loom_results_up_to_date(&r)) goto done;
-    if ((st = loom_judging_judge(&run, &r, err)) != LOOM_OK) goto done;
+    if ((st = loom_score_answers_all(&run, &r, err)) != LOOM_OK) goto done;
     if ((st = measure_models(&j, ctx->args, ctx->n_args, err)) != LOOM_OK) goto done;
     st = write_results(&r, &j, &run.tally, err);
 done:
     free(j.rungs);
     loom_results_release(&r);
-    loom_judging_release(&run);
+    loom_score_answers_release(&run);
     return st;
 }
 

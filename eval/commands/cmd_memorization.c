@@ -34,28 +34,28 @@ static const loom_opt memorization_opts[] = {
 
 typedef struct suspect {
     char *name;
-    loom_memory_report report;
+    loom_copy_report report;
 } suspect;
 
 typedef struct memorization_job {
     const loom_ctx *ctx;
     const memorization_conf *conf;
-    loom_memory *train, *sample, *heldout; /* the last two NULL without held-out graphs */
+    loom_training_digests *train, *sample, *heldout; /* the last two NULL without held-out graphs */
     suspect *suspects;
     int64_t n;
 } memorization_job;
 
 /* ---- table ---- */
 
-static void match_fields(loom_csv_table *t, const suspect *s, const loom_memory_match *m)
+static void match_fields(loom_csv_table *t, const suspect *s, const loom_copies *m)
 {
     if (s->report.has_heldout) loom_csv_table_i64(t, m->exact), loom_csv_table_i64(t, m->structure);
     else loom_csv_table_none(t), loom_csv_table_none(t);
 }
 
-static void bucket_row(loom_csv_table *t, const memorization_job *j, const suspect *s, const char *bucket, const loom_memory_counts *c)
+static void bucket_row(loom_csv_table *t, const memorization_job *j, const suspect *s, const char *bucket, const loom_copy_counts *c)
 {
-    const loom_memory_match *m = &c->of[LOOM_KNOWN_TRAIN];
+    const loom_copies *m = &c->of[LOOM_KNOWN_TRAIN];
     loom_interval i = loom_metrics_wilson(m->exact, c->n);
     loom_csv_table_str(t, "fig15");
     loom_csv_table_str(t, s->name);
@@ -84,8 +84,8 @@ static void fill_table(loom_csv_table *t, const memorization_job *j)
                        "k_notime,value_notime,k_notime_unique,k_sample,k_sample_notime,k_heldout,k_heldout_notime");
     for (int64_t i = 0; i < j->n; i++) {
         bucket_row(t, j, &j->suspects[i], "all", &j->suspects[i].report.all);
-        for (int b = 0; b < LOOM_MEMORY_BUCKETS; b++)
-            bucket_row(t, j, &j->suspects[i], loom_memory_bucket_names[b], &j->suspects[i].report.bucket[b]);
+        for (int b = 0; b < LOOM_COPY_BUCKETS; b++)
+            bucket_row(t, j, &j->suspects[i], loom_copy_bucket_names[b], &j->suspects[i].report.bucket[b]);
     }
 }
 
@@ -106,7 +106,7 @@ static void rate_of(loom_jw *w, const char *what, int64_t k, int64_t n)
     loom_jw_kv_f64(w, key, i.hi);
 }
 
-static void privacy_match(loom_jw *w, const char *key, const loom_memory_match *m, int64_t n)
+static void privacy_match(loom_jw *w, const char *key, const loom_copies *m, int64_t n)
 {
     loom_jw_key(w, key);
     loom_jw_begin_object(w);
@@ -117,7 +117,7 @@ static void privacy_match(loom_jw *w, const char *key, const loom_memory_match *
     loom_jw_end_object(w);
 }
 
-static void privacy_bucket(loom_jw *w, const char *calls, const loom_memory_counts *c, bool has_heldout)
+static void privacy_bucket(loom_jw *w, const char *calls, const loom_copy_counts *c, bool has_heldout)
 {
     loom_jw_begin_object(w);
     loom_jw_kv_str(w, "calls", calls);
@@ -133,7 +133,7 @@ static void privacy_bucket(loom_jw *w, const char *calls, const loom_memory_coun
 
 static void privacy_method(loom_jw *w, const suspect *s)
 {
-    const loom_memory_report *p = &s->report;
+    const loom_copy_report *p = &s->report;
     loom_jw_begin_object(w);
     loom_jw_kv_str(w, "method", s->name);
     if (!isnan(p->temperature)) loom_jw_kv_f64(w, "temperature", p->temperature);
@@ -148,7 +148,7 @@ static void privacy_method(loom_jw *w, const suspect *s)
     loom_jw_key(w, "by_size");
     loom_jw_begin_array(w);
     privacy_bucket(w, "all", &p->all, p->has_heldout);
-    for (int b = 0; b < LOOM_MEMORY_BUCKETS; b++) privacy_bucket(w, loom_memory_bucket_names[b], &p->bucket[b], p->has_heldout);
+    for (int b = 0; b < LOOM_COPY_BUCKETS; b++) privacy_bucket(w, loom_copy_bucket_names[b], &p->bucket[b], p->has_heldout);
     loom_jw_end_array(w);
     if (p->n_examples) {
         loom_jw_key(w, "largest_copies");
@@ -165,11 +165,11 @@ static void privacy_text(loom_buf *into, const memorization_job *j)
     loom_jw_init(&w, into, true);
     loom_jw_begin_object(&w);
     loom_jw_kv_str(&w, "format", "spanloom-privacy-2");
-    loom_jw_kv_i64(&w, "training_graphs", loom_memory_graphs(j->train));
-    loom_jw_kv_i64(&w, "training_shapes", loom_memory_shapes(j->train));
+    loom_jw_kv_i64(&w, "training_graphs", loom_training_digests_graphs(j->train));
+    loom_jw_kv_i64(&w, "training_shapes", loom_training_digests_shapes(j->train));
     if (j->heldout) {
-        loom_jw_kv_i64(&w, "heldout_graphs", loom_memory_graphs(j->heldout));
-        loom_jw_kv_i64(&w, "equal_part_of_training", loom_memory_graphs(j->sample));
+        loom_jw_kv_i64(&w, "heldout_graphs", loom_training_digests_graphs(j->heldout));
+        loom_jw_kv_i64(&w, "equal_part_of_training", loom_training_digests_graphs(j->sample));
     }
     loom_jw_key(&w, "methods");
     loom_jw_begin_array(&w);
@@ -225,8 +225,8 @@ static void choose(shown *p, const memorization_job *j, bool lines)
             if (o->report.temperature < s->report.temperature) lowest = false;
         }
         if (!lines)
-            for (int b = 0; b < LOOM_MEMORY_BUCKETS && lowest; b++) {
-                const loom_memory_counts *c = &s->report.bucket[b];
+            for (int b = 0; b < LOOM_COPY_BUCKETS && lowest; b++) {
+                const loom_copy_counts *c = &s->report.bucket[b];
                 if (c->n) p->most = fmax(p->most, loom_metrics_wilson(c->of[LOOM_KNOWN_TRAIN].exact, c->n).hi);
             }
         else if (several && s->report.all.n)
@@ -245,7 +245,7 @@ static loom_status draw(const memorization_job *j, loom_results *r, const char *
         hi = fmax(hi, j->suspects[i].report.temperature);
     }
     snprintf(caption, sizeof caption, "%sagainst %lld training graphs, times included · 95 %% intervals",
-             loom_results_origin(r, origin, sizeof origin), (long long)loom_memory_graphs(j->train));
+             loom_results_origin(r, origin, sizeof origin), (long long)loom_training_digests_graphs(j->train));
     loom_figure_str(&vars, "title", title);
     loom_figure_str(&vars, "caption", caption);
     loom_figure_num(&vars, "y_most", fmin(100, fmax(1, ceil(110 * p->most))));
@@ -274,7 +274,7 @@ static loom_status draw_both(const memorization_job *j, loom_results *r, loom_er
 static void compare_with_paper(const memorization_job *j, loom_results *r)
 {
     for (int64_t i = 0; i < j->n; i++) {
-        const loom_memory_counts *c = &j->suspects[i].report.all;
+        const loom_copy_counts *c = &j->suspects[i].report.all;
         const char *name = j->suspects[i].name;
         bool layered = strcmp(name, "recursive") == 0 || strcmp(name, "instruction") == 0;
         const char *paper = strcmp(name, "tabular") == 0 ? "16 to 24 %" : layered ? "3 to 5 %" : NULL;
@@ -298,9 +298,9 @@ static void rate(loom_buf *text, int width, int64_t k, int64_t n)
 
 static void summary_row(loom_buf *text, const suspect *s)
 {
-    const loom_memory_counts *c = &s->report.all;
-    const loom_memory_match *m = &c->of[LOOM_KNOWN_TRAIN];
-    loom_memory_counts large = loom_memory_large(&s->report);
+    const loom_copy_counts *c = &s->report.all;
+    const loom_copies *m = &c->of[LOOM_KNOWN_TRAIN];
+    loom_copy_counts large = loom_copy_large(&s->report);
     loom_buf_printf(text, "%-28s ", s->name);
     if (isnan(s->report.temperature)) loom_buf_printf(text, "%4s", "-");
     else loom_buf_printf(text, "%4g", s->report.temperature);
@@ -337,7 +337,7 @@ static loom_status print_summary(const memorization_job *j, loom_err *err)
 static loom_status judge(const memorization_job *j, loom_err *err)
 {
     for (int64_t i = 0; i < j->n; i++) {
-        loom_memory_counts large = loom_memory_large(&j->suspects[i].report);
+        loom_copy_counts large = loom_copy_large(&j->suspects[i].report);
         double share = large.n ? (double)large.of[LOOM_KNOWN_TRAIN].exact / (double)large.n : 0;
         if (large.n == 0 && j->conf->fail_above < 1)
             return loom_fail(err, LOOM_STATUS_VERDICT, "%s has no graph with 4 or more calls, so nothing can be said about copies and "
@@ -383,10 +383,10 @@ static loom_status record_inputs(const memorization_job *j, loom_results *r, loo
 
 static loom_status load_known(memorization_job *j, loom_err *err)
 {
-    LOOM_TRY(loom_memory_load(&j->train, j->conf->train, err));
+    LOOM_TRY(loom_training_digests_load(&j->train, j->conf->train, err));
     if (!j->conf->heldout) return LOOM_OK;
-    LOOM_TRY(loom_memory_load(&j->heldout, j->conf->heldout, err));
-    return loom_memory_load_some(&j->sample, j->conf->train, loom_memory_graphs(j->heldout), loom_memory_graphs(j->train),
+    LOOM_TRY(loom_training_digests_load(&j->heldout, j->conf->heldout, err));
+    return loom_training_digests_load_some(&j->sample, j->conf->train, loom_training_digests_graphs(j->heldout), loom_training_digests_graphs(j->train),
                                  (uint64_t)j->ctx->common.seed, err);
 }
 
@@ -397,8 +397,8 @@ static loom_status check_all(memorization_job *j, loom_err *err)
         const char *arg = j->ctx->args[i], *path = loom_results_name(name, sizeof name, arg);
         suspect *s = &j->suspects[j->n++];
         bool is_heldout = j->conf->heldout && strcmp(path, j->conf->heldout) == 0; /* all of it is in itself */
-        loom_memories known = {j->train, is_heldout ? NULL : j->sample, is_heldout ? NULL : j->heldout};
-        LOOM_TRY(loom_memory_check(&s->report, &known, path, j->conf->examples, err));
+        loom_known_sets known = {j->train, is_heldout ? NULL : j->sample, is_heldout ? NULL : j->heldout};
+        LOOM_TRY(loom_copy_check(&s->report, &known, path, j->conf->examples, err));
         size_t len = strlen(name);
         if (path == arg && s->report.constrained && len < sizeof name) snprintf(name + len, sizeof name - len, " constrained");
         if (!(s->name = loom_strdup(name))) return loom_fail_nomem(err, "names");
@@ -423,12 +423,12 @@ static loom_status run_memorization(const loom_ctx *ctx, loom_err *err)
 done:
     for (int64_t i = 0; i < j.n; i++) {
         free(j.suspects[i].name);
-        loom_memory_report_release(&j.suspects[i].report);
+        loom_copy_report_release(&j.suspects[i].report);
     }
     free(j.suspects);
-    loom_memory_free(j.train);
-    loom_memory_free(j.sample);
-    loom_memory_free(j.heldout);
+    loom_training_digests_free(j.train);
+    loom_training_digests_free(j.sample);
+    loom_training_digests_free(j.heldout);
     loom_results_release(&r);
     return st;
 }

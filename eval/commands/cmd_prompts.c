@@ -156,7 +156,7 @@ static loom_status render_prompt(prompts_job *j, loom_buf *into, const loom_grap
 }
 
 /* What was asked for, so that `following` can look for it. */
-static void describe_asked(loom_jw *w, const loom_asked *asked, bool with)
+static void describe_asked(loom_jw *w, const loom_instruction *asked, bool with)
 {
     loom_jw_kv_str(w, "ask", loom_ask_names[asked->ask]);
     loom_jw_kv_str(w, "arm", with ? "with" : "without");
@@ -171,7 +171,7 @@ static void describe_asked(loom_jw *w, const loom_asked *asked, bool with)
 }
 
 /* `asked` is NULL for the prompts of the cells. */
-static loom_status write_prompt(prompts_job *j, const loom_graph *g, const loom_buf *prompt, const loom_asked *asked,
+static loom_status write_prompt(prompts_job *j, const loom_graph *g, const loom_buf *prompt, const loom_instruction *asked,
                                 bool with, loom_err *err)
 {
     loom_buf line = {0}, record = {0};
@@ -315,10 +315,10 @@ static loom_status commit(prompts_job *j, const coverage *v, loom_err *err)
 
 /* ---- pairs that ask for something ---- */
 
-static loom_status write_pair(prompts_job *j, const loom_graph *g, const loom_asked *asked, loom_rng *rng, loom_err *err)
+static loom_status write_pair(prompts_job *j, const loom_graph *g, const loom_instruction *asked, loom_rng *rng, loom_err *err)
 {
     loom_buf with = {0}, without = {0};
-    loom_status st = loom_asked_prompts(&with, &without, asked, g, j->conf->match_training, rng, &j->arena, err);
+    loom_status st = loom_instruction_prompts(&with, &without, asked, g, j->conf->match_training, rng, &j->arena, err);
     if (st == LOOM_OK) st = write_prompt(j, g, &with, asked, true, err);
     if (st == LOOM_OK) st = write_prompt(j, g, &without, asked, false, err);
     loom_buf_release(&with);
@@ -339,9 +339,9 @@ static loom_status write_pairs(prompts_job *j, const char *valid_path, loom_err 
     loom_rng_shuffle(&rng, j->valid.graphs, (size_t)j->valid.n, sizeof *j->valid.graphs);
     for (int64_t i = 0; i < j->valid.n && j->n_written < 2 * j->conf->count; i++) {
         const loom_graph *g = &j->valid.graphs[i];
-        loom_asked asked;
+        loom_instruction asked;
         if (loom_grid_cell(&j->grid, g->n_calls, loom_graph_depth(g)) < 0) continue;
-        if (!loom_asked_of(&asked, (loom_ask)j->conf->ask, g, j->stats, &rng)) continue;
+        if (!loom_instruction_of(&asked, (loom_ask)j->conf->ask, g, j->stats, &rng)) continue;
         LOOM_TRY(write_pair(j, g, &asked, &rng, err));
     }
     if (j->n_written == 0)

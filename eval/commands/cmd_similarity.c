@@ -49,8 +49,8 @@ static void warn_stranger(const loom_similarity *s, const loom_rival *m, const c
     int64_t n = (int64_t)s->words.calls.n, common = 0;
     int64_t *a = loom_alloc((size_t)n, sizeof *a), *b = loom_alloc((size_t)n, sizeof *b);
     bool room = a && b;
-    if (room) loom_corpus_count_calls(&s->real, NULL, 0, a, n);
-    if (room) loom_corpus_count_calls(&m->corpus, NULL, 0, b, n);
+    if (room) loom_graph_counts_calls(&s->real, NULL, 0, a, n);
+    if (room) loom_graph_counts_calls(&m->counts, NULL, 0, b, n);
     for (int64_t i = 0; room && i < n; i++) common += a[i] > 0 && b[i] > 0;
     if (room && common == 0) loom_warn("%s has no call in common with %s; are they of the same system?", path, real);
     free(a);
@@ -61,7 +61,7 @@ static loom_status load_all(loom_similarity *s, const loom_ctx *ctx, loom_err *e
 {
     const similarity_conf *conf = ctx->conf;
     char name[128];
-    LOOM_TRY(loom_corpus_load(&s->real, &s->words, conf->real, conf->limit, conf->with_user, err));
+    LOOM_TRY(loom_graph_counts_load(&s->real, &s->words, conf->real, conf->limit, conf->with_user, err));
     if (s->real.n_graphs < 2)
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s: one graph cannot be compared with; give more real graphs", conf->real);
     for (int i = 0; i < ctx->n_args; i++) {
@@ -71,16 +71,16 @@ static loom_status load_all(loom_similarity *s, const loom_ctx *ctx, loom_err *e
         for (int64_t k = 0; k + 1 < s->n_rivals; k++)
             if (strcmp(s->rivals[k].name, name) == 0)
                 return loom_fail(err, LOOM_STATUS_ARG, "two files are called \"%s\"; name them with NAME=FILE", name);
-        LOOM_TRY(loom_corpus_load(&m->corpus, &s->words, path, conf->limit, conf->with_user, err));
-        if (m->corpus.n_graphs == 0) {
-            loom_warn("%s: none of the %lld answers is a correct graph; left out", path, (long long)m->corpus.n_read);
+        LOOM_TRY(loom_graph_counts_load(&m->counts, &s->words, path, conf->limit, conf->with_user, err));
+        if (m->counts.n_graphs == 0) {
+            loom_warn("%s: none of the %lld answers is a correct graph; left out", path, (long long)m->counts.n_read);
             free(m->name);
-            loom_corpus_release(&m->corpus);
+            loom_graph_counts_release(&m->counts);
             s->n_rivals--;
             continue;
         }
         warn_stranger(s, m, path, conf->real);
-        loom_verbose("%s: %lld graphs, %lld rejected", name, (long long)m->corpus.n_graphs, (long long)m->corpus.n_rejected);
+        loom_verbose("%s: %lld graphs, %lld rejected", name, (long long)m->counts.n_graphs, (long long)m->counts.n_rejected);
     }
     if (s->n_rivals == 0) return loom_fail(err, LOOM_STATUS_FORMAT, "no file holds a correct graph, nothing can be compared");
     return LOOM_OK;
@@ -110,10 +110,10 @@ static loom_status run_similarity(const loom_ctx *ctx, loom_err *err)
 done:
     for (int64_t i = 0; i < s.n_rivals; i++) {
         free(s.rivals[i].name);
-        loom_corpus_release(&s.rivals[i].corpus);
+        loom_graph_counts_release(&s.rivals[i].counts);
     }
     free(s.rivals);
-    loom_corpus_release(&s.real);
+    loom_graph_counts_release(&s.real);
     loom_vocabulary_release(&s.words);
     loom_results_release(&r);
     return st;

@@ -14,7 +14,7 @@ void loom_vocabulary_release(loom_vocabulary *words)
     loom_intern_release(&words->nodes);
 }
 
-void loom_corpus_release(loom_corpus *c)
+void loom_graph_counts_release(loom_graph_counts *c)
 {
     free(c->first);
     free(c->call);
@@ -24,7 +24,7 @@ void loom_corpus_release(loom_corpus *c)
         free(c->field[f].first);
         free(c->field[f].v);
     }
-    *c = (loom_corpus){0};
+    *c = (loom_graph_counts){0};
 }
 
 static loom_status add_sample(loom_samples *s, double v, loom_err *err)
@@ -65,7 +65,7 @@ static bool node_id(int32_t *id, loom_vocabulary *words, const char *name)
     return *id >= 0;
 }
 
-loom_status loom_corpus_add(loom_corpus *c, loom_vocabulary *words, const loom_graph *g, bool with_user, loom_err *err)
+loom_status loom_graph_counts_add(loom_graph_counts *c, loom_vocabulary *words, const loom_graph *g, bool with_user, loom_err *err)
 {
     size_t edges = (size_t)c->n_edges + (size_t)g->n_calls;
     LOOM_TRY(loom_grow(&c->first, &c->cap_first, (size_t)c->n_graphs + 2, sizeof *c->first, err));
@@ -108,7 +108,7 @@ loom_status loom_corpus_add(loom_corpus *c, loom_vocabulary *words, const loom_g
     return st;
 }
 
-loom_status loom_corpus_load(loom_corpus *c, loom_vocabulary *words, const char *path, int64_t limit, bool with_user,
+loom_status loom_graph_counts_load(loom_graph_counts *c, loom_vocabulary *words, const char *path, int64_t limit, bool with_user,
                              loom_err *err)
 {
     loom_graphs *in = NULL;
@@ -117,7 +117,7 @@ loom_status loom_corpus_load(loom_corpus *c, loom_vocabulary *words, const char 
     loom_status st = loom_graphs_open(&in, path, err);
     for (int64_t n = 0; st == LOOM_OK && (limit == 0 || n < limit); n++) {
         if ((st = loom_graphs_next(in, &g, &more, err)) != LOOM_OK || !more) break;
-        st = loom_corpus_add(c, words, &g, with_user, err);
+        st = loom_graph_counts_add(c, words, &g, with_user, err);
     }
     if (in) {
         c->n_read += loom_graphs_read(in);
@@ -127,7 +127,7 @@ loom_status loom_corpus_load(loom_corpus *c, loom_vocabulary *words, const char 
     return st;
 }
 
-void loom_corpus_count_calls(const loom_corpus *c, const int64_t *index, int64_t n, int64_t *counts, int64_t n_calls)
+void loom_graph_counts_calls(const loom_graph_counts *c, const int64_t *index, int64_t n, int64_t *counts, int64_t n_calls)
 {
     memset(counts, 0, (size_t)n_calls * sizeof *counts);
     for (int64_t i = 0; i < (index ? n : c->n_graphs); i++) {
@@ -136,7 +136,7 @@ void loom_corpus_count_calls(const loom_corpus *c, const int64_t *index, int64_t
     }
 }
 
-void loom_corpus_count_nodes(const loom_corpus *c, const int64_t *index, int64_t n, int64_t *counts, int64_t n_nodes)
+void loom_graph_counts_nodes(const loom_graph_counts *c, const int64_t *index, int64_t n, int64_t *counts, int64_t n_nodes)
 {
     memset(counts, 0, (size_t)n_nodes * sizeof *counts);
     for (int64_t i = 0; i < (index ? n : c->n_graphs); i++) {
@@ -146,9 +146,9 @@ void loom_corpus_count_nodes(const loom_corpus *c, const int64_t *index, int64_t
     }
 }
 
-loom_corpus loom_corpus_head(const loom_corpus *c, int64_t n)
+loom_graph_counts loom_graph_counts_head(const loom_graph_counts *c, int64_t n)
 {
-    loom_corpus head = *c;
+    loom_graph_counts head = *c;
     if (n >= c->n_graphs) return head;
     head.n_graphs = n;
     head.n_edges = c->first[n];
@@ -156,7 +156,7 @@ loom_corpus loom_corpus_head(const loom_corpus *c, int64_t n)
     return head;
 }
 
-int64_t loom_corpus_degrees(const loom_corpus *c, const int64_t *index, int64_t n, loom_field field, double *out, int64_t n_nodes)
+int64_t loom_graph_counts_degrees(const loom_graph_counts *c, const int64_t *index, int64_t n, loom_field field, double *out, int64_t n_nodes)
 {
     int64_t graphs = index ? n : c->n_graphs, used = 0;
     int64_t *count = loom_calloc((size_t)n_nodes + 1, sizeof *count); /* the last one is USER's */
@@ -195,7 +195,7 @@ static int by_popularity(const void *pa, const void *pb)
     return strcmp(a->text, b->text);
 }
 
-int64_t loom_corpus_top_calls(const loom_vocabulary *words, const int64_t *counts, int64_t *ids, int64_t n)
+int64_t loom_graph_counts_top_calls(const loom_vocabulary *words, const int64_t *counts, int64_t *ids, int64_t n)
 {
     int64_t all = (int64_t)words->calls.n, used = 0;
     popular *list = loom_alloc((size_t)all, sizeof *list);
@@ -209,17 +209,17 @@ int64_t loom_corpus_top_calls(const loom_vocabulary *words, const int64_t *count
     return used;
 }
 
-void loom_corpus_shuffle(int64_t *index, int64_t n, loom_rng *rng)
+void loom_graph_counts_shuffle(int64_t *index, int64_t n, loom_rng *rng)
 {
     for (int64_t i = 0; i < n; i++) index[i] = i;
     loom_rng_shuffle(rng, index, (size_t)n, sizeof *index);
 }
 
-void loom_corpus_group(loom_corpus_groups *out, int64_t n_graphs, uint64_t seed)
+void loom_graph_counts_group(loom_graph_counts_groups *out, int64_t n_graphs, uint64_t seed)
 {
     loom_rng rng;
-    int64_t n = loom_min_i64(n_graphs, LOOM_CORPUS_GROUPS);
-    *out = (loom_corpus_groups){n, loom_alloc((size_t)n + 1, sizeof *out->first), loom_alloc((size_t)n_graphs, sizeof *out->order)};
+    int64_t n = loom_min_i64(n_graphs, LOOM_GRAPH_COUNTS_GROUPS);
+    *out = (loom_graph_counts_groups){n, loom_alloc((size_t)n + 1, sizeof *out->first), loom_alloc((size_t)n_graphs, sizeof *out->order)};
     if (!out->first || !out->order) return;
     for (int64_t i = 0; i < n_graphs; i++) out->order[i] = i;
     loom_rng_seed(&rng, seed, "groups", 0);
@@ -227,9 +227,9 @@ void loom_corpus_group(loom_corpus_groups *out, int64_t n_graphs, uint64_t seed)
     for (int64_t k = 0; k <= n; k++) out->first[k] = n ? k * n_graphs / n : 0;
 }
 
-void loom_corpus_groups_release(loom_corpus_groups *g)
+void loom_graph_counts_groups_release(loom_graph_counts_groups *g)
 {
     free(g->first);
     free(g->order);
-    *g = (loom_corpus_groups){0};
+    *g = (loom_graph_counts_groups){0};
 }

@@ -82,8 +82,8 @@ static void pair_count(emd_pair *p, int side, const int64_t *index, int64_t n, i
 static int64_t pair_group(emd_pair *p, int64_t n_graphs, uint64_t seed)
 {
     const loom_samples *s = p->samples[1];
-    loom_corpus_groups g;
-    loom_corpus_group(&g, n_graphs, seed);
+    loom_graph_counts_groups g;
+    loom_graph_counts_group(&g, n_graphs, seed);
     int64_t used = 0, units = g.n;
     int32_t *count = loom_calloc((size_t)p->n_values, sizeof *count);
     p->unit_first = loom_alloc((size_t)units + 1, sizeof *p->unit_first);
@@ -104,7 +104,7 @@ static int64_t pair_group(emd_pair *p, int64_t n_graphs, uint64_t seed)
     }
     if (p->unit_first) p->unit_first[units] = used;
     free(count);
-    loom_corpus_groups_release(&g);
+    loom_graph_counts_groups_release(&g);
     return units;
 }
 
@@ -130,7 +130,7 @@ static double noise_floor(const loom_similarity *s, loom_field field, int64_t pa
     for (int split = 0; room && split < FLOOR_SPLITS; split++) {
         loom_rng rng;
         loom_rng_seed(&rng, s->seed, "floor", (uint64_t)split);
-        loom_corpus_shuffle(index, n, &rng);
+        loom_graph_counts_shuffle(index, n, &rng);
         pair_count(&p, 0, index, rest, p.count[0]);
         pair_count(&p, 1, index + rest, part, p.count[1]);
         sum += loom_metrics_w1_counts(p.values, p.count[0], p.count[1], p.n_values);
@@ -167,7 +167,7 @@ static scale scale_of(const loom_samples *real)
 
 static double divide(double a, double b) { return b > 0 ? a / b : NAN; }
 
-loom_emd loom_similarity_emd(const loom_corpus *real, const loom_corpus *made, loom_field field)
+loom_emd loom_similarity_emd(const loom_graph_counts *real, const loom_graph_counts *made, loom_field field)
 {
     emd_pair p;
     scale by = scale_of(&real->field[field]);
@@ -190,10 +190,10 @@ typedef struct branching_job {
 } branching_job;
 
 /* The graphs of a rival that are compared. */
-static loom_corpus rival_head(const loom_similarity *s, int64_t i)
+static loom_graph_counts rival_head(const loom_similarity *s, int64_t i)
 {
-    const loom_corpus *c = &s->rivals[i].corpus;
-    return loom_corpus_head(c, s->branching ? s->branching : c->n_graphs);
+    const loom_graph_counts *c = &s->rivals[i].counts;
+    return loom_graph_counts_head(c, s->branching ? s->branching : c->n_graphs);
 }
 
 static int64_t reference_rival(const loom_similarity *s)
@@ -236,7 +236,7 @@ static void write_row(branching_job *j, loom_field field, const emd_row *row)
     loom_csv_table_end_row(&j->t);
 }
 
-static loom_estimate estimate_of(const loom_similarity *s, const loom_corpus *made, loom_field field)
+static loom_estimate estimate_of(const loom_similarity *s, const loom_graph_counts *made, loom_field field)
 {
     emd_pair p;
     loom_rng rng;
@@ -256,12 +256,12 @@ static loom_estimate estimate_of(const loom_similarity *s, const loom_corpus *ma
 static void field_rows(branching_job *j, loom_field field)
 {
     const loom_similarity *s = j->s;
-    loom_corpus reference = rival_head(s, reference_rival(s));
+    loom_graph_counts reference = rival_head(s, reference_rival(s));
     int64_t half = s->real.n_graphs / 2;
     emd_row row = {.scope = "graph", .by = scale_of(&s->real.field[field]), .floor = noise_floor(s, field, half),
                    .reference = loom_similarity_emd(&s->real, &reference, field).w1};
     for (int64_t i = 0; i < s->n_rivals; i++) {
-        loom_corpus made = rival_head(s, i);
+        loom_graph_counts made = rival_head(s, i);
         row.method = s->rivals[i].name;
         row.n_made = made.n_graphs;
         row.n_rejected = made.n_rejected;
@@ -276,18 +276,18 @@ static void field_rows(branching_job *j, loom_field field)
 /* ---- degrees over the whole corpus ---- */
 
 /* Sorted degrees of the microservices in some of the graphs; the caller frees. */
-static double *sorted_degrees(const loom_similarity *s, const loom_corpus *c, const int64_t *index, int64_t n, loom_field field, int64_t *used)
+static double *sorted_degrees(const loom_similarity *s, const loom_graph_counts *c, const int64_t *index, int64_t n, loom_field field, int64_t *used)
 {
     int64_t n_nodes = (int64_t)s->words.nodes.n;
     double *v = loom_alloc((size_t)n_nodes + 1, sizeof *v);
     *used = 0;
     if (!v) return NULL;
-    *used = loom_corpus_degrees(c, index, n, field, v, n_nodes);
+    *used = loom_graph_counts_degrees(c, index, n, field, v, n_nodes);
     loom_metrics_sort(v, *used);
     return v;
 }
 
-static double corpus_w1(const loom_similarity *s, const loom_corpus *made, loom_field field)
+static double corpus_w1(const loom_similarity *s, const loom_graph_counts *made, loom_field field)
 {
     int64_t n_real, n_made;
     double *real = sorted_degrees(s, &s->real, NULL, 0, field, &n_real), *v = sorted_degrees(s, made, NULL, 0, field, &n_made);
@@ -306,7 +306,7 @@ static double corpus_floor(const loom_similarity *s, loom_field field, int64_t p
     for (int split = 0; index && split < FLOOR_SPLITS; split++) {
         loom_rng rng;
         loom_rng_seed(&rng, s->seed, "floor", (uint64_t)split);
-        loom_corpus_shuffle(index, n, &rng);
+        loom_graph_counts_shuffle(index, n, &rng);
         double *a = sorted_degrees(s, &s->real, index, rest, field, &n_a), *b = sorted_degrees(s, &s->real, index + rest, part, field, &n_b);
         sum += loom_metrics_w1_sorted(a, n_a, b, n_b);
         free(a);
@@ -319,13 +319,13 @@ static double corpus_floor(const loom_similarity *s, loom_field field, int64_t p
 static void corpus_rows(branching_job *j, loom_field field)
 {
     const loom_similarity *s = j->s;
-    loom_corpus reference = rival_head(s, reference_rival(s));
+    loom_graph_counts reference = rival_head(s, reference_rival(s));
     int64_t n_real, half = s->real.n_graphs / 2;
     double *real = sorted_degrees(s, &s->real, NULL, 0, field, &n_real);
     emd_row row = {.scope = "corpus", .by = scale_of_sorted(real, n_real), .floor = corpus_floor(s, field, half),
                    .reference = corpus_w1(s, &reference, field), .ci = {NAN, NAN, NAN, NAN}};
     for (int64_t i = 0; i < s->n_rivals; i++) {
-        loom_corpus made = rival_head(s, i);
+        loom_graph_counts made = rival_head(s, i);
         row.method = s->rivals[i].name;
         row.n_made = made.n_graphs;
         row.n_rejected = made.n_rejected;

@@ -27,11 +27,11 @@ typedef struct calls_job {
     int64_t *groups; /* (groups, n_top + 1): counts of the top calls and of the others, of the bootstrap's units */
 } calls_job;
 
-static void count_top(const calls_job *j, const loom_corpus *c, const int64_t *index, int64_t n, const int64_t *top,
+static void count_top(const calls_job *j, const loom_graph_counts *c, const int64_t *index, int64_t n, const int64_t *top,
                       int64_t n_top, top_counts *out)
 {
     int64_t n_calls = (int64_t)j->s->words.calls.n;
-    loom_corpus_count_calls(c, index, n, j->all, n_calls);
+    loom_graph_counts_calls(c, index, n, j->all, n_calls);
     out->other = 0;
     for (int64_t i = 0; i < n_calls; i++) out->other += j->all[i];
     for (int64_t i = 0; i < n_top; i++) {
@@ -61,16 +61,16 @@ static void resampled_kl(void *arg, const int32_t *times, int64_t n, double *kl)
 }
 
 /* Fills j->groups; the caller frees it. Returns how many units there are. */
-static int64_t count_groups(calls_job *j, const loom_corpus *c)
+static int64_t count_groups(calls_job *j, const loom_graph_counts *c)
 {
-    loom_corpus_groups g;
-    loom_corpus_group(&g, c->n_graphs, j->s->seed);
+    loom_graph_counts_groups g;
+    loom_graph_counts_group(&g, c->n_graphs, j->s->seed);
     int64_t n_calls = (int64_t)j->s->words.calls.n, wide = j->n_top + 1, n = g.n;
     int64_t *place = loom_alloc((size_t)n_calls, sizeof *place); /* of a call among the top ones; n_top: others */
     j->groups = loom_calloc((size_t)(n * wide), sizeof *j->groups);
     if (!place || !j->groups || !g.first || !g.order) { /* core/nomem.h keeps it out of every result */
         free(place);
-        loom_corpus_groups_release(&g);
+        loom_graph_counts_groups_release(&g);
         return 0;
     }
     for (int64_t i = 0; i < n_calls; i++) place[i] = j->n_top;
@@ -81,14 +81,14 @@ static int64_t count_groups(calls_job *j, const loom_corpus *c)
             for (int64_t e = c->first[g.order[at]]; e < c->first[g.order[at] + 1]; e++) unit[place[c->call[e]]]++;
     }
     free(place);
-    loom_corpus_groups_release(&g);
+    loom_graph_counts_groups_release(&g);
     return n;
 }
 
 /* For each alpha the mean KL between `part` random real graphs and the other ones, whose popular calls count. */
 static void noise_floors(const calls_job *j, int64_t part, double floor[N_ALPHAS])
 {
-    const loom_corpus *real = &j->s->real;
+    const loom_graph_counts *real = &j->s->real;
     int64_t n = real->n_graphs, rest = n - part, n_calls = (int64_t)j->s->words.calls.n;
     for (int k = 0; k < N_ALPHAS; k++) floor[k] = part < 1 ? NAN : 0;
     if (part < 1) return;
@@ -98,9 +98,9 @@ static void noise_floors(const calls_job *j, int64_t part, double floor[N_ALPHAS
     for (int split = 0; room && split < FLOOR_SPLITS; split++) {
         loom_rng rng;
         loom_rng_seed(&rng, j->s->seed, "floor", (uint64_t)split);
-        loom_corpus_shuffle(index, n, &rng);
-        loom_corpus_count_calls(real, index, rest, j->all, n_calls);
-        int64_t n_top = loom_corpus_top_calls(&j->s->words, j->all, top, j->s->top);
+        loom_graph_counts_shuffle(index, n, &rng);
+        loom_graph_counts_calls(real, index, rest, j->all, n_calls);
+        int64_t n_top = loom_graph_counts_top_calls(&j->s->words, j->all, top, j->s->top);
         count_top(j, real, index, rest, top, n_top, &a);
         count_top(j, real, index + rest, part, top, n_top, &b);
         for (int k = 0; k < N_ALPHAS; k++)
@@ -124,7 +124,7 @@ static void kl_intervals(calls_job *j, const loom_rival *m, loom_estimate ci[N_A
     for (int a = 0; a < N_ALPHAS; a++) ci[a] = (loom_estimate){NAN, NAN, NAN, NAN};
     if (!s->resamples) return;
     loom_rng_seed(&rng, s->seed, "bootstrap", 0);
-    int64_t units = count_groups(j, &m->corpus);
+    int64_t units = count_groups(j, &m->counts);
     loom_metrics_bootstrap(ci, N_ALPHAS, resampled_kl, j, units, s->resamples, 0, &rng);
     free(j->groups);
     j->groups = NULL;
@@ -138,8 +138,8 @@ static void kl_row(loom_csv_table *t, const calls_job *j, const loom_rival *m, d
     loom_csv_table_str(t, "fig04a");
     loom_csv_table_str(t, m->name);
     loom_csv_table_i64(t, (int64_t)s->seed);
-    loom_csv_table_i64(t, m->corpus.n_graphs);
-    loom_csv_table_i64(t, m->corpus.n_edges);
+    loom_csv_table_i64(t, m->counts.n_graphs);
+    loom_csv_table_i64(t, m->counts.n_edges);
     loom_csv_table_f64(t, alpha);
     loom_csv_table_f64(t, d.kl_pq);
     loom_csv_table_f64(t, ci->lo);
@@ -240,20 +240,20 @@ loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loo
         st = loom_fail_nomem(err, "the popular calls");
         goto done;
     }
-    loom_corpus_count_calls(&s->real, NULL, 0, j.all, (int64_t)n_calls);
-    j.n_top = loom_corpus_top_calls(&s->words, j.all, j.top, s->top);
+    loom_graph_counts_calls(&s->real, NULL, 0, j.all, (int64_t)n_calls);
+    j.n_top = loom_graph_counts_top_calls(&s->words, j.all, j.top, s->top);
     count_top(&j, &s->real, NULL, 0, j.top, j.n_top, &j.real);
     loom_csv_table_init(&rows, "experiment,method,seed,rank,source,destination,type,count,prob");
     loom_csv_table_init(&kls, "experiment,method,seed,n_graphs,n_edges,alpha,kl_pq,lo,hi,kl_corrected,kl_qp,js,tv,coverage,kl_other,floor,floor_same_n");
     call_rows(&rows, &j, "real", &j.real);
     noise_floors(&j, half, halves);
     for (int64_t i = 0; i < s->n_rivals; i++) {
-        int64_t n_made = s->rivals[i].corpus.n_graphs;
+        int64_t n_made = s->rivals[i].counts.n_graphs;
         if (n_made < half) noise_floors(&j, n_made, same_n);
         else memcpy(same_n, halves, sizeof same_n);
         loom_estimate ci[N_ALPHAS];
         kl_intervals(&j, &s->rivals[i], ci);
-        count_top(&j, &s->rivals[i].corpus, NULL, 0, j.top, j.n_top, &j.made);
+        count_top(&j, &s->rivals[i].counts, NULL, 0, j.top, j.n_top, &j.made);
         for (int a = 0; a < N_ALPHAS; a++) kl_row(&kls, &j, &s->rivals[i], alphas[a], (floors){halves[a], same_n[a]}, &ci[a]);
         floor[i] = (floors){halves[0], same_n[0]};
         kl[i] = ci[0];

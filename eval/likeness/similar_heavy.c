@@ -43,12 +43,12 @@ typedef struct heavy_job {
 } heavy_job;
 
 /* m graphs drawn without replacement; `from` skips the first ones of the shuffle. */
-static void count_sequence(heavy_job *j, const loom_corpus *c, const char *tag, uint64_t run, int64_t from, int64_t *counts)
+static void count_sequence(heavy_job *j, const loom_graph_counts *c, const char *tag, uint64_t run, int64_t from, int64_t *counts)
 {
     loom_rng rng;
     loom_rng_seed(&rng, j->s->seed, tag, run);
-    loom_corpus_shuffle(j->index, c->n_graphs, &rng);
-    loom_corpus_count_nodes(c, j->index + from, j->m, j->raw, j->n_nodes);
+    loom_graph_counts_shuffle(j->index, c->n_graphs, &rng);
+    loom_graph_counts_nodes(c, j->index + from, j->m, j->raw, j->n_nodes);
     for (int64_t i = 0; i < j->n_nodes; i++) counts[j->place[i]] = j->raw[i];
 }
 
@@ -128,8 +128,8 @@ loom_status loom_similarity_heavy(const loom_similarity *s, loom_results *r, loo
     size_t n_nodes = s->words.nodes.n, n_series = (size_t)s->n_rivals + 1;
     int64_t most = s->real.n_graphs, m = loom_min_i64(s->sequence, s->real.n_graphs / 2);
     for (int64_t i = 0; i < s->n_rivals; i++) {
-        most = loom_max_i64(most, s->rivals[i].corpus.n_graphs);
-        m = loom_min_i64(m, s->rivals[i].corpus.n_graphs);
+        most = loom_max_i64(most, s->rivals[i].counts.n_graphs);
+        m = loom_min_i64(m, s->rivals[i].counts.n_graphs);
     }
     heavy_job j = {.s = s, .n_nodes = (int64_t)n_nodes, .m = loom_max_i64(m, 1)};
     double *work = loom_calloc(3 * n_series * (size_t)N_RANKS, sizeof *work);
@@ -153,7 +153,7 @@ loom_status loom_similarity_heavy(const loom_similarity *s, loom_results *r, loo
         count_sequence(&j, &s->real, "heavy real", (uint64_t)run, s->real.n_graphs - j.m, j.counts[1]);
         compare_run(&j, 0, "real", run);
         for (int64_t i = 0; i < s->n_rivals; i++) {
-            count_sequence(&j, &s->rivals[i].corpus, s->rivals[i].name, (uint64_t)run, 0, j.counts[1]);
+            count_sequence(&j, &s->rivals[i].counts, s->rivals[i].name, (uint64_t)run, 0, j.counts[1]);
             compare_run(&j, i + 1, s->rivals[i].name, run);
         }
     }

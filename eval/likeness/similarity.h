@@ -9,12 +9,12 @@
 
 typedef struct loom_rival {
     char *name; /* "instruction", "probabilistic", ... */
-    loom_corpus corpus;
+    loom_graph_counts counts;
 } loom_rival;
 
 typedef struct loom_similarity {
     loom_vocabulary words;
-    loom_corpus real;
+    loom_graph_counts real;
     loom_rival *rivals;
     int64_t n_rivals;
     uint64_t seed;
@@ -34,7 +34,7 @@ loom_status loom_similarity_branching(const loom_similarity *s, loom_results *r,
 typedef struct loom_emd {
     double w1, range, std, p99; /* w1 itself, and divided by max - min, standard deviation, p99 - p1 of real */
 } loom_emd;
-loom_emd loom_similarity_emd(const loom_corpus *real, const loom_corpus *made, loom_field field);
+loom_emd loom_similarity_emd(const loom_graph_counts *real, const loom_graph_counts *made, loom_field field);
 
 /* Names of the methods and of what is drawn, as lists for a script: real first when `with_real`. */
 void loom_similarity_series(const loom_similarity *s, loom_figure_vars *vars, bool with_real);

@@ -11,26 +11,26 @@
 #include "eval/answers/graphs.h"
 #include "trace/graph/record.h"
 
-const char *const loom_memory_bucket_names[LOOM_MEMORY_BUCKETS] = {"1", "2-3", "4-7", "8-15", "16-30", "31+"};
+const char *const loom_copy_bucket_names[LOOM_COPY_BUCKETS] = {"1", "2-3", "4-7", "8-15", "16-30", "31+"};
 
-int loom_memory_bucket(int64_t n_calls)
+int loom_copy_bucket(int64_t n_calls)
 {
-    static const int64_t last[LOOM_MEMORY_BUCKETS] = {1, 3, 7, 15, 30, INT64_MAX};
+    static const int64_t last[LOOM_COPY_BUCKETS] = {1, 3, 7, 15, 30, INT64_MAX};
     int b = 0;
     while (n_calls > last[b]) b++;
     return b;
 }
 
-struct loom_memory {
+struct loom_training_digests {
     int64_t n;
     loom_hash_set exact, once, twice; /* structures seen at least once, at least twice */
     loom_intern services, nodes, pairs;
     loom_buf text;
 };
 
-loom_memory *loom_memory_new(void) { return loom_calloc(1, sizeof(loom_memory)); }
+loom_training_digests *loom_training_digests_new(void) { return loom_calloc(1, sizeof(loom_training_digests)); }
 
-void loom_memory_free(loom_memory *m)
+void loom_training_digests_free(loom_training_digests *m)
 {
     if (!m) return;
     loom_hash_set_release(&m->exact);
@@ -43,8 +43,8 @@ void loom_memory_free(loom_memory *m)
     free(m);
 }
 
-int64_t loom_memory_graphs(const loom_memory *m) { return m->n; }
-int64_t loom_memory_shapes(const loom_memory *m) { return (int64_t)m->once.n; }
+int64_t loom_training_digests_graphs(const loom_training_digests *m) { return m->n; }
+int64_t loom_training_digests_shapes(const loom_training_digests *m) { return (int64_t)m->once.n; }
 
 static loom_hash128 exact_key(loom_buf *text, const loom_graph *g)
 {
@@ -68,7 +68,7 @@ static void pair_text(loom_buf *text, const loom_call *c)
 
 static bool note(loom_intern *names, const char *name) { return loom_intern_add(names, name, strlen(name)) >= 0; }
 
-static bool add_all(loom_memory *m, const loom_graph *g)
+static bool add_all(loom_training_digests *m, const loom_graph *g)
 {
     bool fresh;
     loom_hash128 key = exact_key(&m->text, g), shape = structure_key(&m->text, g);
@@ -84,16 +84,16 @@ static bool add_all(loom_memory *m, const loom_graph *g)
     return true;
 }
 
-loom_status loom_memory_add(loom_memory *m, const loom_graph *g, loom_err *err)
+loom_status loom_training_digests_add(loom_training_digests *m, const loom_graph *g, loom_err *err)
 {
     m->n++;
     if (!add_all(m, g) || loom_buf_failed(&m->text)) return loom_fail_nomem(err, "what is known of the training graphs");
     return LOOM_OK;
 }
 
-loom_status loom_memory_load_some(loom_memory **out, const char *path, int64_t most, int64_t n, uint64_t seed, loom_err *err)
+loom_status loom_training_digests_load_some(loom_training_digests **out, const char *path, int64_t most, int64_t n, uint64_t seed, loom_err *err)
 {
-    loom_memory *m = loom_memory_new();
+    loom_training_digests *m = loom_training_digests_new();
     loom_graphs *in = NULL;
     loom_graph g;
     loom_rng rng;
@@ -104,18 +104,18 @@ loom_status loom_memory_load_some(loom_memory **out, const char *path, int64_t m
     while (st == LOOM_OK && (st = loom_graphs_next(in, &g, &more, err)) == LOOM_OK && more) {
         /* of the n - seen that are left, most - m->n are still wanted */
         bool wanted = most == 0 || (int64_t)loom_rng_below(&rng, (uint64_t)loom_max_i64(n - seen, 1)) < most - m->n;
-        if (wanted && (st = loom_memory_add(m, &g, err)) != LOOM_OK) break;
+        if (wanted && (st = loom_training_digests_add(m, &g, err)) != LOOM_OK) break;
         seen++;
     }
     loom_graphs_close(&in);
     if (st == LOOM_OK) *out = m;
-    else loom_memory_free(m);
+    else loom_training_digests_free(m);
     return st;
 }
 
-loom_status loom_memory_load(loom_memory **out, const char *path, loom_err *err)
+loom_status loom_training_digests_load(loom_training_digests **out, const char *path, loom_err *err)
 {
-    return loom_memory_load_some(out, path, 0, 0, 0, err);
+    return loom_training_digests_load_some(out, path, 0, 0, 0, err);
 }
 
 /* ---- checking ---- */
@@ -134,7 +134,7 @@ static bool is_new(loom_intern *own, const loom_intern *known, const char *name)
 }
 
 /* Keeps the largest copies, smallest last. */
-static void keep_example(loom_memory_report *r, const loom_graph *g, int64_t most)
+static void keep_example(loom_copy_report *r, const loom_graph *g, int64_t most)
 {
     if (most == 0 || (r->n_examples == most && r->example_calls[most - 1] >= g->n_calls)) return;
     int64_t at = r->n_examples < most ? r->n_examples++ : most - 1;
@@ -149,14 +149,14 @@ static void keep_example(loom_memory_report *r, const loom_graph *g, int64_t mos
     r->example_calls[at] = g->n_calls;
 }
 
-static void count_match(loom_memory_match *into, const loom_memory *m, loom_hash128 key, loom_hash128 shape)
+static void count_match(loom_copies *into, const loom_training_digests *m, loom_hash128 key, loom_hash128 shape)
 {
     if (!m) return;
     into->exact += loom_hash_set_has(&m->exact, key);
     into->structure += loom_hash_set_has(&m->once, shape);
 }
 
-static void count_names(loom_memory_report *r, const loom_memory *m, seen *s, const loom_graph *g)
+static void count_names(loom_copy_report *r, const loom_training_digests *m, seen *s, const loom_graph *g)
 {
     r->new_services += is_new(&s->services, &m->services, g->service);
     for (int32_t i = 0; i < g->n_calls; i++) {
@@ -169,15 +169,15 @@ static void count_names(loom_memory_report *r, const loom_memory *m, seen *s, co
     }
 }
 
-static loom_status check_graph(loom_memory_report *r, const loom_memories *known, seen *s, const loom_graph *g,
+static loom_status check_graph(loom_copy_report *r, const loom_known_sets *known, seen *s, const loom_graph *g,
                                int64_t n_examples, loom_err *err)
 {
-    const loom_memory *m = known->train;
+    const loom_training_digests *m = known->train;
     loom_hash128 key = exact_key(&s->text, g), shape;
     bool first;
     if (!loom_hash_set_add(&s->graphs, key, &first)) return loom_fail_nomem(err, "the graphs seen");
     shape = structure_key(&s->text, g);
-    loom_memory_counts *into[2] = {&r->all, &r->bucket[loom_memory_bucket(g->n_calls)]};
+    loom_copy_counts *into[2] = {&r->all, &r->bucket[loom_copy_bucket(g->n_calls)]};
     for (int i = 0; i < 2; i++) {
         into[i]->n++;
         count_match(&into[i]->of[LOOM_KNOWN_TRAIN], known->train, key, shape);
@@ -191,7 +191,7 @@ static loom_status check_graph(loom_memory_report *r, const loom_memories *known
     return loom_nomem_check("the graphs seen", err);
 }
 
-static loom_status note_temperature(loom_memory_report *r, const loom_graphs *in, const char *path, loom_err *err)
+static loom_status note_temperature(loom_copy_report *r, const loom_graphs *in, const char *path, loom_err *err)
 {
     double t = loom_graphs_temperature(in);
     if (isnan(t)) return LOOM_OK;
@@ -203,7 +203,7 @@ static loom_status note_temperature(loom_memory_report *r, const loom_graphs *in
     return LOOM_OK;
 }
 
-loom_status loom_memory_check(loom_memory_report *out, const loom_memories *known, const char *path, int64_t n_examples,
+loom_status loom_copy_check(loom_copy_report *out, const loom_known_sets *known, const char *path, int64_t n_examples,
                               loom_err *err)
 {
     loom_graphs *in = NULL;
@@ -211,7 +211,7 @@ loom_status loom_memory_check(loom_memory_report *out, const loom_memories *know
     bool more = true;
     seen s = {0};
     loom_status st = loom_graphs_open(&in, path, err);
-    *out = (loom_memory_report){.temperature = NAN, .has_heldout = known->heldout != NULL};
+    *out = (loom_copy_report){.temperature = NAN, .has_heldout = known->heldout != NULL};
     out->examples = loom_calloc((size_t)n_examples, sizeof *out->examples);
     out->example_calls = loom_calloc((size_t)n_examples, sizeof *out->example_calls);
     if (st == LOOM_OK && (!out->examples || !out->example_calls)) st = loom_fail_nomem(err, "examples");
@@ -232,10 +232,10 @@ loom_status loom_memory_check(loom_memory_report *out, const loom_memories *know
     return st;
 }
 
-loom_memory_counts loom_memory_large(const loom_memory_report *r)
+loom_copy_counts loom_copy_large(const loom_copy_report *r)
 {
-    loom_memory_counts sum = {0};
-    for (int b = 2; b < LOOM_MEMORY_BUCKETS; b++) {
+    loom_copy_counts sum = {0};
+    for (int b = 2; b < LOOM_COPY_BUCKETS; b++) {
         sum.n += r->bucket[b].n;
         for (int k = 0; k < LOOM_KNOWN; k++) {
             sum.of[k].exact += r->bucket[b].of[k].exact;
@@ -246,10 +246,10 @@ loom_memory_counts loom_memory_large(const loom_memory_report *r)
     return sum;
 }
 
-void loom_memory_report_release(loom_memory_report *r)
+void loom_copy_report_release(loom_copy_report *r)
 {
     for (int64_t i = 0; i < r->n_examples; i++) free(r->examples[i]);
     free(r->examples);
     free(r->example_calls);
-    *r = (loom_memory_report){0};
+    *r = (loom_copy_report){0};
 }

@@ -9,7 +9,7 @@
 #include "infer/engine/model_loader.h"
 
 typedef struct complete_conf {
-    loom_backend_conf model;
+    loom_model_loader_conf model;
     const char *prompt_file, *stop;
     int64_t n, top_k, max_tokens;
     double temperature, top_p, min_p;
@@ -17,7 +17,7 @@ typedef struct complete_conf {
 } complete_conf;
 
 static const loom_opt complete_opts[] = {
-    LOOM_BACKEND_OPTS(complete_conf, model),
+    LOOM_MODEL_LOADER_OPTS(complete_conf, model),
     LOOM_OPT_GROUP("Text"),
     LOOM_OPT_STR("prompt-file", 'p', complete_conf, prompt_file, NULL, "FILE",
                  "read the prompt from FILE, byte for byte"),
@@ -51,7 +51,7 @@ static void token_text(loom_buf *into, const loom_tokenizer *tok, int32_t id)
     loom_text_mend_utf8(into);
 }
 
-static void write_json(loom_buf *out, const loom_backend *b, const loom_job *job, const complete_conf *c)
+static void write_json(loom_buf *out, const loom_model_loader *b, const loom_job *job, const complete_conf *c)
 {
     loom_buf piece = {0};
     loom_jw w;
@@ -83,7 +83,7 @@ static void write_json(loom_buf *out, const loom_backend *b, const loom_job *job
     loom_buf_release(&piece);
 }
 
-static void write_plain(loom_buf *out, const loom_backend *b, const loom_job *job, const complete_conf *c)
+static void write_plain(loom_buf *out, const loom_model_loader *b, const loom_job *job, const complete_conf *c)
 {
     loom_buf piece = {0}, quoted = {0};
     loom_jw w;
@@ -122,13 +122,13 @@ static loom_status run_jobs(loom_completer *c, loom_job *jobs, int64_t n, loom_e
 static loom_status run_complete(const loom_ctx *ctx, loom_err *err)
 {
     const complete_conf *c = ctx->conf;
-    loom_backend b = {0};
+    loom_model_loader b = {0};
     loom_buf prompt = {0}, out = {0};
     loom_job *jobs = NULL;
     loom_status st;
 
     if ((st = read_prompt(&prompt, ctx, c, err)) != LOOM_OK) goto done;
-    if ((st = loom_backend_open(&b, &c->model, &ctx->common, err)) != LOOM_OK) goto done;
+    if ((st = loom_model_loader_open(&b, &c->model, &ctx->common, err)) != LOOM_OK) goto done;
     jobs = loom_calloc((size_t)c->n, sizeof *jobs);
     if (!jobs) {
         st = loom_fail_nomem(err, "texts");
@@ -137,7 +137,7 @@ static loom_status run_complete(const loom_ctx *ctx, loom_err *err)
     for (int64_t i = 0; i < c->n; i++) {
         jobs[i] = (loom_job){.prompt = loom_buf_text(&prompt), .prompt_len = prompt.len, .max_tokens = c->max_tokens,
                              .temperature = c->temperature, .top_k = c->top_k, .top_p = c->top_p, .min_p = c->min_p,
-                             .bos = loom_backend_bos(&c->model, loom_buf_text(&prompt), prompt.len),
+                             .bos = loom_model_loader_bos(&c->model, loom_buf_text(&prompt), prompt.len),
                              .want_logprobs = c->logprobs, .stops = &c->stop, .n_stops = c->stop != NULL};
         loom_rng_seed(&jobs[i].rng, (uint64_t)ctx->common.seed, "complete", (uint64_t)i);
     }
@@ -154,11 +154,11 @@ static loom_status run_complete(const loom_ctx *ctx, loom_err *err)
     }
     st = isatty(STDOUT_FILENO) ? loom_stdout_text(loom_buf_text(&out), out.len, err) /* a model may write anything */
                                : loom_stdout_write(loom_buf_text(&out), out.len, err);
-    if (ctx->common.verbose) loom_backend_report(&b, loom_time_now() - started);
+    if (ctx->common.verbose) loom_model_loader_report(&b, loom_time_now() - started);
 done:
     for (int64_t i = 0; jobs && i < c->n; i++) loom_job_release(&jobs[i]);
     free(jobs);
-    loom_backend_close(&b);
+    loom_model_loader_close(&b);
     loom_buf_release(&prompt);
     loom_buf_release(&out);
     return st;

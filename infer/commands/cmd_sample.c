@@ -5,13 +5,13 @@
 #include "core/usage.h"
 #include "infer/commands/infer_cmds.h"
 #include "infer/engine/model_loader.h"
-#include "infer/files/answerfile.h"
 #include "infer/files/promptlist.h"
+#include "infer/files/result_files.h"
 #include "infer/loop/budget.h"
 #include "infer/loop/naming.h"
 
 typedef struct sample_conf {
-    loom_backend_conf model;
+    loom_model_loader_conf model;
     const char *prompts, *like, *stats, *service, *start_node, *include, *names, *shard;
     const char *output, *records, *csv;
     int mode, form, constrain;
@@ -21,7 +21,7 @@ typedef struct sample_conf {
 } sample_conf;
 
 static const loom_opt sample_opts[] = {
-    LOOM_BACKEND_OPTS(sample_conf, model),
+    LOOM_MODEL_LOADER_OPTS(sample_conf, model),
     LOOM_OPT_GROUP("What to generate"),
     LOOM_OPT_IN("prompts", 'p', sample_conf, prompts, NULL, "FILE", 
                 "prompts of loom-eval prompts (*.prompts.jsonl), or published ones (records from ### Question: on, "
@@ -84,11 +84,11 @@ static const loom_opt sample_opts[] = {
 typedef struct sampling_run {
     const loom_ctx *ctx;
     const sample_conf *conf;
-    loom_backend backend;
+    loom_model_loader backend;
     loom_prompts prompts;
     loom_meta meta;
     loom_naming naming;
-    loom_results results;
+    loom_result_files results;
     loom_progress progress;
     double started;
     int64_t samples;      /* of each prompt */
@@ -254,7 +254,7 @@ static void report(const sampling_run *r, const loom_gen_totals *t)
             100.0 * (double)t->mask.changed / (double)t->mask.tokens, (long long)t->mask.tokens,
             loom_mask_mean(&t->mask), loom_mask_quantile(&t->mask, 0.95), (long long)t->mask.forced);
     report_overruled(r, t);
-    loom_backend_report(&r->backend, loom_time_now() - r->started);
+    loom_model_loader_report(&r->backend, loom_time_now() - r->started);
 }
 
 static void meta_totals(loom_meta *m, const loom_gen_totals *t)
@@ -285,7 +285,7 @@ static loom_status record_inputs(sampling_run *r, loom_err *err)
     const char *ins[] = {r->conf->prompts, r->conf->like, r->conf->stats, names};
     for (size_t i = 0; i < sizeof ins / sizeof *ins; i++)
         if (ins[i]) LOOM_TRY(loom_meta_input(&r->meta, ins[i], err));
-    return loom_backend_inputs(&r->meta, &r->backend, &r->conf->model, err);
+    return loom_model_loader_inputs(&r->meta, &r->backend, &r->conf->model, err);
 }
 
 static bool up_to_date(const sampling_run *r)
@@ -299,9 +299,9 @@ static bool up_to_date(const sampling_run *r)
 
 static loom_status commit(sampling_run *r, const loom_gen_totals *t, loom_err *err)
 {
-    loom_backend_meta(&r->meta, &r->backend);
+    loom_model_loader_meta(&r->meta, &r->backend);
     meta_totals(&r->meta, t);
-    return loom_results_commit(&r->results, &r->meta, r->ctx, err);
+    return loom_result_files_commit(&r->results, &r->meta, r->ctx, err);
 }
 
 static void print_json(const loom_gen_totals *t, loom_buf *into)
@@ -353,7 +353,7 @@ static loom_status generate(sampling_run *r, loom_gen_totals *totals, loom_err *
     }
     loom_progress_start(&r->progress, &r->ctx->common, "sample", o.count, "graphs");
     r->started = loom_time_now();
-    loom_status st = o.count <= 0 ? LOOM_OK : loom_generate(r->backend.completer, r->prompts.items, r->prompts.n, &o, loom_results_keep,
+    loom_status st = o.count <= 0 ? LOOM_OK : loom_generate(r->backend.completer, r->prompts.items, r->prompts.n, &o, loom_result_files_keep,
                                    &r->results, totals, err);
     loom_progress_finish(&r->progress, NULL);
     return st;
@@ -363,7 +363,7 @@ static loom_status generate(sampling_run *r, loom_gen_totals *totals, loom_err *
 static loom_hash128 run_key(const sampling_run *r)
 {
     const sample_conf *c = r->conf;
-    const loom_backend *b = &r->backend;
+    const loom_model_loader *b = &r->backend;
     loom_buf t = {0};
 
     loom_buf_printf(&t, "%s|%s|%lld|%s|%lld|%d|%d|%d|%d|%lld|%.17g|%lld|%.17g|%lld|%lld|%d|%s|%s", b->bundle.path,
@@ -399,7 +399,7 @@ static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
     sampling_run r = {.ctx = ctx, .conf = ctx->conf};
     const sample_conf *c = r.conf;
     static const char *const constrain_names[] = {"off", "syntax", "full"};
-    loom_results_conf rc = {.answers = c->output, .records = c->records, .csv = c->csv, .force = ctx->common.force,
+    loom_result_files_conf rc = {.answers = c->output, .records = c->records, .csv = c->csv, .force = ctx->common.force,
                             .safe_csv = ctx->common.safe_csv,
                             .only_correct = c->only_correct, .temperature = c->temperature, .seed = ctx->common.seed,
                             .constrain = constrain_names[c->constrain]};
@@ -411,7 +411,7 @@ static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
     if ((st = gather_prompts(&r, err)) != LOOM_OK) goto done;
     r.samples = c->n;
     if ((st = cut_shard(&r, err)) != LOOM_OK) goto done; /* wrong options are told before the model is read */
-    if ((st = loom_backend_open(&r.backend, &c->model, &ctx->common, err)) != LOOM_OK) goto done;
+    if ((st = loom_model_loader_open(&r.backend, &c->model, &ctx->common, err)) != LOOM_OK) goto done;
     if ((st = open_names(&r, err)) != LOOM_OK) goto done;
     if ((st = cut_shard(&r, err)) != LOOM_OK) goto done;
     rc.first = r.first;
@@ -423,7 +423,7 @@ static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
     if ((st = record_inputs(&r, err)) != LOOM_OK || up_to_date(&r)) goto done;
     rc.resume = c->resume;
     if (c->resume) rc.run = run_key(&r);
-    if ((st = loom_results_open(&r.results, &rc, err)) != LOOM_OK) goto done;
+    if ((st = loom_result_files_open(&r.results, &rc, err)) != LOOM_OK) goto done;
     if (r.results.n_resumed) loom_info("going on behind %lld results", (long long)r.results.n_resumed);
     if ((st = generate(&r, &totals, err)) != LOOM_OK) goto done;
     if ((st = commit(&r, &totals, err)) != LOOM_OK) goto done;
@@ -434,8 +434,8 @@ static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
     }
     if (st == LOOM_OK) st = judge(&r, &totals, err);
 done:
-    loom_results_abandon(&r.results);
-    loom_backend_close(&r.backend);
+    loom_result_files_abandon(&r.results);
+    loom_model_loader_close(&r.backend);
     loom_naming_release(&r.naming);
     loom_prompts_release(&r.prompts);
     loom_meta_release(&r.meta);

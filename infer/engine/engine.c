@@ -1,6 +1,6 @@
-/* Continuous batching. A lane is a job that has a sequence in the cache; tokens[0..fed) of it are there. Every step:
- * admit waiting jobs, plan rows (the oldest lanes first), run the model, choose a token for every lane whose last row
- * was in the run. Choosing is spread over the pool: lanes are independent of one another. */
+/* Continuous batching. A slot is a job that has a sequence in the cache; tokens[0..fed) of it are there. Every step:
+ * admit waiting jobs, plan rows (the oldest slots first), run the model, choose a token for every slot whose last row
+ * was in the run. Choosing is spread over the pool: slots are independent of one another. */
 #include "infer/engine/engine.h"
 
 #include <stdlib.h>
@@ -15,16 +15,16 @@
 
 enum { PARKED = 4, DEFAULT_PROMPT_ROWS = 256, WORTH_WAITING = 32 };
 
-typedef struct loom_lane {
+typedef struct loom_slot {
     loom_job *job;      /* NULL: free */
     int32_t seq;        /* in the cache; -1: none (waiting) */
     loom_tokens tokens; /* prompt, then what was generated */
     int64_t fed;        /* tokens in the cache */
     int64_t n_prompt;
-    int64_t age;        /* order of admission: the smallest is never set back */
+    int64_t age;        /* order of admission: the smallest is never preempted */
     int64_t row;        /* of its logits in this step; -1: none */
     bool ended;
-} lane;
+} slot;
 
 /* The prompt of a job that has ended, kept for the next one that begins alike. */
 typedef struct parked {
@@ -41,15 +41,15 @@ struct loom_engine {
     loom_tok_scratch *scratch;
     loom_tokens measured; /* a prompt, to see whether it fits */
     loom_decode *decode;
-    loom_chooser *chooser;
-    lane *lanes; /* (batch) */
-    lane **order; /* (batch) lanes of this step, oldest first */
+    loom_next_token *next_token;
+    slot *slots; /* (batch) */
+    slot **order; /* (batch) slots of this step, oldest first */
     int64_t n_order;
     parked parked[PARKED];
     loom_job *waiting, *waiting_last;
     loom_decode_row *rows;
     float *logits;
-    lane **drawn; /* lanes with logits in this step */
+    slot **drawn; /* slots with logits in this step */
     int64_t n_drawn, max_rows, next_age;
     loom_engine_counts counts;
 };
@@ -97,30 +97,30 @@ static parked *oldest_parked(loom_engine *e, bool used)
     return best;
 }
 
-/* Keeps the prompt of a lane that has ended, in place of the oldest one kept. */
-static void park(loom_engine *e, lane *l)
+/* Keeps the prompt of a slot that has ended, in place of the oldest one kept. */
+static void park(loom_engine *e, slot *s)
 {
     parked *p = oldest_parked(e, false);
-    int64_t keep = loom_min_i64(l->n_prompt, l->fed);
+    int64_t keep = loom_min_i64(s->n_prompt, s->fed);
 
     if (e->o.no_sharing || keep < LOOM_KV_BLOCK) {
-        loom_decode_close(e->decode, l->seq);
+        loom_decode_close(e->decode, s->seq);
     } else {
         drop_parked(e, p);
-        loom_decode_truncate(e->decode, l->seq, keep);
-        p->seq = l->seq;
+        loom_decode_truncate(e->decode, s->seq, keep);
+        p->seq = s->seq;
         p->age = e->next_age++;
         loom_tokens swap = p->tokens;
-        p->tokens = l->tokens;
+        p->tokens = s->tokens;
         p->tokens.n = keep;
-        l->tokens = swap;
+        s->tokens = swap;
     }
-    l->seq = -1;
+    s->seq = -1;
 }
 
-/* Makes room for `need` blocks: prompts kept first, then the youngest lane other than `self`. False: no more to take.
+/* Makes room for `need` blocks: prompts kept first, then the youngest slot other than `self`. False: no more to take.
  */
-static bool free_some(loom_engine *e, int64_t need, const lane *self)
+static bool free_some(loom_engine *e, int64_t need, const slot *self)
 {
     while (loom_decode_free_blocks(e->decode) < need) {
         parked *p = oldest_parked(e, true);
@@ -128,17 +128,17 @@ static bool free_some(loom_engine *e, int64_t need, const lane *self)
             drop_parked(e, p);
             continue;
         }
-        lane *victim = NULL;
+        slot *victim = NULL;
         for (int64_t i = 0; i < e->o.batch; i++) {
-            lane *l = &e->lanes[i];
-            if (l->job && l->seq >= 0 && l != self && l->age > self->age && (!victim || l->age > victim->age))
-                victim = l;
+            slot *s = &e->slots[i];
+            if (s->job && s->seq >= 0 && s != self && s->age > self->age && (!victim || s->age > victim->age))
+                victim = s;
         }
         if (!victim) return false;
         loom_decode_close(e->decode, victim->seq);
         victim->seq = -1;
         victim->fed = 0;
-        e->counts.set_back++;
+        e->counts.preempted++;
     }
     return true;
 }
@@ -152,39 +152,39 @@ static int64_t common_prefix(const loom_tokens *a, const loom_tokens *b)
     return i;
 }
 
-/* The sequence that shares most with `l`: *shared tokens of it are in the cache. Returns -1 for none. *coming: tokens
- * that a lane shares but has not computed yet. */
-static int32_t find_donor(const loom_engine *e, const lane *l, int64_t *shared, int64_t *coming)
+/* The sequence that shares most with `s`: *shared tokens of it are in the cache. Returns -1 for none. *coming: tokens
+ * that a slot shares but has not computed yet. */
+static int32_t find_donor(const loom_engine *e, const slot *s, int64_t *shared, int64_t *coming)
 {
     int32_t seq = -1;
 
     *shared = *coming = 0;
     if (e->o.no_sharing) return -1;
     for (int64_t i = 0; i < e->o.batch; i++) {
-        const lane *other = &e->lanes[i];
-        if (!other->job || other->seq < 0 || other == l) continue;
-        int64_t common = loom_min_i64(common_prefix(&l->tokens, &other->tokens), l->tokens.n - 1);
+        const slot *other = &e->slots[i];
+        if (!other->job || other->seq < 0 || other == s) continue;
+        int64_t common = loom_min_i64(common_prefix(&s->tokens, &other->tokens), s->tokens.n - 1);
         int64_t ready = loom_min_i64(common, other->fed);
         *coming = loom_max_i64(*coming, common);
         if (ready > *shared) *shared = ready, seq = other->seq;
     }
     for (int i = 0; i < PARKED; i++) {
         const parked *p = &e->parked[i];
-        int64_t common = p->seq < 0 ? 0 : loom_min_i64(common_prefix(&l->tokens, &p->tokens), l->tokens.n - 1);
+        int64_t common = p->seq < 0 ? 0 : loom_min_i64(common_prefix(&s->tokens, &p->tokens), s->tokens.n - 1);
         if (common > *shared) *shared = common, seq = p->seq;
     }
     if (*shared < LOOM_KV_BLOCK) seq = -1, *shared = 0;
     return seq;
 }
 
-/* Gives the lane a sequence. False: not now (no blocks, or another lane is computing what this one can share). */
-static bool enter(loom_engine *e, lane *l)
+/* Gives the slot a sequence. False: not now (no blocks, or another slot is computing what this one can share). */
+static bool enter(loom_engine *e, slot *s)
 {
     int64_t shared, coming;
-    int32_t donor = find_donor(e, l, &shared, &coming);
+    int32_t donor = find_donor(e, s, &shared, &coming);
 
     if (coming - shared >= WORTH_WAITING) return false;
-    int64_t blocks = (l->tokens.n - shared) / LOOM_KV_BLOCK + 3;
+    int64_t blocks = (s->tokens.n - shared) / LOOM_KV_BLOCK + 3;
     int64_t floor = e->n_order; /* those already in will want a block soon */
     while (loom_decode_free_blocks(e->decode) < blocks + floor) {
         parked *p = oldest_parked(e, true);
@@ -194,13 +194,13 @@ static bool enter(loom_engine *e, lane *l)
     }
     bool alone = e->n_order == 0;
     if (!alone && loom_decode_free_blocks(e->decode) < blocks + floor) return false;
-    l->seq = donor >= 0 ? loom_decode_fork(e->decode, donor, shared) : loom_decode_open(e->decode);
-    if (l->seq < 0 && donor >= 0) {
+    s->seq = donor >= 0 ? loom_decode_fork(e->decode, donor, shared) : loom_decode_open(e->decode);
+    if (s->seq < 0 && donor >= 0) {
         shared = 0;
-        l->seq = loom_decode_open(e->decode);
+        s->seq = loom_decode_open(e->decode);
     }
-    if (l->seq < 0) return false;
-    l->fed = shared;
+    if (s->seq < 0) return false;
+    s->fed = shared;
     e->counts.shared += shared;
     return true;
 }
@@ -216,70 +216,70 @@ static void tokenize_prompt(const loom_engine *e, loom_tokens *into, const loom_
 
 static int by_age(const void *a, const void *b)
 {
-    const lane *x = *(lane *const *)a, *y = *(lane *const *)b;
+    const slot *x = *(slot *const *)a, *y = *(slot *const *)b;
     return (x->age > y->age) - (x->age < y->age);
 }
 
-static lane *free_lane(loom_engine *e)
+static slot *free_slot(loom_engine *e)
 {
     for (int64_t i = 0; i < e->o.batch; i++)
-        if (!e->lanes[i].job) return &e->lanes[i];
+        if (!e->slots[i].job) return &e->slots[i];
     return NULL;
 }
 
-/* Lanes that were set back enter first (they are older), then waiting jobs. */
+/* Jobs that were preempted enter first (they are older), then waiting jobs. */
 static void admit(loom_engine *e)
 {
-    lane *l;
+    slot *s;
 
     e->n_order = 0;
     for (int64_t i = 0; i < e->o.batch; i++)
-        if (e->lanes[i].job) e->order[e->n_order++] = &e->lanes[i];
-    qsort(e->order, (size_t)e->n_order, sizeof(lane *), by_age);
-    while (e->waiting && (l = free_lane(e))) {
+        if (e->slots[i].job) e->order[e->n_order++] = &e->slots[i];
+    qsort(e->order, (size_t)e->n_order, sizeof(slot *), by_age);
+    while (e->waiting && (s = free_slot(e))) {
         loom_job *job = e->waiting;
         e->waiting = job->next;
         if (!e->waiting) e->waiting_last = NULL;
-        l->job = job;
-        l->age = e->next_age++;
-        l->seq = -1;
-        l->fed = 0;
-        l->ended = false;
-        tokenize_prompt(e, &l->tokens, job);
-        l->n_prompt = job->n_prompt = l->tokens.n;
-        loom_chooser_begin(e->chooser, job);
-        e->order[e->n_order++] = l;
+        s->job = job;
+        s->age = e->next_age++;
+        s->seq = -1;
+        s->fed = 0;
+        s->ended = false;
+        tokenize_prompt(e, &s->tokens, job);
+        s->n_prompt = job->n_prompt = s->tokens.n;
+        loom_next_token_begin(e->next_token, job);
+        e->order[e->n_order++] = s;
     }
     int64_t all = e->n_order;
     e->n_order = 0;
     for (int64_t i = 0; i < all; i++) {
-        l = e->order[i];
-        if (l->seq < 0 && !enter(e, l)) continue;
-        e->order[e->n_order++] = l;
+        s = e->order[i];
+        if (s->seq < 0 && !enter(e, s)) continue;
+        e->order[e->n_order++] = s;
     }
 }
 
 /* ---- one step ---- */
 
-/* Rows of this step: what each lane has not fed yet, oldest lane first. A lane that is decoding always gets its row;
- * prompts share prompt_rows. Blocks that a lane lacks are taken from younger lanes, which are planned after it. */
+/* Rows of this step: what each slot has not fed yet, oldest slot first. A slot that is decoding always gets its row;
+ * prompts share prompt_rows. Blocks that a slot lacks are taken from younger slots, which are planned after it. */
 static int64_t plan_rows(loom_engine *e)
 {
     int64_t n = 0, prompt_room = e->o.prompt_rows, reserved = 0;
 
     e->n_drawn = 0;
     for (int64_t i = 0; i < e->n_order; i++) {
-        lane *l = e->order[i];
-        if (l->seq < 0) continue; /* set back by an older one in this very loop */
-        int64_t want = l->tokens.n - l->fed;
+        slot *s = e->order[i];
+        if (s->seq < 0) continue; /* preempted by an older one in this very loop */
+        int64_t want = s->tokens.n - s->fed;
         int64_t take = loom_min_i64(want, 1 + prompt_room);
-        int64_t blocks = loom_decode_need_blocks(e->decode, l->seq, take);
-        if (!free_some(e, reserved + blocks, l)) continue;
+        int64_t blocks = loom_decode_need_blocks(e->decode, s->seq, take);
+        if (!free_some(e, reserved + blocks, s)) continue;
         reserved += blocks;
         prompt_room -= take - 1;
         for (int64_t k = 0; k < take; k++)
-            e->rows[n++] = (loom_decode_row){l->seq, l->tokens.ids[l->fed + k], take == want && k == take - 1};
-        l->row = take;
+            e->rows[n++] = (loom_decode_row){s->seq, s->tokens.ids[s->fed + k], take == want && k == take - 1};
+        s->row = take;
     }
     return n;
 }
@@ -287,22 +287,22 @@ static int64_t plan_rows(loom_engine *e)
 static void take_rows(loom_engine *e)
 {
     for (int64_t i = 0; i < e->n_order; i++) {
-        lane *l = e->order[i];
-        if (l->row < 0) continue;
-        bool drawn = l->fed + l->row == l->tokens.n;
-        if (l->fed < l->n_prompt) e->counts.prefilled += loom_min_i64(l->row, l->n_prompt - l->fed);
-        l->fed += l->row;
-        if (drawn) e->drawn[e->n_drawn++] = l;
+        slot *s = e->order[i];
+        if (s->row < 0) continue;
+        bool drawn = s->fed + s->row == s->tokens.n;
+        if (s->fed < s->n_prompt) e->counts.prefilled += loom_min_i64(s->row, s->n_prompt - s->fed);
+        s->fed += s->row;
+        if (drawn) e->drawn[e->n_drawn++] = s;
     }
 }
 
 static void choose_one(void *arg, int64_t item, int thread)
 {
     loom_engine *e = arg;
-    lane *l = e->drawn[item];
-    int64_t room = loom_min_i64(l->job->max_tokens - l->job->n_tokens, e->o.context - l->tokens.n);
+    slot *s = e->drawn[item];
+    int64_t room = loom_min_i64(s->job->max_tokens - s->job->n_tokens, e->o.context - s->tokens.n);
 
-    l->ended = loom_chooser_next(e->chooser, thread, l->job, e->logits + item * e->model->config.V, &l->tokens, room);
+    s->ended = loom_next_token_choose(e->next_token, thread, s->job, e->logits + item * e->model->config.V, &s->tokens, room);
 }
 
 static loom_status run_rows(loom_engine *e, loom_err *err)
@@ -318,19 +318,19 @@ static loom_status run_rows(loom_engine *e, loom_err *err)
     return LOOM_OK;
 }
 
-static loom_job *finish(loom_engine *e, lane *l)
+static loom_job *finish(loom_engine *e, slot *s)
 {
-    loom_job *job = l->job;
+    loom_job *job = s->job;
 
-    if (l->seq >= 0) park(e, l);
-    l->job = NULL;
+    if (s->seq >= 0) park(e, s);
+    s->job = NULL;
     e->face.room++;
     return job;
 }
 
-static bool ends_before_it_begins(const loom_engine *e, const lane *l)
+static bool ends_before_it_begins(const loom_engine *e, const slot *s)
 {
-    return l->tokens.n >= e->o.context || l->job->max_tokens <= 0;
+    return s->tokens.n >= e->o.context || s->job->max_tokens <= 0;
 }
 
 static loom_status step(loom_completer *c, loom_job **done, loom_err *err)
@@ -340,19 +340,19 @@ static loom_status step(loom_completer *c, loom_job **done, loom_err *err)
 
     *done = NULL;
     for (int64_t i = 0; i < e->o.batch; i++)
-        if (e->lanes[i].job) e->lanes[i].row = -1;
+        if (e->slots[i].job) e->slots[i].row = -1;
     admit(e);
     LOOM_TRY(loom_nomem_check("tokens", err));
     for (int64_t i = 0; i < e->o.batch; i++) {
-        lane *l = &e->lanes[i];
-        if (!l->job || !ends_before_it_begins(e, l)) continue;
-        l->job->stop = LOOM_STOP_LENGTH;
-        loom_job *job = finish(e, l);
+        slot *s = &e->slots[i];
+        if (!s->job || !ends_before_it_begins(e, s)) continue;
+        s->job->stop = LOOM_STOP_LENGTH;
+        loom_job *job = finish(e, s);
         job->next = NULL;
         *tail = job;
         tail = &job->next;
     }
-    if (*done) return LOOM_OK; /* their lanes are in the order of this step: begin afresh */
+    if (*done) return LOOM_OK; /* their slots are in the order of this step: begin afresh */
     if (e->n_order == 0) return LOOM_OK;
     LOOM_TRY(run_rows(e, err));
     take_rows(e);
@@ -361,11 +361,11 @@ static loom_status step(loom_completer *c, loom_job **done, loom_err *err)
     e->counts.choose_seconds += loom_time_now() - started;
     LOOM_TRY(loom_nomem_check("tokens", err));
     for (int64_t i = 0; i < e->n_drawn; i++) {
-        lane *l = e->drawn[i];
+        slot *s = e->drawn[i];
         e->counts.decoded++;
-        e->counts.forced += l->tokens.n - l->fed - 1;
-        if (!l->ended) continue;
-        loom_job *job = finish(e, l);
+        e->counts.forced += s->tokens.n - s->fed - 1;
+        if (!s->ended) continue;
+        loom_job *job = finish(e, s);
         job->next = NULL;
         *tail = job;
         tail = &job->next;
@@ -378,11 +378,11 @@ static loom_status submit(loom_completer *c, loom_job *job, loom_err *err)
     loom_engine *e = (loom_engine *)c;
 
     if (job->guide) {
-        LOOM_TRY(loom_chooser_prepare(e->chooser, err));
+        LOOM_TRY(loom_next_token_prepare(e->next_token, err));
         tokenize_prompt(e, &e->measured, job);
         LOOM_TRY(loom_nomem_check("tokens", err));
         int64_t room = loom_min_i64(job->max_tokens, e->o.context - e->measured.n);
-        LOOM_TRY(loom_chooser_fits(e->chooser, job, room, err));
+        LOOM_TRY(loom_next_token_fits(e->next_token, job, room, err));
     }
     job->next = NULL;
     job->n_tokens = 0;
@@ -400,10 +400,10 @@ static void drop(loom_completer *c)
 
     e->waiting = e->waiting_last = NULL;
     for (int64_t i = 0; i < e->o.batch; i++) {
-        lane *l = &e->lanes[i];
-        if (l->job && l->seq >= 0) loom_decode_close(e->decode, l->seq);
-        l->job = NULL;
-        l->seq = -1;
+        slot *s = &e->slots[i];
+        if (s->job && s->seq >= 0) loom_decode_close(e->decode, s->seq);
+        s->job = NULL;
+        s->seq = -1;
     }
     c->room = e->o.batch;
 }
@@ -433,14 +433,14 @@ static loom_status make_arrays(loom_engine *e, loom_err *err)
 {
     size_t batch = (size_t)e->o.batch, floats = 0;
 
-    e->lanes = loom_calloc(batch, sizeof *e->lanes);
-    e->order = loom_calloc(batch, sizeof(lane *));
-    e->drawn = loom_calloc(batch, sizeof(lane *));
+    e->slots = loom_calloc(batch, sizeof *e->slots);
+    e->order = loom_calloc(batch, sizeof(slot *));
+    e->drawn = loom_calloc(batch, sizeof(slot *));
     e->rows = loom_calloc((size_t)e->max_rows, sizeof *e->rows);
     if (!loom_mul_size(&floats, batch, (size_t)e->model->config.V)) return loom_fail_nomem(err, "logits");
     e->logits = loom_alloc(floats, sizeof(float));
-    if (!e->lanes || !e->order || !e->drawn || !e->rows || !e->logits) return loom_fail_nomem(err, "logits");
-    for (int64_t i = 0; i < e->o.batch; i++) e->lanes[i].seq = -1;
+    if (!e->slots || !e->order || !e->drawn || !e->rows || !e->logits) return loom_fail_nomem(err, "logits");
+    for (int64_t i = 0; i < e->o.batch; i++) e->slots[i].seq = -1;
     return LOOM_OK;
 }
 
@@ -461,9 +461,9 @@ loom_status loom_engine_new(loom_engine **out, const loom_llama *model, const lo
         st = loom_fail_nomem(err, "the engine");
         goto done;
     }
-    loom_chooser_options co = {.V = model->config.V, .threads = loom_pool_threads(o->pool), .no_jump = o->no_jump,
+    loom_next_token_options co = {.V = model->config.V, .threads = loom_pool_threads(o->pool), .no_jump = o->no_jump,
                                .config = &model->config};
-    if ((st = loom_chooser_new(&e->chooser, tok, &co, err)) != LOOM_OK) goto done;
+    if ((st = loom_next_token_new(&e->next_token, tok, &co, err)) != LOOM_OK) goto done;
     loom_decode_options dopt = {.max_rows = e->max_rows, .max_seqs = e->o.batch + PARKED,
                                 .positions = cache_positions(e), .half_cache = o->half_cache,
                                 .bf16_compute = o->bf16_compute, .pool = o->pool};
@@ -480,12 +480,12 @@ void loom_engine_free(loom_engine *e)
 {
     if (!e) return;
     if (e->decode) loom_decode_free(e->decode);
-    for (int64_t i = 0; e->lanes && i < e->o.batch; i++) loom_tokens_release(&e->lanes[i].tokens);
+    for (int64_t i = 0; e->slots && i < e->o.batch; i++) loom_tokens_release(&e->slots[i].tokens);
     for (int i = 0; i < PARKED; i++) loom_tokens_release(&e->parked[i].tokens);
     loom_tokens_release(&e->measured);
-    loom_chooser_free(e->chooser);
+    loom_next_token_free(e->next_token);
     if (e->scratch) loom_tok_scratch_free(e->scratch);
-    free(e->lanes);
+    free(e->slots);
     free(e->order);
     free(e->drawn);
     free(e->rows);

@@ -10,7 +10,7 @@
  * Every step appends one token to each sequence that is decoding, and pieces of the prompts of those that have just
  * come in, in one run of the model. A job that ends leaves at once and the next one takes its place. Prompts that begin
  * alike share key/value blocks: a new job forks the open (or lately finished) sequence with the longest common prefix.
- * When the blocks run out the youngest jobs are set back and computed again later; their texts do not change by it. */
+ * When the blocks run out the youngest jobs are preempted and computed again later; their texts do not change by it. */
 #ifndef LOOM_INFER_ENGINE_H
 #define LOOM_INFER_ENGINE_H
 
@@ -48,7 +48,7 @@ typedef struct loom_engine_counts {
     int64_t forced;    /* tokens appended without asking it (jump-ahead) */
     int64_t prefilled; /* prompt tokens computed */
     int64_t shared;    /* prompt tokens taken over from another sequence */
-    int64_t set_back;  /* jobs computed again because the cache was full */
+    int64_t preempted;  /* jobs computed again because the cache was full */
     double model_seconds, choose_seconds;
 } loom_engine_counts;
 loom_engine_counts loom_engine_count(const loom_engine *e);

@@ -7,7 +7,7 @@
 #include "model/training.h"
 #include "trace/text/grammar.h"
 
-static loom_status load_tokenizer(loom_backend *b, const loom_backend_conf *conf, loom_err *err)
+static loom_status load_tokenizer(loom_model_loader *b, const loom_model_loader_conf *conf, loom_err *err)
 {
     char own[33], given[33];
 
@@ -29,14 +29,14 @@ static loom_status load_tokenizer(loom_backend *b, const loom_backend_conf *conf
                      conf->tokenizer, conf->model);
 }
 
-bool loom_backend_bos(const loom_backend_conf *conf, const char *prompt, size_t len)
+bool loom_model_loader_bos(const loom_model_loader_conf *conf, const char *prompt, size_t len)
 {
     size_t n = strlen(LOOM_TEXT_QUESTION);
     if (conf->bos != 0) return conf->bos == 1;
     return len >= n && memcmp(prompt, LOOM_TEXT_QUESTION, n) == 0;
 }
 
-loom_status loom_backend_open(loom_backend *b, const loom_backend_conf *conf, const loom_common *common, loom_err *err)
+loom_status loom_model_loader_open(loom_model_loader *b, const loom_model_loader_conf *conf, const loom_common *common, loom_err *err)
 {
     loom_model_files_options bo = {.frozen = true, .base = conf->base};
     loom_engine_options eo = {.batch = conf->batch, .context = conf->context, .cache_bytes = conf->cache_mib << 20,
@@ -58,28 +58,28 @@ loom_status loom_backend_open(loom_backend *b, const loom_backend_conf *conf, co
     loom_verbose("model %s, %lld parameters, context %lld", b->bundle.path,
                  (long long)loom_config_params(&b->bundle.model->config), (long long)loom_engine_context(b->engine));
 done:
-    if (st != LOOM_OK) loom_backend_close(b);
+    if (st != LOOM_OK) loom_model_loader_close(b);
     return st;
 }
 
-void loom_backend_close(loom_backend *b)
+void loom_model_loader_close(loom_model_loader *b)
 {
     loom_engine_free(b->engine);
     loom_pool_free(b->pool);
     loom_tokenizer_free(b->tok);
     loom_model_files_release(&b->bundle);
     loom_buf_release(&b->training);
-    *b = (loom_backend){0};
+    *b = (loom_model_loader){0};
 }
 
-loom_status loom_backend_inputs(loom_meta *meta, const loom_backend *b, const loom_backend_conf *conf, loom_err *err)
+loom_status loom_model_loader_inputs(loom_meta *meta, const loom_model_loader *b, const loom_model_loader_conf *conf, loom_err *err)
 {
     LOOM_TRY(loom_meta_input(meta, b->bundle.path, err));
     if (b->bundle.adapter_path) LOOM_TRY(loom_meta_input(meta, b->bundle.adapter_path, err));
     return conf->tokenizer ? loom_meta_input(meta, conf->tokenizer, err) : LOOM_OK;
 }
 
-void loom_backend_meta(loom_meta *meta, const loom_backend *b)
+void loom_model_loader_meta(loom_meta *meta, const loom_model_loader *b)
 {
     loom_engine_counts c = loom_engine_count(b->engine);
 
@@ -96,7 +96,7 @@ void loom_backend_meta(loom_meta *meta, const loom_backend *b)
     loom_meta_i64(meta, "prompt_tokens_shared", c.shared);
 }
 
-void loom_backend_report(const loom_backend *b, double seconds)
+void loom_model_loader_report(const loom_model_loader *b, double seconds)
 {
     loom_engine_counts c = loom_engine_count(b->engine);
 
@@ -104,6 +104,6 @@ void loom_backend_report(const loom_backend *b, double seconds)
     loom_info("%lld tokens chosen by the model and %lld appended in %.1f s: %.0f tokens/s", (long long)c.decoded,
               (long long)c.forced, seconds, (double)(c.decoded + c.forced) / seconds);
     loom_verbose("%lld runs of the model (%.1f s), choosing tokens %.1f s; prompts: %lld tokens computed, %lld shared; "
-                 "%lld jobs set back", (long long)c.steps, c.model_seconds, c.choose_seconds, (long long)c.prefilled,
-                 (long long)c.shared, (long long)c.set_back);
+                 "%lld jobs preempted", (long long)c.steps, c.model_seconds, c.choose_seconds, (long long)c.prefilled,
+                 (long long)c.shared, (long long)c.preempted);
 }

@@ -1,11 +1,11 @@
 /* The model behind `sample` and `complete`: files loaded, threads and engine set up, and the options for it.
  *
- *   typedef struct my_conf { loom_backend_conf model; ... } my_conf;
- *   static const loom_opt opts[] = {LOOM_BACKEND_OPTS(my_conf, model), ..., LOOM_OPT_END};
- *   loom_backend b = {0};
- *   LOOM_TRY(loom_backend_open(&b, &conf->model, &ctx->common, err));
+ *   typedef struct my_conf { loom_model_loader_conf model; ... } my_conf;
+ *   static const loom_opt opts[] = {LOOM_MODEL_LOADER_OPTS(my_conf, model), ..., LOOM_OPT_END};
+ *   loom_model_loader b = {0};
+ *   LOOM_TRY(loom_model_loader_open(&b, &conf->model, &ctx->common, err));
  *   ... b.completer ...
- *   loom_backend_close(&b); */
+ *   loom_model_loader_close(&b); */
 #ifndef LOOM_INFER_MODEL_LOADER_H
 #define LOOM_INFER_MODEL_LOADER_H
 
@@ -15,16 +15,16 @@
 #include "infer/engine/engine.h"
 #include "model/model_files.h"
 
-typedef struct loom_backend_conf {
+typedef struct loom_model_loader_conf {
     const char *model, *adapter, *base, *tokenizer;
     int64_t batch, context, cache_mib;
     int compute;
     bool half_cache;
     int bos; /* index into "auto|yes|no" */
     bool share, jump;
-} loom_backend_conf;
+} loom_model_loader_conf;
 
-#define LOOM_BACKEND_OPTS(S, m)                                                                                        \
+#define LOOM_MODEL_LOADER_OPTS(S, m)                                                                                        \
     LOOM_OPT_GROUP("Model"),                                                                                           \
     LOOM_OPT_IN("model", 'm', S, m.model, NULL, "PATH", "checkpoint, run folder or Hugging Face folder"),              \
     LOOM_OPT_IN("adapter", 'a', S, m.adapter, NULL, "PATH", "LoRA adapter: checkpoint, run folder or PEFT folder"),    \
@@ -42,26 +42,26 @@ typedef struct loom_backend_conf {
     LOOM_OPT_FLAG_ON("share-prefixes", 0, S, m.share, "compute what prompts have in common once"),                     \
     LOOM_OPT_FLAG_ON("jump-ahead", 0, S, m.jump, "constrained: append forced text without asking the model; without it the same seed gives another text")
 
-typedef struct loom_backend {
+typedef struct loom_model_loader {
     loom_model_files bundle;
     loom_buf training; /* training.json of the model, or of its adapter; empty: not known */
     loom_tokenizer *tok;
     loom_pool *pool;
     loom_engine *engine;
     loom_completer *completer; /* borrowed from the engine */
-} loom_backend;
+} loom_model_loader;
 
-loom_status loom_backend_open(loom_backend *b, const loom_backend_conf *conf, const loom_common *common, loom_err *err);
-void loom_backend_close(loom_backend *b); /* zero-initialised is fine */
+loom_status loom_model_loader_open(loom_model_loader *b, const loom_model_loader_conf *conf, const loom_common *common, loom_err *err);
+void loom_model_loader_close(loom_model_loader *b); /* zero-initialised is fine */
 
 /* Does a prompt begin with BOS? auto: "### Question" does, other training text is strung together without. */
-bool loom_backend_bos(const loom_backend_conf *conf, const char *prompt, size_t len);
+bool loom_model_loader_bos(const loom_model_loader_conf *conf, const char *prompt, size_t len);
 
 /* Records model, adapter and tokenizer as inputs; a Hugging Face folder has no digest. */
-loom_status loom_backend_inputs(loom_meta *meta, const loom_backend *b, const loom_backend_conf *conf, loom_err *err);
+loom_status loom_model_loader_inputs(loom_meta *meta, const loom_model_loader *b, const loom_model_loader_conf *conf, loom_err *err);
 /* Adds what the model is and what the engine counted to the provenance. */
-void loom_backend_meta(loom_meta *meta, const loom_backend *b);
+void loom_model_loader_meta(loom_meta *meta, const loom_model_loader *b);
 /* With --verbose: one line about speed and sharing. */
-void loom_backend_report(const loom_backend *b, double seconds);
+void loom_model_loader_report(const loom_model_loader *b, double seconds);
 
 #endif

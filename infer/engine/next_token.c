@@ -24,9 +24,9 @@ typedef struct worker {
     loom_automaton_state *stack; /* (MAX_TOKEN_BYTES + 1) states of the vocabulary walk */
 } worker;
 
-struct loom_chooser {
+struct loom_next_token {
     const loom_tokenizer *tok;
-    loom_chooser_options o;
+    loom_next_token_options o;
     int n_workers;
     worker *workers;
     bool *ends;     /* (V) ids that end a text */
@@ -38,7 +38,7 @@ struct loom_chooser {
 
 /* ---- making ---- */
 
-static loom_status make_workers(loom_chooser *c, loom_err *err)
+static loom_status make_workers(loom_next_token *c, loom_err *err)
 {
     c->n_workers = c->o.threads > 0 ? c->o.threads : 1;
     c->workers = loom_calloc((size_t)c->n_workers, sizeof *c->workers);
@@ -50,10 +50,10 @@ static loom_status make_workers(loom_chooser *c, loom_err *err)
     return LOOM_OK;
 }
 
-loom_status loom_chooser_new(loom_chooser **out, const loom_tokenizer *tok, const loom_chooser_options *o,
+loom_status loom_next_token_new(loom_next_token **out, const loom_tokenizer *tok, const loom_next_token_options *o,
                              loom_err *err)
 {
-    loom_chooser *c = loom_calloc(1, sizeof *c);
+    loom_next_token *c = loom_calloc(1, sizeof *c);
     loom_status st;
 
     if (!c) return loom_fail_nomem(err, "samplers");
@@ -71,11 +71,11 @@ loom_status loom_chooser_new(loom_chooser **out, const loom_tokenizer *tok, cons
     *out = c;
     c = NULL;
 done:
-    loom_chooser_free(c);
+    loom_next_token_free(c);
     return st;
 }
 
-void loom_chooser_free(loom_chooser *c)
+void loom_next_token_free(loom_next_token *c)
 {
     if (!c) return;
     for (int i = 0; c->workers && i < c->n_workers; i++) {
@@ -108,12 +108,12 @@ static int64_t count_tokens(worker *w, const loom_tokenizer *tok, const char *te
     return w->ids.n;
 }
 
-static int64_t count_line(const loom_chooser *c, const char *text)
+static int64_t count_line(const loom_next_token *c, const char *text)
 {
     return count_tokens(&c->workers[0], c->tok, text, strlen(text));
 }
 
-loom_status loom_chooser_prepare(loom_chooser *c, loom_err *err)
+loom_status loom_next_token_prepare(loom_next_token *c, loom_err *err)
 {
     if (c->entries) return LOOM_OK;
     c->entries = loom_calloc((size_t)c->o.V, sizeof *c->entries);
@@ -155,7 +155,7 @@ loom_status loom_chooser_prepare(loom_chooser *c, loom_err *err)
     return LOOM_OK;
 }
 
-loom_status loom_chooser_fits(loom_chooser *c, const loom_job *job, int64_t room, loom_err *err)
+loom_status loom_next_token_fits(loom_next_token *c, const loom_job *job, int64_t room, loom_err *err)
 {
     worker *w = &c->workers[0];
 
@@ -168,7 +168,7 @@ loom_status loom_chooser_fits(loom_chooser *c, const loom_job *job, int64_t room
                      (long long)need, (long long)(room > 0 ? room : 0));
 }
 
-void loom_chooser_begin(loom_chooser *c, loom_job *job)
+void loom_next_token_begin(loom_next_token *c, loom_job *job)
 {
     (void)c;
     if (job->guide) job->at = *loom_automaton_start(job->guide);
@@ -176,7 +176,7 @@ void loom_chooser_begin(loom_chooser *c, loom_job *job)
 
 /* ---- under a constraint ---- */
 
-static bool allowed(const loom_chooser *c, const loom_job *job, int32_t id, loom_automaton_state *next)
+static bool allowed(const loom_next_token *c, const loom_job *job, int32_t id, loom_automaton_state *next)
 {
     size_t len = 0;
 
@@ -189,7 +189,7 @@ static bool allowed(const loom_chooser *c, const loom_job *job, int32_t id, loom
 
 /* Puts -INFINITY on every candidate (logit >= floor) that is refused and on everything below. Adds up the probability
  * of both kinds, exp((logit - top) * scale). Returns how many candidates are left. */
-static int64_t mask_candidates(const loom_chooser *c, const loom_job *job, float *logits, float floor, float top,
+static int64_t mask_candidates(const loom_next_token *c, const loom_job *job, float *logits, float floor, float top,
                                double scale, double *kept, double *refused)
 {
     loom_automaton_state next;
@@ -209,7 +209,7 @@ static int64_t mask_candidates(const loom_chooser *c, const loom_job *job, float
     return left;
 }
 
-static void hide_refused(const loom_chooser *c, const loom_job *job, float *logits, float floor)
+static void hide_refused(const loom_next_token *c, const loom_job *job, float *logits, float floor)
 {
     loom_automaton_state next;
 
@@ -219,7 +219,7 @@ static void hide_refused(const loom_chooser *c, const loom_job *job, float *logi
 
 /* The whole vocabulary in byte order. stack[d] is the state behind the first d bytes of the current entry; a byte that
  * is refused at depth d, or an answer that is complete there, settles all entries that share these bytes. */
-static void mask_all(const loom_chooser *c, worker *w, const loom_job *job, float *logits)
+static void mask_all(const loom_next_token *c, worker *w, const loom_job *job, float *logits)
 {
     memcpy(w->values, logits, (size_t)c->o.V * sizeof(float));
     for (int64_t id = 0; id < c->o.V; id++) logits[id] = -INFINITY;
@@ -255,7 +255,7 @@ static void note_removed(loom_mask_stats *m, double mass)
 
 /* The model's own choice was refused: chooses among what is allowed. -1: nothing is (cannot happen while the
  * automaton has a way on and every byte has a token). */
-static int32_t choose_again(const loom_chooser *c, worker *w, loom_job *job, const loom_sampling *how, float *logits)
+static int32_t choose_again(const loom_next_token *c, worker *w, loom_job *job, const loom_sampling *how, float *logits)
 {
     int64_t k = how->top_k > 0 ? how->top_k : how->temperature > 0 ? c->o.V : GREEDY_CANDIDATES;
     int32_t best = loom_sampler_greedy(logits, c->o.V);
@@ -287,7 +287,7 @@ static int32_t choose_again(const loom_chooser *c, worker *w, loom_job *job, con
 }
 
 /* Does the shortest way from `s` to the end fit into `room` tokens? */
-static bool fits(const loom_chooser *c, worker *w, const loom_job *job, const loom_automaton_state *s, int64_t room)
+static bool fits(const loom_next_token *c, worker *w, const loom_job *job, const loom_automaton_state *s, int64_t room)
 {
     int64_t edges = 0, subs = 0, digits = 0;
 
@@ -303,7 +303,7 @@ static bool fits(const loom_chooser *c, worker *w, const loom_job *job, const lo
 
 /* Appends text that needs no choice: its tokens but the last `leave`, which the model chooses so that its own cut
  * between words is kept. */
-static void append_forced(loom_chooser *c, worker *w, loom_job *job, loom_tokens *tokens, int64_t leave, int64_t room)
+static void append_forced(loom_next_token *c, worker *w, loom_job *job, loom_tokens *tokens, int64_t leave, int64_t room)
 {
     int64_t n = count_tokens(w, c->tok, loom_buf_text(&w->text), w->text.len) - leave;
 
@@ -327,7 +327,7 @@ static bool end_guided(loom_job *job, size_t from)
     return true;
 }
 
-static bool wind_up(loom_chooser *c, worker *w, loom_job *job, loom_tokens *tokens, int64_t room)
+static bool wind_up(loom_next_token *c, worker *w, loom_job *job, loom_tokens *tokens, int64_t room)
 {
     size_t from = job->text.len;
 
@@ -339,7 +339,7 @@ static bool wind_up(loom_chooser *c, worker *w, loom_job *job, loom_tokens *toke
     return true;
 }
 
-static bool next_guided(loom_chooser *c, worker *w, loom_job *job, const loom_sampling *how, float *logits,
+static bool next_guided(loom_next_token *c, worker *w, loom_job *job, const loom_sampling *how, float *logits,
                         loom_tokens *tokens, int64_t room)
 {
     loom_automaton_state next;
@@ -388,7 +388,7 @@ static loom_status keep_logprob(loom_job *job, const float *logits, int64_t V, i
     return LOOM_OK;
 }
 
-static bool next_free(loom_chooser *c, worker *w, loom_job *job, const loom_sampling *how, const float *logits,
+static bool next_free(loom_next_token *c, worker *w, loom_job *job, const loom_sampling *how, const float *logits,
                       loom_tokens *tokens, int64_t room)
 {
     size_t from = job->text.len;
@@ -418,7 +418,7 @@ static bool next_free(loom_chooser *c, worker *w, loom_job *job, const loom_samp
     return room <= 1;
 }
 
-bool loom_chooser_next(loom_chooser *c, int thread, loom_job *job, float *logits, loom_tokens *tokens, int64_t room)
+bool loom_next_token_choose(loom_next_token *c, int thread, loom_job *job, float *logits, loom_tokens *tokens, int64_t room)
 {
     worker *w = &c->workers[thread];
     loom_sampling how = {.temperature = job->temperature, .top_k = job->top_k, .top_p = job->top_p,

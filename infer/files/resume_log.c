@@ -10,7 +10,7 @@
 
 #include "core/num.h"
 
-struct loom_partial {
+struct loom_resume_log {
     char *path;
     FILE *file; /* open for appending */
     int64_t n;
@@ -23,7 +23,7 @@ static void head_line(loom_buf *into, loom_hash128 key)
 }
 
 /* Reads what is there: *keep bytes are whole lines of this run. */
-static loom_status scan(loom_partial *p, const loom_buf *head, size_t *keep, loom_err *err)
+static loom_status scan(loom_resume_log *p, const loom_buf *head, size_t *keep, loom_err *err)
 {
     loom_map_file map;
     bool same;
@@ -52,7 +52,7 @@ static bool is_still_there(int fd, const char *path)
 }
 
 /* One run at a time; again when the run before has removed its file in between. The lock dies with the process. */
-static loom_status open_locked(loom_partial *p, loom_err *err)
+static loom_status open_locked(loom_resume_log *p, loom_err *err)
 {
     for (;;) {
         int fd = open(p->path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0666);
@@ -72,9 +72,9 @@ static loom_status open_locked(loom_partial *p, loom_err *err)
     }
 }
 
-loom_status loom_partial_open(loom_partial **out, const char *path, loom_hash128 key, loom_err *err)
+loom_status loom_resume_log_open(loom_resume_log **out, const char *path, loom_hash128 key, loom_err *err)
 {
-    loom_partial *p = loom_calloc(1, sizeof *p);
+    loom_resume_log *p = loom_calloc(1, sizeof *p);
     loom_buf name = {0}, head = {0};
     size_t keep = 0;
     loom_status st = LOOM_OK;
@@ -93,19 +93,19 @@ loom_status loom_partial_open(loom_partial **out, const char *path, loom_hash128
         goto done;
     }
     if (keep == 0) {
-        st = loom_partial_add(p, head.data, head.len, err);
+        st = loom_resume_log_add(p, head.data, head.len, err);
         p->n = 0;
     }
 done:
     loom_buf_release(&head);
-    if (st != LOOM_OK) loom_partial_close(&p, false);
+    if (st != LOOM_OK) loom_resume_log_close(&p, false);
     else *out = p;
     return st;
 }
 
-int64_t loom_partial_count(const loom_partial *p) { return p->n; }
+int64_t loom_resume_log_count(const loom_resume_log *p) { return p->n; }
 
-loom_status loom_partial_each(loom_partial *p,
+loom_status loom_resume_log_each(loom_resume_log *p,
                               loom_status (*fn)(void *arg, const char *line, size_t len, loom_err *err), void *arg,
                               loom_err *err)
 {
@@ -127,7 +127,7 @@ loom_status loom_partial_each(loom_partial *p,
     return st;
 }
 
-loom_status loom_partial_add(loom_partial *p, const char *line, size_t len, loom_err *err)
+loom_status loom_resume_log_add(loom_resume_log *p, const char *line, size_t len, loom_err *err)
 {
     if (fwrite(line, 1, len, p->file) != len || fflush(p->file) != 0)
         return loom_fail(err, LOOM_STATUS_IO, "cannot write %s: %s", p->path, strerror(errno));
@@ -142,14 +142,14 @@ static loom_status copy_line(void *arg, const char *line, size_t len, loom_err *
     return loom_out_write(out, "\n", 1, err);
 }
 
-loom_status loom_partial_copy(loom_partial *p, loom_out *out, loom_err *err)
+loom_status loom_resume_log_copy(loom_resume_log *p, loom_out *out, loom_err *err)
 {
-    return loom_partial_each(p, copy_line, out, err);
+    return loom_resume_log_each(p, copy_line, out, err);
 }
 
-void loom_partial_close(loom_partial **partial, bool remove)
+void loom_resume_log_close(loom_resume_log **partial, bool remove)
 {
-    loom_partial *p = *partial;
+    loom_resume_log *p = *partial;
 
     if (!p) return;
     if (remove && p->path) unlink(p->path); /* before the lock goes */

@@ -1,4 +1,4 @@
-/* The loop: one `sample` per graph in flight, one `ticket` per layer that is out at the completer. New graphs are begun
+/* The loop: one `open_graph` per graph in flight, one `layer_job` per layer that is out at the completer. New graphs are begun
  * only while the completer has room that waiting layers of older graphs do not fill, so that few graphs are open at a
  * time and results leave early. */
 #include "infer/loop/generate.h"
@@ -9,16 +9,16 @@
 #include "core/hash.h"
 #include "core/num.h"
 
-typedef struct sample sample;
+typedef struct open_graph open_graph;
 
-typedef struct ticket {
+typedef struct layer_job {
     loom_job job;
-    sample *owner;
+    open_graph *owner;
     int32_t layer;
-    struct ticket *next_free, *next_made;
-} ticket;
+    struct layer_job *next_free, *next_made;
+} layer_job;
 
-struct sample {
+struct open_graph {
     int64_t number; /* place in the order of results */
     const loom_gen_prompt *prompt;
     int64_t index; /* sample of that prompt */
@@ -28,7 +28,7 @@ struct sample {
     int64_t out;  /* layers at the completer */
     bool ended;
     loom_buf refused;
-    sample *next; /* list of open samples, in order of their number */
+    open_graph *next; /* in order of their number */
 };
 
 typedef struct loop {
@@ -38,15 +38,15 @@ typedef struct loop {
     loom_gen_keep keep;
     void *arg;
     loom_gen_totals totals;
-    sample *first, *last; /* open or not yet handed on */
+    open_graph *first, *last; /* open or not yet handed on */
     int64_t next_number, n_numbers;
     int64_t n_out;
-    ticket *free_tickets, *made_tickets;
+    layer_job *free_jobs, *made_jobs;
 } loop;
 
 /* The stream of one attempt at one layer. A layer is named by the way to it: the place of each ancestor among its
  * siblings. That does not change with the order in which answers come in, as a layer's index may. */
-static void seed_layer(loom_rng *rng, const loop *l, const sample *s, const loom_request_layer *layer)
+static void seed_layer(loom_rng *rng, const loop *l, const open_graph *s, const loom_request_layer *layer)
 {
     loom_buf path = {0};
 
@@ -60,10 +60,10 @@ static void seed_layer(loom_rng *rng, const loop *l, const sample *s, const loom
     loom_buf_release(&path);
 }
 
-static loom_status begin_sample(loop *l, loom_err *err)
+static loom_status begin_graph(loop *l, loom_err *err)
 {
     const loom_gen_options *o = l->o;
-    sample *s = loom_calloc(1, sizeof *s);
+    open_graph *s = loom_calloc(1, sizeof *s);
     loom_rng rng;
     loom_status st;
 
@@ -86,7 +86,7 @@ static loom_status begin_sample(loop *l, loom_err *err)
     return LOOM_OK;
 }
 
-static void free_sample(sample *s)
+static void free_graph(open_graph *s)
 {
     loom_request_free(&s->tree);
     loom_buf_release(&s->refused);
@@ -94,45 +94,45 @@ static void free_sample(sample *s)
     free(s);
 }
 
-static ticket *take_ticket(loop *l)
+static layer_job *take_job(loop *l)
 {
-    ticket *t = l->free_tickets;
+    layer_job *t = l->free_jobs;
     if (t) {
-        l->free_tickets = t->next_free;
+        l->free_jobs = t->next_free;
     } else if ((t = loom_calloc(1, sizeof *t))) {
-        t->next_made = l->made_tickets;
-        l->made_tickets = t;
+        t->next_made = l->made_jobs;
+        l->made_jobs = t;
     }
     return t;
 }
 
-static void give_ticket(loop *l, ticket *t)
+static void give_job(loop *l, layer_job *t)
 {
     loom_automaton_free(t->job.guide);
     loom_job_release(&t->job);
     t->job = (loom_job){0};
-    t->next_free = l->free_tickets;
-    l->free_tickets = t;
+    t->next_free = l->free_jobs;
+    l->free_jobs = t;
 }
 
 /* A layer that cannot be met has no text: it fails, and the reason is kept. */
-static loom_status refuse(loop *l, sample *s, const loom_request_layer *layer, const char *why, loom_err *err)
+static loom_status refuse(loop *l, open_graph *s, const loom_request_layer *layer, const char *why, loom_err *err)
 {
     if (!s->refused.len) loom_buf_str(&s->refused, why);
     l->totals.refused++;
     return loom_request_refuse(s->tree, layer->index, err);
 }
 
-static loom_status submit_layer(loop *l, sample *s, const loom_request_layer *layer, loom_err *err)
+static loom_status submit_layer(loop *l, open_graph *s, const loom_request_layer *layer, loom_err *err)
 {
     const loom_gen_options *o = l->o;
     loom_status st = loom_grow(&s->layers, &s->cap_layers, (size_t)layer->index + 1, sizeof *s->layers, err);
-    ticket *t;
+    layer_job *t;
     loom_err why;
 
     if (st != LOOM_OK) return st;
     s->layers[layer->index] = (loom_gen_layer){.stop = LOOM_STOP_LENGTH};
-    if (!(t = take_ticket(l))) return loom_fail_nomem(err, "a layer");
+    if (!(t = take_job(l))) return loom_fail_nomem(err, "a layer");
     t->owner = s;
     t->layer = layer->index;
     loom_job *job = &t->job;
@@ -155,7 +155,7 @@ static loom_status submit_layer(loop *l, sample *s, const loom_request_layer *la
     }
     if (st == LOOM_OK) st = l->completer->submit(l->completer, job, &why);
     if (st != LOOM_OK) {
-        give_ticket(l, t);
+        give_job(l, t);
         if (st != LOOM_STATUS_ARG) return loom_fail(err, st, "%s", why.msg);
         return refuse(l, s, layer, why.msg, err);
     }
@@ -178,8 +178,8 @@ static void count_layer(loop *l, const loom_job *job, const loom_request_layer *
 
 static loom_status take_answer(loop *l, loom_job *job, loom_err *err)
 {
-    ticket *t = job->owner;
-    sample *s = t->owner;
+    layer_job *t = job->owner;
+    open_graph *s = t->owner;
     loom_text_mend_utf8(&job->text);
     loom_status st = loom_request_answer(s->tree, t->layer, loom_buf_text(&job->text), job->text.len, err);
     if (st == LOOM_OK) {
@@ -188,19 +188,19 @@ static loom_status take_answer(loop *l, loom_job *job, loom_err *err)
     }
     s->out--;
     l->n_out--;
-    give_ticket(l, t);
+    give_job(l, t);
     return st;
 }
 
 /* Submits waiting layers, oldest graph first, and begins new graphs while there is room. */
 static loom_status fill(loop *l, loom_err *err)
 {
-    sample *s = l->first;
+    open_graph *s = l->first;
 
     while (l->completer->room > 0) {
         if (!s) {
             if (l->next_number == l->n_numbers) break;
-            LOOM_TRY(begin_sample(l, err));
+            LOOM_TRY(begin_graph(l, err));
             s = l->last;
         }
         const loom_request_layer *layer = s->ended ? NULL : loom_request_take(s->tree);
@@ -228,7 +228,7 @@ static loom_status hand_on(loop *l, loom_err *err)
     loom_status st = LOOM_OK;
 
     while (st == LOOM_OK && l->first) {
-        sample *s = l->first;
+        open_graph *s = l->first;
         if (!s->ended) s->ended = s->out == 0 && loom_request_done(s->tree);
         if (!s->ended) break;
         loom_gen_result r = {.prompt = s->prompt, .sample = s->index, .tree = s->tree,
@@ -245,7 +245,7 @@ static loom_status hand_on(loop *l, loom_err *err)
         st = l->keep(l->arg, &r, err);
         l->first = s->next;
         if (!l->first) l->last = NULL;
-        free_sample(s);
+        free_graph(s);
     }
     return st;
 }
@@ -286,11 +286,11 @@ loom_status loom_generate(loom_completer *c, const loom_gen_prompt *prompts, int
     if (o->count > 0) l.n_numbers = loom_min_i64(l.n_numbers, l.next_number + o->count);
     st = run(&l, err);
     if (st != LOOM_OK) c->drop(c);
-    for (sample *s = l.first, *next; s; s = next) {
+    for (open_graph *s = l.first, *next; s; s = next) {
         next = s->next;
-        free_sample(s);
+        free_graph(s);
     }
-    for (ticket *t = l.made_tickets, *next; t; t = next) {
+    for (layer_job *t = l.made_jobs, *next; t; t = next) {
         next = t->next_made;
         loom_automaton_free(t->job.guide);
         loom_job_release(&t->job);

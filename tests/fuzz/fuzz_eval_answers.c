@@ -34,7 +34,7 @@ static void compare_readers(const char *line, size_t len)
                 abort();
         }
     }
-    loom_asked_line l;
+    loom_prompt_line l;
     if (loom_prompt_scan(&l, line, len, &arena)) {
         loom_json *root = NULL;
         if (loom_json_parse(&root, line, len, "fuzz", NULL) != LOOM_OK) abort();

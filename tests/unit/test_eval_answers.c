@@ -313,7 +313,7 @@ TEST(both_readers_agree)
 static void both_prompt_readers(const char *line, bool fast)
 {
     loom_arena arena = {0};
-    loom_asked_line l;
+    loom_prompt_line l;
     loom_json *root = NULL;
     loom_err err = {0};
     size_t n;

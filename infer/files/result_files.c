@@ -1,4 +1,4 @@
-#include "infer/files/answerfile.h"
+#include "infer/files/result_files.h"
 
 #include <stdlib.h>
 
@@ -38,7 +38,7 @@ static void write_layer(answer_writer *a, int32_t index, int64_t parent)
     for (int32_t i = 0; i < l->n_children; i++) write_layer(a, l->first_child + i, own);
 }
 
-void loom_answer_line(loom_buf *into, const loom_results_conf *conf, const loom_gen_result *r)
+void loom_answer_line(loom_buf *into, const loom_result_files_conf *conf, const loom_gen_result *r)
 {
     answer_writer a = {.r = r};
     loom_jw *w = &a.w;
@@ -69,7 +69,7 @@ static loom_status open_one(loom_out **out, const char *path, bool force, loom_e
     return path ? loom_out_open(out, path, force, err) : LOOM_OK;
 }
 
-static loom_status write_rows(loom_results *r, loom_err *err)
+static loom_status write_rows(loom_result_files *r, loom_err *err)
 {
     if (!r->conf.safe_csv) return loom_out_write(r->csv, r->line.data, r->line.len, err);
     loom_buf guarded = {0};
@@ -80,13 +80,13 @@ static loom_status write_rows(loom_results *r, loom_err *err)
     return st;
 }
 
-static bool wanted(const loom_results *r, const loom_outcome *o)
+static bool wanted(const loom_result_files *r, const loom_outcome *o)
 {
     if (!loom_outcome_has_record(o)) return false;
     return !r->conf.only_correct || (o->correct && !loom_unknown_calls(o, r->conf.known));
 }
 
-static loom_status keep_graph(loom_results *r, const loom_graph *g, loom_err *err)
+static loom_status keep_graph(loom_result_files *r, const loom_graph *g, loom_err *err)
 {
     char traceid[32];
 
@@ -126,7 +126,7 @@ static loom_status resumed_layers(loom_replay_layer *out, const loom_json *layer
 /* The graph of an answer that was there, judged again. */
 static loom_status resume_line(void *results, const char *line, size_t len, loom_err *err)
 {
-    loom_results *r = results;
+    loom_result_files *r = results;
     loom_json *root = NULL;
     loom_request *tree = NULL;
     loom_replay_layer *layers = NULL;
@@ -154,19 +154,19 @@ static loom_status resume_line(void *results, const char *line, size_t len, loom
     return st;
 }
 
-static loom_status open_partial(loom_results *r, loom_err *err)
+static loom_status open_partial(loom_result_files *r, loom_err *err)
 {
     if (!r->conf.resume || !r->conf.answers) return LOOM_OK;
-    LOOM_TRY(loom_partial_open(&r->partial, r->conf.answers, r->conf.run, err));
-    r->n_resumed = loom_partial_count(r->partial);
-    return loom_partial_each(r->partial, resume_line, r, err);
+    LOOM_TRY(loom_resume_log_open(&r->partial, r->conf.answers, r->conf.run, err));
+    r->n_resumed = loom_resume_log_count(r->partial);
+    return loom_resume_log_each(r->partial, resume_line, r, err);
 }
 
-loom_status loom_results_open(loom_results *r, const loom_results_conf *conf, loom_err *err)
+loom_status loom_result_files_open(loom_result_files *r, const loom_result_files_conf *conf, loom_err *err)
 {
     loom_status st;
 
-    *r = (loom_results){.conf = *conf};
+    *r = (loom_result_files){.conf = *conf};
     st = open_one(&r->answers, conf->answers, conf->force, err);
     if (st == LOOM_OK) st = open_one(&r->records, conf->records, conf->force, err);
     if (st == LOOM_OK) st = open_one(&r->csv, conf->csv, conf->force, err);
@@ -176,20 +176,20 @@ loom_status loom_results_open(loom_results *r, const loom_results_conf *conf, lo
         if (st == LOOM_OK) st = loom_out_write(r->csv, r->line.data, r->line.len, err);
     }
     if (st == LOOM_OK) st = open_partial(r, err);
-    if (st != LOOM_OK) loom_results_abandon(r);
+    if (st != LOOM_OK) loom_result_files_abandon(r);
     return st;
 }
 
-loom_status loom_results_keep(void *results, const loom_gen_result *result, loom_err *err)
+loom_status loom_result_files_keep(void *results, const loom_gen_result *result, loom_err *err)
 {
-    loom_results *r = results;
+    loom_result_files *r = results;
 
     if (r->answers) {
         loom_buf_reset(&r->line);
         loom_answer_line(&r->line, &r->conf, result);
         /* the partial file stays when this run fails: no answer goes there that memory may have changed */
         LOOM_TRY(loom_nomem_check("an answer", err));
-        LOOM_TRY(r->partial ? loom_partial_add(r->partial, r->line.data, r->line.len, err)
+        LOOM_TRY(r->partial ? loom_resume_log_add(r->partial, r->line.data, r->line.len, err)
                             : loom_out_write(r->answers, r->line.data, r->line.len, err));
     }
     loom_status st = wanted(r, result->outcome) ? keep_graph(r, &result->outcome->graph.graph, err) : LOOM_OK;
@@ -197,26 +197,26 @@ loom_status loom_results_keep(void *results, const loom_gen_result *result, loom
     return st;
 }
 
-loom_status loom_results_commit(loom_results *r, const loom_meta *meta, const loom_ctx *ctx, loom_err *err)
+loom_status loom_result_files_commit(loom_result_files *r, const loom_meta *meta, const loom_ctx *ctx, loom_err *err)
 {
     loom_out *outs[] = {r->answers, r->records, r->csv};
     loom_status st = LOOM_OK;
 
-    if (r->partial) st = loom_partial_copy(r->partial, r->answers, err);
+    if (r->partial) st = loom_resume_log_copy(r->partial, r->answers, err);
     if (st == LOOM_OK) {
         r->answers = r->records = r->csv = NULL;
         st = loom_meta_commit(meta, ctx, outs, 3, 3, err);
     }
-    if (st == LOOM_OK) loom_partial_close(&r->partial, true);
-    loom_results_abandon(r);
+    if (st == LOOM_OK) loom_resume_log_close(&r->partial, true);
+    loom_result_files_abandon(r);
     return st;
 }
 
-void loom_results_abandon(loom_results *r)
+void loom_result_files_abandon(loom_result_files *r)
 {
     loom_out_abandon(&r->answers);
     loom_out_abandon(&r->records);
     loom_out_abandon(&r->csv);
-    loom_partial_close(&r->partial, false);
+    loom_resume_log_close(&r->partial, false);
     loom_buf_release(&r->line);
 }

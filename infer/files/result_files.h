@@ -1,18 +1,18 @@
 /* Results of a generation run into files: raw answers (JSON lines), valid graphs (graph store), the same as rows
  * (Alibaba CSV). All of them appear whole or not at all.
  *
- *   loom_results r = {0};
- *   LOOM_TRY(loom_results_open(&r, &conf, err));
- *   LOOM_TRY(loom_generate(..., loom_results_keep, &r, ...));
- *   LOOM_TRY(loom_results_commit(&r, &meta, ctx, err));            else loom_results_abandon(&r) */
-#ifndef LOOM_INFER_ANSWERFILE_H
-#define LOOM_INFER_ANSWERFILE_H
+ *   loom_result_files r = {0};
+ *   LOOM_TRY(loom_result_files_open(&r, &conf, err));
+ *   LOOM_TRY(loom_generate(..., loom_result_files_keep, &r, ...));
+ *   LOOM_TRY(loom_result_files_commit(&r, &meta, ctx, err));            else loom_result_files_abandon(&r) */
+#ifndef LOOM_INFER_RESULT_FILES_H
+#define LOOM_INFER_RESULT_FILES_H
 
 #include "core/meta.h"
 #include "infer/files/resume_log.h"
 #include "infer/loop/generate.h"
 
-typedef struct loom_results_conf {
+typedef struct loom_result_files_conf {
     const char *answers, *records, *csv; /* paths; NULL: not wanted */
     bool force;
     bool safe_csv;      /* rows for spreadsheets (core/csv_cell.h) */
@@ -24,26 +24,26 @@ typedef struct loom_results_conf {
     int64_t seed;
     int64_t first; /* place of the first result in the whole run (of a shard); trace ids of rows count from it */
     const char *constrain; /* "off", "syntax", "full" */
-} loom_results_conf;
+} loom_result_files_conf;
 
-typedef struct loom_results {
-    loom_results_conf conf;
+typedef struct loom_result_files {
+    loom_result_files_conf conf;
     loom_out *answers, *records, *csv;
-    loom_partial *partial; /* with resume: takes the place of `answers` until commit */
+    loom_resume_log *partial; /* with resume: takes the place of `answers` until commit */
     int64_t n_resumed;     /* results that were there */
     loom_buf line;
     int64_t number;   /* results seen, those that were there included */
     int64_t n_graphs; /* in records and rows */
-} loom_results;
+} loom_result_files;
 
 /* With resume: graphs of the results that are there are judged and written again; generate the others. */
-loom_status loom_results_open(loom_results *r, const loom_results_conf *conf, loom_err *err);
-loom_status loom_results_keep(void *results, const loom_gen_result *result, loom_err *err); /* a loom_gen_keep */
+loom_status loom_result_files_open(loom_result_files *r, const loom_result_files_conf *conf, loom_err *err);
+loom_status loom_result_files_keep(void *results, const loom_gen_result *result, loom_err *err); /* a loom_gen_keep */
 /* All files with their PATH.meta.json, or none. */
-loom_status loom_results_commit(loom_results *r, const loom_meta *meta, const loom_ctx *ctx, loom_err *err);
-void loom_results_abandon(loom_results *r); /* after commit: nothing happens */
+loom_status loom_result_files_commit(loom_result_files *r, const loom_meta *meta, const loom_ctx *ctx, loom_err *err);
+void loom_result_files_abandon(loom_result_files *r); /* after commit: nothing happens */
 
 /* One line of an answers file, LF included: layers in pre-order. */
-void loom_answer_line(loom_buf *into, const loom_results_conf *conf, const loom_gen_result *result);
+void loom_answer_line(loom_buf *into, const loom_result_files_conf *conf, const loom_gen_result *result);
 
 #endif
