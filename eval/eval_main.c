@@ -1,4 +1,4 @@
-#include "eval/eval_cmds.h"
+#include "eval/commands/eval_cmds.h"
 
 int main(int argc, char **argv)
 {

@@ -1,4 +1,4 @@
-#include "infer/infer_cmds.h"
+#include "infer/commands/infer_cmds.h"
 #include "model/blas.h"
 
 int main(int argc, char **argv)

@@ -7,28 +7,28 @@
 #include "tokenizer/pretok.h"
 #include "tokenizer/tokenizer.h"
 
-typedef struct loom_span {
+typedef struct loom_tok_text {
     const char *data; /* NULL: absent */
     uint32_t len;
-} loom_span;
+} loom_tok_text;
 
 /* Byte strings -> token ids; the strings stay in an array indexed by id. Open addressing, at most half full. */
-typedef struct loom_span_slot {
+typedef struct loom_tok_map_slot {
     uint32_t tag; /* upper hash bits: spares most compares */
     int32_t id;   /* -1: empty */
-} loom_span_slot;
-typedef struct loom_span_map {
-    loom_span_slot *slots;
+} loom_tok_map_slot;
+typedef struct loom_tok_map {
+    loom_tok_map_slot *slots;
     size_t mask;
-} loom_span_map;
+} loom_tok_map;
 
-bool loom_span_map_init(loom_span_map *m, size_t n); /* room for n strings; false when memory is out */
-void loom_span_map_release(loom_span_map *m);
+bool loom_tok_map_init(loom_tok_map *m, size_t n); /* room for n strings; false when memory is out */
+void loom_tok_map_release(loom_tok_map *m);
 /* Puts spans[id]; returns the id that already had this string (then nothing changes), or -1. */
-int32_t loom_span_map_put(loom_span_map *m, const loom_span *spans, int32_t id);
-int32_t loom_span_map_find(const loom_span_map *m, const loom_span *spans, const char *data, size_t len);
+int32_t loom_tok_map_put(loom_tok_map *m, const loom_tok_text *spans, int32_t id);
+int32_t loom_tok_map_find(const loom_tok_map *m, const loom_tok_text *spans, const char *data, size_t len);
 /* The same with the hash at hand (loom_hash64, seed 0). */
-int32_t loom_span_map_find_hashed(const loom_span_map *m, const loom_span *spans, const char *data, size_t len,
+int32_t loom_tok_map_find_hashed(const loom_tok_map *m, const loom_tok_text *spans, const char *data, size_t len,
                                   uint64_t hash);
 
 typedef enum loom_tok_family { LOOM_TOK_CHARS, LOOM_TOK_BYTES } loom_tok_family;
@@ -48,13 +48,13 @@ struct loom_tokenizer {
     loom_tok_family family;
 
     int64_t n_ids;    /* largest id + 1 */
-    loom_span *texts; /* as spelt in the file */
-    loom_span *bytes; /* as decoded */
+    loom_tok_text *texts; /* as spelt in the file */
+    loom_tok_text *bytes; /* as decoded */
     uint8_t *flags;   /* LOOM_TOK_... */
     int32_t bos, eos, unk;
 
-    loom_span_map by_text;  /* all tokens */
-    loom_span_map by_bytes; /* tokens that merging or the whole-piece rule may give: no special ones */
+    loom_tok_map by_text;  /* all tokens */
+    loom_tok_map by_bytes; /* tokens that merging or the whole-piece rule may give: no special ones */
     loom_merge_map merges;
     int32_t byte_ids[256]; /* byte family: the token of one byte; character family: <0xHH> */
 

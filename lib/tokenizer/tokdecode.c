@@ -54,7 +54,7 @@ static void decode_utf8(loom_buf *into, const loom_tokenizer *tok, const int32_t
     loom_buf run = {0}; /* byte family: all of it; character family: the byte tokens in a row */
     for (int64_t i = 0; i < n; i++) {
         if (skipped(tok, ids[i], flags)) continue;
-        const loom_span *b = &tok->bytes[ids[i]];
+        const loom_tok_text *b = &tok->bytes[ids[i]];
         if (tok->family == LOOM_TOK_BYTES || (tok->flags[ids[i]] & LOOM_TOK_BYTE))
             loom_buf_append(&run, b->data, b->len);
         else {
@@ -86,7 +86,7 @@ void loom_tokenizer_decode(loom_buf *into, const loom_tokenizer *tok, const int3
 void loom_tok_stream_push(loom_tok_stream *stream, loom_buf *into, const loom_tokenizer *tok, int32_t id)
 {
     if (skipped(tok, id, LOOM_DECODE_SKIP_SPECIAL)) return;
-    const loom_span *b = &tok->bytes[id];
+    const loom_tok_text *b = &tok->bytes[id];
     size_t skip = stream->at_start && tok->strip_first_blank && b->data[0] == ' ';
     stream->at_start = false;
     loom_buf_append(into, b->data + skip, b->len - skip);

@@ -44,8 +44,8 @@ void loom_tokenizer_free(loom_tokenizer *tok)
     if (!tok) return;
     loom_pretok_free(tok->pretok);
     loom_merge_map_release(&tok->merges);
-    loom_span_map_release(&tok->by_text);
-    loom_span_map_release(&tok->by_bytes);
+    loom_tok_map_release(&tok->by_text);
+    loom_tok_map_release(&tok->by_bytes);
     free(tok->texts);
     free(tok->bytes);
     free(tok->flags);
@@ -103,7 +103,7 @@ const char *loom_tokenizer_text(const loom_tokenizer *tok, int32_t id)
 
 int32_t loom_tokenizer_find(const loom_tokenizer *tok, const char *text, size_t len)
 {
-    return loom_span_map_find(&tok->by_text, tok->texts, text, len);
+    return loom_tok_map_find(&tok->by_text, tok->texts, text, len);
 }
 
 bool loom_tokenizer_is_special(const loom_tokenizer *tok, int32_t id)
@@ -263,7 +263,7 @@ static void encode_word(loom_tok_scratch *s, const char *word, size_t len, int64
     }
     uint64_t hash = loom_hash64(word, len, 0);
     if (tok->ignore_merges) {
-        int32_t id = loom_span_map_find_hashed(&tok->by_bytes, tok->bytes, word, len, hash);
+        int32_t id = loom_tok_map_find_hashed(&tok->by_bytes, tok->bytes, word, len, hash);
         if (id >= 0) {
             push(s->into, id, offset);
             return;
@@ -369,7 +369,7 @@ static int32_t added_at(const loom_tokenizer *tok, const char *text, size_t len,
     size_t room = len - at, common = tok->added_common[b];
     if (first == last || room < common || memcmp(text + at, tok->texts[tok->added[first]].data, common) != 0) return -1;
     for (int32_t i = first; i < last; i++) {
-        const loom_span *t = &tok->texts[tok->added[i]];
+        const loom_tok_text *t = &tok->texts[tok->added[i]];
         if (t->len <= room && memcmp(text + at, t->data, t->len) == 0) return tok->added[i];
     }
     return -1;

@@ -67,7 +67,7 @@ static loom_status count_ids(int64_t *n_ids, const loom_json *vocab, const loom_
 
 static loom_status put_token(loom_tokenizer *tok, int64_t id, const char *text, size_t len, loom_err *err)
 {
-    loom_span *t = &tok->texts[id];
+    loom_tok_text *t = &tok->texts[id];
     if (len == 0 || len > MAX_TOKEN_BYTES)
         return loom_fail(err, LOOM_STATUS_FORMAT, "token %lld has %zu bytes, expected 1 to %d", (long long)id, len,
                          MAX_TOKEN_BYTES);
@@ -78,8 +78,8 @@ static loom_status put_token(loom_tokenizer *tok, int64_t id, const char *text, 
     }
     const char *copy = loom_arena_strdup(&tok->arena, text, len);
     LOOM_TRY(loom_arena_check(&tok->arena, "a vocabulary", err));
-    *t = (loom_span){copy, (uint32_t)len};
-    int32_t other = loom_span_map_put(&tok->by_text, tok->texts, (int32_t)id);
+    *t = (loom_tok_text){copy, (uint32_t)len};
+    int32_t other = loom_tok_map_put(&tok->by_text, tok->texts, (int32_t)id);
     if (other >= 0)
         return loom_fail(err, LOOM_STATUS_FORMAT, "the token \"%.60s\" has two ids, %d and %lld", text, other,
                          (long long)id);
@@ -120,7 +120,7 @@ static loom_status read_tokens(loom_tokenizer *tok, const loom_json *root, const
     tok->texts = loom_calloc(n, sizeof *tok->texts);
     tok->bytes = loom_calloc(n, sizeof *tok->bytes);
     tok->flags = loom_calloc(n, 1);
-    if (!tok->texts || !tok->bytes || !tok->flags || !loom_span_map_init(&tok->by_text, n))
+    if (!tok->texts || !tok->bytes || !tok->flags || !loom_tok_map_init(&tok->by_text, n))
         return loom_fail_nomem(err, "a vocabulary");
     for (void *it = loom_json_iter(vocab); it; it = loom_json_iter_next(vocab, it)) {
         const char *text = loom_json_iter_key(it);
@@ -134,15 +134,15 @@ static loom_status read_tokens(loom_tokenizer *tok, const loom_json *root, const
 /* ---- merges ---- */
 
 /* "a b", or ["a","b"]. */
-static loom_status split_merge(const loom_json *merge, size_t rank, loom_span side[2], loom_err *err)
+static loom_status split_merge(const loom_json *merge, size_t rank, loom_tok_text side[2], loom_err *err)
 {
     size_t len;
     const char *text = loom_json_str(merge, &len);
     if (text) {
         const char *blank = memchr(text, ' ', len);
         if (blank && !memchr(blank + 1, ' ', (size_t)(text + len - blank - 1))) {
-            side[0] = (loom_span){text, (uint32_t)(blank - text)};
-            side[1] = (loom_span){blank + 1, (uint32_t)(text + len - blank - 1)};
+            side[0] = (loom_tok_text){text, (uint32_t)(blank - text)};
+            side[1] = (loom_tok_text){blank + 1, (uint32_t)(text + len - blank - 1)};
             return LOOM_OK;
         }
     } else if (loom_json_len(merge) == 2) {
@@ -155,16 +155,16 @@ static loom_status split_merge(const loom_json *merge, size_t rank, loom_span si
     return loom_fail(err, LOOM_STATUS_FORMAT, "merge %zu is neither \"a b\" nor [\"a\", \"b\"]", rank);
 }
 
-static loom_status put_merge(loom_tokenizer *tok, const loom_span side[2], size_t rank, loom_buf *joined, loom_err *err)
+static loom_status put_merge(loom_tokenizer *tok, const loom_tok_text side[2], size_t rank, loom_buf *joined, loom_err *err)
 {
     int32_t id[3];
     loom_buf_reset(joined);
     loom_buf_append(joined, side[0].data, side[0].len);
     loom_buf_append(joined, side[1].data, side[1].len);
     LOOM_TRY(loom_buf_check(joined, "the merges", err));
-    id[0] = loom_span_map_find(&tok->by_text, tok->texts, side[0].data, side[0].len);
-    id[1] = loom_span_map_find(&tok->by_text, tok->texts, side[1].data, side[1].len);
-    id[2] = loom_span_map_find(&tok->by_text, tok->texts, joined->data, joined->len);
+    id[0] = loom_tok_map_find(&tok->by_text, tok->texts, side[0].data, side[0].len);
+    id[1] = loom_tok_map_find(&tok->by_text, tok->texts, side[1].data, side[1].len);
+    id[2] = loom_tok_map_find(&tok->by_text, tok->texts, joined->data, joined->len);
     if (id[0] < 0 || id[1] < 0 || id[2] < 0)
         return loom_fail(
             err, LOOM_STATUS_FORMAT, "merge %zu (\"%.*s\" and \"%.*s\") names a token that is not in \"vocab\"", rank,
@@ -182,7 +182,7 @@ static loom_status read_merges(loom_tokenizer *tok, const loom_json *model, loom
     if (!loom_json_is_array(merges)) return loom_fail(err, LOOM_STATUS_FORMAT, "\"model\" has no \"merges\" array");
     if (!loom_merge_map_init(&tok->merges, loom_json_len(merges))) return loom_fail_nomem(err, "the merges");
     for (size_t i = 0; st == LOOM_OK && i < loom_json_len(merges); i++) {
-        loom_span side[2] = {0};
+        loom_tok_text side[2] = {0};
         st = split_merge(loom_json_at(merges, i), i, side, err);
         if (st == LOOM_OK) st = put_merge(tok, side, i, &joined, err);
     }
@@ -235,13 +235,13 @@ static void keep_bytes(loom_tokenizer *tok, int64_t id, const loom_buf *bytes)
 {
     const char *copy = loom_arena_strdup(&tok->arena, loom_buf_text(bytes), bytes->len);
     tok->arena.failed |= loom_buf_failed(bytes);
-    tok->bytes[id] = (loom_span){copy, tok->arena.failed ? 0 : (uint32_t)bytes->len};
+    tok->bytes[id] = (loom_tok_text){copy, tok->arena.failed ? 0 : (uint32_t)bytes->len};
 }
 
 /* The bytes a token stands for; its own text where that has characters outside the alphabet, and then false. */
 static bool byte_token_bytes(loom_tokenizer *tok, int64_t id, loom_buf *scratch)
 {
-    const loom_span *t = &tok->texts[id];
+    const loom_tok_text *t = &tok->texts[id];
     loom_buf_reset(scratch);
     for (size_t i = 0, n; i < t->len; i += n) {
         uint32_t code = 0;
@@ -260,15 +260,15 @@ static bool byte_token_bytes(loom_tokenizer *tok, int64_t id, loom_buf *scratch)
 static loom_status build_byte_family(loom_tokenizer *tok, loom_err *err)
 {
     loom_buf scratch = {0};
-    if (!loom_span_map_init(&tok->by_bytes, (size_t)tok->n_ids)) return loom_fail_nomem(err, "a vocabulary");
+    if (!loom_tok_map_init(&tok->by_bytes, (size_t)tok->n_ids)) return loom_fail_nomem(err, "a vocabulary");
     for (int64_t id = 0; id < tok->n_ids; id++)
         if (tok->texts[id].data && byte_token_bytes(tok, id, &scratch) && !(tok->flags[id] & LOOM_TOK_ADDED))
-            loom_span_map_put(&tok->by_bytes, tok->bytes, (int32_t)id);
+            loom_tok_map_put(&tok->by_bytes, tok->bytes, (int32_t)id);
     loom_buf_release(&scratch);
     LOOM_TRY(loom_arena_check(&tok->arena, "a vocabulary", err));
     for (int b = 0; b < 256; b++) {
         char c = (char)b;
-        tok->byte_ids[b] = loom_span_map_find(&tok->by_bytes, tok->bytes, &c, 1);
+        tok->byte_ids[b] = loom_tok_map_find(&tok->by_bytes, tok->bytes, &c, 1);
         if (tok->byte_ids[b] < 0)
             return loom_fail(err, LOOM_STATUS_FORMAT, "the vocabulary has no token for the byte 0x%02X", (unsigned)b);
     }
@@ -348,7 +348,7 @@ static int hex_digit(char c)
 }
 
 /* The byte of "<0xHH>", -1 for any other text. */
-static int byte_of_text(const loom_span *t)
+static int byte_of_text(const loom_tok_text *t)
 {
     if (t->len != 6 || memcmp(t->data, "<0x", 3) != 0 || t->data[5] != '>') return -1;
     int high = hex_digit(t->data[3]), low = hex_digit(t->data[4]);
@@ -357,7 +357,7 @@ static int byte_of_text(const loom_span *t)
 
 static void char_token_bytes(loom_tokenizer *tok, int64_t id, loom_buf *scratch)
 {
-    const loom_span *t = &tok->texts[id];
+    const loom_tok_text *t = &tok->texts[id];
     int byte = byte_of_text(t);
     loom_buf_reset(scratch);
     if (byte >= 0) {
@@ -390,7 +390,7 @@ static void find_cuts(loom_tokenizer *tok, bool split)
             memset(tok->cut, 0, sizeof tok->cut); /* byte tokens hide the characters they spell */
             break;
         }
-        const loom_span *t = &tok->texts[rule->joined];
+        const loom_tok_text *t = &tok->texts[rule->joined];
         int left = -1;
         for (size_t i = 0, n; i < t->len; i += n) {
             n = loom_utf8_get(t->data + i, t->len - i, NULL);
@@ -413,7 +413,7 @@ static loom_status build_char_family(loom_tokenizer *tok, bool split, loom_err *
     for (int b = 0; b < 256; b++) {
         char text[8];
         snprintf(text, sizeof text, "<0x%02X>", (unsigned)b);
-        tok->byte_ids[b] = loom_span_map_find(&tok->by_text, tok->texts, text, 6);
+        tok->byte_ids[b] = loom_tok_map_find(&tok->by_text, tok->texts, text, 6);
         if (tok->byte_ids[b] < 0)
             return loom_fail(err, LOOM_STATUS_FORMAT, "the vocabulary has no byte token %s, which byte_fallback needs",
                              text);
@@ -421,7 +421,7 @@ static loom_status build_char_family(loom_tokenizer *tok, bool split, loom_err *
     for (int c = 0; c < 128; c++) {
         char byte = (char)c;
         const char *text = c == ' ' ? LOOM_TOK_BLANK : &byte;
-        tok->char_ids[c] = loom_span_map_find(&tok->by_text, tok->texts, text, c == ' ' ? 3 : 1);
+        tok->char_ids[c] = loom_tok_map_find(&tok->by_text, tok->texts, text, c == ' ' ? 3 : 1);
     }
     if (tok->char_ids[' '] < 0) return loom_fail(err, LOOM_STATUS_FORMAT, "the vocabulary has no token for a blank");
     find_cuts(tok, split);
@@ -432,8 +432,8 @@ static loom_status build_char_family(loom_tokenizer *tok, bool split, loom_err *
 
 static int by_byte_then_length(const void *a, const void *b, void *texts)
 {
-    const loom_span *x = (const loom_span *)texts + *(const int32_t *)a;
-    const loom_span *y = (const loom_span *)texts + *(const int32_t *)b;
+    const loom_tok_text *x = (const loom_tok_text *)texts + *(const int32_t *)a;
+    const loom_tok_text *y = (const loom_tok_text *)texts + *(const int32_t *)b;
     unsigned char fx = (unsigned char)x->data[0], fy = (unsigned char)y->data[0];
     if (fx != fy) return fx < fy ? -1 : 1;
     if (x->len != y->len) return x->len > y->len ? -1 : 1;
@@ -443,10 +443,10 @@ static int by_byte_then_length(const void *a, const void *b, void *texts)
 /* Bytes at the front that all of a group share. */
 static uint32_t common_front(const loom_tokenizer *tok, int32_t first, int32_t last)
 {
-    const loom_span *a = &tok->texts[tok->added[first]];
+    const loom_tok_text *a = &tok->texts[tok->added[first]];
     uint32_t n = a->len;
     for (int32_t i = first + 1; i < last; i++) {
-        const loom_span *b = &tok->texts[tok->added[i]];
+        const loom_tok_text *b = &tok->texts[tok->added[i]];
         uint32_t k = 0;
         while (k < n && k < b->len && a->data[k] == b->data[k]) k++;
         n = k;

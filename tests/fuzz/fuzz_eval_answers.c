@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 #include "core/json.h"
-#include "eval/answer_scan.h"
-#include "eval/answers.h"
-#include "eval/graphs.h"
-#include "eval/html.h"
+#include "eval/answers/answer_scan.h"
+#include "eval/answers/answers.h"
+#include "eval/answers/graphs.h"
+#include "eval/pages/html.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -34,7 +34,7 @@ static void compare_readers(const char *line, size_t len)
                 abort();
         }
     }
-    loom_asked_line l;
+    loom_prompt_line l;
     if (loom_prompt_scan(&l, line, len, &arena)) {
         loom_json *root = NULL;
         if (loom_json_parse(&root, line, len, "fuzz", NULL) != LOOM_OK) abort();

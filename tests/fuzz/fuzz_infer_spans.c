@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "infer/graphsink.h"
+#include "infer/formats/graphsink.h"
 #include "readers/files/graphsource.h"
 #include "trace/graph/record.h"
 

@@ -2,10 +2,10 @@
 #include <unistd.h>
 
 #include "core/json.h"
-#include "eval/answer_scan.h"
-#include "eval/answers.h"
-#include "eval/oracle.h"
-#include "eval/tally.h"
+#include "eval/accuracy/tally.h"
+#include "eval/answers/answer_scan.h"
+#include "eval/answers/answers.h"
+#include "eval/answers/oracle.h"
 #include "test.h"
 #include "trace/graph/record.h"
 
@@ -313,7 +313,7 @@ TEST(both_readers_agree)
 static void both_prompt_readers(const char *line, bool fast)
 {
     loom_arena arena = {0};
-    loom_asked_line l;
+    loom_prompt_line l;
     loom_json *root = NULL;
     loom_err err = {0};
     size_t n;

@@ -1,6 +1,6 @@
 /* Scripts of pictures: hostile names stay values, and only scripts that are ours are run unasked. */
 #include "core/escape.h"
-#include "eval/figure.h"
+#include "eval/pages/figure.h"
 #include "test.h"
 
 static const char *const names[] = {"<script>alert(1)</script>", "a`touch owned`b", "say \"x\"", "back\\", "\\\" . system(\"touch owned\")",

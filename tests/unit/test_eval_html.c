@@ -1,5 +1,5 @@
 /* Pieces of the report page. */
-#include "eval/html.h"
+#include "eval/pages/html.h"
 #include "test.h"
 
 TEST(svg_is_set_inline)

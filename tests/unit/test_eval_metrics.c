@@ -1,5 +1,5 @@
 /* The evaluator's numbers against values worked out by hand (or by the formula written out with other numbers). */
-#include "eval/metrics.h"
+#include "eval/numbers/metrics.h"
 #include "test.h"
 
 TEST(wilson)

@@ -2,12 +2,12 @@
 #include <unistd.h>
 
 #include "core/file.h"
-#include "eval/graphs.h"
-#include "eval/grid.h"
-#include "eval/memory.h"
-#include "eval/probabilistic.h"
-#include "eval/similarity.h"
-#include "eval/table.h"
+#include "eval/accuracy/grid.h"
+#include "eval/answers/graphs.h"
+#include "eval/baselines/probabilistic.h"
+#include "eval/likeness/similarity.h"
+#include "eval/pages/table.h"
+#include "eval/privacy/training_digests.h"
 #include "test.h"
 #include "trace/graph/record.h"
 
@@ -25,16 +25,16 @@ static loom_graph graph(const char *record)
     return g;
 }
 
-static void add(loom_corpus *c, loom_vocabulary *words, const char *record, bool with_user)
+static void add(loom_graph_counts *c, loom_vocabulary *words, const char *record, bool with_user)
 {
     loom_graph g = graph(record);
-    CHECK(loom_corpus_add(c, words, &g, with_user, NULL) == LOOM_OK);
+    CHECK(loom_graph_counts_add(c, words, &g, with_user, NULL) == LOOM_OK);
 }
 
 TEST(corpus_by_hand)
 {
     loom_vocabulary words = {0};
-    loom_corpus c = {0};
+    loom_graph_counts c = {0};
     add(&c, &words, A, false);
     add(&c, &words, B, false);
     add(&c, &words, C, false);
@@ -54,24 +54,24 @@ TEST(corpus_by_hand)
     CHECK_I64(c.field[LOOM_FIELD_IN].first[3], 5);
 
     int64_t calls[4], top[4], nodes[3], index[2] = {1, 1};
-    loom_corpus_count_calls(&c, NULL, 0, calls, 4);
-    CHECK_I64(loom_corpus_top_calls(&words, calls, top, 4), 4);
+    loom_graph_counts_calls(&c, NULL, 0, calls, 4);
+    CHECK_I64(loom_graph_counts_top_calls(&words, calls, top, 4), 4);
     CHECK_STR(loom_intern_text(&words.calls, top[0]), "USER,MS_00001,http");
     CHECK_STR(loom_intern_text(&words.calls, top[1]), "MS_00001,MS_00002,mc");
     CHECK_STR(loom_intern_text(&words.calls, top[2]), "MS_00001,MS_00001,rpc"); /* one each: bytewise order */
     CHECK_STR(loom_intern_text(&words.calls, top[3]), "MS_00001,MS_00003,db");
-    loom_corpus_count_nodes(&c, NULL, 0, nodes, 3);
+    loom_graph_counts_nodes(&c, NULL, 0, nodes, 3);
     CHECK_I64(nodes[0], 4);
     CHECK_I64(nodes[1], 2);
     CHECK_I64(nodes[2], 1);
-    loom_corpus_count_nodes(&c, index, 2, nodes, 3); /* graph B twice */
+    loom_graph_counts_nodes(&c, index, 2, nodes, 3); /* graph B twice */
     CHECK_I64(nodes[1], 4);
     CHECK_I64(nodes[2], 0);
-    loom_corpus_release(&c);
+    loom_graph_counts_release(&c);
 
     add(&c, &words, B, true); /* USER's own call counts now */
     CHECK_I64(c.field[LOOM_FIELD_OUT].n, 3);
-    loom_corpus_release(&c);
+    loom_graph_counts_release(&c);
     loom_vocabulary_release(&words);
 }
 
@@ -79,59 +79,59 @@ TEST(corpus_by_hand)
 TEST(corpus_degrees_by_hand)
 {
     loom_vocabulary words = {0};
-    loom_corpus c = {0};
+    loom_graph_counts c = {0};
     double v[4];
     add(&c, &words, A, true);
     add(&c, &words, B, true);
     add(&c, &words, C, true);
     /* received: MS1 from USER three times and from itself, MS2 twice, MS3 once */
-    REQUIRE(loom_corpus_degrees(&c, NULL, 0, LOOM_FIELD_IN, v, 3) == 3);
+    REQUIRE(loom_graph_counts_degrees(&c, NULL, 0, LOOM_FIELD_IN, v, 3) == 3);
     loom_metrics_sort(v, 3);
     CHECK_NEAR(v[0], 1.0 / 3, 1e-12);
     CHECK_NEAR(v[1], 2.0 / 3, 1e-12);
     CHECK_NEAR(v[2], 4.0 / 3, 1e-12);
     /* made: MS1 2 + 2, MS2 0, MS3 0, USER 3 */
-    REQUIRE(loom_corpus_degrees(&c, NULL, 0, LOOM_FIELD_OUT, v, 3) == 4);
+    REQUIRE(loom_graph_counts_degrees(&c, NULL, 0, LOOM_FIELD_OUT, v, 3) == 4);
     loom_metrics_sort(v, 4);
     CHECK_NEAR(v[1], 0, 0);
     CHECK_NEAR(v[2], 1, 1e-12);
     CHECK_NEAR(v[3], 4.0 / 3, 1e-12);
     /* graph A alone: MS1 received one call, MS2 and MS3 do not occur */
     int64_t only[1] = {0};
-    REQUIRE(loom_corpus_degrees(&c, only, 1, LOOM_FIELD_IN, v, 3) == 1);
+    REQUIRE(loom_graph_counts_degrees(&c, only, 1, LOOM_FIELD_IN, v, 3) == 1);
     CHECK_NEAR(v[0], 1, 0);
 
-    loom_corpus head = loom_corpus_head(&c, 2);
+    loom_graph_counts head = loom_graph_counts_head(&c, 2);
     CHECK_I64(head.n_graphs, 2);
     CHECK_I64(head.n_edges, 4);
     CHECK_I64(head.field[LOOM_FIELD_TIME].n, 4);
-    CHECK_I64(loom_corpus_head(&c, 9).n_graphs, 3);
-    loom_corpus_release(&c);
+    CHECK_I64(loom_graph_counts_head(&c, 9).n_graphs, 3);
+    loom_graph_counts_release(&c);
     loom_vocabulary_release(&words);
 }
 
 /* Every graph is in one group, groups differ by a graph at most, and few graphs are their own groups. */
 TEST(bootstrap_groups)
 {
-    loom_corpus_groups g;
-    int64_t n = 2 * LOOM_CORPUS_GROUPS + 345, sum = 0;
-    loom_corpus_group(&g, n, 1);
-    CHECK_I64(g.n, LOOM_CORPUS_GROUPS);
+    loom_graph_counts_groups g;
+    int64_t n = 2 * LOOM_GRAPH_COUNTS_GROUPS + 345, sum = 0;
+    loom_graph_counts_group(&g, n, 1);
+    CHECK_I64(g.n, LOOM_GRAPH_COUNTS_GROUPS);
     CHECK_I64(g.first[g.n], n);
     for (int64_t k = 0; k < g.n; k++) CHECK(g.first[k + 1] - g.first[k] == 2 || g.first[k + 1] - g.first[k] == 3);
     for (int64_t i = 0; i < n; i++) sum += g.order[i];
     CHECK_I64(sum, n * (n - 1) / 2);
-    loom_corpus_groups_release(&g);
-    loom_corpus_group(&g, 7, 1);
+    loom_graph_counts_groups_release(&g);
+    loom_graph_counts_group(&g, 7, 1);
     CHECK_I64(g.n, 7);
     for (int64_t i = 0; i < 7; i++) CHECK(g.order[i] == i && g.first[i] == i);
-    loom_corpus_groups_release(&g);
+    loom_graph_counts_groups_release(&g);
 }
 
 TEST(distances_by_hand)
 {
     loom_vocabulary words = {0};
-    loom_corpus real = {0}, made = {0};
+    loom_graph_counts real = {0}, made = {0};
     add(&real, &words, B, false);
     add(&made, &words, A, false);
     /* times real {2, 4, 10}, made {10}: (8 + 6 + 0) / 3; range 8 */
@@ -147,8 +147,8 @@ TEST(distances_by_hand)
     CHECK_NEAR(e.w1, 0.5, 1e-12);
     CHECK(isnan(e.range));
     CHECK_NEAR(loom_similarity_emd(&real, &real, LOOM_FIELD_TIME).w1, 0, 0);
-    loom_corpus_release(&real);
-    loom_corpus_release(&made);
+    loom_graph_counts_release(&real);
+    loom_graph_counts_release(&made);
     loom_vocabulary_release(&words);
 }
 
@@ -164,21 +164,21 @@ static void write_lines(char *path, const char *text)
 TEST(memory_by_hand)
 {
     char path[] = "/tmp/loom-memory-XXXXXX";
-    loom_memory *m = loom_memory_new();
-    loom_memory_report r = {0};
+    loom_training_digests *m = loom_training_digests_new();
+    loom_copy_report r = {0};
     loom_err err;
     loom_graph a = graph(A), b = graph(B);
-    REQUIRE_OK(loom_memory_add(m, &a, &err), err);
-    REQUIRE_OK(loom_memory_add(m, &a, &err), err);
-    REQUIRE_OK(loom_memory_add(m, &b, &err), err);
-    CHECK_I64(loom_memory_graphs(m), 3);
-    CHECK_I64(loom_memory_shapes(m), 2);
+    REQUIRE_OK(loom_training_digests_add(m, &a, &err), err);
+    REQUIRE_OK(loom_training_digests_add(m, &a, &err), err);
+    REQUIRE_OK(loom_training_digests_add(m, &b, &err), err);
+    CHECK_I64(loom_training_digests_graphs(m), 3);
+    CHECK_I64(loom_training_digests_shapes(m), 2);
     /* a copy at another time of day; the shape of B with another time, twice; C is new, and so is MS_00003 */
     write_lines(path, "09h00m00s000ms S_000000001 0|http|USER|MS_00001|ARRIVED_0|RT_10\n"
                       A "||0.1|mc|MS_00001|MS_00002|ARRIVED_1|RT_2||0.2|mc|MS_00001|MS_00002|ARRIVED_4|RT_4\n"
                       A "||0.1|mc|MS_00001|MS_00002|ARRIVED_1|RT_2||0.2|mc|MS_00001|MS_00002|ARRIVED_4|RT_4\n"
                       C "\n" B "\nnonsense\n");
-    REQUIRE_OK(loom_memory_check(&r, &(loom_memories){.train = m}, path, 5, &err), err);
+    REQUIRE_OK(loom_copy_check(&r, &(loom_known_sets){.train = m}, path, 5, &err), err);
     CHECK_I64(r.n_requested, 6);
     CHECK_I64(r.n_rejected, 1);
     CHECK_I64(r.all.n, 5);
@@ -196,15 +196,15 @@ TEST(memory_by_hand)
     CHECK_I64(r.n_examples, 2);
     CHECK_STR(r.examples[0], B); /* the larger one first */
     CHECK_STR(r.examples[1], A);
-    CHECK_I64(loom_memory_large(&r).n, 0);
-    loom_memory_report_release(&r);
-    loom_memory_free(m);
+    CHECK_I64(loom_copy_large(&r).n, 0);
+    loom_copy_report_release(&r);
+    loom_training_digests_free(m);
     unlink(path);
-    CHECK_I64(loom_memory_bucket(1), 0);
-    CHECK_I64(loom_memory_bucket(3), 1);
-    CHECK_I64(loom_memory_bucket(4), 2);
-    CHECK_I64(loom_memory_bucket(30), 4);
-    CHECK_I64(loom_memory_bucket(31), 5);
+    CHECK_I64(loom_copy_bucket(1), 0);
+    CHECK_I64(loom_copy_bucket(3), 1);
+    CHECK_I64(loom_copy_bucket(4), 2);
+    CHECK_I64(loom_copy_bucket(30), 4);
+    CHECK_I64(loom_copy_bucket(31), 5);
 }
 
 TEST(formats_are_told_apart)

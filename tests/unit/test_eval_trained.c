@@ -1,6 +1,6 @@
 /* The line that says how a model was trained: every fact that is known and none that is not. */
 #include "core/json.h"
-#include "eval/trained.h"
+#include "eval/answers/trained.h"
 #include "test.h"
 
 static void check_line(const char *meta, const char *want)

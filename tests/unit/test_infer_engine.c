@@ -4,10 +4,10 @@
 
 #include "core/hash.h"
 #include "core/num.h"
-#include "infer/budget.h"
-#include "infer/engine.h"
-#include "infer/generate.h"
-#include "infer/promptlist.h"
+#include "infer/engine/engine.h"
+#include "infer/files/promptlist.h"
+#include "infer/loop/budget.h"
+#include "infer/loop/generate.h"
 #include "model/blas.h"
 #include "unit/domain_rig.h"
 

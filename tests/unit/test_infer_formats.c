@@ -6,7 +6,7 @@
 
 #include "core/file.h"
 #include "core/rng.h"
-#include "infer/graphsink.h"
+#include "infer/formats/graphsink.h"
 #include "readers/files/graphsource.h"
 #include "trace/graph/record.h"
 

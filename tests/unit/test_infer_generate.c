@@ -4,8 +4,8 @@
 
 #include "core/file.h"
 #include "core/json.h"
-#include "infer/answerfile.h"
-#include "infer/generate.h"
+#include "infer/files/result_files.h"
+#include "infer/loop/generate.h"
 #include "trace/graph/record.h"
 
 /* ---- a completer that answers from a table ---- */
@@ -77,7 +77,7 @@ typedef struct kept {
 static loom_status keep(void *arg, const loom_gen_result *r, loom_err *err)
 {
     kept *k = arg;
-    loom_results_conf conf = {.constrain = "off"};
+    loom_result_files_conf conf = {.constrain = "off"};
     (void)err;
     k->n++;
     k->finished += r->outcome->finished;

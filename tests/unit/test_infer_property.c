@@ -10,8 +10,8 @@
 
 #include "core/num.h"
 #include "core/usage.h"
-#include "infer/budget.h"
-#include "infer/engine.h"
+#include "infer/engine/engine.h"
+#include "infer/loop/budget.h"
 #include "model/blas.h"
 #include "unit/domain_rig.h"
 

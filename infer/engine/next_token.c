@@ -1,0 +1,429 @@
+#include "infer/engine/next_token.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/num.h"
+#include "model/sampler.h"
+
+enum { MAX_TOKEN_BYTES = 256, GREEDY_CANDIDATES = 50, SLACK = 8 };
+enum { MID_PHRASE = 64 }; /* a phrase begun in single bytes may have to be finished in single bytes */
+
+/* One token of the vocabulary in byte order; `lcp`: bytes it has in common with the one before. */
+typedef struct entry {
+    const char *bytes;
+    int32_t id, len, lcp;
+} entry;
+
+typedef struct worker {
+    loom_sampler *sampler;
+    loom_tok_scratch *scratch;
+    loom_tokens ids;
+    loom_buf text;
+    float *values;               /* (V) for partial sorting */
+    loom_automaton_state *stack; /* (MAX_TOKEN_BYTES + 1) states of the vocabulary walk */
+} worker;
+
+struct loom_next_token {
+    const loom_tokenizer *tok;
+    loom_next_token_options o;
+    int n_workers;
+    worker *workers;
+    bool *ends;     /* (V) ids that end a text */
+    entry *entries; /* by bytes; special and empty tokens left out */
+    int64_t n_entries;
+    int64_t edge_tokens, sub_tokens, base_tokens; /* generous costs of the pieces of an answer, with names that ... */
+    int64_t name_tokens;                          /* ... cost this */
+};
+
+/* ---- making ---- */
+
+static loom_status make_workers(loom_next_token *c, loom_err *err)
+{
+    c->n_workers = c->o.threads > 0 ? c->o.threads : 1;
+    c->workers = loom_calloc((size_t)c->n_workers, sizeof *c->workers);
+    if (!c->workers) return loom_fail_nomem(err, "samplers");
+    for (int i = 0; i < c->n_workers; i++) {
+        LOOM_TRY(loom_sampler_new(&c->workers[i].sampler, c->o.V, err));
+        if (!(c->workers[i].scratch = loom_tok_scratch_new(c->tok))) return loom_fail_nomem(err, "samplers");
+    }
+    return LOOM_OK;
+}
+
+loom_status loom_next_token_new(loom_next_token **out, const loom_tokenizer *tok, const loom_next_token_options *o,
+                             loom_err *err)
+{
+    loom_next_token *c = loom_calloc(1, sizeof *c);
+    loom_status st;
+
+    if (!c) return loom_fail_nomem(err, "samplers");
+    c->tok = tok;
+    c->o = *o;
+    if ((st = make_workers(c, err)) != LOOM_OK) goto done;
+    c->ends = loom_calloc((size_t)o->V, sizeof *c->ends);
+    if (!c->ends) {
+        st = loom_fail_nomem(err, "samplers");
+        goto done;
+    }
+    for (int64_t id = 0; id < o->V; id++)
+        c->ends[id] = loom_config_is_eos(o->config, id) || id == loom_tokenizer_eos(tok) ||
+                      id == loom_tokenizer_bos(tok) || id == o->config->bos_id;
+    *out = c;
+    c = NULL;
+done:
+    loom_next_token_free(c);
+    return st;
+}
+
+void loom_next_token_free(loom_next_token *c)
+{
+    if (!c) return;
+    for (int i = 0; c->workers && i < c->n_workers; i++) {
+        worker *w = &c->workers[i];
+        if (w->sampler) loom_sampler_free(w->sampler);
+        if (w->scratch) loom_tok_scratch_free(w->scratch);
+        loom_tokens_release(&w->ids);
+        loom_buf_release(&w->text);
+        free(w->values);
+        free(w->stack);
+    }
+    free(c->workers);
+    free(c->ends);
+    free(c->entries);
+    free(c);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    const entry *x = a, *y = b;
+    size_t n = (size_t)(x->len < y->len ? x->len : y->len);
+    int order = memcmp(x->bytes, y->bytes, n);
+    return order ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+static int64_t count_tokens(worker *w, const loom_tokenizer *tok, const char *text, size_t len)
+{
+    loom_tokens_reset(&w->ids);
+    loom_tokenizer_encode(&w->ids, tok, w->scratch, text, len, LOOM_ENCODE_CONTINUE | LOOM_ENCODE_PLAIN);
+    return w->ids.n;
+}
+
+static int64_t count_line(const loom_next_token *c, const char *text)
+{
+    return count_tokens(&c->workers[0], c->tok, text, strlen(text));
+}
+
+loom_status loom_next_token_prepare(loom_next_token *c, loom_err *err)
+{
+    if (c->entries) return LOOM_OK;
+    c->entries = loom_calloc((size_t)c->o.V, sizeof *c->entries);
+    if (!c->entries) return loom_fail_nomem(err, "the vocabulary in byte order");
+    for (int32_t id = 0; id < c->o.V; id++) {
+        size_t len = 0;
+        const char *bytes = loom_tokenizer_bytes(c->tok, id, &len);
+        if (!len || len > MAX_TOKEN_BYTES || c->ends[id] || loom_tokenizer_is_special(c->tok, id)) continue;
+        c->entries[c->n_entries++] = (entry){bytes, id, (int32_t)len, 0};
+    }
+    qsort(c->entries, (size_t)c->n_entries, sizeof *c->entries, by_bytes);
+    for (int64_t i = 1; i < c->n_entries; i++) {
+        const entry *a = &c->entries[i - 1], *b = &c->entries[i];
+        int32_t n = 0;
+        while (n < a->len && n < b->len && a->bytes[n] == b->bytes[n]) n++;
+        c->entries[i].lcp = n;
+    }
+    for (int i = 0; i < c->n_workers; i++) {
+        worker *w = &c->workers[i];
+        w->stack = loom_calloc(MAX_TOKEN_BYTES + 1, sizeof *w->stack);
+        w->values = loom_calloc((size_t)c->o.V, sizeof(float));
+        if (!w->stack || !w->values) return loom_fail_nomem(err, "masks");
+    }
+    c->name_tokens = count_line(c, "MS_999999999");
+    c->edge_tokens =
+        count_line(c, "(communication finishes at 99999999 milliseconds,destination is MS_999999999,type is "
+                      "http,edge_id is 0.99.99.99.99,source is MS_999999999,communication starts at "
+                      "99999999 milliseconds)\n");
+    c->sub_tokens = count_line(c,
+        "Subgraph constraints:\nnum_edges <= num_remaining_edges:9999\nremaining_depth should be the requirement's "
+        "remaining_depth:99 - 1 = 98\ncopy start_node from edge 99 destination: MS_999999999\n<subgraph of edge_id 99>"
+        "id:S_999999999/num_edges:9999/start_node:MS_999999999/start_edge_id:999/start_communication_at:99999999/"
+        "latency:99999999/num_subgraphs:99/remaining_depth:99/num_current_edges:9999/caller:MS_999999999</subgraph>\n"
+        "now, num_remaining_edges is 9999 - 9999 = 9999\n,edge_id:99");
+    c->base_tokens = count_line(c,
+        "<layer>\n<edges>\n</edges>\nnum generated edges = the last edge id - the first edge id + 1 = 9999 - 9999 + 1 "
+        "= 9999\n9999 edges generated out of num_edges:9999\nnum_remaining_edges = num_edges:9999 - generated:9999 = "
+        "9999\n\ngenerate subgraphs of edge:9999\nfinish generation") + MID_PHRASE + SLACK;
+    return LOOM_OK;
+}
+
+loom_status loom_next_token_fits(loom_next_token *c, const loom_job *job, int64_t room, loom_err *err)
+{
+    worker *w = &c->workers[0];
+
+    loom_buf_reset(&w->text);
+    loom_automaton_shortest(job->guide, loom_automaton_start(job->guide), &w->text);
+    int64_t need = count_tokens(w, c->tok, loom_buf_text(&w->text), w->text.len) + SLACK;
+    if (need <= room) return LOOM_OK;
+    return loom_fail(err, LOOM_STATUS_ARG,
+                     "a layer needs at least %lld tokens but only %lld are left of the context or of --max-tokens",
+                     (long long)need, (long long)(room > 0 ? room : 0));
+}
+
+void loom_next_token_begin(loom_next_token *c, loom_job *job)
+{
+    (void)c;
+    if (job->guide) job->at = *loom_automaton_start(job->guide);
+}
+
+/* ---- under a constraint ---- */
+
+static bool allowed(const loom_next_token *c, const loom_job *job, int32_t id, loom_automaton_state *next)
+{
+    size_t len = 0;
+
+    if (id < 0 || c->ends[id] || loom_tokenizer_is_special(c->tok, id)) return false;
+    const char *bytes = loom_tokenizer_bytes(c->tok, id, &len);
+    if (!len) return false;
+    *next = job->at;
+    return loom_automaton_feed(job->guide, next, bytes, len);
+}
+
+/* Puts -INFINITY on every candidate (logit >= floor) that is refused and on everything below. Adds up the probability
+ * of both kinds, exp((logit - top) * scale). Returns how many candidates are left. */
+static int64_t mask_candidates(const loom_next_token *c, const loom_job *job, float *logits, float floor, float top,
+                               double scale, double *kept, double *refused)
+{
+    loom_automaton_state next;
+    int64_t left = 0;
+
+    *kept = *refused = 0;
+    for (int64_t id = 0; id < c->o.V; id++) {
+        if (!(logits[id] >= floor)) continue;
+        double p = exp((double)(logits[id] - top) * scale);
+        if (allowed(c, job, (int32_t)id, &next)) {
+            *kept += p;
+            left++;
+        } else {
+            *refused += p;
+        }
+    }
+    return left;
+}
+
+static void hide_refused(const loom_next_token *c, const loom_job *job, float *logits, float floor)
+{
+    loom_automaton_state next;
+
+    for (int64_t id = 0; id < c->o.V; id++)
+        if (!(logits[id] >= floor) || !allowed(c, job, (int32_t)id, &next)) logits[id] = -INFINITY;
+}
+
+/* The whole vocabulary in byte order. stack[d] is the state behind the first d bytes of the current entry; a byte that
+ * is refused at depth d, or an answer that is complete there, settles all entries that share these bytes. */
+static void mask_all(const loom_next_token *c, worker *w, const loom_job *job, float *logits)
+{
+    memcpy(w->values, logits, (size_t)c->o.V * sizeof(float));
+    for (int64_t id = 0; id < c->o.V; id++) logits[id] = -INFINITY;
+    w->stack[0] = job->at;
+    int32_t settled = MAX_TOKEN_BYTES + 1; /* depth that decided the last entry; deeper than any: undecided */
+    bool good = false;
+    for (int64_t i = 0; i < c->n_entries; i++) {
+        const entry *e = &c->entries[i];
+        if (i == 0 || e->lcp < settled) {
+            int32_t d = i == 0 ? 0 : e->lcp;
+            good = true;
+            settled = MAX_TOKEN_BYTES + 1;
+            for (; d < e->len; d++) {
+                w->stack[d + 1] = w->stack[d];
+                if (!loom_automaton_step(job->guide, &w->stack[d + 1], (unsigned char)e->bytes[d])) good = false;
+                if (!good || w->stack[d + 1].done) {
+                    settled = d + 1;
+                    break;
+                }
+            }
+        }
+        if (good) logits[e->id] = w->values[e->id];
+    }
+}
+
+static void note_removed(loom_mask_stats *m, double mass)
+{
+    int64_t bin = (int64_t)ceil(mass * LOOM_MASK_BINS) - 1;
+
+    m->removed += mass;
+    m->bins[loom_max_i64(0, loom_min_i64(bin, LOOM_MASK_BINS - 1))]++;
+}
+
+/* The model's own choice was refused: chooses among what is allowed. -1: nothing is (cannot happen while the
+ * automaton has a way on and every byte has a token). */
+static int32_t choose_again(const loom_next_token *c, worker *w, loom_job *job, const loom_sampling *how, float *logits)
+{
+    int64_t k = how->top_k > 0 ? how->top_k : how->temperature > 0 ? c->o.V : GREEDY_CANDIDATES;
+    int32_t best = loom_sampler_greedy(logits, c->o.V);
+    double scale = how->temperature > 0 ? 1 / how->temperature : 1, kept = 0, refused = 0;
+
+    if (best < 0) return -1;
+    job->mask.changed++;
+    if (k < c->o.V) {
+        memcpy(w->values, logits, (size_t)c->o.V * sizeof(float));
+        float floor = loom_kth_largest(w->values, c->o.V, k);
+        if (mask_candidates(c, job, logits, floor, logits[best], scale, &kept, &refused) > 0) {
+            note_removed(&job->mask, refused / (kept + refused));
+            hide_refused(c, job, logits, floor);
+            return loom_sampler_pick(w->sampler, how, logits, &job->rng);
+        }
+        note_removed(&job->mask, 1);
+    }
+    job->mask.whole++;
+    float top = logits[best];
+    double all = 0;
+    if (k >= c->o.V)
+        for (int64_t id = 0; id < c->o.V; id++) all += exp((double)(logits[id] - top) * scale);
+    mask_all(c, w, job, logits);
+    if (k >= c->o.V) {
+        for (int64_t id = 0; id < c->o.V; id++) kept += exp((double)(logits[id] - top) * scale);
+        note_removed(&job->mask, 1 - kept / all);
+    }
+    return loom_sampler_pick(w->sampler, how, logits, &job->rng);
+}
+
+/* Does the shortest way from `s` to the end fit into `room` tokens? */
+static bool fits(const loom_next_token *c, worker *w, const loom_job *job, const loom_automaton_state *s, int64_t room)
+{
+    int64_t edges = 0, subs = 0, digits = 0;
+
+    loom_automaton_left(job->guide, s, &edges, &subs, &digits);
+    /* at worst each byte of a name is a token; an edge has two names, a subgraph four, what is begun as many */
+    int64_t more = loom_max_i64((int64_t)loom_automaton_longest_name(job->guide) - c->name_tokens, 0);
+    int64_t names = 2 * edges + 4 * (subs + 1);
+    if (edges * c->edge_tokens + digits + subs * c->sub_tokens + c->base_tokens + names * more <= room) return true;
+    loom_buf_reset(&w->text);
+    loom_automaton_shortest(job->guide, s, &w->text);
+    return count_tokens(w, c->tok, loom_buf_text(&w->text), w->text.len) + SLACK <= room;
+}
+
+/* Appends text that needs no choice: its tokens but the last `leave`, which the model chooses so that its own cut
+ * between words is kept. */
+static void append_forced(loom_next_token *c, worker *w, loom_job *job, loom_tokens *tokens, int64_t leave, int64_t room)
+{
+    int64_t n = count_tokens(w, c->tok, loom_buf_text(&w->text), w->text.len) - leave;
+
+    for (int64_t i = 0; i < n && i < room; i++) {
+        size_t len = 0;
+        const char *bytes = loom_tokenizer_bytes(c->tok, w->ids.ids[i], &len);
+        loom_automaton_state next = job->at;
+        if (!len || !loom_automaton_feed(job->guide, &next, bytes, len)) return;
+        job->at = next;
+        loom_buf_append(&job->text, bytes, len);
+        loom_tokens_push(tokens, w->ids.ids[i], 0);
+        job->n_tokens++;
+        job->mask.forced++;
+    }
+}
+
+static bool end_guided(loom_job *job, size_t from)
+{
+    loom_cut_at_stop(&job->text, from, job->stops, job->n_stops);
+    job->stop = LOOM_STOP_STRING;
+    return true;
+}
+
+static bool wind_up(loom_next_token *c, worker *w, loom_job *job, loom_tokens *tokens, int64_t room)
+{
+    size_t from = job->text.len;
+
+    loom_buf_reset(&w->text);
+    loom_automaton_shortest(job->guide, &job->at, &w->text);
+    append_forced(c, w, job, tokens, 0, room);
+    if (job->at.done) return end_guided(job, from);
+    job->stop = LOOM_STOP_LENGTH;
+    return true;
+}
+
+static bool next_guided(loom_next_token *c, worker *w, loom_job *job, const loom_sampling *how, float *logits,
+                        loom_tokens *tokens, int64_t room)
+{
+    loom_automaton_state next;
+    size_t from = job->text.len, len = 0;
+    int32_t id = loom_sampler_pick(w->sampler, how, logits, &job->rng);
+
+    bool name = loom_automaton_in_name(&job->at);
+
+    job->mask.tokens++;
+    job->mask.names += name;
+    if (!allowed(c, job, id, &next)) {
+        job->mask.names_changed += name;
+        id = choose_again(c, w, job, how, logits);
+        if (!allowed(c, job, id, &next)) return wind_up(c, w, job, tokens, room);
+    }
+    if (!next.done && !fits(c, w, job, &next, room - 1)) return wind_up(c, w, job, tokens, room);
+    /* the look-ahead may have written over the edges behind the state: walk the real one */
+    const char *bytes = loom_tokenizer_bytes(c->tok, id, &len);
+    loom_automaton_feed(job->guide, &job->at, bytes, len);
+    loom_buf_append(&job->text, bytes, len);
+    loom_tokens_push(tokens, id, 0);
+    job->n_tokens++;
+    if (job->at.done) return end_guided(job, from);
+    if (c->o.no_jump) return false;
+    from = job->text.len;
+    loom_buf_reset(&w->text);
+    loom_automaton_forced(job->guide, &job->at, &w->text);
+    if (w->text.len < 2) return false;
+    loom_automaton_state end = job->at;
+    bool whole = loom_automaton_feed(job->guide, &end, w->text.data, w->text.len) && end.done;
+    append_forced(c, w, job, tokens, whole ? 0 : 1, room - 1);
+    return job->at.done ? end_guided(job, from) : false;
+}
+
+/* ---- free text ---- */
+
+static loom_status keep_logprob(loom_job *job, const float *logits, int64_t V, int32_t id)
+{
+    double p = loom_logprob(logits, V, id);
+
+    job->logprob += p;
+    LOOM_TRY(loom_grow(&job->ids, &job->cap_ids, job->n_ids + 1, sizeof *job->ids, NULL));
+    LOOM_TRY(loom_grow(&job->logprobs, &job->cap_logprobs, job->n_ids + 1, sizeof *job->logprobs, NULL));
+    job->ids[job->n_ids] = id;
+    job->logprobs[job->n_ids++] = (float)p;
+    return LOOM_OK;
+}
+
+static bool next_free(loom_next_token *c, worker *w, loom_job *job, const loom_sampling *how, const float *logits,
+                      loom_tokens *tokens, int64_t room)
+{
+    size_t from = job->text.len;
+    int32_t id = loom_sampler_pick(w->sampler, how, logits, &job->rng);
+
+    if (id < 0) { /* not a number anywhere: the model is broken, the text ends here */
+        job->stop = LOOM_STOP_LENGTH;
+        return true;
+    }
+    if (job->want_logprobs && keep_logprob(job, logits, c->o.V, id) != LOOM_OK) return true;
+    loom_tokens_push(tokens, id, 0);
+    job->n_tokens++;
+    if (c->ends[id]) {
+        job->stop = LOOM_STOP_EOS;
+        return true;
+    }
+    if (!loom_tokenizer_is_special(c->tok, id)) {
+        size_t len = 0;
+        const char *bytes = loom_tokenizer_bytes(c->tok, id, &len);
+        loom_buf_append(&job->text, bytes, len);
+    }
+    if (loom_cut_at_stop(&job->text, from, job->stops, job->n_stops)) {
+        job->stop = LOOM_STOP_STRING;
+        return true;
+    }
+    job->stop = LOOM_STOP_LENGTH;
+    return room <= 1;
+}
+
+bool loom_next_token_choose(loom_next_token *c, int thread, loom_job *job, float *logits, loom_tokens *tokens, int64_t room)
+{
+    worker *w = &c->workers[thread];
+    loom_sampling how = {.temperature = job->temperature, .top_k = job->top_k, .top_p = job->top_p,
+                         .min_p = job->min_p};
+
+    if (job->guide) return next_guided(c, w, job, &how, logits, tokens, room);
+    return next_free(c, w, job, &how, logits, tokens, room);
+}
