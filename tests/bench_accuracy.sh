@@ -54,6 +54,7 @@ declare -A config
 for s in a b c d; do
     name=CONFIG_$s file=$SRC/configs/demo.conf
     [ $s != b ] || file=$SRC/configs/desk.conf
+    [ $s != d ] || file=$SRC/configs/real.conf
     file=${!name:-$file}
     [ -f "$file" ] || die 1 "there is no $name=$file; give a configuration file"
     config[$s]=$(realpath "$file")
@@ -122,7 +123,8 @@ name_cell() {
 }
 
 # ---- data: by the rules of Makefile.data ----
-# prepare SET: sets lessons, valid, prompts, tokenizer
+# prepare SET: sets lessons, valid, prompts, tokenizer, and made_up: the lessons with made-up names, which models from the
+# base learn as well, as `make demo` has it
 declare -A lessons_of
 prepare() {
     local rows=
@@ -138,10 +140,10 @@ prepare() {
                 ln -sfn "$CSV" "$rows" ;;
         esac
         lessons_of[$1]=$(env -u MAKEFLAGS -u MFLAGS -u MAKEOVERRIDES make -s -f "$SRC/Makefile.data" BIN=bin CONFIG="$1/recipe.conf" \
-            OUT="$1" CSV="$rows" METHODS=instruction PART=test PRESET="$([ "$1" != b ] || echo desk)" BASE_MODEL=none INIT= inputs \
+            OUT="$1" CSV="$rows" METHODS=instruction PART=test PRESET="$([ "$1" != b ] || echo desk)" BASE_MODEL=none RENAMED=yes INIT= inputs \
             2>said | tail -n 1) || { cat said >&2; die 1 "set $1 cannot be made"; }
     fi
-    read -r lessons valid prompts tokenizer <<<"${lessons_of[$1]}"
+    read -r lessons valid prompts tokenizer made_up <<<"${lessons_of[$1]}"
 }
 
 # ---- one number ----
@@ -169,12 +171,13 @@ pretrain_share() {
 # train SUBCOMMAND MINUTES OPTIONS...: adds to steps and tokens, sets model. Where the recipe has patience, the model is the
 # best one of all the time, but the time is not cut short: the rate of a stopped run would not have fallen.
 train() {
-    local stage=$1 minutes=$2 patience=0
+    local stage=$1 minutes=$2 patience=0 others=
     shift 2
+    [ "$start" != base ] || others=$made_up
     [ "$(setting "$stage" patience)" = 0 ] || patience=1000000
     timed "$T" "$stage" --config "$conf" --force --json --progress never --threads "$THREADS" --seed "$seed" --compute "$precision" \
         --minutes "$minutes" --tokens 0 --steps 0 --patience "$patience" --save-every 0 --save-minutes 0 --no-plot \
-        "$@" "$lessons" --valid "$valid" -o "run/$stage" || return 1
+        "$@" "$lessons" ${others:+"$others"} --valid "$valid" -o "run/$stage" || return 1
     steps=$((steps + $(field step))) tokens=$((tokens + $(field tokens))) model=run/$stage
 }
 
