@@ -17,7 +17,7 @@
 
 typedef struct balance_conf {
     const char *output;
-    double exponent, renamed, spelled;
+    double exponent, slow, renamed, spelled;
     const char *names;
     int64_t samples, repeats;
 } balance_conf;
@@ -28,6 +28,9 @@ static const loom_opt balance_opts[] = {
                  "n samples of a shape get a share in proportion to n^A; 1: as many as there are, 0: all shapes alike"),
     LOOM_OPT_I64("samples", 'n', balance_conf, samples, "0", 0, 1000000000, "N",
                  "samples to write, about; 0: as many as are read"),
+    LOOM_OPT_F64("slow", 0, balance_conf, slow, "0", 0.0, 1.0, "P",
+                 "share of what is written for samples that ask for high latency, all services alike: how long that is, a "
+                 "model has to know of each service; 0: they share as all others do"),
     LOOM_OPT_I64("repeats", 0, balance_conf, repeats, "20", 1, 1000000, "N", "times that one sample is written at most"),
     LOOM_OPT_GROUP("Names"),
     LOOM_OPT_F64("renamed", 0, balance_conf, renamed, "0", 0.0, 1.0, "P",
@@ -57,9 +60,10 @@ typedef struct balance_run {
     loom_intern names;       /* every microservice of the text; empty without --renamed, or with made-up names */
     loom_buf other;          /* a sample with other names of the text */
     loom_intern shapes;
+    bool *is_slow; /* of each shape: it has the share of --slow */
     int64_t *left; /* of each shape: samples not yet passed in the second reading */
     double *rate;  /* of each shape: how often a sample is written on average */
-    size_t room;   /* elements of left */
+    size_t room;   /* elements of left and is_slow */
     int64_t samples, written, kept, numbered, renamed, unnamed, bytes;
 } balance_run;
 
@@ -87,6 +91,11 @@ static int64_t number_of(const char *line, const char *end, loom_attr which)
     return n;
 }
 
+static bool asks_for_slow(const char *prompt, size_t len)
+{
+    return memmem(prompt, len, LOOM_TEXT_HIGH_LATENCY, strlen(LOOM_TEXT_HIGH_LATENCY)) != NULL;
+}
+
 /* What a prompt asks for. How deep and large the graph below a layer is (to the power of two) says which calls will do:
  * two calls with five levels below are another thing than two with one. Those that ask for a certain call or for high
  * latency are mostly layers of the root, which have one call: among all of that shape they would be thinned until the
@@ -94,7 +103,7 @@ static int64_t number_of(const char *line, const char *end, loom_attr which)
 static int prompt_shape(char *out, size_t size, const char *prompt, size_t len)
 {
     bool call = memmem(prompt, len, LOOM_TEXT_INCLUDE, strlen(LOOM_TEXT_INCLUDE)) != NULL;
-    bool slow = memmem(prompt, len, LOOM_TEXT_HIGH_LATENCY, strlen(LOOM_TEXT_HIGH_LATENCY)) != NULL;
+    bool slow = asks_for_slow(prompt, len);
     int64_t depth = number_of(prompt, prompt + len, LOOM_ATTR_REMAINING_DEPTH), log2 = 0;
 
     for (int64_t edges = number_of(prompt, prompt + len, LOOM_ATTR_NUM_EDGES); edges > 1; edges /= 2) log2++;
@@ -102,6 +111,15 @@ static int prompt_shape(char *out, size_t size, const char *prompt, size_t len)
 }
 
 #define SHAPE_TEXT 64
+
+/* What asks for high latency, where it has a share of its own: the service is all that matters. */
+static size_t slow_shape(char *out, size_t size, const char *prompt, size_t len)
+{
+    const char *end = prompt + len, *id = value_of(prompt, end, LOOM_ATTR_ID);
+    size_t id_len = id ? strcspn(id, "/\n") : 0;
+
+    return (size_t)snprintf(out, size, "slow %016llx", (unsigned long long)loom_hash64(id ? id : "", id_len, 0));
+}
 
 /* By lines: an edge begins with a bracket, a subgraph with its tag. A split layer has no edges but those of its parts,
  * and there the subgraphs of the parts count too: parts with calls below are what sums go wrong in. */
@@ -182,20 +200,39 @@ static void rename_all(balance_run *run, const char *text, size_t text_len)
 
 typedef loom_status take_fn(balance_run *run, const char *text, const loom_text_item *item, loom_err *err);
 
+/* *slow: it has the share of --slow. */
+static size_t shape_in(const balance_run *run, char *out, size_t size, const char *text, const loom_text_item *item,
+                       bool *slow)
+{
+    const balance_conf *conf = run->ctx->conf;
+
+    *slow = conf->slow > 0 && asks_for_slow(text, item->answer);
+    return *slow ? slow_shape(out, size, text, item->answer) : shape_of(out, size, text, item);
+}
+
+static loom_status add_shape(balance_run *run, int64_t i, bool slow, loom_err *err)
+{
+    size_t room = run->room;
+
+    LOOM_TRY(loom_grow(&run->left, &run->room, run->shapes.n, sizeof *run->left, err));
+    LOOM_TRY(loom_grow(&run->is_slow, &room, run->shapes.n, sizeof *run->is_slow, err));
+    run->left[i] = 0;
+    run->is_slow[i] = slow;
+    return LOOM_OK;
+}
+
 static loom_status count(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
 {
     const balance_conf *conf = run->ctx->conf;
     char shape[SHAPE_TEXT];
     size_t known = run->shapes.n;
+    bool slow;
     int64_t i;
 
-    i = loom_intern_add(&run->shapes, shape, shape_of(shape, sizeof shape, text, item));
+    i = loom_intern_add(&run->shapes, shape, shape_in(run, shape, sizeof shape, text, item, &slow));
     if (i < 0 || (conf->renamed > 0 && !run->exchange && !gather_names(run, text, item->len)))
         return loom_fail_nomem(err, "the names and shapes of the text");
-    if (run->shapes.n > known) {
-        LOOM_TRY(loom_grow(&run->left, &run->room, run->shapes.n, sizeof *run->left, err));
-        run->left[i] = 0;
-    }
+    if (run->shapes.n > known) LOOM_TRY(add_shape(run, i, slow, err));
     run->left[i]++;
     run->samples++;
     return LOOM_OK;
@@ -255,7 +292,8 @@ static loom_status changed(const balance_run *run, loom_err *err)
 static loom_status write_some(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
 {
     char name[SHAPE_TEXT];
-    int64_t shape = loom_intern_find(&run->shapes, name, shape_of(name, sizeof name, text, item));
+    bool slow;
+    int64_t shape = loom_intern_find(&run->shapes, name, shape_in(run, name, sizeof name, text, item, &slow));
     double rate = shape < 0 ? 0 : run->rate[shape], whole = floor(rate);
     int64_t times = (int64_t)whole + loom_rng_chance(&run->rng, rate - whole);
 
@@ -293,15 +331,19 @@ static loom_status read_all(balance_run *run, take_fn *take, loom_err *err)
     return LOOM_OK;
 }
 
-/* A shape with n samples gets the share n^A / sum of all n^A, each sample of it the n-th part of that. */
+/* A shape with n samples gets the share n^A / sum of all n^A, each sample of it the n-th part of that; those that --slow
+ * is about and all others by themselves. */
 static loom_status set_rates(balance_run *run, const balance_conf *conf, loom_err *err)
 {
-    double all = 0, samples = (double)(conf->samples ? conf->samples : run->samples);
+    double sum[2] = {0, 0}, samples = (double)(conf->samples ? conf->samples : run->samples);
 
     if (!(run->rate = loom_alloc(run->shapes.n, sizeof *run->rate))) return loom_fail_nomem(err, "the counts of shapes");
-    for (size_t i = 0; i < run->shapes.n; i++) all += pow((double)run->left[i], conf->exponent);
-    for (size_t i = 0; i < run->shapes.n; i++)
-        run->rate[i] = fmin((double)conf->repeats, samples * pow((double)run->left[i], conf->exponent - 1) / all);
+    for (size_t i = 0; i < run->shapes.n; i++) sum[run->is_slow[i]] += pow((double)run->left[i], conf->exponent);
+    double slow = sum[1] > 0 ? conf->slow : 0;
+    for (size_t i = 0; i < run->shapes.n; i++) {
+        double share = run->is_slow[i] ? slow / sum[1] : (1 - slow) / sum[0];
+        run->rate[i] = fmin((double)conf->repeats, samples * share * pow((double)run->left[i], conf->exponent - 1));
+    }
     return LOOM_OK;
 }
 
@@ -399,6 +441,7 @@ static loom_status run_balance(const loom_ctx *ctx, loom_err *err)
     loom_buf_release(&run.other);
     loom_meta_release(&meta);
     free(run.left);
+    free(run.is_slow);
     free(run.rate);
     return st;
 }

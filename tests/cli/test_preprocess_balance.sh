@@ -80,6 +80,18 @@ expect 0 loom-preprocess balance asks.txt -e 0 -n 16 -o a.txt
 says err 'of 4 shapes'
 [ "$(among a.txt 13 13) $(among a.txt 14 14) $(among a.txt 15 15)" = "4 4 4" ] || fail "samples that ask for something were thinned with the others"
 
+# --slow: half of what is written asks for high latency, both services alike (one has 8 samples, one has 4); the rest share
+# the other half
+slow() { layer 1 "$3" "$1" | sed "s,^### Question: .*,&\nRequirements:\nid:S_00000000$2/num_edges:2/num_current_edges:1\nBuild a call graph with high latency,"; }
+{ for n in $(seq 1 8); do slow $n 1 $((n % 3)); done; for n in $(seq 9 12); do slow $n 2 0; done; for n in $(seq 13 28); do layer 1 0 $n; done; } >slow.txt
+expect 0 loom-preprocess balance slow.txt -e 0 -n 32 --slow 0.5 -o slow.b.txt
+says err 'of 3 shapes'
+[ "$(among slow.b.txt 1 8) $(among slow.b.txt 9 12) $(among slow.b.txt 13 28)" = "8 8 16" ] || fail "--slow 0.5 is not half of the samples, or services are not alike"
+expect 0 loom-preprocess balance slow.txt -e 1 --slow 0 -o s0.txt
+cmp slow.txt s0.txt || fail "--slow 0 changes something"
+expect 0 loom-preprocess balance many.txt -e 1 --slow 0.5 -o s1.txt
+cmp many.txt s1.txt || fail "--slow takes a share though nothing asks for high latency"
+
 # so are layers with a deeper or larger graph below; sizes count to the power of two
 below() { layer 2 1 "$1" | sed "s,^### Question: .*,&\nRequirements:\nid:S_000000001/num_edges:$3/num_current_edges:2/num_subgraphs:1/remaining_depth:$2,"; }
 { for n in $(seq 1 12); do below $n 1 $((n % 2 + 2)); done; below 13 3 3; below 14 1 4; below 15 3 30; below 16 3 31; } >deep.txt
