@@ -17,7 +17,7 @@
 
 typedef struct balance_conf {
     const char *output;
-    double exponent, slow, renamed, spelled;
+    double exponent, slow, renamed, spelled, kept;
     const char *names;
     int64_t samples, repeats;
 } balance_conf;
@@ -43,6 +43,9 @@ static const loom_opt balance_opts[] = {
     LOOM_OPT_F64("spelled", 0, balance_conf, spelled, "0.15", 0.0, 1.0, "P",
                  "with --names: share of the names that are any number instead, too rare for a token of its own; from "
                  "sample to sample between none and all"),
+    LOOM_OPT_F64("kept", 0, balance_conf, kept, "0", 0.0, 1.0, "P",
+                 "with --names: share of the names of a renamed sample that stay as they are; likewise. A model then "
+                 "learns to copy strange names among those that it knows"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', balance_conf, output, NULL, "FILE", "text file; a name ending in .zst is compressed"),
     LOOM_OPT_END};
@@ -408,7 +411,7 @@ static loom_status balance(balance_run *run, loom_meta *meta, loom_err *err)
 static loom_status open_exchange(balance_run *run, const balance_conf *conf, loom_err *err)
 {
     const char *colon = conf->names ? strchr(conf->names, ':') : NULL;
-    loom_exchange_conf how = {.spelled = conf->spelled, .seed = (uint64_t)run->ctx->common.seed};
+    loom_exchange_conf how = {.spelled = conf->spelled, .kept = conf->kept, .seed = (uint64_t)run->ctx->common.seed};
     int64_t *pool = how.pool;
 
     if (!conf->names) return LOOM_OK;

@@ -133,7 +133,36 @@ static double draw_share(double mean, loom_rng *r)
 
 static void put(loom_buf *into, const loom_exchange_name *name)
 {
-    loom_buf_printf(into, "%s%0*d", kinds[name->kind].prefix, kinds[name->kind].digits, (int)name->to);
+    if (name->kept)
+        loom_buf_append(into, name->from, name->len);
+    else
+        loom_buf_printf(into, "%s%0*d", kinds[name->kind].prefix, kinds[name->kind].digits, (int)name->to);
+}
+
+static int32_t number_in(const char *name, size_t len, loom_name_kind k)
+{
+    int64_t n = 0;
+
+    for (size_t i = strlen(kinds[k].prefix); i < len; i++)
+        if ((n = 10 * n + (name[i] - '0')) > INT32_MAX) return -1;
+    return (int32_t)n;
+}
+
+/* Names that are kept come first, so that no other becomes one of them. */
+static bool gather(loom_exchange *x, const char *text, size_t len, double kept, loom_rng *r)
+{
+    size_t name_len = 0;
+    loom_name_kind k = LOOM_NAME_SERVICE;
+
+    x->n = 0;
+    for (size_t at = 0; (at = loom_name_next(text, at, len, &name_len, &k)) < len; at += name_len) {
+        if (find(x, text + at, name_len)) continue;
+        if (x->n == LOOM_EXCHANGE_MOST) return false;
+        bool keep = kept > 0 && loom_rng_chance(r, kept);
+        x->names[x->n++] = (loom_exchange_name){.from = text + at, .len = name_len, .kind = k, .kept = keep,
+                                                .to = keep ? number_in(text + at, name_len, k) : -1};
+    }
+    return x->n > 0;
 }
 
 bool loom_exchange_sample(loom_exchange *x, const char *text, size_t len, uint64_t number)
@@ -144,19 +173,14 @@ bool loom_exchange_sample(loom_exchange *x, const char *text, size_t len, uint64
 
     loom_rng_seed(&r, x->conf.seed, "exchange", number);
     double spelled = draw_share(x->conf.spelled, &r);
-    x->n = 0;
     loom_buf_reset(&x->text);
+    if (!gather(x, text, len, x->conf.kept > 0 ? draw_share(x->conf.kept, &r) : 0, &r)) return false;
+    for (int32_t i = 0; i < x->n; i++)
+        if (!x->names[i].kept) x->names[i].to = draw_number(x, x->names[i].kind, spelled, &r);
     for (size_t at; (at = loom_name_next(text, done, len, &name_len, &k)) < len; done = at + name_len) {
-        const loom_exchange_name *name = find(x, text + at, name_len);
-        if (!name) {
-            if (x->n == LOOM_EXCHANGE_MOST) return false;
-            int32_t to = draw_number(x, k, spelled, &r);
-            x->names[x->n] = (loom_exchange_name){.from = text + at, .len = name_len, .kind = k, .to = to};
-            name = &x->names[x->n++];
-        }
         loom_buf_append(&x->text, text + done, at - done);
-        put(&x->text, name);
+        put(&x->text, find(x, text + at, name_len));
     }
     loom_buf_append(&x->text, text + done, len - done);
-    return x->n > 0;
+    return true;
 }

@@ -28,6 +28,7 @@ size_t loom_name_next(const char *text, size_t at, size_t len, size_t *name_len,
 typedef struct loom_exchange_conf {
     int64_t pool[LOOM_NAME_KINDS]; /* names of each kind, up to loom_exchange_max */
     double spelled; /* mean share of a sample's names drawn from all numbers; it varies from sample to sample, 0 to 1 */
+    double kept;    /* mean share of a sample's names that stay as they are; likewise */
     uint64_t seed;
 } loom_exchange_conf;
 
@@ -37,7 +38,8 @@ typedef struct loom_exchange_name {
     const char *from; /* in the sample */
     size_t len;
     loom_name_kind kind;
-    int32_t to;
+    int32_t to; /* its own number if it is kept; -1 where that is too large */
+    bool kept;
 } loom_exchange_name;
 
 typedef struct loom_exchange {
@@ -49,7 +51,8 @@ typedef struct loom_exchange {
 } loom_exchange;
 
 loom_status loom_exchange_init(loom_exchange *x, const loom_exchange_conf *conf, loom_err *err);
-/* Fills x->text. False, and no text, when the sample has no names or too many. */
+/* Fills x->text. False, and no text, when the sample has no names or too many. Each name is exchanged or kept
+ * throughout the sample, and no two names become one. */
 bool loom_exchange_sample(loom_exchange *x, const char *text, size_t len, uint64_t number);
 void loom_exchange_release(loom_exchange *x);
 

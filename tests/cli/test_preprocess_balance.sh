@@ -145,6 +145,19 @@ for mode in tabular recursive instruction; do
     [ "$(grep -oE 'MS_[0-9]+' $mode.pool.txt | grep -cvE '^MS_[89]')" = 0 ] || fail "$mode: names beside the pool"
     expect 0 loom-preprocess balance $mode.txt -e 1 --renamed 0.5 --names 500:50 --seed 2 -o $mode.half.txt
 done
+# --kept 0.5: some names of a sample stay, from none to all; still one to one
+for mode in tabular instruction; do
+    head='[GENERATE GRAPH]'; [ $mode = instruction ] && head='### Question'
+    expect 0 loom-preprocess balance $mode.txt -e 1 --renamed 1 --names 500:50 --kept 0.5 -o $mode.kept.txt
+    cmp <(bare $mode.txt) <(bare $mode.kept.txt) || fail "$mode: more than names changed"
+    cmp <(order $mode.txt "$head") <(order $mode.kept.txt "$head") || fail "$mode: a kept name and another became one"
+    paste <(grep -ohE '\bM?S_[0-9]+' $mode.txt) <(grep -ohE '\bM?S_[0-9]+' $mode.kept.txt) | awk '{same += $1 == $2} END {exit !(same > NR / 3 && same < NR * 2 / 3)}' ||
+        fail "$mode: not about half of the names were kept"
+done
+# a name that is kept is no other name's: one digit, so that every number is drawn before long
+for i in $(seq 1 30); do printf '### Question: sample %d\n\n ### Answer: \n' $i; for n in 0 1 2 3 4 5; do echo "MS_0000$n S_00000000$n"; done; done >digit.txt
+expect 0 loom-preprocess balance digit.txt -e 1 --renamed 1 --names 0:0 --spelled 1 --kept 0.5 -o digit.n.txt
+cmp <(order digit.txt '### Question') <(order digit.n.txt '### Question') || fail "a kept name was given to another"
 # both kinds share one pool over all texts; some names are spelled, most are of the pool
 pool() { grep -ohE '\bMS_[0-9]+' "$@" | sort -u; }
 n=$(pool instruction.pool.txt tabular.pool.txt recursive.pool.txt | wc -l); [ "$n" -gt 250 ] && [ "$n" -le 500 ] || fail "$n names of a pool of 500"
