@@ -7,6 +7,7 @@
 #include "core/arena.h"
 #include "core/num.h"
 #include "eval/numbers/metrics.h"
+#include "eval/pages/method_title.h"
 
 const char *const loom_validity_names[] = {"paper", "code"};
 

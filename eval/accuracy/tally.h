@@ -89,8 +89,6 @@ static inline int64_t loom_tally_k(const loom_tally_cell *c, loom_validity v)
 {
     return v == LOOM_VALIDITY_PAPER ? c->accurate : c->correct;
 }
-/* "Recursive (layer by layer)" for "recursive"; other names stand as they are. */
-const char *loom_method_title(const char *method);
 
 void loom_tally_release(loom_tally *t);
 

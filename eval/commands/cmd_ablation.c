@@ -7,6 +7,8 @@
 #include "eval/accuracy/accuracy.h"
 #include "eval/accuracy/score_answers.h"
 #include "eval/commands/eval_cmds.h"
+#include "eval/pages/method_title.h"
+#include "eval/pages/paper.h"
 
 typedef struct variants_conf {
     loom_score_answers_conf scoring;
@@ -53,7 +55,7 @@ static void compare_with_paper(loom_results *r, const loom_tally *t)
     }
     if (n == 0) return;
     snprintf(ours, sizeof ours, "%+.1f points, least %+.1f", gap / n, least);
-    loom_results_summary(r, "13", "with over without intermediate instructions, every temperature", "about +13 %", ours, gap > 0, NULL);
+    loom_paper_compare(r, LOOM_PAPER_INTERMEDIATE_GAIN, NULL, gap, ours, NULL);
 }
 
 static loom_status write_results(loom_results *r, const loom_tally *t, loom_err *err)

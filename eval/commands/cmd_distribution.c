@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "core/num.h"
-#include "eval/accuracy/tally.h"
 #include "eval/answers/graphs.h"
 #include "eval/commands/eval_cmds.h"
+#include "eval/pages/method_title.h"
 #include "eval/pages/results.h"
 
 #define MOST_EDGES 1000 /* larger graphs are counted as this many */

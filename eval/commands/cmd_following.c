@@ -1,17 +1,19 @@
 /* loom-eval following: does the model do what it is told (Fig 6)? */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/file.h"
+#include "core/hash.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/num.h"
-#include "eval/accuracy/tally.h"
 #include "eval/answers/answers.h"
 #include "eval/answers/instruction_prompts.h"
 #include "eval/answers/jsonl.h"
 #include "eval/commands/eval_cmds.h"
 #include "eval/numbers/metrics.h"
+#include "eval/pages/paper.h"
 #include "eval/pages/results.h"
 
 typedef struct following_conf {
@@ -182,7 +184,7 @@ static void summarise(loom_results *r, const following_job *j)
         if (with->n == 0) continue;
         double p = 100 * (double)with->k / (double)with->n, q = without->n ? 100 * (double)without->k / (double)without->n : 0;
         snprintf(ours, sizeof ours, "%.1f %%, without the line %.1f %%", p, q);
-        loom_results_summary(r, "6", loom_ask_names[a], "high accuracy", ours, without->n ? p > q : -1, NULL);
+        loom_paper_compare(r, LOOM_PAPER_FOLLOWED, loom_ask_names[a], without->n ? p - q : NAN, ours, NULL);
     }
 }
 

@@ -10,6 +10,8 @@
 #include "eval/answers/trained.h"
 #include "eval/commands/eval_cmds.h"
 #include "eval/numbers/metrics.h"
+#include "eval/pages/method_title.h"
+#include "eval/pages/paper.h"
 
 typedef struct heatmap_conf {
     loom_score_answers_conf scoring;
@@ -261,24 +263,24 @@ static void compare_with_paper(loom_results *r, const loom_tally *t, loom_validi
             if (c.n && loom_accuracy_share(&c, v) < least) least = loom_accuracy_share(&c, v), where = d;
         }
         snprintf(ours, sizeof ours, "lowest %.1f %% (depth %lld)", 100 * least, (long long)where);
-        loom_results_summary(r, "3b", "recursive + instruction, every depth", "above 75 %", ours, least > 0.75, NULL);
+        loom_paper_compare(r, LOOM_PAPER_EVERY_DEPTH, NULL, least, ours, NULL);
     }
     if (tab) {
         loom_tally_cell c = loom_tally_sum(t, tab, 16, -1, -1, -1), deep = loom_tally_sum(t, tab, -1, -1, 5, -1);
         snprintf(ours, sizeof ours, "%.1f %% (n = %lld)", 100 * loom_accuracy_share(&c, v), (long long)c.n);
-        if (c.n) loom_results_summary(r, "3a", "tabular, more than 15 edges", "below 25 %", ours, loom_accuracy_share(&c, v) < 0.25, NULL);
+        if (c.n) loom_paper_compare(r, LOOM_PAPER_TABULAR_LARGE, NULL, loom_accuracy_share(&c, v), ours, NULL);
         snprintf(ours, sizeof ours, "%.1f %% (n = %lld)", 100 * loom_accuracy_share(&deep, v), (long long)deep.n);
-        if (deep.n) loom_results_summary(r, "3b", "tabular, depth above 4", "near 0", ours, loom_accuracy_share(&deep, v) < 0.1, NULL);
+        if (deep.n) loom_paper_compare(r, LOOM_PAPER_TABULAR_DEEP, NULL, loom_accuracy_share(&deep, v), ours, NULL);
     }
     if (tab && rec) {
         double gap = 100 * (loom_accuracy_share(&rec->all, v) - loom_accuracy_share(&tab->all, v));
         snprintf(ours, sizeof ours, "%+.1f points", gap);
-        loom_results_summary(r, "3a, 3b", "recursive over tabular", "about +30 points (edges), +35 (depth)", ours, gap > 0, NULL);
+        loom_paper_compare(r, LOOM_PAPER_LAYERS_GAIN, NULL, gap, ours, NULL);
     }
     if (rec && ins) {
         double gap = 100 * (loom_accuracy_share(&ins->all, v) - loom_accuracy_share(&rec->all, v));
         snprintf(ours, sizeof ours, "%+.1f points", gap);
-        loom_results_summary(r, "3", "instruction tuning over recursive", "+23 to +36 points", ours, gap > 0, NULL);
+        loom_paper_compare(r, LOOM_PAPER_INSTRUCTIONS_GAIN, NULL, gap, ours, NULL);
     }
 }
 

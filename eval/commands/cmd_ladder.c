@@ -11,6 +11,7 @@
 #include "eval/accuracy/accuracy.h"
 #include "eval/accuracy/score_answers.h"
 #include "eval/commands/eval_cmds.h"
+#include "eval/pages/paper.h"
 #include "store/ckpt.h"
 
 typedef struct ladder_conf {
@@ -153,11 +154,11 @@ static void compare_with_paper(loom_results *r, const loom_tally *t, const loom_
     char ours[160], note[160];
     snprintf(note, sizeof note, "%s over %s", large->method, small->method);
     snprintf(ours, sizeof ours, "%+.1f points", 100 * (b - a));
-    loom_results_summary(r, "14", "the largest model over the smallest", "larger is better", ours, b > a, note);
+    loom_paper_compare(r, LOOM_PAPER_SIZE_GAIN, NULL, b - a, ours, note);
     if (s.n == 0 || l.n == 0) return;
     double gap = 100 * (loom_accuracy_share(&l, LOOM_VALIDITY_PAPER) - loom_accuracy_share(&s, LOOM_VALIDITY_PAPER));
     snprintf(ours, sizeof ours, "%+.1f points", gap);
-    loom_results_summary(r, "14b", "largest over smallest, depth above 4", "+20 points (13B over 7B)", ours, gap > 0, note);
+    loom_paper_compare(r, LOOM_PAPER_SIZE_GAIN_DEEP, NULL, gap, ours, note);
 }
 
 static loom_status write_results(loom_results *r, const ladder_job *j, const loom_tally *t, loom_err *err)

@@ -7,10 +7,11 @@
 #include "core/log.h"
 #include "core/num.h"
 #include "core/progress.h"
-#include "eval/accuracy/tally.h"
 #include "eval/answers/graphs.h"
 #include "eval/commands/eval_cmds.h"
 #include "eval/numbers/metrics.h"
+#include "eval/pages/method_title.h"
+#include "eval/pages/paper.h"
 #include "eval/pages/results.h"
 #include "eval/privacy/training_digests.h"
 
@@ -276,8 +277,6 @@ static void compare_with_paper(const memorization_job *j, loom_results *r)
     for (int64_t i = 0; i < j->n; i++) {
         const loom_copy_counts *c = &j->suspects[i].report.all;
         const char *name = j->suspects[i].name;
-        bool layered = strcmp(name, "recursive") == 0 || strcmp(name, "instruction") == 0;
-        const char *paper = strcmp(name, "tabular") == 0 ? "16 to 24 %" : layered ? "3 to 5 %" : NULL;
         char ours[96];
         loom_interval ci = loom_metrics_wilson(c->of[LOOM_KNOWN_TRAIN].exact, c->n);
         char note[96] = "";
@@ -285,6 +284,7 @@ static void compare_with_paper(const memorization_job *j, loom_results *r)
         double t = j->suspects[i].report.temperature;
         if (!isnan(t)) snprintf(note, sizeof note, "temperature %g", t);
         snprintf(ours, sizeof ours, "%.1f %% (%.1f to %.1f)", 100 * ci.value, 100 * ci.lo, 100 * ci.hi);
+        const char *paper = loom_paper_number(LOOM_PAPER_COPIES, name);
         loom_results_summary(r, "15", loom_method_title(name), paper, ours, -1, *note ? note : NULL);
     }
 }

@@ -7,9 +7,9 @@
 #include "core/log.h"
 #include "core/meta.h"
 #include "core/num.h"
-#include "eval/accuracy/tally.h"
 #include "eval/commands/eval_cmds.h"
 #include "eval/pages/html.h"
+#include "eval/pages/method_title.h"
 
 
 typedef struct report_conf {

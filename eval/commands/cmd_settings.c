@@ -6,6 +6,7 @@
 #include "core/json.h"
 #include "core/num.h"
 #include "eval/commands/eval_cmds.h"
+#include "eval/pages/paper.h"
 #include "eval/pages/results.h"
 #include "store/ckpt.h"
 
@@ -17,34 +18,6 @@ static const loom_opt settings_opts[] = {
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', settings_conf, output, NULL, "DIR", "folder for table1.csv and manifest.json"),
     LOOM_OPT_END};
-
-/* Table 1 and section 4.1; the public code's numbers where the paper gives none. A row is used for pretraining, for
- * instruction tuning, or for both; what a downstream task was trained with stands under its own name. */
-typedef struct setting {
-    const char *parameter, *option; /* option of loom-train */
-    const char *paper, *downstream; /* NULL: not given */
-} setting;
-
-static const setting settings[] = {
-    {"optimizer", "optimizer", "AdamW", "AdamW"},
-    {"learning rate", "lr", "3e-4", "1e-4"},
-    {"schedule", "schedule", "cosine", "cosine"},
-    {"batch, sequences", NULL, "64", "2"},
-    {"gradient clipping", "clip", "1.0", "1.0"},
-    {"warm-up steps", "warmup", "400 (public code)", NULL},
-    {"steps", "steps", "32000 (public code)", NULL},
-    {"epochs", "epochs", NULL, NULL},
-    {"minutes", "minutes", NULL, NULL},
-    {"context, tokens", "context", "4096", NULL},
-    {"weight decay", "weight-decay", NULL, NULL},
-    {"LoRA", "lora", "true", "true"},
-    {"LoRA rank", "lora-rank", "8", "8"},
-    {"LoRA alpha", "lora-alpha", "16", "16"},
-    {"LoRA dropout", "lora-dropout", "0.1", "0.1"},
-    {"LoRA targets", "lora-targets", "q_proj,v_proj", "q_proj,v_proj"},
-    {"weights", NULL, "7 B (Llama-2)", NULL},
-    {"machine", NULL, "4 x A100 80 GB", NULL},
-};
 
 static const char *option_text(const loom_json *options, const char *name)
 {
@@ -60,7 +33,7 @@ static double option_number(const loom_json *options, const char *name)
 }
 
 /* What a checkpoint says about one setting; "" when nothing. */
-static void used_text(char *text, size_t cap, const setting *s, const loom_json *meta, int64_t params)
+static void used_text(char *text, size_t cap, const loom_paper_setting *s, const loom_json *meta, int64_t params)
 {
     const loom_json *options = loom_json_get(meta, "options");
     const char *given = option_text(options, s->option);
@@ -97,14 +70,15 @@ static loom_status phase_rows(loom_csv_table *t, const loom_ctx *ctx, const char
     for (size_t i = 0; i < loom_ckpt_count(c); i++)
         if (strncmp(loom_ckpt_at(c, i)->name, "tensors/", 8) == 0) params += loom_ckpt_at(c, i)->count;
     bool downstream = strcmp(phase, "pretrain") != 0 && strcmp(phase, "sft") != 0;
-    for (size_t i = 0; i < sizeof settings / sizeof *settings && st == LOOM_OK; i++) {
-        const char *paper = downstream ? settings[i].downstream : settings[i].paper;
-        used_text(used, sizeof used, &settings[i], meta, params);
+    for (size_t i = 0; i < loom_paper_n_settings && st == LOOM_OK; i++) {
+        const loom_paper_setting *s = &loom_paper_settings[i];
+        const char *paper = downstream ? s->downstream : s->paper;
+        used_text(used, sizeof used, s, meta, params);
         if (!paper && !*used) continue;
         loom_csv_table_str(t, "table1");
         loom_csv_table_i64(t, ctx->common.seed);
         loom_csv_table_str(t, phase);
-        loom_csv_table_str(t, settings[i].parameter);
+        loom_csv_table_str(t, s->parameter);
         loom_csv_table_str(t, paper ? paper : "");
         loom_csv_table_str(t, used);
         loom_csv_table_end_row(t);

@@ -4,7 +4,6 @@
 
 #include "core/log.h"
 #include "core/num.h"
-#include "eval/accuracy/tally.h"
 #include "eval/commands/eval_cmds.h"
 #include "eval/commands/preset.h"
 #include "eval/likeness/similarity.h"
@@ -117,35 +116,6 @@ done:
     loom_vocabulary_release(&s.words);
     loom_results_release(&r);
     return st;
-}
-
-void loom_similarity_series(const loom_similarity *s, loom_figure_vars *vars, bool with_real)
-{
-    int64_t extra = with_real, n = s->n_rivals + extra;
-    const char **names = loom_alloc((size_t)n, sizeof *names), **labels = loom_alloc((size_t)n, sizeof *labels);
-    if (!names || !labels) n = 0; /* core/nomem.h keeps the picture from being made */
-    if (n && with_real) names[0] = "real", labels[0] = "Real against real";
-    for (int64_t i = 0; n && i < s->n_rivals; i++) {
-        names[i + extra] = s->rivals[i].name;
-        labels[i + extra] = loom_method_title(s->rivals[i].name);
-    }
-    loom_figure_list(vars, "series", names, n);
-    loom_figure_list(vars, "labels", labels, n);
-    free(names);
-    free(labels);
-}
-
-const char *loom_paper_number(const char *what, const char *method)
-{
-    static const char *const numbers[][3] = {
-        {"4a kl", "instruction", "0.16"},       {"4a kl", "tabular", "0.11"},
-        {"4a kl", "tvae", "0.74"},              {"4a kl", "probabilistic", "3.84"},
-        {"4b 50", "instruction", "above 90 %"}, {"4b 500", "instruction", "65 %"},
-        {"4b 10", "probabilistic", "59 %"},     {"4b 500", "probabilistic", "23 %"},
-    };
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        if (strcmp(numbers[i][0], what) == 0 && strcmp(numbers[i][1], method) == 0) return numbers[i][2];
-    return NULL;
 }
 
 const loom_cmd loom_cmd_similarity = {

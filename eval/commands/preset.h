@@ -1,4 +1,4 @@
-/* How many graphs each figure rests on: the one place of these numbers.
+/* How many graphs each figure rests on: the paper's numbers (eval/pages/paper.h) or those of a desk machine, which stand here.
  *
  * An option that stands at 0 takes the preset's number, so that a configuration file or the command line can still set
  * each alone. */
@@ -7,20 +7,16 @@
 
 #include <stdint.h>
 
+#include "eval/pages/paper.h"
+
 #define LOOM_PRESET_CHOICES "paper|desk" /* for LOOM_OPT_ENUM */
 #define LOOM_PRESET_HELP "sample sizes: the paper's, or those of a desk machine; numbers given by themselves go before"
 
-#define LOOM_PAPER_PER_CELL  50
 #define LOOM_DESK_PER_CELL   10
-#define LOOM_PAPER_LIKE      50000
 #define LOOM_DESK_LIKE       5000
-#define LOOM_PAPER_RUNS      20
 #define LOOM_DESK_RUNS       5
-#define LOOM_PAPER_SEQUENCE  1000
 #define LOOM_DESK_SEQUENCE   300
-#define LOOM_PAPER_BRANCHING 10000
 #define LOOM_DESK_BRANCHING  5000
-#define LOOM_PAPER_ASKED     1000
 #define LOOM_DESK_ASKED      200
 
 /* "paper 50, desk 10": for the help of an option */

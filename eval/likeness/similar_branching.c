@@ -5,6 +5,7 @@
 
 #include "core/num.h"
 #include "eval/likeness/similarity.h"
+#include "eval/pages/paper.h"
 
 #define FLOOR_SPLITS 20
 
@@ -366,7 +367,7 @@ static void compare_with_paper(const branching_job *j, loom_results *r)
         }
         snprintf(what, sizeof what, "EMD of %s over recursive + instruction", s->rivals[i].name);
         snprintf(ours, sizeof ours, "%.1f to %.1f times", least, most);
-        loom_results_summary(r, "16", what, "2.6 to 10 times", ours, most > 1, NULL);
+        loom_paper_compare(r, LOOM_PAPER_EMD_RATIO, what, most, ours, NULL);
     }
 }
 

@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "core/num.h"
-#include "eval/accuracy/tally.h"
 #include "eval/likeness/similarity.h"
+#include "eval/pages/method_title.h"
+#include "eval/pages/paper.h"
 
 #define FLOOR_SPLITS 20
 #define SHOWN 30
@@ -219,8 +220,9 @@ static void compare(loom_results *r, const loom_similarity *s, const loom_estima
         bool is_worst = kl[i].value >= worst;
         snprintf(ours, sizeof ours, "%.3f", kl[i].value);
         snprintf(note, sizeof note, "real against real: %.3f, with as many graphs %.3f", floor[i].halves, floor[i].same_n);
-        int same = s->n_rivals < 2 || !loom_paper_number("4a kl", name) ? -1 : (strcmp(name, "probabilistic") == 0) == is_worst;
-        loom_results_summary(r, "4a", loom_method_title(name), loom_paper_number("4a kl", name), ours, same, note);
+        const char *paper = loom_paper_number(LOOM_PAPER_KL, name);
+        int same = s->n_rivals < 2 || !paper ? -1 : (strcmp(name, "probabilistic") == 0) == is_worst;
+        loom_results_summary(r, "4a", loom_method_title(name), paper, ours, same, note);
     }
 }
 

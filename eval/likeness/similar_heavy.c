@@ -6,6 +6,7 @@
 #include "core/file.h"
 #include "core/num.h"
 #include "eval/likeness/similarity.h"
+#include "eval/pages/paper.h"
 
 static const int64_t ranks[] = {10, 20, 50, 100, 200, 300, 400, 500};
 #define N_RANKS ((int64_t)(sizeof ranks / sizeof *ranks))
@@ -94,11 +95,12 @@ static void fill_summary(heavy_job *j, loom_csv_table *t)
 
 static void compare_with_paper(const heavy_job *j, loom_results *r)
 {
-    static const struct { int64_t k; const char *what; } asked[] = {{2, "4b 50"}, {0, "4b 10"}, {7, "4b 500"}};
+    static const struct { int64_t k; loom_paper_series series; } asked[] = {
+        {2, LOOM_PAPER_HEAVY_50}, {0, LOOM_PAPER_HEAVY_10}, {7, LOOM_PAPER_HEAVY_500}};
     char what[160], ours[64], note[64];
     for (int64_t i = 0; i < j->s->n_rivals; i++) {
         for (size_t a = 0; a < sizeof asked / sizeof *asked; a++) {
-            const char *paper = loom_paper_number(asked[a].what, j->s->rivals[i].name);
+            const char *paper = loom_paper_number(asked[a].series, j->s->rivals[i].name);
             if (!paper) continue;
             double runs = (double)j->s->runs;
             snprintf(what, sizeof what, "%s, K = %lld", j->s->rivals[i].name, (long long)ranks[asked[a].k]);

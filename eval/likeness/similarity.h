@@ -39,7 +39,4 @@ loom_emd loom_similarity_emd(const loom_graph_counts *real, const loom_graph_cou
 /* Names of the methods and of what is drawn, as lists for a script: real first when `with_real`. */
 void loom_similarity_series(const loom_similarity *s, loom_figure_vars *vars, bool with_real);
 
-/* What the paper reports for a method of ours in a figure ("4a kl", "4b 10", "4b 500"); NULL: nothing. */
-const char *loom_paper_number(const char *what, const char *method);
-
 #endif

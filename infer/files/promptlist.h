@@ -24,12 +24,12 @@ void loom_prompts_release(loom_prompts *p);
 typedef struct loom_prompts_how {
     loom_mode mode;      /* only prompts of that mode are taken; LOOM_MODES: all */
     bool match_training; /* published records: sent like training text, not as they stand */
-    bool drop_last;      /* published records: without the last of each file, as the public program (quirk V10) */
+    bool drop_last;      /* published records: without the last of each file, as the public program
+                            (docs/VALIDITY.md section 9) */
 } loom_prompts_how;
 
 /* Appends the prompts of a file, or of all files in an archive, in one of two formats: lines of `loom-eval prompts`
- * (*.prompts.jsonl), or published records, each from a line with "### Question:" to the next one (spec: generation and
- * validation, section 1). A record says its mode itself: "Requirements:" instruction, an attribute depth tabular, else
+ * (*.prompts.jsonl), or published records, each from a line with "### Question:" to the next one. A record says its mode itself: "Requirements:" instruction, an attribute depth tabular, else
  * recursive. FORMAT errors name file and line. */
 loom_status loom_prompts_read(loom_prompts *p, const char *path, const loom_prompts_how *how, loom_err *err);
 

@@ -1,4 +1,4 @@
-/* The generation loop (spec: generation and validation, section 2): requests in, call graphs out.
+/* The generation loop (what a prompt holds: docs/VALIDITY.md section 3): requests in, call graphs out.
  *
  * A graph is a tree of layers (trace/request.h): the root prompt gives a text; if it is valid, every subgraph line in
  * it becomes the prompt of a child layer, and so on. Layers of many graphs are in flight at once.

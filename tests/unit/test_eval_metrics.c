@@ -171,6 +171,38 @@ TEST(bootstrap)
     CHECK(isnan(both[0].value) && isnan(both[1].hi));
 }
 
+/* The resamples as the statistic saw them: a value for each, the sample's own first. */
+typedef struct seen {
+    double values[1001];
+    int n;
+} seen;
+
+static void keep_skewed(void *arg, const int32_t *times, int64_t n, double *values)
+{
+    seen *s = arg;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += times[i] * exp((double)i / 10); /* skewed: the two ends lie unequally far */
+    s->values[s->n++] = *values = sum;
+}
+
+/* Both ends by themselves: a width that is right to a tenth says little about either. */
+TEST(bootstrap_ends)
+{
+    static seen s;
+    loom_rng rng;
+    loom_estimate e;
+
+    loom_rng_seed(&rng, 5, "ends", 0);
+    loom_metrics_bootstrap(&e, 1, keep_skewed, &s, 40, 1000, -INFINITY, &rng);
+    CHECK(s.n == 1001);
+    double own = s.values[0], mean = loom_metrics_mean(s.values + 1, 1000);
+    loom_metrics_sort(s.values + 1, 1000);
+    CHECK_NEAR(e.value, own, 0);
+    CHECK_NEAR(e.corrected, 2 * own - mean, 1e-9);
+    CHECK_NEAR(e.lo, 2 * own - s.values[1 + 975], 0);
+    CHECK_NEAR(e.hi, 2 * own - s.values[1 + 25], 0);
+}
+
 /* A draw of n calls from 100 equally likely ones; the statistic is KL(P||Q) of the resample. */
 enum { KL_KEYS = 100, KL_DRAWS = 1000 };
 
@@ -224,4 +256,4 @@ TEST(bootstrap_with_bias)
     covers_with_bias(0.5);
 }
 
-TEST_MAIN(RUN(wilson) RUN(divergence) RUN(top_k) RUN(earth_mover) RUN(ranks_and_moments) RUN(bootstrap) RUN(bootstrap_with_bias))
+TEST_MAIN(RUN(wilson) RUN(divergence) RUN(top_k) RUN(earth_mover) RUN(ranks_and_moments) RUN(bootstrap) RUN(bootstrap_ends) RUN(bootstrap_with_bias))
