@@ -9,10 +9,11 @@ allowed() { # folder -> folders it may include
         lib/store | lib/trace | lib/tokenizer) echo "core ${1#lib/}" ;;
         lib/readers) echo "core trace readers" ;;
         lib/model) echo "core store model" ;;
-        preprocess | train | infer | eval) echo "core store trace tokenizer readers model $1" ;;
+        lib/learn) echo "core model learn" ;;
+        preprocess | train | infer | eval) echo "core store trace tokenizer readers model learn $1" ;;
     esac
 }
-for folder in lib/core lib/store lib/trace lib/tokenizer lib/readers lib/model preprocess train infer eval; do
+for folder in lib/core lib/store lib/trace lib/tokenizer lib/readers lib/model lib/learn preprocess train infer eval; do
     ok=" $(allowed "$folder") "
     while IFS=: read -r file line text; do
         target=$(sed -E 's/.*#include "([^"]*)".*/\1/' <<<"$text")
