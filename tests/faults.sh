@@ -102,6 +102,7 @@ fault memorization    $results -- loom-eval memorization --train in/g.graphs.zst
 fault distribution    $results -- loom-eval distribution in/g.graphs.zst in/g.graphs --no-pictures -o o/res $one
 fault baseline        -- loom-eval baseline in/g.graphs.zst --count 10 -o o/b.graphs.zst $one
 fault baseline-prompts -- loom-eval baseline in/g.graphs.zst --prompts in/r.prompts.jsonl -o o/b.graphs $one
+fault tvae            -- loom-eval tvae in/g.graphs.zst --rows 50 --epochs 1 --width 4 --batch 20 --count 10 -o o/t.calls.zst $one
 fault following       $results -- loom-eval following in/ask.answers.jsonl --prompts in/ask.jsonl --no-pictures -o o/res $one
 fault variants        $results -- loom-eval variants with=in/r.answers.jsonl without=in/bad.answers.jsonl -p in/r.prompts.jsonl --no-pictures -o o/res $one
 fault ladder          $results -- loom-eval ladder small=in/bad.answers.jsonl large=in/r.answers.jsonl -p in/r.prompts.jsonl --no-pictures -o o/res $one

@@ -491,4 +491,3 @@ loom_tally_cell loom_tally_sum(const loom_tally *t, const loom_series *s, int64_
     }
     return sum;
 }
-

@@ -61,6 +61,8 @@ static loom_status load_all(loom_similarity *s, const loom_ctx *ctx, loom_err *e
     const similarity_conf *conf = ctx->conf;
     char name[128];
     LOOM_TRY(loom_graph_counts_load(&s->real, &s->words, conf->real, conf->limit, conf->with_user, err));
+    if (s->real.calls_only)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: a table of calls is no set of real graphs; name a graph store with --real", conf->real);
     if (s->real.n_graphs < 2)
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s: one graph cannot be compared with; give more real graphs", conf->real);
     for (int i = 0; i < ctx->n_args; i++) {
@@ -85,6 +87,22 @@ static loom_status load_all(loom_similarity *s, const loom_ctx *ctx, loom_err *e
     return LOOM_OK;
 }
 
+/* Heavy hitters and branching: of those that are graphs. */
+static loom_status compare_graphs(const loom_similarity *s, loom_results *r, loom_err *err)
+{
+    loom_similarity graphs = *s;
+    loom_rival *list = loom_calloc((size_t)s->n_rivals, sizeof *list);
+    loom_status st = LOOM_OK;
+    if (!list) return loom_fail_nomem(err, "names");
+    graphs.rivals = list;
+    graphs.n_rivals = 0;
+    for (int64_t i = 0; i < s->n_rivals; i++)
+        if (!s->rivals[i].counts.calls_only) list[graphs.n_rivals++] = s->rivals[i];
+    if (graphs.n_rivals > 0 && (st = loom_similarity_heavy(&graphs, r, err)) == LOOM_OK) st = loom_similarity_branching(&graphs, r, err);
+    free(list);
+    return st;
+}
+
 static loom_status run_similarity(const loom_ctx *ctx, loom_err *err)
 {
     const similarity_conf *conf = ctx->conf;
@@ -103,8 +121,7 @@ static loom_status run_similarity(const loom_ctx *ctx, loom_err *err)
     if (loom_results_up_to_date(&r)) goto done;
     if ((st = load_all(&s, ctx, err)) != LOOM_OK) goto done;
     if ((st = loom_similarity_calls(&s, &r, err)) != LOOM_OK) goto done;
-    if ((st = loom_similarity_heavy(&s, &r, err)) != LOOM_OK) goto done;
-    if ((st = loom_similarity_branching(&s, &r, err)) != LOOM_OK) goto done;
+    if ((st = compare_graphs(&s, &r, err)) != LOOM_OK) goto done;
     st = loom_results_close(&r, err);
 done:
     for (int64_t i = 0; i < s.n_rivals; i++) {
@@ -125,8 +142,8 @@ const loom_cmd loom_cmd_similarity = {
     .min_args = 1,
     .max_args = -1,
     .details = "GRAPHS are of any origin: answers of the sampler, graph stores, CallGraph CSV, output lines of the public\n"
-               "program. A method is the file's name up to its first dot, or NAME. Beside every number stands what two\n"
-               "random halves of the real graphs give.\n\n"
+               "program, or calls by themselves (loom-eval tvae; Fig 4a only). A method is the file's name up to its first\n"
+               "dot, or NAME. Beside every number stands what two random halves of the real graphs give.\n\n"
                "Ask for graphs as real ones occur (loom-eval prompts --like): prompts of the heat map hold\n"
                "as many of every size, which no real system has.\n\n"
                "  loom-eval similarity --real valid.graphs.zst instruction=like.answers.jsonl probabilistic.graphs.zst -o results\n",

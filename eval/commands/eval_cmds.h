@@ -17,5 +17,6 @@ extern const loom_cmd loom_cmd_similarity;
 extern const loom_cmd loom_cmd_variants;
 extern const loom_cmd loom_cmd_ladder;
 extern const loom_cmd loom_cmd_settings;
+extern const loom_cmd loom_cmd_tvae;
 
 #endif

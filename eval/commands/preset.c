@@ -3,9 +3,11 @@
 /* paper: EMNLP 2025, sections 4.1 to 4.5 (Figs 3, 4, 6, 16). desk: the same experiments within a day on two cores. */
 static const loom_preset presets[] = {
     {.per_cell = LOOM_PAPER_PER_CELL, .like = LOOM_PAPER_LIKE, .runs = LOOM_PAPER_RUNS, .sequence = LOOM_PAPER_SEQUENCE,
-     .branching = LOOM_PAPER_BRANCHING, .asked = LOOM_PAPER_ASKED},
+     .branching = LOOM_PAPER_BRANCHING, .asked = LOOM_PAPER_ASKED,
+     .epochs = LOOM_PAPER_EPOCHS},
     {.per_cell = LOOM_DESK_PER_CELL, .like = LOOM_DESK_LIKE, .runs = LOOM_DESK_RUNS, .sequence = LOOM_DESK_SEQUENCE,
-     .branching = LOOM_DESK_BRANCHING, .asked = LOOM_DESK_ASKED},
+     .branching = LOOM_DESK_BRANCHING, .asked = LOOM_DESK_ASKED,
+     .epochs = LOOM_DESK_EPOCHS},
 };
 
 const loom_preset *loom_preset_of(int choice) { return &presets[choice]; }

@@ -18,6 +18,7 @@
 #define LOOM_DESK_SEQUENCE   300
 #define LOOM_DESK_BRANCHING  5000
 #define LOOM_DESK_ASKED      200
+#define LOOM_DESK_EPOCHS     60
 
 /* "paper 50, desk 10": for the help of an option */
 #define LOOM_PRESET_TEXT_(number)  #number
@@ -31,6 +32,7 @@ typedef struct loom_preset {
     int64_t sequence;  /*         graphs of each */
     int64_t branching; /* generated graphs whose branching and times are compared: Fig 16 */
     int64_t asked;     /* pairs of prompts for each instruction: Fig 6 */
+    int64_t epochs;    /* of TVAE: Fig 4a */
 } loom_preset;
 
 const loom_preset *loom_preset_of(int choice);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/num.h"
+#include "eval/baselines/call_table.h"
 #include "eval/answers/graphs.h"
 #include "trace/text/grammar.h"
 
@@ -108,12 +109,27 @@ loom_status loom_graph_counts_add(loom_graph_counts *c, loom_vocabulary *words, 
     return st;
 }
 
+typedef struct table_job {
+    loom_graph_counts *c;
+    loom_vocabulary *words;
+} table_job;
+
+static loom_status add_call(void *arg, const loom_call *call, loom_err *err)
+{
+    table_job *j = arg;
+    loom_call one = *call;
+    j->c->n_read++;
+    return loom_graph_counts_add(j->c, j->words, &(loom_graph){.service = "", .calls = &one, .n_calls = 1}, false, err);
+}
+
 loom_status loom_graph_counts_load(loom_graph_counts *c, loom_vocabulary *words, const char *path, int64_t limit, bool with_user,
                              loom_err *err)
 {
     loom_graphs *in = NULL;
     loom_graph g;
     bool more;
+    LOOM_TRY(loom_call_table_is(&c->calls_only, path, err));
+    if (c->calls_only) return loom_call_table_read(path, add_call, &(table_job){c, words}, err);
     loom_status st = loom_graphs_open(&in, path, err);
     for (int64_t n = 0; st == LOOM_OK && (limit == 0 || n < limit); n++) {
         if ((st = loom_graphs_next(in, &g, &more, err)) != LOOM_OK || !more) break;

@@ -39,13 +39,14 @@ typedef struct loom_graph_counts {
     int32_t *call, *node, *from; /* per edge: ids of the call, of its destination and of its source (-1: USER) */
     loom_samples field[LOOM_FIELDS];
     bool with_user;             /* USER has an out-degree */
+    bool calls_only;            /* of a table of calls: each call counts as a graph, which has no degrees */
     size_t cap_first, cap_call, cap_node, cap_from;
 } loom_graph_counts; /* zero-initialised is ready */
 
 /* Adds one graph. Degrees: one value per (graph, microservice); in = calls received, out = calls made, 0 counts; USER
  * has no in-degree, and an out-degree only `with_user`. Response time: one value per call, ms. */
 loom_status loom_graph_counts_add(loom_graph_counts *c, loom_vocabulary *words, const loom_graph *g, bool with_user, loom_err *err);
-/* Adds the valid graphs of a file, the first `limit` (0: all). */
+/* Adds the valid graphs of a file, the first `limit` (0: all); of a table of calls (eval/baselines/call_table.h) all calls. */
 loom_status loom_graph_counts_load(loom_graph_counts *c, loom_vocabulary *words, const char *path, int64_t limit, bool with_user,
                              loom_err *err);
 void loom_graph_counts_release(loom_graph_counts *c);

@@ -139,7 +139,8 @@ static void kl_row(loom_csv_table *t, const calls_job *j, const loom_rival *m, d
     loom_csv_table_str(t, "fig04a");
     loom_csv_table_str(t, m->name);
     loom_csv_table_i64(t, (int64_t)s->seed);
-    loom_csv_table_i64(t, m->counts.n_graphs);
+    if (m->counts.calls_only) loom_csv_table_none(t);
+    else loom_csv_table_i64(t, m->counts.n_graphs);
     loom_csv_table_i64(t, m->counts.n_edges);
     loom_csv_table_f64(t, alpha);
     loom_csv_table_f64(t, d.kl_pq);
@@ -210,20 +211,38 @@ static loom_status draw(const calls_job *j, loom_results *r, const loom_estimate
     return st;
 }
 
+/* The paper's order: models, then TVAE, then the probabilistic generator. */
+static int rank_of(const char *name) { return strcmp(name, "probabilistic") == 0 ? 2 : strcmp(name, "tvae") == 0; }
+
+/* 1: everything of another rank is on the side of this one that it has in the paper; 0: not; -1: nothing of another rank. */
+static int same_order(const loom_similarity *s, const loom_estimate *kl, int64_t i)
+{
+    int same = -1;
+    for (int64_t k = 0; k < s->n_rivals; k++) {
+        int apart = rank_of(s->rivals[k].name) - rank_of(s->rivals[i].name);
+        if (apart == 0 || same == 0) continue;
+        same = apart > 0 ? kl[i].value < kl[k].value : kl[i].value > kl[k].value;
+    }
+    return same;
+}
+
 static void compare(loom_results *r, const loom_similarity *s, const loom_estimate *kl, const floors *floor)
 {
     char ours[128], note[96];
-    double worst = 0;
-    for (int64_t i = 0; i < s->n_rivals; i++) worst = fmax(worst, kl[i].value);
     for (int64_t i = 0; i < s->n_rivals; i++) {
         const char *name = s->rivals[i].name;
-        bool is_worst = kl[i].value >= worst;
         snprintf(ours, sizeof ours, "%.3f", kl[i].value);
         snprintf(note, sizeof note, "real against real: %.3f, with as many graphs %.3f", floor[i].halves, floor[i].same_n);
         const char *paper = loom_paper_number(LOOM_PAPER_KL, name);
-        int same = s->n_rivals < 2 || !paper ? -1 : (strcmp(name, "probabilistic") == 0) == is_worst;
-        loom_results_summary(r, "4a", loom_method_title(name), paper, ours, same, note);
+        loom_results_summary(r, "4a", loom_method_title(name), paper, ours, paper ? same_order(s, kl, i) : -1, note);
     }
+}
+
+/* How many graphs a corpus stands for; calls by themselves: as many real graphs as make so many calls. */
+static int64_t graphs_of(const loom_similarity *s, const loom_graph_counts *c)
+{
+    if (!c->calls_only) return c->n_graphs;
+    return (int64_t)((double)c->n_edges * (double)s->real.n_graphs / (double)loom_max_i64(s->real.n_edges, 1));
 }
 
 loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loom_err *err)
@@ -250,7 +269,7 @@ loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loo
     call_rows(&rows, &j, "real", &j.real);
     noise_floors(&j, half, halves);
     for (int64_t i = 0; i < s->n_rivals; i++) {
-        int64_t n_made = s->rivals[i].counts.n_graphs;
+        int64_t n_made = graphs_of(s, &s->rivals[i].counts);
         if (n_made < half) noise_floors(&j, n_made, same_n);
         else memcpy(same_n, halves, sizeof same_n);
         loom_estimate ci[N_ALPHAS];

@@ -15,6 +15,7 @@ const char *loom_method_title(const char *method)
         {"train", "Training"},
         {"valid", "Validation"},
         {"probabilistic", "Probabilistic"},
+        {"tvae", "TVAE (calls as table rows)"},
     };
     for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
         if (strcmp(method, titles[i][0]) == 0) return titles[i][1];

@@ -62,5 +62,6 @@ extern const size_t loom_paper_n_settings;
 #define LOOM_PAPER_SEQUENCE  1000
 #define LOOM_PAPER_BRANCHING 10000
 #define LOOM_PAPER_ASKED     1000
+#define LOOM_PAPER_EPOCHS    300 /* of TVAE: its public program's; the paper does not say */
 
 #endif

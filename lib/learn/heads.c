@@ -3,15 +3,19 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "model/vmath.h"
+
 static const double half_log_two_pi = 0.91893853320467274178;
 
-static double softmax_sum(const float *z, int64_t C, double *most)
+/* Single precision: the classes of a column may be thousands, and this is where the time of a step goes. */
+static float softmax_sum(const float *z, int64_t C, float *most)
 {
-    double sum = 0;
+    float top = -INFINITY, sum = 0;
 
-    *most = -INFINITY;
-    for (int64_t c = 0; c < C; c++) *most = fmax(*most, z[c]);
-    for (int64_t c = 0; c < C; c++) sum += exp(z[c] - *most);
+    for (int64_t c = 0; c < C; c++) top = z[c] > top ? z[c] : top;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t c = 0; c < C; c++) sum += loom_expf(z[c] - top);
+    *most = top;
     return sum;
 }
 
@@ -21,12 +25,15 @@ double loom_head_categorical(float *dz, double *each, const float *z, int64_t ld
     double total = 0;
 
     for (int64_t n = 0; n < N; n++) {
-        double most, sum = softmax_sum(z + n * ld, C, &most), loss = log(sum) + most - z[n * ld + label[n]];
+        const float *row = z + n * ld;
+        float most, sum = softmax_sum(row, C, &most), part = (float)scale / sum;
+        double loss = log(sum) + most - row[label[n]];
 
         if (each) each[n] = loss;
         total += loss;
-        for (int64_t c = 0; dz && c < C; c++)
-            dz[n * ld + c] += (float)(scale * (exp(z[n * ld + c] - most) / sum - (c == label[n])));
+        if (!dz) continue;
+        for (int64_t c = 0; c < C; c++) dz[n * ld + c] += part * loom_expf(row[c] - most);
+        dz[n * ld + label[n]] -= (float)scale;
     }
     return total;
 }

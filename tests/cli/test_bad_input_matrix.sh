@@ -90,6 +90,7 @@ loom-eval similarity --real $good_g @ --runs 1 --resamples 0 --no-pictures -o o 
 loom-eval memorization --train @ $good_g --no-pictures -o o -q|graphs.graphs.zst table.csv a.answers.jsonl
 loom-eval distribution @ --no-pictures -o o -q|graphs.graphs.zst table.csv a.answers.jsonl
 loom-eval baseline @ --count 5 -o o.graphs.zst -q|graphs.graphs.zst table.csv a.answers.jsonl
+loom-eval tvae @ --rows 50 --epochs 1 --width 4 --count 5 -o o.calls.zst -q|graphs.graphs.zst table.csv a.answers.jsonl
 loom-eval oracle @ -o o.jsonl -q|p.prompts.jsonl
 END
 [ "$bad" = 0 ] || fail "see above"
