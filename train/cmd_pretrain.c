@@ -16,7 +16,7 @@ static const loom_opt pretrain_opts[] = {
     LOOM_OPT_FLAG_ON("tie-embeddings", 0, train_conf, tie,
                      "one matrix for input and output; helps small models to copy names"),
     LOOM_OPT_STR("init", 0, train_conf, base, NULL, "MODEL",
-                 "start from these weights (checkpoint, run or Hugging Face folder); the shape is theirs"),
+                 "start from these weights (checkpoint, run or Hugging Face folder); the shape is theirs", .mark = MAY_CHANGE),
     TRAIN_BASE_MODEL_OPT,
     LOOM_OPT_FLAG("lora", 0, train_conf, lora, "train an adapter beside the weights of --init"),
     TRAIN_LORA_OPTS,
@@ -29,6 +29,8 @@ static const loom_opt pretrain_opts[] = {
     TRAIN_OPTIMIZER_OPTS("0", "peak learning rate (0: 2e-3 for a new model, 3e-4 with --init or --base-model)"),
     TRAIN_OUTPUT_OPTS,
     LOOM_OPT_END};
+
+static loom_status run_pretrain(const loom_ctx *ctx, loom_err *err) { return loom_run_training(ctx, LOOM_RUN_PRETRAIN, err); }
 
 const loom_cmd loom_cmd_pretrain = {
     .name = "pretrain",
@@ -49,5 +51,5 @@ const loom_cmd loom_cmd_pretrain = {
                "      --batch-tokens 65536 --steps 4000 --warmup 400",
     .opts = pretrain_opts,
     .conf_size = sizeof(train_conf),
-    .run = loom_run_training,
+    .run = run_pretrain,
 };

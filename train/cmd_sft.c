@@ -6,7 +6,7 @@
 static const loom_opt sft_opts[] = {
     LOOM_OPT_GROUP("Model"),
     LOOM_OPT_STR("base", 0, train_conf, base, NULL, "MODEL",
-                 "the model to tune: checkpoint, run folder or Hugging Face folder"),
+                 "the model to tune: checkpoint, run folder or Hugging Face folder", .mark = MAY_CHANGE),
     TRAIN_BASE_MODEL_OPT,
     LOOM_OPT_FLAG_ON("lora", 0, train_conf, lora, "train an adapter; --no-lora trains all weights"),
     TRAIN_LORA_OPTS,
@@ -19,6 +19,8 @@ static const loom_opt sft_opts[] = {
     TRAIN_OPTIMIZER_OPTS("1e-4", "peak learning rate"),
     TRAIN_OUTPUT_OPTS,
     LOOM_OPT_END};
+
+static loom_status run_sft(const loom_ctx *ctx, loom_err *err) { return loom_run_training(ctx, LOOM_RUN_SFT, err); }
 
 const loom_cmd loom_cmd_sft = {
     .name = "sft",
@@ -38,5 +40,5 @@ const loom_cmd loom_cmd_sft = {
                "  loom-train sft instr.tokens.h5 --base llama-2-7b -o runs/7b-instr --context 4096 --batch-tokens 8192",
     .opts = sft_opts,
     .conf_size = sizeof(train_conf),
-    .run = loom_run_training,
+    .run = run_sft,
 };

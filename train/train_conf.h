@@ -46,9 +46,15 @@ enum { PACKING_SAMPLES, PACKING_JOINED };
 enum { LOSS_ALL, LOSS_ANSWER };
 enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
 
+/* Marks of options (core/opt.h): what may be another when a run goes on. What bears no mark must stay the same. */
+enum {
+    MAY_CHANGE = 1,      /* says where, how often and how fast only, or names what is known by its checksum */
+    MAY_CHANGE_UNWATCHED /* so does this, unless --patience lets validations say when the run ends */
+};
+
 #define TRAIN_BASE_MODEL_OPT                                                                                           \
     LOOM_OPT_STR("base-model", 0, train_conf, base_model, NULL, "MODEL",                                               \
-                 "start from a base model that takes on the names of the shards; the shape is its own (none: do not)")
+                 "start from a base model that takes on the names of the shards; the shape is its own (none: do not)", .mark = MAY_CHANGE)
 
 #define TRAIN_LORA_OPTS                                                                                                \
     LOOM_OPT_I64("lora-rank", 0, train_conf, lora_rank, "8", 1, 4096, "R", "rank of the adapter"),                     \
@@ -74,7 +80,7 @@ enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
         LOOM_OPT_I64("patience", 0, train_conf, patience, "0", 0, 1e6, "N",                                        \
                      "end after N validations without a lower loss; the model is then the best so far (0: never)"), \
         LOOM_OPT_F64("max-minutes", 0, train_conf, max_minutes, "0", 0, 1e7, "M",                                      \
-                     "save and stop after this time, done or not (0: no limit)"),                                      \
+                     "save and stop after this time, done or not (0: no limit)", .mark = MAY_CHANGE),                                      \
         LOOM_OPT_I64("batch-tokens", 'b', train_conf, batch_tokens, "4096", 16, 1e9, "N",                              \
                      "tokens of an optimizer step"),                                                                   \
         LOOM_OPT_I64("micro-tokens", 0, train_conf, micro_tokens, "0", 0, 1e8, "N",                                    \
@@ -107,30 +113,30 @@ enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
                      "decay of the moving average of the weights (such as 0.999), which is validated and written "     \
                      "as the model (0: the last weights are)"),                                                        \
         LOOM_OPT_ENUM("compute", 0, train_conf, compute, "f32", "auto|f32|bf16",                                       \
-                      "factors of matrix products; auto: bf16 (with float32 sums) where the CPU is faster with it"),   \
-        LOOM_OPT_FLAG("recompute", 0, train_conf, recompute, "compute activations twice to save memory; same result; turned on by itself when memory is short"),               \
+                      "factors of matrix products; auto: bf16 (with float32 sums) where the CPU is faster with it", .mark = MAY_CHANGE),   \
+        LOOM_OPT_FLAG("recompute", 0, train_conf, recompute, "compute activations twice to save memory; same result; turned on by itself when memory is short", .mark = MAY_CHANGE),               \
         LOOM_OPT_F64("memory-limit", 0, train_conf, memory_limit, "0", 0, 1e6, "GIB",                                  \
-                     "memory to plan for (0: what the machine has)")
+                     "memory to plan for (0: what the machine has)", .mark = MAY_CHANGE)
 
 #define TRAIN_OUTPUT_OPTS                                                                                              \
     LOOM_OPT_GROUP("Output"),                                                                                          \
         LOOM_OPT_OUT("output", 'o', train_conf, output, NULL, "DIR",                                                   \
-                     "folder of the run; goes on with the run it holds (--force: another run in it is thrown away)"),  \
+                     "folder of the run; goes on with the run it holds (--force: another run in it is thrown away)", .mark = MAY_CHANGE),  \
         LOOM_OPT_I64("save-every", 0, train_conf, save_every, "500", 0, 1e9, "N",                                      \
-                     "steps between checkpoints (0: by time only)"),                                                   \
+                     "steps between checkpoints (0: by time only)", .mark = MAY_CHANGE),                                                   \
         LOOM_OPT_F64("save-minutes", 0, train_conf, save_minutes, "15", 0, 1e6, "M",                                   \
-                     "minutes between checkpoints (0: by steps only)"),                                                \
-        LOOM_OPT_I64("keep", 0, train_conf, keep, "2", 1, 1000, "K", "checkpoints kept"),                              \
-        LOOM_OPT_STR("valid", 0, train_conf, valid, NULL, "SHARD", "shard for the validation loss"),                   \
-        LOOM_OPT_I64("valid-every", 0, train_conf, valid_every, "200", 1, 1e9, "N", "steps between validations"),      \
-        LOOM_OPT_I64("valid-tokens", 0, train_conf, valid_tokens, "50000", 1, 1e12, "N", "tokens of a validation"),    \
+                     "minutes between checkpoints (0: by steps only)", .mark = MAY_CHANGE),                                                \
+        LOOM_OPT_I64("keep", 0, train_conf, keep, "2", 1, 1000, "K", "checkpoints kept", .mark = MAY_CHANGE),                              \
+        LOOM_OPT_STR("valid", 0, train_conf, valid, NULL, "SHARD", "shard for the validation loss", .mark = MAY_CHANGE_UNWATCHED),                   \
+        LOOM_OPT_I64("valid-every", 0, train_conf, valid_every, "200", 1, 1e9, "N", "steps between validations", .mark = MAY_CHANGE_UNWATCHED),      \
+        LOOM_OPT_I64("valid-tokens", 0, train_conf, valid_tokens, "50000", 1, 1e12, "N", "tokens of a validation", .mark = MAY_CHANGE_UNWATCHED),    \
         LOOM_OPT_FLAG_ON("best", 0, train_conf, best,                                                                  \
-                         "keep the weights of the lowest validation loss in best.h5"),                                 \
+                         "keep the weights of the lowest validation loss in best.h5", .mark = MAY_CHANGE),                                 \
         LOOM_OPT_I64("log-every", 0, train_conf, log_every, "10", 1, 1e9, "N",                                         \
-                     "steps between rows of the learning curve"),                                                      \
-        LOOM_OPT_FLAG_ON("plot", 0, train_conf, plot, "draw the learning curve when gnuplot is there"),                \
+                     "steps between rows of the learning curve", .mark = MAY_CHANGE),                                                      \
+        LOOM_OPT_FLAG_ON("plot", 0, train_conf, plot, "draw the learning curve when gnuplot is there", .mark = MAY_CHANGE),                \
         LOOM_OPT_GROUP_HIDDEN("Tests"),                                                                                \
         LOOM_OPT_I64("stop-after", 0, train_conf, stop_after, "0", 0, 1e12, "N",                                       \
-                     "stop and save after this step, as if interrupted")
+                     "stop and save after this step, as if interrupted", .mark = MAY_CHANGE)
 
 #endif

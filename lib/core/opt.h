@@ -54,30 +54,33 @@ typedef struct loom_opt {
     const char *help;
     bool hidden;       /* GROUP: the options after it are left out of --help (testing aids) */
     loom_opt_role role;
+    int mark;          /* the command's own note on the option, 0: none */
 } loom_opt;
+
+/* The last argument of a macro is the help; what follows it sets members: "help text", .mark = MAY_CHANGE */
 
 #define LOOM_OPT_GROUP(title) {.type = LOOM_OPT_TYPE_GROUP, .name = (title)}
 #define LOOM_OPT_GROUP_HIDDEN(title) {.type = LOOM_OPT_TYPE_GROUP, .name = (title), .hidden = true}
-#define LOOM_OPT_FLAG(n, c, S, f, h)                                                                                   \
-    {.type = LOOM_OPT_TYPE_FLAG, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = "false", .help = (h)}
-#define LOOM_OPT_FLAG_ON(n, c, S, f, h)                                                                                \
-    {.type = LOOM_OPT_TYPE_FLAG, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = "true", .help = (h)}
-#define LOOM_OPT_I64(n, c, S, f, v, lo, hi, m, h)                                                                      \
+#define LOOM_OPT_FLAG(n, c, S, f, ...)                                                                                   \
+    {.type = LOOM_OPT_TYPE_FLAG, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = "false", .help = __VA_ARGS__}
+#define LOOM_OPT_FLAG_ON(n, c, S, f, ...)                                                                                \
+    {.type = LOOM_OPT_TYPE_FLAG, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = "true", .help = __VA_ARGS__}
+#define LOOM_OPT_I64(n, c, S, f, v, lo, hi, m, ...)                                                                      \
     {.type = LOOM_OPT_TYPE_I64, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .min = (lo),        \
-     .max = (hi), .meta = (m), .help = (h)}
-#define LOOM_OPT_F64(n, c, S, f, v, lo, hi, m, h)                                                                      \
+     .max = (hi), .meta = (m), .help = __VA_ARGS__}
+#define LOOM_OPT_F64(n, c, S, f, v, lo, hi, m, ...)                                                                      \
     {.type = LOOM_OPT_TYPE_F64, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .min = (lo),        \
-     .max = (hi), .meta = (m), .help = (h)}
-#define LOOM_OPT_STR(n, c, S, f, v, m, h)                                                                              \
-    {.type = LOOM_OPT_TYPE_STR, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (m), .help = (h)}
-#define LOOM_OPT_IN(n, c, S, f, v, m, h)                                                                               \
+     .max = (hi), .meta = (m), .help = __VA_ARGS__}
+#define LOOM_OPT_STR(n, c, S, f, v, m, ...)                                                                              \
+    {.type = LOOM_OPT_TYPE_STR, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (m), .help = __VA_ARGS__}
+#define LOOM_OPT_IN(n, c, S, f, v, m, ...)                                                                               \
     {.type = LOOM_OPT_TYPE_STR, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (m),        \
-     .help = (h), .role = LOOM_OPT_INPUT}
-#define LOOM_OPT_OUT(n, c, S, f, v, m, h)                                                                              \
+     .role = LOOM_OPT_INPUT, .help = __VA_ARGS__}
+#define LOOM_OPT_OUT(n, c, S, f, v, m, ...)                                                                              \
     {.type = LOOM_OPT_TYPE_STR, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (m),        \
-     .help = (h), .role = LOOM_OPT_OUTPUT}
-#define LOOM_OPT_ENUM(n, c, S, f, v, choices, h)                                                                       \
-    {.type = LOOM_OPT_TYPE_ENUM, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (choices), .help = (h)}
+     .role = LOOM_OPT_OUTPUT, .help = __VA_ARGS__}
+#define LOOM_OPT_ENUM(n, c, S, f, v, choices, ...)                                                                       \
+    {.type = LOOM_OPT_TYPE_ENUM, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (choices), .help = __VA_ARGS__}
 #define LOOM_OPT_END {.type = LOOM_OPT_TYPE_END}
 
 /* Fills conf with the table's defaults. Strings live in `arena`. */

@@ -7,6 +7,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/file.h"
+#include "core/num.h"
+
 double loom_time_now(void)
 {
     struct timespec t;
@@ -26,6 +29,31 @@ int64_t loom_peak_bytes(void)
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
     return (int64_t)u.ru_maxrss * 1024;
+}
+
+/* A limit of the control group, 0 when there is none. */
+static double cgroup_limit(const char *path)
+{
+    loom_buf text = {0};
+    int64_t limit = 0;
+
+    if (loom_file_read(&text, path, 64, NULL) == LOOM_OK)
+        loom_parse_i64(loom_buf_text(&text), strcspn(loom_buf_text(&text), "\n"), &limit);
+    loom_buf_release(&text);
+    return (double)limit;
+}
+
+double loom_memory_there(void)
+{
+    static const char *const limits[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    double have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        double limit = cgroup_limit(limits[i]);
+
+        if (limit > 0 && limit < have) have = limit;
+    }
+    return have;
 }
 
 int64_t loom_resident_bytes(void)

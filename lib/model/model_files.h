@@ -64,6 +64,9 @@ loom_status loom_model_weights_put(loom_ckpt_writer *w, const loom_llama *m, loo
  * beside them are passed over); FORMAT names the first five that do not fit. */
 loom_status loom_model_weights_check(loom_safetensors *st, const loom_config *config, const char *path, loom_err *err);
 
+/* The configuration that a checkpoint holds. */
+loom_status loom_model_config_of(loom_config *out, const loom_ckpt *c, loom_err *err);
+
 /* Digest of the weights in a checkpoint: the same for every checkpoint with these weights. "" when it has none. */
 void loom_model_weights_digest(char digest[17], const loom_ckpt *c);
 

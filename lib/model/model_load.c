@@ -652,7 +652,7 @@ done:
     return st;
 }
 
-static loom_status config_of(loom_config *out, const loom_ckpt *c, loom_err *err)
+loom_status loom_model_config_of(loom_config *out, const loom_ckpt *c, loom_err *err)
 {
     size_t len = 0;
     const char *json = loom_ckpt_text(c, "text/config", &len);
@@ -673,7 +673,7 @@ static loom_status load_ckpt(loom_model_files *b, loom_ckpt *c, const loom_model
     size_t len = 0;
     const char *text;
 
-    LOOM_TRY(config_of(&config, c, err));
+    LOOM_TRY(loom_model_config_of(&config, c, err));
     LOOM_TRY(make_model(&b->model, &config, &s, o->frozen, err));
     text = loom_ckpt_text(c, "text/tokenizer", &len);
     LOOM_TRY(take_text(&b->tokenizer, &b->tokenizer_len, text, len, err));
