@@ -6,21 +6,19 @@
  *   ... b.model, b.lora (or NULL), b.tokenizer (JSON text) ...
  *   loom_model_files_release(&b);
  *
- * A model is given by one path:
- *   a checkpoint of loom-train (*.h5) with weights; or one with an adapter only: its base is found at the path recorded
- * in it (text/base), and must be the very base it was trained on (same digest); a run folder: model.h5 or adapter.h5 in
- * it when the run has ended, else the newest intact step-*.h5; a Hugging Face folder: config.json, model.safetensors
- * (or shards with an index), tokenizer.json if there. An adapter is given by a second path (NULL: none): an adapter
- * checkpoint, a run folder holding one, or a PEFT folder (adapter_config.json, adapter_model.safetensors). Missing,
- * left-over or wrongly shaped tensors are FORMAT errors. */
+ * A model is given by one path (model/model_find.h): a checkpoint, a run folder or a Hugging Face folder with config.json,
+ * model.safetensors (or shards with an index) and, if it is there, tokenizer.json. A checkpoint may hold an adapter only: its
+ * base is then found at the path recorded in it (text/base), and must be the very base it was trained on (same digest).
+ *
+ * An adapter is given by a second path (NULL: none): an adapter checkpoint, a run folder holding one, or a PEFT folder
+ * (adapter_config.json, adapter_model.safetensors). */
 #ifndef LOOM_MODEL_MODEL_FILES_H
 #define LOOM_MODEL_MODEL_FILES_H
 
-#include "core/buf.h"
-#include "model/llama.h"
-#include "model/lora.h"
-#include "store/ckpt.h"
-#include "store/safetensors.h"
+#include "model/adapter_file.h"
+#include "model/model_find.h"
+#include "model/model_weights.h"
+#include "model/peft_config.h"
 
 #define LOOM_MODEL_FILES_NAMES "text/names.txt" /* where a checkpoint keeps them; a folder: names.txt */
 
@@ -51,35 +49,7 @@ loom_status loom_model_files_load(loom_model_files *out, const char *model, cons
                              loom_err *err);
 void loom_model_files_release(loom_model_files *b); /* zero-initialised is fine */
 
-/* What a path is, without reading weights. */
-typedef enum loom_model_kind { LOOM_MODEL_KIND_CKPT, LOOM_MODEL_KIND_HF } loom_model_kind;
-/* Finds the file that a model path stands for: the checkpoint file, or the Hugging Face folder itself. The caller frees
- * *file. */
-loom_status loom_model_find(char **file, loom_model_kind *kind, const char *path, loom_err *err);
-
-/* Weights of one checkpoint into a model (float32 copies; both must have the same table) and back. */
-loom_status loom_model_weights_read(loom_llama *m, loom_ckpt *c, loom_err *err);
-loom_status loom_model_weights_put(loom_ckpt_writer *w, const loom_llama *m, loom_dtype dtype, loom_err *err);
-/* Checks that a safetensors model holds exactly the tensors of the configuration (those that Llama files may carry
- * beside them are passed over); FORMAT names the first five that do not fit. */
-loom_status loom_model_weights_check(loom_safetensors *st, const loom_config *config, const char *path, loom_err *err);
-
 /* The configuration that a checkpoint holds. */
 loom_status loom_model_config_of(loom_config *out, const loom_ckpt *c, loom_err *err);
-
-/* Digest of the weights in a checkpoint: the same for every checkpoint with these weights. "" when it has none. */
-void loom_model_weights_digest(char digest[17], const loom_ckpt *c);
-
-/* The same for "adapter/..." and text/adapter. base_path: for adapter_config.json. */
-loom_status loom_adapter_file_put(loom_ckpt_writer *w, const loom_lora *lora, const char *base_path,
-                                    const char *base_digest, loom_err *err);
-/* Makes the adapter from text/adapter and, if `weights`, reads its tensors. */
-loom_status loom_adapter_file_read(loom_lora **out, const loom_config *base, loom_ckpt *c, bool weights,
-                                     loom_err *err);
-
-/* PEFT's adapter_config.json: reading (leniently, docs/TRAINING.md) and writing. */
-loom_status loom_peft_config_parse(loom_lora_config *out, const char *json, size_t len, const char *name,
-                                             loom_err *err);
-void loom_peft_config_write(const loom_lora_config *c, const char *base_path, loom_buf *into);
 
 #endif
