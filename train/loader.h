@@ -24,7 +24,7 @@
 #include <stdint.h>
 
 #include "core/err.h"
-#include "model/acts.h"
+#include "model/step.h"
 #include "store/shard.h"
 
 typedef struct loom_loader_options {

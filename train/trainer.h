@@ -13,7 +13,7 @@
 #define LOOM_TRAIN_TRAINER_H
 
 #include "core/pool.h"
-#include "model/acts.h"
+#include "model/step.h"
 #include "model/optimizer.h"
 #include "train/loader.h"
 

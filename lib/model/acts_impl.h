@@ -1,14 +1,29 @@
-/* Inside of loom_acts, shared by acts.c, forward.c, head.c and backward.c only.
+/* Inside of loom_acts and of a step; nothing outside lib/model includes it.
  *
- * A step is a list of phases; a phase runs on every thread of the pool at once. Phases over rows walk the N rows in
- * blocks of at most LOOM_ROW_BLOCK, so that what one product leaves in the cache is still there for the next; each thread
- * begins with one stretch of them and then helps the others. Attention is a phase over (sequence, key/value head); gradients of weights are phases over
- * pieces of the matrices, each summed over all rows by one thread: nothing is added up in an order that depends on
- * timing. */
+ * A step is a list of phases; a phase runs on every thread of the pool at once. Phases over rows walk the N rows in blocks
+ * of at most LOOM_ROW_BLOCK, so that what one product leaves in the cache is still there for the next; each thread begins
+ * with one stretch of them and then helps the others. Attention is a phase over (sequence, key/value head); gradients of
+ * weights are phases over pieces of the matrices, each summed over all rows by one thread: nothing is added up in an order
+ * that depends on timing.
+ *
+ * The files, each using those before it: acts (the block), phases, lora_step, forward, head, backward, step.
+ *
+ * The block, with N = max_rows; [grad] only if gradients are computed, [bf16] only with products in bfloat16:
+ *
+ *   x            (L+1, N, C) [grad], else (2, N, C)    input of every layer, output of the last
+ *   layers       L slots [grad], else 1                what a layer leaves for its backward pass: loom_layer_acts
+ *   threads      one slot each                         scratch for a block of rows: loom_thread_acts
+ *   head_x       (head_rows, C)                        rows that have a label, normed
+ *   logits       (head_rows, V)                        and their logits, some rows at a time
+ *   dx dmid      (N, C) [grad]                         gradients on the way down
+ *   datt dqkv    (N, Q) (N, Q+2E) [grad]
+ *   h prod dgu   (N, C) (N, F) (N, 2F) [grad]          inputs of weight gradients in float32
+ *   packed       all matrices both ways round          for models small enough, and with [bf16]
+ *   h16 ... logits16 [grad, bf16]                      operands of weight gradients, rounded */
 #ifndef LOOM_MODEL_ACTS_IMPL_H
 #define LOOM_MODEL_ACTS_IMPL_H
 
-#include "model/acts.h"
+#include "model/step.h"
 #include "model/bf16.h"
 #include "model/ops.h"
 #include "model/packed.h"
@@ -100,6 +115,10 @@ static inline int64_t loom_acts_Q(const loom_acts *a) { return a->c.H * a->c.D; 
 static inline int64_t loom_acts_E(const loom_acts *a) { return a->c.K * a->c.D; }
 static inline int64_t loom_acts_QKV(const loom_acts *a) { return (a->c.H + 2 * a->c.K) * a->c.D; }
 
+/* Matrices that can be packed: by layer and role, the head last. */
+static inline int64_t loom_acts_matrices(const loom_acts *a) { return a->c.L * LOOM_N_ADAPTABLE + 1; }
+
+/* phases.c */
 /* The slot of layer s->l with x and out set. */
 loom_layer_acts loom_step_layer(const loom_step *s);
 const loom_adapter *loom_step_adapter(const loom_step *s, loom_role role); /* NULL: none */

@@ -12,15 +12,6 @@
 #include "model/acts_impl.h"
 #include "model/ops.h"
 
-static const loom_tensor *tensor_of(const loom_step *s, loom_role role)
-{
-    const loom_tensors *t = &s->m->table;
-
-    for (int64_t i = 1 + 9 * s->l; i < 10 + 9 * s->l; i++) /* nine tensors a layer, after the embedding */
-        if (t->tensors[i].role == role) return &t->tensors[i];
-    return NULL;
-}
-
 /* ---- feed-forward half and the output projection of attention ---- */
 static void ffn_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64_t n1)
 {
@@ -131,7 +122,7 @@ static void weight_item(void *arg, int64_t item, int thread)
     (void)thread;
     for (; item >= pieces(j->s, j->out[i]); i++) item -= pieces(j->s, j->out[i]);
     int64_t piece = loom_step_piece(j->s), o0 = item * piece, o1 = loom_min_i64(o0 + piece, j->out[i]);
-    dw = j->s->grads + tensor_of(j->s, j->role[i])->offset;
+    dw = j->s->grads + loom_llama_tensor(j->s->m, j->s->l, j->role[i])->offset;
     if (loom_step_bf16(j->s)) loom_weight_grad_product(dw, j->dy16[i], j->x16[i], o0, o1, j->s->b->N);
     else
         loom_linear_bwd_w(dw + o0 * j->in[i], j->dy[i] + o0, j->ldy[i], j->x[i], j->ldx[i], j->s->b->N, o1 - o0,
@@ -163,7 +154,7 @@ static void ffn_weights(const loom_step *s)
                     .n = 3};
 
     run_job(s, &j);
-    loom_step_add_norm(s, tensor_of(s, LOOM_ROLE_NORM_FFN), s->b->N);
+    loom_step_add_norm(s, loom_llama_tensor(s->m, s->l, LOOM_ROLE_NORM_FFN), s->b->N);
 }
 
 static void qkv_weights(const loom_step *s)
@@ -183,7 +174,7 @@ static void qkv_weights(const loom_step *s)
                     .n = 1};
 
     run_job(s, &j);
-    loom_step_add_norm(s, tensor_of(s, LOOM_ROLE_NORM_ATT), s->b->N);
+    loom_step_add_norm(s, loom_llama_tensor(s->m, s->l, LOOM_ROLE_NORM_ATT), s->b->N);
 }
 
 /* ---- the whole ---- */
@@ -233,7 +224,7 @@ static void embed_columns(void *arg, int thread, int n_threads)
     const loom_step *s = arg;
     int64_t C = s->a->c.C;
 
-    loom_embed_bwd(s->grads + s->m->table.tensors[0].offset, s->a->dx, s->b->tokens, s->b->N, C, C * thread / n_threads,
+    loom_embed_bwd(s->grads + loom_llama_tensor(s->m, -1, LOOM_ROLE_EMBED)->offset, s->a->dx, s->b->tokens, s->b->N, C, C * thread / n_threads,
                    C * (thread + 1) / n_threads);
 }
 

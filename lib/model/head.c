@@ -86,7 +86,7 @@ static void weights_item(void *arg, int64_t item, int thread)
     const loom_acts *a = s->a;
     int64_t C = a->c.C, V = a->c.V, piece = loom_step_piece(s);
     int64_t v0 = item * piece, v1 = loom_min_i64(v0 + piece, V);
-    const loom_tensor *w = &s->m->table.tensors[a->c.tied ? 0 : s->m->table.n - 1];
+    const loom_tensor *w = loom_llama_tensor(s->m, -1, LOOM_ROLE_HEAD);
 
     (void)thread;
     if (loom_step_bf16(s))
@@ -98,11 +98,6 @@ static void clear_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int6
 {
     (void)t;
     memset(s->a->dx + n0 * s->a->c.C, 0, (size_t)((n1 - n0) * s->a->c.C) * sizeof(float));
-}
-
-static const loom_tensor *norm_out(const loom_step *s)
-{
-    return &s->m->table.tensors[s->m->table.n - (s->a->c.tied ? 1 : 2)];
 }
 
 void loom_head(loom_step *s, loom_loss *out)
@@ -117,7 +112,7 @@ void loom_head(loom_step *s, loom_loss *out)
         s->c1 = loom_min_i64(s->c0 + a->head_rows, a->n_counted);
         loom_step_rows(s, loss_rows, s->c1 - s->c0);
         if (!s->backward || s->lora) continue;
-        loom_step_add_norm(s, norm_out(s), s->c1 - s->c0);
+        loom_step_add_norm(s, loom_llama_tensor(s->m, -1, LOOM_ROLE_NORM_OUT), s->c1 - s->c0);
         loom_pool_for(a->o.pool, (a->c.V + loom_step_piece(s) - 1) / loom_step_piece(s), weights_item, s);
     }
     for (int64_t i = 0; i < a->n_counted; i++) out->sum += a->losses[i];

@@ -3,27 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/layout.h"
 #include "core/num.h"
 #include "model/decode_impl.h"
 
 static int64_t count_blocks(const loom_decode_options *o) { return (o->positions + LOOM_KV_BLOCK - 1) / LOOM_KV_BLOCK; }
-
-typedef struct cursor {
-    char *base;
-    size_t used;
-    bool overflow;
-} cursor;
-
-static void *take(cursor *c, int64_t n, int64_t m, size_t size)
-{
-    size_t bytes;
-    void *p = c->base ? c->base + c->used : NULL;
-
-    if (!loom_mul_size(&bytes, (size_t)n, (size_t)m) || !loom_mul_size(&bytes, bytes, size) ||
-        !loom_add_size(&bytes, bytes, 63) || !loom_add_size(&c->used, c->used, bytes & ~(size_t)63))
-        c->overflow = true;
-    return p;
-}
 
 static loom_packed packed_of(const loom_config *c, int64_t i, bool bf16)
 {
@@ -45,31 +29,31 @@ static bool wants_packing(const loom_config *c, const loom_decode_options *o, bo
     return !o->in_place && sum <= LOOM_PACK_MOST;
 }
 
-static void place_packed(loom_decode *d, const loom_config *c, bool bf16, cursor *k)
+static void place_packed(loom_decode *d, const loom_config *c, bool bf16, loom_layout *k)
 {
     int64_t n = c->L * LOOM_N_ADAPTABLE;
 
-    d->packed = take(k, d->packs ? n + 1 : 0, 1, sizeof *d->packed);
+    d->packed = loom_layout_take(k, d->packs ? n + 1 : 0, 1, sizeof *d->packed);
     for (int64_t i = 0; d->packs && i <= n; i++) {
         loom_packed p = packed_of(c, i, bf16);
 
-        p.data = take(k, 1, 1, loom_packed_bytes(p.out, p.in, bf16));
+        p.data = loom_layout_take(k, 1, 1, loom_packed_bytes(p.out, p.in, bf16));
         if (k->base) d->packed[i] = p;
     }
-    d->packed_a = take(k, d->lora ? n : 0, 1, sizeof *d->packed_a);
-    d->packed_b = take(k, d->lora ? n : 0, 1, sizeof *d->packed_b);
+    d->packed_a = loom_layout_take(k, d->lora ? n : 0, 1, sizeof *d->packed_a);
+    d->packed_b = loom_layout_take(k, d->lora ? n : 0, 1, sizeof *d->packed_b);
     for (int64_t i = 0; d->lora && i < n; i++) {
         loom_packed w = packed_of(c, i, false), a = {.out = d->R, .in = w.in}, b = {.out = w.out, .in = d->R};
         bool there = d->lora->adapters[i].a != NULL;
 
-        if (there) a.data = take(k, 1, 1, loom_packed_bytes(a.out, a.in, false));
-        if (there) b.data = take(k, 1, 1, loom_packed_bytes(b.out, b.in, false));
+        if (there) a.data = loom_layout_take(k, 1, 1, loom_packed_bytes(a.out, a.in, false));
+        if (there) b.data = loom_layout_take(k, 1, 1, loom_packed_bytes(b.out, b.in, false));
         if (k->base) d->packed_a[i] = a, d->packed_b[i] = b;
     }
 }
 
 /* frozen: matrices are bfloat16 already */
-static void place(loom_decode *d, const loom_config *c, bool frozen, cursor *k)
+static void place(loom_decode *d, const loom_config *c, bool frozen, loom_layout *k)
 {
     bool bf16 = d->o.bf16_compute || frozen, own;
     int64_t rows = d->o.max_rows, Q = c->H * c->D, E = c->K * c->D;
@@ -80,35 +64,35 @@ static void place(loom_decode *d, const loom_config *c, bool frozen, cursor *k)
     d->number = d->o.half_cache ? sizeof(uint16_t) : sizeof(float);
     d->n_blocks = count_blocks(&d->o);
     d->blocks_per_seq = (reach + LOOM_KV_BLOCK - 1) / LOOM_KV_BLOCK;
-    d->seqs = take(k, d->o.max_seqs, 1, sizeof *d->seqs);
-    d->block_tables = take(k, d->o.max_seqs, d->blocks_per_seq, sizeof *d->block_tables);
-    d->refs = take(k, d->n_blocks, 1, sizeof *d->refs);
-    d->free_blocks = take(k, d->n_blocks, 1, sizeof *d->free_blocks);
-    d->position = take(k, rows, 1, sizeof *d->position);
-    d->x = take(k, rows, c->C, sizeof(float));
-    d->qkv = take(k, rows, Q + 2 * E, sizeof(float));
-    d->att = take(k, rows, Q, sizeof(float));
-    d->prod = take(k, rows, c->F, sizeof(float));
-    d->out = take(k, rows, c->C, sizeof(float));
-    d->threads = take(k, d->n_threads, 1, sizeof *d->threads);
+    d->seqs = loom_layout_take(k, d->o.max_seqs, 1, sizeof *d->seqs);
+    d->block_tables = loom_layout_take(k, d->o.max_seqs, d->blocks_per_seq, sizeof *d->block_tables);
+    d->refs = loom_layout_take(k, d->n_blocks, 1, sizeof *d->refs);
+    d->free_blocks = loom_layout_take(k, d->n_blocks, 1, sizeof *d->free_blocks);
+    d->position = loom_layout_take(k, rows, 1, sizeof *d->position);
+    d->x = loom_layout_take(k, rows, c->C, sizeof(float));
+    d->qkv = loom_layout_take(k, rows, Q + 2 * E, sizeof(float));
+    d->att = loom_layout_take(k, rows, Q, sizeof(float));
+    d->prod = loom_layout_take(k, rows, c->F, sizeof(float));
+    d->out = loom_layout_take(k, rows, c->C, sizeof(float));
+    d->threads = loom_layout_take(k, d->n_threads, 1, sizeof *d->threads);
     for (int i = 0; i < d->n_threads; i++) {
         loom_decode_thread none, *t = d->threads ? &d->threads[i] : &none;
 
-        t->h = take(k, rows, c->C + 2 * (c->F / d->n_threads + 2 * LOOM_PANEL), sizeof(float));
-        t->xa = take(k, rows, d->R, sizeof(float));
-        t->r = take(k, rows, 1, sizeof(float));
-        t->x16 = take(k, d->packs && bf16 ? (rows + 15) / 16 * 16 : 0, loom_packed_width(widest), sizeof(uint16_t));
-        t->how.rounded = take(k, d->packs || !bf16 ? 0 : LOOM_ROUND_ROWS, widest, sizeof(uint16_t));
-        t->how.widen = take(k, d->packs ? 0 : 1, loom_max_i64(LOOM_WIDEN_FLOATS, widest), sizeof(float));
-        t->xt = take(k, d->packs ? 0 : 1, loom_linear_few_rows_scratch(widest), sizeof(float));
-        t->scores = take(k, c->H, d->blocks_per_seq * LOOM_KV_BLOCK, sizeof(float));
-        t->sums = take(k, c->H, loom_kv_padded(c->D), sizeof(float));
+        t->h = loom_layout_take(k, rows, c->C + 2 * (c->F / d->n_threads + 2 * LOOM_PANEL), sizeof(float));
+        t->xa = loom_layout_take(k, rows, d->R, sizeof(float));
+        t->r = loom_layout_take(k, rows, 1, sizeof(float));
+        t->x16 = loom_layout_take(k, d->packs && bf16 ? (rows + 15) / 16 * 16 : 0, loom_packed_width(widest), sizeof(uint16_t));
+        t->how.rounded = loom_layout_take(k, d->packs || !bf16 ? 0 : LOOM_ROUND_ROWS, widest, sizeof(uint16_t));
+        t->how.widen = loom_layout_take(k, d->packs ? 0 : 1, loom_max_i64(LOOM_WIDEN_FLOATS, widest), sizeof(float));
+        t->xt = loom_layout_take(k, d->packs ? 0 : 1, loom_linear_few_rows_scratch(widest), sizeof(float));
+        t->scores = loom_layout_take(k, c->H, d->blocks_per_seq * LOOM_KV_BLOCK, sizeof(float));
+        t->sums = loom_layout_take(k, c->H, loom_kv_padded(c->D), sizeof(float));
     }
-    d->engines = take(k, d->o.bf16_compute && !d->packs ? d->n_threads : 0, 1, sizeof *d->engines);
-    d->weights16 = take(k, own ? (int64_t)(loom_llama_bytes(c) / sizeof(float)) : 0, 1, sizeof *d->weights16);
-    d->layers16 = take(k, own ? c->L : 0, 1, sizeof *d->layers16);
+    d->engines = loom_layout_take(k, d->o.bf16_compute && !d->packs ? d->n_threads : 0, 1, sizeof *d->engines);
+    d->weights16 = loom_layout_take(k, own ? (int64_t)(loom_llama_bytes(c) / sizeof(float)) : 0, 1, sizeof *d->weights16);
+    d->layers16 = loom_layout_take(k, own ? c->L : 0, 1, sizeof *d->layers16);
     place_packed(d, c, bf16, k);
-    d->cache = take(k, c->L * d->n_blocks, loom_kv_numbers(c), d->number);
+    d->cache = loom_layout_take(k, c->L * d->n_blocks, loom_kv_numbers(c), d->number);
 }
 
 static loom_status check_options(const loom_decode_options *o, loom_err *err)
@@ -164,7 +148,7 @@ static loom_status make_engines(loom_decode *d, bool own, loom_err *err)
         if (t->role < LOOM_N_ADAPTABLE) d->layers16[t->layer].w[t->role].bf16 = d->weights16 + t->offset;
     }
     d->layers = d->layers16; /* norms are read from the model */
-    d->head = (loom_mat){.bf16 = d->weights16 + table->tensors[d->m->config.tied ? 0 : table->n - 1].offset};
+    d->head = (loom_mat){.bf16 = d->weights16 + loom_llama_tensor(d->m, -1, LOOM_ROLE_HEAD)->offset};
     return LOOM_OK;
 }
 
@@ -173,7 +157,7 @@ loom_status loom_decode_new(loom_decode **out, const loom_llama *m, const loom_l
 {
     loom_decode *d;
     loom_status st = LOOM_OK;
-    cursor k = {0};
+    loom_layout k = {0};
 
     LOOM_TRY(check_options(o, err));
     d = loom_calloc(1, sizeof *d);
@@ -196,7 +180,7 @@ loom_status loom_decode_new(loom_decode **out, const loom_llama *m, const loom_l
         return loom_fail(err, LOOM_STATUS_NOMEM,
                          "not enough memory for the key/value cache (%s); ask for fewer positions", text);
     }
-    k = (cursor){.base = d->memory + (64 - (uintptr_t)d->memory % 64) % 64};
+    k = (loom_layout){.base = d->memory + (64 - (uintptr_t)d->memory % 64) % 64};
     place(d, &m->config, m->frozen, &k);
     for (int64_t i = 0; i < o->max_seqs; i++) d->seqs[i].blocks = d->block_tables + i * d->blocks_per_seq;
     for (d->n_free = 0; d->n_free < d->n_blocks; d->n_free++) /* taken from the end: block 0 first */

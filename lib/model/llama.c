@@ -1,5 +1,6 @@
 #include "model/llama.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -69,24 +70,25 @@ static void add_matrix(loom_tensors *t, const loom_config *c, loom_role role, in
     add(t, role, layer, out, in);
 }
 
-/* q, k, v follow each other without gaps, and so do gate and up: each group is one matrix to the products. */
+/* The tensors of a layer. q, k, v follow each other without gaps, and so do gate and up: each group is one matrix to the
+ * products. */
+static const struct {
+    loom_role role;
+    bool follows; /* the one before without a gap */
+} layer_order[] = {{LOOM_ROLE_NORM_ATT, false}, {LOOM_ROLE_Q, false},        {LOOM_ROLE_K, true},
+                   {LOOM_ROLE_V, true},         {LOOM_ROLE_O, false},        {LOOM_ROLE_NORM_FFN, false},
+                   {LOOM_ROLE_GATE, false},     {LOOM_ROLE_UP, true},        {LOOM_ROLE_DOWN, false}};
+enum { A_LAYER = sizeof layer_order / sizeof *layer_order };
+
 static void add_layer(loom_tensors *t, const loom_config *c, int64_t l)
 {
-    align_table(t);
-    add(t, LOOM_ROLE_NORM_ATT, l, c->C, 0);
-    align_table(t);
-    add_matrix(t, c, LOOM_ROLE_Q, l);
-    add_matrix(t, c, LOOM_ROLE_K, l);
-    add_matrix(t, c, LOOM_ROLE_V, l);
-    align_table(t);
-    add_matrix(t, c, LOOM_ROLE_O, l);
-    align_table(t);
-    add(t, LOOM_ROLE_NORM_FFN, l, c->C, 0);
-    align_table(t);
-    add_matrix(t, c, LOOM_ROLE_GATE, l);
-    add_matrix(t, c, LOOM_ROLE_UP, l);
-    align_table(t);
-    add_matrix(t, c, LOOM_ROLE_DOWN, l);
+    for (int i = 0; i < A_LAYER; i++) {
+        loom_role role = layer_order[i].role;
+
+        if (!layer_order[i].follows) align_table(t);
+        if (role < LOOM_N_ADAPTABLE) add_matrix(t, c, role, l);
+        else add(t, role, l, c->C, 0);
+    }
 }
 
 loom_status loom_llama_table(loom_tensors *out, const loom_config *config, loom_err *err)
@@ -95,7 +97,7 @@ loom_status loom_llama_table(loom_tensors *out, const loom_config *config, loom_
     loom_tensors t = {0};
 
     LOOM_TRY(loom_config_check(&c, err));
-    t.tensors = loom_calloc((size_t)(3 + 9 * c.L), sizeof *t.tensors);
+    t.tensors = loom_calloc((size_t)(3 + A_LAYER * c.L), sizeof *t.tensors);
     if (!t.tensors) return loom_fail_nomem(err, "the table of tensors");
     add_matrix(&t, &c, LOOM_ROLE_EMBED, -1);
     for (int64_t l = 0; l < c.L; l++) add_layer(&t, &c, l);
@@ -106,6 +108,21 @@ loom_status loom_llama_table(loom_tensors *out, const loom_config *config, loom_
     align_table(&t);
     *out = t;
     return LOOM_OK;
+}
+
+/* Embedding, layers, last norm, head unless it is the embedding. */
+const loom_tensor *loom_llama_tensor(const loom_llama *m, int64_t layer, loom_role role)
+{
+    const loom_tensor *t = m->table.tensors;
+
+    assert(m->table.n == 2 + A_LAYER * m->config.L + !m->config.tied);
+    if (role == LOOM_ROLE_EMBED || (role == LOOM_ROLE_HEAD && m->config.tied)) return t;
+    if (role == LOOM_ROLE_NORM_OUT) return t + 1 + A_LAYER * m->config.L;
+    if (role == LOOM_ROLE_HEAD) return t + 2 + A_LAYER * m->config.L;
+    assert(layer >= 0 && layer < m->config.L);
+    for (int i = 0; i < A_LAYER; i++)
+        if (layer_order[i].role == role) return t + 1 + A_LAYER * layer + i;
+    return NULL;
 }
 
 void loom_tensors_release(loom_tensors *t)

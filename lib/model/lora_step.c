@@ -39,18 +39,6 @@ static void drop_row(float *to, const float *from, int64_t n, uint32_t key, doub
 
 static bool drops(const loom_step *s) { return s->backward && s->lora->config.dropout > 0; }
 
-static void sizes(const loom_step *s, loom_role role, int64_t *out, int64_t *in)
-{
-    const loom_config *c = &s->a->c;
-    int64_t Q = c->H * c->D, E = c->K * c->D;
-
-    *in = role == LOOM_ROLE_O ? Q : role == LOOM_ROLE_DOWN ? c->F : c->C;
-    *out = role == LOOM_ROLE_Q                              ? Q
-           : role == LOOM_ROLE_K || role == LOOM_ROLE_V     ? E
-           : role == LOOM_ROLE_GATE || role == LOOM_ROLE_UP ? c->F
-                                                            : c->C;
-}
-
 /* The adapter's input for rows n0..: x itself, or its dropped copy in t->drop. */
 static const float *dropped(const loom_step *s, loom_thread_acts *t, loom_role role, const float *x, int64_t *ldx,
                             int64_t in, int64_t n0, int64_t n1)
@@ -70,7 +58,7 @@ void loom_lora_step_fwd(const loom_step *s, loom_thread_acts *t, loom_role role,
     int64_t out, in, R = s->a->R;
 
     if (!ad) return;
-    sizes(s, role, &out, &in);
+    loom_role_size(&s->a->c, role, &out, &in);
     xa += n0 * R;
     x = dropped(s, t, role, x, &ldx, in, n0, n1);
     loom_gemm_nt(xa, R, x, ldx, ad->a, in, n1 - n0, R, in, 1.0f, 0.0f);
@@ -87,7 +75,7 @@ void loom_lora_step_bwd(const loom_step *s, loom_thread_acts *t, loom_role role,
 
     if (!ad) return;
     base = (size_t)s->l * (size_t)s->a->lora_floats; /* layers lie one after the other in the gradient block */
-    sizes(s, role, &out, &in);
+    loom_role_size(&s->a->c, role, &out, &in);
     xa += n0 * R;
     x = dropped(s, t, role, x, &ld_in, in, n0, n1);
     loom_gemm_nn(t->dxa, R, dy, ldy, ad->b, R, rows, R, out, s->lora->scale, 0.0f);

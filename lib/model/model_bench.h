@@ -8,7 +8,7 @@
 #define LOOM_MODEL_BENCH_H
 
 #include "core/buf.h"
-#include "model/acts.h"
+#include "model/step.h"
 #include "model/optimizer.h"
 
 typedef struct loom_model_bench_options {

@@ -1,4 +1,4 @@
-/* PEFT's adapter_config.json: reading, leniently where nothing is at stake (docs/FORMATS.md), and writing. */
+/* PEFT's adapter_config.json: reading, leniently where nothing is at stake (docs/TRAINING.md), and writing. */
 #ifndef LOOM_MODEL_PEFT_CONFIG_H
 #define LOOM_MODEL_PEFT_CONFIG_H
 

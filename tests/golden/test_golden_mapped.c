@@ -9,7 +9,7 @@
 #include "core/file.h"
 #include "core/num.h"
 #include "core/rng.h"
-#include "model/acts.h"
+#include "model/step.h"
 #include "model/blas.h"
 #include "model/model_files.h"
 #include "model/bf16.h"

@@ -4,7 +4,7 @@
 
 #include "core/file.h"
 #include "core/log.h"
-#include "model/acts.h"
+#include "model/step.h"
 #include "model/blas.h"
 #include "model/model_files.h"
 #include "test.h"

@@ -5,7 +5,7 @@
 
 #include "core/num.h"
 #include "core/rng.h"
-#include "model/acts.h"
+#include "model/step.h"
 #include "model/adamw.h"
 #include "model/blas.h"
 #include "model/bf16.h"

@@ -3,7 +3,7 @@
 
 #include "core/num.h"
 #include "core/rng.h"
-#include "model/acts.h"
+#include "model/step.h"
 #include "model/blas.h"
 #include "model/decode.h"
 #include "model/bf16.h"

@@ -1,0 +1,61 @@
+/* Vectors and tiles that the parts of packed.h share: packed_fill lays out, packed_f32 and packed_bf16 multiply. */
+#ifndef LOOM_MODEL_PACKED_IMPL_H
+#define LOOM_MODEL_PACKED_IMPL_H
+
+#include "model/packed.h"
+
+#define INLINE static inline __attribute__((always_inline)) /* so that sums and rows are registers */
+
+typedef float vec16 __attribute__((vector_size(64)));
+typedef uint32_t vec16u __attribute__((vector_size(64)));
+/* The same in rows of any length. Read and written as themselves: gcc 12 takes a memcpy of this size through the stack. */
+typedef float vec16_anywhere __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint32_t vec16u_anywhere __attribute__((vector_size(64), aligned(2), may_alias));
+#pragma GCC diagnostic ignored "-Wpsabi" /* where vectors are narrower; they pass between functions of this file only */
+
+/* Sums of a tile are as many registers as the CPU has: gcc makes scalar code of vectors wider than its own. */
+#if defined(__AVX512F__)
+#define LANES            16
+#define ALL_ROWS(TILE)   TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8)
+#define TABLE(name)      {name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7, name##_8}
+#define MOST_ROWS        8
+#elif defined(__AVX__)
+#define LANES            8
+#define ALL_ROWS(TILE)   TILE(1) TILE(2) TILE(3)
+#define TABLE(name)      {name##_1, name##_2, name##_3}
+#define MOST_ROWS        3
+#else
+#define LANES            4
+#define ALL_ROWS(TILE)   TILE(1)
+#define TABLE(name)      {name##_1}
+#define MOST_ROWS        1
+#endif
+#define PARTS (LOOM_PANEL / LANES)
+
+typedef float vec __attribute__((vector_size(4 * LANES)));
+typedef uint32_t vecu __attribute__((vector_size(4 * LANES)));
+typedef float vec_anywhere __attribute__((vector_size(4 * LANES), aligned(4), may_alias)); /* in rows of any length */
+
+/* Unrolled, so that the sums never leave their registers. */
+#define ROWS_LOOP(ROWS) _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++)
+#define PARTS_LOOP      _Pragma("GCC unroll 8") for (int v = 0; v < PARTS; v++)
+
+INLINE void store(float *y, int64_t ldy, vec (*acc)[PARTS], int rows, bool add)
+{
+    if (add)
+        ROWS_LOOP(rows) PARTS_LOOP *(vec_anywhere *)(y + r * ldy + v * LANES) += acc[r][v];
+    else
+        ROWS_LOOP(rows) PARTS_LOOP *(vec_anywhere *)(y + r * ldy + v * LANES) = acc[r][v];
+}
+
+static inline size_t panel_bytes(const loom_packed *p) { return loom_packed_bytes(LOOM_PANEL, p->in, p->bf16); }
+
+/* Copies columns from..to-1 of a panel's result, or adds them. */
+static inline void copy_part(float *y, int64_t ldy, const float *part, int64_t rows, int64_t from, int64_t to, bool add)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = from; c < to; c++)
+            y[r * ldy + c - from] = part[r * LOOM_PANEL + c] + (add ? y[r * ldy + c - from] : 0.0f);
+}
+
+#endif
