@@ -9,7 +9,6 @@
 #include "core/file.h"
 #include "core/json.h"
 #include "core/num.h"
-#include "model/blas.h"
 #include "tokenizer/tokenizer.h"
 
 const char *const loom_hf_side_names[LOOM_HF_SIDE_FILES] = {"generation_config.json", "tokenizer_config.json",
@@ -136,11 +135,7 @@ static void tensor_values(float *values, const stream *s, const loom_tensor *t)
         loom_dtype_to_f32(values, bf16, LOOM_DTYPE_BF16, (int64_t)t->count);
     else
         memcpy(values, m->params + t->offset, t->count * sizeof(float));
-    if (!lora || t->role >= LOOM_N_ADAPTABLE) return;
-    const loom_adapter *a = &lora->adapters[t->layer * LOOM_N_ADAPTABLE + (int64_t)t->role];
-    if (a->a)
-        loom_gemm_nn(values, t->shape[1], a->b, lora->config.R, a->a, t->shape[1], t->shape[0], t->shape[1],
-                     lora->config.R, lora->scale, 1);
+    if (lora) loom_lora_add_to(values, lora, t, 1.0f);
 }
 
 static loom_status fetch(void *arg, const loom_safetensors_item *item, float *values, loom_err *err)

@@ -11,8 +11,20 @@
 #include "model/model_files.h"
 #include "train/snapshot.h"
 
+static bool has_default(const train_conf *c, const loom_opt *o)
+{
+    loom_buf text = {0};
+    bool same;
+
+    loom_opt_value_text(&text, c, o);
+    same = strcmp(loom_buf_text(&text), o->value) == 0;
+    loom_buf_release(&text);
+    return same;
+}
+
 static bool may_change(const train_conf *c, const loom_opt *o)
 {
+    if (o->mark == TOLD_UNLESS_DEFAULT) return has_default(c, o);
     return o->mark == MAY_CHANGE || (o->mark == MAY_CHANGE_UNWATCHED && !c->patience);
 }
 

@@ -228,6 +228,7 @@ loom_status loom_run_loop_open(loom_run_loop *r, const loom_run_model *m, loom_p
     int64_t threads = m->lora ? r->plan->threads : 0;
 
     LOOM_TRY(loom_trainer_new(&r->trainer, &r->plan->trainer, m->model, m->lora, r->data->train, pool, err));
+    r->trainer->pissa = m->pissa;
     r->numbers = (loom_snapshot_run){.valid_loss = NAN, .best_loss = NAN, .best_step = -1, .threads = threads};
     if (c) LOOM_TRY(resume(r, c, threads, err));
     LOOM_TRY(loom_curve_open(&r->curve, r->plan->conf->output, r->trainer->step, err));

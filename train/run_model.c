@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "model/pissa.h"
 #include "train/transplant.h"
 
 /* A shape asked for on the command line that the base model does not have; that of a configuration file is for runs
@@ -73,7 +74,9 @@ static loom_status load_base(loom_run_model *m, loom_run_plan *p, const loom_ctx
                              loom_err *err)
 {
     bool adapts = loom_run_plan_has_base_model(p->conf);
-    loom_model_files_options o = {.frozen = p->conf->lora || (ctx->common.dry_run && !adapts)}; /* a plan needs no copy */
+    bool whole = p->conf->lora && p->conf->lora_init == LORA_INIT_PISSA; /* the base gives its principal part away */
+    loom_model_files_options o = {
+        .frozen = !whole && (p->conf->lora || (ctx->common.dry_run && !adapts))}; /* a plan needs no copy */
 
     LOOM_TRY(loom_model_files_load(&m->base, loom_run_plan_start(p->conf), NULL, &o, err));
     if (adapts) LOOM_TRY(adapt_base(m, p, ctx, train, err));
@@ -86,7 +89,21 @@ static loom_status load_base(loom_run_model *m, loom_run_plan *p, const loom_ctx
     return LOOM_OK;
 }
 
-static loom_status make_adapter(loom_run_model *m, loom_run_plan *p, loom_err *err)
+/* The start is kept: what is written is the way from there. */
+static loom_status start_pissa(loom_run_model *m, const loom_run_plan *p, loom_err *err)
+{
+    loom_lora *wide = NULL;
+
+    LOOM_TRY(loom_lora_new(&m->pissa, &p->config, &m->lora->config, err));
+    loom_info("decomposing %" PRId64 " matrices for --lora-init pissa", m->lora->table.n / 2);
+    LOOM_TRY(loom_pissa_start(m->lora, m->model, err));
+    memcpy(m->pissa->params, m->lora->params, m->lora->table.floats * sizeof(float));
+    LOOM_TRY(loom_pissa_widen(&wide, m->lora, m->pissa, &p->config, err)); /* what cannot be written is said now */
+    loom_lora_free(wide);
+    return LOOM_OK;
+}
+
+static loom_status make_adapter(loom_run_model *m, loom_run_plan *p, bool dry_run, loom_err *err)
 {
     const train_conf *c = p->conf;
     loom_lora_config l = {.R = c->lora_rank, .alpha = c->lora_alpha, .dropout = c->lora_dropout, .rslora = c->rslora};
@@ -94,6 +111,7 @@ static loom_status make_adapter(loom_run_model *m, loom_run_plan *p, loom_err *e
     LOOM_TRY(loom_lora_parse_targets(&l.targets, c->lora_targets, err));
     LOOM_TRY(loom_lora_new(&m->lora, &p->config, &l, err));
     loom_lora_init(m->lora, p->seed);
+    if (c->lora_init == LORA_INIT_PISSA && !dry_run) LOOM_TRY(start_pissa(m, p, err));
     p->lora = &m->lora->config;
     p->frozen = m->model->frozen;
     p->trained = 0;
@@ -110,7 +128,7 @@ loom_status loom_run_model_load(loom_run_model *m, loom_run_plan *p, const loom_
     else if (c) LOOM_TRY(loom_model_config_of(&p->config, c, err));
     else LOOM_TRY(loom_run_plan_shape(p, &words, err));
     p->trained = loom_config_params(&p->config);
-    return p->conf->lora ? make_adapter(m, p, err) : LOOM_OK;
+    return p->conf->lora ? make_adapter(m, p, ctx->common.dry_run, err) : LOOM_OK;
 }
 
 loom_status loom_run_model_make(loom_run_model *m, const loom_run_plan *p, bool random, loom_err *err)
@@ -125,6 +143,7 @@ loom_status loom_run_model_make(loom_run_model *m, const loom_run_plan *p, bool 
 void loom_run_model_release(loom_run_model *m)
 {
     loom_lora_free(m->lora);
+    loom_lora_free(m->pissa);
     loom_llama_free(m->fresh);
     loom_model_files_release(&m->base);
 }

@@ -12,6 +12,7 @@ typedef struct loom_run_model {
     loom_llama *fresh;     /* a model made here; NULL: the base's is trained */
     loom_llama *model;     /* the one trained: fresh or base.model; NULL before it is made */
     loom_lora *lora;       /* NULL: all weights are trained */
+    loom_lora *pissa;      /* --lora-init pissa: what the adapter started as; else NULL */
     char base_path[4096];  /* where the base lies, absolute: an adapter must find it from anywhere; "" without */
 } loom_run_model;          /* zero-initialised is ready */
 

@@ -81,6 +81,8 @@ loom_status loom_run_plan_check(const loom_run_plan *p, loom_err *err)
     if (!c->output)
         return loom_fail(err, LOOM_STATUS_ARG, "--output DIR is missing: the folder for checkpoints and the model");
     LOOM_TRY(check_start(p, err));
+    if (c->lora_init == LORA_INIT_PISSA && !c->lora)
+        return loom_fail(err, LOOM_STATUS_ARG, "--lora-init is for adapters; train one with --lora");
     if (c->lora && c->optimizer == LOOM_OPTIMIZER_MUON)
         return loom_fail(err, LOOM_STATUS_ARG,
                          "--optimizer muon is for the model's own matrices, which --lora keeps as they are; take --optimizer "

@@ -8,6 +8,7 @@
 #include "core/file.h"
 #include "core/num.h"
 #include "model/model_files.h"
+#include "model/pissa.h"
 
 /* What is kept of one tensor, under its name in a group. */
 typedef struct kept {
@@ -60,6 +61,19 @@ static loom_status read_one(void *checkpoint, const char *name, const loom_tenso
     return loom_ckpt_read_f32(checkpoint, name, data, (int64_t)x->count, err);
 }
 
+/* The adapter for the base as it lies in its file. */
+static loom_status put_adapter(loom_ckpt_writer *w, const loom_trainer *t, const loom_snapshot_texts *x, loom_err *err)
+{
+    loom_lora *wide = NULL;
+    loom_status st;
+
+    if (!t->pissa) return loom_adapter_file_put(w, t->lora, x->base_path, x->base_digest, err);
+    LOOM_TRY(loom_pissa_widen(&wide, t->lora, t->pissa, &t->model->config, err));
+    st = loom_adapter_file_put(w, wide, x->base_path, x->base_digest, err);
+    loom_lora_free(wide);
+    return st;
+}
+
 static loom_status put_weights(loom_ckpt_writer *w, const loom_trainer *t, const loom_snapshot_texts *x, loom_err *err)
 {
     loom_buf config = {0};
@@ -68,7 +82,7 @@ static loom_status put_weights(loom_ckpt_writer *w, const loom_trainer *t, const
     loom_config_write(&t->model->config, "float32", &config);
     st = loom_ckpt_put_text(w, "text/config", config.data, config.len, err);
     if (st == LOOM_OK && t->lora)
-        st = loom_adapter_file_put(w, t->lora, x->base_path, x->base_digest, err);
+        st = put_adapter(w, t, x, err);
     else if (st == LOOM_OK)
         st = loom_model_weights_put(w, t->model, LOOM_DTYPE_F32, err);
     if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/tokenizer", x->tokenizer, x->tokenizer_len, err);
@@ -104,7 +118,9 @@ static loom_status put_state(loom_ckpt_writer *w, const loom_trainer *t, const l
 /* Bytes of a file of weights alone, a little more than the tensors in it. */
 static int64_t weight_bytes(const loom_trainer *t, const loom_snapshot_texts *x)
 {
-    return (int64_t)(t->table->floats * sizeof(float)) + (int64_t)(x->tokenizer_len + strlen(x->names)) + (1 << 20);
+    int64_t weights = (int64_t)(t->table->floats * sizeof(float)) * (t->pissa ? 2 : 1);
+
+    return weights + (int64_t)(x->tokenizer_len + strlen(x->names)) + (1 << 20);
 }
 
 /* The same with all that is kept beside them. */
@@ -198,18 +214,25 @@ done:
     return st == LOOM_OK ? LOOM_OK : loom_err_in(err, "saving the best weights so far");
 }
 
+/* False: another shape. */
+static bool take_adapter(const loom_trainer *t, const loom_lora *read)
+{
+    if (t->pissa) return loom_pissa_narrow(t->lora, read);
+    if (read->config.R != t->lora->config.R || read->table.floats != t->lora->table.floats) return false;
+    memcpy(t->lora->params, read->params, read->table.floats * sizeof(float));
+    return true;
+}
+
 static loom_status restore_weights(loom_trainer *t, loom_ckpt *c, loom_err *err)
 {
     loom_lora *read = NULL;
+    bool fits;
 
     if (!t->lora) return loom_model_weights_read(t->model, c, err);
     LOOM_TRY(loom_adapter_file_read(&read, &t->model->config, c, true, err));
-    if (read->table.floats != t->lora->table.floats) {
-        loom_lora_free(read);
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s holds an adapter of another shape", loom_ckpt_path(c));
-    }
-    memcpy(t->lora->params, read->params, read->table.floats * sizeof(float));
+    fits = take_adapter(t, read);
     loom_lora_free(read);
+    if (!fits) return loom_fail(err, LOOM_STATUS_FORMAT, "%s holds an adapter of another shape", loom_ckpt_path(c));
     return LOOM_OK;
 }
 

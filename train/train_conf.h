@@ -17,6 +17,7 @@ typedef struct train_conf {
     const char *base;       /* --init of pretrain, --base of sft */
     const char *base_model; /* its names are replaced by the shards'; NULL or "none": no such base */
     bool lora, rslora;
+    int lora_init;
     int64_t lora_rank;
     double lora_alpha, lora_dropout;
     const char *lora_targets;
@@ -44,12 +45,14 @@ typedef struct train_conf {
 
 enum { PACKING_SAMPLES, PACKING_JOINED };
 enum { LOSS_ALL, LOSS_ANSWER };
+enum { LORA_INIT_NORMAL, LORA_INIT_PISSA };
 enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
 
 /* Marks of options (core/opt.h): what may be another when a run goes on. What bears no mark must stay the same. */
 enum {
     MAY_CHANGE = 1,      /* says where, how often and how fast only, or names what is known by its checksum */
-    MAY_CHANGE_UNWATCHED /* so does this, unless --patience lets validations say when the run ends */
+    MAY_CHANGE_UNWATCHED, /* so does this, unless --patience lets validations say when the run ends */
+    TOLD_UNLESS_DEFAULT   /* must stay the same; came later than the runs that may go on, which do not tell of it */
 };
 
 #define TRAIN_BASE_MODEL_OPT                                                                                           \
@@ -64,7 +67,11 @@ enum {
                      "dropout on the adapter's input"),                                                                \
         LOOM_OPT_STR("lora-targets", 0, train_conf, lora_targets, "q_proj,v_proj", "LIST",                             \
                      "adapted matrices: some of q,k,v,o,gate,up,down, or all"),                                        \
-        LOOM_OPT_FLAG("rslora", 0, train_conf, rslora, "the adapter counts alpha / sqrt(rank)")
+        LOOM_OPT_FLAG("rslora", 0, train_conf, rslora, "the adapter counts alpha / sqrt(rank)"),                       \
+        LOOM_OPT_ENUM("lora-init", 0, train_conf, lora_init, "normal", "normal|pissa",                                 \
+                      "start values; pissa: the principal directions of the matrices, which the base then lacks; the " \
+                      "adapter is written with twice the rank, for the base as it is",                                 \
+                      .mark = TOLD_UNLESS_DEFAULT)
 
 #define TRAIN_LENGTH_OPTS(epochs_default)                                                                              \
     LOOM_OPT_F64("prompt-weight", 0, train_conf, prompt_weight, "1", 1e-6, 1, "W",                                     \

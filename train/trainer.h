@@ -38,6 +38,7 @@ typedef struct loom_trainer {
     loom_trainer_options o;
     loom_llama *model; /* borrowed, as are lora, loader and pool */
     loom_lora *lora;
+    const loom_lora *pissa; /* the adapter's start, taken out of the model (model/pissa.h); NULL: the model is whole */
     loom_loader *loader;
     loom_pool *pool;
     loom_acts *acts;

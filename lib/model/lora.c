@@ -1,7 +1,6 @@
 #include "model/lora.h"
 
 #include <inttypes.h>
-#include <lapacke.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,108 +181,13 @@ void loom_lora_init(loom_lora *lora, uint64_t seed)
     }
 }
 
-/* ---- merging ---- */
-/* Writable view of the base matrix an adapter belongs to. */
-static float *base_matrix(loom_llama *base, const loom_tensor *a, int64_t *out, int64_t *in)
+void loom_lora_add_to(float *w, const loom_lora *lora, const loom_tensor *t, float sign)
 {
-    for (int64_t i = 0; i < base->table.n; i++) {
-        const loom_tensor *t = &base->table.tensors[i];
+    const loom_adapter *ad;
 
-        if (t->role != a->role || t->layer != a->layer) continue;
-        *out = t->shape[0];
-        *in = t->shape[1];
-        return base->params + t->offset;
-    }
-    return NULL;
-}
-
-static loom_status check_base(const loom_llama *base, const loom_lora *lora, loom_err *err)
-{
-    if (base->frozen)
-        return loom_fail(err, LOOM_STATUS_ARG,
-                         "the base is mapped as bfloat16 and cannot be changed; load it as float32");
-    for (int64_t i = 0; i < lora->table.n; i++) {
-        const loom_tensor *t = &lora->table.tensors[i];
-        int64_t out = 0, in = 0;
-
-        if (!base_matrix((loom_llama *)base, t, &out, &in) || (i % 2 ? t->shape[0] != out : t->shape[1] != in))
-            return loom_fail(err, LOOM_STATUS_ARG, "adapter tensor %s does not fit the base model", t->name);
-    }
-    return LOOM_OK;
-}
-
-loom_status loom_lora_merge(loom_llama *base, const loom_lora *lora, loom_err *err)
-{
-    LOOM_TRY(loom_blas_reserve(1, err));
-    LOOM_TRY(check_base(base, lora, err));
-    for (int64_t i = 0; i < lora->table.n; i += 2) {
-        const loom_tensor *a = &lora->table.tensors[i], *b = a + 1;
-        int64_t out = 0, in = 0;
-        float *w = base_matrix(base, a, &out, &in);
-
-        loom_gemm_nn(w, in, lora->params + b->offset, lora->config.R, lora->params + a->offset, in, out, in,
-                     lora->config.R, lora->scale, 1.0f);
-    }
-    return LOOM_OK;
-}
-
-/* ---- PiSSA ---- */
-typedef struct svd {
-    float *copy, *s, *u, *vt;
-} svd;
-
-static void svd_release(svd *x)
-{
-    free(x->copy);
-    free(x->s);
-    free(x->u);
-    free(x->vt);
-}
-
-/* W = U S Vᵀ:  B = U_R sqrt(S_R / s),  A = sqrt(S_R / s) V_Rᵀ,  so that s B A is the best part of rank R. */
-static loom_status principal_part(float *a, float *b, const float *w, int64_t out, int64_t in, int64_t R, float scale,
-                                  loom_err *err)
-{
-    int64_t k = loom_min_i64(out, in);
-    svd x = {.copy = loom_alloc((size_t)(out * in), sizeof(float)),
-             .s = loom_alloc((size_t)k, sizeof(float)),
-             .u = loom_alloc((size_t)(out * k), sizeof(float)),
-             .vt = loom_alloc((size_t)(k * in), sizeof(float))};
-    loom_status st = LOOM_OK;
-
-    if (!x.copy || !x.s || !x.u || !x.vt) {
-        st = loom_fail_nomem(err, "a singular value decomposition");
-        goto done;
-    }
-    memcpy(x.copy, w, (size_t)(out * in) * sizeof *w);
-    if (LAPACKE_sgesdd(LAPACK_ROW_MAJOR, 'S', (lapack_int)out, (lapack_int)in, x.copy, (lapack_int)in, x.s, x.u,
-                       (lapack_int)k, x.vt, (lapack_int)in) != 0) {
-        st = loom_fail(err, LOOM_STATUS_NUMERIC, "the singular value decomposition did not converge; are there NaNs?");
-        goto done;
-    }
-    for (int64_t r = 0; r < R; r++) {
-        float root = sqrtf(x.s[r] / scale);
-
-        for (int64_t o = 0; o < out; o++) b[o * R + r] = x.u[o * k + r] * root;
-        for (int64_t i = 0; i < in; i++) a[r * in + i] = x.vt[r * in + i] * root;
-    }
-done:
-    svd_release(&x);
-    return st;
-}
-
-loom_status loom_lora_init_pissa(loom_lora *lora, loom_llama *base, loom_err *err)
-{
-    LOOM_TRY(loom_blas_reserve(1, err));
-    LOOM_TRY(check_base(base, lora, err));
-    for (int64_t i = 0; i < lora->table.n; i += 2) {
-        const loom_tensor *ta = &lora->table.tensors[i], *tb = ta + 1;
-        float *a = lora->params + ta->offset, *b = lora->params + tb->offset;
-        int64_t out = 0, in = 0, R = lora->config.R;
-        float *w = base_matrix(base, ta, &out, &in);
-
-        if (principal_part(a, b, w, out, in, R, lora->scale, err) != LOOM_OK) return loom_err_in(err, "%s", ta->name);
-        loom_gemm_nn(w, in, b, R, a, in, out, in, R, -lora->scale, 1.0f);
-    }
-    return LOOM_OK;
+    if (t->role >= LOOM_N_ADAPTABLE) return;
+    ad = &lora->adapters[t->layer * LOOM_N_ADAPTABLE + (int64_t)t->role];
+    if (!ad->a) return;
+    loom_gemm_nn(w, t->shape[1], ad->b, lora->config.R, ad->a, t->shape[1], t->shape[0], t->shape[1], lora->config.R,
+                 sign * lora->scale, 1.0f);
 }

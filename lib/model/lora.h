@@ -45,12 +45,8 @@ void loom_lora_free(loom_lora *lora);
 /* A uniform in ±1/sqrt(in) (Kaiming with a = sqrt 5), B zero: the adapted model starts equal to the base. */
 void loom_lora_init(loom_lora *lora, uint64_t seed);
 
-/* PiSSA start: A and B become the R principal directions of every target (s B A is the best rank-R part of W) and that
- * part is taken out of the base, which must be float32. */
-loom_status loom_lora_init_pissa(loom_lora *lora, loom_llama *base, loom_err *err);
-
-/* W += s B A in float32 for every target; the base must not be frozen (ARG). The adapter is left as it is. */
-loom_status loom_lora_merge(loom_llama *base, const loom_lora *lora, loom_err *err);
+/* w (out,in) += sign * s B A for the tensor t of the base: the one step of merging. Nothing where t is not adapted. */
+void loom_lora_add_to(float *w, const loom_lora *lora, const loom_tensor *t, float sign);
 
 /* "q_proj,v_proj", "q,v", "all" or "all-linear" <-> bits. ARG names the unknown part. */
 loom_status loom_lora_parse_targets(unsigned *out, const char *text, loom_err *err);

@@ -33,6 +33,7 @@ expect 0 "${train[@]}" -o parts
 says err "lowest validation loss: [0-9.]+ at step $step, kept as parts/best.h5"
 for file in best model; do
     for run in whole parts; do loom-train export $run/$file.h5 -o $run-$file -q --dtype f32 || fail "no export"; done
+    for run in whole parts; do [ -s $run-$file/model.safetensors ] || fail "$run-$file holds no weights"; done
     cmp <(tail -c 20000 whole-$file/model.safetensors) <(tail -c 20000 parts-$file/model.safetensors) || fail "$file.h5 differs after a stop"
 done
 

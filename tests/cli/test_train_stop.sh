@@ -20,20 +20,30 @@ wait_for_checkpoint() {
 
 expect 0 "${train[@]}" -o whole --steps 90
 
-"${train[@]}" -o stopped --steps 90 2>err & pid=$!
-wait_for_checkpoint stopped $pid
-kill -INT $pid 2>/dev/null; wait $pid; code=$?
-if [ $code = 130 ]; then
-    says err 'interrupted at step [0-9]+, which is saved'
-    [ ! -e stopped/model.h5 ] || fail "an interrupted run has no result yet"
-else
-    [ $code = 0 ] || fail "exit code $code"
-fi
-for i in 1 2 3; do
-    "${train[@]}" -o stopped --steps 90 & pid=$!
-    sleep 0.$((i * 2))
-    kill -KILL $pid 2>/dev/null; wait $pid 2>/dev/null
+# Ctrl-C in the middle: again in an empty folder when the run was done before it came
+for i in $(seq 10); do
+    rm -rf stopped
+    "${train[@]}" -o stopped --steps 90 2>err & pid=$!
+    wait_for_checkpoint stopped $pid
+    kill -INT $pid 2>/dev/null; wait $pid; code=$?
+    [ $code = 0 ] || break
 done
+[ $code = 130 ] || fail "exit code $code after Ctrl-C in $i runs"
+says err 'interrupted at step [0-9]+, which is saved'
+[ ! -e stopped/model.h5 ] || fail "an interrupted run has no result yet"
+newest() { ls stopped/step-*.h5 2>/dev/null | tail -n 1; }
+kills=0
+for i in 1 2 3; do
+    before=$(newest)
+    "${train[@]}" -o stopped --steps 90 & pid=$!
+    for k in $(seq 1200); do # until it has saved more
+        [ "$(newest)" = "$before" ] && [ -e "/proc/$pid/exe" ] || break
+        sleep 0.05
+    done
+    kill -KILL $pid 2>/dev/null; wait $pid 2>/dev/null
+    [ $? = 137 ] && kills=$((kills + 1))
+done
+[ $kills -gt 0 ] || fail "no run was killed before its end"
 expect 0 "${train[@]}" -o stopped --steps 90
 ls stopped/*.tmp.* >/dev/null 2>&1 && fail "rests of a killed run"
 

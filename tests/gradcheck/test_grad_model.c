@@ -9,6 +9,7 @@
 #include "model/adamw.h"
 #include "model/blas.h"
 #include "model/bf16.h"
+#include "model/pissa.h"
 
 #define ROWS 61
 
@@ -269,7 +270,8 @@ TEST(merged_equals_base_with_adapter)
     REQUIRE_OK(setup(&b, (how){.targets = 0x7f, .dropout = 0.5}, &err), err); /* dropout must not act here */
     REQUIRE_OK(loom_llama_loss(b.acts, b.m, b.lora, &b.batch, &apart, &err), err);
     REQUIRE_OK(loom_llama_logits(b.acts, b.m, b.lora, &b.batch, with, &err), err);
-    REQUIRE_OK(loom_lora_merge(b.m, b.lora, &err), err);
+    for (int64_t i = 0; i < b.m->table.n; i++) /* as loom-train merge does */
+        loom_lora_add_to(b.m->params + b.m->table.tensors[i].offset, b.lora, &b.m->table.tensors[i], 1.0f);
     REQUIRE_OK(loom_llama_loss(b.acts, b.m, NULL, &b.batch, &merged, &err), err);
     REQUIRE_OK(loom_llama_logits(b.acts, b.m, NULL, &b.batch, without, &err), err);
     CHECK_NEAR(merged.sum, apart.sum, 1e-5 * apart.sum);
@@ -327,7 +329,7 @@ TEST(frozen_base_equals_float32)
     }
     CHECK_NEAR(sqrt(diff / size), 0, 2e-6);
     CHECK_I64(loom_llama_grad(acts, half, NULL, &b.batch, 1, grads, &loss, &err), LOOM_STATUS_ARG);
-    CHECK_I64(loom_lora_merge(half, b.lora, &err), LOOM_STATUS_ARG);
+    CHECK_I64(loom_pissa_start(b.lora, half, &err), LOOM_STATUS_ARG);
     loom_acts_free(acts);
     loom_llama_free(half);
     free(store), free(grads);
@@ -390,11 +392,46 @@ TEST(pissa_keeps_the_function)
 
     REQUIRE_OK(setup(&b, (how){.targets = 0x7f}, &err), err);
     REQUIRE_OK(loom_llama_loss(b.acts, b.m, NULL, &b.batch, &before, &err), err);
-    REQUIRE_OK(loom_lora_init_pissa(b.lora, b.m, &err), err);
+    REQUIRE_OK(loom_pissa_start(b.lora, b.m, &err), err);
     REQUIRE_OK(loom_llama_loss(b.acts, b.m, b.lora, &b.batch, &after, &err), err);
     REQUIRE_OK(loom_llama_loss(b.acts, b.m, NULL, &b.batch, &base, &err), err);
     CHECK_NEAR(after.sum, before.sum, 1e-4);
     CHECK(fabs(base.sum - before.sum) > 1e-2);
+    teardown(&b);
+}
+
+/* What is written of a PiSSA adapter fits the base as it was, and comes back. */
+TEST(pissa_is_written_for_the_base_as_it_was)
+{
+    bed b;
+    loom_err err;
+    loom_loss trained, written;
+    loom_acts *acts = NULL;
+    loom_acts_options o = {.max_rows = ROWS, .max_seq = 40};
+    loom_lora *start = NULL, *wide = NULL, *back = NULL;
+    float *whole;
+
+    REQUIRE_OK(setup(&b, (how){.targets = 0x7f}, &err), err);
+    whole = loom_alloc(b.m->table.floats, sizeof *whole);
+    memcpy(whole, b.m->params, b.m->table.floats * sizeof *whole);
+    REQUIRE_OK(loom_pissa_start(b.lora, b.m, &err), err);
+    REQUIRE_OK(loom_lora_new(&start, &b.c, &b.lora->config, &err), err);
+    REQUIRE_OK(loom_lora_new(&back, &b.c, &b.lora->config, &err), err);
+    memcpy(start->params, b.lora->params, start->table.floats * sizeof(float));
+    for (size_t i = 0; i < b.lora->table.floats; i++) b.lora->params[i] *= 1.0f + 0.1f * (float)(i % 7); /* training */
+    REQUIRE_OK(loom_llama_loss(b.acts, b.m, b.lora, &b.batch, &trained, &err), err);
+
+    REQUIRE_OK(loom_pissa_widen(&wide, b.lora, start, &b.c, &err), err);
+    memcpy(b.m->params, whole, b.m->table.floats * sizeof *whole);
+    REQUIRE_OK(loom_acts_new(&acts, b.m, wide, &o, &err), err);
+    REQUIRE_OK(loom_llama_loss(acts, b.m, wide, &b.batch, &written, &err), err);
+    CHECK_NEAR(written.sum, trained.sum, 1e-5 * trained.sum);
+    CHECK(loom_pissa_narrow(back, wide));
+    CHECK(memcmp(back->params, b.lora->params, back->table.floats * sizeof(float)) == 0);
+    CHECK(!loom_pissa_narrow(wide, b.lora));
+    loom_acts_free(acts);
+    loom_lora_free(start), loom_lora_free(wide), loom_lora_free(back);
+    free(whole);
     teardown(&b);
 }
 
@@ -481,5 +518,5 @@ TEST_MAIN(loom_blas_start(0, NULL); RUN(gradients_full) RUN(weighted_rows) RUN(g
                   RUN(same_settings_same_bits) RUN(threads_change_no_bit_of_a_full_model)
                   RUN(threads_change_rounding_only_of_an_adapter) RUN(packed_equals_one_by_one)
                       RUN(merged_equals_base_with_adapter) RUN(frozen_base_equals_float32) RUN(half_products_full)
-                          RUN(half_products_tied_recompute) RUN(half_products_lora) RUN(pissa_keeps_the_function)
+                          RUN(half_products_tied_recompute) RUN(half_products_lora) RUN(pissa_keeps_the_function) RUN(pissa_is_written_for_the_base_as_it_was)
                               RUN(bad_batches_are_refused) RUN(nothing_counted))

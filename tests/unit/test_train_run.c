@@ -10,6 +10,7 @@
 #include "core/buf.h"
 #include "core/file.h"
 #include "core/log.h"
+#include "core/num.h"
 #include "core/rng.h"
 #include "core/usage.h"
 #include "model/blas.h"
@@ -335,6 +336,82 @@ TEST(refuses_changes)
     CHECK(pretrain(&err, in_dir("five"), "steps", "10", "keep", "5", NULL) == LOOM_OK);
 }
 
+/* Files of steps in a folder. */
+static int64_t step_files(const char *folder)
+{
+    char **paths = NULL;
+    size_t n = 0;
+    int64_t found = 0;
+
+    CHECK(loom_list_files(&paths, &n, folder, ".h5", NULL) == LOOM_OK);
+    for (size_t i = 0; i < n; i++) found += strstr(paths[i], "/step-") != NULL;
+    loom_free_list(paths, n);
+    return found;
+}
+
+/* --save-minutes: by time alone, when it has passed; and not before. */
+TEST(saves_by_time)
+{
+    loom_err err = {0};
+
+    REQUIRE_OK(pretrain(&err, in_dir("often"), "steps", "6", "save-every", "0", "save-minutes", "1e-6", "keep", "100", NULL), err);
+    CHECK_I64(step_files(in_dir("often")), 6);
+    REQUIRE_OK(pretrain(&err, in_dir("seldom"), "steps", "6", "save-every", "0", "save-minutes", "60", "keep", "100", NULL), err);
+    CHECK_I64(step_files(in_dir("seldom")), 1);
+    REQUIRE_OK(pretrain(&err, in_dir("never"), "steps", "6", "save-every", "0", "save-minutes", "0", "keep", "100", NULL), err);
+    CHECK_I64(step_files(in_dir("never")), 1);
+}
+
+/* --max-minutes: saved and stopped, and gone on with to the same end. */
+TEST(stops_by_time)
+{
+    loom_err err = {0};
+
+    REQUIRE_OK(pretrain(&err, in_dir("brief"), "steps", "10", "max-minutes", "1e-6", NULL), err);
+    CHECK(!loom_file_exists(in_dir("brief/model.h5")));
+    CHECK_I64(step_of(in_dir("brief/step-00000001.h5")), 1);
+    REQUIRE_OK(pretrain(&err, in_dir("brief"), "steps", "10", "max-minutes", "60", NULL), err);
+    same_checkpoint(in_dir("ten/step-00000010.h5"), in_dir("brief/step-00000010.h5"));
+}
+
+/* Column `column` (from 0) of the rows of a curve. */
+static void read_curve(double *into, int rows, const char *file, int column)
+{
+    loom_buf text = {0};
+    loom_err err = {0};
+    const char *at;
+
+    REQUIRE_OK(loom_file_read(&text, file, 1 << 20, &err), err);
+    at = loom_buf_text(&text);
+    for (int i = 0; i < rows; i++) {
+        REQUIRE(at = strchr(at, '\n'));
+        for (int c = 0; c < column; c++) REQUIRE(at = strchr(at + 1, ','));
+        into[i] = strtod(at + 1, NULL);
+    }
+    loom_buf_release(&text);
+}
+
+/* The mask of dropout is another one in every step: one sample, weights that stay, yet another gradient. */
+TEST(dropout_changes)
+{
+    loom_err err = {0};
+    double with[3], without[3];
+    const char *folders[] = {"dropped", "kept"};
+
+    for (int i = 0; i < 2; i++)
+        REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir(folders[i]), "steps", "3", "context", "32", "overfit",
+                       "1", "batch-tokens", "32", "lora-rank", "4", "lora-dropout", i ? "0" : "0.5", "plot", "false", "lr",
+                       "1e-12", "log-every", "1", NULL),
+                   err);
+    read_curve(with, 3, in_dir("dropped/curve.csv"), 5);
+    read_curve(without, 3, in_dir("kept/curve.csv"), 5);
+    for (int i = 1; i < 3; i++) {
+        CHECK(fabs(with[i] / with[0] - 1) > 1e-3);
+        CHECK_NEAR(without[i] / without[0], 1, 1e-4);
+    }
+    CHECK(fabs(with[2] / with[1] - 1) > 1e-3);
+}
+
 /* --force goes on with the same run and throws another one away. */
 TEST(force)
 {
@@ -357,7 +434,11 @@ TEST(survives_kill)
     int kills = 0;
     double took = loom_time_now();
 
-    loom_rng_seed(&rng, (uint64_t)getpid(), "kill", 0);
+    const char *seed = getenv("LOOM_TEST_SEED");
+    int64_t drawn = (int64_t)getpid();
+    if (seed) CHECK(loom_parse_i64(seed, strlen(seed), &drawn));
+    printf("moments drawn with LOOM_TEST_SEED=%lld\n", (long long)drawn);
+    loom_rng_seed(&rng, (uint64_t)drawn, "kill", 0);
     REQUIRE_OK(pretrain(&err, in_dir("whole"), "steps", "200", NULL), err);
     took = loom_time_now() - took;
     for (int i = 0; i < 40 && !loom_file_exists(in_dir("killed/model.h5")); i++) {
@@ -485,6 +566,49 @@ TEST(adapter)
               "128", "lora-rank", "4", "plot", "false", "lr", "0.01", NULL) == LOOM_STATUS_ARG);
 }
 
+/* --lora-init pissa: the written adapter fits the base as it is, whose loss an untrained one does not change; a run that was
+ * stopped ends in the same bits. */
+TEST(pissa)
+{
+    loom_err err = {0};
+    loom_model_files b = {0};
+    loom_model_files_options o = {0};
+    double plain[2], principal[2];
+    const char *runs[] = {"pissa10", "pissa5", "pissa5"}, *stops[] = {"0", "5", "0"};
+
+    for (int i = 0; i < 3; i++)
+        REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir(runs[i]), "steps", "10", "context", "32",
+                       "batch-tokens", "128", "lora-rank", "4", "lora-init", "pissa", "plot", "false", "lr", "0.01",
+                       "log-every", "1", "stop-after", stops[i], NULL),
+                   err);
+    same_checkpoint(in_dir("pissa10/step-00000010.h5"), in_dir("pissa5/step-00000010.h5"));
+    same_checkpoint(in_dir("pissa10/adapter.h5"), in_dir("pissa5/adapter.h5"));
+    REQUIRE_OK(loom_model_files_load(&b, in_dir("pissa10"), NULL, &o, &err), err);
+    CHECK_I64(b.lora->config.R, 8);
+    loom_model_files_release(&b);
+
+    /* before the first step the model is its base */
+    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("plain"), "steps", "2", "context", "32", "batch-tokens",
+                   "128", "lora-rank", "4", "plot", "false", "lr", "0.01", "log-every", "1", "lora-dropout", "0", NULL),
+               err);
+    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("principal"), "steps", "2", "context", "32",
+                   "batch-tokens", "128", "lora-rank", "4", "lora-init", "pissa", "plot", "false", "lr", "0.01",
+                   "log-every", "1", "lora-dropout", "0", NULL),
+               err);
+    read_curve(plain, 2, in_dir("plain/curve.csv"), 4);
+    read_curve(principal, 2, in_dir("principal/curve.csv"), 4);
+    CHECK_NEAR(principal[0], plain[0], 1e-4);
+    CHECK(fabs(principal[1] - plain[1]) > 1e-6);
+
+    CHECK(sft(&err, "base", in_dir("learn"), "output", in_dir("pissa5"), "steps", "10", "context", "32", "batch-tokens",
+              "128", "lora-rank", "4", "plot", "false", "lr", "0.01", "log-every", "1", NULL) != LOOM_OK);
+    CHECK(sft(&err, "base", in_dir("learn"), "output", in_dir("x"), "lora", "false", "lora-init", "pissa", NULL) ==
+          LOOM_STATUS_ARG);
+    CHECK(strstr(err.msg, "--lora-init"));
+    CHECK(sft(&err, "base", in_dir("learn"), "output", in_dir("x"), "context", "32", "lora-rank", "12", "lora-init", "pissa",
+              NULL) == LOOM_STATUS_ARG);
+}
+
 /* All weights, from given ones. */
 TEST(full_tuning)
 {
@@ -555,6 +679,6 @@ static void finish(void)
 }
 
 TEST_MAIN(loom_blas_start(argc, argv); start();
-          RUN(ten_is_five_and_five) RUN(half_precision) RUN(moving_average) RUN(average_is_validated) RUN(time_and_steps) RUN(patience) RUN(stops_within_a_step) RUN(curve_goes_on) RUN(refuses_changes)
+          RUN(ten_is_five_and_five) RUN(half_precision) RUN(moving_average) RUN(average_is_validated) RUN(time_and_steps) RUN(patience) RUN(stops_within_a_step) RUN(curve_goes_on) RUN(refuses_changes) RUN(saves_by_time) RUN(stops_by_time)
               RUN(force) RUN(survives_kill) RUN(survives_damage) RUN(accumulation) RUN(learns) RUN(overfits)
-                  RUN(adapter) RUN(full_tuning) RUN(refuses) RUN(stops_at_nan) finish();)
+                  RUN(adapter) RUN(dropout_changes) RUN(pissa) RUN(full_tuning) RUN(refuses) RUN(stops_at_nan) finish();)
