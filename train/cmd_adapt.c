@@ -4,10 +4,9 @@
 #include "core/bounds.h"
 #include "core/file.h"
 #include "core/log.h"
-#include "core/meta.h"
-#include "train/hf.h"
 #include "train/train_cmds.h"
 #include "train/transplant.h"
+#include "train/write_model.h"
 
 typedef struct adapt_conf {
     const char *tokenizer, *output;
@@ -25,23 +24,18 @@ static const loom_opt adapt_opts[] = {
     LOOM_OPT_ENUM("dtype", 0, adapt_conf, dtype, "f32", "f32|bf16", "type of the matrices"),
     LOOM_OPT_END};
 
-static loom_status write_model(const loom_ctx *ctx, const loom_model_files *b, loom_err *err)
+static loom_status write_adapted(const loom_ctx *ctx, const loom_model_files *b, loom_err *err)
 {
     const adapt_conf *conf = ctx->conf;
+    loom_hf_how how = {.dtype = conf->dtype == DTYPE_BF16 ? LOOM_DTYPE_BF16 : LOOM_DTYPE_F32};
     loom_meta m = {0};
-    loom_buf meta = {0};
-    loom_hf_how how = {.dtype = conf->dtype == DTYPE_BF16 ? LOOM_DTYPE_BF16 : LOOM_DTYPE_F32,
-                       .force = ctx->common.force};
     loom_status st = loom_meta_input(&m, conf->tokenizer, err);
 
     loom_meta_str(&m, "base", b->path);
     loom_meta_str(&m, "base_digest", b->digest);
     loom_meta_str(&m, "tokenizer", b->tokenizer_digest);
     if (b->meta) loom_meta_json(&m, "base_meta", b->meta);
-    loom_meta_render_inside(&m, ctx, &meta);
-    how.meta = meta.data;
-    if (st == LOOM_OK) st = loom_hf_write_ckpt(conf->output, b, &how, err);
-    loom_buf_release(&meta);
+    if (st == LOOM_OK) st = loom_write_model(conf->output, true, ctx, b, &how, &m, err);
     loom_meta_release(&m);
     return st;
 }
@@ -67,7 +61,7 @@ static loom_status run_adapt(const loom_ctx *ctx, loom_err *err)
     }
     st = loom_transplant(&b, &report, loom_buf_text(&tokenizer), tokenizer.len, conf->tokenizer,
                          (uint64_t)ctx->common.seed, err);
-    if (st == LOOM_OK) st = write_model(ctx, &b, err);
+    if (st == LOOM_OK) st = write_adapted(ctx, &b, err);
     if (st == LOOM_OK) loom_info("%s: %s; %s", conf->output, b.path, loom_transplant_text(text, sizeof text, &report));
 done:
     loom_buf_release(&tokenizer);

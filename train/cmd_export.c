@@ -4,11 +4,10 @@
 
 #include "core/file.h"
 #include "core/log.h"
-#include "core/meta.h"
 #include "core/num.h"
 #include "store/shard.h"
-#include "train/hf.h"
 #include "train/train_cmds.h"
+#include "train/write_model.h"
 
 typedef struct export_conf {
     const char *output, *base, *name, *names;
@@ -16,13 +15,11 @@ typedef struct export_conf {
     double max_gb;
 } export_conf;
 
-enum { DTYPE_AUTO, DTYPE_F32, DTYPE_F16, DTYPE_BF16 };
-
 static const loom_opt export_opts[] = {
     LOOM_OPT_GROUP("What to write"),
     LOOM_OPT_OUT("output", 'o', export_conf, output, NULL, "DIR|FILE",
                  "Hugging Face folder, or checkpoint of the weights alone (a name ending in .h5)"),
-    LOOM_OPT_ENUM("dtype", 0, export_conf, dtype, "auto", "auto|f32|f16|bf16", "type of the matrices; auto: as stored"),
+    LOOM_OPT_ENUM("dtype", 0, export_conf, dtype, "auto", WRITE_DTYPES, "type of the matrices; auto: as stored"),
     LOOM_OPT_F64("max-gb", 0, export_conf, max_gb, "5", 0.000001, 1000, "GB", "largest safetensors file"),
     LOOM_OPT_IN("names", 0, export_conf, names, NULL, "SHARD",
                 "the names that graphs of the model keep to under --constrain full: those of this token shard instead of its "
@@ -31,16 +28,6 @@ static const loom_opt export_opts[] = {
     LOOM_OPT_STR("base-name", 0, export_conf, name, NULL, "NAME",
                  "what an adapter's configuration calls its base (default: the path)"),
     LOOM_OPT_END};
-
-static loom_dtype target_type(const export_conf *conf, const loom_model_files *b)
-{
-    switch (conf->dtype) {
-    case DTYPE_F32: return LOOM_DTYPE_F32;
-    case DTYPE_F16: return LOOM_DTYPE_F16;
-    case DTYPE_BF16: return LOOM_DTYPE_BF16;
-    default: return b->model->frozen ? LOOM_DTYPE_BF16 : LOOM_DTYPE_F32;
-    }
-}
 
 static loom_status take_names(loom_model_files *b, const char *path, loom_err *err)
 {
@@ -66,25 +53,18 @@ static loom_status take_names(loom_model_files *b, const char *path, loom_err *e
     return st;
 }
 
-static loom_status write_model(const loom_ctx *ctx, const loom_model_files *b, loom_err *err)
+static loom_status write_exported(const loom_ctx *ctx, const loom_model_files *b, loom_err *err)
 {
     const export_conf *conf = ctx->conf;
+    loom_hf_how how = {.dtype = loom_write_dtype(conf->dtype, b), .max_bytes = (int64_t)(conf->max_gb * 1e9)};
     loom_meta m = {0};
-    loom_buf meta = {0};
-    loom_hf_how how = {
-        .dtype = target_type(conf, b), .force = ctx->common.force, .max_bytes = (int64_t)(conf->max_gb * 1e9)};
     loom_status st;
 
     loom_meta_str(&m, "source", b->path);
     loom_meta_str(&m, "source_digest", b->digest);
     if (b->meta) loom_meta_json(&m, "source_meta", b->meta);
     st = conf->names ? loom_meta_input(&m, conf->names, err) : LOOM_OK;
-    loom_meta_render_inside(&m, ctx, &meta);
-    how.meta = meta.data;
-    if (st == LOOM_OK)
-        st = loom_hf_is_ckpt_name(conf->output) ? loom_hf_write_ckpt(conf->output, b, &how, err)
-                                                : loom_hf_write_folder(conf->output, b, &how, err);
-    loom_buf_release(&meta);
+    if (st == LOOM_OK) st = loom_write_model(conf->output, false, ctx, b, &how, &m, err);
     loom_meta_release(&m);
     return st;
 }
@@ -113,7 +93,7 @@ static loom_status run_export(const loom_ctx *ctx, loom_err *err)
     else if (b.lora)
         st = loom_hf_write_peft(conf->output, &b, conf->name ? conf->name : b.path, ctx->common.force, err);
     else
-        st = write_model(ctx, &b, err);
+        st = write_exported(ctx, &b, err);
     if (st == LOOM_OK) loom_info("%s: %s", conf->output, what_was_written(conf, &b));
 done:
     loom_model_files_release(&b);

@@ -2,17 +2,14 @@
 #include <string.h>
 
 #include "core/log.h"
-#include "core/meta.h"
-#include "train/hf.h"
 #include "train/train_cmds.h"
+#include "train/write_model.h"
 
 typedef struct merge_conf {
     const char *output, *adapter, *base;
     int dtype;
     double max_gb;
 } merge_conf;
-
-enum { DTYPE_AUTO, DTYPE_F32, DTYPE_F16, DTYPE_BF16 };
 
 static const loom_opt merge_opts[] = {
     LOOM_OPT_GROUP("What to merge"),
@@ -21,41 +18,22 @@ static const loom_opt merge_opts[] = {
     LOOM_OPT_GROUP("What to write"),
     LOOM_OPT_OUT("output", 'o', merge_conf, output, NULL, "FILE|DIR",
                  "checkpoint (a name ending in .h5) or Hugging Face folder"),
-    LOOM_OPT_ENUM("dtype", 0, merge_conf, dtype, "auto", "auto|f32|f16|bf16",
+    LOOM_OPT_ENUM("dtype", 0, merge_conf, dtype, "auto", WRITE_DTYPES,
                   "type of the matrices; auto: as in the base"),
     LOOM_OPT_F64("max-gb", 0, merge_conf, max_gb, "5", 0.000001, 1000, "GB", "largest safetensors file of a folder"),
     LOOM_OPT_END};
 
-static loom_dtype target_type(const merge_conf *conf, const loom_model_files *b)
-{
-    switch (conf->dtype) {
-    case DTYPE_F32: return LOOM_DTYPE_F32;
-    case DTYPE_F16: return LOOM_DTYPE_F16;
-    case DTYPE_BF16: return LOOM_DTYPE_BF16;
-    default: return b->model->frozen ? LOOM_DTYPE_BF16 : LOOM_DTYPE_F32;
-    }
-}
-
 static loom_status write_merged(const loom_ctx *ctx, const loom_model_files *b, loom_err *err)
 {
     const merge_conf *conf = ctx->conf;
+    loom_hf_how how = {
+        .dtype = loom_write_dtype(conf->dtype, b), .merge = true, .max_bytes = (int64_t)(conf->max_gb * 1e9)};
     loom_meta m = {0};
-    loom_buf meta = {0};
-    loom_hf_how how = {.dtype = target_type(conf, b),
-                       .merge = true,
-                       .force = ctx->common.force,
-                       .max_bytes = (int64_t)(conf->max_gb * 1e9)};
     loom_status st;
 
     loom_meta_str(&m, "base", b->path);
     if (b->adapter_path) loom_meta_str(&m, "adapter", b->adapter_path);
-    loom_meta_render_inside(&m, ctx, &meta);
-    how.meta = meta.data;
-    if (loom_hf_is_ckpt_name(conf->output))
-        st = loom_hf_write_ckpt(conf->output, b, &how, err);
-    else
-        st = loom_hf_write_folder(conf->output, b, &how, err);
-    loom_buf_release(&meta);
+    st = loom_write_model(conf->output, false, ctx, b, &how, &m, err);
     loom_meta_release(&m);
     return st;
 }

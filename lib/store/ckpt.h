@@ -1,14 +1,20 @@
 /* Checkpoints (*.h5): named tensors and texts, each with its checksum, written whole or not at all.
  *
  * Names are paths of one group and one name. What the toolkit's own checkpoints hold:
- *   tensors/NAME      model weights under Hugging Face names ("tensors/model.norm.weight"); absent in a pure adapter
- *   adapter/NAME      LoRA weights under PEFT names
- * ("adapter/base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight") adam_m/NAME, adam_v/NAME    moments of the
- * trained tensors (absent in an exported or final slim checkpoint) state/NAME        the training state: step, tokens,
- * rng words, data position (int64, uint64, float64 arrays) text/config       Hugging Face config.json of the model
- * text/adapter   PEFT adapter_config.json (adapters) text/tokenizer    tokenizer.json text/meta      how the file was
- * made text/...          whatever else a command keeps (text/train: the schedule and options that must not change) Root
- * attributes: format "spanloom-checkpoint", version 1, digest (over all names and checksums).
+ *
+ *   tensors/NAME       model weights under Hugging Face names ("tensors/model.norm.weight"); absent in a pure adapter
+ *   adapter/NAME       LoRA weights under PEFT names
+ *                      ("adapter/base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight")
+ *   adam_m/NAME, adam_v/NAME, muon_m/NAME, ema/NAME
+ *                      moments and moving average of the trained tensors; only in files to go on from
+ *   state/NAME         the training state: step, tokens, position in the data (arrays of int64 or float64)
+ *   text/config        Hugging Face config.json of the model
+ *   text/adapter       PEFT adapter_config.json (adapters)
+ *   text/tokenizer     tokenizer.json
+ *   text/meta          how the file was made
+ *   text/...           whatever else a command keeps (text/train: the options that must not change)
+ *
+ * Root attributes: format "spanloom-checkpoint", version 1, digest (over all names and checksums).
  *
  * Writing:
  *   LOOM_TRY(loom_ckpt_create(&w, path, force, expected_bytes, err));
@@ -32,7 +38,6 @@
 #include <stdint.h>
 
 #include "core/err.h"
-#include "core/rng.h"
 #include "store/dtype.h"
 
 /* ---- writing ---- */
@@ -46,7 +51,6 @@ loom_status loom_ckpt_put(loom_ckpt_writer *w, const char *name, loom_dtype dtyp
                           const int64_t *shape, loom_err *err);
 loom_status loom_ckpt_put_i64(loom_ckpt_writer *w, const char *name, int64_t value, loom_err *err);
 loom_status loom_ckpt_put_f64(loom_ckpt_writer *w, const char *name, double value, loom_err *err);
-loom_status loom_ckpt_put_rng(loom_ckpt_writer *w, const char *name, const loom_rng *rng, loom_err *err);
 loom_status loom_ckpt_put_text(loom_ckpt_writer *w, const char *name, const char *text, size_t len, loom_err *err);
 /* Flush, sync, rename; frees *w also on failure (then an older file of that name is untouched). */
 loom_status loom_ckpt_commit(loom_ckpt_writer **w, loom_err *err);
@@ -85,7 +89,6 @@ loom_status loom_ckpt_read(loom_ckpt *c, const char *name, void *out, size_t byt
 loom_status loom_ckpt_read_f32(loom_ckpt *c, const char *name, float *out, int64_t count, loom_err *err);
 loom_status loom_ckpt_read_i64(loom_ckpt *c, const char *name, int64_t *out, loom_err *err);
 loom_status loom_ckpt_read_f64(loom_ckpt *c, const char *name, double *out, loom_err *err);
-loom_status loom_ckpt_read_rng(loom_ckpt *c, const char *name, loom_rng *out, loom_err *err);
 /* Points into the file, mapped read-only until close. The checksum is NOT checked (that would read all of it). */
 loom_status loom_ckpt_map(loom_ckpt *c, const char *name, loom_tensor_view *out, loom_err *err);
 /* Reads everything and checks every checksum. */

@@ -331,11 +331,6 @@ loom_status loom_ckpt_read_f64(loom_ckpt *c, const char *name, double *out, loom
     return read_typed(c, name, LOOM_DTYPE_F64, out, sizeof *out, err);
 }
 
-loom_status loom_ckpt_read_rng(loom_ckpt *c, const char *name, loom_rng *out, loom_err *err)
-{
-    return read_typed(c, name, LOOM_DTYPE_U64, out->s, sizeof out->s, err);
-}
-
 loom_status loom_ckpt_map(loom_ckpt *c, const char *name, loom_tensor_view *out, loom_err *err)
 {
     loom_ckpt_item *x = NULL;

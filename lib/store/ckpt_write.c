@@ -132,11 +132,6 @@ loom_status loom_ckpt_put_f64(loom_ckpt_writer *w, const char *name, double valu
     return loom_ckpt_put(w, name, LOOM_DTYPE_F64, &value, 1, (const int64_t[]){1}, err);
 }
 
-loom_status loom_ckpt_put_rng(loom_ckpt_writer *w, const char *name, const loom_rng *rng, loom_err *err)
-{
-    return loom_ckpt_put(w, name, LOOM_DTYPE_U64, rng->s, 1, (const int64_t[]){4}, err);
-}
-
 /* A text is stored with its closing NUL: HDF5 has no empty strings. */
 loom_status loom_ckpt_put_text(loom_ckpt_writer *w, const char *name, const char *text, size_t len, loom_err *err)
 {

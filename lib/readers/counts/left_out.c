@@ -19,8 +19,6 @@ static const struct {
     {"BAD_ROW", "rows dropped (unknown type or name, unreadable id or time)"},
 };
 
-const char *loom_left_name(loom_left kind) { return kinds[kind].name; }
-
 void loom_left_add(loom_left_out *l, loom_left kind, const char *place)
 {
     if (l->n[kind]++ == 0) loom_buf_str(&l->first[kind], place);

@@ -40,7 +40,6 @@ typedef struct loom_left_out {
     loom_buf first[LOOM_LEFT_KINDS]; /* "file:line", or the trace; of the first one */
 } loom_left_out; /* zero-initialised is ready */
 
-const char *loom_left_name(loom_left kind); /* "NO_END" */
 void loom_left_add(loom_left_out *l, loom_left kind, const char *place);
 int64_t loom_left_spans(const loom_left_out *l); /* all spans that were left out */
 /* Adds what `from` counted; places of reasons that are new are taken over. */
