@@ -6,6 +6,7 @@
  *   y[:,o] = sum_k W[o,k] * xt[k]           a broadcast of one weight times vectors
  *
  * and a tile of several outputs keeps its sums in registers while W streams by, row after row, read once. */
+#include <assert.h>
 #include <string.h>
 
 #include "core/num.h"
@@ -76,6 +77,7 @@ void loom_linear_few_rows(float *y, int64_t ldy, const float *x, int64_t ldx, co
     int64_t vecs = (N + 15) / 16, lanes = 16 * vecs, outs = outs_of[vecs - 1], o = 0;
     _Alignas(64) float sums[MAX_OUTS * 2 * 16];
 
+    assert(N >= 1 && N <= LOOM_FEW_ROWS);
     transpose(scratch, x, ldx, N, in, lanes);
     for (; o + outs <= out; o += outs) {
         tiles[vecs - 1](sums, scratch, W + o * in, in);

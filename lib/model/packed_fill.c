@@ -1,4 +1,5 @@
 /* Laying matrices out in panels: rows are transposed in registers, sixteen by sixteen. */
+#include <assert.h>
 #include <string.h>
 
 #include "core/num.h"
@@ -193,6 +194,7 @@ void loom_packed_fill_rows(const loom_packed *p, const float *rows, int64_t ld)
 
 void loom_packed_fill_outs(const loom_packed *p, const loom_mat *W, float scale, int64_t from, int64_t to)
 {
+    assert(from % LOOM_PANEL == 0 && from >= 0 && to <= p->out && (to % LOOM_PANEL == 0 || to == p->out));
     fill(p, W, p->in, scale, from, to);
 }
 
@@ -210,6 +212,7 @@ static void fill_inner32(const loom_packed *p, const float *rows, int64_t ld, in
 
 void loom_packed_fill_inner(const loom_packed *p, const float *rows, int64_t ld, int64_t k0, int64_t k1)
 {
+    assert(k0 >= 0 && k0 <= k1 && k1 <= p->in && (!p->bf16 || k0 % 32 == 0));
     if (!p->bf16) {
         fill_inner32(p, rows, ld, k0, k1);
         return;

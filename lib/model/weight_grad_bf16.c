@@ -1,5 +1,7 @@
 /* Gradients of weights in bfloat16. A stretch of LOOM_WEIGHT_GRAD_ROWS rows is one packed product: its left side has the
  * columns of dy as rows, its right side is packed as if x's columns were outputs (model/packed.h). */
+#include <assert.h>
+
 #include "core/num.h"
 #include "model/ops.h"
 #include "model/packed.h"
@@ -27,6 +29,7 @@ static loom_packed right_of(const loom_weight_grad_side *s, int64_t i)
 
 void loom_weight_grad_left(const loom_weight_grad_side *s, const float *dy, int64_t ld, int64_t n0, int64_t n1)
 {
+    assert(n0 % 32 == 0 && n0 <= n1);
     for (int64_t n = n0, end; n < n1; dy += (end - n) * ld, n = end) {
         int64_t i = n / s->stretch, first = i * s->stretch;
 
@@ -37,6 +40,7 @@ void loom_weight_grad_left(const loom_weight_grad_side *s, const float *dy, int6
 
 void loom_weight_grad_right(const loom_weight_grad_side *s, const float *x, int64_t ld, int64_t n0, int64_t n1)
 {
+    assert(n0 % 32 == 0 && n0 <= n1);
     for (int64_t n = n0, end; n < n1; x += (end - n) * ld, n = end) {
         int64_t i = n / s->stretch, first = i * s->stretch;
         loom_packed p = right_of(s, i);
@@ -50,6 +54,7 @@ void loom_weight_grad_product(float *dW, const loom_weight_grad_side *left, cons
 {
     int64_t in = right->cols;
 
+    assert(o0 % 16 == 0 && o0 >= 0 && o1 <= left->cols && left->stretch == right->stretch);
     for (int64_t i = 0, n = 0; n < N; i++, n += left->stretch) {
         loom_packed p = right_of(right, i);
 

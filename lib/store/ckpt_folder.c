@@ -1,4 +1,5 @@
 /* Folders of checkpoints: which is the newest intact one, which are old, what killed runs have left. */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -99,8 +100,9 @@ loom_status loom_ckpt_prune(const char *dir, int64_t keep, loom_err *err)
     size_t n = 0;
     loom_status st = LOOM_OK;
 
+    assert(keep >= 1);
     LOOM_TRY(list_steps(&paths, &n, dir, err));
-    for (size_t i = (size_t)loom_max_i64(keep, 1); i < n && st == LOOM_OK; i++) {
+    for (size_t i = (size_t)keep; i < n && st == LOOM_OK; i++) {
         if (unlink(paths[i]) != 0 && errno != ENOENT)
             st = loom_fail(err, LOOM_STATUS_IO, "cannot remove the old checkpoint %s: %s", paths[i], strerror(errno));
     }

@@ -171,7 +171,7 @@ TEST(words)
     CHECK(strstr(loom_buf_text(&text), "2 kept"));
     loom_buf_reset(&text);
     loom_run_plan_text(&p, &tried, NULL, &text);
-    CHECK(strstr(loom_buf_text(&text), "from 4 steps at 2.00k tokens/s with 3 threads"));
+    CHECK(strstr(loom_buf_text(&text), "from 4 steps at 2000 tokens/s with 3 threads"));
     loom_run_plan_json(&p, &tried, NULL, &json);
     CHECK(strstr(loom_buf_text(&json), "\"trained\": 1234567") && strstr(loom_buf_text(&json), "\"measured_steps\": 4"));
     loom_buf_reset(&text);
@@ -217,7 +217,10 @@ static const char *other_value(const loom_opt *o)
         snprintf(text, sizeof text, "%lld", (long long)step);
         if (strcmp(text, o->value) == 0) snprintf(text, sizeof text, "%lld", (long long)step + 1);
         return text;
-    case LOOM_OPT_TYPE_F64: return strcmp(o->value, "0.25") == 0 || o->max < 0.25 ? "0.125" : "0.25";
+    case LOOM_OPT_TYPE_F64:
+        snprintf(text, sizeof text, "%g", o->min > 0.25 ? o->min + 1 : 0.25);
+        if (strcmp(text, o->value) == 0) snprintf(text, sizeof text, "%g", o->min + 0.125);
+        return text;
     default: return "none"; /* of base-model: no file is read */
     }
 }
