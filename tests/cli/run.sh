@@ -20,6 +20,8 @@ expect() {
 }
 # says FILE PATTERN: an extended regular expression that must match a line.
 says() { grep -qE -- "$2" "$1" || { head -c 2000 "$1" >&2; fail "$1 does not say /$2/"; }; }
+# same A B: two files, or outputs of <(...), are alike and not empty: two programs that failed alike say nothing.
+same() { cat "$1" >same.a; cat "$2" >same.b; [ -s same.a ] && cmp same.a same.b; }
 # one_sentence: err holds exactly one line.
 one_sentence() { [ "$(wc -l <err)" = 1 ] || { cat err >&2; fail "expected one line on stderr"; }; }
 

@@ -164,7 +164,7 @@ expect 0 loom-eval prompts "$valid" --mode tabular --preset desk --per-cell 3 --
 expect 0 loom-eval prompts "$valid" --mode tabular --like -o like.jsonl
 says err "[0-9]+ prompts: one for every validation graph \(50000 were asked for\)"
 expect 0 loom-eval prompts "$valid" --mode tabular --like --count 5 -o like5.jsonl
-cmp -s <(head -n 5 like.jsonl) like5.jsonl || fail "fewer prompts are other prompts"
+same <(head -n 5 like.jsonl) like5.jsonl || fail "fewer prompts are other prompts"
 expect 2 loom-eval prompts "$valid" --like --ask both -o e8.jsonl
 says err "two kinds of prompts"
 

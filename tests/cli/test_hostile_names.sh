@@ -29,7 +29,7 @@ expect 0 loom-infer convert all.graphs.zst -o all.json; obeyed all.json && fail 
 expect 0 loom-infer convert all.json -o back.csv
 expect 0 loom-infer convert all.graphs.zst -o again.csv
 expect 0 loom-preprocess graphs again.csv -o again.graphs.zst
-cmp -s <(zstd -dcq again.graphs.zst | cut -d' ' -f2-) <(zstd -dcq all.graphs.zst | cut -d' ' -f2-) || fail "CSV does not bring the names back"
+same <(zstd -dcq again.graphs.zst | cut -d' ' -f2-) <(zstd -dcq all.graphs.zst | cut -d' ' -f2-) || fail "CSV does not bring the names back"
 expect 0 loom-infer convert all.graphs.zst -o safe.csv --safe-csv
 says safe.csv ",'=1\+cmd,"; says safe.csv ",'@SUM\(A1\),"; says safe.csv ",'-x,"; says again.csv ',=1\+cmd,'
 

@@ -88,33 +88,35 @@ says out '"mask_changed":[1-9][0-9]*,"mask_tokens":[0-9]+,"mask_forced":[1-9][0-
 says c.answers.jsonl.meta.json '"mask_removed_p95": (0\.[0-9]+|1)'
 
 # shards: joined in order they are the whole run, and each can be resumed
-W="$M --constrain full -t 1 --like all.graphs.zst --limit 4 -n 5"
+W="$M --constrain full -t 1 --like all.graphs.zst --limit 4 -n 40"
 expect 0 loom-infer sample $W -o whole.answers.jsonl --records whole.graphs --csv whole.csv
 for i in 1 2 3; do
-    if [ $i = 2 ]; then # stopped after two graphs: the partial file of its shard alone is gone on with
+    if [ $i = 2 ]; then # killed after two graphs: the partial file of its shard alone is gone on with
         expect 0 loom-infer sample $W --shard 2/3 --resume -o 2.answers.jsonl
-        cp 2.answers.jsonl full2; rm 2.answers.jsonl*
-        loom-infer sample $W --shard 2/3 --batch 1 --resume -o 2.answers.jsonl --records 2.graphs --csv 2.csv >out 2>err &
-        pid=$!
-        for k in $(seq 200); do [ "$(cat 2.answers.jsonl.partial 2>/dev/null | wc -l)" -gt 2 ] && break; sleep 0.05; done
-        kill -KILL $pid 2>/dev/null; wait $pid 2>/dev/null
-        if [ -e 2.answers.jsonl.partial ]; then
-            expect 2 loom-infer sample $W --shard 3/3 --resume -o 2.answers.jsonl --records 2.graphs; one_sentence
-        fi
+        cp 2.answers.jsonl full2
+        for attempt in 1 2 3 4 5; do
+            rm -f 2.answers.jsonl* 2.graphs* 2.csv*
+            loom-infer sample $W --shard 2/3 --batch 1 --resume -o 2.answers.jsonl --records 2.graphs --csv 2.csv >out 2>err &
+            pid=$!
+            while kill -0 $pid 2>/dev/null && [ "$(cat 2.answers.jsonl.partial 2>/dev/null | wc -l)" -le 2 ]; do sleep 0.01; done
+            kill -KILL $pid 2>/dev/null; wait $pid 2>/dev/null
+            [ -e 2.answers.jsonl ] || break
+        done
+        [ -e 2.answers.jsonl ] && fail "five runs ended before they could be killed"
+        [ "$(wc -l <2.answers.jsonl.partial)" -gt 2 ] || fail "a killed run has kept nothing"
+        expect 2 loom-infer sample $W --shard 3/3 --resume -o 2.answers.jsonl --records 2.graphs; one_sentence
         rm -f 2.graphs* 2.csv*
-        [ -e 2.answers.jsonl ] || expect 0 loom-infer sample $W --shard 2/3 --resume -o 2.answers.jsonl --records 2.graphs --csv 2.csv
+        expect 0 loom-infer sample $W --shard 2/3 --resume -o 2.answers.jsonl --records 2.graphs --csv 2.csv
         cmp full2 2.answers.jsonl || fail "a resumed shard differs"
     else
         expect 0 loom-infer sample $W --shard $i/3 -o $i.answers.jsonl --records $i.graphs --csv $i.csv
     fi
 done
 cat 1.answers.jsonl 2.answers.jsonl 3.answers.jsonl | cmp - whole.answers.jsonl || fail "the shards' answers are not those of the whole run"
-[ "$(wc -l <1.answers.jsonl)" = 7 ] || fail "shards are not equal"
-if [ -e 2.graphs ]; then
-    cat 1.graphs 2.graphs 3.graphs | cmp - whole.graphs || fail "the shards' graphs are not those of the whole run"
-    { cat 1.csv; tail -qn +2 2.csv 3.csv; } | cmp - whole.csv || fail "the shards' rows are not those of the whole run"
-fi
-expect 0 loom-infer sample $W --shard 30/30 -o empty.answers.jsonl # more parts than graphs
+[ "$(wc -l <1.answers.jsonl)" = 54 ] || fail "shards are not equal"
+cat 1.graphs 2.graphs 3.graphs | cmp - whole.graphs || fail "the shards' graphs are not those of the whole run"
+{ cat 1.csv; tail -qn +2 2.csv 3.csv; } | cmp - whole.csv || fail "the shards' rows are not those of the whole run"
+expect 0 loom-infer sample $W --shard 300/300 -o empty.answers.jsonl # more parts than graphs
 [ -s empty.answers.jsonl ] && fail "an empty shard has answers"
 
 # refusals, in one sentence

@@ -105,33 +105,37 @@ if [ -x "$BIN/loom-eval" ]; then
     says out "\"graphs\":$n,\"finished\":$n,\"valid\":$n,\"correct\":$n"
 fi
 
+# until_true PID COMMAND...: waits until the command is true of what process PID does; fails when PID has ended before.
+until_true() {
+    local pid=$1; shift
+    until "$@"; do kill -0 $pid 2>/dev/null || { cat err >&2; fail "the run ended before: $*"; }; sleep 0.02; done
+}
+at_work() { ls x.csv.tmp.* >/dev/null 2>&1; }
+has_lines() { [ "$(cat "$1" 2>/dev/null | wc -l)" -gt "$2" ]; }
+
 # Ctrl-C: exit code 130, nothing half-written
 loom-infer sample $M --edges 20 --depth 4 -n 100000 -t 1 --constrain full -o x.answers.jsonl --csv x.csv >out 2>err &
 pid=$!
-sleep 2
+until_true $pid at_work
 kill -INT $pid
 wait $pid; code=$?
 [ $code = 130 ] || { cat err >&2; fail "exit code $code after Ctrl-C, expected 130"; }
+says err 'interrupted' # by its own decision, not killed
 ls x.* >/dev/null 2>&1 && fail "an interrupted run left a file"
 
 # with --resume the same command goes on, after Ctrl-C and after kill -9 in the middle of a line
-R="$M --edges 9 --depth 4 -n 40 -t 1 --constrain full --batch 4"
+R="$M --edges 9 --depth 4 -n 120 -t 1 --constrain full --batch 4"
 expect 0 loom-infer sample $R -o whole.answers.jsonl --records whole.graphs
 loom-infer sample $R --resume -o r.answers.jsonl --records r.graphs >out 2>err &
 pid=$!
-for i in $(seq 100); do
-    [ "$(cat r.answers.jsonl.partial 2>/dev/null | wc -l)" -gt 5 ] && break
-    sleep 0.1
-done
+until_true $pid has_lines r.answers.jsonl.partial 5
 kill -INT $pid 2>/dev/null
 wait $pid; code=$?
-[ $code = 130 ] || [ $code = 0 ] || { cat err >&2; fail "exit code $code after Ctrl-C"; }
-if [ $code = 130 ]; then
-    [ -e r.answers.jsonl ] && fail "an interrupted run left its output"
-    expect 2 loom-infer sample $R --seed 5 --resume -o r.answers.jsonl --records r.graphs; one_sentence; says err 'another|other'
-    printf '{"id":0,"samp' >>r.answers.jsonl.partial
-    expect 0 loom-infer sample $R --resume -o r.answers.jsonl --records r.graphs
-fi
+[ $code = 130 ] || { cat err >&2; fail "exit code $code after Ctrl-C, expected 130"; }
+[ -e r.answers.jsonl ] && fail "an interrupted run left its output"
+expect 2 loom-infer sample $R --seed 5 --resume -o r.answers.jsonl --records r.graphs; one_sentence; says err 'another|other'
+printf '{"id":0,"samp' >>r.answers.jsonl.partial
+expect 0 loom-infer sample $R --resume -o r.answers.jsonl --records r.graphs
 cmp whole.answers.jsonl r.answers.jsonl || fail "a resumed run gives other answers"
 cmp whole.graphs r.graphs || fail "a resumed run gives other graphs"
 [ -e r.answers.jsonl.partial ] && fail "the partial file is still there"

@@ -110,7 +110,7 @@ root() { child "$1" | sed 's,/caller:USER,,'; }
 expect 0 loom-preprocess balance names.txt -e 1 --renamed 1 -o n.txt
 says err '237 of them with other names, 40 names in all'
 forms() { sed 's/MS_[0-9]*/MS/g' "$1"; }
-cmp <(forms names.txt) <(forms n.txt) || fail "more than names changed"
+same <(forms names.txt) <(forms n.txt) || fail "more than names changed"
 sed -n '/sample 201$/,/sample 300$/p' names.txt | head -n 200 >root.old; sed -n '/sample 201$/,/sample 300$/p' n.txt | head -n 200 >root.new
 cmp root.old root.new || fail "a layer of the root was renamed"
 awk '/^### Question: sample/ { n = $4 } n <= 200 && /start_node:MS.*caller:USER/ { match($0, /MS_[0-9]+/); s = substr($0, RSTART, RLENGTH) }
@@ -138,8 +138,8 @@ for mode in tabular recursive instruction; do
     expect 0 loom-preprocess balance $mode.txt -e 1 --renamed 1 --names 500:50 -o $mode.n.txt --threads 1
     expect 0 loom-preprocess balance $mode.txt -e 1 --renamed 1 --names 500:50 -o $mode.m.txt --threads 3
     cmp $mode.n.txt $mode.m.txt || fail "$mode: names depend on the threads"
-    cmp <(bare $mode.txt) <(bare $mode.n.txt) || fail "$mode: more than names changed"
-    cmp <(order $mode.txt "$head") <(order $mode.n.txt "$head") || fail "$mode: names are not exchanged one to one"
+    same <(bare $mode.txt) <(bare $mode.n.txt) || fail "$mode: more than names changed"
+    same <(order $mode.txt "$head") <(order $mode.n.txt "$head") || fail "$mode: names are not exchanged one to one"
     [ "$(grep -oE '\bM?S_[0-9]+' $mode.n.txt | grep -cvE '^(MS_[0-9]{5}|S_[0-9]{9})$')" = 0 ] || fail "$mode: names of another width"
     expect 0 loom-preprocess balance $mode.txt -e 1 --renamed 1 --names 500:50 --spelled 0 -o $mode.pool.txt
     [ "$(grep -oE 'MS_[0-9]+' $mode.pool.txt | grep -cvE '^MS_[89]')" = 0 ] || fail "$mode: names beside the pool"
@@ -169,10 +169,10 @@ n=$(diff <(grep -o '^id:S_[0-9]*\|/id:S_[0-9]*' tabular.txt) <(grep -o '^id:S_[0
 expect 0 loom-preprocess balance instruction.txt -e 1 --renamed 1 --names 0:0 --spelled 1 -o spelled.txt
 grep -qE 'MS_000[0-9]{2}' spelled.txt || fail "no small numbers"
 grep -qE 'MS_[1-9][0-9]{4}' spelled.txt || fail "no large numbers"
-cmp <(order instruction.txt '### Question') <(order spelled.txt '### Question') || fail "spelled names are not one to one"
+same <(order instruction.txt '### Question') <(order spelled.txt '### Question') || fail "spelled names are not one to one"
 # a pool smaller than a sample's names: the rest is spelled
 expect 0 loom-preprocess balance tabular.txt -e 1 --renamed 1 --names 2:1 --spelled 0 -o few.names.txt
-cmp <(order tabular.txt '[GEN') <(order few.names.txt '[GEN') || fail "a small pool gives a name twice"
+same <(order tabular.txt '[GEN') <(order few.names.txt '[GEN') || fail "a small pool gives a name twice"
 # what is asked for follows: uncommon calls, the lines that copy
 asks 13 'Include an edge from MS_00001 to MS_00002 with rpc type' >asked.txt
 expect 0 loom-preprocess balance asked.txt -e 1 --renamed 1 --names 500:50 -o asked.n.txt
