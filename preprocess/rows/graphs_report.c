@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/num.h"
+#include "core/utf8.h"
 
 static const char *const extra_faults[] = {"NO_ROWS_LEFT", "TOO_LARGE"};
 

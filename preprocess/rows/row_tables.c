@@ -5,6 +5,7 @@
 
 #include "core/num.h"
 #include "core/usage.h"
+#include "core/utf8.h"
 
 enum { CHUNKS_MAX = 65536 }; /* 16 bits of a ref */
 
