@@ -4,26 +4,13 @@
 #include <string.h>
 
 #include "core/file.h"
-#include "core/hash.h"
 #include "core/num.h"
 #include "eval/answers/answers.h"
+#include "readers/rows/csv_rows.h"
 #include "trace/graph/record.h"
-#include "trace/graph/rows.h"
 
 typedef enum format { FORMAT_UNKNOWN, FORMAT_RECORDS, FORMAT_REFERENCE, FORMAT_ANSWERS, FORMAT_CSV } format;
 static const char *const format_names[] = {"unknown", "records", "reference output", "answers", "CSV"};
-
-/* Rows of a CSV, grouped by trace in order of first appearance. */
-typedef struct csv_rows {
-    loom_row *rows;
-    int64_t *trace; /* per row */
-    size_t n, cap, cap_trace;
-    loom_intern traces;
-    int64_t *first; /* rows of trace t are order[first[t] .. first[t + 1]) */
-    int64_t *order;
-    int64_t next;   /* trace to return next */
-    loom_arena arena;
-} csv_rows;
 
 struct loom_graphs {
     char *path;
@@ -33,135 +20,31 @@ struct loom_graphs {
     loom_score score; /* owns the graph of an answer */
     double temperature;
     bool constrained;
-    csv_rows csv;
+    loom_csv_rows csv;
     int64_t n_read, n_rejected, n_given;
     loom_buf first_problem;
 };
 
 /* ---- CSV ---- */
 
-enum { COL_TIMESTAMP, COL_TRACE, COL_SERVICE, COL_ID, COL_TYPE, COL_UM, COL_DM, COL_RT, COLS };
-static const char *const col_names[COLS] = {"timestamp", "traceid", "service", "rpc_id", "rpctype", "um", "dm", "rt"};
-
-/* Splits at commas; a field in double quotes loses them. Returns the number of fields, at most cap. */
-static int split_fields(char *line, size_t len, char **fields, size_t *lens, int cap)
+/* The header and all lines that follow it. */
+static loom_status read_csv(loom_graphs *in, char *line, size_t len, loom_err *err)
 {
-    int n = 0;
-    char *end = line + len;
-    for (char *c = line; n < cap; c++) {
-        char *start = c, *stop;
-        if (c < end && *c == '"') {
-            start++;
-            for (c = start; c < end && *c != '"';) c++;
-            stop = c;
-            while (c < end && *c != ',') c++;
-        } else {
-            while (c < end && *c != ',') c++;
-            stop = c;
-        }
-        fields[n] = start;
-        lens[n++] = (size_t)(stop - start);
-        if (c >= end) break;
+    loom_buf text = {0};
+    loom_left_out left = {0};
+    loom_status st = LOOM_OK;
+    bool known = false;
+
+    while (st == LOOM_OK && line) {
+        loom_buf_append(&text, line, len);
+        loom_buf_char(&text, '\n');
+        st = loom_lines_next(in->lines, &line, &len, err);
     }
-    return n;
-}
-
-static bool find_columns(int columns[COLS], char *header, size_t len)
-{
-    char *fields[64];
-    size_t lens[64];
-    int n = split_fields(header, len, fields, lens, 64);
-    for (int c = 0; c < COLS; c++) {
-        columns[c] = -1;
-        for (int f = 0; f < n; f++)
-            if (lens[f] == strlen(col_names[c]) && memcmp(fields[f], col_names[c], lens[f]) == 0) columns[c] = f;
-        if (columns[c] < 0) return false;
-    }
-    return true;
-}
-
-/* One row that stage 1 of preprocessing would keep; false otherwise. */
-static bool read_row(loom_row *row, char **f, const size_t *n, const int col[COLS], loom_arena *arena)
-{
-    double rt;
-    int32_t id[LOOM_ID_MAX_COMPONENTS], n_id;
-    if (!loom_parse_i64(f[col[COL_TIMESTAMP]], n[col[COL_TIMESTAMP]], &row->timestamp)) return false;
-    if (row->timestamp < -LOOM_TIME_MAX_MS || row->timestamp > LOOM_TIME_MAX_MS) return false;
-    if (!loom_parse_f64(f[col[COL_RT]], n[col[COL_RT]], &rt) || rt < -1e15 || rt > 1e15) return false;
-    row->rt = (int64_t)rt;
-    row->type = loom_call_type_of(f[col[COL_TYPE]], n[col[COL_TYPE]]);
-    if (row->type == LOOM_CALL_TYPES) return false;
-    n_id = loom_id_parse(id, LOOM_ID_MAX_COMPONENTS, f[col[COL_ID]], n[col[COL_ID]]);
-    if (n_id < 1) return false;
-    for (int c = COL_UM; c <= COL_DM; c++)
-        if (!loom_name_fits_record(f[col[c]], n[col[c]]) || loom_name_is_unknown(f[col[c]], n[col[c]])) return false;
-    if (!loom_name_fits_record(f[col[COL_SERVICE]], n[col[COL_SERVICE]]) || n[col[COL_TRACE]] == 0) return false;
-    int32_t *copy = loom_arena_alloc(arena, (size_t)n_id * sizeof *copy);
-    if (!copy) return false;
-    memcpy(copy, id, (size_t)n_id * sizeof *copy);
-    row->id = copy;
-    row->n_id = n_id;
-    row->id_text = loom_arena_strdup(arena, f[col[COL_ID]], n[col[COL_ID]]);
-    row->source = loom_name_microservice(arena, f[col[COL_UM]], n[col[COL_UM]]);
-    row->destination = loom_name_microservice(arena, f[col[COL_DM]], n[col[COL_DM]]);
-    row->service = loom_arena_strdup(arena, f[col[COL_SERVICE]], n[col[COL_SERVICE]]);
-    return true;
-}
-
-static loom_status group_rows(csv_rows *csv, loom_err *err)
-{
-    int64_t n_traces = (int64_t)csv->traces.n, n = (int64_t)csv->n;
-    csv->first = loom_calloc((size_t)n_traces + 1, sizeof *csv->first);
-    csv->order = loom_alloc((size_t)n, sizeof *csv->order);
-    int64_t *at = loom_alloc((size_t)n_traces, sizeof *at);
-    if (!csv->first || !csv->order || !at) {
-        free(at);
-        return loom_fail_nomem(err, "rows");
-    }
-    for (int64_t i = 0; i < n; i++) csv->first[csv->trace[i] + 1]++;
-    for (int64_t t = 0; t < n_traces; t++) csv->first[t + 1] += csv->first[t];
-    memcpy(at, csv->first, (size_t)n_traces * sizeof *at);
-    for (int64_t i = 0; i < n; i++) csv->order[at[csv->trace[i]]++] = i;
-    free(at);
-    return LOOM_OK;
-}
-
-static loom_status read_csv(loom_graphs *in, const int columns[COLS], loom_err *err)
-{
-    csv_rows *csv = &in->csv;
-    char *line, *fields[64];
-    size_t len, lens[64];
-    int widest = 0;
-    for (int c = 0; c < COLS; c++) widest = columns[c] > widest ? columns[c] : widest;
-    for (;;) {
-        LOOM_TRY(loom_lines_next(in->lines, &line, &len, err));
-        if (!line) break;
-        loom_row row;
-        if (split_fields(line, len, fields, lens, 64) <= widest) continue;
-        bool kept = read_row(&row, fields, lens, columns, &csv->arena);
-        LOOM_TRY(loom_arena_check(&csv->arena, "rows", err));
-        if (!kept) continue;
-        LOOM_TRY(loom_grow(&csv->rows, &csv->cap, csv->n + 1, sizeof *csv->rows, err));
-        LOOM_TRY(loom_grow(&csv->trace, &csv->cap_trace, csv->n + 1, sizeof *csv->trace, err));
-        csv->rows[csv->n] = row;
-        int64_t trace = loom_intern_add(&csv->traces, fields[columns[COL_TRACE]], lens[columns[COL_TRACE]]);
-        if (trace < 0) return loom_fail_nomem(err, "rows");
-        csv->trace[csv->n++] = trace;
-    }
-    return group_rows(csv, err);
-}
-
-static bool next_csv(loom_graphs *in, loom_graph *g, loom_verdict *why)
-{
-    csv_rows *csv = &in->csv;
-    int64_t from = csv->first[csv->next], n = csv->first[csv->next + 1] - from;
-    loom_row *rows = loom_arena_alloc(&in->arena, (size_t)n * sizeof *rows);
-    for (int64_t i = 0; rows && i < n; i++) rows[i] = csv->rows[csv->order[from + i]];
-    csv->next++;
-    if (!rows || loom_rows_to_graph(g, rows, n, &in->arena) < 0) return false; /* the arena tells */
-    g->service = loom_name_service(&in->arena, g->service, strlen(g->service));
-    loom_graph_check(why, g);
-    return why->n == 0;
+    if (st == LOOM_OK) st = loom_buf_check(&text, "a table of calls", err);
+    if (st == LOOM_OK) st = loom_csv_rows_add(&in->csv, loom_buf_text(&text), text.len, in->path, &left, &known, err);
+    loom_left_release(&left);
+    loom_buf_release(&text);
+    return st != LOOM_OK || known ? st : LOOM_STATUS_FORMAT; /* *err says what the header lacks */
 }
 
 /* ---- one line, one graph ---- */
@@ -215,7 +98,7 @@ static format sniff(const char *line, size_t len)
 {
     const char *end = line + len;
     if (len && *line == '{') return FORMAT_ANSWERS;
-    if (find_text(line, end, "traceid") && find_text(line, end, "rpc_id")) return FORMAT_CSV;
+    if (find_text(line, end, "traceid") && find_text(line, end, "rpctype")) return FORMAT_CSV;
     if ((len && *line == '<') || find_text(line, end, "[INVALID TRACE]") || find_text(line, end, "><s>")) return FORMAT_REFERENCE;
     return FORMAT_RECORDS;
 }
@@ -243,8 +126,8 @@ static loom_status read_graph(loom_graphs *in, loom_graph *g, bool *valid, bool 
     *valid = false;
     loom_arena_reset(&in->arena);
     if (in->format == FORMAT_CSV) {
-        *more = in->csv.next < (int64_t)in->csv.traces.n;
-        if (*more) *valid = next_csv(in, g, &why);
+        LOOM_TRY(loom_csv_rows_next(&in->csv, g, &why, more, &in->arena, err));
+        *valid = *more && why.n == 0;
     } else {
         do LOOM_TRY(loom_lines_next(in->lines, &line, &len, err));
         while (line && is_blank(line, len));
@@ -252,12 +135,7 @@ static loom_status read_graph(loom_graphs *in, loom_graph *g, bool *valid, bool 
         if (!line) return LOOM_OK;
         if (in->format == FORMAT_UNKNOWN) in->format = sniff(line, len);
         if (in->format == FORMAT_CSV) {
-            int columns[COLS];
-            if (!find_columns(columns, line, len))
-                return loom_fail(err, LOOM_STATUS_FORMAT,
-                                 "%s:1: the header lacks one of timestamp, traceid, service, rpc_id, rpctype, um, dm, rt",
-                                 in->path);
-            LOOM_TRY(read_csv(in, columns, err));
+            LOOM_TRY(read_csv(in, line, len, err));
             return read_graph(in, g, valid, more, err);
         }
         if (in->format == FORMAT_ANSWERS) LOOM_TRY(next_answer(in, g, valid, line, len, err));
@@ -325,13 +203,7 @@ void loom_graphs_close(loom_graphs **in)
     loom_score_release(&(*in)->score);
     loom_arena_release(&(*in)->arena);
     loom_buf_release(&(*in)->first_problem);
-    csv_rows *csv = &(*in)->csv;
-    free(csv->rows);
-    free(csv->trace);
-    free(csv->first);
-    free(csv->order);
-    loom_intern_release(&csv->traces);
-    loom_arena_release(&csv->arena);
+    loom_csv_rows_release(&(*in)->csv);
     free((*in)->path);
     free(*in);
     *in = NULL;

@@ -9,7 +9,7 @@
  *   canonical records      a graph store
  *   reference output       "<-1><s> id:S_.../max depth:d/num edges:n[edge||edge...]</s>"
  *   answers                *.answers.jsonl of the sampler, judged again
- *   CallGraph CSV          header with traceid and rpc_id; all rows are read first
+ *   CallGraph CSV          header with traceid and rpctype; all rows are read first
  * Only valid graphs are returned, sorted, with canonical names; the others are counted. */
 #ifndef LOOM_EVAL_GRAPHS_H
 #define LOOM_EVAL_GRAPHS_H

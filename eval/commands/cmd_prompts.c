@@ -132,27 +132,12 @@ static loom_status count_train(prompts_job *j, loom_err *err)
     return st;
 }
 
-static bool is_rare(const void *ctx, const char *service, const char *source, loom_call_type type, const char *destination)
-{
-    return loom_stats_is_rare(ctx, service, source, type, destination);
-}
-
 /* The prompt of one graph; its draws depend on the seed and the graph alone. */
 static loom_status render_prompt(prompts_job *j, loom_buf *into, const loom_graph *g, loom_err *err)
 {
-    loom_facts facts = {0};
     loom_prompt_conf conf = {.mode = (loom_mode)j->conf->mode, .match_training = j->conf->match_training};
-    loom_buf record = {0};
-    loom_rng rng;
-    if (j->stats) {
-        facts = (loom_facts){.is_rare = is_rare, .ctx = j->stats};
-        facts.has_latency = loom_stats_latency(j->stats, g->service, NULL, &facts.p90, &facts.mean);
-    }
-    loom_record_render_untimed(&record, g);
-    loom_rng_seed(&rng, (uint64_t)j->ctx->common.seed, "prompt", loom_hash64(record.data, record.len, 0));
-    loom_buf_release(&record);
     loom_buf_reset(into);
-    return loom_request_root_prompt(into, g, &facts, &conf, &rng, &j->arena, err);
+    return loom_request_graph_prompt(into, g, j->stats, &conf, (uint64_t)j->ctx->common.seed, &j->arena, err);
 }
 
 /* What was asked for, so that `following` can look for it. */

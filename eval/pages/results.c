@@ -14,6 +14,7 @@
 #include "core/nomem.h"
 #include "core/num.h"
 #include "core/usage.h"
+#include "core/utf8.h"
 
 /* ---- where the data come from ---- */
 

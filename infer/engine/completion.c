@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "core/escape.h"
+#include "core/utf8.h"
 
 const char *const loom_stop_names[] = {"stop", "eos", "length"};
 

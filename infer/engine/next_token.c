@@ -5,6 +5,7 @@
 
 #include "core/num.h"
 #include "model/sampler.h"
+#include "trace/text/widest.h"
 
 enum { MAX_TOKEN_BYTES = 256, GREEDY_CANDIDATES = 50, SLACK = 8 };
 enum { MID_PHRASE = 64 }; /* a phrase begun in single bytes may have to be finished in single bytes */
@@ -108,10 +109,17 @@ static int64_t count_tokens(worker *w, const loom_tokenizer *tok, const char *te
     return w->ids.n;
 }
 
-static int64_t count_line(const loom_next_token *c, const char *text)
+/* Tokens of the widest part that `render` makes. */
+static int64_t count_widest(const loom_next_token *c, void (*render)(loom_buf *into))
 {
-    return count_tokens(&c->workers[0], c->tok, text, strlen(text));
+    worker *w = &c->workers[0];
+
+    loom_buf_reset(&w->text);
+    render(&w->text);
+    return count_tokens(w, c->tok, loom_buf_text(&w->text), w->text.len);
 }
+
+static void widest_name(loom_buf *into) { loom_buf_str(into, LOOM_WIDEST_NAME); }
 
 loom_status loom_next_token_prepare(loom_next_token *c, loom_err *err)
 {
@@ -137,21 +145,10 @@ loom_status loom_next_token_prepare(loom_next_token *c, loom_err *err)
         w->values = loom_calloc((size_t)c->o.V, sizeof(float));
         if (!w->stack || !w->values) return loom_fail_nomem(err, "masks");
     }
-    c->name_tokens = count_line(c, "MS_999999999");
-    c->edge_tokens =
-        count_line(c, "(communication finishes at 99999999 milliseconds,destination is MS_999999999,type is "
-                      "http,edge_id is 0.99.99.99.99,source is MS_999999999,communication starts at "
-                      "99999999 milliseconds)\n");
-    c->sub_tokens = count_line(c,
-        "Subgraph constraints:\nnum_edges <= num_remaining_edges:9999\nremaining_depth should be the requirement's "
-        "remaining_depth:99 - 1 = 98\ncopy start_node from edge 99 destination: MS_999999999\n<subgraph of edge_id 99>"
-        "id:S_999999999/num_edges:9999/start_node:MS_999999999/start_edge_id:999/start_communication_at:99999999/"
-        "latency:99999999/num_subgraphs:99/remaining_depth:99/num_current_edges:9999/caller:MS_999999999</subgraph>\n"
-        "now, num_remaining_edges is 9999 - 9999 = 9999\n,edge_id:99");
-    c->base_tokens = count_line(c,
-        "<layer>\n<edges>\n</edges>\nnum generated edges = the last edge id - the first edge id + 1 = 9999 - 9999 + 1 "
-        "= 9999\n9999 edges generated out of num_edges:9999\nnum_remaining_edges = num_edges:9999 - generated:9999 = "
-        "9999\n\ngenerate subgraphs of edge:9999\nfinish generation") + MID_PHRASE + SLACK;
+    c->name_tokens = count_widest(c, widest_name);
+    c->edge_tokens = count_widest(c, loom_widest_edge);
+    c->sub_tokens = count_widest(c, loom_widest_sub);
+    c->base_tokens = count_widest(c, loom_widest_frame) + MID_PHRASE + SLACK;
     return LOOM_OK;
 }
 

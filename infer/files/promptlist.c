@@ -331,27 +331,14 @@ loom_status loom_prompts_wish_services(loom_prompts *p, const loom_wish *wish, c
     return st;
 }
 
-static bool is_rare(const void *ctx, const char *service, const char *source, loom_call_type type,
-                    const char *destination)
-{
-    return loom_stats_is_rare(ctx, service, source, type, destination);
-}
-
 static loom_status like_graph(loom_prompts *p, const loom_graph *g, const loom_stats *stats, loom_mode mode,
                               bool match_training, uint64_t seed, loom_arena *scratch, loom_err *err)
 {
     loom_prompt_conf conf = {.mode = mode, .match_training = match_training};
-    loom_facts facts = {0};
     loom_buf text = {0}, record = {0};
-    loom_rng rng;
 
-    if (stats) {
-        facts = (loom_facts){.is_rare = is_rare, .ctx = stats};
-        facts.has_latency = loom_stats_latency(stats, g->service, NULL, &facts.p90, &facts.mean);
-    }
+    loom_status st = loom_request_graph_prompt(&text, g, stats, &conf, seed, scratch, err);
     loom_record_render_untimed(&record, g);
-    loom_rng_seed(&rng, seed, "prompt", loom_hash64(record.data, record.len, 0));
-    loom_status st = loom_request_root_prompt(&text, g, &facts, &conf, &rng, scratch, err);
     if (st == LOOM_OK) st = loom_buf_check(&text, "a prompt", err);
     if (st == LOOM_OK) st = loom_buf_check(&record, "a prompt", err);
     if (st == LOOM_OK) {

@@ -2,18 +2,7 @@
 
 #include <stdio.h>
 
-size_t loom_utf8_length(const char *text, size_t len)
-{
-    const unsigned char *s = (const unsigned char *)text;
-    size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
-    if (n == 0 || n > len) return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80) return 0;
-    if (n < 3) return n; /* overlong forms, surrogates, beyond U+10FFFF */
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f)) return 0;
-    if ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)) return 0;
-    return n;
-}
+#include "core/utf8.h"
 
 /* U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069 */
 static bool is_hidden_mark(const unsigned char *s)
@@ -132,9 +121,8 @@ static size_t unquote_one(loom_buf *into, const char *text, size_t len)
         return 4;
     }
     if (len < 6 || text[1] != 'u' || !hex_digits(&c, text + 2, 4) || c < 0x80) return 0;
-    if (c >= 0x800) loom_buf_char(into, (char)(0xe0 | c >> 12)), loom_buf_char(into, (char)(0x80 | (c >> 6 & 0x3f)));
-    else loom_buf_char(into, (char)(0xc0 | c >> 6));
-    loom_buf_char(into, (char)(0x80 | (c & 0x3f)));
+    char utf8[4];
+    loom_buf_append(into, utf8, loom_utf8_put(utf8, c));
     return 6;
 }
 

@@ -12,9 +12,6 @@
 
 #include "core/buf.h"
 
-/* Length of the well-formed UTF-8 character at text[0..len), 0 when there is none. len >= 1. */
-size_t loom_utf8_length(const char *text, size_t len);
-
 void loom_escape(loom_buf *into, const char *text, size_t len);
 void loom_escape_lines(loom_buf *into, const char *text, size_t len); /* line ends and tabs stay */
 /* The same, into text of cap bytes; what does not fit is cut off at a whole character, and "..." stands in its place. */

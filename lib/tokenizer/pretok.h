@@ -24,6 +24,7 @@
  *   VALUE  a name or a call type      KEY  "num_edges:"
  *   pattern = VALUE | digit | KEY blank? | tag | ")" LF | one of / , ( ) > LF | phrase | "<"
  *   phrase  = characters up to the next VALUE, KEY, digit or delimiter, or up to and with " is "; may begin with "<".
+ * The words are those of trace/text/grammar.h, which no file here may include; test_trace_words compares them.
  * No \b: regex libraries differ in what is part of a word beyond ASCII. */
 #define LOOM_PATTERN_VALUE_ "(?<![0-9A-Za-z_])(?:M?S_[0-9]+|(?:USER|http|rpc|mc|db|mq)(?![0-9A-Za-z_]))"
 #define LOOM_PATTERN_KEY_   "(?<![0-9A-Za-z_])[a-z_]+:"

@@ -3,6 +3,7 @@
 #define LOOM_TOKENIZER_TOK_INTERNAL_H
 
 #include "core/arena.h"
+#include "core/utf8.h"
 #include "tokenizer/bpe.h"
 #include "tokenizer/pretok.h"
 #include "tokenizer/tokenizer.h"
@@ -83,8 +84,5 @@ loom_status loom_tokenizer_build(loom_tokenizer *tok, const char *name, loom_err
 /* Byte-level alphabet: byte <-> printable character. */
 uint32_t loom_byte_char(unsigned char byte);      /* code point for a byte */
 int loom_char_byte(uint32_t code);                /* byte for a code point, -1 when it is not in the alphabet */
-size_t loom_utf8_put(char out[4], uint32_t code); /* bytes written */
-/* Length of the valid UTF-8 character at text[0], 0 when it is not valid. code may be NULL. */
-size_t loom_utf8_get(const char *text, size_t len, uint32_t *code);
 
 #endif

@@ -99,18 +99,18 @@ static loom_status check_not_empty(const loom_graphs_job *job, const char *input
 {
     loom_buf reasons = {0};
     loom_status st = LOOM_OK;
-    loom_graphs_render_reasons(&job->total, &reasons);
-    if (job->total.graphs == 0)
+    loom_graphs_render_reasons(&job->report.total, &reasons);
+    if (job->report.total.graphs == 0)
         st = loom_fail(err, LOOM_STATUS_FORMAT,
                        "%s: no valid graph in %lld row%s of %lld trace%s (%s); is it a CallGraph table?%s",
-                       job->n_files == 1 && strcmp(input, "-") != 0 ? input
-                       : job->n_files == 1                          ? "standard input"
+                       job->report.n_files == 1 && strcmp(input, "-") != 0 ? input
+                       : job->report.n_files == 1                          ? "standard input"
                                                                     : "all inputs",
-                       (long long)job->total.rows, job->total.rows == 1 ? "" : "s", (long long)job->total.traces,
-                       job->total.traces == 1 ? "" : "s", reasons.len ? reasons.data : "no rows",
-                       job->total.dropped[LOOM_DROP_TYPE_NOT_LISTED] * 2 > job->total.rows
+                       (long long)job->report.total.rows, job->report.total.rows == 1 ? "" : "s", (long long)job->report.total.traces,
+                       job->report.total.traces == 1 ? "" : "s", reasons.len ? reasons.data : "no rows",
+                       job->report.total.dropped[LOOM_DROP_TYPE_NOT_LISTED] * 2 > job->report.total.rows
                            ? " --type-map maps other rpctypes"
-                       : job->total.dropped[LOOM_DROP_BAD_NAME] ? " --rename replaces names with white space or |"
+                       : job->report.total.dropped[LOOM_DROP_BAD_NAME] ? " --rename replaces names with white space or |"
                                                                 : "");
     loom_buf_release(&reasons);
     return st;
@@ -128,15 +128,15 @@ static void say_need(const loom_graphs_job *job, const char *output)
     }
     loom_info("memory needed: at most %s, for %s%s rows of %s",
               loom_format_bytes(need, sizeof need,
-                                (double)(LOOM_GRAPHS_BASE_BYTES + LOOM_GRAPHS_ROW_BYTES * job->most_rows)),
-              job->estimated ? "about " : "", loom_format_count(rows, sizeof rows, (double)job->most_rows),
+                                (double)(LOOM_GRAPHS_BASE_BYTES + LOOM_GRAPHS_ROW_BYTES * job->report.most_rows)),
+              job->estimated ? "about " : "", loom_format_count(rows, sizeof rows, (double)job->report.most_rows),
               job->merge ? "all files" : "the largest file");
 }
 
 /* Traces in pieces; and where not all of them can be told. */
 static void say_split_traces(const loom_graphs_job *job)
 {
-    int64_t n = job->total.split_traces;
+    int64_t n = job->report.total.split_traces;
     if (n)
         loom_warn("%lld trace%s came back in a later file (first: %s): the pieces are graphs of their own, or lost; "
                   "give --merge to put them together",
@@ -148,13 +148,13 @@ static void say_split_traces(const loom_graphs_job *job)
 
 static void say_result(const loom_graphs_job *job, double seconds)
 {
-    const loom_graphs_counts *c = &job->total;
+    const loom_graphs_counts *c = &job->report.total;
     loom_buf reasons = {0};
     char rate[32], tables[32];
     loom_graphs_render_reasons(c, &reasons);
     loom_info("%lld graphs with %lld calls from %lld rows of %lld traces, %lld file%s, %s rows/s, rows in memory %s%s%s",
               (long long)c->graphs, (long long)c->edges, (long long)c->rows, (long long)c->traces,
-              (long long)job->n_files, job->n_files == 1 ? "" : "s",
+              (long long)job->report.n_files, job->report.n_files == 1 ? "" : "s",
               loom_format_count(rate, sizeof rate, (double)c->rows / (seconds > 0 ? seconds : 1)),
               loom_format_bytes(tables, sizeof tables, (double)c->table_bytes), reasons.len ? "; " : "",
               loom_buf_text(&reasons));
@@ -164,9 +164,9 @@ static void say_result(const loom_graphs_job *job, double seconds)
     if (c->dropped[LOOM_DROP_BAD_NAME])
         loom_warn("%lld rows have a name with white space, | or bytes that are no text; --rename replaces names",
                   (long long)c->dropped[LOOM_DROP_BAD_NAME]);
-    if (job->n_empty_files)
-        loom_warn("%lld of %lld files gave no valid graph; see --report", (long long)job->n_empty_files,
-                  (long long)job->n_files);
+    if (job->report.n_empty_files)
+        loom_warn("%lld of %lld files gave no valid graph; see --report", (long long)job->report.n_empty_files,
+                  (long long)job->report.n_files);
     say_split_traces(job);
     if (job->odd_name[0])
         loom_warn("name \"%s\" holds one of / , : ( ) < > [ ], which the text encodings cannot carry; --rename "
@@ -201,7 +201,7 @@ static loom_status commit_all(loom_graphs_job *job, const graphs_conf *conf, loo
     loom_buf text = {0}, mapping = {0};
     loom_out *outs[5] = {0};
     loom_status st = LOOM_OK;
-    loom_graphs_render_report(job, &text);
+    loom_graphs_report_render(&job->report, job->ids.n_forgotten, &text);
     loom_meta_json(meta, "report", text.data);
     loom_buf_char(&text, '\n');
     if (job->rename) {

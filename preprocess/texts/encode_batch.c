@@ -60,20 +60,12 @@ void loom_encode_batch_free(loom_encode_batch **batch)
     *batch = NULL;
 }
 
-static bool is_rare(const void *ctx, const char *service, const char *source, loom_call_type type,
-                    const char *destination)
-{
-    return loom_stats_is_rare(ctx, service, source, type, destination);
-}
-
 /* draw: of this text */
 static loom_facts facts_of(const loom_encode_batch *b, const loom_graph *g, uint64_t draw)
 {
-    loom_facts facts = {.asked = b->conf.asked, .draw = draw};
-    if (!b->conf.stats) return facts;
-    facts.has_latency = loom_stats_latency(b->conf.stats, g->service, NULL, &facts.p90, &facts.mean);
-    facts.is_rare = is_rare;
-    facts.ctx = b->conf.stats;
+    loom_facts facts = loom_stats_facts(b->conf.stats, g->service);
+    facts.asked = b->conf.asked;
+    facts.draw = draw;
     return facts;
 }
 

@@ -3,6 +3,7 @@
 
 #include "core/num.h"
 #include "core/rng.h"
+#include "core/utf8.h"
 #include "readers/rows/csv.h"
 #include "readers/rows/row_reader.h"
 #include "preprocess/rows/rename.h"

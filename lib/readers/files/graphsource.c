@@ -68,9 +68,26 @@ static loom_status note_traces(reader *r, const loom_intern *traces, char kind, 
 
 static loom_status rows_to_graphs(loom_source *s, loom_csv_rows *rows, loom_take_graph take, void *arg, loom_err *err)
 {
-    s->rows += rows->met;
+    loom_arena arena = {0};
+    loom_status st = LOOM_OK;
+    loom_verdict why;
+    loom_graph g;
+    bool more = true;
+
+    s->rows += loom_csv_rows_met(rows);
     s->traces += (int64_t)rows->traces.n;
-    return loom_csv_rows_graphs(rows, take, arg, s->rejected, &s->graphs, err);
+    while (st == LOOM_OK) {
+        loom_arena_reset(&arena);
+        if ((st = loom_csv_rows_next(rows, &g, &why, &more, &arena, err)) != LOOM_OK || !more) break;
+        if (why.n) {
+            s->rejected[why.reasons[0]]++;
+            continue;
+        }
+        s->graphs++;
+        st = take(arg, &g, err);
+    }
+    loom_arena_release(&arena);
+    return st;
 }
 
 static loom_status spans_to_graphs(loom_source *s, loom_spans *spans, loom_take_graph take, void *arg, loom_err *err)

@@ -1,135 +1,157 @@
 #include "readers/rows/csv_rows.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/num.h"
 
-enum { C_TIME, C_TRACE, C_SERVICE, C_ID, C_TYPE, C_UM, C_DM, C_RT };
-static const char *const column_names[LOOM_CSV_COLUMNS] = {"timestamp", "traceid", "service", "rpc_id",
-                                                           "rpctype",   "um",      "dm",      "rt"};
+/* ---- numbers to texts ---- */
 
-typedef struct field {
-    const char *at;
-    size_t len;
-} field;
+typedef const char *name_fn(loom_arena *arena, const char *text, size_t len);
 
-static bool is_blank(char c) { return c == ' ' || c == '\t'; }
-
-/* Next field; quotes are taken off ("" inside is one), and blanks around what has none. Returns the start of the rest,
- * NULL behind the last field. */
-static const char *next_field(const char *at, const char *end, field *f, loom_arena *arena)
+static loom_status extend_names(loom_csv_names *to, const loom_intern *from, name_fn *name, loom_arena *arena,
+                                loom_err *err)
 {
-    while (at < end && is_blank(*at)) at++;
-    if (at < end && *at == '"') {
-        char *out = loom_arena_alloc(arena, (size_t)(end - at) + 1);
-        size_t n = 0;
-        for (at++; out && at < end; at++) {
-            if (*at == '"' && (at + 1 == end || at[1] != '"')) break;
-            if (*at == '"') at++;
-            out[n++] = *at;
-        }
-        *f = (field){out ? out : "", n};
-        at = at < end ? at + 1 : end;
-        while (at < end && is_blank(*at)) at++;
-    } else {
-        const char *comma = memchr(at, ',', (size_t)(end - at));
-        *f = (field){at, (size_t)((comma ? comma : end) - at)};
-        at += f->len;
-        while (f->len && is_blank(f->at[f->len - 1])) f->len--;
-    }
-    return at < end && *at == ',' ? at + 1 : NULL;
+    LOOM_TRY(loom_grow(&to->texts, &to->cap, from->n, sizeof *to->texts, err));
+    for (; to->n < from->n; to->n++)
+        to->texts[to->n] =
+            name(arena, loom_intern_text(from, (int64_t)to->n), loom_intern_len(from, (int64_t)to->n));
+    return LOOM_OK;
 }
 
-static bool is_text(field f, const char *text) { return strlen(text) == f.len && memcmp(text, f.at, f.len) == 0; }
-
-static bool read_header(loom_csv_rows *c, const char *line, size_t len)
+static loom_status extend_ids(loom_csv_rows *c, loom_err *err)
 {
-    const char *at = line;
-    field f;
+    const loom_intern *from = &c->reader.ids;
+    int32_t components[LOOM_ID_MAX_COMPONENTS];
 
-    for (int i = 0; i < LOOM_CSV_COLUMNS; i++) c->place[i] = -1;
-    for (int k = 0; at; k++) {
-        at = next_field(at, line + len, &f, &c->arena);
-        for (int i = 0; i < LOOM_CSV_COLUMNS; i++)
-            if (is_text(f, column_names[i]) || (i == C_ID && is_text(f, "rpcid"))) c->place[i] = k;
+    LOOM_TRY(loom_grow(&c->ids, &c->cap_ids, from->n, sizeof *c->ids, err));
+    LOOM_TRY(loom_grow(&c->id_lens, &c->cap_id_lens, from->n, sizeof *c->id_lens, err));
+    for (; c->n_ids < from->n; c->n_ids++) {
+        int64_t i = (int64_t)c->n_ids;
+        int32_t len =
+            loom_id_parse(components, LOOM_ID_MAX_COMPONENTS, loom_intern_text(from, i), loom_intern_len(from, i));
+        int32_t *id = loom_arena_alloc(&c->arena, (size_t)(len > 0 ? len : 1) * sizeof *id);
+        if (id && len > 0) memcpy(id, components, (size_t)len * sizeof *id);
+        c->ids[i] = id;
+        c->id_lens[i] = len;
     }
-    for (int i = 0; i < LOOM_CSV_COLUMNS; i++)
-        if (c->place[i] < 0) return false;
-    return true;
+    return LOOM_OK;
 }
 
-static bool fill_row(loom_csv_rows *c, loom_row *row, const field *f)
+/* ---- rows ---- */
+
+static loom_status keep_row(loom_csv_rows *c, const loom_raw_row *r, loom_err *err)
 {
-    int32_t id[LOOM_ID_MAX_COMPONENTS];
-    double rt;
-
-    row->n_id = loom_id_parse(id, LOOM_ID_MAX_COMPONENTS, f[C_ID].at, f[C_ID].len);
-    row->type = loom_call_type_of(f[C_TYPE].at, f[C_TYPE].len);
-    if (row->n_id < 1 || row->type == LOOM_CALL_TYPES || !f[C_TRACE].len || !f[C_SERVICE].len) return false;
-    if (!loom_parse_i64(f[C_TIME].at, f[C_TIME].len, &row->timestamp) || !loom_parse_f64(f[C_RT].at, f[C_RT].len, &rt))
-        return false;
-    if (!(rt > -(double)LOOM_TIME_MAX_MS && rt < (double)LOOM_TIME_MAX_MS)) return false;
-    for (int i = C_UM; i <= C_DM; i++)
-        if (!loom_name_fits_record(f[i].at, f[i].len) || loom_name_is_unknown(f[i].at, f[i].len)) return false;
-    row->rt = (int64_t)rt;
-    int32_t *own = loom_arena_alloc(&c->arena, (size_t)row->n_id * sizeof *own);
-    if (!own) return false;
-    memcpy(own, id, (size_t)row->n_id * sizeof *own);
-    row->id = own;
-    row->id_text = loom_arena_strdup(&c->arena, f[C_ID].at, f[C_ID].len);
-    row->source = loom_name_microservice(&c->arena, f[C_UM].at, f[C_UM].len);
-    row->destination = loom_name_microservice(&c->arena, f[C_DM].at, f[C_DM].len);
-    row->service = loom_arena_strdup(&c->arena, f[C_SERVICE].at, f[C_SERVICE].len);
-    return true;
-}
-
-static loom_status read_row(loom_csv_rows *c, bool *kept, const char *line, size_t len, loom_err *err)
-{
-    const char *at = line;
-    field f[LOOM_CSV_COLUMNS], value;
-    loom_row row = {0};
-
-    for (int i = 0; i < LOOM_CSV_COLUMNS; i++) f[i] = (field){"", 0};
-    for (int k = 0; at; k++) {
-        at = next_field(at, line + len, &value, &c->arena);
-        for (int i = 0; i < LOOM_CSV_COLUMNS; i++)
-            if (c->place[i] == k) f[i] = value;
-    }
-    *kept = fill_row(c, &row, f);
-    LOOM_TRY(loom_arena_check(&c->arena, "rows", err));
-    if (!*kept) return LOOM_OK;
+    const char *trace = loom_texts_at(&c->reader.traces, r->trace);
+    int64_t number = loom_intern_add(&c->traces, trace, strlen(trace));
+    if (number < 0) return loom_fail_nomem(err, "rows");
     LOOM_TRY(loom_grow(&c->items, &c->cap, c->n + 1, sizeof *c->items, err));
-    int64_t trace = loom_intern_add(&c->traces, f[C_TRACE].at, f[C_TRACE].len);
-    if (trace < 0) return loom_fail_nomem(err, "rows");
-    c->items[c->n] = (loom_csv_row){trace, (int64_t)c->n, row};
+    loom_row row = {.timestamp = r->timestamp,
+                    .rt = r->rt,
+                    .id_text = loom_intern_text(&c->reader.ids, r->id),
+                    .id = c->ids[r->id],
+                    .n_id = c->id_lens[r->id],
+                    .type = (loom_call_type)r->type,
+                    .source = c->microservices.texts[r->source],
+                    .destination = c->microservices.texts[r->destination],
+                    .service = c->services.texts[r->service]};
+    c->items[c->n] = (loom_csv_row){number, (int64_t)c->n, row};
     c->n++;
     return LOOM_OK;
+}
+
+/* The first n rows of the room. */
+static loom_status keep_rows(loom_csv_rows *c, int32_t n, loom_err *err)
+{
+    LOOM_TRY(extend_names(&c->microservices, &c->reader.names, loom_name_microservice, &c->arena, err));
+    LOOM_TRY(extend_names(&c->services, &c->reader.services, loom_name_service, &c->arena, err));
+    LOOM_TRY(extend_ids(c, err));
+    LOOM_TRY(loom_arena_check(&c->arena, "rows", err));
+    for (int32_t i = 0; i < n; i++) LOOM_TRY(keep_row(c, &c->room[i], err));
+    return LOOM_OK;
+}
+
+/* The reader's chunk is full: its rows move on, and it begins anew. */
+static loom_status take_room(void *arg, int32_t thread, uint32_t *chunk, loom_raw_row **rows, loom_err *err)
+{
+    loom_csv_rows *c = arg;
+    (void)thread;
+    if (c->reader.room) LOOM_TRY(keep_rows(c, LOOM_CHUNK_ROWS, err));
+    *chunk = 0;
+    *rows = c->room;
+    return LOOM_OK;
+}
+
+static loom_status start(loom_csv_rows *c, loom_err *err)
+{
+    if (c->room) return LOOM_OK;
+    LOOM_TRY(loom_row_reader_init(&c->reader, &c->rules, 0, err));
+    c->room = loom_alloc(LOOM_CHUNK_ROWS, sizeof *c->room);
+    return c->room ? LOOM_OK : loom_fail_nomem(err, "rows");
+}
+
+/* Reads the first record as the header; *at moves behind it. */
+static bool read_header(loom_csv_rows *c, const char **at, const char *end, int64_t *n_lines, const char *name,
+                        loom_err *err)
+{
+    loom_csv *csv = &c->reader.csv;
+    loom_csv_kind kind;
+    int64_t taken = 0;
+
+    csv->n_columns = 0;
+    *n_lines = 0;
+    do {
+        kind = loom_csv_next(csv, at, end, true, &taken);
+        *n_lines += taken;
+    } while (kind == LOOM_CSV_BLANK);
+    if (kind == LOOM_CSV_RECORD) {
+        csv->n_columns = csv->n_fields;
+        return loom_row_reader_columns(&c->rules, csv, false, name, err) == LOOM_OK;
+    }
+    loom_fail(err, LOOM_STATUS_FORMAT, "%s: the first line names no columns", name);
+    return false;
+}
+
+/* Adds what the reader dropped since `before`; `at_line`: line of the file that its block began with. */
+static void count_left(const loom_csv_rows *c, int64_t before, const char *name, int64_t at_line, loom_left_out *left)
+{
+    int64_t dropped = c->reader.rows - c->reader.kept - before, first = INT64_MAX;
+    loom_buf place = {0};
+
+    for (int d = 0; d < LOOM_DROPS; d++) {
+        const loom_drop_count *drop = &c->reader.drops[d];
+        if (drop->n && drop->first_block == c->files) first = loom_min_i64(first, drop->first_line);
+    }
+    if (first < INT64_MAX) loom_buf_printf(&place, "%s:%lld", name, (long long)(at_line + first));
+    for (int64_t i = 0; i < dropped; i++) loom_left_add(left, LOOM_LEFT_BAD_ROW, loom_buf_text(&place));
+    loom_buf_release(&place);
 }
 
 loom_status loom_csv_rows_add(loom_csv_rows *c, const char *text, size_t len, const char *name, loom_left_out *left,
                               bool *known, loom_err *err)
 {
-    size_t at = strcspn(text, "\n");
-    loom_buf place = {0};
-    loom_status st = LOOM_OK;
+    const char *at = text, *end = text + len;
+    int64_t n_header = 0, n_lines = 0, before;
+    loom_chunk_source source = {take_room, c, name};
 
-    *known = read_header(c, text, at && text[at - 1] == '\r' ? at - 1 : at);
-    for (int64_t number = 2; *known && st == LOOM_OK && at < len; number++) {
-        const char *line = text + at + 1;
-        size_t n = strcspn(line, "\n");
-        bool kept;
-        at += 1 + n;
-        if (n && line[n - 1] == '\r') n--;
-        if (!n) continue;
-        c->met++;
-        if ((st = read_row(c, &kept, line, n, err)) != LOOM_OK || kept) continue;
-        loom_buf_reset(&place);
-        if (!left->n[LOOM_LEFT_BAD_ROW]) loom_buf_printf(&place, "%s:%lld", name, (long long)number);
-        loom_left_add(left, LOOM_LEFT_BAD_ROW, loom_buf_text(&place));
-    }
-    loom_buf_release(&place);
-    return st;
+    LOOM_TRY(start(c, err));
+    if (len >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0) at += 3;
+    *known = read_header(c, &at, end, &n_header, name, err);
+    if (!*known) return LOOM_OK;
+    before = c->reader.rows - c->reader.kept;
+    c->reader.room_left = 0;
+    c->reader.room = NULL;
+    LOOM_TRY(loom_row_reader_block(&c->reader, at, (size_t)(end - at), (size_t)(end - at), true, c->files, &n_lines,
+                                   &source, err));
+    if (c->reader.room) LOOM_TRY(keep_rows(c, LOOM_CHUNK_ROWS - c->reader.room_left, err));
+    count_left(c, before, name, 1 + n_header, left);
+    c->files++;
+    return LOOM_OK;
 }
+
+int64_t loom_csv_rows_met(const loom_csv_rows *c) { return c->reader.rows; }
+
+/* ---- graphs ---- */
 
 static int by_trace(const void *a, const void *b)
 {
@@ -138,41 +160,35 @@ static int by_trace(const void *a, const void *b)
     return (x->order > y->order) - (x->order < y->order);
 }
 
-loom_status loom_csv_rows_graphs(loom_csv_rows *c, loom_take_graph take, void *arg, int64_t *rejected, int64_t *graphs,
-                                 loom_err *err)
+loom_status loom_csv_rows_next(loom_csv_rows *c, loom_graph *g, loom_verdict *why, bool *more, loom_arena *arena,
+                               loom_err *err)
 {
-    loom_row *rows = loom_alloc(c->n + 1, sizeof *rows);
-    loom_arena arena = {0};
-    loom_status st = LOOM_OK;
+    size_t from = c->next, end = from;
 
-    if (!rows) return loom_fail_nomem(err, "rows");
-    if (c->n) qsort(c->items, c->n, sizeof *c->items, by_trace);
-    for (size_t i = 0, end; st == LOOM_OK && i < c->n; i = end) {
-        loom_graph g;
-        loom_verdict why;
-        for (end = i; end < c->n && c->items[end].trace == c->items[i].trace; end++) rows[end - i] = c->items[end].row;
-        loom_arena_reset(&arena);
-        if (loom_rows_to_graph(&g, rows, (int64_t)(end - i), &arena) < 0) {
-            st = loom_fail_nomem(err, "a graph");
-            break;
-        }
-        loom_verdict_reset(&why);
-        loom_graph_check(&why, &g);
-        if (why.n) {
-            rejected[why.reasons[0]]++;
-            continue;
-        }
-        ++*graphs;
-        st = take(arg, &g, err);
-    }
-    loom_arena_release(&arena);
-    free(rows);
-    return st;
+    if (!c->sorted && c->n) qsort(c->items, c->n, sizeof *c->items, by_trace);
+    c->sorted = true;
+    *more = from < c->n;
+    if (!*more) return LOOM_OK;
+    while (end < c->n && c->items[end].trace == c->items[from].trace) end++;
+    LOOM_TRY(loom_grow(&c->rows, &c->cap_rows, end - from, sizeof *c->rows, err));
+    for (size_t i = from; i < end; i++) c->rows[i - from] = c->items[i].row;
+    c->next = end;
+    if (loom_rows_to_graph(g, c->rows, (int64_t)(end - from), arena) < 0) return loom_fail_nomem(err, "a graph");
+    loom_verdict_reset(why);
+    loom_graph_check(why, g);
+    return LOOM_OK;
 }
 
 void loom_csv_rows_release(loom_csv_rows *c)
 {
+    loom_row_reader_release(&c->reader);
+    free(c->room);
+    free(c->microservices.texts);
+    free(c->services.texts);
+    free(c->ids);
+    free(c->id_lens);
     free(c->items);
+    free(c->rows);
     loom_intern_release(&c->traces);
     loom_arena_release(&c->arena);
     *c = (loom_csv_rows){0};

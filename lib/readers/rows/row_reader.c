@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/escape.h"
 #include "core/nomem.h"
 #include "core/num.h"
+#include "core/utf8.h"
 
 enum { TEXT_BLOCK = 1 << 20, TEXT_BLOCKS_MAX = 1 << 12, NAME_MAX_BYTES = 4095, TYPES_REMEMBERED = 1000 };
 
@@ -58,13 +58,6 @@ bool loom_parse_ms(const char *text, size_t len, int64_t *ms)
     double real;
     if (!loom_parse_f64(text, len, &real) || fabs(real) > (double)LOOM_TIME_MAX_MS) return false;
     *ms = (int64_t)real;
-    return true;
-}
-
-bool loom_utf8_valid(const char *text, size_t len)
-{
-    for (size_t i = 0, n; i < len; i += n)
-        if ((n = loom_utf8_length(text + i, len - i)) == 0) return false;
     return true;
 }
 
@@ -151,7 +144,7 @@ loom_status loom_row_reader_columns(loom_row_reader_rules *rules, const loom_csv
         st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: line 1: no column %s in the header, found: %s; %s", place,
                        missing.data, loom_buf_text(&found),
                        strcmp(missing.data, "\"service\"") == 0
-                           ? "name it, or give --service-from root to take the root call's callee"
+                           ? "name it, or let loom-preprocess graphs --service-from root take the root call's callee"
                            : "the first line must name the columns of a CallGraph table");
     loom_buf_release(&found);
     loom_buf_release(&missing);

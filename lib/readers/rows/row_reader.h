@@ -183,6 +183,5 @@ loom_status loom_row_reader_block(loom_row_reader *t, const char *text, size_t w
 bool loom_is_null_text(const char *text, size_t len);
 /* Milliseconds as a decimal number, truncated toward zero; false when it is not one or is out of range. */
 bool loom_parse_ms(const char *text, size_t len, int64_t *ms);
-bool loom_utf8_valid(const char *text, size_t len);
 
 #endif

@@ -36,10 +36,7 @@ static void make_texts(loom_automaton *a)
     t[G_COND][COND_DEPTH] = head(LOOM_LINE_SUB_DEPTH);
     t[G_COND][COND_SPLIT_DEPTH] = head(LOOM_LINE_SUB_SPLIT_DEPTH);
     t[G_COND][COND_NODE] = head(LOOM_LINE_SUB_START_NODE);
-    static const char *const attr_texts[] = {"id:", "num_edges:", "start_node:", "start_edge_id:",
-                                             "start_communication_at:", "latency:", "num_subgraphs:",
-                                             "remaining_depth:", "num_current_edges:", "caller:"};
-    for (int i = LOOM_ATTR_ID; i <= LOOM_ATTR_CALLER; i++) t[G_ATTR][i] = whole(attr_texts[i]);
+    for (int i = LOOM_ATTR_ID; i <= LOOM_ATTR_CALLER; i++) t[G_ATTR][i] = whole(loom_attr_table[i].key);
     t[G_LIST][LIST_END] = whole("\n");
     t[G_LIST][LIST_MORE] = whole(LOOM_TEXT_SUBS_NEXT);
     t[G_MORE][NEXT_END] = whole(LOOM_TEXT_DONE);

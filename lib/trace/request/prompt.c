@@ -2,7 +2,9 @@
 
 #include <math.h>
 
+#include "core/hash.h"
 #include "core/num.h"
+#include "trace/graph/record.h"
 
 /* ---- conditions ---- */
 #define MAX_LINES 16
@@ -195,6 +197,23 @@ loom_status loom_request_root_prompt(loom_buf *into, const loom_graph *graph, co
     return LOOM_OK;
 }
 
+loom_status loom_request_graph_prompt(loom_buf *into, const loom_graph *graph, const loom_stats *stats,
+                                      const loom_prompt_conf *conf, uint64_t seed, loom_arena *arena, loom_err *err)
+{
+    loom_facts facts = loom_stats_facts(stats, graph->service);
+    loom_buf record = {0};
+    loom_rng rng;
+
+    loom_record_render_untimed(&record, graph);
+    loom_status st = loom_buf_check(&record, "a prompt", err);
+    if (st == LOOM_OK) {
+        loom_rng_seed(&rng, seed, "prompt", loom_hash64(record.data, record.len, 0));
+        st = loom_request_root_prompt(into, graph, &facts, conf, &rng, arena, err);
+    }
+    loom_buf_release(&record);
+    return st;
+}
+
 void loom_request_attrs_prompt(loom_buf *into, const loom_attrs *attrs, const loom_prompt_conf *conf, loom_rng *rng)
 {
     prompt_lines lines = {.n = 0};
@@ -224,7 +243,7 @@ static const char *attrs_word(const char *record, size_t len, size_t *n)
         size_t from = i;
         while (i < len && !strchr(" \t\r\n", record[i])) i++;
         *n = i - from;
-        if (memmem(record + from, *n, "id:", 3)) return record + from;
+        if (memmem(record + from, *n, loom_attr_table[LOOM_ATTR_ID].key, strlen(loom_attr_table[LOOM_ATTR_ID].key))) return record + from;
         if (i == from) i++;
     }
     return NULL;

@@ -16,11 +16,6 @@ typedef struct encoder {
 
 static const loom_facts nothing_known;
 
-bool loom_is_high_latency(const loom_facts *facts, int64_t latency)
-{
-    return facts->has_latency && (double)facts->p90 - facts->mean > 5 && latency >= facts->p90;
-}
-
 /* ---- draws ---- */
 static bool chance(const encoder *e, double p)
 {

@@ -20,29 +20,13 @@
 #define LOOM_TRACE_TEXT_ENCODE_H
 
 #include "core/rng.h"
+#include "trace/text/facts.h"
 #include "trace/text/layer.h"
 #include "trace/text/text.h"
 
 /* How draws are made. The deterministic policies (tests) shuffle nothing and split with k = 13. */
 typedef enum loom_draw_policy { LOOM_DRAW_RANDOM, LOOM_DRAW_ALL, LOOM_DRAW_NONE } loom_draw_policy;
 #define LOOM_DRAW_CHOICES "random|all|none"
-
-/* What is known of the graph's service (trace/stats.h gives it), and what else its text may ask for. Zero-initialised, or NULL where one is
- * asked for: nothing is known. */
-typedef struct loom_facts {
-    bool has_latency; /* p90 and mean are known: at least ten graphs */
-    int64_t p90;      /* ms, over root finish times */
-    double mean;
-    /* True when the triple is rare for the service; NULL: none is. */
-    bool (*is_rare)(const void *ctx, const char *service, const char *source, loom_call_type type,
-                    const char *destination);
-    const void *ctx;
-    double asked;  /* share of the layers that are asked for their first call, rare or not (instruction) */
-    uint64_t draw; /* which ones they are */
-} loom_facts;
-
-/* p90 - mean > 5 and latency >= p90. */
-bool loom_is_high_latency(const loom_facts *facts, int64_t latency);
 
 typedef struct loom_encode_conf {
     loom_mode mode;

@@ -30,19 +30,21 @@ const char *const *loom_stop_strings(loom_mode mode, size_t *n)
 }
 
 /* ---- attributes ---- */
+#define NAME(text) .name = text, .key = text ":"
 const loom_attr_info loom_attr_table[LOOM_ATTRS] = {
-    [LOOM_ATTR_ID] = {"id", {0}, false},
-    [LOOM_ATTR_NUM_EDGES] = {"num_edges", {"num edges"}, true},
-    [LOOM_ATTR_START_NODE] = {"start_node", {0}, false},
-    [LOOM_ATTR_START_EDGE_ID] = {"start_edge_id", {"start_rpc_id"}, false},
-    [LOOM_ATTR_START] = {"start_communication_at", {"offset", "start_arrived"}, true},
-    [LOOM_ATTR_LATENCY] = {"latency", {0}, true},
-    [LOOM_ATTR_NUM_SUBGRAPHS] = {"num_subgraphs", {0}, true},
-    [LOOM_ATTR_REMAINING_DEPTH] = {"remaining_depth", {"max_depth", "max depth"}, true},
-    [LOOM_ATTR_NUM_CURRENT_EDGES] = {"num_current_edges", {0}, true},
-    [LOOM_ATTR_CALLER] = {"caller", {0}, false},
-    [LOOM_ATTR_DEPTH] = {"depth", {0}, true},
+    [LOOM_ATTR_ID] = {NAME("id")},
+    [LOOM_ATTR_NUM_EDGES] = {NAME("num_edges"), .aliases = {"num edges"}, .is_int = true},
+    [LOOM_ATTR_START_NODE] = {NAME("start_node")},
+    [LOOM_ATTR_START_EDGE_ID] = {NAME("start_edge_id"), .aliases = {"start_rpc_id"}},
+    [LOOM_ATTR_START] = {NAME("start_communication_at"), .aliases = {"offset", "start_arrived"}, .is_int = true},
+    [LOOM_ATTR_LATENCY] = {NAME("latency"), .is_int = true},
+    [LOOM_ATTR_NUM_SUBGRAPHS] = {NAME("num_subgraphs"), .is_int = true},
+    [LOOM_ATTR_REMAINING_DEPTH] = {NAME("remaining_depth"), .aliases = {"max_depth", "max depth"}, .is_int = true},
+    [LOOM_ATTR_NUM_CURRENT_EDGES] = {NAME("num_current_edges"), .is_int = true},
+    [LOOM_ATTR_CALLER] = {NAME("caller")},
+    [LOOM_ATTR_DEPTH] = {NAME("depth"), .is_int = true},
 };
+#undef NAME
 
 const uint8_t loom_attrs_tabular[] = {LOOM_ATTR_ID, LOOM_ATTR_NUM_EDGES, LOOM_ATTR_LATENCY, LOOM_ATTR_DEPTH,
                                       LOOM_ATTRS};
@@ -97,8 +99,7 @@ void loom_attrs_render(loom_buf *into, const loom_attrs *attrs)
     for (int i = 0; i < a.n_order; i++) {
         loom_attr which = (loom_attr)a.order[i];
         if (i) loom_buf_char(into, '/');
-        loom_buf_str(into, loom_attr_table[which].name);
-        loom_buf_char(into, ':');
+        loom_buf_str(into, loom_attr_table[which].key);
         if (loom_attr_table[which].is_int)
             loom_buf_i64(into, *attr_int(&a, which));
         else
@@ -163,13 +164,25 @@ const char *loom_attrs_parse(loom_attrs *out, const char *text, size_t len, loom
 }
 
 /* ---- lines ---- */
+#define WORD_EDGE_ID "edge_id"
+#define WORD_TYPE "type"
+#define WORD_SOURCE "source"
+#define WORD_DESTINATION "destination"
+#define WORD_START "communication starts" LOOM_TEXT_AT
+#define WORD_FINISH "communication finishes" LOOM_TEXT_AT
+
+const char *const loom_item_words[LOOM_ITEMS] = {
+    [LOOM_ITEM_EDGE_ID] = WORD_EDGE_ID,         [LOOM_ITEM_TYPE] = WORD_TYPE,   [LOOM_ITEM_SOURCE] = WORD_SOURCE,
+    [LOOM_ITEM_DESTINATION] = WORD_DESTINATION, [LOOM_ITEM_START] = WORD_START, [LOOM_ITEM_FINISH] = WORD_FINISH,
+};
+
 const char *const loom_line_templates[LOOM_LINES] = {
-    [LOOM_ITEM_EDGE_ID] = "edge_id is @",
-    [LOOM_ITEM_TYPE] = "type is @",
-    [LOOM_ITEM_SOURCE] = "source is @",
-    [LOOM_ITEM_DESTINATION] = "destination is @",
-    [LOOM_ITEM_START] = "communication starts at # milliseconds",
-    [LOOM_ITEM_FINISH] = "communication finishes at # milliseconds",
+    [LOOM_ITEM_EDGE_ID] = WORD_EDGE_ID LOOM_TEXT_IS "@",
+    [LOOM_ITEM_TYPE] = WORD_TYPE LOOM_TEXT_IS "@",
+    [LOOM_ITEM_SOURCE] = WORD_SOURCE LOOM_TEXT_IS "@",
+    [LOOM_ITEM_DESTINATION] = WORD_DESTINATION LOOM_TEXT_IS "@",
+    [LOOM_ITEM_START] = WORD_START " #" LOOM_TEXT_UNIT,
+    [LOOM_ITEM_FINISH] = WORD_FINISH " #" LOOM_TEXT_UNIT,
 
     [LOOM_LINE_NO_NUM_EDGES] = "The total number of edges is not provided",
     [LOOM_LINE_FIRST_EDGE_ID] = "the first edge_id should be start_edge_id @",

@@ -1,6 +1,8 @@
 /* The grammar of the texts, in one place: modes, markers, attribute names, edge items, condition and counting lines,
- * stop strings. The renderer, the parsers, the request builder and constrained decoding all read these tables, so that
- * no word of the format is written twice (docs/FORMATS.md, encoded text; docs/VALIDITY.md).
+ * stop strings. The renderer, the parsers, the request builder and constrained decoding all read these tables. Two places
+ * know words besides: text/downstream_task.h has those of its questions, and the tokenizer's pattern (tokenizer/pretok.h),
+ * which stands in tokenizer.json and must not move, the call types, USER and " is "; test_trace_words holds it to these
+ * tables (docs/FORMATS.md, encoded text; docs/VALIDITY.md).
  *
  * A line is a template with holes: '#' a decimal integer, '@' a name without LF. Rendering fills the holes, matching
  * reads them back:
@@ -76,6 +78,7 @@ typedef enum loom_attr {
 
 typedef struct loom_attr_info {
     const char *name;       /* as printed */
+    const char *key;        /* the name and its colon */
     const char *aliases[3]; /* also understood, NULL-terminated when fewer */
     bool is_int;
 } loom_attr_info;
@@ -136,6 +139,11 @@ typedef struct loom_line {
     int64_t num[3];      /* values of the '#' holes, in order */
 } loom_line;
 
+#define LOOM_TEXT_IS " is "           /* between the word of an item and its value */
+#define LOOM_TEXT_AT " at"            /* ends the word of a time, which a blank follows */
+#define LOOM_TEXT_UNIT " milliseconds" /* behind a time */
+/* By what a reader knows an item: "edge_id", "communication starts at". */
+extern const char *const loom_item_words[LOOM_ITEMS];
 extern const char *const loom_line_templates[LOOM_LINES];
 void loom_line_render(loom_buf *into, const loom_line *line); /* no line end */
 /* Exact match of the whole text against one template. Names are copied into `arena`; `out` is untouched on false.

@@ -53,9 +53,10 @@ static loom_status add_service(loom_names *names, const char *name, size_t len, 
 
 /* ---- from training text ---- */
 
-/* Value of the attribute that begins with `key` ("id:") in a list with '/' between its parts; NULL: not there. */
-static const char *attr_value(const char *list, size_t len, const char *key, size_t *n)
+/* Value of an attribute in a list with '/' between its parts; NULL: not there. */
+static const char *attr_value(const char *list, size_t len, loom_attr which, size_t *n)
 {
+    const char *key = loom_attr_table[which].key;
     size_t k = strlen(key);
     for (size_t at = 0; at < len;) {
         const char *slash = memchr(list + at, '/', len - at);
@@ -91,7 +92,7 @@ static loom_status learn_service(loom_names *names, const char *sample, size_t l
 {
     size_t n, n_caller = 0, n_id = 0;
     const char *list = first_list(sample, len, &n);
-    const char *caller = attr_value(list, n, "caller:", &n_caller), *id = attr_value(list, n, "id:", &n_id);
+    const char *caller = attr_value(list, n, LOOM_ATTR_CALLER, &n_caller), *id = attr_value(list, n, LOOM_ATTR_ID, &n_id);
     bool first = !caller || (n_caller == strlen(LOOM_TEXT_NO_CALLER) && memcmp(caller, LOOM_TEXT_NO_CALLER, n_caller) == 0);
 
     if (!id || !first || !loom_name_fits_record(id, n_id)) return LOOM_OK;
@@ -100,8 +101,8 @@ static loom_status learn_service(loom_names *names, const char *sample, size_t l
 
 loom_status loom_names_learn(loom_names *names, const char *sample, size_t len, loom_err *err)
 {
-    static const char mark[] = "destination is ";
-    const size_t n_mark = sizeof mark - 1;
+    const char *mark = loom_line_templates[LOOM_ITEM_DESTINATION]; /* up to its hole */
+    const size_t n_mark = strcspn(mark, "@");
     const char *at = sample, *end = sample + len;
 
     while (at < end && (at = memmem(at, (size_t)(end - at), mark, n_mark))) {

@@ -84,16 +84,8 @@ static const char *find_request(loom_mode mode, span all, span *request, span *a
 /* ---- edges ---- */
 
 /* The items of an edge in the order in which their words are looked for. */
-static const struct {
-    loom_line_kind item;
-    const char *word;
-} item_words[] = {{LOOM_ITEM_EDGE_ID, "edge_id"},
-                  {LOOM_ITEM_TYPE, "type"},
-                  {LOOM_ITEM_DESTINATION, "destination"},
-                  {LOOM_ITEM_SOURCE, "source"},
-                  {LOOM_ITEM_START, "communication starts at"},
-                  {LOOM_ITEM_FINISH, "communication finishes at"}};
-enum { N_WORDS = sizeof item_words / sizeof *item_words };
+static const loom_line_kind looked_for[LOOM_ITEMS] = {LOOM_ITEM_EDGE_ID, LOOM_ITEM_TYPE,  LOOM_ITEM_DESTINATION,
+                                                      LOOM_ITEM_SOURCE,  LOOM_ITEM_START, LOOM_ITEM_FINISH};
 
 static span after_last(span s, const char *what)
 {
@@ -105,7 +97,7 @@ static bool is_time(loom_line_kind item) { return item == LOOM_ITEM_START || ite
 
 static span without_unit(span value)
 {
-    static const char unit[] = " milliseconds";
+    static const char unit[] = LOOM_TEXT_UNIT;
     const size_t n = sizeof unit - 1;
     if (value.len >= n && memcmp(end_of(value) - n, unit, n) == 0) value.len -= n;
     return value;
@@ -117,11 +109,12 @@ static span after(span s, const char *front) { return between(s.text + strlen(fr
  * that is looked for before (those have an 'e', and times are digits) nor a second " is ". */
 static bool usual_item(span item, bool tabular, loom_line_kind *kind, span *value)
 {
-    for (int i = 0; i < N_WORDS; i++) {
-        if (!starts_with(item, item_words[i].word)) continue;
-        *kind = item_words[i].item;
-        *value = after(item, item_words[i].word);
-        const char *link = is_time(*kind) ? " " : " is ";
+    for (int i = 0; i < LOOM_ITEMS; i++) {
+        const char *word = loom_item_words[looked_for[i]];
+        if (!starts_with(item, word)) continue;
+        *kind = looked_for[i];
+        *value = after(item, word);
+        const char *link = is_time(*kind) ? " " : LOOM_TEXT_IS;
         if (!starts_with(*value, link) || (*kind == LOOM_ITEM_SOURCE && !tabular)) return false;
         *value = after(*value, link);
         if (is_time(*kind)) *value = without_unit(*value);
@@ -139,10 +132,10 @@ static loom_line_kind item_of(span item, bool tabular, span *value)
 {
     loom_line_kind kind;
     if (usual_item(item, tabular, &kind, value)) return kind;
-    for (int i = 0; i < N_WORDS; i++) {
-        kind = item_words[i].item;
-        if ((kind == LOOM_ITEM_SOURCE && !tabular) || !find(item, item_words[i].word)) continue;
-        *value = is_time(kind) ? without_unit(after_last(item, " at ")) : after_last(item, " is ");
+    for (int i = 0; i < LOOM_ITEMS; i++) {
+        kind = looked_for[i];
+        if ((kind == LOOM_ITEM_SOURCE && !tabular) || !find(item, loom_item_words[kind])) continue;
+        *value = is_time(kind) ? without_unit(after_last(item, LOOM_TEXT_AT " ")) : after_last(item, LOOM_TEXT_IS);
         return kind;
     }
     return LOOM_LINES;

@@ -1,0 +1,22 @@
+#include "trace/text/facts.h"
+
+static bool is_rare(const void *ctx, const char *service, const char *source, loom_call_type type,
+                    const char *destination)
+{
+    return loom_stats_is_rare(ctx, service, source, type, destination);
+}
+
+loom_facts loom_stats_facts(const loom_stats *stats, const char *service)
+{
+    loom_facts facts = {0};
+    if (!stats) return facts;
+    facts.has_latency = loom_stats_latency(stats, service, NULL, &facts.p90, &facts.mean);
+    facts.is_rare = is_rare;
+    facts.ctx = stats;
+    return facts;
+}
+
+bool loom_is_high_latency(const loom_facts *facts, int64_t latency)
+{
+    return facts->has_latency && (double)facts->p90 - facts->mean > 5 && latency >= facts->p90;
+}
