@@ -5,6 +5,7 @@
 #include "eval/accuracy/tally.h"
 #include "eval/answers/answer_scan.h"
 #include "eval/answers/answers.h"
+#include "eval/answers/instruction_prompts.h"
 #include "eval/answers/oracle.h"
 #include "test.h"
 #include "trace/graph/record.h"
@@ -347,4 +348,18 @@ TEST(both_readers_of_prompts_agree)
     both_prompt_readers("{\"id\":7", false);
 }
 
-TEST_MAIN(RUN(both_readers_of_prompts_agree) RUN(golden_generations) RUN(oracle) RUN(nothing_is_believed) RUN(bad_lines) RUN(both_readers_agree))
+/* A latency of exactly p90 follows the instruction, but for the strict reading. */
+TEST(high_latency_at_the_bound)
+{
+    loom_call call = {.source = "USER", .destination = "MS_1", .rt = 30};
+    loom_graph g = {.calls = &call, .n_calls = 1};
+    loom_instruction asked = {.ask = LOOM_ASK_HIGH_LATENCY, .p90 = loom_call_finish(&call)};
+
+    CHECK(loom_instruction_followed(&asked, &g, false) && !loom_instruction_followed(&asked, &g, true));
+    asked.p90++;
+    CHECK(!loom_instruction_followed(&asked, &g, false));
+    asked.p90 -= 2;
+    CHECK(loom_instruction_followed(&asked, &g, true));
+}
+
+TEST_MAIN(RUN(high_latency_at_the_bound) RUN(both_readers_of_prompts_agree) RUN(golden_generations) RUN(oracle) RUN(nothing_is_believed) RUN(bad_lines) RUN(both_readers_agree))
