@@ -17,6 +17,7 @@ BUILD ?= build
 JOBS  ?= $(shell nproc)
 CMAKE_OPTIONS ?=
 FUZZ_SECONDS ?= 600
+TESTS ?=
 REQUESTS ?= 10000
 POINTS ?= 100
 REQUESTS_LLAMA ?= 500
@@ -72,7 +73,7 @@ OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test property faults test-sanitize pretrain base sft sample answers figures likeness bench bench-llama bench-infer bench-accuracy bench-preprocess bench-eval fuzz deps help clean
+.PHONY: build demo test property faults test-sanitize test-threads lint format coverage pretrain base sft sample answers figures likeness bench bench-llama bench-infer bench-accuracy bench-preprocess bench-eval fuzz deps help clean
 
 build: $(BUILD)/build.ninja ## build the four executables into build/bin
 	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
@@ -111,6 +112,28 @@ test-sanitize: ## unit, golden and parser tests with address and undefined-behav
 	@cmake -S . -B $(BUILD)-sanitize -G Ninja -DLOOM_SANITIZE=ON -DLOOM_NATIVE=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo $(CMAKE_OPTIONS) >/dev/null
 	@cmake --build $(BUILD)-sanitize -j $(JOBS) -- --quiet
 	@cd $(BUILD)-sanitize && ctest --output-on-failure -j $(JOBS) -L 'unit|golden'
+
+# tests whose code runs in several threads
+THREADED = $(basename $(notdir $(shell grep -lE 'loom_pool_new|pthread_create|threads' tests/unit/test_*.c)))
+test-threads: ## unit tests that use threads, with the thread sanitizer
+	@[ -n "$(THREADED)" ] || { echo "no test uses threads" >&2; exit 1; }
+	@cmake -S . -B $(BUILD)-threads -G Ninja -DLOOM_THREADS=ON -DLOOM_NATIVE=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo $(CMAKE_OPTIONS) >/dev/null
+	@cmake --build $(BUILD)-threads -j $(JOBS) --target $(THREADED) -- --quiet
+	@cd $(BUILD)-threads && TSAN_OPTIONS="halt_on_error=1 suppressions=$(CURDIR)/tests/races.txt" \
+		ctest --output-on-failure -j $(JOBS) -R '^unit/($(subst $(space),|,$(strip $(THREADED))))$$'
+
+lint: ## the one style, clang-tidy, cppcheck and shellcheck: all clean
+	@JOBS=$(JOBS) BUILD=$(BUILD) bash tests/lint.sh
+
+format: ## lay out the C sources as .clang-format says (comments and texts stay)
+	@JOBS=$(JOBS) bash tests/lint.sh --fix
+
+coverage: ## branches of lib/ that the tests take, by file
+	@cmake -S . -B $(BUILD)-coverage -G Ninja -DLOOM_COVERAGE=ON -DLOOM_NATIVE=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo $(CMAKE_OPTIONS) >/dev/null
+	@cmake --build $(BUILD)-coverage -j $(JOBS) -- --quiet
+	@find $(BUILD)-coverage -name '*.gcda' -delete
+	@cd $(BUILD)-coverage && ctest --output-on-failure -j $(JOBS) -E 'cli/(faults|test_bench|test_fingerprints)' $(if $(TESTS),-L '$(TESTS)') || true
+	@bash tests/coverage.sh $(BUILD)-coverage
 
 pretrain: build ## CSV to trained models, after CONFIG= (default configs/demo.conf)
 	+@$(DATA) pretrain
@@ -168,7 +191,7 @@ fuzz: ## fuzz every parser of outside files for FUZZ_SECONDS=600 each (clang)
 	@bash tests/fuzz/run.sh $(BUILD)-fuzz/bin $(FUZZ_SECONDS)
 
 clean: ## remove the build folders (data, models and figures stay)
-	@rm -rf $(BUILD) $(BUILD)-sanitize $(BUILD)-fuzz
+	@rm -rf $(BUILD) $(BUILD)-sanitize $(BUILD)-threads $(BUILD)-coverage $(BUILD)-lint $(BUILD)-fuzz
 
 help: ## this list
 	@echo "Spanloom learns microservice call graphs and weaves new ones."; echo
