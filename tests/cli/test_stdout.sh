@@ -23,6 +23,5 @@ prints convert loom-infer convert graphs.graphs.zst --limit 2 --to csv -o -
 prints prompts loom-eval prompts graphs.graphs.zst --stats stats.json --edges 2:4 --depths 2:3 --per-cell 1 -o -
 prints oracle loom-eval oracle p.prompts.jsonl -o -
 prints heatmap loom-eval heatmap o.answers.jsonl --prompts p.prompts.jsonl --no-pictures -o results
-prints distribution loom-eval distribution graphs.graphs.zst --no-pictures -o results
 prints memorization loom-eval memorization --train graphs.graphs.zst o.answers.jsonl --no-pictures -o results
 [ "$n" = "$(find "$E" -name '*.out' | wc -l)" ] || fail "tests/cli/expected holds an output that no command is compared with"
