@@ -11,7 +11,6 @@ prints() { # NAME command...
     cmp -s "$name.out" "$E/$name.out" || { diff "$E/$name.out" "$name.out" | head -n 20 >&2; fail "$* prints something else than tests/cli/expected/$name.out"; }
     n=$((n + 1))
 }
-for program in preprocess train infer eval; do prints "help-$program" loom-$program --help; done
 prints describe loom-preprocess describe graphs.graphs.zst
 prints graphs loom-preprocess graphs c.csv -o -
 prints encode loom-preprocess encode graphs.graphs.zst --mode instruction --stats stats.json --seed 1 -o -
