@@ -17,11 +17,11 @@ function complain(text) { print text; bad = 1 }
 function folder_of(path) { sub(/\/[^\/]*$/, "", path); return path }
 function top_of(path,   p) { split(path, p, "/"); return p[1] == "lib" ? p[1] "/" p[2] : p[1] }
 function base_of(path) { sub(/.*\//, "", path); return path }
-# "lib/trace/text.c" and "lib/trace/text.h" are one module, and so is its inner header text_impl.h. A sentence about an error
-# needs text, escapes and memory, and each of these tells errors: they are one.
+# "lib/trace/text.c" and "lib/trace/text.h" are one module. A sentence about an error needs text, escapes and memory, and each
+# of these tells errors: they are one.
 function module_of(path)
 {
-    sub(/(_impl|_internal)?\.[ch]$/, "", path)
+    sub(/\.[ch]$/, "", path)
     sub(/^lib\/core\/(buf|nomem|escape)$/, "lib/core/err", path)
     return path
 }
