@@ -17,6 +17,7 @@ BUILD ?= build
 JOBS  ?= $(shell nproc)
 CMAKE_OPTIONS ?=
 FUZZ_SECONDS ?= 600
+TESTS ?=
 REQUESTS ?= 10000
 POINTS ?= 100
 REQUESTS_LLAMA ?= 500
@@ -57,10 +58,10 @@ path() { \
 	link=out/links/$$(printf %s "$$1" | cksum | cut -d' ' -f1)-$$(basename -- "$$1" | tr -c 'A-Za-z0-9_.\n-' _); mkdir -p out/links; \
 	ln -sfn "$$(realpath -m -- "$$1")" "$$link"; printf %s "$$link"; \
 }; \
-[ -f "$$CONFIG" ] || complain "there is no $$CONFIG; RUN= is one of: $$(ls configs | sed -n 's/\.conf$$//p' | paste -sd' '), CONFIG= a file"; \
+[ -f "$$CONFIG" ] || complain "there is no $$CONFIG; RUN= is one of: $$(ls configs | sed -n "s/\.conf$$//p" | paste -sd" "), CONFIG= a file; the paper's sample sizes are PRESET=paper"; \
 [ -z "$$CSV" ] || [ -e "$$CSV" ] || complain "there is no CSV=$$CSV; give a CallGraph CSV or a folder of them"; \
 [ -z "$$INIT" ] || [ -d "$$INIT" ] || complain "there is no folder INIT=$$INIT; give that of a Hugging Face model"; \
-mkdir -p "$$OUT"; \
+$(if $(findstring n,$(firstword -$(MAKEFLAGS))),:,mkdir -p "$$OUT"); \
 $(MAKE) --no-print-directory -f Makefile.data BIN=$(BUILD)/bin RUN='$(call clean,$(RUN))' CONFIG="$$(path "$$CONFIG")" OUT="$$(path "$$OUT")" \
 	CSV="$$(path "$$CSV")" INIT="$$(path "$$INIT")" $${BASE_MODEL:+BASE_MODEL="$$(path "$$BASE_MODEL")"}
 endef
@@ -72,7 +73,7 @@ OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test property faults test-sanitize pretrain base sft sample answers figures likeness bench bench-llama bench-infer bench-accuracy bench-preprocess bench-eval fuzz deps help clean
+.PHONY: build demo test property faults test-sanitize test-threads lint format coverage pretrain base sft sample answers figures likeness bench bench-llama bench-infer bench-accuracy bench-preprocess bench-eval fuzz deps help clean
 
 build: $(BUILD)/build.ninja ## build the four executables into build/bin
 	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
@@ -99,7 +100,7 @@ deps: ## install missing Debian packages (says what and why first)
 demo: ## the whole pipeline in minutes, on made-up traces or on CSV=file-or-folder: graphs, two models, heat map
 	@[ -z "$(strip $(MISSING))" ] || $(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory build
-	@$(DATA) demo
+	+@$(DATA) demo
 
 test: build ## unit, gradient, golden, command-line and end-to-end tests
 	@cd $(BUILD) && ctest --output-on-failure -j $(JOBS)
@@ -112,14 +113,36 @@ test-sanitize: ## unit, golden and parser tests with address and undefined-behav
 	@cmake --build $(BUILD)-sanitize -j $(JOBS) -- --quiet
 	@cd $(BUILD)-sanitize && ctest --output-on-failure -j $(JOBS) -L 'unit|golden'
 
+# tests whose code runs in several threads
+THREADED = $(basename $(notdir $(shell grep -lE 'loom_pool_new|pthread_create|threads' tests/unit/test_*.c)))
+test-threads: ## unit tests that use threads, with the thread sanitizer
+	@[ -n "$(THREADED)" ] || { echo "no test uses threads" >&2; exit 1; }
+	@cmake -S . -B $(BUILD)-threads -G Ninja -DLOOM_THREADS=ON -DLOOM_NATIVE=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo $(CMAKE_OPTIONS) >/dev/null
+	@cmake --build $(BUILD)-threads -j $(JOBS) --target $(THREADED) -- --quiet
+	@cd $(BUILD)-threads && TSAN_OPTIONS="halt_on_error=1 suppressions=$(CURDIR)/tests/races.txt" \
+		ctest --output-on-failure -j $(JOBS) -R '^unit/($(subst $(space),|,$(strip $(THREADED))))$$'
+
+lint: ## the one style, clang-tidy, cppcheck and shellcheck: all clean
+	@JOBS=$(JOBS) BUILD=$(BUILD) bash tests/lint.sh
+
+format: ## lay out the C sources as .clang-format says (comments and texts stay)
+	@JOBS=$(JOBS) bash tests/lint.sh --fix
+
+coverage: ## branches of lib/ that the tests take, by file
+	@cmake -S . -B $(BUILD)-coverage -G Ninja -DLOOM_COVERAGE=ON -DLOOM_NATIVE=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo $(CMAKE_OPTIONS) >/dev/null
+	@cmake --build $(BUILD)-coverage -j $(JOBS) -- --quiet
+	@find $(BUILD)-coverage -name '*.gcda' -delete
+	@cd $(BUILD)-coverage && ctest --output-on-failure -j $(JOBS) -E 'cli/(faults|test_bench|test_fingerprints)' $(if $(TESTS),-L '$(TESTS)') || true
+	@bash tests/coverage.sh $(BUILD)-coverage
+
 pretrain: build ## CSV to trained models, after CONFIG= (default configs/demo.conf)
-	@$(DATA) pretrain
+	+@$(DATA) pretrain
 
 base: build ## draw the worlds that a base model learns from, train it and write its weights (hours; goes on where it was stopped)
 	@$(MAKE) --no-print-directory -f Makefile.base BIN=$(BUILD)/bin CONFIG=configs/base.conf OUT=out/base base
 
 sft: build ## instruction-tune the pretrained model
-	@$(DATA) sft
+	+@$(DATA) sft
 
 sample: build ## generate N=3 valid call graphs of EDGES=12 calls and DEPTH=4 levels with the model that ships (or MODEL=), and draw them
 	@[ -e "$(MODEL)" ] || { echo "there is no model $(MODEL): give MODEL= a checkpoint or run folder, or make one with 'make base'" >&2; exit 1; }
@@ -132,16 +155,16 @@ sample: build ## generate N=3 valid call graphs of EDGES=12 calls and DEPTH=4 le
 	@echo "Others: make sample N=10 EDGES=25 DEPTH=5 SEED=2. Your own traces: make demo CSV=path"
 
 answers: build ## answer the prompts of the accuracy grid with every model
-	@$(DATA) answers
+	+@$(DATA) answers
 
 figures: build ## draw FIGURES='3 4 6 8 12 ...' of the paper, sample sizes PRESET=paper|desk; makes what is missing
-	@$(DATA) figures
+	+@$(DATA) figures
 
 likeness: build ## compare LIKE=500 graphs of every model with real ones: popular calls, heavy hitters, branching
-	@$(DATA) likeness
+	+@$(DATA) likeness
 
 bench: build ## measure this machine: training and preprocessing, beside the goals
-	@$(DATA) bench
+	+@$(DATA) bench
 
 bench-llama: build ## a LoRA step and generation on a model of SHAPE=llama-3.2-1b or llama-2-7b (24 GiB) with random weights, made in FOLDER=
 	@bash tests/bench_llama.sh $(BUILD) $(or $(SHAPE),llama-3.2-1b) $(or $(FOLDER),out/bench-llama)
@@ -168,7 +191,7 @@ fuzz: ## fuzz every parser of outside files for FUZZ_SECONDS=600 each (clang)
 	@bash tests/fuzz/run.sh $(BUILD)-fuzz/bin $(FUZZ_SECONDS)
 
 clean: ## remove the build folders (data, models and figures stay)
-	@rm -rf $(BUILD) $(BUILD)-sanitize $(BUILD)-fuzz
+	@rm -rf $(BUILD) $(BUILD)-sanitize $(BUILD)-threads $(BUILD)-coverage $(BUILD)-lint $(BUILD)-fuzz
 
 help: ## this list
 	@echo "Spanloom learns microservice call graphs and weaves new ones."; echo
@@ -180,7 +203,8 @@ help: ## this list
 	@echo "  CSV=PATH         your traces (a CallGraph CSV, .csv.gz, .tar.gz, or a folder of them) instead of made-up ones"
 	@echo "                   (paths may hold blanks and quotes: they are reached through links in out/links)"
 	@echo "  FIGURES= PRESET= which figures of the paper (T1 3 3c 4 6 8 12 13 14 15 16), sample sizes (paper, desk);"
-	@echo "                   METHODS TEMPERATURES LADDER FULL: see the head of Makefile.data"
+	@echo "                   METHODS TEMPERATURES LADDER FULL: see the head of Makefile.data;"
+	@echo "                   the configuration has them under [recipe], and a variable goes before it"
 	@echo "  SETS= STARTS= PRECISIONS= MINUTES= SEEDS= THREADS=   what 'make bench-accuracy' makes; see the head of tests/bench_accuracy.sh"
 	@echo "  N= EDGES= DEPTH= SEED= MODEL=   what 'make sample' generates, and with which model"
 	@echo "  JOBS=N           parallel compilation and tests"

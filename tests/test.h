@@ -3,8 +3,9 @@
  *   TEST(adds_numbers) { CHECK(1 + 1 == 2); CHECK_I64(2 + 2, 4); }
  *   TEST_MAIN(RUN(adds_numbers))
  *
- * A failed check prints file, line and values; the program exits 1 if any check failed, 77 if it only skipped. Each
- * program ends with a line "name: N checks, N failed, N skipped". SKIP("why") leaves the test, says so and is counted. */
+ * A failed check prints file, line and values; the program exits 1 if any check failed, 77 if it only skipped. A test that
+ * neither checks nor skips has failed, and so has a program without tests. Each program ends with a line "name: N checks, N
+ * failed, N skipped". SKIP("why") leaves the test, says so and is counted. */
 #ifndef LOOM_TEST_H
 #define LOOM_TEST_H
 
@@ -22,9 +23,13 @@ static int test_checks_, test_failed_, test_skipped_, test_run_;
 #define TEST(name) static void test_##name(void)
 #define RUN(name)                                                                                                      \
     do {                                                                                                               \
-        int failed_before_ = test_failed_;                                                                             \
+        int failed_before_ = test_failed_, seen_before_ = test_checks_ + test_skipped_ + test_failed_;                 \
         test_run_++;                                                                                                   \
         test_##name();                                                                                                 \
+        if (test_checks_ + test_skipped_ + test_failed_ == seen_before_) {                                             \
+            test_failed_++;                                                                                            \
+            fprintf(stderr, "%s checked nothing\n", #name);                                                            \
+        }                                                                                                              \
         if (test_failed_ > failed_before_) fprintf(stderr, "  in test %s\n", #name);                                   \
     } while (0);
 #define TEST_MAIN(...)                                                                                                 \
@@ -33,7 +38,7 @@ static int test_checks_, test_failed_, test_skipped_, test_run_;
         (void)argc;                                                                                                    \
         __VA_ARGS__                                                                                                    \
         printf("%s: %d checks, %d failed, %d skipped\n", argv[0], test_checks_, test_failed_, test_skipped_);          \
-        if (test_failed_) return 1;                                                                                    \
+        if (test_failed_ || !test_run_) return 1;                                                                      \
         return test_skipped_ && test_skipped_ == test_run_ ? 77 : 0;                                                   \
     }
 #define SKIP(why)                                                                                                      \

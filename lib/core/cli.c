@@ -17,6 +17,7 @@
  * misspelt section is found by whichever command reads the file. tests/cli/test_sections.sh compares it with --help. */
 static const char *const known_sections[] = {
     "common",
+    "recipe", /* read by the data rules (Makefile.recipe), no subcommand */
     "sample-traces", "graphs", "dedupe", "split", "stats", "describe", "encode", "balance", "tokenizer", "tokens",
     "pretrain", "sft", "import", "merge", "average", "adapt", "export", "info", "bench",
     "sample", "complete", "convert", "show",
@@ -310,7 +311,7 @@ static loom_status parse_section(struct run *r, char *line, const char *where, b
         if (comma) *comma = 0;
         name = trim(name);
         if (!section_known(name))
-            return loom_fail(err, LOOM_STATUS_ARG, "%s: unknown section [%s]; sections are named like subcommands, or [common]", where, name);
+            return loom_fail(err, LOOM_STATUS_ARG, "%s: unknown section [%s]; sections are named like subcommands, or [common], [recipe]", where, name);
         *common |= strcmp(name, "common") == 0;
         *own |= strcmp(name, r->cmd->name) == 0;
     }

@@ -4,6 +4,7 @@
 # 77 = skipped. Helpers end the case with a message at the first failure.
 set -u
 case_file=$(realpath "$1")
+[ -f "$case_file" ] || { echo "there is no case $1" >&2; exit 1; }
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/loom-cli.XXXXXX")
 trap 'chmod -R u+w "$scratch" 2>/dev/null; rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1
@@ -25,4 +26,5 @@ same() { cat "$1" >same.a; cat "$2" >same.b; [ -s same.a ] && cmp same.a same.b;
 # one_sentence: err holds exactly one line.
 one_sentence() { [ "$(wc -l <err)" = 1 ] || { cat err >&2; fail "expected one line on stderr"; }; }
 
+grep -qE '^[^#]*\b(expect|says|fail)\b' "$case_file" || fail "$1 checks nothing"
 ( . "$case_file" )

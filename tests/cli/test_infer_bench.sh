@@ -7,7 +7,7 @@ expect 0 loom-infer bench --jobs 2 -n 1 --edges 2 --depth 2 --max-tokens 500 --c
 says out '"jobs": 2'
 for key in graphs_per_s graphs_as_asked_per_s chosen_tokens_per_s forced_tokens_per_s prompt_tokens_per_s share_of_memory \
     share_of_sgemm peak_bytes cpu_seconds; do says out "\"$key\": [0-9.e+-]*[1-9]"; done
-for bad in 0 1,,2 x 5000 1,2,; do
+for bad in 0 1,,2 x 5000 "1,2,"; do
     expect 2 loom-infer bench --jobs "$bad"; one_sentence; says err 'jobs is'
 done
 expect 1 loom-infer bench --model nothing; one_sentence

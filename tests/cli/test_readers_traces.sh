@@ -17,7 +17,9 @@ same() { # FILE...: gives that graph and no other
 # number KEY: of the report on stdout of convert --json
 number() { sed -nE "s/.*\"$1\":(-?[0-9]+)[,}].*/\1/p" out; }
 adds_up() { # the report of the last convert --json -o FILE
-    local in=$(number spans) sum=$(($(number spans_calls) + $(number spans_inside) + $(number spans_left_out) + $(number spans_rejected)))
+    local in sum
+    in=$(number spans)
+    sum=$(($(number spans_calls) + $(number spans_inside) + $(number spans_left_out) + $(number spans_rejected)))
     [ "$in" = "$sum" ] || { cat out >&2; fail "$in spans, $sum of them counted"; }
     [ "$(number calls)" = $(($(number spans_calls) + $(number second_calls))) ] || fail "calls do not add up"
 }

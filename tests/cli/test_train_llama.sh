@@ -31,7 +31,7 @@ cmp -s tiny-2/model-00001-of-00002.safetensors tiny-3.2/model-00001-of-00002.saf
 
 # the recipes: without the base a sentence at once, with it the whole way
 for recipe in llama2-7b-lora llama3.2-1b-lora; do
-    made=(make --no-print-directory -f "$SRC/Makefile.data" BIN="$BIN" RUN=r OUT=out.$recipe METHODS=instruction)
+    made=(make --no-print-directory -f "$SRC/Makefile.data" BIN="$BIN" RUN=r OUT="out.$recipe" METHODS=instruction)
     expect 2 "${made[@]}" CONFIG="$SRC/configs/$recipe.conf" pretrain; says err 'name its Hugging Face folder .* with INIT='
     expect 2 "${made[@]}" CONFIG="$SRC/configs/$recipe.conf" INIT=nowhere pretrain; says err 'INIT=nowhere holds no config.json'
     [ ! -e out.$recipe ] || fail "work was done without a base"

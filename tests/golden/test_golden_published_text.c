@@ -1,5 +1,6 @@
-/* Every text published with the paper reads exactly, renders to the same bytes, and passes its own validator. The files
- * are other people's data and are read from the shared folder; without it this test is skipped. */
+/* Text of ours and every text published with the paper reads exactly, renders to the same bytes, and passes its own
+ * validator. The published files are other people's data and are read from the shared folder; without it their tests are
+ * skipped. */
 #include "test.h"
 #include "trace/request/request.h"
 #include "trace/text/textfile.h"
@@ -169,6 +170,26 @@ static void report(const char *name, int64_t samples)
     memset(rules_broken, 0, sizeof rules_broken);
 }
 
+/* Samples of tests/frozen: all their layers free of codes. */
+static void own(const char *name, loom_mode mode, void (*fn)(const loom_text *, loom_arena *))
+{
+    loom_textfile *f = NULL;
+    char path[1024];
+    loom_err err = {0};
+
+    snprintf(path, sizeof path, LOOM_SOURCE_DIR "/tests/frozen/%s.txt.zst", name);
+    REQUIRE_OK(loom_textfile_open(&f, path, &err), err);
+    CHECK(round_trip(f, mode, fn) > 10);
+    CHECK(layers_seen > 10);
+    CHECK_I64(layers_bad, 0);
+    report(name, 0);
+    graphs_compared = graphs_split = 0;
+}
+
+TEST(own_tabular) { own("tabular", LOOM_MODE_TABULAR, judge); }
+TEST(own_recursive) { own("recursive", LOOM_MODE_RECURSIVE, decompose); }
+TEST(own_instruction) { own("instruction", LOOM_MODE_INSTRUCTION, judge); }
+
 TEST(tabular)
 {
     loom_textfile *f = NULL;
@@ -203,4 +224,4 @@ TEST(instruction)
     report("instruction", n);
 }
 
-TEST_MAIN(RUN(tabular) RUN(recursive) RUN(instruction))
+TEST_MAIN(RUN(own_tabular) RUN(own_recursive) RUN(own_instruction) RUN(tabular) RUN(recursive) RUN(instruction))

@@ -108,7 +108,7 @@ TEST(copies_and_draws)
         CHECK_STR(b.tokenizer, loom_buf_text(&json));
         for (int64_t i = 0; i < b.model->table.n; i++) {
             const loom_tensor *t = &b.model->table.tensors[i], *f = loom_tensors_find(&base.model->table, t->name);
-            size_t n = strcmp(t->name, EMBED) && strcmp(t->name, HEAD) ? t->count : (size_t)r.shared * C;
+            size_t n = strcmp(t->name, EMBED) != 0 && strcmp(t->name, HEAD) != 0 ? t->count : (size_t)r.shared * C;
             CHECK(memcmp(b.model->params + t->offset, base.model->params + f->offset, n * sizeof(float)) == 0);
         }
         int64_t ms = id_of(&b, "MS_00022"), s = id_of(&b, "S_000000022");

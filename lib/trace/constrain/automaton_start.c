@@ -188,8 +188,8 @@ static const char *take_include(loom_automaton *a, const loom_line *l)
 {
     loom_line *seen = &a->include;
 
-    if (seen->name[0] && (strcmp(seen->name[0], l->name[0]) || strcmp(seen->name[1], l->name[1]) ||
-                          strcmp(seen->name[2], l->name[2])))
+    if (seen->name[0] && (strcmp(seen->name[0], l->name[0]) != 0 || strcmp(seen->name[1], l->name[1]) != 0 ||
+                          strcmp(seen->name[2], l->name[2]) != 0))
         return "there are several different \"" LOOM_TEXT_INCLUDE "\" lines; one can be met";
     *seen = *l;
     return NULL;

@@ -1,0 +1,46 @@
+# A recipe is its configuration file: a copy under another name gives the same commands. A variable of the command line goes
+# before it, and what [recipe] cannot mean is an error with its line.
+command -v make >/dev/null || skip "no make"
+unset OUT CSV INIT CONFIG RUN BASE_MODEL METHODS FIGURES PRESET MAKEFLAGS MAKELEVEL
+cp "$SRC"/Makefile* .
+cp -r "$SRC/configs" configs
+mkdir checkpoints && touch checkpoints/base.h5 rows.csv
+plan() { make --no-print-directory -o build BUILD=build -n figures "$@" 2>&1 | grep -v '^set -e'; }
+commands() { grep -c '^build/bin/loom-' "$1"; }
+
+for recipe in desk demo real tiny; do
+    cp configs/$recipe.conf configs/mine.conf
+    plan RUN=$recipe | sed "s/$recipe\.conf/mine.conf/g; s,out/$recipe\\>,out/mine,g" >one
+    plan RUN=mine >two
+    cmp one two || { diff one two | head -n 5 >&2; fail "a copy of $recipe.conf gives other commands"; }
+    [ "$(commands one)" -gt 20 ] || { head -n 5 one >&2; fail "no plan of $recipe"; }
+    echo "$recipe: $(commands one)" >>counts
+done
+says counts '^desk: ([6-9][0-9])$'
+says counts '^demo: 2[0-9]$'
+cp configs/base.conf configs/mine.conf
+base() { make --no-print-directory -f Makefile.base -n BIN=b OUT=o CONFIG="$1" base 2>&1 | sed 's/base\.conf/mine.conf/g'; }
+[ "$(base configs/base.conf | md5sum)" = "$(base configs/mine.conf | md5sum)" ] || fail "a copy of base.conf gives other commands"
+
+# what the file says is done, and the command line goes before it
+printf '[recipe]\nmethods = recursive   # alone\nfigures = 12\ntemperatures = "0.5"\nfull = no\n' >configs/mine.conf
+plan RUN=mine >out; grep -q -- '--mode recursive' out || fail "methods are not read"
+grep -q -- '--mode tabular' out && fail "a form that is not asked for"
+grep -q -- '--constrain full' out && fail "full = no"
+plan RUN=mine METHODS=tabular FULL=yes >out
+says out '--mode tabular'; says out '--constrain full'
+grep -q -- '--mode recursive' out && fail "METHODS= does not go before the file"
+printf '[balance]\nexponent = 0\n' >>configs/mine.conf
+plan RUN=mine >out; says out 'loom-preprocess balance .*recursive.train.txt.zst'
+expect 0 loom-preprocess balance --config configs/mine.conf --print-config # the programs leave [recipe] alone
+
+refused() { # TEXT PATTERN
+    printf "$1" >configs/mine.conf
+    plan RUN=mine >err; says err "$2"
+}
+refused '[recipe]\nmethod = tabular\n' 'configs/mine.conf:2: unknown key "method" in '
+refused '[recipe]\npreset = desk\npreset = paper\n' 'configs/mine.conf:3: "preset" is set twice'
+refused '[recipe]\n\nfigures = 3; touch x\n' 'configs/mine.conf:3: a value of \[recipe\] is made of'
+[ ! -e x ] || fail "a value was run as a command"
+refused '[recipe]\nmethods = tabluar\n' 'METHODS names tabluar; there are tabular recursive instruction'
+plan RUN=paper >err; says err 'there is no configs/paper.conf; RUN= is one of: .* PRESET=paper'
