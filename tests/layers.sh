@@ -8,11 +8,12 @@ allowed() { # folder -> folders it may include
         lib/core) echo "core" ;;
         lib/store | lib/trace | lib/tokenizer) echo "core ${1#lib/}" ;;
         lib/readers) echo "core trace readers" ;;
+        lib/system) echo "core trace readers system" ;;
         lib/model) echo "core store model" ;;
-        preprocess | train | infer | eval) echo "core store trace tokenizer readers model $1" ;;
+        preprocess | train | infer | eval) echo "core store trace tokenizer readers system model $1" ;;
     esac
 }
-for folder in lib/core lib/store lib/trace lib/tokenizer lib/readers lib/model preprocess train infer eval; do
+for folder in lib/core lib/store lib/trace lib/tokenizer lib/readers lib/system lib/model preprocess train infer eval; do
     ok=" $(allowed "$folder") "
     while IFS=: read -r file line text; do
         target=$(sed -E 's/.*#include "([^"]*)".*/\1/' <<<"$text")

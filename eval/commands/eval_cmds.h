@@ -14,6 +14,7 @@ extern const loom_cmd loom_cmd_distribution;
 extern const loom_cmd loom_cmd_oracle;
 extern const loom_cmd loom_cmd_report;
 extern const loom_cmd loom_cmd_similarity;
+extern const loom_cmd loom_cmd_topology;
 extern const loom_cmd loom_cmd_variants;
 extern const loom_cmd loom_cmd_ladder;
 extern const loom_cmd loom_cmd_settings;
