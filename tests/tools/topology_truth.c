@@ -75,11 +75,22 @@ static bool steps_hold(const loom_topology *t, int32_t caller, int32_t a, int32_
         for (int32_t k = 0; k < from->n_next; k++) {
             const loom_topology_state *to = from->next[k] < 0 ? NULL : &o->states[from->next[k]];
             if (!to || to->n_stages != 1 || !calls(to, b) || (s >= 0 && from->n_stages != 1)) continue;
-            bool follows = calls(to, a) || (s >= 0 && calls(from, a));
+            bool follows = calls(to, a) || (s >= 0 && (calls(from, a) || (wanted && calls(from, b)))); /* or is repeated */
             if (follows != wanted && (wanted || follows)) return false;
         }
     }
     return true;
+}
+
+/* The alternative of a slot: the nearest one before it of the same parent. */
+static const loom_json *either_of(const loom_json *slots, const loom_json *slot)
+{
+    int64_t parent = loom_json_i64(loom_json_get(slot, "parent"), 0);
+    for (int64_t k = loom_json_i64(loom_json_get(slot, "slot"), 0) - 1; k > 0; k--) {
+        const loom_json *s = loom_json_at(slots, (size_t)k);
+        if (loom_json_i64(loom_json_get(s, "parent"), -1) == parent && strcmp(text(s, "rule"), "either") == 0) return s;
+    }
+    return loom_json_at(slots, 0);
 }
 
 int main(int argc, char **argv)
@@ -111,7 +122,8 @@ int main(int argc, char **argv)
             slots++;
             inside += holds(d < 0 ? 0 : t->dependencies[d].with, t->operations[caller].n, number(slot, "p") / number(parent, "p"));
             bool miss = strcmp(text(slot, "rule"), "miss") == 0, or = strcmp(text(slot, "rule"), "or") == 0;
-            const loom_json *first = loom_json_at(list, k - 1);
+            const loom_json *first = or ? either_of(list, slot) : loom_json_at(list, k - 1);
+            if (loom_json_bool(loom_json_get(parent, "overlap"), false)) continue; /* their order does not show */
             int32_t before = find(t, service, padded(&arena, text(first, "destination")), text(first, "type"), false);
             if ((!miss && !or) || d < 0 || before < 0 || !only_one(list, first)) continue;
             bool hold = steps_hold(t, caller, before, callee, miss);
