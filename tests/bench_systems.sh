@@ -47,7 +47,7 @@ rm -rf res
 
 # ---- incidents: four worlds together ----
 for w in $WORLDS; do
-    world "w$w" --profile tiny --services 6 --traces 40000 --seed "$w"
+    world "w$w" --profile tiny --services 4 --traces 40000 --seed "$w"
     say "incidents in world $w"
     "$T/incident_bench" "w$w.graphs.zst" "$RUNS" "$w" >"incidents.$w" 2>"missed.$w"
 done

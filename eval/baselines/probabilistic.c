@@ -4,7 +4,7 @@
 
 #include "core/hash.h"
 #include "core/num.h"
-#include "eval/draw_like.h"
+#include "eval/baselines/draw_like.h"
 
 #define MAX_DEPTH 15
 #define MAX_SIBLINGS 20

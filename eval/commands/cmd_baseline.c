@@ -11,7 +11,7 @@
 #include "eval/baselines/probabilistic.h"
 #include "eval/commands/eval_cmds.h"
 #include "eval/commands/preset.h"
-#include "eval/draw_like.h"
+#include "eval/baselines/draw_like.h"
 #include "system/topology_draw.h"
 #include "trace/graph/record.h"
 #include "trace/graph/validity.h"

@@ -16,6 +16,7 @@ extern const loom_cmd loom_cmd_report;
 extern const loom_cmd loom_cmd_similarity;
 extern const loom_cmd loom_cmd_topology;
 extern const loom_cmd loom_cmd_compare;
+extern const loom_cmd loom_cmd_view;
 extern const loom_cmd loom_cmd_variants;
 extern const loom_cmd loom_cmd_ladder;
 extern const loom_cmd loom_cmd_settings;

@@ -2,7 +2,7 @@
 #ifndef LOOM_EVAL_COMPARE_OUT_H
 #define LOOM_EVAL_COMPARE_OUT_H
 
-#include "eval/results.h"
+#include "eval/pages/results.h"
 #include "system/contrast.h"
 
 /* "MS_1 http (S_1) -> MS_2 rpc" of a change; paths with all operations above. */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/escape.h"
-#include "eval/html.h"
+#include "eval/pages/html.h"
 
 /* Colours are told by name, so that dark and light differ in one place. Every pair of text and ground has a contrast of at
  * least 4.5. */
@@ -28,7 +28,7 @@ static const char style[] =
     "svg text{fill:var(--text);font:12px system-ui,'Liberation Sans',sans-serif}svg .box{fill:var(--faint);stroke:var(--same)}"
     "svg .same{stroke:var(--same)}svg .more{stroke:var(--more)}svg .less{stroke:var(--less)}svg path{fill:none}"
     "@media(max-width:640px){body{padding:1rem .8rem 3rem;font-size:15px}h1{font-size:1.3rem}"
-    "table.cards,.cards tbody,.cards tr,.cards td{display:block;width:auto}.cards thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}"
+    "table.cards,.cards caption,.cards tbody,.cards tr,.cards td{display:block;width:auto}.cards thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}"
     ".cards tr{border:1px solid var(--line);padding:.4rem .6rem;margin:.5rem 0}.cards td{border:0;padding:.1rem 0;text-align:left}"
     ".cards td::before{content:attr(data-l) ': ';color:var(--soft)}}"
     "@media print{:root{--ground:#fff;--text:#000;--soft:#444;--line:#bbb;--faint:#fff}body{max-width:none;padding:0;font-size:10.5pt}"

@@ -1,10 +1,10 @@
 # Two sets compared: an incident is put down to its place, halves of one set are not told apart, hostile names stay text.
-expect 0 loom-preprocess sample-traces --profile tiny --services 6 --traces 9000 --seed 6 --no-quirks --files 1 -o traces
+expect 0 loom-preprocess sample-traces --profile tiny --services 6 --traces 6000 --seed 6 --no-quirks --files 1 -o traces
 expect 0 loom-preprocess graphs traces/CallGraph_0.csv -o all.graphs.zst
 zstdcat all.graphs.zst >all
 awk 'NR % 2' all >odd; awk 'NR % 2 == 0' all >even
 expect 0 loom-eval compare odd even --fail
-says err '4500 and 4500 graphs, [0-9]+ tests: 0 differ, from 0 places'
+says err '3000 and 3000 graphs, [0-9]+ tests: 0 differ, from 0 places'
 [ ! -s out ] || fail "something is reported of two halves"
 
 # the busiest call that is no root: lost in a third of the graphs, with all below it
@@ -32,7 +32,7 @@ sed "s/$to/<script>alert(1)<\/script>\&amp;'\"/g" odd >odd.x; sed "s/$to/<script
 expect 0 loom-eval compare odd.x incident.x -o hostile
 grep -q '<script' hostile/comparison.html && fail "a name runs in the page"
 says hostile/comparison.html '&lt;script&gt;alert\(1\)'
-grep -oE '(src|href|url)[=(]"?[^" )>]*' hostile/comparison.html && fail "the page asks for something"
+grep -oE '<[a-z]+ [^<>]*(src|href)=[^ >]*' hostile/comparison.html && fail "the page asks for something"
 
 : >empty; expect 1 loom-eval compare odd empty -o x; one_sentence; says err 'empty: no valid call graph'
 expect 2 loom-eval compare odd; one_sentence

@@ -252,18 +252,18 @@ static loom_graph damaged(const loom_graph *g, fault f, const place *p, loom_rng
 
 /* ---- where to put them ---- */
 
-/* What a fault must touch to be seen in 500 graphs, and what is not there cannot be lost or slow: operations in at least 75
+/* What a fault must touch to be seen in 500 graphs, and what is not there cannot be lost or slow: operations in at least 100
  * of 500 graphs that work for at least 1 ms in half of them; dependencies of operations in as many that are called by at
- * least half of the invocations; services of at least 25. */
+ * least three quarters of the invocations; services of at least 25. */
 static bool fits(const loom_contrast_tally *t, fault f, int32_t i)
 {
     double per = (double)INCIDENT / (double)t->graphs;
     if (f == SLOWER_3 || f == SLOWER_10)
-        return (double)t->op[i].graphs * per >= 75 && loom_time_counts_quantile(&t->op[i].own, .5) >= 1;
+        return (double)t->op[i].graphs * per >= 100 && loom_time_counts_quantile(&t->op[i].own, .5) >= 1;
     int32_t caller = loom_pair_a(&t->pairs, (size_t)i), callee = loom_pair_b(&t->pairs, (size_t)i);
     if (f == SERVICE_GONE) return caller < 0 && (double)t->dep[i].graphs * per >= 25;
-    if (caller < 0 || (double)t->op[caller].graphs * per < 75) return false;
-    return f == ADDED || (caller != callee && 2 * t->dep[i].number.total >= t->op[caller].graphs);
+    if (caller < 0 || (double)t->op[caller].graphs * per < 100) return false;
+    return f == ADDED || (caller != callee && 4 * t->dep[i].number.total >= 3 * t->op[caller].graphs);
 }
 
 static bool choose(place *p, const loom_contrast_tally *t, fault f, loom_rng *rng)

@@ -7,7 +7,7 @@
 #include "core/log.h"
 #include "core/meta.h"
 #include "core/num.h"
-#include "eval/eval_cmds.h"
+#include "eval/commands/eval_cmds.h"
 #include "eval/systems/read_system.h"
 #include "system/topology_export.h"
 

@@ -3,7 +3,7 @@
 
 #include "core/log.h"
 #include "core/num.h"
-#include "eval/eval_cmds.h"
+#include "eval/commands/eval_cmds.h"
 #include "eval/systems/compare_out.h"
 #include "eval/systems/read_system.h"
 

@@ -1,4 +1,4 @@
-#include "eval/draw_like.h"
+#include "eval/baselines/draw_like.h"
 
 loom_status loom_draw_like(bool *alike, loom_graph *g, loom_draw_fn draw, void *arg, int64_t edges, int64_t depth,
                            const char *service, int64_t tries, loom_rng *rng, loom_arena *arena, loom_err *err)
