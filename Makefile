@@ -31,7 +31,7 @@ SAMPLED ?= out/sample
 
 # What may be set on the command line: what has a value here, in Makefile.data or in Makefile.base, and what the benchmarks read.
 KNOWN   := $(sort $(shell sed -nE 's/^([A-Z][A-Z_0-9]*[a-z]*) *[?:]?=.*/\1/p' $(wildcard Makefile Makefile.data Makefile.base))) CC CFLAGS LDFLAGS \
-           SHAPE FOLDER BENCH_MODEL LIKE_STORE TRACES RUNS GRAPHS THREADS SETS STARTS PRECISIONS MINUTES SEEDS \
+           SHAPE FOLDER BENCH_MODEL LIKE_STORE TRACES RUNS WORLDS GRAPHS THREADS SETS STARTS PRECISIONS MINUTES SEEDS \
            CONFIG_a CONFIG_b CONFIG_c CONFIG_d MAKE%
 STRANGE := $(filter-out $(KNOWN),$(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(v))))
 ifneq ($(STRANGE),)
@@ -73,7 +73,7 @@ OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test property faults test-sanitize test-threads lint format coverage pretrain base sft sample answers figures likeness bench bench-llama bench-infer bench-accuracy bench-preprocess bench-eval fuzz deps help clean
+.PHONY: build demo test property faults test-sanitize test-threads lint format coverage pretrain base sft sample answers figures likeness bench bench-llama bench-infer bench-accuracy bench-preprocess bench-eval bench-systems fuzz deps help clean
 
 build: $(BUILD)/build.ninja ## build the four executables into build/bin
 	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
@@ -174,6 +174,9 @@ bench-infer: build ## measure generation: tokens and graphs a second at 1, 8 and
 
 bench-preprocess: build ## measure preprocessing alone, into out/bench-preprocess (TRACES=3000000 RUNS=3)
 	@bash tests/bench_preprocess.sh $(BUILD)/bin out/bench-preprocess
+
+bench-systems: build ## what topology and compare find and cost, into out/bench-systems (RUNS=50 WORLDS="2 3 4 6" GRAPHS=1000000)
+	@bash tests/bench_systems.sh $(BUILD) out/bench-systems
 
 bench-eval: build ## measure the evaluator alone, into out/bench-eval (GRAPHS=300000 RUNS=3)
 	@bash tests/bench_eval.sh $(BUILD)/bin out/bench-eval

@@ -4,6 +4,7 @@
 
 #include "core/hash.h"
 #include "core/num.h"
+#include "eval/baselines/draw_like.h"
 
 #define MAX_DEPTH 15
 #define MAX_SIBLINGS 20
@@ -243,31 +244,22 @@ loom_status loom_prob_draw(loom_graph *g, const loom_prob *p, const loom_prob_co
     return loom_arena_check(arena, "a drawn graph", err);
 }
 
-loom_status loom_prob_draw_like(bool *alike, loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, int64_t edges, int64_t depth,
-                         const char *service, int64_t tries, loom_rng *rng, loom_arena *arena,
+typedef struct drawing {
+    const loom_prob *p;
+    const loom_prob_conf *conf;
+} drawing;
+
+static loom_status draw(void *arg, loom_graph *g, const char *service, loom_rng *rng, loom_arena *arena, loom_err *err)
+{
+    const drawing *d = arg;
+    (void)service; /* is as independent of the rest as everything else */
+    return loom_prob_draw(g, d->p, d->conf, rng, arena, err);
+}
+
+loom_status loom_prob_draw_like(bool *alike, loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, int64_t edges,
+                                int64_t depth, const char *service, int64_t tries, loom_rng *rng, loom_arena *arena,
                                 loom_err *err)
 {
-    loom_arena scratch = {0};
-    loom_rng best_state = *rng;
-    int64_t best = INT64_MAX;
-    for (int64_t t = 0; t < tries && best > 0; t++) {
-        loom_rng before = *rng;
-        loom_graph drawn;
-        loom_arena_reset(&scratch);
-        loom_status st = loom_prob_draw(&drawn, p, conf, rng, &scratch, err);
-        if (st != LOOM_OK) {
-            loom_arena_release(&scratch);
-            return st;
-        }
-        int64_t e = edges < 0 ? 0 : drawn.n_calls - edges, d = depth < 0 ? 0 : loom_graph_depth(&drawn) - depth;
-        int64_t off = (e < 0 ? -e : e) + 5 * (d < 0 ? -d : d);
-        if (off >= best) continue;
-        best = off;
-        best_state = before;
-    }
-    loom_arena_release(&scratch);
-    LOOM_TRY(loom_prob_draw(g, p, conf, &best_state, arena, err)); /* the same draw again */
-    if (service) g->service = service;
-    *alike = best == 0;
-    return LOOM_OK;
+    drawing d = {p, conf};
+    return loom_draw_like(alike, g, draw, &d, edges, depth, service, tries, rng, arena, err);
 }

@@ -33,10 +33,9 @@ void loom_prob_free(loom_prob *p);
 /* Fills *g, sorted, memory in `arena`; names are borrowed from p. Needs at least one graph added. */
 loom_status loom_prob_draw(loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, loom_rng *rng, loom_arena *arena,
                            loom_err *err);
-/* Up to `tries` draws until edges and depth are as wished (-1: any); else the closest by |edges| + 5 |depth|. *alike: they
- * are as wished. `service` replaces the drawn one (NULL: drawn). */
-loom_status loom_prob_draw_like(bool *alike, loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, int64_t edges, int64_t depth,
-                         const char *service, int64_t tries, loom_rng *rng, loom_arena *arena,
+/* loom_draw_like (eval/draw_like.h) with it; `service` replaces the drawn one. */
+loom_status loom_prob_draw_like(bool *alike, loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, int64_t edges,
+                                int64_t depth, const char *service, int64_t tries, loom_rng *rng, loom_arena *arena,
                                 loom_err *err);
 
 #endif

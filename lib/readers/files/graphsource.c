@@ -34,6 +34,7 @@ static loom_status read_records(reader *r, const char *text, size_t len, loom_er
     loom_status st = LOOM_OK;
 
     r->s->seen_records = true;
+    if (r->s->take_lines) return r->s->take_lines(r->arg, text, len, err);
     for (size_t at = 0; st == LOOM_OK && at < len;) {
         const char *lf = memchr(text + at, '\n', len - at);
         size_t n = lf ? (size_t)(lf - text) - at : len - at;
@@ -148,17 +149,67 @@ static bool looks_like_record(const char *text, size_t len)
     return len > 15 && text[2] == 'h' && text[5] == 'm' && text[8] == 's';
 }
 
+static size_t mark_length(const loom_buf *text)
+{
+    return text->len >= 3 && memcmp(text->data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
 static loom_status read_text(reader *r, const loom_buf *whole, loom_err *err)
 {
-    const char *text = loom_buf_text(whole);
-    size_t bom = whole->len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    size_t mark = mark_length(whole), len = whole->len - mark;
+    const char *text = loom_buf_text(whole) + mark;
+    size_t blanks = strspn(text, " \t\r\n");
 
-    text += bom;
-    size_t len = whole->len - bom, blanks = strspn(text, " \t\r\n");
     if (blanks >= len) return LOOM_OK;
     if (text[blanks] == '{' || text[blanks] == '[') return read_json(r, text, len, err);
-    if (looks_like_record(text, len)) return read_records(r, text, len, err);
     return read_csv(r, text, len, err);
+}
+
+#define PIECE ((size_t)4 << 20) /* bytes of a store that are read at once */
+
+/* Appends up to `n` bytes; *more: there may be others. */
+static loom_status read_piece(loom_buf *text, loom_in *in, size_t n, bool *more, loom_err *err)
+{
+    size_t got = 0;
+
+    if (!loom_buf_reserve(text, n)) return loom_fail_nomem(err, "a piece of a file");
+    LOOM_TRY(loom_in_read(in, text->data + text->len, n, &got, err));
+    text->len += got;
+    text->data[text->len] = 0;
+    *more = got > 0;
+    return LOOM_OK;
+}
+
+/* A store may have any size: whole lines go on, what is left of the last one waits for its rest. */
+static loom_status stream_records(reader *r, loom_buf *text, loom_in *in, loom_err *err)
+{
+    size_t mark = mark_length(text);
+
+    memmove(text->data, text->data + mark, text->len - mark + 1);
+    text->len -= mark;
+    for (bool more = true; more;) {
+        size_t before = text->len;
+        while (more && text->len < before + PIECE) LOOM_TRY(read_piece(text, in, PIECE, &more, err));
+        const char *end = more ? memrchr(text->data, '\n', text->len) : text->data + text->len;
+        if (!end && text->len > LOOM_BOUND_LINE) return loom_fail_bound(err, r->path, LOOM_BOUND_LINE);
+        if (!end) continue;
+        size_t whole = (size_t)(end - text->data) + (more ? 1 : 0);
+        LOOM_TRY(read_records(r, text->data, whole, err));
+        memmove(text->data, text->data + whole, text->len - whole + 1);
+        text->len -= whole;
+    }
+    return LOOM_OK;
+}
+
+/* What stands in a file is told by how it begins; all but stores are read whole. */
+static loom_status read_member(reader *r, loom_buf *text, loom_in *in, loom_err *err)
+{
+    bool more = true;
+
+    while (more && text->len < 64) LOOM_TRY(read_piece(text, in, PIECE, &more, err));
+    if (looks_like_record(text->data + mark_length(text), text->len - mark_length(text))) return stream_records(r, text, in, err);
+    LOOM_TRY(loom_in_read_all(text, in, LOOM_BOUND_TRACES, r->path, err));
+    return read_text(r, text, err);
 }
 
 /* Our notes beside files, and what file systems hide (macOS puts "._NAME" beside NAME into archives). */
@@ -184,8 +235,7 @@ static loom_status read_file(loom_source *s, const char *path, bool alone, loom_
         if (!member[0] || !is_beside(member)) {
             s->files++;
             loom_buf_reset(&text);
-            st = loom_in_read_all(&text, in, LOOM_BOUND_TRACES, name.data, err);
-            if (st == LOOM_OK) st = read_text(&r, &text, err);
+            st = read_member(&r, &text, in, err);
         }
         if (st == LOOM_OK) st = loom_in_next_member(in, &more, err);
     }

@@ -15,8 +15,13 @@
 #include "readers/rows/csv_rows.h"
 #include "readers/spans/spans.h"
 
+/* Lines of a graph store, some MiB at a time: text[0 .. len) ends with a line's end, or is the last. The taker parses them
+ * itself (on several threads) and adds what it met to the counts of the source. */
+typedef loom_status (*loom_take_lines)(void *arg, const char *text, size_t len, loom_err *err);
+
 typedef struct loom_source {
     /* set before reading */
+    loom_take_lines take_lines; /* graph stores go there instead of to `take`; NULL: to `take`, graph by graph */
     bool strict;                /* a record or file that cannot be read is an error, not a count */
     bool merge;                 /* traces may be spread over the files: all are read before the first graph is made */
     bool cut_outliving;         /* spans: see loom_spans */

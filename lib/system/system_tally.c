@@ -1,0 +1,314 @@
+#include "system/system_tally.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/num.h"
+
+/* ---- places to count in; NULL, -1 and false: no memory ---- */
+
+/* Array *items of `n` zeroed elements more, when `i` lies beyond it. */
+static bool reach(void *items, size_t *cap, size_t i, size_t size)
+{
+    size_t before = *cap;
+    if (i < before) return true;
+    if (loom_grow(items, cap, i + 1, size, NULL) != LOOM_OK) return false;
+    memset(*(char **)items + before * size, 0, (*cap - before) * size);
+    return true;
+}
+
+static int32_t enter(loom_system_tally *t, const loom_graph *g, int32_t i)
+{
+    int32_t op = loom_operation_of(&t->ops, g, i);
+    return op >= 0 && reach(&t->op, &t->op_cap, (size_t)op, sizeof *t->op) ? op : -1;
+}
+
+static loom_dependency_tally *dependency(loom_system_tally *t, int32_t caller, int32_t callee)
+{
+    int32_t i = loom_pair_add(&t->pairs, caller, callee);
+    return i >= 0 && reach(&t->dep, &t->dep_cap, (size_t)i, sizeof *t->dep) ? &t->dep[i] : NULL;
+}
+
+static bool count_step(loom_system_tally *t, int32_t from, int32_t to, int64_t times)
+{
+    int32_t i = loom_pair_add(&t->steps, from, to);
+    if (i < 0 || !reach(&t->step, &t->step_cap, (size_t)i, sizeof *t->step)) return false;
+    t->step[i] += times;
+    return true;
+}
+
+static bool count_service(loom_system_tally *t, const char *name, int64_t times, int32_t *id)
+{
+    *id = (int32_t)loom_intern_add(&t->services, name, strlen(name));
+    if (*id < 0 || !reach(&t->service, &t->service_cap, (size_t)*id, sizeof *t->service)) return false;
+    t->service[*id] += times;
+    return true;
+}
+
+static bool count_share(loom_system_tally *t, int32_t op, int32_t service, int64_t times)
+{
+    int32_t i = loom_pair_add(&t->shares, op, service);
+    if (i < 0 || !reach(&t->share, &t->share_cap, (size_t)i, sizeof *t->share)) return false;
+    t->share[i] += times;
+    return true;
+}
+
+/* ---- one graph ---- */
+
+static bool count_own(loom_system_tally *t, int32_t i, loom_dependency_tally *d)
+{
+    const loom_call *c = &t->tree.g->calls[i];
+    loom_operation_tally *o = &t->op[t->entered[i]];
+    int64_t own = t->tree.own[i];
+    bool calls = loom_call_tree_children(&t->tree, i) > 0;
+
+    o->n++;
+    o->at_depth[(c->n_id < LOOM_SYSTEM_DEPTHS ? c->n_id : LOOM_SYSTEM_DEPTHS) - 1]++;
+    if (calls && own > 0) {
+        int64_t lead = loom_max_i64(0, t->tree.g->calls[t->tree.child[t->tree.first[i]]].arrived - c->arrived);
+        o->lead[loom_min_i64(LOOM_LEAD_PARTS, (lead * LOOM_LEAD_PARTS + own / 2) / own)]++;
+    }
+    d->calls++;
+    return loom_time_counts_add(&o->own, own, 1) && loom_time_counts_add(&o->response, c->rt, 1) &&
+           loom_time_counts_add(&d->response, c->rt, 1) && loom_time_counts_add(&d->own[calls], own, 1);
+}
+
+/* Call `c` after its sibling `before` (NULL: it is the first) of the caller `up`; `finish` of all siblings before. */
+static bool count_delay(loom_dependency_tally *d, const loom_call *c, const loom_call *before, const loom_call *up,
+                        int64_t finish)
+{
+    if (!before) return loom_time_counts_add(&d->first, c->arrived - up->arrived, 1);
+    if (c->arrived < finish) {
+        d->overlapping++;
+        return loom_time_counts_add(&d->offset, c->arrived - before->arrived, 1);
+    }
+    d->sequential++;
+    return loom_time_counts_add(&d->gap, c->arrived - finish, 1);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Key of a state: the operation, times before, the calls in order of their numbers. How many times before is found by
+ * looking which of the keys this invocation, number `now`, has used already. */
+static int32_t state_of(loom_system_tally *t, int32_t op, const int32_t *calls, size_t n, int64_t now)
+{
+    loom_buf *key = &t->key;
+    loom_buf_reset(key);
+    loom_buf_append(key, &op, sizeof op);
+    int32_t times = 0;
+    loom_buf_append(key, &times, sizeof times);
+    loom_buf_append(key, calls, n * sizeof *calls);
+    if (loom_buf_failed(key)) return -1;
+    for (;; times++) {
+        memcpy(key->data + sizeof op, &times, sizeof times);
+        int64_t id = loom_intern_add(&t->states, key->data, key->len);
+        if (id < 0 || id >= LOOM_STATE_END || !reach(&t->used, &t->used_cap, (size_t)id, sizeof *t->used)) return -1;
+        bool taken = t->used[id] == now;
+        t->used[id] = now;
+        if (!taken || times + 1 >= LOOM_STATE_REPEATS) return (int32_t)id;
+    }
+}
+
+static int32_t start_state(loom_system_tally *t, int32_t op)
+{
+    int64_t id = loom_intern_add(&t->states, (const char *)&op, sizeof op);
+    return id < 0 || id >= LOOM_STATE_END ? -1 : (int32_t)id;
+}
+
+/* The stages of call i as steps of its operation's automaton. */
+static bool count_stages(loom_system_tally *t, int32_t i)
+{
+    const loom_call_tree *tree = &t->tree;
+    int32_t n = loom_call_tree_children(tree, i), from = tree->first[i];
+    int32_t *calls = t->entered + tree->g->n_calls; /* add_graph makes room behind */
+    int32_t state = start_state(t, t->entered[i]);
+    int64_t now = t->calls + i + 1;
+
+    for (int32_t k = 0; k < n && state >= 0;) {
+        int32_t m = 0, stage = tree->stage[tree->child[from + k]];
+        for (; k < n && tree->stage[tree->child[from + k]] == stage; k++) calls[m++] = t->entered[tree->child[from + k]];
+        qsort(calls, (size_t)m, sizeof *calls, compare_ids);
+        int32_t next = state_of(t, t->entered[i], calls, (size_t)m, now);
+        if (next < 0 || !count_step(t, state, next, 1)) return false;
+        state = next;
+    }
+    return state >= 0 && count_step(t, state, LOOM_STATE_END, 1);
+}
+
+/* How often call i calls each of the operations it calls. */
+static bool count_numbers(loom_system_tally *t, int32_t i)
+{
+    const loom_call_tree *tree = &t->tree;
+    int32_t n = loom_call_tree_children(tree, i), *calls = t->entered + tree->g->n_calls;
+    for (int32_t k = 0; k < n; k++) calls[k] = t->entered[tree->child[tree->first[i] + k]];
+    qsort(calls, (size_t)n, sizeof *calls, compare_ids);
+    for (int32_t k = 0, m; k < n; k += m) {
+        for (m = 1; k + m < n && calls[k + m] == calls[k]; m++) continue;
+        loom_dependency_tally *d = dependency(t, t->entered[i], calls[k]);
+        if (!d || !loom_time_counts_add(&d->number, m, 1)) return false;
+        d->with++;
+    }
+    return true;
+}
+
+static bool count_children(loom_system_tally *t, int32_t i)
+{
+    const loom_call_tree *tree = &t->tree;
+    const loom_call *calls = tree->g->calls, *before = NULL;
+    int64_t finish = INT64_MIN;
+
+    for (int32_t k = tree->first[i]; k < tree->first[i + 1]; k++) {
+        int32_t child = tree->child[k];
+        const loom_call *c = &calls[child];
+        loom_dependency_tally *d = dependency(t, t->entered[i], t->entered[child]);
+        if (!d || !count_delay(d, c, before, &calls[i], finish) || !count_own(t, child, d)) return false;
+        before = c;
+        finish = loom_max_i64(finish, loom_call_finish(c));
+    }
+    return count_numbers(t, i) && count_stages(t, i);
+}
+
+static bool add_graph(loom_system_tally *t, const loom_graph *g)
+{
+    int32_t service;
+    if (!loom_call_tree_fill(&t->tree, g) || !count_service(t, g->service, 1, &service)) return false;
+    if (loom_grow(&t->entered, &t->entered_cap, 2 * (size_t)g->n_calls, sizeof *t->entered, NULL) != LOOM_OK) return false;
+    for (int32_t i = 0; i < g->n_calls; i++) {
+        if ((t->entered[i] = enter(t, g, i)) < 0 || !count_share(t, t->entered[i], service, 1)) return false;
+        if (g->calls[i].n_id > t->depth) t->depth = g->calls[i].n_id;
+    }
+    loom_dependency_tally *root = dependency(t, -1, t->entered[0]);
+    if (!root || !count_own(t, 0, root) || !loom_time_counts_add(&root->number, 1, 1)) return false;
+    root->with++;
+    for (int32_t i = 0; i < g->n_calls; i++)
+        if (!count_children(t, i)) return false;
+    t->graphs++;
+    t->calls += g->n_calls;
+    return true;
+}
+
+loom_status loom_system_tally_add(loom_system_tally *t, const loom_graph *g, loom_err *err)
+{
+    return add_graph(t, g) ? LOOM_OK : loom_fail_nomem(err, "the topology");
+}
+
+/* ---- joining ---- */
+
+static bool join_operation(loom_operation_tally *into, const loom_operation_tally *from)
+{
+    into->n += from->n;
+    for (int d = 0; d < LOOM_SYSTEM_DEPTHS; d++) into->at_depth[d] += from->at_depth[d];
+    for (int p = 0; p <= LOOM_LEAD_PARTS; p++) into->lead[p] += from->lead[p];
+    return loom_time_counts_merge(&into->own, &from->own) && loom_time_counts_merge(&into->response, &from->response);
+}
+
+static bool join_dependency(loom_dependency_tally *into, const loom_dependency_tally *from)
+{
+    into->calls += from->calls;
+    into->with += from->with;
+    into->sequential += from->sequential;
+    into->overlapping += from->overlapping;
+    return loom_time_counts_merge(&into->response, &from->response) && loom_time_counts_merge(&into->own[0], &from->own[0]) &&
+           loom_time_counts_merge(&into->own[1], &from->own[1]) && loom_time_counts_merge(&into->first, &from->first) &&
+           loom_time_counts_merge(&into->gap, &from->gap) && loom_time_counts_merge(&into->offset, &from->offset) &&
+           loom_time_counts_merge(&into->number, &from->number);
+}
+
+/* The numbers in `t` of operations that are `from`'s. */
+static bool join_operations(loom_system_tally *t, const loom_system_tally *from, int32_t *op)
+{
+    for (size_t i = 0; i < from->ops.keys.n; i++) {
+        const loom_intern *k = &from->ops.keys;
+        op[i] = (int32_t)loom_intern_add(&t->ops.keys, loom_intern_text(k, (int64_t)i), loom_intern_len(k, (int64_t)i));
+        if (op[i] < 0 || !reach(&t->op, &t->op_cap, (size_t)op[i], sizeof *t->op) || !join_operation(&t->op[op[i]], &from->op[i]))
+            return false;
+    }
+    for (size_t i = 0; i < from->pairs.n; i++) {
+        int32_t a = loom_pair_a(&from->pairs, i);
+        loom_dependency_tally *d = dependency(t, a < 0 ? -1 : op[a], op[loom_pair_b(&from->pairs, i)]);
+        if (!d || !join_dependency(d, &from->dep[i])) return false;
+    }
+    return true;
+}
+
+static bool join_states(loom_system_tally *t, const loom_system_tally *from, const int32_t *op, int32_t *state)
+{
+    loom_buf key = {0};
+    bool ok = true;
+    for (size_t i = 0; i < from->states.n && ok; i++) {
+        size_t len = loom_intern_len(&from->states, (int64_t)i), n = len / sizeof(int32_t);
+        loom_buf_reset(&key);
+        loom_buf_append(&key, loom_intern_text(&from->states, (int64_t)i), len);
+        if (!(ok = !loom_buf_failed(&key))) break;
+        int32_t *word = (int32_t *)(void *)key.data;
+        word[0] = op[word[0]];
+        for (size_t k = 2; k < n; k++) word[k] = op[word[k]];
+        if (n > 2) qsort(word + 2, n - 2, sizeof *word, compare_ids);
+        state[i] = (int32_t)loom_intern_add(&t->states, key.data, key.len);
+        ok = state[i] >= 0;
+    }
+    for (size_t i = 0; i < from->steps.n && ok; i++) {
+        int32_t to = loom_pair_b(&from->steps, i);
+        ok = count_step(t, state[loom_pair_a(&from->steps, i)], to == LOOM_STATE_END ? to : state[to], from->step[i]);
+    }
+    loom_buf_release(&key);
+    return ok;
+}
+
+static bool join_services(loom_system_tally *t, const loom_system_tally *from, const int32_t *op, int32_t *service)
+{
+    for (size_t i = 0; i < from->services.n; i++)
+        if (!count_service(t, loom_intern_text(&from->services, (int64_t)i), from->service[i], &service[i])) return false;
+    for (size_t i = 0; i < from->shares.n; i++)
+        if (!count_share(t, op[loom_pair_a(&from->shares, i)], service[loom_pair_b(&from->shares, i)], from->share[i])) return false;
+    return true;
+}
+
+loom_status loom_system_tally_join(loom_system_tally *t, const loom_system_tally *from, loom_err *err)
+{
+    int32_t *op = loom_alloc(from->ops.keys.n, sizeof *op), *state = loom_alloc(from->states.n, sizeof *state);
+    int32_t *service = loom_alloc(from->services.n, sizeof *service);
+    bool ok = op && state && service && join_operations(t, from, op) && join_states(t, from, op, state) &&
+              join_services(t, from, op, service);
+
+    t->graphs += from->graphs;
+    t->calls += from->calls;
+    if (from->depth > t->depth) t->depth = from->depth;
+    free(op);
+    free(state);
+    free(service);
+    return ok ? LOOM_OK : loom_fail_nomem(err, "the topology");
+}
+
+void loom_system_tally_release(loom_system_tally *t)
+{
+    for (size_t i = 0; i < t->ops.keys.n && i < t->op_cap; i++) {
+        loom_time_counts_release(&t->op[i].own);
+        loom_time_counts_release(&t->op[i].response);
+    }
+    for (size_t i = 0; i < t->pairs.n && i < t->dep_cap; i++) {
+        loom_dependency_tally *d = &t->dep[i];
+        loom_time_counts *all[] = {&d->response, &d->own[0], &d->own[1], &d->first, &d->gap, &d->offset, &d->number};
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++) loom_time_counts_release(all[k]);
+    }
+    loom_operations_release(&t->ops);
+    loom_pair_release(&t->pairs);
+    loom_pair_release(&t->steps);
+    loom_pair_release(&t->shares);
+    loom_intern_release(&t->states);
+    loom_intern_release(&t->services);
+    loom_call_tree_release(&t->tree);
+    loom_buf_release(&t->key);
+    free(t->op);
+    free(t->dep);
+    free(t->step);
+    free(t->service);
+    free(t->share);
+    free(t->entered);
+    free(t->used);
+    *t = (loom_system_tally){0};
+}
