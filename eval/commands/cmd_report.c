@@ -59,6 +59,11 @@ static const chapter chapters[] = {
     {"fig16", "Branching and response times (Fig 16)",
      "How far values of generated graphs must be moved, on average, to become those of real graphs.", "fig16.csv",
      "experiment,seed"},
+    {"fig05", "Management models (Fig 5)",
+     "A support vector machine learns which microservice is to blame for slow requests, from graphs of one origin, and is tested on "
+     "the same real graphs. Accuracy means little where one class is rare: beside it stand the balanced accuracy and what two seeds "
+     "of real graphs differ by.",
+     "fig05_mean.csv", "experiment"},
     {"fig06", "Instruction following (Fig 6)",
      "The same requests with and without the line that asks for high latency, for an uncommon call, or for both.", "fig06.csv",
      "experiment,seed"},

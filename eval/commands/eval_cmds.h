@@ -21,5 +21,6 @@ extern const loom_cmd loom_cmd_variants;
 extern const loom_cmd loom_cmd_ladder;
 extern const loom_cmd loom_cmd_settings;
 extern const loom_cmd loom_cmd_tvae;
+extern const loom_cmd loom_cmd_management;
 
 #endif

@@ -315,6 +315,25 @@ static const char *const fig08_body[] = {
     "unset multiplot",
     NULL};
 
+/* Bars of every origin, in a group for each application: windows, random features. */
+static const char *const fig05_size[] = {
+    "W = 860; H = 460; left = 86.0; bottom = 50.0",
+    NULL};
+static const char *const fig05_body[] = {
+    "set ylabel \"right about real graphs, %\" offset 0.6,0 textcolor rgb \"#333333\"",
+    "set yrange [0:100]",
+    "set ytics 0,20,100",
+    "set xtics (\"application A\" 1, \"application B\" 2) scale 0",
+    "set xrange [0.4:2.6]",
+    "n_series = words(series)",
+    "wide = 0.8 / n_series",
+    "at(i) = (strcol(\"task\") eq \"firm_A\" ? 1 : 2) + (i - 0.5 * (n_series + 1)) * wide",
+    "mine(i) = strcol(\"method\") eq word(series, i) && strcol(\"unit\") eq \"window\" && strcol(\"machine\") eq \"rbf\"",
+    "set style fill solid 1.0 noborder",
+    "plot for [i = 1:n_series] csv using (mine(i) ? at(i) : NaN):(100 * column(\"accuracy\")):(at(i) - 0.46 * wide):(at(i) + 0.46 * wide):(0):(100 * column(\"accuracy\")) with boxxyerror lc rgb colour(word(series, i), i) notitle, \\",
+    "     for [i = 1:n_series] csv using (mine(i) ? at(i) : NaN):(100 * (column(\"accuracy\") - column(\"std\"))):(0):(200 * column(\"std\")) with vectors heads size 0.02,90 lw 1.2 lc rgb \"#222222\" notitle",
+    NULL};
+
 static const char *const fig06_size[] = {
     "series = \"instruction real\"; labels = \"\\\"asked for\\\" \\\"not asked for\\\"\"",
     "W = 860; H = 460; left = 86.0; bottom = 50.0",
@@ -352,4 +371,5 @@ const loom_figure loom_figures[] = {
     {"fig15_size", "fig15.csv", fig15_size, fig15_body, true},
     {"fig08", "fig08.csv", fig08_size, fig08_body, true},
     {"fig06", "fig06.csv", fig06_size, fig06_body, true},
+    {"fig05", "fig05_mean.csv", fig05_size, fig05_body, true},
     {NULL, NULL, NULL, NULL, false}};

@@ -20,6 +20,8 @@ static const finding findings[LOOM_PAPER_FINDINGS] = {
     [LOOM_PAPER_SIZE_GAIN] = {"14", "the largest model over the smallest", "larger is better", ABOVE, 0},
     [LOOM_PAPER_SIZE_GAIN_DEEP] = {"14b", "largest over smallest, depth above 4", "+20 points (13B over 7B)", ABOVE, 0},
     [LOOM_PAPER_FOLLOWED] = {"6", NULL, "high accuracy", ABOVE, 0},
+    [LOOM_PAPER_FIRM_OURS] = {"5", NULL, "within 1.5 points of real", BELOW, 1.5},
+    [LOOM_PAPER_FIRM_BASELINE] = {"5", NULL, "6 to 81 points below real", ABOVE, 6},
     [LOOM_PAPER_EMD_RATIO] = {"16", NULL, "2.6 to 10 times", ABOVE, 1},
 };
 

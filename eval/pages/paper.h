@@ -26,6 +26,8 @@ typedef enum loom_paper_finding {
     LOOM_PAPER_SIZE_GAIN_DEEP,    /* Fig 14b: the same for depth above 4 */
     LOOM_PAPER_FOLLOWED,          /* Fig 6: with less without the line that asks, points */
     LOOM_PAPER_EMD_RATIO,         /* Fig 16: EMD of a method over that of recursive + instruction */
+    LOOM_PAPER_FIRM_OURS,         /* Fig 5: accuracy trained on real less on generated graphs, points, without sign */
+    LOOM_PAPER_FIRM_BASELINE,     /* Fig 5: the same for a baseline, with sign */
     LOOM_PAPER_FINDINGS
 } loom_paper_finding;
 
@@ -63,5 +65,7 @@ extern const size_t loom_paper_n_settings;
 #define LOOM_PAPER_BRANCHING 10000
 #define LOOM_PAPER_ASKED     1000
 #define LOOM_PAPER_EPOCHS    300 /* of TVAE: its public program's; the paper does not say */
+#define LOOM_PAPER_MANAGED   5000 /* Fig 5: graphs to train on, */
+#define LOOM_PAPER_MANAGED_TEST 2000 /* and to test on */
 
 #endif

@@ -1,0 +1,32 @@
+# FIRM trained on graphs of several origins: tables, the same bytes again, too few graphs, one class only.
+expect 0 loom-preprocess sample-traces --services 12 --traces 8000 -o traces -q
+expect 0 loom-preprocess graphs traces -o raw.graphs.zst -q
+expect 0 loom-preprocess dedupe raw.graphs.zst -o all.graphs.zst -q
+expect 0 loom-preprocess split all.graphs.zst --modulo 3 --train train.graphs.zst --valid valid.graphs.zst -q
+expect 0 loom-eval baseline train.graphs.zst --count 3000 -o probabilistic.graphs.zst -q
+
+manage() { loom-eval management --real train.graphs.zst --test valid.graphs.zst --train-graphs 120 --test-graphs 120 --seeds 2 --no-pictures "$@"; }
+expect 0 manage probabilistic.graphs.zst copy=train.graphs.zst -o res
+for app in A B; do
+    for unit in window trace; do says res/fig05_mean.csv "^fig05,real,firm_$app,$unit,rbf,"; done
+done
+# 2 applications, 2 units, 2 machines, 2 seeds; a copy of the real graphs does as they do
+[ "$(grep -c '^fig05,real,' res/fig05.csv)" = 16 ] || fail "not 16 rows of real graphs"
+cmp -s <(grep '^fig05,real,' res/fig05.csv | cut -d, -f3-) <(grep '^fig05,copy,' res/fig05.csv | cut -d, -f3-) || fail "a copy is not like the original"
+# the four counts are those of the test set, and give the accuracy
+awk -F, 'NR > 1 && ($16 + $17 + $18 + $19 != $9 || ($16 + $18) / $9 - $11 > 1e-6 || $11 - ($16 + $18) / $9 > 1e-6) { exit 1 }' res/fig05.csv ||
+    fail "counts and accuracy do not fit"
+says res/manifest.json 'critical components of application A'
+expect 0 manage probabilistic.graphs.zst copy=train.graphs.zst -o again --threads 1
+cmp -s res/fig05.csv again/fig05.csv || fail "not the same bytes again"
+
+expect 2 loom-eval management probabilistic.graphs.zst -o none
+says err 'with --real'
+zstdcat train.graphs.zst | head -n 40 >few.txt
+expect 0 manage few.txt -o few
+says err 'few.txt: [0-9]+ correct graphs of application A .*at least 50 are needed; left out'
+expect 1 loom-eval management --real few.txt --test valid.graphs.zst probabilistic.graphs.zst -o none
+says err 'few.txt: '
+expect 1 loom-eval management --real train.graphs.zst --test few.txt probabilistic.graphs.zst -o none
+says err 'few.txt: application A .* graphs to test on'
+[ ! -e none ] || fail "left something"
