@@ -37,6 +37,8 @@ must loom-eval prompts "$real" -q --mode recursive --edges 1:4 --depths 1:2 --pe
 cat "$src"/tests/golden/spec/stats/part_*.txt >real.graphs
 must loom-preprocess stats -q real.graphs -o real.json
 must loom-eval prompts real.graphs -q --ask uncommon --stats real.json --count 4 -o ask.jsonl
+awk 'BEGIN { for (s = 1; s <= 2; s++) for (i = 0; i < 60; i++) { t = i % 8 == 0 ? 300 : 20 + i % 5
+    printf "00h00m00s%03dms S_%d 0|http|USER|MS_1|ARRIVED_0|RT_%d||0.1|rpc|MS_1|MS_2|ARRIVED_1|RT_%d||0.1.1|mc|MS_2|MS_3|ARRIVED_2|RT_1\n", i, s, t + 3, t } }' >m.graphs
 must loom-eval oracle -q r.prompts.jsonl -o r.answers.jsonl
 must loom-eval oracle -q r.prompts.jsonl --damage 0.5 -o bad.answers.jsonl
 must loom-eval oracle -q i.prompts.jsonl -o i.answers.jsonl
@@ -103,6 +105,7 @@ fault distribution    $results -- loom-eval distribution in/g.graphs.zst in/g.gr
 fault baseline        -- loom-eval baseline in/g.graphs.zst --count 10 -o o/b.graphs.zst $one
 fault baseline-prompts -- loom-eval baseline in/g.graphs.zst --prompts in/r.prompts.jsonl -o o/b.graphs $one
 fault tvae            -- loom-eval tvae in/g.graphs.zst --rows 50 --epochs 1 --width 4 --batch 20 --count 10 -o o/t.calls.zst $one
+fault management      $results -- loom-eval management --real in/m.graphs --test in/m.graphs in/m.graphs --seeds 1 --no-pictures -o o/res $one
 fault following       $results -- loom-eval following in/ask.answers.jsonl --prompts in/ask.jsonl --no-pictures -o o/res $one
 fault variants        $results -- loom-eval variants with=in/r.answers.jsonl without=in/bad.answers.jsonl -p in/r.prompts.jsonl --no-pictures -o o/res $one
 fault ladder          $results -- loom-eval ladder small=in/bad.answers.jsonl large=in/r.answers.jsonl -p in/r.prompts.jsonl --no-pictures -o o/res $one

@@ -39,9 +39,21 @@ loom_tokenizer_decode         ids back to text
 loom_tok_stream_start         the same piece by piece
 loom_tok_stream_push          the same piece by piece
 loom_graphs_format            the format of a file of graphs
-loom_metrics_auc              a measure that a test holds to its formula
-loom_metrics_average_precision    the same
-loom_metrics_w1_cdf           the same
+loom_metrics_w1_cdf           a measure that a test holds to its formula
+loom_tvae_scalar              what a value became, which the drawing of rows hides
+loom_tvae_weights             weights set by a test, gradients read
+loom_gat_add                  graph attention: no model of the product has it yet, its gradients are tested
+loom_gat_fwd                  the same
+loom_gat_bwd                  the same
+loom_norm_add                 layer norm: as graph attention
+loom_norm_fwd                 the same
+loom_norm_bwd                 the same
+loom_pool_mean_fwd            mean over the nodes of a graph: as graph attention
+loom_pool_mean_bwd            the same
+loom_head_bernoulli           an edge that is there or not: as graph attention
+loom_kl_gaussian              a code whose prior is another code: as graph attention
+loom_log_gaussian             densities of a code: as graph attention
+loom_log_sum_exp              a mean of densities: as graph attention
 LIST
 }
 folders=(lib preprocess train infer eval)
