@@ -83,7 +83,7 @@ loom_status loom_critical_path(bool *on, double *own, const loom_graph *g, loom_
 }
 
 /* Adds to the entry of the microservice in the graph that is being added, or makes one. */
-static loom_status add_own(loom_paths *p, int64_t begin, int64_t *end, int64_t node, double own, loom_err *err)
+static loom_status add_own(loom_critical_paths *p, int64_t begin, int64_t *end, int64_t node, double own, loom_err *err)
 {
     for (int64_t k = begin; k < *end; k++)
         if (p->node[k] == node) {
@@ -97,7 +97,7 @@ static loom_status add_own(loom_paths *p, int64_t begin, int64_t *end, int64_t n
     return LOOM_OK;
 }
 
-static loom_status add_path(loom_paths *p, loom_intern *nodes, const loom_graph *g, const bool *on, const double *own, loom_err *err)
+static loom_status add_path(loom_critical_paths *p, loom_intern *nodes, const loom_graph *g, const bool *on, const double *own, loom_err *err)
 {
     int64_t begin = p->n ? p->first[p->n] : 0, end = begin;
 
@@ -115,7 +115,7 @@ static loom_status add_path(loom_paths *p, loom_intern *nodes, const loom_graph 
     return LOOM_OK;
 }
 
-loom_status loom_paths_add(loom_paths *p, loom_intern *nodes, const loom_graph *g, loom_err *err)
+loom_status loom_critical_paths_add(loom_critical_paths *p, loom_intern *nodes, const loom_graph *g, loom_err *err)
 {
     bool *on = loom_alloc((size_t)g->n_calls, sizeof *on);
     double *own = loom_alloc((size_t)g->n_calls, sizeof *own);
@@ -127,11 +127,11 @@ loom_status loom_paths_add(loom_paths *p, loom_intern *nodes, const loom_graph *
     return st;
 }
 
-void loom_paths_release(loom_paths *p)
+void loom_critical_paths_release(loom_critical_paths *p)
 {
     free(p->first);
     free(p->node);
     free(p->own);
     free(p->total);
-    *p = (loom_paths){0};
+    *p = (loom_critical_paths){0};
 }

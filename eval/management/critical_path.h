@@ -12,18 +12,18 @@
 #include "trace/graph/callgraph.h"
 
 /* Of graph k: microservices node[first[k]] .. node[first[k+1]), each once, with their exclusive time own[...] in ms. */
-typedef struct loom_paths {
+typedef struct loom_critical_paths {
     int64_t n;
     int64_t *first;
     int32_t *node;
     double *own;
     double *total; /* (n): response time of the root call */
     size_t cap_first, cap_node, cap_own, cap_total;
-} loom_paths; /* zero-initialised is ready */
+} loom_critical_paths; /* zero-initialised is ready */
 
 /* Adds a valid, sorted graph; nodes gives microservices their ids. */
-loom_status loom_paths_add(loom_paths *p, loom_intern *nodes, const loom_graph *g, loom_err *err);
-void loom_paths_release(loom_paths *p);
+loom_status loom_critical_paths_add(loom_critical_paths *p, loom_intern *nodes, const loom_graph *g, loom_err *err);
+void loom_critical_paths_release(loom_critical_paths *p);
 
 /* on[i]: call i is on the critical path. own[i]: its exclusive time, 0 off the path. Both (g->n_calls). */
 loom_status loom_critical_path(bool *on, double *own, const loom_graph *g, loom_err *err);

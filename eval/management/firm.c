@@ -48,7 +48,7 @@ static void norms_by_node(loom_firm_norms *norms, own_time *list, int64_t n)
     }
 }
 
-loom_status loom_firm_norms_of(loom_firm_norms *norms, const loom_paths *p, int64_t n_nodes, loom_err *err)
+loom_status loom_firm_norms_of(loom_firm_norms *norms, const loom_critical_paths *p, int64_t n_nodes, loom_err *err)
 {
     int64_t n = p->n ? p->first[p->n] : 0;
     own_time *list = loom_alloc((size_t)n, sizeof *list);
@@ -99,7 +99,7 @@ static loom_status add_sample(loom_firm_samples *s, double a, double b, bool y, 
     return LOOM_OK;
 }
 
-static loom_status trace_samples(loom_firm_samples *s, const loom_paths *p, const int64_t *index, int64_t n,
+static loom_status trace_samples(loom_firm_samples *s, const loom_critical_paths *p, const int64_t *index, int64_t n,
                                  const loom_firm_norms *norms, loom_err *err)
 {
     for (int64_t k = 0; k < n; k++) {
@@ -128,7 +128,7 @@ static double correlation(const double *a, const double *b, int64_t n)
 
 /* One window of graphs. */
 typedef struct window {
-    const loom_paths *p;
+    const loom_critical_paths *p;
     const int64_t *graphs; /* LOOM_FIRM_WINDOW of them */
     const loom_firm_norms *norms;
     int64_t violations;
@@ -136,7 +136,7 @@ typedef struct window {
 } window;
 
 /* Exclusive time of a microservice in a graph; false: not on its path. */
-static bool own_in(const loom_paths *p, int64_t g, int32_t node, double *own)
+static bool own_in(const loom_critical_paths *p, int64_t g, int32_t node, double *own)
 {
     for (int64_t at = p->first[g]; at < p->first[g + 1]; at++)
         if (p->node[at] == node) {
@@ -185,7 +185,7 @@ static loom_status window_samples(loom_firm_samples *s, window *w, int64_t *last
     return LOOM_OK;
 }
 
-loom_status loom_firm_samples_of(loom_firm_samples *s, loom_firm_unit unit, const loom_paths *p, const int64_t *index, int64_t n,
+loom_status loom_firm_samples_of(loom_firm_samples *s, loom_firm_unit unit, const loom_critical_paths *p, const int64_t *index, int64_t n,
                                  const loom_firm_norms *norms, loom_err *err)
 {
     if (unit == LOOM_FIRM_BY_TRACE) return trace_samples(s, p, index, n, norms, err);

@@ -29,7 +29,7 @@ typedef struct loom_firm_norms {
     int64_t n_nodes;
 } loom_firm_norms; /* zero-initialised is ready */
 /* Of all graphs of p; n_nodes: ids given so far. FORMAT without a graph. */
-loom_status loom_firm_norms_of(loom_firm_norms *norms, const loom_paths *p, int64_t n_nodes, loom_err *err);
+loom_status loom_firm_norms_of(loom_firm_norms *norms, const loom_critical_paths *p, int64_t n_nodes, loom_err *err);
 void loom_firm_norms_release(loom_firm_norms *norms);
 
 typedef struct loom_firm_samples {
@@ -39,7 +39,7 @@ typedef struct loom_firm_samples {
     size_t cap_x, cap_y;
 } loom_firm_samples; /* zero-initialised is ready */
 /* Samples of the graphs index[0..n) in this order. */
-loom_status loom_firm_samples_of(loom_firm_samples *s, loom_firm_unit unit, const loom_paths *p, const int64_t *index, int64_t n,
+loom_status loom_firm_samples_of(loom_firm_samples *s, loom_firm_unit unit, const loom_critical_paths *p, const int64_t *index, int64_t n,
                                  const loom_firm_norms *norms, loom_err *err);
 void loom_firm_samples_release(loom_firm_samples *s);
 

@@ -11,9 +11,9 @@ void loom_management_release(loom_management *m)
 {
     for (int64_t i = 0; i < m->n_origins; i++) {
         free(m->origins[i].name);
-        for (int a = 0; a < LOOM_APPS; a++) loom_paths_release(&m->origins[i].paths[a]);
+        for (int a = 0; a < LOOM_APPS; a++) loom_critical_paths_release(&m->origins[i].paths[a]);
     }
-    for (int a = 0; a < LOOM_APPS; a++) loom_paths_release(&m->test[a]);
+    for (int a = 0; a < LOOM_APPS; a++) loom_critical_paths_release(&m->test[a]);
     free(m->origins);
     loom_intern_release(&m->nodes);
     loom_intern_release(&m->services);
@@ -59,7 +59,7 @@ loom_status loom_management_apps(loom_management *m, const char *real, loom_err 
     return st;
 }
 
-loom_status loom_management_load(loom_management *m, loom_paths paths[LOOM_APPS], int64_t *n_graphs, const char *path, loom_err *err)
+loom_status loom_management_load(loom_management *m, loom_critical_paths paths[LOOM_APPS], int64_t *n_graphs, const char *path, loom_err *err)
 {
     loom_graphs *in = NULL;
     loom_graph g;
@@ -70,7 +70,7 @@ loom_status loom_management_load(loom_management *m, loom_paths paths[LOOM_APPS]
         int64_t id = loom_intern_find(&m->services, g.service, strlen(g.service));
         ++*n_graphs;
         for (int a = 0; st == LOOM_OK && a < LOOM_APPS; a++)
-            if (id == m->app[a]) st = loom_paths_add(&paths[a], &m->nodes, &g, err);
+            if (id == m->app[a]) st = loom_critical_paths_add(&paths[a], &m->nodes, &g, err);
     }
     loom_graphs_close(&in);
     return st;

@@ -41,18 +41,18 @@ TEST(path_by_hand)
 }
 
 /* Root A costs 10 ms, its call B what is said. */
-static void add_pair(loom_paths *p, loom_intern *nodes, int ms)
+static void add_pair(loom_critical_paths *p, loom_intern *nodes, int ms)
 {
     char record[200];
     loom_err err;
 
     snprintf(record, sizeof record, "00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_%d||0.1|rpc|MS_1|MS_2|ARRIVED_5|RT_%d", ms + 10, ms);
     loom_graph g = graph_of(record);
-    if (loom_paths_add(p, nodes, &g, &err) != LOOM_OK) TEST_FAIL_("%s", err.msg);
+    if (loom_critical_paths_add(p, nodes, &g, &err) != LOOM_OK) TEST_FAIL_("%s", err.msg);
 }
 
 typedef struct rig {
-    loom_paths usual, seen;
+    loom_critical_paths usual, seen;
     loom_intern nodes;
     loom_firm_norms norms;
     int64_t index[LOOM_FIRM_WINDOW];
@@ -73,8 +73,8 @@ static bool set_up(rig *r, int slow)
 
 static void tear_down(rig *r)
 {
-    loom_paths_release(&r->usual);
-    loom_paths_release(&r->seen);
+    loom_critical_paths_release(&r->usual);
+    loom_critical_paths_release(&r->seen);
     loom_intern_release(&r->nodes);
     loom_firm_norms_release(&r->norms);
 }
