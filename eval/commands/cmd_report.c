@@ -85,7 +85,13 @@ static const char style[] =
     "details{margin:.7rem 0}summary{cursor:pointer;color:#0b5e96}summary:hover{text-decoration:underline}"
     "code{font:.85em ui-monospace,'DejaVu Sans Mono',monospace;overflow-wrap:anywhere}"
     ".yes{color:#00714f;font-weight:600}.no{color:#a33d00;font-weight:600}"
-    "@media(max-width:600px){body{padding:1rem .8rem 3rem;font-size:15px}h1{font-size:1.35rem}}"
+    /* on a phone a picture has the width of the screen, and its own once it is touched or reached by the keyboard; a row of a
+     * table is a card */
+    "@media(max-width:600px){body{padding:1rem .8rem 3rem;font-size:15px}h1{font-size:1.35rem}"
+    ".wide svg,.wide.map svg{min-width:0}.wide:focus svg{min-width:34rem}.wide.map:focus svg{min-width:54rem}.wide table{min-width:0}"
+    "table.cards,.cards tbody,.cards tr,.cards td{display:block}.cards tr.h{display:none}.cards td{border:0;padding:.1rem 0;overflow-wrap:anywhere}"
+    ".cards tr{border:1px solid #e6e6e6;padding:.4rem .6rem;margin:.5rem 0}.cards td.n{text-align:left}.cards td:empty{display:none}"
+    ".cards td[data-l]::before{content:attr(data-l) ': ';color:#555}}"
     "@media print{body{max-width:none;padding:0;font-size:10.5pt}h2{break-after:avoid}figure,tr{break-inside:avoid}"
     ".wide{overflow:visible}.wide table{min-width:0}.wide svg,.wide.map svg{min-width:0}details{display:none}a{color:inherit}}";
 
@@ -120,9 +126,10 @@ static const char *member(const loom_json *n, const char *key)
     return text ? text : "";
 }
 
-static void cell(loom_buf *html, const char *text)
+static void cell(loom_buf *html, const char *heading, const char *text)
 {
-    loom_buf_str(html, "<td>");
+    loom_buf_str(html, "<td");
+    loom_html_label(html, heading);
     loom_html_text(html, text);
     loom_buf_str(html, "</td>");
 }
@@ -133,14 +140,14 @@ static int64_t summary_rows(page *p, const loom_json *run)
     for (size_t i = 0; i < loom_json_len(list); i++) {
         const loom_json *item = loom_json_at(list, i), *same = loom_json_get(item, "same_direction");
         loom_buf_str(&p->html, "<tr>");
-        cell(&p->html, member(item, "figure"));
-        cell(&p->html, member(item, "what"));
-        cell(&p->html, member(item, "paper"));
-        cell(&p->html, member(item, "ours"));
+        cell(&p->html, "Figure", member(item, "figure"));
+        cell(&p->html, "What", member(item, "what"));
+        cell(&p->html, "Paper", member(item, "paper"));
+        cell(&p->html, "Here", member(item, "ours"));
         if (loom_json_is_bool(same))
-            loom_buf_str(&p->html, loom_json_bool(same, false) ? "<td class=\"yes\">yes</td>" : "<td class=\"no\">no</td>");
+            loom_buf_str(&p->html, loom_json_bool(same, false) ? "<td class=\"yes\" data-l=\"Same direction\">yes</td>" : "<td class=\"no\" data-l=\"Same direction\">no</td>");
         else loom_buf_str(&p->html, "<td></td>");
-        cell(&p->html, member(item, "note"));
+        cell(&p->html, "", member(item, "note"));
         loom_buf_str(&p->html, "</tr>\n");
     }
     return (int64_t)loom_json_len(list);
@@ -151,7 +158,7 @@ static void write_summary(page *p)
     const loom_json *runs = loom_json_get(p->manifest, "runs");
     size_t before = p->html.len;
     int64_t n = 0;
-    loom_buf_str(&p->html, "<h2>The paper's numbers beside these</h2>\n<div class=\"wide\"><table>\n<tr><th>Figure</th><th>What</th>"
+    loom_buf_str(&p->html, "<h2>The paper's numbers beside these</h2>\n<div class=\"wide\"><table class=\"cards\">\n<tr class=\"h\"><th>Figure</th><th>What</th>"
                            "<th>Paper</th><th>Here</th><th>Same direction</th><th></th></tr>\n");
     for (void *it = loom_json_iter(runs); it; it = loom_json_iter_next(runs, it)) n += summary_rows(p, loom_json_iter_value(it));
     loom_buf_str(&p->html, "</table></div>\n");
@@ -168,7 +175,7 @@ static bool write_picture(page *p, const chapter *part, loom_buf *scratch)
     if (!part->figure || !read_part(p, scratch, part->figure, ".svg")) return false;
     char prefix[64];
     snprintf(prefix, sizeof prefix, "%s-", part->figure);
-    loom_buf_printf(&p->html, "<figure class=\"wide%s\">", strncmp(part->figure, "fig12", 5) == 0 ? " map" : "");
+    loom_buf_printf(&p->html, "<figure class=\"wide%s\" tabindex=\"0\">", strncmp(part->figure, "fig12", 5) == 0 ? " map" : "");
     loom_html_svg(&p->html, scratch->data, part->heading, prefix);
     loom_buf_str(&p->html, "</figure>\n");
     p->n_pictures++;
@@ -251,14 +258,14 @@ static void write_run(page *p, const char *name, const loom_json *run)
     loom_buf_printf(&p->html, ", seed %lld", (long long)loom_json_i64(loom_json_get(run, "seed"), 0));
     double seconds = loom_json_f64(loom_json_get(run, "seconds"), -1);
     if (seconds >= 0) loom_buf_printf(&p->html, ", %.1f s", seconds);
-    loom_buf_str(&p->html, "</p>\n<div class=\"wide\"><table><tr><th>Input</th><th>Bytes</th><th>XXH3-128</th><th>Made by</th></tr>\n");
+    loom_buf_str(&p->html, "</p>\n<div class=\"wide\"><table class=\"cards\"><tr class=\"h\"><th>Input</th><th>Bytes</th><th>XXH3-128</th><th>Made by</th></tr>\n");
     for (size_t i = 0; i < loom_json_len(inputs); i++) {
         const loom_json *in = loom_json_at(inputs, i);
         loom_buf_str(&p->html, "<tr>");
-        cell(&p->html, member(in, "path"));
-        loom_buf_printf(&p->html, "<td class=\"n\">%lld</td><td><code>", (long long)loom_json_i64(loom_json_get(in, "bytes"), 0));
+        cell(&p->html, "Input", member(in, "path"));
+        loom_buf_printf(&p->html, "<td class=\"n\" data-l=\"Bytes\">%lld</td><td data-l=\"XXH3-128\"><code>", (long long)loom_json_i64(loom_json_get(in, "bytes"), 0));
         loom_html_text(&p->html, member(in, "xxh3_128"));
-        loom_buf_str(&p->html, "</code></td><td>");
+        loom_buf_str(&p->html, "</code></td><td data-l=\"Made by\">");
         write_maker(p, member(in, "path"));
         loom_buf_str(&p->html, "</td></tr>\n");
     }

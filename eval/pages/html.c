@@ -102,22 +102,38 @@ static bool is_named(const char *list, const char *name)
     return false;
 }
 
+void loom_html_label(loom_buf *into, const char *heading)
+{
+    if (heading[0]) {
+        loom_buf_str(into, " data-l=\"");
+        loom_html_text(into, heading);
+        loom_buf_char(into, '"');
+    }
+    loom_buf_char(into, '>');
+}
+
 int64_t loom_html_csv(loom_buf *into, const char *csv, const char *skip, int64_t max_rows)
 {
-    loom_buf field = {0};
+    loom_buf field = {0}, heads = {0}; /* names of the first 64 columns, each with its NUL */
     bool skipped[64] = {false};
+    size_t head[64] = {0};
     int64_t row = 0;
-    loom_buf_str(into, "<table>\n");
+    loom_buf_str(into, "<table class=\"cards\">\n");
     for (const char *text = csv; *text; row++) {
         bool last = false, shown = row <= max_rows;
-        if (shown) loom_buf_str(into, "<tr>");
+        if (shown) loom_buf_str(into, row == 0 ? "<tr class=\"h\">" : "<tr>");
         for (int column = 0; !last; column++) {
             double number;
             take_field(&text, &field, &last);
-            if (row == 0 && column < 64) skipped[column] = is_named(skip, loom_buf_text(&field));
+            if (row == 0 && column < 64) {
+                skipped[column] = is_named(skip, loom_buf_text(&field));
+                head[column] = heads.len;
+                loom_buf_append(&heads, loom_buf_text(&field), field.len + 1);
+            }
             if (!shown || (column < 64 && skipped[column])) continue;
             bool right = loom_parse_f64(loom_buf_text(&field), field.len, &number);
-            loom_buf_str(into, row == 0 ? "<th>" : right ? "<td class=\"n\">" : "<td>");
+            loom_buf_str(into, row == 0 ? "<th>" : right ? "<td class=\"n\"" : "<td");
+            if (row > 0) loom_html_label(into, column < 64 && head[column] < heads.len ? heads.data + head[column] : "");
             loom_html_text(into, loom_buf_text(&field));
             loom_buf_str(into, row == 0 ? "</th>" : "</td>");
         }
@@ -125,5 +141,6 @@ int64_t loom_html_csv(loom_buf *into, const char *csv, const char *skip, int64_t
     }
     loom_buf_str(into, "</table>\n");
     loom_buf_release(&field);
+    loom_buf_release(&heads);
     return row > 0 ? row - 1 : 0;
 }

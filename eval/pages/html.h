@@ -15,6 +15,10 @@ void loom_html_textn(loom_buf *into, const char *text, size_t len);
  * unique by `prefix`. Appends nothing when the text holds no <svg>. */
 void loom_html_svg(loom_buf *into, const char *svg, const char *title, const char *prefix);
 
+/* Ends the tag of a cell that is open, with its column's heading as data-l: on narrow screens rows of a table of class
+ * "cards" stand one below the other, and each cell tells what it is. "": without. */
+void loom_html_label(loom_buf *into, const char *heading);
+
 /* Appends the first `max_rows` rows of CSV text as a table; columns named in `skip` (comma-separated) are left out.
  * Returns the number of rows in the text. Numbers are set right. */
 int64_t loom_html_csv(loom_buf *into, const char *csv, const char *skip, int64_t max_rows);

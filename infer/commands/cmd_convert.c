@@ -125,7 +125,7 @@ done:
 
 const loom_cmd loom_cmd_convert = {
     .name = "convert",
-    .summary = "call graphs from and to CSV, Jaeger, OTLP and DOT",
+    .summary = "call graphs from and to CSV, Jaeger, OTLP, Zipkin, and to DOT, Chrome events, GraphML, tables",
     .args = "INPUT...",
     .min_args = 1,
     .max_args = -1,
@@ -134,7 +134,7 @@ const loom_cmd loom_cmd_convert = {
         "files or in folders; told apart by content) and writes one of the formats below. What cannot be used is left\n"
         "out and counted by reason, with the place of the first (docs/FORMATS.md). A call is where a request\n"
         "moves from one service to another; spans inside a service are no calls.\n"
-        "Graphs of our own come back from Jaeger and OTLP exactly as they were. Traces of other systems keep their\n"
+        "Graphs of our own come back from Jaeger, OTLP and Zipkin exactly as they were. Traces of other systems keep their\n"
         "names; loom-preprocess graphs renames them on the way to a model.\n"
         "\n"
         "  records  .graphs .graphs.zst  one graph a line, what the other commands read\n"
@@ -142,6 +142,10 @@ const loom_cmd loom_cmd_convert = {
         "  jaeger   .json                for the Jaeger UI; a few thousand spans a file at most\n"
         "  otlp     .jsonl .ndjson       OpenTelemetry, one trace a line\n"
         "  dot      .dot .gv             for Graphviz\n"
+        "  zipkin                        Zipkin v2 JSON\n"
+        "  chrome                        trace events for Perfetto and chrome://tracing\n"
+        "  graphml  .graphml             for graph libraries: microservices are nodes, calls are edges\n"
+        "  flat                          one row a call for data frames; the header says the types\n"
         "\n"
         "  loom-infer convert new.graphs.zst -o new.json --limit 50      look at 50 graphs in the Jaeger UI\n"
         "  loom-infer convert jaeger-export/ -o private.csv              private traces, then loom-preprocess graphs\n"

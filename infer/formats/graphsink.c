@@ -1,4 +1,4 @@
-#include "infer/formats/graphsink.h"
+#include "infer/formats/graphsink_impl.h"
 
 #include <stdlib.h>
 
@@ -13,15 +13,6 @@
 #include "trace/graph/record.h"
 #include "trace/graph/rows.h"
 
-struct loom_sink {
-    loom_sink_conf conf;
-    loom_out *out;
-    loom_buf text, one;
-    int32_t *process;      /* of each call of the graph at hand: the first call with the same destination */
-    size_t cap_process;
-    int64_t n;
-};
-
 static bool ends_with(const char *text, const char *end)
 {
     size_t n = strlen(text), m = strlen(end);
@@ -35,7 +26,7 @@ loom_format loom_format_of_name(const char *path)
         loom_format format;
     } endings[] = {{".graphs", LOOM_FORMAT_RECORDS}, {".csv", LOOM_FORMAT_CSV},   {".jsonl", LOOM_FORMAT_OTLP},
                    {".ndjson", LOOM_FORMAT_OTLP},    {".json", LOOM_FORMAT_JAEGER}, {".dot", LOOM_FORMAT_DOT},
-                   {".gv", LOOM_FORMAT_DOT}};
+                   {".gv", LOOM_FORMAT_DOT},       {".graphml", LOOM_FORMAT_GRAPHML}};
     size_t n = strlen(path);
     char name[64];
 
@@ -50,14 +41,9 @@ loom_format loom_format_of_name(const char *path)
 
 /* ---- spans ---- */
 
-typedef struct span_ids {
-    char trace[33];
-    uint64_t seed;
-} span_ids;
-
-static span_ids make_ids(const loom_sink *k)
+loom_span_ids loom_sink_make_ids(const loom_sink *k)
 {
-    span_ids ids = {.seed = 0};
+    loom_span_ids ids = {.seed = 0};
     uint64_t key[2] = {k->conf.seed, (uint64_t)k->n};
     loom_hash128 h = loom_hash128_of(key, sizeof key);
 
@@ -67,7 +53,7 @@ static span_ids make_ids(const loom_sink *k)
     return ids;
 }
 
-static void span_id(char text[17], const span_ids *ids, const loom_call *c)
+void loom_sink_span_id(char text[17], const loom_span_ids *ids, const loom_call *c)
 {
     loom_buf name = {0};
 
@@ -79,44 +65,35 @@ static void span_id(char text[17], const span_ids *ids, const loom_call *c)
     loom_buf_release(&name);
 }
 
-/* What both formats say about a call: a text, a number, or "true". */
-typedef struct attribute {
-    const char *key, *text; /* text NULL: none */
-    int64_t number;
-    bool is_flag;
-} attribute;
-
-enum { ATTRIBUTES = 9 };
-
 /* A graph that does not begin with its first call, and a call that ends before it starts, cannot be told by start and
  * duration alone: the two numbers are added then. */
-static int call_attributes(attribute out[ATTRIBUTES], const loom_sink *k, const loom_graph *g, const loom_call *c,
+int loom_sink_call_attributes(loom_sink_attribute out[LOOM_SINK_ATTRIBUTES], const loom_sink *k, const loom_graph *g, const loom_call *c,
                            bool late, loom_buf *edge_id)
 {
     int n = 0;
 
     loom_buf_reset(edge_id);
     loom_id_render(edge_id, c->id, c->n_id);
-    out[n++] = (attribute){"callgraph.service_id", g->service, 0, false};
-    out[n++] = (attribute){"callgraph.edge_id", edge_id->data, 0, false};
-    out[n++] = (attribute){"callgraph.depth", NULL, c->n_id, false};
-    out[n++] = (attribute){"callgraph.type", loom_call_type_name(c->type), 0, false};
-    out[n++] = (attribute){"callgraph.caller", c->source, 0, false};
-    out[n++] = (attribute){"callgraph.sample", NULL, k->n, false};
-    if (late) out[n++] = (attribute){"callgraph.arrived", NULL, c->arrived, false};
-    if (c->rt < 0) out[n++] = (attribute){"callgraph.rt", NULL, c->rt, false};
-    if (k->conf.synthetic) out[n++] = (attribute){"callgraph.synthetic", NULL, 0, true};
+    out[n++] = (loom_sink_attribute){"callgraph.service_id", g->service, 0, false};
+    out[n++] = (loom_sink_attribute){"callgraph.edge_id", edge_id->data, 0, false};
+    out[n++] = (loom_sink_attribute){"callgraph.depth", NULL, c->n_id, false};
+    out[n++] = (loom_sink_attribute){"callgraph.type", loom_call_type_name(c->type), 0, false};
+    out[n++] = (loom_sink_attribute){"callgraph.caller", c->source, 0, false};
+    out[n++] = (loom_sink_attribute){"callgraph.sample", NULL, k->n, false};
+    if (late) out[n++] = (loom_sink_attribute){"callgraph.arrived", NULL, c->arrived, false};
+    if (c->rt < 0) out[n++] = (loom_sink_attribute){"callgraph.rt", NULL, c->rt, false};
+    if (k->conf.synthetic) out[n++] = (loom_sink_attribute){"callgraph.synthetic", NULL, 0, true};
     return n;
 }
 
-static bool begins_late(const loom_graph *g)
+bool loom_sink_begins_late(const loom_graph *g)
 {
     int64_t first = g->calls[0].arrived;
     for (int32_t i = 1; i < g->n_calls; i++) first = loom_min_i64(first, g->calls[i].arrived);
     return first != 0;
 }
 
-static const char *kind_name(loom_call_type type)
+const char *loom_sink_kind_name(loom_call_type type)
 {
     return type == LOOM_CALL_DB || type == LOOM_CALL_MC ? "client" : type == LOOM_CALL_MQ ? "consumer" : "server";
 }
@@ -126,22 +103,22 @@ static int kind_number(loom_call_type type)
     return type == LOOM_CALL_DB || type == LOOM_CALL_MC ? 3 : type == LOOM_CALL_MQ ? 5 : 2;
 }
 
-static int64_t base_ms(const loom_sink *k, const loom_graph *g)
+int64_t loom_sink_base_ms(const loom_sink *k, const loom_graph *g)
 {
     return k->conf.epoch_ms + g->time_of_day + k->n * k->conf.gap_ms;
 }
 
-static void operation(loom_buf *into, const loom_call *c)
+void loom_sink_operation(loom_buf *into, const loom_call *c)
 {
     loom_buf_reset(into);
     loom_buf_printf(into, "%s->%s", c->source, c->destination);
 }
 
-static void parent_id(char text[17], const span_ids *ids, const loom_graph *g, int32_t i)
+void loom_sink_parent_id(char text[17], const loom_span_ids *ids, const loom_graph *g, int32_t i)
 {
     int32_t p = loom_graph_parent(g, i);
     text[0] = 0;
-    if (p >= 0) span_id(text, ids, &g->calls[p]);
+    if (p >= 0) loom_sink_span_id(text, ids, &g->calls[p]);
 }
 
 /* Fills k->process: one process for each service, named after its first call. */
@@ -171,7 +148,7 @@ static loom_status find_processes(loom_sink *k, const loom_graph *g, loom_err *e
 static loom_status check_times(const loom_sink *k, const loom_graph *g, loom_err *err)
 {
     for (int32_t i = 0; i < g->n_calls; i++) {
-        int64_t start = base_ms(k, g) + g->calls[i].arrived;
+        int64_t start = loom_sink_base_ms(k, g) + g->calls[i].arrived;
         if (start >= 0 && start + loom_max_i64(g->calls[i].rt, 0) <= LOOM_TIME_MAX_MS / 1000) continue;
         return loom_fail(err, LOOM_STATUS_ARG,
                          "graph %lld has a call at %lld ms since 1970, which spans cannot say (0 to %lld); choose another "
@@ -180,7 +157,7 @@ static loom_status check_times(const loom_sink *k, const loom_graph *g, loom_err
     return LOOM_OK;
 }
 
-static void jaeger_tag(loom_jw *w, const attribute *a)
+static void jaeger_tag(loom_jw *w, const loom_sink_attribute *a)
 {
     loom_jw_begin_object(w);
     loom_jw_kv_str(w, "key", a->key);
@@ -192,17 +169,17 @@ static void jaeger_tag(loom_jw *w, const attribute *a)
     loom_jw_end_object(w);
 }
 
-static void jaeger_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const span_ids *ids, bool late,
+static void jaeger_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const loom_span_ids *ids, bool late,
                         loom_buf *scratch)
 {
     const loom_call *c = &g->calls[i];
-    attribute a[ATTRIBUTES];
+    loom_sink_attribute a[LOOM_SINK_ATTRIBUTES];
     char id[17], parent[17], process[16];
 
-    span_id(id, ids, c);
-    parent_id(parent, ids, g, i);
+    loom_sink_span_id(id, ids, c);
+    loom_sink_parent_id(parent, ids, g, i);
     snprintf(process, sizeof process, "p%d", k->process[i] + 1);
-    operation(scratch, c);
+    loom_sink_operation(scratch, c);
     loom_jw_begin_object(w);
     loom_jw_kv_str(w, "traceID", ids->trace);
     loom_jw_kv_str(w, "spanID", id);
@@ -217,12 +194,12 @@ static void jaeger_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int
         loom_jw_end_object(w);
     }
     loom_jw_end_array(w);
-    loom_jw_kv_i64(w, "startTime", (base_ms(k, g) + c->arrived) * 1000);
+    loom_jw_kv_i64(w, "startTime", (loom_sink_base_ms(k, g) + c->arrived) * 1000);
     loom_jw_kv_i64(w, "duration", loom_max_i64(c->rt, 0) * 1000);
     loom_jw_key(w, "tags");
     loom_jw_begin_array(w);
-    jaeger_tag(w, &(attribute){"span.kind", kind_name(c->type), 0, false});
-    int n = call_attributes(a, k, g, c, late, scratch);
+    jaeger_tag(w, &(loom_sink_attribute){"span.kind", loom_sink_kind_name(c->type), 0, false});
+    int n = loom_sink_call_attributes(a, k, g, c, late, scratch);
     for (int t = 0; t < n; t++) jaeger_tag(w, &a[t]);
     loom_jw_end_array(w);
     loom_jw_key(w, "logs");
@@ -237,8 +214,8 @@ static void jaeger_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int
 static void render_jaeger(loom_sink *k, const loom_graph *g)
 {
     loom_buf scratch = {0};
-    span_ids ids = make_ids(k);
-    bool late = begins_late(g);
+    loom_span_ids ids = loom_sink_make_ids(k);
+    bool late = loom_sink_begins_late(g);
     loom_jw jw, *w = &jw;
 
     if (k->n) loom_buf_str(&k->one, ",\n");
@@ -270,7 +247,7 @@ static void render_jaeger(loom_sink *k, const loom_graph *g)
     loom_buf_release(&scratch);
 }
 
-static void otlp_attribute(loom_jw *w, const attribute *a)
+static void otlp_attribute(loom_jw *w, const loom_sink_attribute *a)
 {
     char digits[24];
 
@@ -293,17 +270,17 @@ static void otlp_time(loom_jw *w, const char *key, int64_t ms)
     loom_jw_kv_str(w, key, ms ? text : "0");
 }
 
-static void otlp_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const span_ids *ids, bool late,
+static void otlp_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const loom_span_ids *ids, bool late,
                       loom_buf *scratch)
 {
     const loom_call *c = &g->calls[i];
-    attribute a[ATTRIBUTES];
+    loom_sink_attribute a[LOOM_SINK_ATTRIBUTES];
     char id[17], parent[17];
-    int64_t start = base_ms(k, g) + c->arrived;
+    int64_t start = loom_sink_base_ms(k, g) + c->arrived;
 
-    span_id(id, ids, c);
-    parent_id(parent, ids, g, i);
-    operation(scratch, c);
+    loom_sink_span_id(id, ids, c);
+    loom_sink_parent_id(parent, ids, g, i);
+    loom_sink_operation(scratch, c);
     loom_jw_begin_object(w);
     loom_jw_kv_str(w, "traceId", ids->trace);
     loom_jw_kv_str(w, "spanId", id);
@@ -314,7 +291,7 @@ static void otlp_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32
     otlp_time(w, "endTimeUnixNano", start + loom_max_i64(c->rt, 0));
     loom_jw_key(w, "attributes");
     loom_jw_begin_array(w);
-    int n = call_attributes(a, k, g, c, late, scratch);
+    int n = loom_sink_call_attributes(a, k, g, c, late, scratch);
     for (int t = 0; t < n; t++) otlp_attribute(w, &a[t]);
     loom_jw_end_array(w);
     loom_jw_key(w, "status");
@@ -324,7 +301,7 @@ static void otlp_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32
     loom_jw_end_object(w);
 }
 
-static void otlp_resource(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t first, const span_ids *ids,
+static void otlp_resource(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t first, const loom_span_ids *ids,
                           bool late, loom_buf *scratch)
 {
     loom_jw_begin_object(w);
@@ -332,7 +309,7 @@ static void otlp_resource(loom_jw *w, const loom_sink *k, const loom_graph *g, i
     loom_jw_begin_object(w);
     loom_jw_key(w, "attributes");
     loom_jw_begin_array(w);
-    otlp_attribute(w, &(attribute){"service.name", g->calls[first].destination, 0, false});
+    otlp_attribute(w, &(loom_sink_attribute){"service.name", g->calls[first].destination, 0, false});
     loom_jw_end_array(w);
     loom_jw_end_object(w);
     loom_jw_key(w, "scopeSpans");
@@ -356,8 +333,8 @@ static void otlp_resource(loom_jw *w, const loom_sink *k, const loom_graph *g, i
 static void render_otlp(loom_sink *k, const loom_graph *g)
 {
     loom_buf scratch = {0};
-    span_ids ids = make_ids(k);
-    bool late = begins_late(g);
+    loom_span_ids ids = loom_sink_make_ids(k);
+    bool late = loom_sink_begins_late(g);
     loom_jw w;
 
     loom_jw_init(&w, &k->one, false);
@@ -417,10 +394,12 @@ static void render_head(loom_sink *k)
 {
     if (k->conf.format == LOOM_FORMAT_CSV) loom_rows_render_header(&k->text);
     if (k->conf.format == LOOM_FORMAT_JAEGER) loom_buf_str(&k->text, "{\"data\":[\n");
+    loom_sink_table_head(k);
 }
 
 static void render_tail(loom_sink *k)
 {
+    loom_sink_table_tail(k);
     if (k->conf.format == LOOM_FORMAT_JAEGER)
         loom_buf_str(&k->text, "\n],\"total\":0,\"limit\":0,\"offset\":0,\"errors\":null}\n");
 }
@@ -444,7 +423,7 @@ loom_status loom_sink_open(loom_sink **out, const char *path, const loom_sink_co
 static loom_status flush(loom_sink *k, size_t least, loom_err *err)
 {
     if (k->text.len < least || !k->text.len) return LOOM_OK;
-    bool guard = k->conf.safe_csv && k->conf.format == LOOM_FORMAT_CSV;
+    bool guard = k->conf.safe_csv && (k->conf.format == LOOM_FORMAT_CSV || k->conf.format == LOOM_FORMAT_FLAT);
     loom_buf_reset(&k->one);
     if (guard) loom_csv_guard(&k->one, k->text.data, k->text.len);
     const loom_buf *text = guard ? &k->one : &k->text;
@@ -460,7 +439,9 @@ static loom_status put_spans(loom_sink *k, const loom_graph *g, loom_err *err)
     LOOM_TRY(find_processes(k, g, err));
     loom_buf_reset(&k->one);
     if (k->conf.format == LOOM_FORMAT_JAEGER) render_jaeger(k, g);
-    else render_otlp(k, g);
+    else if (k->conf.format == LOOM_FORMAT_OTLP) render_otlp(k, g);
+    else if (k->conf.format == LOOM_FORMAT_ZIPKIN) loom_sink_zipkin(k, g);
+    else loom_sink_chrome(k, g);
     loom_text_mend_utf8(&k->one);
     loom_buf_append(&k->text, k->one.data, k->one.len);
     return LOOM_OK;
@@ -477,8 +458,12 @@ loom_status loom_sink_put(loom_sink *k, const loom_graph *g, loom_err *err)
         break;
     case LOOM_FORMAT_CSV:
         snprintf(trace, sizeof trace, "T_%011lld", (long long)k->n);
-        loom_rows_render_graph(&k->text, g, trace, base_ms(k, g));
+        loom_rows_render_graph(&k->text, g, trace, loom_sink_base_ms(k, g));
         break;
+    case LOOM_FORMAT_GRAPHML: loom_sink_graphml(k, g); break;
+    case LOOM_FORMAT_FLAT: loom_sink_flat(k, g); break;
+    case LOOM_FORMAT_ZIPKIN:
+    case LOOM_FORMAT_CHROME:
     case LOOM_FORMAT_JAEGER:
     case LOOM_FORMAT_OTLP: LOOM_TRY(put_spans(k, g, err)); break;
     default: render_dot(k, g); break;

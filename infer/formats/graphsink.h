@@ -1,4 +1,5 @@
-/* Call graphs for other tools: graph store, CallGraph CSV, Jaeger JSON, OTLP/JSON lines, Graphviz DOT.
+/* Call graphs for other tools: graph store, CallGraph CSV, Jaeger JSON, OTLP/JSON lines, Graphviz DOT, Zipkin v2,
+ * Chrome trace events, GraphML, a flat table of calls.
  *
  *   loom_sink *k = NULL;
  *   LOOM_TRY(loom_sink_open(&k, "out.json", &conf, err));
@@ -15,9 +16,10 @@
 #include "trace/graph/callgraph.h"
 
 typedef enum loom_format { LOOM_FORMAT_RECORDS, LOOM_FORMAT_CSV, LOOM_FORMAT_JAEGER, LOOM_FORMAT_OTLP, LOOM_FORMAT_DOT,
+                           LOOM_FORMAT_ZIPKIN, LOOM_FORMAT_CHROME, LOOM_FORMAT_GRAPHML, LOOM_FORMAT_FLAT,
                            LOOM_FORMATS } loom_format;
-#define LOOM_FORMAT_CHOICES "records|csv|jaeger|otlp|dot"
-/* By the ending of a name: .graphs[.zst], .csv, .jsonl/.ndjson (OTLP), .json (Jaeger), .dot/.gv; LOOM_FORMATS: unknown.
+#define LOOM_FORMAT_CHOICES "records|csv|jaeger|otlp|dot|zipkin|chrome|graphml|flat"
+/* By the ending of a name: .graphs[.zst], .csv, .jsonl/.ndjson (OTLP), .json (Jaeger), .dot/.gv, .graphml; LOOM_FORMATS: unknown.
  */
 loom_format loom_format_of_name(const char *path);
 

@@ -26,15 +26,16 @@ TEST(csv_becomes_a_table)
 {
     loom_buf b = {0};
     CHECK_I64(loom_html_csv(&b, "a,seed,c\n\"x,\"\"y\"\" <\",1,-2.5\nz,1,\nq,1,4\n", "seed,other", 2), 3);
-    CHECK_STR(b.data, "<table>\n<tr><th>a</th><th>c</th></tr>\n<tr><td>x,&quot;y&quot; &lt;</td><td class=\"n\">-2.5</td></tr>\n"
-                      "<tr><td>z</td><td></td></tr>\n</table>\n");
+    CHECK_STR(b.data, "<table class=\"cards\">\n<tr class=\"h\"><th>a</th><th>c</th></tr>\n"
+                      "<tr><td data-l=\"a\">x,&quot;y&quot; &lt;</td><td class=\"n\" data-l=\"c\">-2.5</td></tr>\n"
+                      "<tr><td data-l=\"a\">z</td><td data-l=\"c\"></td></tr>\n</table>\n");
     loom_buf_reset(&b);
     CHECK_I64(loom_html_csv(&b, "", "", 5), 0);
     CHECK_I64(loom_html_csv(&b, "a,b", "", 5), 0);
     CHECK_I64(loom_html_csv(&b, "a\n\"never closed", "", 5), 1);
     loom_buf_reset(&b);
     CHECK_I64(loom_html_csv(&b, "a,,\n1,2,3\n", "seed", 5), 1); /* columns without a name once took forever */
-    CHECK_STR(b.data, "<table>\n<tr><th>a</th><th></th><th></th></tr>\n<tr><td class=\"n\">1</td><td class=\"n\">2</td>"
+    CHECK_STR(b.data, "<table class=\"cards\">\n<tr class=\"h\"><th>a</th><th></th><th></th></tr>\n<tr><td class=\"n\" data-l=\"a\">1</td><td class=\"n\">2</td>"
                       "<td class=\"n\">3</td></tr>\n</table>\n");
     loom_buf_release(&b);
 }
