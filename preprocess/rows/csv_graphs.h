@@ -13,7 +13,7 @@
 #include "core/file.h"
 #include "core/pool.h"
 #include "preprocess/rows/graphs_report.h"
-#include "preprocess/rows/rename.h"
+#include "trace/graph/rename.h"
 #include "preprocess/rows/split_traces.h"
 #include "readers/rows/row_reader.h"
 

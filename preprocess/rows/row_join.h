@@ -7,7 +7,7 @@
 #ifndef LOOM_PREPROCESS_ROWS_ROW_JOIN_H
 #define LOOM_PREPROCESS_ROWS_ROW_JOIN_H
 
-#include "preprocess/rows/rename.h"
+#include "trace/graph/rename.h"
 #include "preprocess/rows/row_tables.h"
 
 /* Numbers of a reader's own tables to the joined ones. */

@@ -6,7 +6,7 @@
 #include "core/utf8.h"
 #include "readers/rows/csv.h"
 #include "readers/rows/row_reader.h"
-#include "preprocess/rows/rename.h"
+#include "trace/graph/rename.h"
 #include "preprocess/rows/split_traces.h"
 #include "test.h"
 

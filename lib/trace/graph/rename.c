@@ -1,4 +1,4 @@
-#include "preprocess/rows/rename.h"
+#include "trace/graph/rename.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,8 +8,8 @@
  * Every name but USER gets a number, so that no number can be taken twice. A mapping file that exists is read first and
  * goes on growing, so that several runs agree. New names are numbered in byte order, file by file: the result does not
  * depend on threads. */
-#ifndef LOOM_PREPROCESS_ROWS_RENAME_H
-#define LOOM_PREPROCESS_ROWS_RENAME_H
+#ifndef LOOM_TRACE_GRAPH_RENAME_H
+#define LOOM_TRACE_GRAPH_RENAME_H
 
 #include "core/buf.h"
 #include "core/hash.h"
