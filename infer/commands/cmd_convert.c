@@ -5,10 +5,11 @@
 #include "infer/commands/infer_cmds.h"
 #include "infer/formats/graphsink.h"
 #include "readers/files/graphsource.h"
+#include "trace/graph/real_names.h"
 
 typedef struct convert_conf {
     int to;
-    const char *output;
+    const char *output, *names_from;
     int64_t limit, epoch, gap;
     bool synthetic, strict, merge, cut_outliving;
 } convert_conf;
@@ -20,6 +21,8 @@ static const loom_opt convert_opts[] = {
     LOOM_OPT_ENUM("to", 't', convert_conf, to, "auto", LOOM_FORMAT_CHOICES "|auto",
                   "format; auto: by the ending of the output's name, see above"),
     LOOM_OPT_I64("limit", 0, convert_conf, limit, "0", 0, 1e15, "N", "only the first N graphs; 0: all"),
+    LOOM_OPT_IN("names-from", 0, convert_conf, names_from, NULL, "MAPPING",
+                "write the real names for MS_n and S_n: the private file that graphs --rename keeps (make demo: names.tsv)"),
     LOOM_OPT_GROUP("Input"),
     LOOM_OPT_FLAG("strict", 0, convert_conf, strict,
                   "a span, line or file that cannot be read is an error; otherwise it is counted and left out"),
@@ -39,6 +42,8 @@ static const loom_opt convert_opts[] = {
 typedef struct converting {
     const convert_conf *conf;
     loom_sink *sink;
+    loom_real_names names;
+    loom_arena arena; /* of one graph under its real names */
 } converting;
 
 static loom_status take(void *arg, const loom_graph *g, loom_err *err)
@@ -46,7 +51,11 @@ static loom_status take(void *arg, const loom_graph *g, loom_err *err)
     converting *c = arg;
 
     if (c->conf->limit > 0 && loom_sink_count(c->sink) >= c->conf->limit) return LOOM_OK;
-    return loom_sink_put(c->sink, g, err);
+    if (!c->conf->names_from) return loom_sink_put(c->sink, g, err);
+    loom_graph real;
+    loom_arena_reset(&c->arena);
+    LOOM_TRY(loom_real_names_graph(&real, &c->names, g, &c->arena, err));
+    return loom_sink_put(c->sink, &real, err);
 }
 
 static loom_status choose_format(loom_format *out, const convert_conf *c, loom_err *err)
@@ -99,6 +108,10 @@ static loom_status run_convert(const loom_ctx *ctx, loom_err *err)
     sc.epoch_ms = conf->epoch >= 0 ? conf->epoch : sc.format == LOOM_FORMAT_CSV ? 0 : EPOCH_2022;
     for (int i = 0; i < ctx->n_args; i++)
         if ((st = loom_meta_input(&meta, ctx->args[i], err)) != LOOM_OK) goto done;
+    if (conf->names_from) {
+        if ((st = loom_real_names_load(&c.names, conf->names_from, err)) != LOOM_OK) goto done;
+        if ((st = loom_meta_input(&meta, conf->names_from, err)) != LOOM_OK) goto done;
+    }
     if (loom_meta_up_to_date(&meta, ctx, conf->output)) goto done;
     if ((st = loom_sink_open(&c.sink, conf->output, &sc, err)) != LOOM_OK) goto done;
     if ((st = read_all(&source, ctx, &c, err)) != LOOM_OK) goto done;
@@ -115,7 +128,11 @@ static loom_status run_convert(const loom_ctx *ctx, loom_err *err)
     loom_meta_json(&meta, "counts", counts.data);
     if ((st = loom_sink_commit(&c.sink, &meta, ctx, err)) != LOOM_OK) goto done;
     st = report(&source, &counts, ctx, err);
+    if (c.names.n_unknown)
+        loom_warn("%lld names of calls are not in %s and stayed as they were", (long long)c.names.n_unknown, conf->names_from);
 done:
+    loom_real_names_release(&c.names);
+    loom_arena_release(&c.arena);
     loom_sink_abandon(&c.sink);
     loom_source_release(&source);
     loom_meta_release(&meta);
@@ -135,7 +152,7 @@ const loom_cmd loom_cmd_convert = {
         "out and counted by reason, with the place of the first (docs/FORMATS.md). A call is where a request\n"
         "moves from one service to another; spans inside a service are no calls.\n"
         "Graphs of our own come back from Jaeger, OTLP and Zipkin exactly as they were. Traces of other systems keep their\n"
-        "names; loom-preprocess graphs renames them on the way to a model.\n"
+        "names here; loom-preprocess graphs reads the same formats and renames them on the way to a model.\n"
         "\n"
         "  records  .graphs .graphs.zst  one graph a line, what the other commands read\n"
         "  csv      .csv                 rows of an Alibaba CallGraph table\n"
@@ -148,7 +165,7 @@ const loom_cmd loom_cmd_convert = {
         "  flat                          one row a call for data frames; the header says the types\n"
         "\n"
         "  loom-infer convert new.graphs.zst -o new.json --limit 50      look at 50 graphs in the Jaeger UI\n"
-        "  loom-infer convert jaeger-export/ -o private.csv              private traces, then loom-preprocess graphs\n"
+        "  loom-infer convert new.graphs.zst --names-from names.tsv -o new.jsonl   with the names of the private traces\n"
         "  loom-infer convert new.graphs.zst --to dot | dot -Tsvg -O     pictures\n",
     .opts = convert_opts,
     .conf_size = sizeof(convert_conf),

@@ -7,10 +7,11 @@
 #include "core/num.h"
 #include "infer/commands/infer_cmds.h"
 #include "readers/files/graphsource.h"
+#include "trace/graph/real_names.h"
 
 typedef struct show_conf {
     int64_t skip, limit, width;
-    const char *service;
+    const char *service, *names_from;
     int colour, symbols;
 } show_conf;
 
@@ -19,6 +20,8 @@ static const loom_opt show_opts[] = {
     LOOM_OPT_I64("skip", 's', show_conf, skip, "0", 0, 1e15, "N", "leave out the first N graphs of those asked for"),
     LOOM_OPT_I64("limit", 'n', show_conf, limit, "1", 0, 1e15, "N", "graphs to show; 0: all"),
     LOOM_OPT_STR("service", 0, show_conf, service, NULL, "NAME", "only graphs of this service"),
+    LOOM_OPT_IN("names-from", 0, show_conf, names_from, NULL, "MAPPING",
+                "show the real names for MS_n and S_n: the private file that graphs --rename keeps"),
     LOOM_OPT_GROUP("Looks"),
     LOOM_OPT_I64("width", 'w', show_conf, width, "0", 0, 1000, "COLUMNS",
                  "width of the picture in columns; 0: of the terminal, else 100"),
@@ -43,6 +46,8 @@ typedef struct show_state {
     const glyphs *glyphs;
     loom_buf out, name;
     int64_t seen, shown, columns;
+    loom_real_names names;
+    loom_arena arena; /* of one graph under its real names */
     bool colour, closed; /* closed: nobody reads any more (head, less) */
     char service[64];
 } show_state;
@@ -247,7 +252,10 @@ static loom_status take(void *arg, const loom_graph *g, loom_err *err)
 
     if (s->service[0] && strcmp(s->service, g->service) != 0) return LOOM_OK;
     if (s->seen >= c->skip && (c->limit == 0 || s->shown < c->limit)) {
-        show_graph(s, g);
+        loom_graph real = *g;
+        loom_arena_reset(&s->arena);
+        if (c->names_from) LOOM_TRY(loom_real_names_graph(&real, &s->names, g, &s->arena, err));
+        show_graph(s, &real);
         s->shown++;
         loom_status st = loom_stdout_write(s->out.data, s->out.len, err);
         s->closed = st != LOOM_OK && errno == EPIPE;
@@ -272,6 +280,7 @@ static loom_status run_show(const loom_ctx *ctx, loom_err *err)
         loom_name_append_service(&name, c->service, strlen(c->service));
         snprintf(s.service, sizeof s.service, "%s", name.data);
     }
+    if (c->names_from) st = loom_real_names_load(&s.names, c->names_from, err);
     for (int i = 0; st == LOOM_OK && i < ctx->n_args; i++) st = loom_source_read(&source, ctx->args[i], take, &s, err);
     if (st == LOOM_OK) st = loom_source_finish(&source, take, &s, err);
     if (s.closed) { /* whoever asked has seen enough: no complaint about what is left in the buffer either */
@@ -284,6 +293,8 @@ static loom_status run_show(const loom_ctx *ctx, loom_err *err)
                        name.data);
     }
     loom_source_release(&source);
+    loom_real_names_release(&s.names);
+    loom_arena_release(&s.arena);
     loom_buf_release(&s.out);
     loom_buf_release(&s.name);
     loom_buf_release(&name);

@@ -24,6 +24,9 @@ typedef struct loom_in loom_in;
 loom_status loom_in_open(loom_in **out, const char *path, loom_err *err);
 /* Up to cap bytes; *n = 0 at the end of the member. A truncated container is an error, never a short file. */
 loom_status loom_in_read(loom_in *in, void *data, size_t cap, size_t *n, loom_err *err);
+/* Up to 512 bytes of what the member has next, which loom_in_read returns all the same; *n = 0 at its end. Borrowed until
+ * the next call. */
+loom_status loom_in_peek(loom_in *in, const char **data, size_t *n, loom_err *err);
 /* Goes to the next regular member of a tar file; *more = false at the end. */
 loom_status loom_in_next_member(loom_in *in, bool *more, loom_err *err);
 /* Appends the rest of the member, which must not be larger than `bound`, nor (packed) grow beyond all measure
@@ -54,6 +57,7 @@ loom_status loom_out_printf(loom_out *out, loom_err *err, const char *fmt, ...) 
 loom_status loom_out_commit(loom_out **out, loom_err *err);
 /* Several files get their names together, or none of them (core/temp_file.h); NULL members are passed over. */
 loom_status loom_out_commit_all(loom_out **outs, size_t n, loom_err *err);
+void loom_out_make_private(loom_out *out); /* for its owner only (0600): a mapping of names */
 void loom_out_abandon(loom_out **out); /* removes the temporary file; NULL is fine */
 
 /* For who publishes files together with something else: flushes, syncs and reads back; the digest of what loom_out_temp

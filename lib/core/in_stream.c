@@ -20,6 +20,8 @@ struct loom_in {
     bool is_tar, between;    /* between: behind the member, looking for the next one */
     unsigned char head[512]; /* bytes read while looking at what kind of file this is */
     size_t head_len, head_used;
+    unsigned char peeked[512]; /* of a member, looked at and not read yet */
+    size_t peeked_len, peeked_used;
     unsigned char *feed;     /* input block of the decompressor */
     loom_inflate *inflate;   /* gzip: between the file and libarchive; NULL: libarchive does it */
 };
@@ -155,9 +157,33 @@ done:
     return LOOM_OK;
 }
 
+loom_status loom_in_peek(loom_in *in, const char **data, size_t *n, loom_err *err)
+{
+    if (in->peeked_used == in->peeked_len) {
+        in->peeked_len = in->peeked_used = 0;
+        LOOM_TRY(loom_in_read(in, in->peeked, sizeof in->peeked, &in->peeked_len, err));
+    }
+    *data = (const char *)in->peeked + in->peeked_used;
+    *n = in->peeked_len - in->peeked_used;
+    return LOOM_OK;
+}
+
+/* Hands out what `from` has of `len` bytes behind *used. */
+static size_t hand_out(void *data, size_t cap, const unsigned char *from, size_t len, size_t *used)
+{
+    size_t n = len - *used < cap ? len - *used : cap;
+    memcpy(data, from + *used, n);
+    *used += n;
+    return n;
+}
+
 loom_status loom_in_read(loom_in *in, void *data, size_t cap, size_t *n, loom_err *err)
 {
     if (loom_stop_requested()) return loom_fail_interrupted(err);
+    if (in->peeked_used < in->peeked_len) {
+        *n = hand_out(data, cap, in->peeked, in->peeked_len, &in->peeked_used);
+        return LOOM_OK;
+    }
     if (in->archive) {
         size_t got = 0;
         while (got < cap) { /* libarchive returns what one block of input yields; callers want full blocks */
@@ -169,12 +195,8 @@ loom_status loom_in_read(loom_in *in, void *data, size_t cap, size_t *n, loom_er
         *n = got;
         return LOOM_OK;
     }
-    size_t from_head = in->head_len - in->head_used;
-    if (from_head > 0) {
-        if (from_head > cap) from_head = cap;
-        memcpy(data, in->head + in->head_used, from_head);
-        in->head_used += from_head;
-        *n = from_head;
+    if (in->head_used < in->head_len) {
+        *n = hand_out(data, cap, in->head, in->head_len, &in->head_used);
         return LOOM_OK;
     }
     ssize_t r = read_some(in, data, cap);
@@ -197,6 +219,7 @@ static loom_status keep_member(loom_in *in, struct archive_entry *entry, loom_er
 loom_status loom_in_next_member(loom_in *in, bool *more, loom_err *err)
 {
     *more = false;
+    in->peeked_len = in->peeked_used = 0;
     if (!in->archive) return LOOM_OK;
     in->between = true;
     for (;;) {

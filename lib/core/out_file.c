@@ -81,6 +81,11 @@ loom_status loom_out_open(loom_out **result, const char *path, bool force, loom_
     return LOOM_OK;
 }
 
+void loom_out_make_private(loom_out *out)
+{
+    if (out->digest) loom_temp_make_private(&out->temp);
+}
+
 static loom_status write_raw(loom_out *out, const void *data, size_t len, loom_err *err)
 {
     if (fwrite(data, 1, len, out->file) != len) return write_failed(out, err);

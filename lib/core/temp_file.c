@@ -266,6 +266,12 @@ loom_status loom_temp_digest(loom_temp *t, loom_err *err)
     return loom_digest_file(t->digest, &t->bytes, t->fd, t->name, err);
 }
 
+void loom_temp_make_private(loom_temp *t)
+{
+    t->mode = 0600;
+    (void)!fchmod(t->fd, t->mode);
+}
+
 void loom_temp_allow_as(const loom_temp *t, const loom_temp *other)
 {
     struct stat info;

@@ -50,6 +50,8 @@ loom_status loom_temp_digest(loom_temp *t, loom_err *err);
  * Processes of this toolkit take turns in a folder (a lock on the folder of the first); not in one of loom_temp_dir_open,
  * which is its maker's alone. */
 loom_status loom_temp_publish(loom_temp *const *list, size_t n, loom_err *err);
+/* For its owner only (0600), whatever was there before. */
+void loom_temp_make_private(loom_temp *t);
 /* A file that tells of another is for nobody who may not read that one. */
 void loom_temp_allow_as(const loom_temp *t, const loom_temp *other);
 /* Removes the temporary file, if there is one still, and closes; an empty *t is fine. */

@@ -1,4 +1,5 @@
-/* loom-preprocess graphs: rows of CallGraph tables to a graph store. */
+/* loom-preprocess graphs: traces of any kind to a graph store. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@
 
 typedef struct graphs_conf {
     const char *output, *report, *dropped, *verdicts, *type_map, *rename;
-    bool any_case, merge;
+    bool any_case, merge, keep_ids, cut_outliving;
     int service_from;
 } graphs_conf;
 
@@ -20,34 +21,43 @@ static const loom_opt graphs_opts[] = {
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', graphs_conf, output, NULL, "FILE", "graph store to write (.graphs.zst), - for stdout"),
     LOOM_OPT_OUT("report", 0, graphs_conf, report, NULL, "FILE",
-                 "JSON report of every row and graph dropped, by reason"),
+                 "JSON report of every row, span and graph dropped, by reason"),
     LOOM_OPT_OUT("dropped", 0, graphs_conf, dropped, NULL, "FILE",
-                 "CSV list of the dropped rows: file,line,trace,reason"),
-    LOOM_OPT_OUT("verdicts", 0, graphs_conf, verdicts, NULL, "FILE", "JSON lines, one per trace: accepted or why not"),
+                 "CSV list of the dropped rows of tables: file,line,trace,reason"),
+    LOOM_OPT_OUT("verdicts", 0, graphs_conf, verdicts, NULL, "FILE", "JSON lines, one per trace of tables: accepted or why not"),
     LOOM_OPT_GROUP("Reading"),
     LOOM_OPT_STR("type-map", 0, graphs_conf, type_map, NULL, "FROM=TO,...",
                  "rpctypes to read as rpc, http, mc, db or mq"),
     LOOM_OPT_FLAG("merge", 0, graphs_conf, merge,
-                  "read all inputs as one table, so that traces may straddle files (needs memory for all rows)"),
+                  "read all inputs as one, so that traces may straddle files (needs memory for all rows and spans)"),
     LOOM_OPT_FLAG("any-case", 0, graphs_conf, any_case, "accept rpctypes in any case (RPC, Http)"),
     LOOM_OPT_ENUM("service-from", 0, graphs_conf, service_from, "column", "column|root",
                   "service of a graph: the service column, or the callee of the root call (v2021 tables: the rows of "
                   "both sides of a call are paired)"),
+    LOOM_OPT_FLAG("cut-outliving", 0, graphs_conf, cut_outliving,
+                  "spans: a call that goes on after its caller's has ended (a queue's consumer) ends with it"),
+    LOOM_OPT_GROUP("Names"),
     LOOM_OPT_OUT("rename", 0, graphs_conf, rename, NULL, "FILE",
-                 "replace names by MS_n and S_n; the mapping is read from FILE when it exists, and written to it"),
+                 "replace names by MS_n and S_n; the mapping is read from FILE when it exists, and written to it (for "
+                 "its owner only). loom-infer convert and show bring the names back with --names-from FILE"),
+    LOOM_OPT_FLAG("keep-ids", 0, graphs_conf, keep_ids,
+                  "with --rename: names that are MS_n or S_n already keep their number, unless another name has it"),
     LOOM_OPT_END};
 
 static void show_progress(void *arg, int64_t bytes) { loom_progress_update(arg, bytes, NULL); }
 
-static bool is_table_name(const char *path)
+/* What a folder's file is called that may hold traces; a graph store only when it is named itself, as it may be ours. */
+static bool is_trace_name(const char *path)
 {
-    static const char *const suffixes[] = {".csv", ".csv.gz",  ".csv.zst", ".csv.xz", ".tar.gz",
-                                           ".tgz", ".tar.zst", ".tar.xz",  ".tar"};
+    static const char *const packed[] = {"", ".gz", ".zst", ".xz"};
+    static const char *const kinds[] = {".csv", ".json", ".jsonl", ".ndjson", ".tar", ".tgz"};
     size_t len = strlen(path);
-    for (size_t k = 0; k < sizeof suffixes / sizeof *suffixes; k++) {
-        size_t end = strlen(suffixes[k]);
-        if (len > end && strcmp(path + len - end, suffixes[k]) == 0) return true;
-    }
+    char suffix[16];
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        for (size_t i = 0; i < sizeof packed / sizeof *packed; i++) {
+            size_t n = (size_t)snprintf(suffix, sizeof suffix, "%s%s", kinds[k], packed[i]);
+            if (len > n && strcmp(path + len - n, suffix) == 0) return true;
+        }
     return false;
 }
 
@@ -60,27 +70,31 @@ static loom_status add_path(char ***paths, size_t *n, size_t *cap, const char *p
     return LOOM_OK;
 }
 
-static loom_status add_folder(char ***paths, size_t *n, size_t *cap, const char *dir, loom_err *err)
+/* Files of other kinds are counted in *left; what lies beside files is passed over. */
+static loom_status add_folder(char ***paths, size_t *n, size_t *cap, const char *dir, loom_source *left, loom_err *err)
 {
     char **found = NULL;
     size_t n_found = 0, before = *n;
     loom_status st = loom_list_tree(&found, &n_found, dir, err);
-    for (size_t i = 0; i < n_found && st == LOOM_OK; i++)
-        if (is_table_name(found[i])) st = add_path(paths, n, cap, found[i], err);
+    for (size_t i = 0; i < n_found && st == LOOM_OK; i++) {
+        if (is_trace_name(found[i]) && !loom_source_is_beside(found[i])) st = add_path(paths, n, cap, found[i], err);
+        else if (!loom_source_is_beside(found[i])) loom_source_left_file(left, found[i]);
+    }
     if (st == LOOM_OK && *n == before)
         st = loom_fail(err, LOOM_STATUS_FORMAT,
-                       "%s: no CSV file in this folder (.csv, .csv.gz, .csv.zst, .tar.gz); name another", dir);
+                       "%s: no file of traces in this folder (.csv, .json, .jsonl, .ndjson, .tar; also .gz, .zst, .xz); "
+                       "name another", dir);
     loom_free_list(found, n_found);
     return st;
 }
 
-/* The tables that the arguments name; free with loom_free_list, also after an error. */
-static loom_status list_inputs(char ***paths, size_t *n, const loom_ctx *ctx, loom_err *err)
+/* The files that the arguments name; free with loom_free_list, also after an error. */
+static loom_status list_inputs(char ***paths, size_t *n, const loom_ctx *ctx, loom_source *left, loom_err *err)
 {
     size_t cap = 0;
     for (int i = 0; i < ctx->n_args; i++) {
         if (loom_file_is_dir(ctx->args[i]))
-            LOOM_TRY(add_folder(paths, n, &cap, ctx->args[i], err));
+            LOOM_TRY(add_folder(paths, n, &cap, ctx->args[i], left, err));
         else
             LOOM_TRY(add_path(paths, n, &cap, ctx->args[i], err));
     }
@@ -95,12 +109,27 @@ static loom_status read_inputs(loom_graphs_job *job, char *const *paths, size_t 
     return loom_graphs_finish(job, err);
 }
 
+/* No table among the inputs: what the others gave says why there is nothing. */
+static loom_status no_graph_of_others(const loom_graphs_job *job, const char *input, loom_err *err)
+{
+    loom_buf counts = {0};
+    loom_source_render_counts(&job->other.source, &counts);
+    loom_status st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no valid call graph: %s%s",
+                               strcmp(input, "-") == 0 ? "standard input" : input, loom_buf_text(&counts),
+                               job->other.source.spans.rejected[LOOM_REASON_CHILD_OUTLIVES_PARENT] && !job->other.source.cut_outliving
+                                   ? "; --cut-outliving ends calls with their callers" : "");
+    loom_buf_release(&counts);
+    return st;
+}
+
 static loom_status check_not_empty(const loom_graphs_job *job, const char *input, loom_err *err)
 {
     loom_buf reasons = {0};
     loom_status st = LOOM_OK;
+    if (job->report.total.graphs + job->other.source.graphs == 0 && job->report.n_files == 0)
+        return no_graph_of_others(job, input, err);
     loom_graphs_render_reasons(&job->report.total, &reasons);
-    if (job->report.total.graphs == 0)
+    if (job->report.total.graphs + job->other.source.graphs == 0)
         st = loom_fail(err, LOOM_STATUS_FORMAT,
                        "%s: no valid graph in %lld row%s of %lld trace%s (%s); is it a CallGraph table?%s",
                        job->report.n_files == 1 && strcmp(input, "-") != 0 ? input
@@ -120,7 +149,10 @@ static loom_status check_not_empty(const loom_graphs_job *job, const char *input
 static void say_need(const loom_graphs_job *job, const char *output)
 {
     char need[32], rows[32];
-    loom_info("all inputs have the columns of a CallGraph table; the graphs would be written to %s", output);
+    const char *than = job->other.source.files ? "all inputs have the columns of a CallGraph table, or are JSON or graph stores"
+                                               : "all inputs have the columns of a CallGraph table";
+    loom_info("%s; the graphs would be written to %s", than, output);
+    if (job->other.source.files) loom_info("JSON files and stores are read whole, one at a time; what is in them was not looked at");
     if (job->unknown) {
         loom_info("memory needed: at most %lld MiB and %d bytes a row; how many rows standard input has cannot be told",
                   LOOM_GRAPHS_BASE_BYTES >> 20, LOOM_GRAPHS_ROW_BYTES);
@@ -146,7 +178,22 @@ static void say_split_traces(const loom_graphs_job *job)
                   LOOM_SPLIT_TRACES_SPAN, (long long)job->ids.n_forgotten);
 }
 
-static void say_result(const loom_graphs_job *job, double seconds)
+/* What is no table: the same words as convert has. */
+static void say_others(const loom_graphs_job *job)
+{
+    const loom_source *s = &job->other.source;
+    loom_buf counts = {0};
+    loom_source_render_counts(s, &counts);
+    if (loom_other_traces_any(&job->other)) loom_info("no tables: %s", loom_buf_text(&counts));
+    loom_buf_release(&counts);
+    if (s->split_traces)
+        loom_warn("%lld traces of spans came back in a later file (first: %s): the pieces are graphs of their own, or lost; "
+                  "give --merge to put them together", (long long)s->split_traces, loom_buf_text(&s->first_split));
+    if (s->files && (job->dropped || job->verdicts))
+        loom_warn("--dropped and --verdicts list tables only; --report counts spans by reason");
+}
+
+static void say_tables(const loom_graphs_job *job, double seconds)
 {
     const loom_graphs_counts *c = &job->report.total;
     loom_buf reasons = {0};
@@ -168,11 +215,21 @@ static void say_result(const loom_graphs_job *job, double seconds)
         loom_warn("%lld of %lld files gave no valid graph; see --report", (long long)job->report.n_empty_files,
                   (long long)job->report.n_files);
     say_split_traces(job);
-    if (job->odd_name[0])
+    loom_buf_release(&reasons);
+}
+
+static void say_result(const loom_graphs_job *job, double seconds)
+{
+    const char *odd = job->odd_name[0] ? job->odd_name : job->other.odd_name;
+    if (job->report.n_files) say_tables(job, seconds);
+    say_others(job);
+    if (odd[0])
         loom_warn("name \"%s\" holds one of / , : ( ) < > [ ], which the text encodings cannot carry; --rename "
                   "replaces names",
-                  job->odd_name);
-    loom_buf_release(&reasons);
+                  odd);
+    if (job->rename && job->rename->n_changed)
+        loom_info("%lld names were replaced; the mapping is private: convert and show have the names back with --names-from",
+                  (long long)job->rename->n_changed);
 }
 
 /* Opens what the options name; nothing appears under its final name before commit_all. */
@@ -195,18 +252,49 @@ static loom_status write_one(loom_out **out, const char *path, const loom_buf *t
     return loom_out_write(*out, loom_buf_text(text), text->len, err);
 }
 
+/* A mapping is read and written: a run that finds the one it left behind would give the same again. */
+static void mapping_digest(char text[40], const char *bytes, size_t len)
+{
+    loom_hash128 h = loom_hash128_of(bytes, len);
+    snprintf(text, 40, "%016llx%016llx", (unsigned long long)h.hi, (unsigned long long)h.lo);
+}
+
+static void note_mapping(loom_meta *meta, const loom_buf *mapping)
+{
+    char text[40];
+    mapping_digest(text, loom_buf_text(mapping), mapping->len);
+    loom_meta_str(meta, "mapping_digest", text);
+}
+
+static bool mapping_is_same(const graphs_conf *conf)
+{
+    loom_buf bytes = {0};
+    loom_err err = {0};
+    char text[40];
+    loom_json *meta = loom_meta_load(conf->output, false);
+    const char *noted = loom_json_str(loom_json_get(meta, "mapping_digest"), NULL);
+    bool same = noted && loom_file_read(&bytes, conf->rename, LOOM_BOUND_NAMES, &err) == LOOM_OK;
+    if (same) mapping_digest(text, loom_buf_text(&bytes), bytes.len);
+    same = same && strcmp(text, noted) == 0;
+    loom_buf_release(&bytes);
+    loom_json_free(meta);
+    return same;
+}
+
 static loom_status commit_all(loom_graphs_job *job, const graphs_conf *conf, loom_meta *meta, const loom_ctx *ctx,
                               loom_err *err)
 {
     loom_buf text = {0}, mapping = {0};
     loom_out *outs[5] = {0};
     loom_status st = LOOM_OK;
-    loom_graphs_report_render(&job->report, job->ids.n_forgotten, &text);
+    loom_graphs_report_render(&job->report, job->ids.n_forgotten, &job->other.source, &text);
     loom_meta_json(meta, "report", text.data);
     loom_buf_char(&text, '\n');
     if (job->rename) {
         loom_rename_render(job->rename, &mapping);
+        note_mapping(meta, &mapping);
         st = write_one(&outs[3], conf->rename, &mapping, true, err);
+        if (st == LOOM_OK) loom_out_make_private(outs[3]);
         loom_buf_release(&mapping);
     }
     if (st == LOOM_OK && conf->report) st = write_one(&outs[4], conf->report, &text, ctx->common.force, err);
@@ -238,6 +326,11 @@ static loom_status run_graphs(const loom_ctx *ctx, loom_err *err)
     loom_status st;
 
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no output named; give -o FILE, or -o - for stdout");
+    if (conf->keep_ids && !conf->rename)
+        return loom_fail(err, LOOM_STATUS_ARG, "--keep-ids says which names --rename leaves alone; give --rename FILE, too");
+    rename.keep_ids = conf->keep_ids;
+    job.other.source.merge = conf->merge;
+    job.other.source.cut_outliving = conf->cut_outliving;
     job.rules.any_case = conf->any_case;
     job.rules.free_names = conf->rename != NULL;
     job.rules.keep_dropped = conf->dropped != NULL;
@@ -250,11 +343,14 @@ static loom_status run_graphs(const loom_ctx *ctx, loom_err *err)
     if (conf->rename && (st = loom_rename_load(&rename, conf->rename, err)) != LOOM_OK) goto done;
     if ((st = loom_pool_new(&job.pool, (int)ctx->common.threads, err)) != LOOM_OK) goto done;
     if ((st = open_outputs(&job, conf, ctx->common.force, err)) != LOOM_OK) goto done;
-    if ((st = list_inputs(&paths, &n_paths, ctx, err)) != LOOM_OK) goto done;
+    job.other.out = job.out;
+    job.other.rename = job.rename;
+    if ((st = list_inputs(&paths, &n_paths, ctx, &job.other.source, err)) != LOOM_OK) goto done;
     for (size_t i = 0; i < n_paths && !ctx->common.dry_run; i++)
         if ((st = loom_meta_input(&meta, paths[i], err)) != LOOM_OK) goto done;
-    /* A mapping of names is read and written: whether it is still the same is not known. */
-    if (!ctx->common.dry_run && !conf->rename && loom_meta_up_to_date(&meta, ctx, conf->output)) goto done;
+    if (!ctx->common.dry_run && (!conf->rename || (ctx->common.update && mapping_is_same(conf))) &&
+        loom_meta_up_to_date(&meta, ctx, conf->output))
+        goto done;
     if ((st = read_inputs(&job, paths, n_paths, ctx->common.dry_run, err)) != LOOM_OK) goto done;
     if (ctx->common.dry_run) {
         say_need(&job, conf->output);
@@ -278,18 +374,20 @@ done:
 
 const loom_cmd loom_cmd_graphs = {
     .name = "graphs",
-    .summary = "rows of CallGraph CSV files to call graphs",
-    .args = "CSV...",
+    .summary = "traces (CallGraph CSV, Jaeger, OTLP, Zipkin) to call graphs",
+    .args = "TRACES...",
     .min_args = 1,
     .max_args = -1,
     .details =
-        "Reads CSV files (plain, .gz, .zst, .xz, inside .tar.gz), folders of them, or - for stdin; columns are found\n"
-        "by name. Rows are filtered, grouped by trace and checked; valid graphs are written one a line, file after\n"
-        "file, ordered by time of day within a file. Every row and graph that is dropped is counted by reason.\n"
-        "The rows of a file stay in memory: 64 bytes each and 256 MiB at most; --dry-run says how much that is.\n"
+        "Reads files (plain, .gz, .zst, .xz, inside .tar), folders of them, or - for stdin, told apart by content:\n"
+        "CallGraph CSV, Jaeger JSON, OTLP/JSON (also lines), Zipkin v2 JSON, graph stores. Columns of tables are found\n"
+        "by name. Rows and spans are grouped by trace and checked; valid graphs are written one a line, file after\n"
+        "file, those of a table ordered by time of day. Every row, span and graph that is dropped is counted by reason.\n"
+        "The rows of a table stay in memory: 64 bytes each and 256 MiB at most; --dry-run says how much that is.\n"
         "A trace that comes back in a later file is counted and warned about (--merge puts its pieces together).\n"
         "\n"
         "  loom-preprocess graphs CallGraph_0.tar.gz CallGraph_1.tar.gz -o raw.graphs.zst --report report.json\n"
+        "  loom-preprocess graphs jaeger-export/ -o own.graphs.zst --rename names.tsv --keep-ids\n"
         "  loom-preprocess graphs own.csv -o own.graphs.zst --type-map UNKNOWN=rpc --rename names.tsv",
     .opts = graphs_opts,
     .conf_size = sizeof(graphs_conf),

@@ -138,44 +138,78 @@ static loom_status check_member(loom_graphs_job *job, loom_in *in, const char *p
 static bool is_csv_member(const char *name)
 {
     size_t n = strlen(name);
-    if (n && loom_path_is_hidden(name)) return false; /* macOS puts "._NAME" beside NAME */
     return n == 0 || (n >= 4 && strcmp(name + n - 4, ".csv") == 0);
 }
 
-typedef loom_status member_fn(loom_graphs_job *job, loom_in *in, const char *path, loom_err *err);
+typedef loom_status table_fn(loom_graphs_job *job, loom_in *in, const char *path, loom_err *err);
+typedef loom_status other_fn(loom_other_traces *o, loom_in *in, const char *place, loom_err *err);
 
-static loom_status each_member(loom_graphs_job *job, const char *path, member_fn *fn, loom_err *err)
+typedef struct member_fns {
+    table_fn *table;
+    other_fn *other;
+} member_fns;
+
+static loom_status check_other(loom_other_traces *o, loom_in *in, const char *place, loom_err *err)
+{
+    (void)in, (void)place, (void)err;
+    o->source.files++;
+    return LOOM_OK;
+}
+
+/* *used: it holds traces of some kind. */
+static loom_status one_member(loom_graphs_job *job, loom_in *in, const char *path, const member_fns *fns, bool *used,
+                              loom_err *err)
+{
+    const char *member = loom_in_member(in), *head;
+    loom_buf place = {0};
+    size_t n_head;
+
+    if (member[0] && loom_source_is_beside(member)) return LOOM_OK;
+    LOOM_TRY(loom_in_peek(in, &head, &n_head, err));
+    loom_text_kind kind = loom_source_kind(head, n_head);
+    bool other = kind == LOOM_TEXT_KIND_SPANS || kind == LOOM_TEXT_KIND_RECORDS;
+    *used |= other || is_csv_member(member);
+    if (!other && is_csv_member(member)) return fns->table(job, in, path, err);
+    loom_buf_str(&place, strcmp(path, "-") == 0 ? "standard input" : path);
+    if (member[0]) loom_buf_printf(&place, "(%s)", member);
+    loom_status st = loom_buf_check(&place, "a file name", err);
+    if (st == LOOM_OK && other) st = fns->other(&job->other, in, place.data, err);
+    if (st == LOOM_OK && !other) loom_source_left_file(&job->other.source, place.data);
+    loom_buf_release(&place);
+    return st;
+}
+
+static loom_status each_member(loom_graphs_job *job, const char *path, const member_fns *fns, loom_err *err)
 {
     loom_in *in = NULL;
-    bool more = true, found = false;
+    bool more = true, used = false;
     loom_status st = loom_in_open(&in, path, err);
     while (st == LOOM_OK && more) {
         job->several |= loom_in_member(in)[0] != 0;
-        if (is_csv_member(loom_in_member(in))) {
-            found = true;
-            if ((st = fn(job, in, path, err)) != LOOM_OK) break;
-        }
+        if ((st = one_member(job, in, path, fns, &used, err)) != LOOM_OK) break;
         st = loom_in_next_member(in, &more, err);
     }
-    if (st == LOOM_OK && !found)
+    if (st == LOOM_OK && !used)
         st = loom_fail(err, LOOM_STATUS_FORMAT,
-                       "%s: no member whose name ends in .csv; pack the CallGraph table itself", path);
+                       "%s: no member holds traces; pack the CallGraph tables themselves (names that end in .csv), or Jaeger, "
+                       "OTLP or Zipkin JSON", path);
     loom_in_close(&in);
     return st;
 }
 
 loom_status loom_graphs_add_file(loom_graphs_job *job, const char *path, loom_err *err)
 {
-    return each_member(job, path, add_member, err);
+    return each_member(job, path, &(member_fns){add_member, loom_other_traces_add}, err);
 }
 
 loom_status loom_graphs_check_file(loom_graphs_job *job, const char *path, loom_err *err)
 {
-    return each_member(job, path, check_member, err);
+    return each_member(job, path, &(member_fns){check_member, check_other}, err);
 }
 
 loom_status loom_graphs_finish(loom_graphs_job *job, loom_err *err)
 {
+    LOOM_TRY(loom_other_traces_finish(&job->other, err));
     if (!job->merged) return LOOM_OK;
     loom_status st = finish_run(job->merged, job, err);
     free_run(job->merged);
@@ -187,6 +221,7 @@ void loom_graphs_job_release(loom_graphs_job *job)
 {
     free_run(job->merged);
     loom_graphs_report_release(&job->report);
+    loom_other_traces_release(&job->other);
     loom_split_traces_release(&job->ids);
     loom_buf_release(&job->first_split);
 }

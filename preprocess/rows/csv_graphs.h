@@ -1,5 +1,6 @@
 /* Stage 1: rows of CallGraph tables to call graphs (docs/VALIDITY.md, section 1), one file after the other,
- * several threads within a file. The output does not depend on the number of threads.
+ * several threads within a file. The output does not depend on the number of threads. What is no table, told by its
+ * content, goes to other_traces.
  *
  *   row_tables    blocks of the file are read under a lock and taken apart into rows in parallel
  *   row_join      the tables of names of the threads become one
@@ -13,6 +14,7 @@
 #include "core/file.h"
 #include "core/pool.h"
 #include "preprocess/rows/graphs_report.h"
+#include "preprocess/rows/other_traces.h"
 #include "trace/graph/rename.h"
 #include "preprocess/rows/split_traces.h"
 #include "readers/rows/row_reader.h"
@@ -34,6 +36,7 @@ typedef struct loom_graphs_job {
     bool safe_csv;                  /* `dropped` is a table for spreadsheets */
     void (*progress)(void *arg, int64_t bytes); /* bytes of text read so far; NULL: none */
     void *progress_arg;
+    loom_other_traces other;        /* its source's rules are set */
     /* results */
     loom_graphs_report report;
     bool estimated, unknown;        /* report.most_rows is; it cannot be told (standard input) */
@@ -43,8 +46,9 @@ typedef struct loom_graphs_job {
     struct loom_graphs_run *merged; /* with merge: what was read so far */
 } loom_graphs_job;
 
-/* Reads one input: a plain or compressed CSV file, every .csv member of a tar file, "-". Its graphs are written, unless
- * they have to wait for the other files (merge). */
+/* Reads one input: a plain or compressed file, every member of a tar file, "-". Its graphs are written, unless they have
+ * to wait for the other files (merge). Members that are neither .csv nor JSON nor a store are counted as files of other
+ * kinds. */
 loom_status loom_graphs_add_file(loom_graphs_job *job, const char *path, loom_err *err);
 /* After the last file. */
 loom_status loom_graphs_finish(loom_graphs_job *job, loom_err *err);

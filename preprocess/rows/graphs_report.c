@@ -109,7 +109,7 @@ void loom_graphs_report_file(loom_graphs_report *r, const char *place, int64_t n
     r->n_empty_files += c->graphs == 0;
 }
 
-void loom_graphs_report_render(const loom_graphs_report *r, int64_t not_sought, loom_buf *into)
+void loom_graphs_report_render(const loom_graphs_report *r, int64_t not_sought, const loom_source *others, loom_buf *into)
 {
     loom_jw w;
     loom_jw_init(&w, into, false);
@@ -126,6 +126,11 @@ void loom_graphs_report_render(const loom_graphs_report *r, int64_t not_sought, 
         if (loom_utf8_valid(loom_intern_text(&r->unlisted, (int64_t)i), loom_intern_len(&r->unlisted, (int64_t)i)))
             loom_jw_kv_i64(&w, loom_intern_text(&r->unlisted, (int64_t)i), r->unlisted_counts[i]);
     loom_jw_end_object(&w);
+    if (others->files || others->left.n[LOOM_LEFT_FOREIGN_FILE]) {
+        loom_buf_str(into, ",\"no_tables\":");
+        loom_jw_init(&w, into, false);
+        loom_source_json_counts(others, &w);
+    }
     loom_buf_char(into, '}');
 }
 

@@ -3,6 +3,7 @@
 #define LOOM_PREPROCESS_ROWS_GRAPHS_REPORT_H
 
 #include "core/json.h"
+#include "readers/files/graphsource.h"
 #include "readers/rows/row_reader.h"
 #include "trace/graph/validity.h"
 
@@ -45,8 +46,10 @@ typedef struct loom_graphs_report {
 loom_status loom_graphs_report_unlisted(loom_graphs_report *r, const loom_row_reader *from, loom_err *err);
 /* Adds a file; `place` NULL: `n_files` files that were merged, which have no line numbers of their own. */
 void loom_graphs_report_file(loom_graphs_report *r, const char *place, int64_t n_files, const loom_graphs_counts *c);
-/* {"files":[...],"total":{...},"types_not_listed":{...}}; `not_sought`: traces that split_traces.h had forgotten. */
-void loom_graphs_report_render(const loom_graphs_report *r, int64_t not_sought, loom_buf *into);
+/* {"files":[...],"total":{...},"types_not_listed":{...},"no_tables":{...}}: of tables, and where there was any, of what is
+ * none (other_traces.h).
+ * `not_sought`: traces that split_traces.h had forgotten. */
+void loom_graphs_report_render(const loom_graphs_report *r, int64_t not_sought, const loom_source *others, loom_buf *into);
 /* "3 rows: TYPE_NOT_LISTED 2, RT_NULL 1; 1 trace: NO_ROOT 1" for messages. */
 void loom_graphs_render_reasons(const loom_graphs_counts *c, loom_buf *into);
 /* A line of the verdicts: {"trace":...,"accepted":...,"reasons":[...]}, with `fault` for a trace that never was a graph. */

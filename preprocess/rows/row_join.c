@@ -64,7 +64,7 @@ static const char *final_name(loom_row_join *j, loom_rename_kind kind, const cha
     const char *name = loom_arena_strdup(&j->arena, loom_buf_text(&text), text.len);
     j->arena.failed |= loom_buf_failed(&text);
     loom_buf_release(&text);
-    if (!j->odd_name[0] && strpbrk(name, "/,:()<>[]")) snprintf(j->odd_name, sizeof j->odd_name, "%s", name);
+    if (!j->odd_name[0] && strpbrk(name, LOOM_NAME_ODD)) snprintf(j->odd_name, sizeof j->odd_name, "%s", name);
     return name;
 }
 

@@ -32,7 +32,7 @@ refused 1 'cut.csv.zst' loom-preprocess graphs cut.csv.zst -o o.graphs.zst
 sed 's/,http,/,x,/; s/,rpc,/,y,/; s/,mc,/,z,/; s/,db,/,w,/; s/,mq,/,v,/; s/,RPC,/,u,/' "$CSV" >types.csv
 refused 1 'TYPE_NOT_LISTED 64.*--type-map' loom-preprocess graphs types.csv -o o.graphs.zst
 echo text >readme.txt; tar cf notable.tar readme.txt
-refused 1 'no member whose name ends in .csv' loom-preprocess graphs notable.tar -o o.graphs.zst
+refused 1 'no member holds traces' loom-preprocess graphs notable.tar -o o.graphs.zst
 mkdir none
 refused 1 'none: no CSV file in this folder' loom-preprocess graphs none -o o.graphs.zst
 refused 2 'no output named' loom-preprocess graphs "$CSV"

@@ -149,20 +149,26 @@ static bool looks_like_record(const char *text, size_t len)
     return len > 15 && text[2] == 'h' && text[5] == 'm' && text[8] == 's';
 }
 
-static size_t mark_length(const loom_buf *text)
+static size_t mark_length(const char *text, size_t len) { return len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; }
+
+loom_text_kind loom_source_kind(const char *text, size_t len)
 {
-    return text->len >= 3 && memcmp(text->data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    size_t mark = mark_length(text, len), at = mark;
+
+    while (at < len && text[at] && strchr(" \t\r\n", text[at])) at++;
+    if (at >= len) return LOOM_TEXT_KIND_BLANK;
+    if (text[at] == '{' || text[at] == '[') return LOOM_TEXT_KIND_SPANS;
+    return looks_like_record(text + mark, len - mark) ? LOOM_TEXT_KIND_RECORDS : LOOM_TEXT_KIND_ROWS;
 }
 
 static loom_status read_text(reader *r, const loom_buf *whole, loom_err *err)
 {
-    size_t mark = mark_length(whole), len = whole->len - mark;
-    const char *text = loom_buf_text(whole) + mark;
-    size_t blanks = strspn(text, " \t\r\n");
+    const char *text = loom_buf_text(whole);
+    loom_text_kind kind = loom_source_kind(text, whole->len);
+    size_t mark = mark_length(text, whole->len);
 
-    if (blanks >= len) return LOOM_OK;
-    if (text[blanks] == '{' || text[blanks] == '[') return read_json(r, text, len, err);
-    return read_csv(r, text, len, err);
+    if (kind == LOOM_TEXT_KIND_BLANK) return LOOM_OK;
+    return (kind == LOOM_TEXT_KIND_SPANS ? read_json : read_csv)(r, text + mark, whole->len - mark, err);
 }
 
 #define PIECE ((size_t)4 << 20) /* bytes of a store that are read at once */
@@ -183,7 +189,7 @@ static loom_status read_piece(loom_buf *text, loom_in *in, size_t n, bool *more,
 /* A store may have any size: whole lines go on, what is left of the last one waits for its rest. */
 static loom_status stream_records(reader *r, loom_buf *text, loom_in *in, loom_err *err)
 {
-    size_t mark = mark_length(text);
+    size_t mark = mark_length(text->data, text->len);
 
     memmove(text->data, text->data + mark, text->len - mark + 1);
     text->len -= mark;
@@ -206,14 +212,14 @@ static loom_status read_member(reader *r, loom_buf *text, loom_in *in, loom_err 
 {
     bool more = true;
 
+    r->s->files++;
     while (more && text->len < 64) LOOM_TRY(read_piece(text, in, PIECE, &more, err));
-    if (looks_like_record(text->data + mark_length(text), text->len - mark_length(text))) return stream_records(r, text, in, err);
+    if (loom_source_kind(text->data, text->len) == LOOM_TEXT_KIND_RECORDS) return stream_records(r, text, in, err);
     LOOM_TRY(loom_in_read_all(text, in, LOOM_BOUND_TRACES, r->path, err));
     return read_text(r, text, err);
 }
 
-/* Our notes beside files, and what file systems hide (macOS puts "._NAME" beside NAME into archives). */
-static bool is_beside(const char *path)
+bool loom_source_is_beside(const char *path)
 {
     size_t len = strlen(path);
     return loom_path_is_hidden(path) || (len > 10 && strcmp(path + len - 10, ".meta.json") == 0);
@@ -232,8 +238,7 @@ static loom_status read_file(loom_source *s, const char *path, bool alone, loom_
         loom_buf_reset(&name);
         loom_buf_printf(&name, member[0] ? "%s(%s)" : "%s", path, member);
         reader r = {.s = s, .path = name.data, .alone = alone && !member[0], .take = take, .arg = arg};
-        if (!member[0] || !is_beside(member)) {
-            s->files++;
+        if (!member[0] || !loom_source_is_beside(member)) {
             loom_buf_reset(&text);
             st = read_member(&r, &text, in, err);
         }
@@ -245,6 +250,18 @@ static loom_status read_file(loom_source *s, const char *path, bool alone, loom_
     return st;
 }
 
+loom_status loom_source_read_member(loom_source *s, loom_in *in, const char *place, loom_take_graph take, void *arg,
+                                    loom_err *err)
+{
+    reader r = {.s = s, .path = place, .take = take, .arg = arg};
+    loom_buf text = {0};
+    loom_status st = read_member(&r, &text, in, err);
+    loom_buf_release(&text);
+    return st;
+}
+
+void loom_source_left_file(loom_source *s, const char *place) { loom_left_add(&s->left, LOOM_LEFT_FOREIGN_FILE, place); }
+
 loom_status loom_source_read(loom_source *s, const char *path, loom_take_graph take, void *arg, loom_err *err)
 {
     char **paths = NULL;
@@ -254,7 +271,7 @@ loom_status loom_source_read(loom_source *s, const char *path, loom_take_graph t
     if (!loom_file_is_dir(path)) return read_file(s, path, true, take, arg, err);
     LOOM_TRY(loom_list_tree(&paths, &n, path, err));
     for (size_t i = 0; st == LOOM_OK && i < n; i++)
-        if (!is_beside(paths[i])) st = read_file(s, paths[i], false, take, arg, err);
+        if (!loom_source_is_beside(paths[i])) st = read_file(s, paths[i], false, take, arg, err);
     loom_free_list(paths, n);
     return st;
 }

@@ -11,6 +11,7 @@
 #ifndef LOOM_READERS_FILES_GRAPHSOURCE_H
 #define LOOM_READERS_FILES_GRAPHSOURCE_H
 
+#include "core/file.h"
 #include "core/hash_set.h"
 #include "readers/rows/csv_rows.h"
 #include "readers/spans/spans.h"
@@ -39,7 +40,18 @@ typedef struct loom_source {
     loom_hash_set earlier;        /* traces of the files so far */
 } loom_source; /* zero-initialised is ready */
 
+/* What a text holds, by its first bytes: some hundred of them tell. */
+typedef enum loom_text_kind { LOOM_TEXT_KIND_BLANK, LOOM_TEXT_KIND_SPANS, LOOM_TEXT_KIND_RECORDS, LOOM_TEXT_KIND_ROWS } loom_text_kind;
+loom_text_kind loom_source_kind(const char *text, size_t len); /* ROWS: also what is none of the others */
+/* Our notes beside files, and what file systems hide (macOS puts "._NAME" beside NAME into archives): no traces. */
+bool loom_source_is_beside(const char *path);
+
 loom_status loom_source_read(loom_source *s, const char *path, loom_take_graph take, void *arg, loom_err *err);
+/* The rest of the member that `in` stands at; `place` is "file" or "file(member)". */
+loom_status loom_source_read_member(loom_source *s, loom_in *in, const char *place, loom_take_graph take, void *arg,
+                                    loom_err *err);
+/* A file that is left out unread. */
+void loom_source_left_file(loom_source *s, const char *place);
 /* After the last file: with merge, this is where graphs of spans and rows come out. */
 loom_status loom_source_finish(loom_source *s, loom_take_graph take, void *arg, loom_err *err);
 void loom_source_release(loom_source *s);

@@ -7,19 +7,6 @@
 enum { MAX_COMPONENTS = 1 << 26 }; /* of all dotted ids of a trace together */
 #define NS_PER_MS 1000000
 
-const char *loom_span_fit_name(loom_arena *arena, const char *text)
-{
-    const char *from = text[0] ? text : "unknown";
-    size_t len = strlen(from);
-    char *copy = loom_arena_alloc(arena, len + 1);
-    if (!copy) return "";
-    for (size_t i = 0; i <= len; i++) {
-        unsigned char c = (unsigned char)from[i];
-        copy[i] = i < len && (c <= ' ' || c == '|' || c == 0x7f) ? '_' : from[i];
-    }
-    return loom_name_microservice(arena, copy, len);
-}
-
 /* ---- which spans show calls ---- */
 
 typedef struct walk {
@@ -78,8 +65,8 @@ loom_status loom_span_calls_add(loom_span_calls *calls, int32_t parent, const ch
     LOOM_TRY(loom_grow(&calls->items, &calls->cap, calls->n + 1, sizeof *calls->items, err));
     calls->items[calls->n] = (loom_found_call){
         .parent = parent, .start = span->start, .end = span->end, .order = (int32_t)calls->n,
-        .call = {.type = span->type, .source = loom_span_fit_name(arena, from),
-                 .destination = loom_span_fit_name(arena, to)}};
+        .call = {.type = span->type, .source = loom_name_fit_record(arena, from),
+                 .destination = loom_name_fit_record(arena, to)}};
     calls->n++;
     return LOOM_OK;
 }

@@ -31,7 +31,4 @@ int64_t loom_span_calls_cut(loom_span_calls *calls);
  * before its caller's does so in milliseconds too. Returns when the earliest call began, ms since 1970. */
 int64_t loom_span_calls_time(loom_span_calls *calls);
 
-/* A name as records hold it. */
-const char *loom_span_fit_name(loom_arena *arena, const char *text);
-
 #endif

@@ -109,7 +109,7 @@ static const char *graph_service(mapping *m)
     }
     const loom_span *s = t->nodes[t->root < 0 ? 0 : t->root].span;
     loom_buf_printf(&b, "%s:%s", s->service, s->operation);
-    const char *name = loom_span_fit_name(&m->arena, loom_buf_text(&b));
+    const char *name = loom_name_fit_record(&m->arena, loom_buf_text(&b));
     m->arena.failed |= loom_buf_failed(&b);
     loom_buf_release(&b);
     return name;

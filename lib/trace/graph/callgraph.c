@@ -146,6 +146,19 @@ bool loom_name_fits_record(const char *text, size_t len)
     return len > 0;
 }
 
+const char *loom_name_fit_record(loom_arena *arena, const char *text)
+{
+    const char *from = text[0] ? text : "unknown";
+    size_t len = strlen(from);
+    char *copy = loom_arena_alloc(arena, len + 1);
+    if (!copy) return "";
+    for (size_t i = 0; i <= len; i++) {
+        unsigned char c = (unsigned char)from[i];
+        copy[i] = i < len && (c <= ' ' || c == '|' || c == 0x7f) ? '_' : from[i];
+    }
+    return loom_name_microservice(arena, copy, len);
+}
+
 /* ---- graphs ---- */
 
 static int compare_calls(const loom_call *a, const loom_call *b)

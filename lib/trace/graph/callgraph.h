@@ -70,8 +70,11 @@ void loom_name_append_service(loom_buf *into, const char *text, size_t len);
 const char *loom_name_microservice(loom_arena *arena, const char *text, size_t len);
 const char *loom_name_service(loom_arena *arena, const char *text, size_t len);
 bool loom_name_is_unknown(const char *text, size_t len); /* "UNKNOWN" or "UNAVAILABLE" */
+#define LOOM_NAME_ODD "/,:()<>[]" /* what stands between names in texts: none may hold one of these there */
 /* Can it stand in a record: not empty, no white space, no control byte, no '|'? */
 bool loom_name_fits_record(const char *text, size_t len);
+/* A copy that can, canonical: '_' for what cannot, "unknown" for nothing. "": no memory. */
+const char *loom_name_fit_record(loom_arena *arena, const char *text);
 
 /* ---- graphs ---- */
 void loom_graph_sort(loom_graph *g); /* dotted-id order, stable; in place */

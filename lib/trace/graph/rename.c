@@ -11,16 +11,38 @@
 static const char *const prefixes[LOOM_RENAME_KINDS] = {"MS_", "S_"};
 static const int digits[LOOM_RENAME_KINDS] = {5, 9};
 
+static void append_number(loom_rename_kind kind, int64_t number, loom_buf *into)
+{
+    loom_buf_printf(into, "%s%0*lld", prefixes[kind], digits[kind], (long long)number);
+}
+
+static loom_hash128 key_of(int64_t number) { return loom_hash128_of(&number, sizeof number); }
+
+/* The number of a name that is MS_n or S_n already, written with any number of zeros less than usual; -1: another name. */
+static int64_t own_number(loom_rename_kind kind, const char *name, size_t len)
+{
+    size_t n_prefix = strlen(prefixes[kind]), width = len - n_prefix;
+    int64_t number;
+    if (len <= n_prefix || memcmp(name, prefixes[kind], n_prefix) != 0 || strspn(name + n_prefix, "0123456789") != width ||
+        !loom_parse_i64(name + n_prefix, width, &number))
+        return -1;
+    return width > (size_t)digits[kind] && name[n_prefix] == '0' ? -1 : number;
+}
+
 static bool set_number(loom_rename *r, loom_rename_kind kind, const char *name, size_t len, int64_t number)
 {
     size_t before = r->names[kind].n;
+    bool fresh;
     int64_t id = loom_intern_add(&r->names[kind], name, len);
     if (id < 0) return false;
     if (r->names[kind].n == before) return true;
     if (loom_grow(&r->numbers[kind], &r->cap[kind], r->names[kind].n, sizeof *r->numbers[kind], NULL) != LOOM_OK) return false;
     r->numbers[kind][id] = number;
-    if (number >= r->next[kind]) r->next[kind] = number + 1;
-    return true;
+    bool keeps = own_number(kind, name, len) == number;
+    r->n_changed += !keeps;
+    if (keeps && !loom_hash_set_add(&r->kept[kind], key_of(number), &fresh)) return false;
+    if (!r->keep_ids && number >= r->next[kind]) r->next[kind] = number + 1;
+    return loom_hash_set_add(&r->taken[kind], key_of(number), &fresh);
 }
 
 /* "MS_00012<TAB>name" */
@@ -64,11 +86,6 @@ loom_status loom_rename_load(loom_rename *r, const char *path, loom_err *err)
     return st;
 }
 
-static void append_number(loom_rename_kind kind, int64_t number, loom_buf *into)
-{
-    loom_buf_printf(into, "%s%0*lld", prefixes[kind], digits[kind], (long long)number);
-}
-
 void loom_rename_render(const loom_rename *r, loom_buf *into)
 {
     for (int kind = 0; kind < LOOM_RENAME_KINDS; kind++)
@@ -85,13 +102,34 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+static int64_t next_number(loom_rename *r, loom_rename_kind kind)
+{
+    if (r->next[kind] == 0) r->next[kind] = 1;
+    while (loom_hash_set_has(&r->taken[kind], key_of(r->next[kind]))) r->next[kind]++;
+    return r->next[kind];
+}
+
+/* Names that are numbers keep them before any other name is given one. */
+static bool keep_numbers(loom_rename *r, loom_rename_kind kind, const char **names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(names[i]);
+        int64_t own = own_number(kind, names[i], len);
+        bool others = loom_hash_set_has(&r->taken[kind], key_of(own)) && !loom_hash_set_has(&r->kept[kind], key_of(own));
+        if (own < 0 || others) continue;
+        if (!set_number(r, kind, names[i], len, own)) return false;
+    }
+    return true;
+}
+
 bool loom_rename_add(loom_rename *r, loom_rename_kind kind, const char **names, size_t n)
 {
     qsort(names, n, sizeof *names, compare_names);
+    if (r->keep_ids && !keep_numbers(r, kind, names, n)) return false;
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(names[i], "USER") == 0) continue;
-        if (r->next[kind] == 0) r->next[kind] = 1;
-        if (!set_number(r, kind, names[i], strlen(names[i]), r->next[kind])) return false;
+        size_t len = strlen(names[i]);
+        if (strcmp(names[i], "USER") == 0 || loom_intern_find(&r->names[kind], names[i], len) >= 0) continue;
+        if (!set_number(r, kind, names[i], len, next_number(r, kind))) return false;
     }
     return true;
 }
@@ -105,9 +143,31 @@ void loom_rename_append(const loom_rename *r, loom_rename_kind kind, const char 
         append_number(kind, r->numbers[kind][id], into);
 }
 
+static const char *new_name(const loom_rename *r, loom_rename_kind kind, const char *name, loom_buf *text, loom_arena *arena)
+{
+    loom_buf_reset(text);
+    loom_rename_append(r, kind, name, text);
+    return loom_arena_strdup(arena, loom_buf_text(text), text->len);
+}
+
+bool loom_rename_graph(const loom_rename *r, loom_graph *g, loom_arena *arena)
+{
+    loom_buf text = {0};
+    g->service = new_name(r, LOOM_RENAME_SERVICE, g->service, &text, arena);
+    for (int32_t i = 0; i < g->n_calls; i++) {
+        g->calls[i].source = new_name(r, LOOM_RENAME_MICROSERVICE, g->calls[i].source, &text, arena);
+        g->calls[i].destination = new_name(r, LOOM_RENAME_MICROSERVICE, g->calls[i].destination, &text, arena);
+    }
+    bool room = !arena->failed && !loom_buf_failed(&text);
+    loom_buf_release(&text);
+    return room;
+}
+
 void loom_rename_release(loom_rename *r)
 {
     for (int kind = 0; kind < LOOM_RENAME_KINDS; kind++) {
+        loom_hash_set_release(&r->taken[kind]);
+        loom_hash_set_release(&r->kept[kind]);
         loom_intern_release(&r->names[kind]);
         free(r->numbers[kind]);
     }

@@ -5,14 +5,16 @@
  *
  * Names are written as loom_quote does it (core/escape.h), so that the file can be shown in a terminal.
  *
- * Every name but USER gets a number, so that no number can be taken twice. A mapping file that exists is read first and
- * goes on growing, so that several runs agree. New names are numbered in byte order, file by file: the result does not
- * depend on threads. */
+ * Every name but USER gets a number, so that no number can be taken twice. With keep_ids, MS_n and S_n keep theirs unless
+ * another name has it already; they stand in the mapping as well, so that it stays theirs. A mapping file that exists is
+ * read first and goes on growing, so that several runs agree. New names are numbered in byte order, file by file: the
+ * result does not depend on threads. */
 #ifndef LOOM_TRACE_GRAPH_RENAME_H
 #define LOOM_TRACE_GRAPH_RENAME_H
 
 #include "core/buf.h"
-#include "core/hash.h"
+#include "core/hash_set.h"
+#include "trace/graph/callgraph.h"
 
 typedef enum loom_rename_kind { LOOM_RENAME_MICROSERVICE, LOOM_RENAME_SERVICE, LOOM_RENAME_KINDS } loom_rename_kind;
 
@@ -21,6 +23,9 @@ typedef struct loom_rename {
     int64_t *numbers[LOOM_RENAME_KINDS];
     size_t cap[LOOM_RENAME_KINDS];
     int64_t next[LOOM_RENAME_KINDS];
+    loom_hash_set taken[LOOM_RENAME_KINDS], kept[LOOM_RENAME_KINDS]; /* numbers; those of names that keep them */
+    bool keep_ids;     /* set before anything is read or added */
+    int64_t n_changed; /* names that are written otherwise than they were */
 } loom_rename; /* zero-initialised is ready */
 
 /* Reads a mapping file; a file that does not exist is an empty mapping. */
@@ -31,6 +36,8 @@ void loom_rename_render(const loom_rename *r, loom_buf *into);
 bool loom_rename_add(loom_rename *r, loom_rename_kind kind, const char **names, size_t n);
 /* Appends "MS_00012" or "S_000000003" for a name that was added, "USER" for USER. */
 void loom_rename_append(const loom_rename *r, loom_rename_kind kind, const char *name, loom_buf *into);
+/* The same names in a graph: the names of a copy of `g` are exchanged, its texts live in `arena`. False: no memory. */
+bool loom_rename_graph(const loom_rename *r, loom_graph *g, loom_arena *arena);
 void loom_rename_release(loom_rename *r);
 
 #endif
