@@ -59,7 +59,7 @@ path() { \
 	ln -sfn "$$(realpath -m -- "$$1")" "$$link"; printf %s "$$link"; \
 }; \
 [ -f "$$CONFIG" ] || complain "there is no $$CONFIG; RUN= is one of: $$(ls configs | sed -n "s/\.conf$$//p" | paste -sd" "), CONFIG= a file; the paper's sample sizes are PRESET=paper"; \
-[ -z "$$CSV" ] || [ -e "$$CSV" ] || complain "there is no CSV=$$CSV; give a CallGraph CSV or a folder of them"; \
+[ -z "$$CSV" ] || [ -e "$$CSV" ] || complain "there is no CSV=$$CSV; give traces (CallGraph CSV, Jaeger, OTLP or Zipkin JSON), an archive or a folder of them"; \
 [ -z "$$INIT" ] || [ -d "$$INIT" ] || complain "there is no folder INIT=$$INIT; give that of a Hugging Face model"; \
 $(if $(findstring n,$(firstword -$(MAKEFLAGS))),:,mkdir -p "$$OUT"); \
 $(MAKE) --no-print-directory -f Makefile.data BIN=$(BUILD)/bin RUN='$(call clean,$(RUN))' CONFIG="$$(path "$$CONFIG")" OUT="$$(path "$$OUT")" \
@@ -203,7 +203,7 @@ help: ## this list
 	@echo "  CONFIG= OUT=     other configuration file (its outputs: out/NAME), other output folder"
 	@echo "  BASE_MODEL=FILE  what models start from (default: the one shipped, checkpoints/base.h5); none: from random weights"
 	@echo "  INIT=FOLDER      train adapters beside this Hugging Face model (configs/llama2-7b-lora.conf, llama3.2-1b-lora.conf)"
-	@echo "  CSV=PATH         your traces (a CallGraph CSV, .csv.gz, .tar.gz, or a folder of them) instead of made-up ones"
+	@echo "  CSV=PATH         your traces (CallGraph CSV, Jaeger, OTLP or Zipkin JSON, archives or folders of them) instead of made-up ones"
 	@echo "                   (paths may hold blanks and quotes: they are reached through links in out/links)"
 	@echo "  FIGURES= PRESET= which figures of the paper (T1 3 3c 4 6 8 12 13 14 15 16), sample sizes (paper, desk);"
 	@echo "                   METHODS TEMPERATURES LADDER FULL: see the head of Makefile.data;"
