@@ -34,7 +34,7 @@ refused 1 'TYPE_NOT_LISTED 64.*--type-map' loom-preprocess graphs types.csv -o o
 echo text >readme.txt; tar cf notable.tar readme.txt
 refused 1 'no member holds traces' loom-preprocess graphs notable.tar -o o.graphs.zst
 mkdir none
-refused 1 'none: no CSV file in this folder' loom-preprocess graphs none -o o.graphs.zst
+refused 1 'none: no file of traces in this folder' loom-preprocess graphs none -o o.graphs.zst
 refused 2 'no output named' loom-preprocess graphs "$CSV"
 refused 2 '' loom-preprocess graphs -o o.graphs.zst
 
