@@ -1,4 +1,4 @@
-/* loom-preprocess: trace CSV to graphs, graphs to text, text to tokens. */
+/* loom-preprocess: traces to graphs, graphs to text, text to tokens. */
 #include "preprocess/commands/preprocess_cmds.h"
 
 int main(int argc, char **argv)
@@ -6,6 +6,7 @@ int main(int argc, char **argv)
     const loom_cmd cmds[] = {
         loom_cmd_sample_traces,
         loom_cmd_graphs,
+        loom_cmd_anonymise,
         loom_cmd_dedupe,
         loom_cmd_split,
         loom_cmd_stats,
@@ -16,5 +17,5 @@ int main(int argc, char **argv)
         loom_cmd_tokens,
         {.name = NULL},
     };
-    return loom_cli_main("loom-preprocess", "turns trace CSV into call graphs, training text and tokens", cmds, argc, argv);
+    return loom_cli_main("loom-preprocess", "turns traces into call graphs, training text and tokens", cmds, argc, argv);
 }

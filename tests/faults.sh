@@ -67,6 +67,8 @@ fault graphs          -- loom-preprocess graphs in/g.csv --report o/r.json -o o/
 fault graphs-2-threads -- loom-preprocess graphs in/traces -o o/g.graphs.zst --threads 2 -q
 fault graphs-tar      -- loom-preprocess graphs in/g.tar -o o/g.graphs $one
 fault graphs-config   -- loom-preprocess graphs in/g.csv.gz -o o/g.graphs --config in/a.conf $one
+fault graphs-spans    -- loom-preprocess graphs in/g.json -o o/g.graphs --rename o/names.tsv --keep-ids $one
+fault anonymise       -- loom-preprocess anonymise in/g.graphs.zst -o o/g.graphs --mapping o/names.tsv --names numbers -k 2 --report o/r.json $one
 fault dedupe          -- loom-preprocess dedupe in/g.graphs.zst -o o/g.graphs.zst $one
 fault split           -- loom-preprocess split in/g.graphs.zst --train o/t.graphs.zst --valid o/v.graphs.zst $one
 fault stats           -- loom-preprocess stats in/g.graphs.zst -o o/s.json $one

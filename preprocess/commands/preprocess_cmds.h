@@ -5,7 +5,8 @@
 #include "core/cli.h"
 
 extern const loom_cmd loom_cmd_sample_traces; /* synthetic CallGraph tables */
-extern const loom_cmd loom_cmd_graphs;   /* rows of CSV files to call graphs */
+extern const loom_cmd loom_cmd_graphs;
+extern const loom_cmd loom_cmd_anonymise;   /* rows of CSV files to call graphs */
 extern const loom_cmd loom_cmd_dedupe;   /* valid graphs, each once */
 extern const loom_cmd loom_cmd_split;    /* training and validation graphs */
 extern const loom_cmd loom_cmd_stats;    /* per-service statistics */

@@ -45,6 +45,16 @@ static bool set_number(loom_rename *r, loom_rename_kind kind, const char *name, 
     return loom_hash_set_add(&r->taken[kind], key_of(number), &fresh);
 }
 
+bool loom_rename_set(loom_rename *r, loom_rename_kind kind, const char *name, int64_t number)
+{
+    return set_number(r, kind, name, strlen(name), number);
+}
+
+bool loom_rename_has(const loom_rename *r, loom_rename_kind kind, int64_t number)
+{
+    return loom_hash_set_has(&r->taken[kind], key_of(number));
+}
+
 /* "MS_00012<TAB>name" */
 static bool take_line(loom_rename *r, const char *line, size_t len)
 {
@@ -74,6 +84,11 @@ loom_status loom_rename_load(loom_rename *r, const char *path, loom_err *err)
     if ((st = loom_lines_open(&lines, path, err)) != LOOM_OK) return st;
     loom_lines_bound(lines, LOOM_BOUND_NAMES);
     while ((st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
+        if (len && line[0] == '#') {
+            loom_buf_append(&r->remarks, line, len);
+            loom_buf_char(&r->remarks, '\n');
+            continue;
+        }
         if (len == 0 || take_line(r, line, len)) continue;
         if ((st = loom_nomem_check("a mapping of names", err)) != LOOM_OK) break;
         st = loom_fail(
@@ -88,6 +103,7 @@ loom_status loom_rename_load(loom_rename *r, const char *path, loom_err *err)
 
 void loom_rename_render(const loom_rename *r, loom_buf *into)
 {
+    loom_buf_append(into, loom_buf_text(&r->remarks), r->remarks.len);
     for (int kind = 0; kind < LOOM_RENAME_KINDS; kind++)
         for (size_t i = 0; i < r->names[kind].n; i++) {
             append_number((loom_rename_kind)kind, r->numbers[kind][i], into);
@@ -171,5 +187,6 @@ void loom_rename_release(loom_rename *r)
         loom_intern_release(&r->names[kind]);
         free(r->numbers[kind]);
     }
+    loom_buf_release(&r->remarks);
     *r = (loom_rename){0};
 }

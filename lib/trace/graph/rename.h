@@ -3,7 +3,7 @@
  *   MS_00001<TAB>cart-service
  *   S_000000001<TAB>frontend:/api/cart
  *
- * Names are written as loom_quote does it (core/escape.h), so that the file can be shown in a terminal.
+ * Lines that begin with "#" are kept, in front. Names are written as loom_quote does it (core/escape.h), so that the file can be shown in a terminal.
  *
  * Every name but USER gets a number, so that no number can be taken twice. With keep_ids, MS_n and S_n keep theirs unless
  * another name has it already; they stand in the mapping as well, so that it stays theirs. A mapping file that exists is
@@ -24,6 +24,7 @@ typedef struct loom_rename {
     size_t cap[LOOM_RENAME_KINDS];
     int64_t next[LOOM_RENAME_KINDS];
     loom_hash_set taken[LOOM_RENAME_KINDS], kept[LOOM_RENAME_KINDS]; /* numbers; those of names that keep them */
+    loom_buf remarks;  /* lines that begin with "#", with their ends */
     bool keep_ids;     /* set before anything is read or added */
     int64_t n_changed; /* names that are written otherwise than they were */
 } loom_rename; /* zero-initialised is ready */
@@ -34,6 +35,9 @@ loom_status loom_rename_load(loom_rename *r, const char *path, loom_err *err);
 void loom_rename_render(const loom_rename *r, loom_buf *into);
 /* Gives numbers to the names that have none, in byte order. `names` (n) is sorted in place. */
 bool loom_rename_add(loom_rename *r, loom_rename_kind kind, const char **names, size_t n);
+/* A number of the caller's choice for a name that has none; whether another name has it is the caller's to ask. */
+bool loom_rename_set(loom_rename *r, loom_rename_kind kind, const char *name, int64_t number);
+bool loom_rename_has(const loom_rename *r, loom_rename_kind kind, int64_t number);
 /* Appends "MS_00012" or "S_000000003" for a name that was added, "USER" for USER. */
 void loom_rename_append(const loom_rename *r, loom_rename_kind kind, const char *name, loom_buf *into);
 /* The same names in a graph: the names of a copy of `g` are exchanged, its texts live in `arena`. False: no memory. */
