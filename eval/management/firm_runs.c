@@ -87,7 +87,7 @@ static loom_status one_run(firm_job *j, const loom_origin *o, int app, int unit,
     uint64_t seed = j->m->seed + (uint64_t)run;
     int64_t *index = loom_alloc((size_t)n, sizeof *index);
     loom_firm_samples train = {0};
-    loom_firm_score score;
+    loom_firm_score score = {0};
     loom_status st = LOOM_OK;
 
     if (!index) return loom_fail_nomem(err, "a selection of graphs");

@@ -74,10 +74,10 @@ void loom_linear_few_rows(float *y, int64_t ldy, const float *x, int64_t ldx, co
     static tile_fn *const tiles[] = {tile_14_1, tile_10_2, tile_8_3, tile_6_4};
     static tile_fn *const singles[] = {tile_1_1, tile_1_2, tile_1_3, tile_1_4};
     static const int64_t outs_of[] = {14, 10, 8, 6};
+    assert(N >= 1 && N <= LOOM_FEW_ROWS);
     int64_t vecs = (N + 15) / 16, lanes = 16 * vecs, outs = outs_of[vecs - 1], o = 0;
     _Alignas(64) float sums[MAX_OUTS * 2 * 16];
 
-    assert(N >= 1 && N <= LOOM_FEW_ROWS);
     transpose(scratch, x, ldx, N, in, lanes);
     for (; o + outs <= out; o += outs) {
         tiles[vecs - 1](sums, scratch, W + o * in, in);
