@@ -72,16 +72,12 @@ cat "$scratch/h" "$scratch/c" | grep -ohE '\bloom_[a-z0-9_]+' | sort | uniq -c |
 { tr '\n' ' ' <"$scratch/h" | grep -oE 'static inline [^;{]*\{' | grep -oE '\bloom_[a-z0-9_]+ ?\(' | head -n 10000
   grep -ohE '^ *# *define +loom_[a-z0-9_]+\(' "$scratch/h" | grep -oE 'loom_[a-z0-9_]+\('; } | tr -d ' (' | sort -u >"$scratch/inside"
 bad=0
-while read -r name count; do
-    least=3
-    grep -qx "$name" "$scratch/inside" && least=2
-    [ "$count" -ge "$least" ] && continue
-    kept | grep -q "^$name " && continue
-    echo "$name is called by nothing but tests; give it a command, or take it out"
-    bad=1
-done < <(join "$scratch/offered" "$scratch/counts")
-for name in $(kept | awk '{ print $1 }'); do
-    grep -qx "$name" "$scratch/offered" || { echo "$name is on the list of $0 and no longer there"; bad=1; }
-done
+kept | awk '{ print $1 }' | sort -u >"$scratch/kept"
+join "$scratch/offered" "$scratch/counts" | awk -v inside="$scratch/inside" -v kept="$scratch/kept" '
+    BEGIN { while ((getline name <inside) > 0) has_body[name]; while ((getline name <kept) > 0) may_stay[name] }
+    $2 < ($1 in has_body ? 2 : 3) && !($1 in may_stay) { print $1 " is called by nothing but tests; give it a command, or take it out"; bad = 1 }
+    END { exit bad }' || bad=1
+gone=$(comm -23 "$scratch/kept" "$scratch/offered")
+[ -z "$gone" ] || { echo "on the list of $0 and no longer there: $gone"; bad=1; }
 [ $bad = 1 ] || echo "$n functions, each called"
 exit $bad

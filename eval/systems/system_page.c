@@ -105,9 +105,3 @@ void loom_page_cell_begin(loom_buf *html, const char *heading, bool number)
 
 void loom_page_cell_end(loom_buf *html) { loom_buf_str(html, "</td>"); }
 void loom_page_table_end(loom_buf *html) { loom_buf_str(html, "</tbody></table>\n"); }
-
-void loom_page_number(loom_buf *html, double v)
-{
-    if (isnan(v)) loom_buf_str(html, "\xe2\x80\x93");
-    else loom_buf_printf(html, "%.3g", v);
-}

@@ -26,6 +26,5 @@ void loom_page_table_begin(loom_buf *html, const char *caption, const char *head
 void loom_page_cell_begin(loom_buf *html, const char *heading, bool number);
 void loom_page_cell_end(loom_buf *html);
 void loom_page_table_end(loom_buf *html);
-void loom_page_number(loom_buf *html, double v); /* three digits; a dash when not defined */
 
 #endif

@@ -150,14 +150,6 @@ double loom_time_counts_mean(const loom_time_counts *t)
     return t->total ? (double)t->sum / (double)t->total : NAN;
 }
 
-double loom_time_counts_zeros(const loom_time_counts *t)
-{
-    int64_t counts[LOOM_TIME_BINS];
-    if (t->total == 0) return NAN;
-    loom_time_counts_spread(t, counts);
-    return (double)counts[0] / (double)t->total;
-}
-
 void loom_time_counts_lognormal(const loom_time_counts *t, double *mu, double *sigma)
 {
     int64_t counts[LOOM_TIME_BINS];

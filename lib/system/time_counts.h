@@ -38,7 +38,6 @@ int32_t loom_time_counts_spread(const loom_time_counts *t, int64_t *counts);
 /* Numbers of what was added; NaN of nothing. Quantile: element floor(q n) of the sorted values, the last one at most. */
 double loom_time_counts_quantile(const loom_time_counts *t, double q);
 double loom_time_counts_mean(const loom_time_counts *t);
-double loom_time_counts_zeros(const loom_time_counts *t); /* share of zeros */
 /* Mean and standard deviation of ln of the values above 0. */
 void loom_time_counts_lognormal(const loom_time_counts *t, double *mu, double *sigma);
 

@@ -63,7 +63,7 @@ TEST(quantiles_and_the_lognormal_fit)
     double mu, sigma;
     for (int i = 0; i < 100; i++) CHECK(loom_time_counts_add(&t, i, 1));
     CHECK(loom_time_counts_quantile(&t, .5) == 50 && loom_time_counts_quantile(&t, 1) == 99 && loom_time_counts_quantile(&t, 0) == 0);
-    CHECK(loom_time_counts_zeros(&t) == .01 && loom_time_counts_mean(&t) == 49.5);
+    CHECK(loom_time_counts_mean(&t) == 49.5);
     loom_time_counts_release(&t);
     CHECK(loom_time_counts_add(&t, 0, 7) && loom_time_counts_add(&t, 10, 1) && loom_time_counts_add(&t, 100, 1));
     loom_time_counts_lognormal(&t, &mu, &sigma);
