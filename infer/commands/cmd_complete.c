@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "core/num.h"
 #include "core/usage.h"
+#include "core/utf8.h"
 #include "infer/commands/infer_cmds.h"
 #include "infer/engine/model_loader.h"
 
@@ -48,7 +49,7 @@ static void token_text(loom_buf *into, const loom_tokenizer *tok, int32_t id)
     size_t len = 0;
     const char *bytes = loom_tokenizer_bytes(tok, id, &len);
     loom_buf_append(into, bytes, len);
-    loom_text_mend_utf8(into);
+    loom_utf8_mend(into->data, into->len);
 }
 
 static void write_json(loom_buf *out, const loom_model_loader *b, const loom_job *job, const complete_conf *c)
@@ -144,7 +145,7 @@ static loom_status run_complete(const loom_ctx *ctx, loom_err *err)
     double started = loom_time_now();
     if ((st = run_jobs(b.completer, jobs, c->n, err)) != LOOM_OK) goto done;
     for (int64_t i = 0; i < c->n; i++) {
-        loom_text_mend_utf8(&jobs[i].text);
+        loom_utf8_mend(jobs[i].text.data, jobs[i].text.len);
         if (ctx->common.json) {
             write_json(&out, &b, &jobs[i], c);
             continue;

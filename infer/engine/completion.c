@@ -3,8 +3,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "core/utf8.h"
-
 const char *const loom_stop_names[] = {"stop", "eos", "length"};
 
 void loom_job_release(loom_job *job)
@@ -55,13 +53,4 @@ bool loom_cut_at_stop(loom_buf *text, size_t from, const char *const *stops, siz
     text->len = best;
     text->data[best] = 0;
     return true;
-}
-
-void loom_text_mend_utf8(loom_buf *text)
-{
-    for (size_t i = 0; i < text->len;) {
-        size_t n = loom_utf8_length(text->data + i, text->len - i);
-        if (!n || text->data[i] == 0) text->data[i] = '?';
-        i += n ? n : 1;
-    }
 }

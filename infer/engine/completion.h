@@ -89,9 +89,6 @@ struct loom_completer {
     void (*drop)(loom_completer *c);
 };
 
-/* Puts '?' for every byte that is not part of UTF-8 (a broken model may write anything): JSON holds no other text. */
-void loom_text_mend_utf8(loom_buf *text);
-
 /* Cuts text[from..] at the first stop string that ends behind `from`. True when one was found. */
 bool loom_cut_at_stop(loom_buf *text, size_t from, const char *const *stops, size_t n_stops);
 

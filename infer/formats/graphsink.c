@@ -9,6 +9,7 @@
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/num.h"
+#include "core/utf8.h"
 #include "infer/engine/completion.h"
 #include "trace/graph/record.h"
 #include "trace/graph/rows.h"
@@ -442,7 +443,7 @@ static loom_status put_spans(loom_sink *k, const loom_graph *g, loom_err *err)
     else if (k->conf.format == LOOM_FORMAT_OTLP) render_otlp(k, g);
     else if (k->conf.format == LOOM_FORMAT_ZIPKIN) loom_sink_zipkin(k, g);
     else loom_sink_chrome(k, g);
-    loom_text_mend_utf8(&k->one);
+    loom_utf8_mend(k->one.data, k->one.len);
     loom_buf_append(&k->text, k->one.data, k->one.len);
     return LOOM_OK;
 }

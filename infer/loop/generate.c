@@ -8,6 +8,7 @@
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/num.h"
+#include "core/utf8.h"
 
 typedef struct open_graph open_graph;
 
@@ -180,7 +181,7 @@ static loom_status take_answer(loop *l, loom_job *job, loom_err *err)
 {
     layer_job *t = job->owner;
     open_graph *s = t->owner;
-    loom_text_mend_utf8(&job->text);
+    loom_utf8_mend(job->text.data, job->text.len);
     loom_status st = loom_request_answer(s->tree, t->layer, loom_buf_text(&job->text), job->text.len, err);
     if (st == LOOM_OK) {
         s->layers[t->layer] = (loom_gen_layer){job->n_tokens, job->stop, job->logprob};

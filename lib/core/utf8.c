@@ -55,3 +55,12 @@ bool loom_utf8_valid(const char *text, size_t len)
         if ((n = loom_utf8_length(text + i, len - i)) == 0) return false;
     return true;
 }
+
+void loom_utf8_mend(char *text, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        size_t n = loom_utf8_length(text + i, len - i);
+        if (!n || text[i] == 0) text[i] = '?';
+        i += n ? n : 1;
+    }
+}

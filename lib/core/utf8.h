@@ -13,5 +13,7 @@ size_t loom_utf8_get(const char *text, size_t len, uint32_t *code);
 /* Writes a character (code <= 0x10FFFF, no surrogate); returns the bytes written, 1 to 4. */
 size_t loom_utf8_put(char out[4], uint32_t code);
 bool loom_utf8_valid(const char *text, size_t len);
+/* Puts '?' for every byte that is no part of a character, and for NUL: JSON holds no other text. */
+void loom_utf8_mend(char *text, size_t len);
 
 #endif

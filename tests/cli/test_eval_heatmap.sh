@@ -90,6 +90,12 @@ says out "^some +0 code +$total "
 grep -qE "^some +0 code +$total +100.0" out && fail "a missing answer is no failure"
 says res6/errors.csv '^errors,some,1,0,sampler,missing,the file holds no answer to the prompt,2,'
 
+# two samples of each prompt, two of them not answered
+sed '1,2d; s/"sample":0/"sample":1/' tabular.answers.jsonl | cat tabular.answers.jsonl - >two.answers.jsonl
+expect 0 loom-eval heatmap two=two.answers.jsonl --prompts tabular.prompts.jsonl --validity code -o two --no-pictures
+says two/errors.csv '^errors,two,1,0,sampler,missing,the file holds no answer to the prompt,2,'
+says two/fig03.csv "^fig03,two,1,0,code,temperature,0,$((2 * total - 2)),$((2 * total)),"
+
 # prompts must be of the answers' mode
 expect 2 loom-eval heatmap tabular.answers.jsonl --prompts recursive.prompts.jsonl -o e6
 says err 'the answers of "tabular" are of the mode tabular, for which --prompts names no file'

@@ -40,6 +40,9 @@ TEST(texts)
     CHECK(!loom_utf8_valid("\xc3", 1));
     CHECK(!loom_utf8_valid("\xc0\x80", 2));
     CHECK_I64(loom_utf8_length("", 0), 0);
+    char broken[] = "ok \xc3\xa4 \xff\xc3 \xed\xa0\x80 \0 end";
+    loom_utf8_mend(broken, sizeof broken - 1);
+    CHECK_STR(broken, "ok \xc3\xa4 ?? ??? ? end");
 }
 
 TEST_MAIN(RUN(all_characters_come_back) RUN(nothing_else_is_a_character) RUN(texts))
