@@ -22,7 +22,7 @@ must loom-preprocess stats -q g.graphs.zst -o stats.json
 must loom-preprocess encode -q g.graphs.zst --mode instruction --stats stats.json -o i.txt.zst
 must loom-preprocess encode -q g.graphs.zst --mode recursive -o r.txt.zst
 must loom-preprocess tokenizer -q i.txt.zst -o tokenizer.json
-must loom-preprocess tokens -q i.txt.zst -t tokenizer.json -o t.tokens.h5
+must loom-preprocess tokens -q i.txt.zst --tokenizer tokenizer.json -o t.tokens.h5
 tiny="--hidden 16 --layers 1 --heads 2 --context 640 --batch-tokens 640 --no-plot"
 must loom-train pretrain t.tokens.h5 -o run $tiny --steps 2 -q
 must loom-train pretrain t.tokens.h5 -o two $tiny --steps 2 --seed 2 -q
@@ -68,7 +68,7 @@ fault graphs-2-threads -- loom-preprocess graphs in/traces -o o/g.graphs.zst --t
 fault graphs-tar      -- loom-preprocess graphs in/g.tar -o o/g.graphs $one
 fault graphs-config   -- loom-preprocess graphs in/g.csv.gz -o o/g.graphs --config in/a.conf $one
 fault graphs-spans    -- loom-preprocess graphs in/g.json -o o/g.graphs --rename o/names.tsv --keep-ids $one
-fault anonymise       -- loom-preprocess anonymise in/g.graphs.zst -o o/g.graphs --mapping o/names.tsv --names numbers -k 2 --report o/r.json $one
+fault anonymise       -- loom-preprocess anonymise in/g.graphs.zst -o o/g.graphs --mapping o/names.tsv --names numbers --min-graphs 2 --report o/r.json $one
 fault dedupe          -- loom-preprocess dedupe in/g.graphs.zst -o o/g.graphs.zst $one
 fault split           -- loom-preprocess split in/g.graphs.zst --train o/t.graphs.zst --valid o/v.graphs.zst $one
 fault stats           -- loom-preprocess stats in/g.graphs.zst -o o/s.json $one
@@ -77,7 +77,7 @@ fault encode          -- loom-preprocess encode in/g.graphs.zst --mode instructi
 fault encode-tabular  -- loom-preprocess encode in/g.graphs --mode tabular -o o/t.txt --threads 2 -q
 fault balance         -- loom-preprocess balance in/i.txt.zst --exponent 0.5 --samples 40 --renamed 0.25 -o o/b.txt.zst $one
 fault tokenizer       -- loom-preprocess tokenizer in/i.txt.zst -o o/tokenizer.json $one
-fault tokens          --varies *.h5 -- loom-preprocess tokens in/i.txt.zst -t in/tokenizer.json -o o/t.tokens.h5 $one
+fault tokens          --varies *.h5 -- loom-preprocess tokens in/i.txt.zst --tokenizer in/tokenizer.json -o o/t.tokens.h5 $one
 fault pretrain        $training -- loom-train pretrain in/t.tokens.h5 -o o $tiny --steps 2 $one
 fault sft             $training -- loom-train sft in/t.tokens.h5 --base in/run --lora -o o --context 640 --batch-tokens 640 --no-plot --steps 1 $one
 fault merge           --varies *.h5 -- loom-train merge in/lora -o o/m.h5 $one

@@ -17,11 +17,12 @@ enum { DTYPE_F32, DTYPE_BF16 };
 
 static const loom_opt adapt_opts[] = {
     LOOM_OPT_GROUP("Names"),
-    LOOM_OPT_IN("tokenizer", 't', adapt_conf, tokenizer, NULL, "FILE",
+    LOOM_OPT_IN("tokenizer", 0, adapt_conf, tokenizer, NULL, "FILE",
                 "tokenizer.json with the names (loom-preprocess tokenizer)"),
     LOOM_OPT_GROUP("What to write"),
     LOOM_OPT_OUT("output", 'o', adapt_conf, output, NULL, "FILE", "checkpoint to write, such as model.h5"),
     LOOM_OPT_ENUM("dtype", 0, adapt_conf, dtype, "f32", "f32|bf16", "type of the matrices"),
+    LOOM_OPT_WAS(NULL, 't', "tokenizer", NULL),
     LOOM_OPT_END};
 
 static loom_status write_adapted(const loom_ctx *ctx, const loom_model_files *b, loom_err *err)

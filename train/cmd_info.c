@@ -18,9 +18,12 @@ typedef struct info_conf {
 
 static const loom_opt info_opts[] = {
     LOOM_OPT_GROUP("What to print"),
-    LOOM_OPT_FLAG("tensors", 't', info_conf, tensors, "every tensor with type and shape"),
-    LOOM_OPT_FLAG("meta", 'm', info_conf, meta, "how the file was made"),
-    LOOM_OPT_FLAG("verify", 0, info_conf, verify, "read everything and check the checksums"), LOOM_OPT_END};
+    LOOM_OPT_FLAG("tensors", 0, info_conf, tensors, "every tensor with type and shape"),
+    LOOM_OPT_FLAG("meta", 0, info_conf, meta, "how the file was made"),
+    LOOM_OPT_FLAG("verify", 0, info_conf, verify, "read everything and check the checksums"),
+    LOOM_OPT_WAS(NULL, 't', "tensors", NULL),
+    LOOM_OPT_WAS(NULL, 'm', "meta", NULL),
+    LOOM_OPT_END};
 
 /* Facts in order, printed as "name  value" lines or as one JSON object. */
 typedef struct facts {

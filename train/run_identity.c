@@ -88,7 +88,7 @@ loom_status loom_run_identity_rules(loom_run_identity *id, const loom_ctx *ctx, 
     loom_buf_printf(b, "command=%s\nseed=%" PRId64 "\n--compute=%s\n", ctx->cmd->name, ctx->common.seed,
                     loom_run_plan_products(p->conf));
     for (const loom_opt *o = ctx->cmd->opts; o->type != LOOM_OPT_TYPE_END; o++) {
-        if (o->type == LOOM_OPT_TYPE_GROUP || may_change(p->conf, o)) continue;
+        if (!loom_opt_is_value(o) || may_change(p->conf, o)) continue;
         loom_buf_printf(b, "--%s=", o->name);
         loom_opt_value_text(b, p->conf, o);
         loom_buf_char(b, '\n');

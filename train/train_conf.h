@@ -88,8 +88,9 @@ enum {
                      "end after N validations without a lower loss; the model is then the best so far (0: never)"), \
         LOOM_OPT_F64("max-minutes", 0, train_conf, max_minutes, "0", 0, 1e7, "M",                                      \
                      "save and stop after this time, done or not (0: no limit)", .mark = MAY_CHANGE),                                      \
-        LOOM_OPT_I64("batch-tokens", 'b', train_conf, batch_tokens, "4096", 16, 1e9, "N",                              \
+        LOOM_OPT_I64("batch-tokens", 0, train_conf, batch_tokens, "4096", 16, 1e9, "N",                              \
                      "tokens of an optimizer step"),                                                                   \
+        LOOM_OPT_WAS(NULL, 'b', "batch-tokens", NULL),                                                                 \
         LOOM_OPT_I64("micro-tokens", 0, train_conf, micro_tokens, "0", 0, 1e8, "N",                                    \
                      "tokens computed at once; more needs memory (0: as many as the step, at most 8192)"),             \
         LOOM_OPT_I64("overfit", 0, train_conf, overfit, "0", 0, 1e9, "N",                                              \

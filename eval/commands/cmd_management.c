@@ -17,8 +17,8 @@ typedef struct management_conf {
 
 static const loom_opt management_opts[] = {
     LOOM_OPT_GROUP("Graphs"),
-    LOOM_OPT_IN("real", 'r', management_conf, real, NULL, "STORE", "real training graphs: what is usual comes from them, and they are one origin"),
-    LOOM_OPT_IN("test", 't', management_conf, test, NULL, "STORE", "real graphs to test on (validation)"),
+    LOOM_OPT_IN("real", 0, management_conf, real, NULL, "STORE", "real training graphs: what is usual comes from them, and they are one origin"),
+    LOOM_OPT_IN("test", 0, management_conf, test, NULL, "STORE", "real graphs to test on (validation)"),
     LOOM_OPT_ENUM("preset", 0, management_conf, preset, "paper", LOOM_PRESET_CHOICES, LOOM_PRESET_HELP),
     LOOM_OPT_I64("train-graphs", 0, management_conf, train, "0", 0, 1000000000, "N", "graphs of an application to train on, at most; 0: as the preset says (" LOOM_PRESET_NUMBERS(MANAGED) ")"),
     LOOM_OPT_I64("test-graphs", 0, management_conf, held, "0", 0, 1000000000, "N", "graphs of an application to test on, at most; 0: as the preset says (" LOOM_PRESET_NUMBERS(MANAGED_TEST) ")"),

@@ -25,7 +25,7 @@ typedef struct prompts_conf {
 
 static const loom_opt prompts_opts[] = {
     LOOM_OPT_GROUP("What to ask for"),
-    LOOM_OPT_ENUM("mode", 'm', prompts_conf, mode, "instruction", LOOM_MODE_CHOICES, "form of the prompts, the one the model was trained on"),
+    LOOM_OPT_ENUM("mode", 0, prompts_conf, mode, "instruction", LOOM_MODE_CHOICES, "form of the prompts, the one the model was trained on"),
     LOOM_OPT_STR("edges", 0, prompts_conf, edges, "1:30", "FIRST:LAST", "numbers of edges"),
     LOOM_OPT_STR("depths", 0, prompts_conf, depths, "1:6", "FIRST:LAST", "depths; the root call alone has depth 1"),
     LOOM_OPT_ENUM("preset", 0, prompts_conf, preset, "paper", LOOM_PRESET_CHOICES, LOOM_PRESET_HELP),
@@ -45,6 +45,7 @@ static const loom_opt prompts_opts[] = {
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', prompts_conf, output, "-", "FILE", "where to write the prompts, one JSON object a line"),
     LOOM_OPT_FLAG_ON("records", 0, prompts_conf, records, "keep the graph that each prompt comes from"),
+    LOOM_OPT_WAS(NULL, 'm', "mode", NULL),
     LOOM_OPT_END};
 
 /* The validation graphs of one cell, in file order. */

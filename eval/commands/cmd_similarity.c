@@ -17,7 +17,7 @@ typedef struct similarity_conf {
 
 static const loom_opt similarity_opts[] = {
     LOOM_OPT_GROUP("Comparison"),
-    LOOM_OPT_IN("real", 'r', similarity_conf, real, NULL, "STORE", "real graphs that were not trained on (validation)"),
+    LOOM_OPT_IN("real", 0, similarity_conf, real, NULL, "STORE", "real graphs that were not trained on (validation)"),
     LOOM_OPT_I64("limit", 0, similarity_conf, limit, "0", 0, 1000000000, "N", "use the first N graphs of every file; 0: all"),
     LOOM_OPT_I64("top", 0, similarity_conf, top, "100", 1, 100000, "N", "popular calls that are compared"),
     LOOM_OPT_ENUM("preset", 0, similarity_conf, preset, "paper", LOOM_PRESET_CHOICES, LOOM_PRESET_HELP),
@@ -29,6 +29,7 @@ static const loom_opt similarity_opts[] = {
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', similarity_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
     LOOM_OPT_FLAG_ON("pictures", 0, similarity_conf, pictures, "draw PNG and SVG with gnuplot"),
+    LOOM_OPT_WAS(NULL, 'r', "real", NULL),
     LOOM_OPT_END};
 
 static loom_status record_inputs(loom_results *r, const loom_ctx *ctx, loom_err *err)

@@ -28,7 +28,7 @@ static const loom_opt topology_opts[] = {
     LOOM_OPT_GROUP("Input"),
     LOOM_OPT_FLAG("merge", 0, topology_conf, merge, "traces may be spread over the inputs: all are read first"),
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_ENUM("to", 't', topology_conf, to, "json", "json|dot|mubench|hydragen|lading", "format, see above"),
+    LOOM_OPT_ENUM("to", 0, topology_conf, to, "json", "json|dot|mubench|hydragen|lading", "format, see above"),
     LOOM_OPT_OUT("output", 'o', topology_conf, output, "-", "FILE", "where to write, - is standard output"),
     LOOM_OPT_OUT("names", 0, topology_conf, names, NULL, "FILE",
                  "mubench, hydragen: what the services' labels stand for (CSV); default: OUTPUT.names.csv"),

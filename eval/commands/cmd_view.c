@@ -21,7 +21,7 @@ typedef struct view_conf {
 
 static const loom_opt view_opts[] = {
     LOOM_OPT_GROUP("Which traces"),
-    LOOM_OPT_I64("top", 'n', view_conf, top, "10", 1, LOOM_VIEW_MOST_TRACES, "N", "traces on the page"),
+    LOOM_OPT_I64("top", 0, view_conf, top, "10", 1, LOOM_VIEW_MOST_TRACES, "N", "traces on the page"),
     LOOM_OPT_ENUM("by", 0, view_conf, by, "rare", "rare|slow|first", "which: of the rarest structure, the slowest, or the first of each input"),
     LOOM_OPT_STR("service", 0, view_conf, service, NULL, "NAME", "only traces of this service"),
     LOOM_OPT_GROUP("Context"),

@@ -20,7 +20,7 @@ typedef struct complete_conf {
 static const loom_opt complete_opts[] = {
     LOOM_MODEL_LOADER_OPTS(complete_conf, model),
     LOOM_OPT_GROUP("Text"),
-    LOOM_OPT_STR("prompt-file", 'p', complete_conf, prompt_file, NULL, "FILE",
+    LOOM_OPT_STR("prompt-file", 0, complete_conf, prompt_file, NULL, "FILE",
                  "read the prompt from FILE, byte for byte"),
     LOOM_OPT_STR("stop", 0, complete_conf, stop, NULL, "TEXT", "end when this has been generated; it is cut off"),
     LOOM_OPT_I64("n", 'n', complete_conf, n, "1", 1, 1e6, "K", "texts"),
@@ -33,6 +33,7 @@ static const loom_opt complete_opts[] = {
     LOOM_OPT_I64("max-tokens", 0, complete_conf, max_tokens, "256", 1, 1e9, "N", "longest text"),
     LOOM_OPT_FLAG("logprobs", 0, complete_conf, logprobs, "one line for each token: its log-probability, id and text"),
     LOOM_OPT_FLAG("echo", 0, complete_conf, echo, "begin each text with the prompt"),
+    LOOM_OPT_WAS(NULL, 'p', "prompt-file", NULL),
     LOOM_OPT_END};
 
 static loom_status read_prompt(loom_buf *into, const loom_ctx *ctx, const complete_conf *c, loom_err *err)

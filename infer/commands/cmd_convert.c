@@ -18,7 +18,7 @@ static const loom_opt convert_opts[] = {
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', convert_conf, output, "-", "FILE",
                  "where to write, - is standard output; a name ending in .zst is compressed"),
-    LOOM_OPT_ENUM("to", 't', convert_conf, to, "auto", LOOM_FORMAT_CHOICES "|auto",
+    LOOM_OPT_ENUM("to", 0, convert_conf, to, "auto", LOOM_FORMAT_CHOICES "|auto",
                   "format; auto: by the ending of the output's name, see above"),
     LOOM_OPT_I64("limit", 0, convert_conf, limit, "0", 0, 1e15, "N", "only the first N graphs; 0: all"),
     LOOM_OPT_IN("names-from", 0, convert_conf, names_from, NULL, "MAPPING",
@@ -35,6 +35,7 @@ static const loom_opt convert_opts[] = {
                  "milliseconds since 1970 at which the day of the graphs begins; -1: 2022-01-01 for spans, 0 for rows"),
     LOOM_OPT_I64("gap", 0, convert_conf, gap, "0", 0, 1e9, "MS", "spans and rows: milliseconds from graph to graph"),
     LOOM_OPT_FLAG_ON("synthetic", 0, convert_conf, synthetic, "spans: mark them callgraph.synthetic"),
+    LOOM_OPT_WAS(NULL, 't', "to", NULL),
     LOOM_OPT_END};
 
 #define EPOCH_2022 ((int64_t)1640995200000)

@@ -40,7 +40,7 @@ static const loom_opt bench_opts[] = {
     LOOM_OPT_I64("edges", 0, bench_conf, edges, "12", 1, 1000, "N", "without a store: calls of each graph"),
     LOOM_OPT_I64("depth", 0, bench_conf, depth, "4", 1, 1000, "N", "without a store: their depth"),
     LOOM_OPT_STR("jobs", 'j', bench_conf, jobs, "1,8,64", "N,N,...", "layers in flight, at most 16 numbers"),
-    LOOM_OPT_I64("graphs", 'n', bench_conf, graphs, "2", 1, 100000, "N",
+    LOOM_OPT_I64("graphs", 0, bench_conf, graphs, "2", 1, 100000, "N",
                  "graphs of each cell: N for every layer in flight, at least 8"),
     LOOM_OPT_ENUM("constrain", 0, bench_conf, constrain, "both", "off|full|both", "free text, text that meets the request"),
     LOOM_OPT_ENUM("compute", 0, bench_conf, compute, "both", "f32|bf16|both",
@@ -48,6 +48,7 @@ static const loom_opt bench_opts[] = {
     LOOM_OPT_F64("temperature", 't', bench_conf, temperature, "0.8", 0, 100, "T", "of the draws, top-k 50"),
     LOOM_OPT_I64("max-tokens", 0, bench_conf, max_tokens, "700", 1, 1e9, "N", "longest text of a layer"),
     LOOM_OPT_I64("context", 0, bench_conf, context, "1024", 64, 1 << 20, "N", "positions of the model of random weights"),
+    LOOM_OPT_WAS(NULL, 'n', "graphs", NULL),
     LOOM_OPT_END};
 
 /* ---- the model of random weights and its tokenizer ---- */

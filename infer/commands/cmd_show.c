@@ -18,7 +18,7 @@ typedef struct show_conf {
 static const loom_opt show_opts[] = {
     LOOM_OPT_GROUP("Which graphs"),
     LOOM_OPT_I64("skip", 's', show_conf, skip, "0", 0, 1e15, "N", "leave out the first N graphs of those asked for"),
-    LOOM_OPT_I64("limit", 'n', show_conf, limit, "1", 0, 1e15, "N", "graphs to show; 0: all"),
+    LOOM_OPT_I64("limit", 0, show_conf, limit, "1", 0, 1e15, "N", "graphs to show; 0: all"),
     LOOM_OPT_STR("service", 0, show_conf, service, NULL, "NAME", "only graphs of this service"),
     LOOM_OPT_IN("names-from", 0, show_conf, names_from, NULL, "MAPPING",
                 "show the real names for MS_n and S_n: the private file that graphs --rename keeps"),
@@ -29,6 +29,7 @@ static const loom_opt show_opts[] = {
                   "colours for the types of calls; auto: on a terminal"),
     LOOM_OPT_ENUM("symbols", 0, show_conf, symbols, "auto", "auto|utf8|ascii",
                   "lines and blocks, or plain characters; auto: by the locale"),
+    LOOM_OPT_WAS(NULL, 'n', "limit", NULL),
     LOOM_OPT_END};
 
 enum { BAR_MIN = 10, NAME_MIN = 12, LEVEL_COLUMNS = 3 };

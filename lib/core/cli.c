@@ -1,5 +1,6 @@
 #include "core/cli.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <sched.h>
@@ -146,11 +147,23 @@ static const loom_opt *find_letter(struct run *r, char letter, void **conf)
     void *confs[] = {r->conf, &r->common};
     for (int t = 0; t < 2; t++)
         for (const loom_opt *o = tables[t]; o->type != LOOM_OPT_TYPE_END; o++)
-            if (o->type != LOOM_OPT_TYPE_GROUP && o->letter == letter) {
+            if (loom_opt_is_value(o) && o->letter == letter) {
                 *conf = confs[t];
                 return o;
             }
     return NULL;
+}
+
+/* An option by an older spelling: says what it is called now. NULL: there is none. */
+static const loom_opt *find_renamed(struct run *r, const char *where, const char *name, char letter, const loom_opt **was)
+{
+    *was = loom_opt_find_was(r->cmd->opts, name, letter);
+    if (!*was) return NULL;
+    const loom_opt *now = loom_opt_find(r->cmd->opts, (*was)->value);
+    assert(now); /* the table names an option of the table */
+    const char *choices = (*was)->meta ? now->meta : NULL;
+    loom_warn("%s is called --%s%s%s now", where, now->name, choices ? " " : "", choices ? choices : "");
+    return now;
 }
 
 /* Edit distance of two short words, for "did you mean". */
@@ -180,7 +193,7 @@ static void suggest_option(struct run *r, const char *name, char *text, size_t c
     text[0] = 0;
     for (int t = 0; t < 2; t++)
         for (const loom_opt *o = tables[t]; o->type != LOOM_OPT_TYPE_END; o++) {
-            if (o->type == LOOM_OPT_TYPE_GROUP || o->hidden) continue;
+            if (!loom_opt_is_value(o) || o->hidden) continue;
             size_t d = word_distance(name, o->name);
             if (d < best) {
                 best = d;
@@ -212,6 +225,7 @@ bool loom_ctx_given(const loom_ctx *ctx, const char *option)
 static loom_status set_long(struct run *r, const char *word, const char *next, bool *used, loom_err *err)
 {
     void *conf;
+    const loom_opt *was = NULL;
     const char *equals = strchr(word, '='), *value = NULL;
     const char *name = loom_arena_strdup(&r->arena, word + 2, equals ? (size_t)(equals - word - 2) : strlen(word + 2));
     LOOM_TRY(loom_arena_check(&r->arena, "options", err));
@@ -221,6 +235,7 @@ static loom_status set_long(struct run *r, const char *word, const char *next, b
         note_given(r, conf, o);
         return loom_opt_set(conf, o, "false", word, &r->arena, err);
     }
+    if (!o && (o = find_renamed(r, word, name, 0, &was))) conf = r->conf;
     if (!o) return unknown_option(r, word, name, err);
     note_given(r, conf, o);
     if (equals)
@@ -232,6 +247,7 @@ static loom_status set_long(struct run *r, const char *word, const char *next, b
         *used = true;
     } else
         return loom_fail(err, LOOM_STATUS_ARG, "--%s needs a value (%s)", o->name, o->meta ? o->meta : "VALUE");
+    if (was) value = loom_opt_was_value(was, o, value, &r->arena);
     loom_buf where = {0};
     loom_buf_printf(&where, "--%s", o->name);
     loom_status st = loom_opt_set(conf, o, value, loom_buf_text(&where), &r->arena, err);
@@ -246,7 +262,8 @@ static loom_status set_letters(struct run *r, const char *word, const char *next
     for (const char *c = word + 1; *c; c++) {
         void *conf;
         char where[3] = {'-', *c, 0};
-        const loom_opt *o = find_letter(r, *c, &conf);
+        const loom_opt *was = NULL, *o = find_letter(r, *c, &conf);
+        if (!o && (o = find_renamed(r, where, NULL, *c, &was))) conf = r->conf;
         if (!o) return unknown_option(r, where, where + 1, err);
         note_given(r, conf, o);
         if (o->type == LOOM_OPT_TYPE_FLAG) {
@@ -256,6 +273,7 @@ static loom_status set_letters(struct run *r, const char *word, const char *next
         const char *value = c[1] ? c + 1 : next;
         *used = !c[1];
         if (!value) return loom_fail(err, LOOM_STATUS_ARG, "-%c needs a value (%s)", *c, o->meta ? o->meta : "VALUE");
+        if (was) value = loom_opt_was_value(was, o, value, &r->arena);
         return loom_opt_set(conf, o, value, where, &r->arena, err);
     }
     return LOOM_OK;
@@ -365,13 +383,23 @@ static loom_status config_line(struct run *r, struct config_state *s, char *line
     char *equals = strchr(line, '=');
     if (!equals) return loom_fail(err, LOOM_STATUS_ARG, "%s: expected key = value, found \"%.60s\"", where, line);
     *equals = 0;
-    char *key = trim(line);
+    const char *key = trim(line);
     LOOM_TRY(parse_value(equals + 1, where, &value, err));
+    const char *meant = value;
     if (!s->common && !s->own) return LOOM_OK; /* belongs to another subcommand, which checks it */
-    const loom_opt *o = NULL;
+    const loom_opt *o = NULL, *was = NULL;
     void *conf = NULL;
     if (s->own && (o = loom_opt_find(r->cmd->opts, key))) conf = r->conf;
     if (!o && (o = loom_opt_find(common_opts, key))) conf = &r->common;
+    if (!o && s->own) {
+        char place[700];
+        snprintf(place, sizeof place, "%s: %s", where, key);
+        if ((o = find_renamed(r, place, key, 0, &was))) conf = r->conf;
+    }
+    if (was && o) {
+        key = o->name; /* set twice is twice, whatever it is called */
+        meant = loom_opt_was_value(was, o, value, &r->arena);
+    }
     if (!o) {
         char hint[80];
         suggest_option(r, key, hint, sizeof hint);
@@ -387,7 +415,7 @@ static loom_status config_line(struct run *r, struct config_state *s, char *line
     if (s->seen.n == before) return loom_fail(err, LOOM_STATUS_ARG, "%s: \"%s\" is set twice", where, key);
     loom_buf at = {0};
     loom_buf_printf(&at, "%s: %s", where, key);
-    loom_status st = loom_opt_set(conf, o, value, at.data, &r->arena, err);
+    loom_status st = loom_opt_set(conf, o, meant, at.data, &r->arena, err);
     loom_buf_release(&at);
     return st;
 }

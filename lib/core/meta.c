@@ -75,7 +75,7 @@ static void settings_digest(char text[33], const loom_meta *m, const loom_ctx *c
     loom_jw_kv_i64(&w, "seed", ctx->common.seed);
     if (ctx->common.safe_csv) loom_jw_kv_bool(&w, "safe_csv", true);
     for (const loom_opt *o = ctx->cmd->opts; o->type != LOOM_OPT_TYPE_END; o++) {
-        if (o->type == LOOM_OPT_TYPE_GROUP || o->role == LOOM_OPT_OUTPUT) continue;
+        if (!loom_opt_is_value(o) || o->role == LOOM_OPT_OUTPUT) continue;
         loom_buf_reset(&value);
         loom_opt_value_text(&value, ctx->conf, o);
         loom_jw_kv_str(&w, o->name, o->role == LOOM_OPT_SETTING ? loom_buf_text(&value) : value.len ? "given" : "");
@@ -111,7 +111,7 @@ static void render(const loom_meta *m, const loom_ctx *ctx, const loom_temp *out
     loom_jw_key(&w, "options");
     loom_jw_begin_object(&w);
     for (const loom_opt *o = ctx->cmd->opts; o->type != LOOM_OPT_TYPE_END; o++) {
-        if (o->type == LOOM_OPT_TYPE_GROUP || (inside && o->role == LOOM_OPT_OUTPUT)) continue;
+        if (!loom_opt_is_value(o) || (inside && o->role == LOOM_OPT_OUTPUT)) continue;
         loom_buf_reset(&value);
         loom_opt_value_text(&value, ctx->conf, o);
         loom_jw_kv_str(&w, o->name, loom_buf_text(&value));

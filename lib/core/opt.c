@@ -69,7 +69,8 @@ loom_status loom_opt_set(void *conf, const loom_opt *opt, const char *text, cons
         return LOOM_OK;
     }
     case LOOM_OPT_TYPE_END:
-    case LOOM_OPT_TYPE_GROUP: break;
+    case LOOM_OPT_TYPE_GROUP:
+    case LOOM_OPT_TYPE_WAS: break;
     }
     return loom_fail(err, LOOM_STATUS_ARG, "%s is not an option", where);
 }
@@ -77,15 +78,35 @@ loom_status loom_opt_set(void *conf, const loom_opt *opt, const char *text, cons
 loom_status loom_opt_defaults(void *conf, const loom_opt *opts, loom_arena *arena, loom_err *err)
 {
     for (const loom_opt *o = opts; o->type != LOOM_OPT_TYPE_END; o++)
-        if (o->type != LOOM_OPT_TYPE_GROUP && o->value) LOOM_TRY(loom_opt_set(conf, o, o->value, o->name, arena, err));
+        if (loom_opt_is_value(o) && o->value) LOOM_TRY(loom_opt_set(conf, o, o->value, o->name, arena, err));
     return LOOM_OK;
 }
 
 const loom_opt *loom_opt_find(const loom_opt *opts, const char *name)
 {
     for (const loom_opt *o = opts; o->type != LOOM_OPT_TYPE_END; o++)
-        if (o->type != LOOM_OPT_TYPE_GROUP && strcmp(o->name, name) == 0) return o;
+        if (loom_opt_is_value(o) && strcmp(o->name, name) == 0) return o;
     return NULL;
+}
+
+const loom_opt *loom_opt_find_was(const loom_opt *opts, const char *name, char letter)
+{
+    for (const loom_opt *o = opts; o->type != LOOM_OPT_TYPE_END; o++) {
+        if (o->type != LOOM_OPT_TYPE_WAS) continue;
+        if (name ? o->name && strcmp(o->name, name) == 0 : o->letter == letter) return o;
+    }
+    return NULL;
+}
+
+const char *loom_opt_was_value(const loom_opt *was, const loom_opt *now, const char *text, loom_arena *arena)
+{
+    loom_buf choice = {0};
+    int index = was->meta ? choice_index(was->meta, text, strlen(text)) : -1;
+    if (index < 0) return text;
+    choice_text(&choice, now->meta, index);
+    const char *copy = loom_arena_strdup(arena, loom_buf_text(&choice), choice.len);
+    loom_buf_release(&choice);
+    return copy ? copy : text;
 }
 
 void loom_opt_value_text(loom_buf *into, const void *conf, const loom_opt *opt)
@@ -98,7 +119,8 @@ void loom_opt_value_text(loom_buf *into, const void *conf, const loom_opt *opt)
     case LOOM_OPT_TYPE_STR: loom_buf_str(into, *(const char *const *)p ? *(const char *const *)p : ""); break;
     case LOOM_OPT_TYPE_ENUM: choice_text(into, opt->meta, *(const int *)p); break;
     case LOOM_OPT_TYPE_END:
-    case LOOM_OPT_TYPE_GROUP: break;
+    case LOOM_OPT_TYPE_GROUP:
+    case LOOM_OPT_TYPE_WAS: break;
     }
 }
 
@@ -113,6 +135,7 @@ void loom_opt_print_config(loom_buf *into, const void *conf, const loom_opt *opt
 {
     loom_buf value = {0};
     for (const loom_opt *o = opts; o->type != LOOM_OPT_TYPE_END; o++) {
+        if (o->type == LOOM_OPT_TYPE_WAS) continue;
         if (o->type == LOOM_OPT_TYPE_GROUP) {
             if (comments) loom_buf_printf(into, "\n# ---- %s ----\n", o->name);
             continue;
@@ -172,7 +195,7 @@ void loom_opt_print_help(loom_buf *into, const void *conf, const loom_opt *opts)
             if (!hidden) loom_buf_printf(into, "\n%s:\n", o->name);
             continue;
         }
-        if (hidden) continue;
+        if (hidden || o->type == LOOM_OPT_TYPE_WAS) continue;
         loom_buf_reset(&left);
         loom_buf_reset(&help);
         if (o->letter)

@@ -33,7 +33,8 @@ typedef enum loom_opt_type {
     LOOM_OPT_TYPE_I64,   /* int64_t within [min, max] */
     LOOM_OPT_TYPE_F64,   /* double within [min, max] */
     LOOM_OPT_TYPE_STR,   /* const char *; NULL when neither default nor value is given */
-    LOOM_OPT_TYPE_ENUM   /* int: index into choices */
+    LOOM_OPT_TYPE_ENUM,  /* int: index into choices */
+    LOOM_OPT_TYPE_WAS    /* an older spelling of another option; `value` is its name now */
 } loom_opt_type;
 
 /* What an option's value means for the outputs (core/meta.h). */
@@ -81,6 +82,10 @@ typedef struct loom_opt {
      .role = LOOM_OPT_OUTPUT, .help = __VA_ARGS__}
 #define LOOM_OPT_ENUM(n, c, S, f, v, choices, ...)                                                                       \
     {.type = LOOM_OPT_TYPE_ENUM, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (choices), .help = __VA_ARGS__}
+/* An older spelling of the option `now`, which goes on working with a notice: its name (NULL: none) or its letter (0: none), and
+ * the choices it had, in the order of those it has ("a|b|c"; NULL: the same). A letter means the same option in every subcommand
+ * (tests/cli/test_help.sh). */
+#define LOOM_OPT_WAS(n, c, now, choices) {.type = LOOM_OPT_TYPE_WAS, .name = (n), .letter = (c), .value = (now), .meta = (choices)}
 #define LOOM_OPT_END {.type = LOOM_OPT_TYPE_END}
 
 /* Fills conf with the table's defaults. Strings live in `arena`. */
@@ -88,6 +93,15 @@ loom_status loom_opt_defaults(void *conf, const loom_opt *opts, loom_arena *aren
 /* Sets one option from text; `where` names the place in messages ("--lr", "desk.conf:12"). */
 loom_status loom_opt_set(void *conf, const loom_opt *opt, const char *text, const char *where, loom_arena *arena, loom_err *err);
 const loom_opt *loom_opt_find(const loom_opt *opts, const char *name);
+/* Does the entry hold a value: is it neither heading, end nor older spelling? */
+static inline bool loom_opt_is_value(const loom_opt *o)
+{
+    return o->type != LOOM_OPT_TYPE_END && o->type != LOOM_OPT_TYPE_GROUP && o->type != LOOM_OPT_TYPE_WAS;
+}
+/* The entry for an older spelling, by name or (name NULL) by letter. */
+const loom_opt *loom_opt_find_was(const loom_opt *opts, const char *name, char letter);
+/* A value given in the older spelling as the option takes it now; `text` itself where nothing changed. */
+const char *loom_opt_was_value(const loom_opt *was, const loom_opt *now, const char *text, loom_arena *arena);
 /* The current value as text. */
 void loom_opt_value_text(loom_buf *into, const void *conf, const loom_opt *opt);
 /* "key = value" lines, with each option's help as comment when `comments`; string values that cannot stand bare are

@@ -31,7 +31,7 @@ static const loom_opt anonymise_opts[] = {
     LOOM_OPT_IN("key", 0, anonymise_conf, key, NULL, "FILE",
                 "32 hex digits: the key of the hash; without it one is drawn at random and kept in the mapping"),
     LOOM_OPT_GROUP("What is rare"),
-    LOOM_OPT_I64("min-graphs", 'k', anonymise_conf, min_graphs, "1", 1, 1e9, "K",
+    LOOM_OPT_I64("min-graphs", 0, anonymise_conf, min_graphs, "1", 1, 1e9, "K",
                  "every service, operation (microservice and type of call) and dependency occurs in K graphs or more"),
     LOOM_OPT_ENUM("rare", 0, anonymise_conf, rare, "drop", "drop|pool",
                   "graphs with something rarer are left out; pool: rare services and microservices become one name before"),

@@ -26,7 +26,7 @@ static const loom_opt balance_opts[] = {
     LOOM_OPT_GROUP("Selection"),
     LOOM_OPT_F64("exponent", 'e', balance_conf, exponent, "0.6", 0.0, 1.0, "A",
                  "n samples of a shape get a share in proportion to n^A; 1: as many as there are, 0: all shapes alike"),
-    LOOM_OPT_I64("samples", 'n', balance_conf, samples, "0", 0, 1000000000, "N",
+    LOOM_OPT_I64("samples", 0, balance_conf, samples, "0", 0, 1000000000, "N",
                  "samples to write, about; 0: as many as are read"),
     LOOM_OPT_F64("slow", 0, balance_conf, slow, "0", 0.0, 1.0, "P",
                  "share of what is written for samples that ask for high latency, all services alike: how long that is, a "
@@ -48,6 +48,7 @@ static const loom_opt balance_opts[] = {
                  "learns to copy strange names among those that it knows"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', balance_conf, output, NULL, "FILE", "text file; a name ending in .zst is compressed"),
+    LOOM_OPT_WAS(NULL, 'n', "samples", NULL),
     LOOM_OPT_END};
 
 /* Larger numbers count as this: there are never so many samples of one shape there that it matters. */

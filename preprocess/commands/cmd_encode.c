@@ -12,13 +12,13 @@ typedef struct encode_conf {
     int mode, draws, items, include, task;
     bool intermediate, finish, balanced_split, shuffle, balance;
     const char *stats, *output, *sample;
-    int64_t copies, max_edges, max_depth, limit;
+    int64_t copies, max_edges, max_depth, shown_edges;
     double asked;
 } encode_conf;
 
 static const loom_opt encode_opts[] = {
     LOOM_OPT_GROUP("Text"),
-    LOOM_OPT_ENUM("mode", 'm', encode_conf, mode, "instruction", LOOM_MODE_CHOICES, "encoding"),
+    LOOM_OPT_ENUM("mode", 0, encode_conf, mode, "instruction", LOOM_MODE_CHOICES, "encoding"),
     LOOM_OPT_IN("stats", 0, encode_conf, stats, NULL, "FILE",
                  "output of loom-preprocess stats: needed for high-latency and uncommon-call conditions"),
     LOOM_OPT_FLAG_ON("intermediate", 0, encode_conf, intermediate, "instruction: counting lines in the answers"),
@@ -39,7 +39,9 @@ static const loom_opt encode_opts[] = {
     LOOM_OPT_GROUP("Questions instead of graphs"),
     LOOM_OPT_ENUM("task", 0, encode_conf, task, "none", "none|" LOOM_DOWNSTREAM_CHOICES,
                   "what to ask about each graph, in the form of --mode"),
-    LOOM_OPT_I64("limit", 0, encode_conf, limit, "10", 1, 100000, "N", "edges shown (high-latency, uncommon)"),
+    LOOM_OPT_I64("shown-edges", 0, encode_conf, shown_edges, "10", 1, 100000, "N",
+                 "edges that a question shows (high-latency, uncommon)"),
+    LOOM_OPT_WAS("limit", 0, "shown-edges", NULL),
     LOOM_OPT_FLAG_ON("balance", 0, encode_conf, balance, "as many answers Yes as No (high-latency, uncommon)"),
     LOOM_OPT_GROUP("Selection"),
     LOOM_OPT_STR("sample", 0, encode_conf, sample, NULL, "K:N", "only K graphs drawn from every N read"),
@@ -53,6 +55,7 @@ static const loom_opt encode_opts[] = {
     LOOM_OPT_GROUP_HIDDEN("Testing"),
     LOOM_OPT_ENUM("draws", 0, encode_conf, draws, "random", LOOM_DRAW_CHOICES,
                   "every draw at random, succeeds, or fails"),
+    LOOM_OPT_WAS(NULL, 'm', "mode", NULL),
     LOOM_OPT_END};
 
 #define BATCH_LINES 8192
@@ -303,7 +306,7 @@ static loom_status open_all(encoding *e, loom_err *err)
                                         .listed_items = conf->items == 1,
                                         .handed_down = conf->include == 1},
                              .seed = seed, .asked = conf->asked, .max_edges = conf->max_edges,
-                             .max_depth = conf->max_depth, .task = conf->task - 1, .limit = (int32_t)conf->limit};
+                             .max_depth = conf->max_depth, .task = conf->task - 1, .limit = (int32_t)conf->shown_edges};
 
     e->thin = conf->balance && conf->task && loom_downstream_is_binary((loom_downstream_task)(conf->task - 1));
     if (conf->task == LOOM_DOWNSTREAM_ATTRIBUTE + 1 && conf->mode == LOOM_MODE_TABULAR)

@@ -19,7 +19,7 @@ typedef struct sample_conf {
 
 static const loom_opt sample_opts[] = {
     LOOM_OPT_GROUP("Model"),
-    LOOM_OPT_ENUM("profile", 'p', sample_conf, profile, "default", LOOM_SAMPLE_PROFILE_CHOICES,
+    LOOM_OPT_ENUM("profile", 0, sample_conf, profile, "default", LOOM_SAMPLE_PROFILE_CHOICES,
                   "size and shape of the sample"),
     LOOM_OPT_I64("traces", 0, sample_conf, traces, "0", 0, 50000000, "N", "number of traces; 0: the profile's"),
     LOOM_OPT_I64("services", 0, sample_conf, services, "0", 0, 1000000, "N", "number of services; 0: the profile's"),
@@ -34,6 +34,7 @@ static const loom_opt sample_opts[] = {
     LOOM_OPT_I64("files", 0, sample_conf, files, "4", 1, 500, "N", "number of CSV files"),
     LOOM_OPT_FLAG("truth", 0, sample_conf, truth,
                   "also write truth.jsonl and templates.json, what is known of the traces"),
+    LOOM_OPT_WAS(NULL, 'p', "profile", NULL),
     LOOM_OPT_END};
 
 typedef struct sample_run {

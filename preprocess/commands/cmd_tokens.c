@@ -12,26 +12,27 @@
 #include "trace/text/names.h"
 
 enum { ENDS_AUTO, ENDS_YES, ENDS_NO };
-enum { LAYERS_TOGETHER, LAYERS_APART };
+enum { UNIT_GRAPH, UNIT_LAYER };
 
 typedef struct tokens_conf {
     const char *tokenizer, *output;
-    int bos, eos, layers;
+    int bos, eos, unit;
     int64_t max_tokens;
     bool mode_agnostic, names;
 } tokens_conf;
 
 static const loom_opt tokens_opts[] = {
     LOOM_OPT_GROUP("Samples"),
-    LOOM_OPT_IN("tokenizer", 't', tokens_conf, tokenizer, "tokenizer.json", "FILE",
+    LOOM_OPT_IN("tokenizer", 0, tokens_conf, tokenizer, "tokenizer.json", "FILE",
                  "tokenizer.json: ours, Llama-2's or Llama-3's"),
     LOOM_OPT_ENUM("bos", 0, tokens_conf, bos, "auto", "auto|yes|no",
                   "begin-of-text token in front of every sample; auto: instruction samples only"),
     LOOM_OPT_ENUM("eos", 0, tokens_conf, eos, "auto", "auto|yes|no",
                   "end-of-text token behind every sample; auto: instruction samples only"),
-    LOOM_OPT_ENUM("layers", 0, tokens_conf, layers, "together", "together|apart",
-                  "layers of a recursive sample: together, as the paper trains, or each a sample of its own, as the sampler "
-                  "asks for it"),
+    LOOM_OPT_ENUM("recursive-unit", 0, tokens_conf, unit, "graph", "graph|layer",
+                  "what a sample of recursive text is: a whole graph, as the paper trains, or one layer, as the sampler asks "
+                  "for it"),
+    LOOM_OPT_WAS("layers", 0, "recursive-unit", "together|apart"),
     LOOM_OPT_I64("max-tokens", 0, tokens_conf, max_tokens, "0", 0, 1000000000, "N",
                  "leave out longer samples; 0: none"),
     LOOM_OPT_FLAG("mode-agnostic", 0, tokens_conf, mode_agnostic,
@@ -41,6 +42,7 @@ static const loom_opt tokens_opts[] = {
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', tokens_conf, output, NULL, "FILE",
                  "token shard to write (HDF5), such as train.tokens.h5"),
+    LOOM_OPT_WAS(NULL, 't', "tokenizer", NULL),
     LOOM_OPT_END};
 
 /* The tokens of one chunk of samples. */
@@ -327,7 +329,7 @@ static void close_all(tokenizing *k)
 static loom_status run(const loom_ctx *ctx, loom_err *err)
 {
     tokenizing k = {.ctx = ctx, .conf = ctx->conf};
-    k.batch.apart = k.conf->layers == LAYERS_APART;
+    k.batch.apart = k.conf->unit == UNIT_LAYER;
     loom_status st = open_all(&k, err);
 
     if (st == LOOM_OK && ctx->common.dry_run)

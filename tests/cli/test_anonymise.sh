@@ -26,7 +26,7 @@ expect 0 loom-preprocess anonymise some.graphs -o n3.graphs --mapping mn3.tsv --
 # everything that is left occurs in K graphs of the output, also when leaving out makes others rare
 for rare in drop pool; do
     for k in 5 40; do
-        expect 0 loom-preprocess anonymise raw.graphs -o k.graphs --mapping k.tsv -k $k --rare $rare --report k.json --force
+        expect 0 loom-preprocess anonymise raw.graphs -o k.graphs --mapping k.tsv --min-graphs $k --rare $rare --report k.json --force
         awk -v k=$k '{
             split("", here); here["s" $2]
             n = split($3, calls, /\|\|/)
@@ -41,7 +41,7 @@ done
 [ "$(cat drop.40)" -lt "$(cat drop.5)" ] || fail "a larger K leaves as many graphs"
 [ "$(cat pool.40)" -gt "$(cat drop.40)" ] || fail "pooling keeps no more graphs"
 says k.tsv '^MS_00000	\(rare\)$'
-expect 1 loom-preprocess anonymise raw.graphs -o x.graphs --mapping x.tsv -k 100000; one_sentence; says err '--min-graphs'; [ ! -e x.tsv ] || fail "a mapping of nothing"
+expect 1 loom-preprocess anonymise raw.graphs -o x.graphs --mapping x.tsv --min-graphs 100000; one_sentence; says err '--min-graphs'; [ ! -e x.tsv ] || fail "a mapping of nothing"
 
 # coarse times, valid graphs
 expect 0 loom-preprocess anonymise raw.graphs -o t.graphs --mapping t.tsv --round 5

@@ -29,22 +29,22 @@ fi
 says tabular.1.txt.meta.json '"mode": "tabular"'
 
 # two copies, side by side: the first is the text of a run without copies, the second says the same with other draws
-expect 0 "$P" encode all.graphs.zst -m tabular --stats stats.json --copies 2 --json -o two.txt
+expect 0 "$P" encode all.graphs.zst --mode tabular --stats stats.json --copies 2 --json -o two.txt
 says out "\"records_used\":$graphs,"
 awk '/^\[GENERATE GRAPH\]/ {n++} {print >(n % 2 ? "first.txt" : "second.txt")}' two.txt
 cmp first.txt tabular.1.txt || fail "the first of two copies is not the only one of one"
 cmp -s first.txt second.txt && fail "two copies are the same text"
 items() { grep "^(" "$1" | tr -d "()" | tr "," "\n" | LC_ALL=C sort; }
 same <(items first.txt) <(items second.txt) || fail "a copy says something else"
-expect 0 "$P" encode all.graphs.zst -m tabular --stats stats.json --copies 2 --threads 1 -o again.txt
+expect 0 "$P" encode all.graphs.zst --mode tabular --stats stats.json --copies 2 --threads 1 -o again.txt
 cmp two.txt again.txt || fail "copies depend on the number of threads"
-expect 0 "$P" encode all.graphs.zst -m tabular --stats stats.json --copies 2 --shuffle -o shuffled.txt
+expect 0 "$P" encode all.graphs.zst --mode tabular --stats stats.json --copies 2 --shuffle -o shuffled.txt
 same <(LC_ALL=C sort shuffled.txt) <(LC_ALL=C sort two.txt) || fail "--shuffle changes more than the order"
 cmp -s shuffled.txt two.txt && fail "--shuffle shuffles nothing"
-expect 0 "$P" encode all.graphs.zst -m tabular --sample 1:10 --json -o tenth.txt
+expect 0 "$P" encode all.graphs.zst --mode tabular --sample 1:10 --json -o tenth.txt
 n=$(grep -c '^\[GENERATE GRAPH\]' tenth.txt); all=$(grep -c '^\[GENERATE GRAPH\]' tabular.1.txt)
 [ "$n" -ge $((all / 10)) ] && [ "$n" -le $((all / 10 + 1)) ] || fail "$n of $all graphs is not one in ten"
-expect 0 "$P" encode all.graphs.zst -m tabular --max-edges 2 -o small.txt
+expect 0 "$P" encode all.graphs.zst --mode tabular --max-edges 2 -o small.txt
 grep -q 'num_edges:[3-9]' small.txt && fail "--max-edges let larger graphs through"
 
 # an uncommon call is asked for in its own layer, or in all layers on the way to it, the root's first; nothing else changes
@@ -101,10 +101,10 @@ says attribute.txt 'is \[MISSING\]'
 
 # a damaged store: the bad line is counted, the rest is encoded
 { echo "no record"; zstd -dc all.graphs.zst 2>/dev/null | head -3; } >bad.graphs
-expect 0 "$P" encode bad.graphs -m tabular -o bad.txt
+expect 0 "$P" encode bad.graphs --mode tabular -o bad.txt
 says err "1 of [0-9]+ records hold no valid call graph"
 
-expect 2 "$P" encode all.graphs.zst -m tabular -o tabular.1.txt
+expect 2 "$P" encode all.graphs.zst --mode tabular -o tabular.1.txt
 says err "exists already"
 expect 2 "$P" encode all.graphs.zst --sample 5 -o x.txt
 says err "expected K:N"

@@ -2,7 +2,7 @@
 usual='S_000000001 0|http|USER|MS_00001|ARRIVED_0|RT_20||0.1|rpc|MS_00001|MS_00002|ARRIVED_2|RT_5||0.2|db|MS_00001|MS_00003|ARRIVED_9|RT_4'
 for i in $(seq 1 99); do printf '00h%02dm00s000ms %s\n' $((i % 40)) "$usual"; done >all
 echo '00h07m00s000ms S_000000001 0|http|USER|MS_00001|ARRIVED_0|RT_900||0.1|rpc|MS_00001|MS_00002|ARRIVED_2|RT_5||0.2|mc|MS_00001|MS_00009|ARRIVED_9|RT_1' >>all
-expect 0 loom-eval view all -n 3 -o page.html
+expect 0 loom-eval view all --top 3 -o page.html
 says err 'page.html: 3 of 100 traces'
 says page.html.meta.json '"subcommand": "view"'
 [ "$(grep -c '<section id="t' page.html)" = 3 ] || fail "not three traces"
@@ -12,9 +12,9 @@ says page.html 'Its structure is that of 1\.0&nbsp;% of the service.s 100 graphs
 says page.html 'Usually it also calls</p><ul><li><span class="name">MS_00003</span> db \(in 99\.0&nbsp;% of the invocations\)'
 says page.html 'Seldom: the caller makes this call in 1\.0&nbsp;% of its invocations'
 says page.html '<b>Time.</b>'
-expect 0 loom-eval view all -n 1 --by slow -o slow.html
+expect 0 loom-eval view all --top 1 --by slow -o slow.html
 grep -q 'Trace 1</a>: S_000000001' slow.html && says slow.html '900 ms' || fail "not the slowest"
-expect 0 loom-eval view all --by first -n 2 -o first.html
+expect 0 loom-eval view all --by first --top 2 -o first.html
 says first.html '20 ms, from'
 # a structure that is not common: the nearest that is
 awk '{print; print}' all >more; awk '{print; print; print}' more >many
@@ -23,9 +23,9 @@ says near.html 'Its structure is that of 0\.0&nbsp;%'
 says near.html 'The nearest common structure, of 9[89]\.[0-9]&nbsp;%, has 1 calls that this one has not, and not 0 of those here'
 # generated beside real, several files of any kind, threads
 expect 0 loom-infer convert all -o other.json --limit 5
-expect 0 loom-eval view other.json alone --against all --by first -n 4 -o two.html
+expect 0 loom-eval view other.json alone --against all --by first --top 4 -o two.html
 says two.html 'from <span class="name">alone'
-expect 0 loom-eval view all -n 3 -o threads.html --threads 3
+expect 0 loom-eval view all --top 3 -o threads.html --threads 3
 cmp -s page.html threads.html || fail "the number of threads shows"
 # nobody has seen it
 sed 's/MS_0000/MS_7777/g; s/S_000000001/S_000000009/' alone >stranger

@@ -13,6 +13,7 @@ for program in loom-preprocess loom-train loom-infer loom-eval; do
         [ -s err ] && fail "$program $command --help writes to stderr"
         awk 'length > 130' out | grep -q . && fail "$program $command --help has lines over 130 columns"
         grep -oE '^  -[a-zA-Z],' out | sort | uniq -d | grep -q . && fail "$program $command: one letter means two options"
+        sed -nE 's/^  -([a-zA-Z]), (--[-a-z0-9]+).*/\1 \2/p' out >>letters
         expect 0 "$program" "$command" --print-config
         cp out first.conf
         expect 0 "$program" "$command" --config first.conf --print-config
@@ -24,3 +25,6 @@ for program in loom-preprocess loom-train loom-infer loom-eval; do
     expect 2 "$program" no-such-command
     one_sentence
 done
+# a letter means the same option wherever there is one
+[ "$(wc -l <letters)" -gt 50 ] || fail "only $(wc -l <letters) short options were seen"
+sort -u letters | awk '$1 == last { print; bad = 1 } { last = $1 } END { exit bad }' || fail "the letter means another option elsewhere"

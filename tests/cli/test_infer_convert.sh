@@ -94,7 +94,7 @@ says out '^├─ MS_00012 rpc +2\+40 ms'
 says out '^│  ├─ MS_00007 mc +3\+1 ms'
 says out '^│  └─ MS_00009 db'
 says out '^└─ MS_00007 mq +44\+0 ms'
-expect 0 loom-infer show g.graphs -n 0 --service S_12 --color never
+expect 0 loom-infer show g.graphs --limit 0 --service S_12 --color never
 says out '^#0 S_000000012, 2 calls'
 expect 2 loom-infer show g.graphs --skip 5; one_sentence
 # no line is wider than the picture, however deep the graph and long the names; plain characters where there are no others
@@ -104,17 +104,17 @@ expect 2 loom-infer show g.graphs --skip 5; one_sentence
     printf '\n00h00m00s000ms S_2 0|http|USER|a-microservice-with-a-very-long-name-indeed-v2|ARRIVED_0|RT_5\n'
 } >deep.graphs
 for w in 40 100; do
-    expect 0 loom-infer show deep.graphs -n 0 -w $w --color never --symbols ascii
+    expect 0 loom-infer show deep.graphs --limit 0 -w $w --color never --symbols ascii
     [ "$(awk '{ if (length > n) n = length } END { print n }' out)" -le $w ] || fail "a line wider than $w"
     if LC_ALL=C grep -q '[^ -~]' out; then fail "ascii is not ascii"; fi
 done
-expect 0 loom-infer show deep.graphs -n 0 -w 60 --color never --symbols utf8
+expect 0 loom-infer show deep.graphs --limit 0 -w 60 --color never --symbols utf8
 says out '^…61  *└─ MS_00061 rpc'
 says out '^a-micr.*….*v2 http'
 (unset LC_ALL LC_CTYPE; LANG=de_DE.ISO-8859-1 "$BIN/loom-infer" show g.graphs --color never >latin)
 says latin '^[|]- MS_00012 rpc'
 yes "$(cat g.graphs)" | head -n 6000 >many.graphs
-"$BIN/loom-infer" show many.graphs -n 0 2>err | head -n 1 >out
+"$BIN/loom-infer" show many.graphs --limit 0 2>err | head -n 1 >out
 [ ! -s err ] || fail "show | head complains"
 
 # real traces of other systems, where they are at hand

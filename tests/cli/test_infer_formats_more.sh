@@ -2,9 +2,9 @@
 real=$SRC/tests/golden/spec/dedupe/expected.txt
 head -n 200 "$real" >graphs
 calls=$(tr ' ' '\n' <graphs | grep -o '|ARRIVED_' | wc -l) n=$(wc -l <graphs)
-for to in zipkin chrome graphml flat; do expect 0 loom-infer convert graphs -t $to -o out.$to; done
-expect 0 loom-infer convert out.zipkin -t records -o back
-expect 0 loom-infer convert graphs -t records -o plain
+for to in zipkin chrome graphml flat; do expect 0 loom-infer convert graphs --to $to -o out.$to; done
+expect 0 loom-infer convert out.zipkin --to records -o back
+expect 0 loom-infer convert graphs --to records -o plain
 cmp -s back plain || fail "Zipkin does not come back as it went out"
 [ "$(grep -c '^{"traceId":"[0-9a-f]\{32\}","id":"[0-9a-f]\{16\}",.*"timestamp":[0-9]*,"duration":[0-9]*,"localEndpoint":{"serviceName":"' out.zipkin)" = "$calls" ] || fail "not a span for each call"
 grep '"parentId":""' out.zipkin && fail "an empty parent"
@@ -15,10 +15,10 @@ grep '"parentId":""' out.zipkin && fail "an empty parent"
 expect 0 loom-infer convert graphs -o named.graphml; cmp -s named.graphml out.graphml || fail "the name does not tell GraphML"
 printf '00h00m00s000ms <a>&"x 0|http|USER|=1+1,"]]>\x01\xff|ARRIVED_0|RT_3\n' >odd
 sed -i 's/\x01//' odd
-for to in zipkin chrome graphml flat; do expect 0 loom-infer convert odd -t $to -o odd.$to; done
+for to in zipkin chrome graphml flat; do expect 0 loom-infer convert odd --to $to -o odd.$to; done
 says odd.graphml '<data key="service">&lt;a&gt;&amp;"x</data>'
 says odd.flat '^0,"<a>&""x",0,0,,1,http,USER,"=1\+1,""'
-expect 0 loom-infer convert odd -t flat --safe-csv -o safe.flat; says safe.flat "\"'=1"
+expect 0 loom-infer convert odd --to flat --safe-csv -o safe.flat; says safe.flat "\"'=1"
 if command -v python3 >/dev/null; then
     python3 -c 'import sys, json, xml.etree.ElementTree as t
 for f in ("out.zipkin", "out.chrome", "odd.zipkin", "odd.chrome"): json.load(open(f))

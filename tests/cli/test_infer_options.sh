@@ -7,7 +7,7 @@ quiet loom-preprocess dedupe raw.graphs.zst -o all.graphs.zst
 for mode in instruction tabular; do quiet loom-preprocess encode all.graphs.zst --mode $mode --max-edges 8 -o $mode.txt.zst; done
 quiet loom-preprocess tokenizer instruction.txt.zst -o tokenizer.json
 quiet loom-preprocess tokenizer tabular.txt.zst -o other.json
-quiet loom-preprocess tokens instruction.txt.zst -t tokenizer.json -o i.tokens.h5
+quiet loom-preprocess tokens instruction.txt.zst --tokenizer tokenizer.json -o i.tokens.h5
 quiet loom-train pretrain i.tokens.h5 -o run --steps 3 --hidden 32 --layers 2 --heads 4 --threads 1
 M="--model run --threads 1 -q"
 S="loom-infer sample $M --constrain full -t 1"

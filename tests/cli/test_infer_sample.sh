@@ -7,7 +7,7 @@ quiet loom-preprocess dedupe raw.graphs.zst -o all.graphs.zst
 quiet loom-preprocess stats all.graphs.zst -o stats.json
 quiet loom-preprocess encode all.graphs.zst --stats stats.json --max-edges 8 -o i.txt.zst
 quiet loom-preprocess tokenizer i.txt.zst -o tokenizer.json
-quiet loom-preprocess tokens i.txt.zst -t tokenizer.json -o i.tokens.h5
+quiet loom-preprocess tokens i.txt.zst --tokenizer tokenizer.json -o i.tokens.h5
 quiet loom-train pretrain i.tokens.h5 -o run --steps 3 --hidden 32 --layers 2 --heads 4 --threads 1
 M="--model run --threads 1 -q"
 

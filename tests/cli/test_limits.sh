@@ -5,7 +5,7 @@ loom-preprocess sample-traces --profile tiny --traces 40 -q -o traces || fail "n
 loom-preprocess graphs -q traces -o g.graphs || fail "no graphs"
 loom-preprocess encode -q g.graphs --mode recursive -o r.txt || fail "no text"
 loom-preprocess tokenizer -q r.txt -o tokenizer.json || fail "no tokenizer"
-loom-preprocess tokens -q r.txt -t tokenizer.json -o t.tokens.h5 || fail "no tokens"
+loom-preprocess tokens -q r.txt --tokenizer tokenizer.json -o t.tokens.h5 || fail "no tokens"
 loom-train pretrain t.tokens.h5 -o run $tiny || fail "no model"
 
 # Two threads need 256 MiB beside the program: there is no room for them, and that is said at once.

@@ -9,7 +9,7 @@ says err "there is no model $PWD/missing.h5: give MODEL= .* 'make base'"
 expect 0 loom-preprocess sample-traces --profile base --seed 7 --traces 400 --files 1 -o traces -q
 expect 0 loom-preprocess graphs traces -o g.graphs.zst -q
 expect 0 loom-preprocess encode g.graphs.zst --items listed --max-edges 10 -o named.txt -q
-expect 0 loom-preprocess balance named.txt --renamed 1 --names 40:10 -n 600 -o text.txt -q
+expect 0 loom-preprocess balance named.txt --renamed 1 --names 40:10 --samples 600 -o text.txt -q
 expect 0 loom-preprocess tokenizer text.txt --name-tokens 50 -o tokenizer.json -q
 expect 0 loom-preprocess tokens text.txt --max-tokens 1024 -o s.tokens.h5 -q
 expect 0 loom-train pretrain s.tokens.h5 -o model --hidden 32 --layers 2 --heads 2 --steps 8 --batch-tokens 1024 -q

@@ -100,4 +100,4 @@ refused 1 'cannot write o.graphs.zst: File too large' small loom-preprocess dedu
 refused 1 'cannot write o.t.zst: File too large' small loom-preprocess split many.graphs.zst --train o.t.zst --valid o.v.zst -q
 refused 1 'cannot write o.txt: File too large' small loom-preprocess encode many.graphs.zst --mode tabular -o o.txt -q
 refused 1 'cannot write o.json: File too large' small loom-preprocess tokenizer many.txt -o o.json -q
-refused 1 'o.h5: .*File too large' small loom-preprocess tokens many.txt -t many.json -o o.h5 -q
+refused 1 'o.h5: .*File too large' small loom-preprocess tokens many.txt --tokenizer many.json -o o.h5 -q

@@ -42,7 +42,7 @@ printf '00h00m00s000ms S_000000001 0|http|USER|MS_00001|ARRIVED_0|RT_20||0.1|rpc
 for i in $(seq 1 9); do printf '00h00m00s000ms S_00000000%d 0|http|USER|MS_00001|ARRIVED_0|RT_20\n' $i; done >>g.txt
 for mode in tabular recursive instruction; do
     expect 0 loom-preprocess encode g.txt --mode $mode -o $mode.txt
-    expect 0 loom-preprocess balance $mode.txt -e 0 -n 18 -o $mode.b.txt
+    expect 0 loom-preprocess balance $mode.txt -e 0 --samples 18 -o $mode.b.txt
     expect 0 loom-preprocess balance $mode.txt -e 1 -o $mode.all.txt
     cmp $mode.txt $mode.all.txt || fail "$mode: something changed on the way"
 done
@@ -52,7 +52,7 @@ done
 
 # shapes beyond the table count as one
 { layer 1001 0 1; layer 1500 0 2; layer 999 0 3; } >long.txt
-expect 0 loom-preprocess balance long.txt -e 0 -n 4 -o l.txt
+expect 0 loom-preprocess balance long.txt -e 0 --samples 4 -o l.txt
 says err 'of 2 shapes'
 
 # a split layer has the calls of its parts and their subgraphs: 18, 18 and 20 in two parts, 20 in three, 18 with one below
@@ -66,7 +66,7 @@ split() { # number subgraphs-of-the-first-part calls-of-parts...
     printf '</split>\n\n ### Finish\n'
 }
 { split 1 0 15 3; split 2 0 13 5; split 3 0 15 5; split 4 0 10 5 5; split 5 1 13 5; } >split.txt
-expect 0 loom-preprocess balance split.txt -e 0 -n 16 -o s.txt
+expect 0 loom-preprocess balance split.txt -e 0 --samples 16 -o s.txt
 says err 'of 4 shapes'
 [ "$(among s.txt 1 2) $(among s.txt 3 3) $(among s.txt 4 4) $(among s.txt 5 5)" = "4 4 4 4" ] ||
     fail "splits of 18, of 20 in two and in three, and of 18 with a subgraph are not alike"
@@ -76,7 +76,7 @@ asks() { layer 1 1 "$1" | sed "s/^### Question: .*/&\n$2/"; }
 { for n in $(seq 1 12); do layer 1 1 $n; done; asks 13 'Build a call graph with high latency'; asks 14 'Include an edge from MS_00001 to MS_00002 with rpc type'
   asks 15 'Include an edge from MS_00001 to MS_00002 with rpc type\nBuild a call graph with high latency'
   layer 1 1 16 | sed 's/^<layer>/&\nInclude an edge from MS_00001/'; } >asks.txt
-expect 0 loom-preprocess balance asks.txt -e 0 -n 16 -o a.txt
+expect 0 loom-preprocess balance asks.txt -e 0 --samples 16 -o a.txt
 says err 'of 4 shapes'
 [ "$(among a.txt 13 13) $(among a.txt 14 14) $(among a.txt 15 15)" = "4 4 4" ] || fail "samples that ask for something were thinned with the others"
 
@@ -84,7 +84,7 @@ says err 'of 4 shapes'
 # the other half
 slow() { layer 1 "$3" "$1" | sed "s,^### Question: .*,&\nRequirements:\nid:S_00000000$2/num_edges:2/num_current_edges:1\nBuild a call graph with high latency,"; }
 { for n in $(seq 1 8); do slow $n 1 $((n % 3)); done; for n in $(seq 9 12); do slow $n 2 0; done; for n in $(seq 13 28); do layer 1 0 $n; done; } >slow.txt
-expect 0 loom-preprocess balance slow.txt -e 0 -n 32 --slow 0.5 -o slow.b.txt
+expect 0 loom-preprocess balance slow.txt -e 0 --samples 32 --slow 0.5 -o slow.b.txt
 says err 'of 3 shapes'
 [ "$(among slow.b.txt 1 8) $(among slow.b.txt 9 12) $(among slow.b.txt 13 28)" = "8 8 16" ] || fail "--slow 0.5 is not half of the samples, or services are not alike"
 expect 0 loom-preprocess balance slow.txt -e 1 --slow 0 -o s0.txt
@@ -95,7 +95,7 @@ cmp many.txt s1.txt || fail "--slow takes a share though nothing asks for high l
 # so are layers with a deeper or larger graph below; sizes count to the power of two
 below() { layer 2 1 "$1" | sed "s,^### Question: .*,&\nRequirements:\nid:S_000000001/num_edges:$3/num_current_edges:2/num_subgraphs:1/remaining_depth:$2,"; }
 { for n in $(seq 1 12); do below $n 1 $((n % 2 + 2)); done; below 13 3 3; below 14 1 4; below 15 3 30; below 16 3 31; } >deep.txt
-expect 0 loom-preprocess balance deep.txt -e 0 -n 16 -o d.txt
+expect 0 loom-preprocess balance deep.txt -e 0 --samples 16 -o d.txt
 says err 'of 4 shapes'
 [ "$(among d.txt 13 13) $(among d.txt 14 14) $(among d.txt 15 16)" = "4 4 4" ] || fail "deep and large graphs were thinned with the others"
 

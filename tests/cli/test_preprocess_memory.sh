@@ -33,7 +33,7 @@ for size in small:60000 large:300000; do
     run $s.stats stats $s.all.graphs.zst -o $s.statistics.json
     run $s.encode encode $s.all.graphs.zst --mode instruction --stats $s.statistics.json -o $s.txt.zst
     [ -e tok.json ] || expect 0 loom-preprocess tokenizer $s.txt.zst -o tok.json -q
-    run $s.tokens tokens $s.txt.zst -t tok.json -o $s.h5
+    run $s.tokens tokens $s.txt.zst --tokenizer tok.json -o $s.h5
 done
 
 kept=$(($(number large.graphs.json rows_kept) - $(number small.graphs.json rows_kept)))

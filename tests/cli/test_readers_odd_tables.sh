@@ -17,7 +17,7 @@ same() { # TABLE [DROPPED]: the plain table's graphs; the programs that count ro
     expect 0 loom-preprocess graphs "$1" -o - --report rows.json --force -q
     cmp -s out want.graphs || { cat out >&2; fail "graphs $1: other graphs"; }
     says rows.json "\"rows_dropped\":${2:-0}[,}]"
-    expect 0 loom-infer convert "$1" -t records -o -
+    expect 0 loom-infer convert "$1" --to records -o -
     cmp -s out want.graphs || { cat out >&2; fail "convert $1: other graphs"; }
     expect 0 loom-infer convert "$1" -o shown.graphs --json --force
     says out "\"dropped_rows\":${2:-0}[,}]"
@@ -57,9 +57,9 @@ awk -F, -v OFS=, 'NR == 1 {print} NR > 1 {row[NR] = $0} END {print row[2]; for (
     print row[3]; print row[4]; print row[5]}' plain.csv >long.csv; same long.csv 70000
 (head -2 plain.csv; sed -n 5p plain.csv; sed -n 3,4p plain.csv) >apart.csv; same apart.csv
 # where a row was dropped is told by its line
-expect 0 loom-infer convert open_quote.csv -t records -o -; says err 'BAD_ROW, first: open_quote.csv:3\)'
+expect 0 loom-infer convert open_quote.csv --to records -o -; says err 'BAD_ROW, first: open_quote.csv:3\)'
 (printf '\n'; sed -n 1p two_lines.csv; sed -n '2,$p' two_lines.csv; echo '1,t1,S_1,0.7,no,MS_1,MS_2,1,x') >line.csv
-expect 0 loom-infer convert line.csv -t records -o -; says err 'BAD_ROW, first: line.csv:11\)'
+expect 0 loom-infer convert line.csv --to records -o -; says err 'BAD_ROW, first: line.csv:11\)'
 
 # ---- no CallGraph table: nobody takes it for one, and a column that is missing is named ----
 refused() { # TABLE SAYS

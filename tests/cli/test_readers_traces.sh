@@ -11,7 +11,7 @@ jaeger() { # ROOT_REFS CHILD_REFS: a first span, two children; the second child'
 }
 graph='00h00m01s000ms front: 0|rpc|USER|front|ARRIVED_0|RT_90||0.1|rpc|front|basket|ARRIVED_10|RT_20||0.2|rpc|front|till|ARRIVED_40|RT_30'
 same() { # FILE...: gives that graph and no other
-    expect 0 loom-infer convert "$@" -t records -o -
+    expect 0 loom-infer convert "$@" --to records -o -
     [ "$(cat out)" = "$graph" ] || { cat out >&2; fail "$*: another graph"; }
 }
 # number KEY: of the report on stdout of convert --json
@@ -78,8 +78,8 @@ damaged logs.jsonl NOT_SPANS 'NOT_SPANS, first: logs.jsonl:2\)'
 for f in cut cut2 cut3 logs; do [ "$(wc -l <$f.jsonl.graphs)" = 2 ] || fail "$f.jsonl: a good line is lost"; done
 mkdir -p folder/deeper && cp plain.json folder/deeper && echo 'shopping list' >folder/notes.txt && printf '\x00\x05' >folder/._plain.json
 same folder; says err 'files of other kinds \(FOREIGN_FILE, first: folder/notes.txt\)'
-expect 1 loom-infer convert folder -t records -o - --strict; one_sentence; says err 'notes.txt'
-expect 1 loom-infer convert folder/notes.txt -t records -o -; one_sentence; says err 'no graph store, no JSON'
+expect 1 loom-infer convert folder --to records -o - --strict; one_sentence; says err 'notes.txt'
+expect 1 loom-infer convert folder/notes.txt --to records -o -; one_sentence; says err 'no graph store, no JSON'
 tar -cf mac.tar -C folder ._plain.json deeper/plain.json; same mac.tar
 
 # ---- layouts: byte order mark, one after the other, no end of line ----
@@ -109,17 +109,17 @@ expect 0 loom-infer convert blanks.csv -o blanks.graphs; cmp blanks.graphs whole
 for name in basket basket.default.svc.cluster.local:8080 http; do
     { olines front "$(ospan dd 1 '' 2 1000000000 1050000000 ''),$(ospan dd 2 1 3 1005000000 1025000000 "$(attr server.address $name)")"
       olines basket "$(ospan dd 3 2 2 1010000000 1020000000 "$(attr http.request.method GET)")"; } >times.jsonl
-    expect 0 loom-infer convert times.jsonl -t records -o -
+    expect 0 loom-infer convert times.jsonl --to records -o -
     says out '0\.1\|http\|front\|basket\|ARRIVED_10\|RT_10$'
 done
 olines front "$(ospan ee 1 '' 2 1000000000 1050000000 ''),$(ospan ee 2 1 4 1005000000 1006000000 "$(attr messaging.system kafka),$(attr messaging.destination.name orders)")" >producer.jsonl
-expect 0 loom-infer convert producer.jsonl -t records -o -; says out '0\.1\|mq\|front\|orders\|ARRIVED_5\|RT_1$'
+expect 0 loom-infer convert producer.jsonl --to records -o -; says out '0\.1\|mq\|front\|orders\|ARRIVED_5\|RT_1$'
 says err '1 calls have the callee.s times, 1 the caller.s'
 sed 's/,{"key":"messaging.dest[^}]*}}//' producer.jsonl >system.jsonl
-expect 0 loom-infer convert system.jsonl -t records -o -; says out '0\.1\|mq\|front\|kafka\|'
+expect 0 loom-infer convert system.jsonl --to records -o -; says out '0\.1\|mq\|front\|kafka\|'
 { cat producer.jsonl; olines mailer "$(ospan ee 3 2 5 1010000000 1090000000 "$(attr messaging.system kafka)")"; } >outlives.jsonl
-expect 1 loom-infer convert outlives.jsonl -t records -o -; says err 'CHILD_OUTLIVES_PARENT'
-expect 0 loom-infer convert outlives.jsonl -t records -o - --cut-outliving
+expect 1 loom-infer convert outlives.jsonl --to records -o -; says err 'CHILD_OUTLIVES_PARENT'
+expect 0 loom-infer convert outlives.jsonl --to records -o - --cut-outliving
 says out '0\.1\|mq\|front\|mailer\|ARRIVED_10\|RT_40$'; says err '1 calls cut'
 
 # ---- real traces written in other ways give the same graphs ----
@@ -137,6 +137,6 @@ done
 C=$SHARED/cases/readers
 [ -d "$C" ] || exit 0
 for f in "$C"/06-*/*.json "$C"/07-*/*.json "$C"/09-*/*.json "$C"/18-*/onefile.json; do
-    expect 0 loom-infer convert "$f" -t records -o -
+    expect 0 loom-infer convert "$f" --to records -o -
     [ "$(tr '|' '\n' <out | grep -c RT_)" = 3 ] || fail "$f: not three calls"
 done

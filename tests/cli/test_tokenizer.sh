@@ -49,41 +49,41 @@ expect 0 loom-preprocess tokenizer train.txt -o few.json --json --force --min-co
 says out '"name_tokens":5'; says out '"names_rare":7'; says err '7 seen in too few samples'
 
 # tokenising
-expect 0 loom-preprocess tokens train.txt.zst -t tok.json -o train.tokens.h5 --json
+expect 0 loom-preprocess tokens train.txt.zst --tokenizer tok.json -o train.tokens.h5 --json
 says out '"samples":300'
 says out '"mode":"tabular"'
 says err 'MB/s'
 tokens=$(sed -E 's/.*"tokens":([0-9]+).*/\1/' out)
 says train.tokens.h5.meta.json 'tok.json'
-expect 2 loom-preprocess tokens train.txt -t tok.json -o train.tokens.h5
+expect 2 loom-preprocess tokens train.txt --tokenizer tok.json -o train.tokens.h5
 one_sentence
-expect 0 loom-preprocess tokens train.txt train.txt -t tok.json -o twice.tokens.h5 --json -q
+expect 0 loom-preprocess tokens train.txt train.txt --tokenizer tok.json -o twice.tokens.h5 --json -q
 says out "\"tokens\":$((2 * tokens)),"
-expect 0 loom-preprocess tokens sft.txt -t tok.json -o sft.tokens.h5 --json -q
+expect 0 loom-preprocess tokens sft.txt --tokenizer tok.json -o sft.tokens.h5 --json -q
 says out '"mode":"instruction"'
-expect 1 loom-preprocess tokens train.txt sft.txt -t tok.json -o mixed.tokens.h5
+expect 1 loom-preprocess tokens train.txt sft.txt --tokenizer tok.json -o mixed.tokens.h5
 one_sentence; says err 'sft.txt:1: .*--mode-agnostic'
 [ ! -e mixed.tokens.h5 ] || fail "left a half-written shard behind"
-expect 0 loom-preprocess tokens train.txt sft.txt -t tok.json -o mixed.tokens.h5 --mode-agnostic --json -q
+expect 0 loom-preprocess tokens train.txt sft.txt --tokenizer tok.json -o mixed.tokens.h5 --mode-agnostic --json -q
 says out '"mode":"mixed"'
-expect 0 loom-preprocess tokens sft.txt train.txt -t tok.json -o short.tokens.h5 --mode-agnostic --max-tokens 25 --json
+expect 0 loom-preprocess tokens sft.txt train.txt --tokenizer tok.json -o short.tokens.h5 --mode-agnostic --max-tokens 25 --json
 says out '"too_long":20'
 says err 'left out'
-expect 1 loom-preprocess tokens train.txt -t tok.json -o none.tokens.h5 --max-tokens 2
+expect 1 loom-preprocess tokens train.txt --tokenizer tok.json -o none.tokens.h5 --max-tokens 2
 one_sentence; says err 'max-tokens'
-expect 2 loom-preprocess tokens train.txt -t tok.json
+expect 2 loom-preprocess tokens train.txt --tokenizer tok.json
 one_sentence; says err 'output'
-expect 2 loom-preprocess tokens train.txt -t tok.json -o -
+expect 2 loom-preprocess tokens train.txt --tokenizer tok.json -o -
 one_sentence; says err 'HDF5'
 
 # damaged and foreign tokenizers
 head -c 5000 tok.json >cut.json
-expect 1 loom-preprocess tokens train.txt -t cut.json -o x.tokens.h5
+expect 1 loom-preprocess tokens train.txt --tokenizer cut.json -o x.tokens.h5
 one_sentence; says err 'cut.json'
 sed 's/"BPE"/"WordPiece"/' tok.json >foreign.json
-expect 1 loom-preprocess tokens train.txt -t foreign.json -o x.tokens.h5
+expect 1 loom-preprocess tokens train.txt --tokenizer foreign.json -o x.tokens.h5
 one_sentence; says err 'WordPiece'
-expect 1 loom-preprocess tokens train.txt -t nowhere.json -o x.tokens.h5
+expect 1 loom-preprocess tokens train.txt --tokenizer nowhere.json -o x.tokens.h5
 one_sentence; says err 'nowhere.json'
 [ ! -e x.tokens.h5 ] || fail "left x.tokens.h5 behind"
 
@@ -92,17 +92,25 @@ for i in $(seq 4); do
     printf '[GENERATE GRAPH]id:S_1\n<layer>\n<edges>\n(edge_id is 0)\n</edges>\n<subgraph of edge_id 0>id:S_1</subgraph>\n</layer>\n'
     printf 'id:S_1\n<split>\n<subgraph of edge_id 0>id:S_1</subgraph>\n</split>\nid:S_1\n<layer>\n<edges>\n(edge_id is 1)\n</edges>\n</layer>\n'
 done >recursive.txt
-expect 0 loom-preprocess tokens recursive.txt -t tok.json -o together.tokens.h5 --json -q
+expect 0 loom-preprocess tokens recursive.txt --tokenizer tok.json -o together.tokens.h5 --json -q
 says out '"mode":"recursive"'; says out '"samples":4,'
-expect 0 loom-preprocess tokens recursive.txt -t tok.json --layers apart -o apart.tokens.h5 --json -q
+expect 0 loom-preprocess tokens recursive.txt --tokenizer tok.json --recursive-unit layer -o apart.tokens.h5 --json -q
 says out '"mode":"recursive"'; says out '"samples":12,'
-expect 0 loom-preprocess tokens train.txt -t tok.json --layers apart -o tabular.tokens.h5 --json -q
+expect 0 loom-preprocess tokens train.txt --tokenizer tok.json --recursive-unit layer -o tabular.tokens.h5 --json -q
 says out '"samples":300,'
+# older spellings go on working, on the command line and in a file, and say what they are called now
+expect 0 loom-preprocess tokens recursive.txt -t tok.json --layers apart -o old.tokens.h5 --json -q
+says out '"samples":12,'; says err ': -t is called --tokenizer now$'; says err ': --layers is called --recursive-unit graph\|layer now$'
+printf '[tokens]\nlayers = apart\n' >old.conf
+expect 0 loom-preprocess tokens -c old.conf --print-config; says out '^recursive-unit = layer$'; says err 'old.conf:2: layers is called'
+printf '[tokens]\nlayers = apart\nrecursive-unit = graph\n' >twice.conf
+expect 2 loom-preprocess tokens -c twice.conf --print-config; says err 'twice.conf:3: "recursive-unit" is set twice'
+expect 2 loom-preprocess tokens recursive.txt --layers beside -o x.tokens.h5; says err 'beside.*graph.*layer'
 
 # other people's tokenizers, where they are at hand
 for family in llama-2 llama-3; do
     json=$SHARED/data/tokenizers/$family/tokenizer.json
     [ -e "$json" ] || continue
-    expect 0 loom-preprocess tokens sft.txt -t "$json" -o $family.tokens.h5 -q
+    expect 0 loom-preprocess tokens sft.txt --tokenizer "$json" -o $family.tokens.h5 -q
 done
 exit 0

@@ -65,7 +65,7 @@ cmp <(cut -d, -f1,2,4,5,6 muon/curve.csv | tail -n 1) <(cut -d, -f1,2,4,5,6 muon
 for run in muon muon_killed; do loom-train export -q $run -o $run.hf || fail "cannot export $run"; done
 weights() { tail -c +$((9 + $(od -An -tu8 -N8 "$1"))) "$1"; } # behind the header, which says how the file was made
 cmp <(weights muon.hf/model.safetensors) <(weights muon_killed.hf/model.safetensors) || fail "Muon's weights differ after a kill"
-expect 0 loom-train info -t muon/step-00000060.h5
+expect 0 loom-train info --tensors muon/step-00000060.h5
 says out 'muon_m/model.layers.1.mlp.down_proj.weight'; says out 'adam_v/model.embed_tokens.weight'; says out 'ema/model.layers.0'
 grep -qE '(adam_v|adam_m)/.*_proj' out && fail "moments that Muon does not need"
 expect 2 "${muon[@]}" --lora --init muon -o adapter --steps 1; one_sentence; says err '--no-lora'

@@ -323,6 +323,7 @@ static const loom_opt demo_opts[] = {
     LOOM_OPT_STR("text", 0, demo_conf, text, NULL, "TEXT", "a text"),
     LOOM_OPT_FLAG_ON("on", 0, demo_conf, on, "a flag"),
     LOOM_OPT_ENUM("mode", 0, demo_conf, mode, "b", "a|b|c", "a choice"),
+    LOOM_OPT_WAS("way", 'w', "mode", "first|second|third"),
     LOOM_OPT_END};
 
 TEST(options_take_their_table)
@@ -337,6 +338,11 @@ TEST(options_take_their_table)
     CHECK(loom_opt_set(&conf, loom_opt_find(demo_opts, "mode"), "d", "--mode", &arena, &err) == LOOM_STATUS_ARG);
     CHECK(loom_opt_set(&conf, loom_opt_find(demo_opts, "mode"), "c", "--mode", &arena, &err) == LOOM_OK && conf.mode == 2);
     REQUIRE_OK(loom_opt_set(&conf, loom_opt_find(demo_opts, "text"), "a # \"b\"", "--text", &arena, &err), err);
+    const loom_opt *was = loom_opt_find_was(demo_opts, "way", 0), *mode = loom_opt_find(demo_opts, "mode");
+    REQUIRE(was && was == loom_opt_find_was(demo_opts, NULL, 'w') && !loom_opt_find(demo_opts, "way"));
+    CHECK(!loom_opt_find_was(demo_opts, "mode", 0) && !loom_opt_find_was(demo_opts, NULL, 'n'));
+    CHECK_STR(loom_opt_was_value(was, mode, "second", &arena), "b");
+    CHECK_STR(loom_opt_was_value(was, mode, "c", &arena), "c");
     loom_buf b = {0};
     loom_opt_print_config(&b, &conf, demo_opts, false);
     CHECK_STR(b.data, "n = 3\nx = 0.1\ntext = \"a # \\\"b\\\"\"\non = true\nmode = c\n");

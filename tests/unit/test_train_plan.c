@@ -245,7 +245,7 @@ static void check_marks(const loom_cmd *cmd, bool patient)
         loom_err err = {0};
 
         /* read from files, or (compute) told as what it comes to */
-        if (o->type == LOOM_OPT_TYPE_GROUP || strcmp(o->name, "init") == 0 || strcmp(o->name, "base") == 0 ||
+        if (!loom_opt_is_value(o) || strcmp(o->name, "init") == 0 || strcmp(o->name, "base") == 0 ||
             strcmp(o->name, "compute") == 0)
             continue;
         c.patience = patient ? 5 : 0;

@@ -97,10 +97,10 @@ static loom_status pretrain(loom_err *err, const char *out, ...)
     memcpy(opts, cmd.opts, (n + 1) * sizeof *opts);
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < sizeof tiny / sizeof *tiny; j++) {
-            if (opts[i].type != LOOM_OPT_TYPE_GROUP && strcmp(opts[i].name, tiny[j][0]) == 0)
+            if (loom_opt_is_value(&opts[i]) && strcmp(opts[i].name, tiny[j][0]) == 0)
                 opts[i].value = tiny[j][1];
         }
-        if (opts[i].type != LOOM_OPT_TYPE_GROUP && strcmp(opts[i].name, "output") == 0) opts[i].value = out;
+        if (loom_opt_is_value(&opts[i]) && strcmp(opts[i].name, "output") == 0) opts[i].value = out;
     }
     cmd.opts = opts;
     va_start(args, out);
