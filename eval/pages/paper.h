@@ -26,6 +26,7 @@ typedef enum loom_paper_finding {
     LOOM_PAPER_SIZE_GAIN_DEEP,    /* Fig 14b: the same for depth above 4 */
     LOOM_PAPER_FOLLOWED,          /* Fig 6: with less without the line that asks, points */
     LOOM_PAPER_EMD_RATIO,         /* Fig 16: EMD of a method over that of recursive + instruction */
+    LOOM_PAPER_FEW_SHOT_GAIN,     /* Table 3: instruction tuning less few-shot answers of another model, points */
     LOOM_PAPER_FIRM_OURS,         /* Fig 5: accuracy trained on real less on generated graphs, points, without sign */
     LOOM_PAPER_FIRM_BASELINE,     /* Fig 5: the same for a baseline, with sign */
     LOOM_PAPER_FINDINGS
@@ -46,6 +47,9 @@ typedef enum loom_paper_series {
 } loom_paper_series;
 /* As a report shows it ("0.16", "above 90 %"); NULL: the paper has none for that method. */
 const char *loom_paper_number(loom_paper_series series, const char *method);
+
+/* Table 3: share of correct graphs of 2 to 10 calls, percent, by depth 2 to 5; NaN for others. */
+double loom_paper_few_shot(int64_t depth);
 
 /* ---- Table 1 and section 4.1; the public code's numbers where the paper gives none ---- */
 
