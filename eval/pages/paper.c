@@ -23,6 +23,7 @@ static const finding findings[LOOM_PAPER_FINDINGS] = {
     [LOOM_PAPER_FEW_SHOT_GAIN] = {"T3", NULL, "above 75 % over 11 to 37 % (QwQ-32B)", ABOVE, 0},
     [LOOM_PAPER_FIRM_OURS] = {"5", NULL, "within 1.5 points of real", BELOW, 1.5},
     [LOOM_PAPER_FIRM_BASELINE] = {"5", NULL, "6 to 81 points below real", ABOVE, 6},
+    [LOOM_PAPER_TRACE_VAE_OURS] = {"5", NULL, "comparable to real", BELOW, 0.02},
     [LOOM_PAPER_EMD_RATIO] = {"16", NULL, "2.6 to 10 times", ABOVE, 1},
 };
 

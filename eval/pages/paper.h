@@ -29,6 +29,7 @@ typedef enum loom_paper_finding {
     LOOM_PAPER_FEW_SHOT_GAIN,     /* Table 3: instruction tuning less few-shot answers of another model, points */
     LOOM_PAPER_FIRM_OURS,         /* Fig 5: accuracy trained on real less on generated graphs, points, without sign */
     LOOM_PAPER_FIRM_BASELINE,     /* Fig 5: the same for a baseline, with sign */
+    LOOM_PAPER_TRACE_VAE_OURS,    /* Fig 5: ROC AUC trained on real less on generated graphs, without sign */
     LOOM_PAPER_FINDINGS
 } loom_paper_finding;
 
@@ -69,6 +70,7 @@ extern const size_t loom_paper_n_settings;
 #define LOOM_PAPER_BRANCHING 10000
 #define LOOM_PAPER_ASKED     1000
 #define LOOM_PAPER_EPOCHS    300 /* of TVAE: its public program's; the paper does not say */
+#define LOOM_PAPER_VAE_EPOCHS 60 /* of TraceVAE: its public program's */
 #define LOOM_PAPER_MANAGED   5000 /* Fig 5: graphs to train on, */
 #define LOOM_PAPER_MANAGED_TEST 2000 /* and to test on */
 
