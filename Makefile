@@ -39,7 +39,7 @@ $(error $(firstword $(STRANGE))= is no variable of this Makefile; make help tell
 endif
 
 # Exported only where the data rules are called: what tests run must not see these.
-DATA_TARGETS = demo pretrain sft answers figures likeness bench
+DATA_TARGETS = demo pretrain sft answers few-shot figures likeness bench
 $(DATA_TARGETS): export CSV := $(CSV)
 $(DATA_TARGETS): export INIT := $(INIT)
 $(DATA_TARGETS): export OUT := $(OUT)
@@ -73,7 +73,7 @@ OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test property faults test-sanitize test-threads lint format coverage pretrain base sft sample answers figures likeness bench bench-llama bench-infer bench-accuracy bench-preprocess bench-eval bench-systems fuzz deps help clean
+.PHONY: build demo test property faults test-sanitize test-threads lint format coverage pretrain base sft sample answers few-shot figures likeness bench bench-llama bench-infer bench-accuracy bench-preprocess bench-eval bench-systems fuzz deps help clean
 
 build: $(BUILD)/build.ninja ## build the four executables into build/bin
 	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
@@ -157,6 +157,9 @@ sample: build ## generate N=3 valid call graphs of EDGES=12 calls and DEPTH=4 le
 answers: build ## answer the prompts of the accuracy grid with every model
 	+@$(DATA) answers
 
+few-shot: build ## write requests for a language model of others (table 3); its answers: make figures FIGURES=T3 OUTSIDE=NAME=FILE
+	+@$(DATA) few-shot
+
 figures: build ## draw FIGURES='3 4 6 8 12 ...' of the paper, sample sizes PRESET=paper|desk; makes what is missing
 	+@$(DATA) figures
 
@@ -205,7 +208,7 @@ help: ## this list
 	@echo "  INIT=FOLDER      train adapters beside this Hugging Face model (configs/llama2-7b-lora.conf, llama3.2-1b-lora.conf)"
 	@echo "  CSV=PATH         your traces (CallGraph CSV, Jaeger, OTLP or Zipkin JSON, archives or folders of them) instead of made-up ones"
 	@echo "                   (paths may hold blanks and quotes: they are reached through links in out/links)"
-	@echo "  FIGURES= PRESET= which figures of the paper (T1 3 3c 4 6 8 12 13 14 15 16), sample sizes (paper, desk);"
+	@echo "  FIGURES= PRESET= which figures of the paper (T1 T3 3 3c 4 5 6 8 12 13 14 15 16), sample sizes (paper, desk);"
 	@echo "                   METHODS TEMPERATURES LADDER FULL: see the head of Makefile.data;"
 	@echo "                   the configuration has them under [recipe], and a variable goes before it"
 	@echo "  SETS= STARTS= PRECISIONS= MINUTES= SEEDS= THREADS=   what 'make bench-accuracy' makes; see the head of tests/bench_accuracy.sh"

@@ -42,6 +42,8 @@ awk 'BEGIN { for (s = 1; s <= 2; s++) for (i = 0; i < 60; i++) { t = i % 8 == 0 
 must loom-eval oracle -q r.prompts.jsonl -o r.answers.jsonl
 must loom-eval oracle -q r.prompts.jsonl --damage 0.5 -o bad.answers.jsonl
 must loom-eval oracle -q i.prompts.jsonl -o i.answers.jsonl
+must loom-eval prompts g.graphs -q --mode tabular --edges 1:4 --depths 1:2 --per-cell 1 -o few.prompts.jsonl
+sed "s/.*/\"(edge_id is 0)\"/" few.prompts.jsonl >few.jsonl
 must loom-eval oracle -q ask.jsonl -o ask.answers.jsonl
 must loom-eval heatmap -q r.answers.jsonl -p r.prompts.jsonl -o res --no-pictures
 mkdir folder && cp g.csv folder/ && gzip -c g.csv >g.csv.gz && tar -cf g.tar g.csv
@@ -109,6 +111,8 @@ fault baseline-prompts -- loom-eval baseline in/g.graphs.zst --prompts in/r.prom
 fault tvae            -- loom-eval tvae in/g.graphs.zst --rows 50 --epochs 1 --width 4 --batch 20 --count 10 -o o/t.calls.zst $one
 fault management      $results -- loom-eval management --real in/m.graphs --test in/m.graphs in/m.graphs --seeds 1 --no-pictures -o o/res $one
 fault following       $results -- loom-eval following in/ask.answers.jsonl --prompts in/ask.jsonl --no-pictures -o o/res $one
+fault prompts-few-shot -- loom-eval prompts in/g.graphs.zst --mode tabular --edges 1:4 --depths 1:2 --per-cell 1 --train in/g.graphs.zst --few-shot o/r.jsonl -o o/p.jsonl $one
+fault few-shot        $results -- loom-eval few-shot x=in/few.jsonl --prompts in/few.prompts.jsonl -o o/res $one
 fault variants        $results -- loom-eval variants with=in/r.answers.jsonl without=in/bad.answers.jsonl -p in/r.prompts.jsonl --no-pictures -o o/res $one
 fault ladder          $results -- loom-eval ladder small=in/bad.answers.jsonl large=in/r.answers.jsonl -p in/r.prompts.jsonl --no-pictures -o o/res $one
 fault settings        $results -- loom-eval settings pretrain=in/run/model.h5 sft=in/lora/adapter.h5 -o o/res $one

@@ -42,18 +42,8 @@ loom_graphs_format            the format of a file of graphs
 loom_metrics_w1_cdf           a measure that a test holds to its formula
 loom_tvae_scalar              what a value became, which the drawing of rows hides
 loom_tvae_weights             weights set by a test, gradients read
-loom_gat_add                  graph attention: no model of the product has it yet, its gradients are tested
-loom_gat_fwd                  the same
-loom_gat_bwd                  the same
-loom_norm_add                 layer norm: as graph attention
-loom_norm_fwd                 the same
-loom_norm_bwd                 the same
-loom_pool_mean_fwd            mean over the nodes of a graph: as graph attention
-loom_pool_mean_bwd            the same
-loom_head_bernoulli           an edge that is there or not: as graph attention
-loom_kl_gaussian              a code whose prior is another code: as graph attention
-loom_log_gaussian             densities of a code: as graph attention
-loom_log_sum_exp              a mean of densities: as graph attention
+loom_tree_vae_weights         the same
+loom_tree_vae_split           which of them belong to which part
 LIST
 }
 folders=(lib preprocess train infer eval)

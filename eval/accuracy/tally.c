@@ -9,6 +9,7 @@
 #include "eval/answers/answer_scan.h"
 #include "eval/answers/graphs.h"
 #include "eval/answers/jsonl.h"
+#include "eval/answers/outside_answers.h"
 #include "eval/answers/trained.h"
 
 #define BATCH 256
@@ -160,6 +161,7 @@ typedef struct batch {
     item items[BATCH];
     int64_t n;
     const char *path;
+    loom_outside_answers *outside; /* the prompts that others answered; NULL: answers of ours */
     loom_arena *arenas; /* one per thread */
 } batch;
 
@@ -169,7 +171,9 @@ static void score_item(void *arg, int64_t i, int thread)
     item *it = &b->items[i];
     loom_arena *arena = &b->arenas[thread];
     loom_arena_reset(arena);
-    it->st = loom_answer_parse(&it->answer, b->text.data + it->offset, it->len, b->path, it->number, arena, &it->err);
+    const char *line = b->text.data + it->offset;
+    it->st = b->outside ? loom_outside_answers_parse(b->outside, &it->answer, line, it->len, b->path, it->number, arena, &it->err)
+                        : loom_answer_parse(&it->answer, line, it->len, b->path, it->number, arena, &it->err);
     if (it->st != LOOM_OK) return;
     if (it->answer.n_layers)
         it->prompt = loom_hash128_of(it->answer.layers[0].prompt, it->answer.layers[0].prompt_len);
@@ -296,6 +300,15 @@ static loom_status fill_batch(batch *b, loom_lines *lines, loom_err *err)
     return loom_buf_check(&b->text, "answers", err);
 }
 
+/* The first line tells whose answers these are. */
+static loom_status recognize(batch *b, const loom_tally *t, loom_err *err)
+{
+    const char *prompts = t->prompts_path[LOOM_MODE_TABULAR];
+    if (b->n == 0 || !loom_outside_answers_like(b->text.data + b->items[0].offset, b->items[0].len)) return LOOM_OK;
+    if (prompts) return loom_outside_answers_new(&b->outside, prompts, err);
+    return loom_fail(err, LOOM_STATUS_ARG, "%s holds answers of another program; give the tabular prompts it was asked with --prompts", b->path);
+}
+
 /* Tells the methods that the file has answers of how their model was trained. */
 static loom_status note_training(loom_tally *t, const char *path, loom_err *err)
 {
@@ -332,6 +345,7 @@ loom_status loom_tally_answers(loom_tally *t, const char *path, const char *meth
     if ((st = loom_lines_open(&lines, path, err)) != LOOM_OK) goto done;
     do {
         if ((st = fill_batch(b, lines, err)) != LOOM_OK) goto done;
+        if (total == 0 && (st = recognize(b, t, err)) != LOOM_OK) goto done;
         loom_pool_for(pool, b->n, score_item, b);
         for (int64_t i = 0; i < b->n && st == LOOM_OK; i++) {
             st = b->items[i].st;
@@ -347,23 +361,13 @@ done:
     loom_lines_close(&lines);
     for (int i = 0; i < threads; i++) loom_arena_release(&b->arenas[i]);
     free(b->arenas);
+    loom_outside_answers_free(&b->outside);
     loom_buf_release(&b->text);
     free(b);
     return st;
 }
 
 /* ---- graphs of others ---- */
-
-/* Does a call start before its caller, or end before it starts? (That it outlives its caller makes a graph invalid.) */
-static bool breaks_times(const loom_graph *g)
-{
-    for (int32_t i = 0; i < g->n_calls; i++) {
-        if (g->calls[i].rt < 0) return true;
-        int32_t parent = loom_graph_parent(g, i);
-        if (parent >= 0 && g->calls[i].arrived < g->calls[parent].arrived) return true;
-    }
-    return false;
-}
 
 static void judge_graph(item *it, const loom_graph *g, bool valid)
 {
@@ -378,7 +382,7 @@ static void judge_graph(item *it, const loom_graph *g, bool valid)
     if (s->n_edges != it->answer.edges) s->rules |= LOOM_RULE_BIT(LOOM_RULE_TOTAL_EDGES);
     if (s->depth != it->answer.depth) s->rules |= LOOM_RULE_BIT(LOOM_RULE_TOTAL_DEPTH);
     s->correct = s->rules == 0;
-    if (breaks_times(g)) s->rules |= LOOM_RULE_BIT(LOOM_RULE_TIMES);
+    if (loom_graphs_breaks_times(g)) s->rules |= LOOM_RULE_BIT(LOOM_RULE_TIMES);
     s->accurate = s->rules == 0;
 }
 

@@ -71,7 +71,8 @@ loom_status loom_tally_init(loom_tally *t, const loom_grid *grid, loom_err *err)
 void loom_tally_extent(loom_grid *g, bool *any, const char *prompts_path);
 /* Reads prompts and FILE.meta.json (which may be missing). */
 loom_status loom_tally_prompts(loom_tally *t, const char *path, loom_err *err);
-/* Scores every answer of a file; `method` names the series, NULL: the mode. An empty file is a FORMAT error. */
+/* Scores every answer of a file, of our sampler or of programs of others (eval/answers/outside_answers.h; those need the tabular
+ * prompts); `method` names the series, NULL: the mode. An empty file is a FORMAT error. */
 loom_status loom_tally_answers(loom_tally *t, const char *path, const char *method, loom_pool *pool, loom_err *err);
 /* Scores graphs of any origin (eval/answers/graphs.h) as answers to the prompts of one mode, the k-th graph to the k-th prompt. A line
  * that holds no valid graph is a failure; as many as there are prompts must be there. Only the whole graph can be judged:

@@ -231,3 +231,13 @@ void loom_graph_set_release(loom_graph_set *set)
     loom_arena_release(&set->arena);
     *set = (loom_graph_set){0};
 }
+
+bool loom_graphs_breaks_times(const loom_graph *g)
+{
+    for (int32_t i = 0; i < g->n_calls; i++) {
+        if (g->calls[i].rt < 0) return true;
+        int32_t parent = loom_graph_parent(g, i);
+        if (parent >= 0 && g->calls[i].arrived < g->calls[parent].arrived) return true;
+    }
+    return false;
+}

@@ -34,6 +34,9 @@ bool loom_graphs_constrained(const loom_graphs *in);
 const char *loom_graphs_format(const loom_graphs *in); /* "records", "reference output", "answers", "CSV" */
 void loom_graphs_close(loom_graphs **in);
 
+/* Does a call start before its caller, or end before it starts? (That it outlives its caller makes a graph invalid.) */
+bool loom_graphs_breaks_times(const loom_graph *g);
+
 /* Many graphs in memory. */
 typedef struct loom_graph_set {
     loom_graph *graphs;

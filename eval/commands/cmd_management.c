@@ -6,13 +6,14 @@
 #include "eval/commands/eval_cmds.h"
 #include "eval/commands/preset.h"
 #include "eval/management/management.h"
+#include "eval/management/trace_vae.h"
 #include "model/blas.h"
 
 typedef struct management_conf {
     const char *real, *test, *output;
-    int64_t seeds, train, held;
+    int64_t seeds, train, held, vae_epochs;
     int preset;
-    bool pictures;
+    bool pictures, trace_vae;
 } management_conf;
 
 static const loom_opt management_opts[] = {
@@ -23,6 +24,8 @@ static const loom_opt management_opts[] = {
     LOOM_OPT_I64("train-graphs", 0, management_conf, train, "0", 0, 1000000000, "N", "graphs of an application to train on, at most; 0: as the preset says (" LOOM_PRESET_NUMBERS(MANAGED) ")"),
     LOOM_OPT_I64("test-graphs", 0, management_conf, held, "0", 0, 1000000000, "N", "graphs of an application to test on, at most; 0: as the preset says (" LOOM_PRESET_NUMBERS(MANAGED_TEST) ")"),
     LOOM_OPT_I64("seeds", 0, management_conf, seeds, "5", 1, 1000, "N", "runs, each with other training graphs and random features"),
+    LOOM_OPT_FLAG_ON("tracevae", 0, management_conf, trace_vae, "also train TraceVAE, with as many graphs of any service, and let it find anomalies"),
+    LOOM_OPT_I64("vae-epochs", 0, management_conf, vae_epochs, "0", 0, 100000, "N", "epochs of TraceVAE; 0: as the preset says (" LOOM_PRESET_NUMBERS(VAE_EPOCHS) ")"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', management_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
     LOOM_OPT_FLAG_ON("pictures", 0, management_conf, pictures, "draw PNG and SVG with gnuplot"),
@@ -84,6 +87,27 @@ static loom_status load_all(loom_management *m, const loom_ctx *ctx, loom_err *e
     return LOOM_OK;
 }
 
+static loom_status run_trace_vae(const loom_management *m, loom_results *r, const loom_ctx *ctx, loom_err *err)
+{
+    const management_conf *conf = ctx->conf;
+    const loom_preset *preset = loom_preset_of(conf->preset);
+    loom_trace_vae t = {.conf = {.seed = m->seed, .seeds = m->seeds, .n_train = m->n_train, .n_test = m->n_test,
+                                 .epochs = loom_preset_or(conf->vae_epochs, preset->vae_epochs)}};
+    char name[128];
+    loom_status st;
+
+    if (!conf->trace_vae) return LOOM_OK;
+    t.names = loom_calloc((size_t)m->n_origins, sizeof *t.names);
+    t.origins = loom_calloc((size_t)m->n_origins, sizeof *t.origins);
+    st = t.names && t.origins ? loom_trace_vae_load(&t, m->origins[0].name, conf->real, err) : loom_fail_nomem(err, "origins");
+    for (int i = 0; st == LOOM_OK && i < ctx->n_args; i++)
+        st = loom_trace_vae_load(&t, m->origins[i + 1].name, loom_results_name(name, sizeof name, ctx->args[i]), err);
+    if (st == LOOM_OK) st = loom_trace_vae_load_test(&t, conf->test, err);
+    if (st == LOOM_OK) st = loom_trace_vae_run(&t, r, err);
+    loom_trace_vae_release(&t);
+    return st;
+}
+
 static loom_status run_management(const loom_ctx *ctx, loom_err *err)
 {
     const management_conf *conf = ctx->conf;
@@ -103,6 +127,7 @@ static loom_status run_management(const loom_ctx *ctx, loom_err *err)
     if (loom_results_up_to_date(&r)) goto done;
     if ((st = load_all(&m, ctx, err)) != LOOM_OK) goto done;
     if ((st = loom_management_firm(&m, &r, err)) != LOOM_OK) goto done;
+    if ((st = run_trace_vae(&m, &r, ctx, err)) != LOOM_OK) goto done;
     st = loom_results_close(&r, err);
 done:
     loom_management_release(&m);
@@ -118,7 +143,8 @@ const loom_cmd loom_cmd_management = {
     .max_args = -1,
     .details = "FIRM's support vector machine learns which microservice on the critical path is to blame for slow requests,\n"
                "for the two services with most graphs of at least three levels. It is trained on as many graphs of every\n"
-               "origin, and tested on the same real graphs.\n\n"
+               "origin, and tested on the same real graphs. TraceVAE learns what graphs of an origin look like and is to tell\n"
+               "real graphs in which a call was made slow, or calls were taken out, from other real ones.\n\n"
                "  loom-eval management --real train.graphs.zst --test valid.graphs.zst instruction=like.answers.jsonl \\\n"
                "      probabilistic.graphs.zst -o results\n",
     .opts = management_opts,

@@ -8,6 +8,7 @@
 #include "core/meta.h"
 #include "core/num.h"
 #include "eval/accuracy/grid.h"
+#include "eval/answers/few_shot.h"
 #include "eval/answers/graphs.h"
 #include "eval/answers/instruction_prompts.h"
 #include "eval/commands/eval_cmds.h"
@@ -17,9 +18,9 @@
 #include "trace/request/request.h"
 
 typedef struct prompts_conf {
-    const char *edges, *depths, *output, *stats, *train;
+    const char *edges, *depths, *output, *stats, *train, *few_shot, *asked_model;
     int mode, ask, preset, part;
-    int64_t per_cell, min_train, count; /* per_cell and count: 0 until filled from the preset */
+    int64_t per_cell, min_train, examples, count; /* per_cell and count: 0 until filled from the preset */
     bool match_training, repeat, records, like;
 } prompts_conf;
 
@@ -42,6 +43,12 @@ static const loom_opt prompts_opts[] = {
     LOOM_OPT_IN("stats", 0, prompts_conf, stats, NULL, "FILE", "statistics of the services, for conditions on latency and rare calls"),
     LOOM_OPT_IN("train", 0, prompts_conf, train, NULL, "STORE", "training graphs, counted for each cell"),
     LOOM_OPT_I64("min-train", 0, prompts_conf, min_train, "10", 0, 1000000000, "N", "cells with fewer training graphs are reported as thin"),
+    LOOM_OPT_GROUP("For a language model of others"),
+    LOOM_OPT_OUT("few-shot", 0, prompts_conf, few_shot, NULL, "FILE",
+                 "also write requests that such a model can answer, one JSON object a line: the rules, examples from --train, the prompt; "
+                 "needs --mode tabular"),
+    LOOM_OPT_I64("examples", 0, prompts_conf, examples, "2", 0, 20, "N", "training graphs shown in each request"),
+    LOOM_OPT_STR("asked-model", 0, prompts_conf, asked_model, "model", "NAME", "how the requests call the model"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', prompts_conf, output, "-", "FILE", "where to write the prompts, one JSON object a line"),
     LOOM_OPT_FLAG_ON("records", 0, prompts_conf, records, "keep the graph that each prompt comes from"),
@@ -63,7 +70,8 @@ typedef struct prompts_job {
     cell *cells;
     loom_graph_set valid;
     loom_stats *stats;
-    loom_out *out;
+    loom_few_shot shot;
+    loom_out *out, *requests; /* requests: NULL without --few-shot */
     loom_meta meta;
     loom_arena arena;
     int64_t n_written, outside;
@@ -127,7 +135,9 @@ static loom_status count_train(prompts_job *j, loom_err *err)
     loom_status st;
     while ((st = loom_graphs_next(in, &g, &more, err)) == LOOM_OK && more) {
         int64_t at = loom_grid_cell(&j->grid, g.n_calls, loom_graph_depth(&g));
-        if (at >= 0) j->cells[at].n_train++;
+        if (at < 0) continue;
+        j->cells[at].n_train++;
+        if (j->requests && (st = loom_few_shot_offer(&j->shot, &g, &j->arena, err)) != LOOM_OK) break;
     }
     loom_graphs_close(&in);
     return st;
@@ -156,6 +166,22 @@ static void describe_asked(loom_jw *w, const loom_instruction *asked, bool with)
     loom_jw_end_array(w);
 }
 
+static loom_status open_outputs(prompts_job *j, loom_err *err)
+{
+    LOOM_TRY(loom_out_open(&j->out, j->conf->output, j->ctx->common.force, err));
+    return j->conf->few_shot ? loom_out_open(&j->requests, j->conf->few_shot, j->ctx->common.force, err) : LOOM_OK;
+}
+
+static loom_status write_request(prompts_job *j, int64_t id, const loom_buf *prompt, loom_err *err)
+{
+    loom_buf line = {0};
+    if (!j->requests) return LOOM_OK;
+    loom_status st = loom_few_shot_render(&line, &j->shot, id, j->conf->asked_model, prompt->data, prompt->len, err);
+    if (st == LOOM_OK) st = loom_out_write(j->requests, line.data, line.len, err);
+    loom_buf_release(&line);
+    return st;
+}
+
 /* `asked` is NULL for the prompts of the cells. */
 static loom_status write_prompt(prompts_job *j, const loom_graph *g, const loom_buf *prompt, const loom_instruction *asked,
                                 bool with, loom_err *err)
@@ -181,7 +207,7 @@ static loom_status write_prompt(prompts_job *j, const loom_graph *g, const loom_
     loom_status st = loom_out_write(j->out, line.data, line.len, err);
     loom_buf_release(&line);
     loom_buf_release(&record);
-    return st;
+    return st == LOOM_OK ? write_request(j, j->n_written - 1, prompt, err) : st;
 }
 
 /* Distinct prompts from the shuffled graphs of a cell; once through, they are taken again from the first. */
@@ -294,7 +320,9 @@ static loom_status commit(prompts_job *j, const coverage *v, loom_err *err)
         describe_cells(j, &cells);
         loom_meta_json(&j->meta, "cells", cells.data);
     }
-    loom_status st = loom_meta_commit(&j->meta, j->ctx, &j->out, 1, 1, err);
+    loom_out *outs[] = {j->out, j->requests};
+    loom_status st = loom_meta_commit(&j->meta, j->ctx, outs, 2, 2, err);
+    j->out = outs[0], j->requests = outs[1];
     loom_buf_release(&cells);
     return st;
 }
@@ -370,6 +398,7 @@ static loom_status write_all(prompts_job *j, const char *valid_path, loom_err *e
 {
     LOOM_TRY(load_valid(j, valid_path, err));
     if (j->conf->stats) LOOM_TRY(loom_stats_load(&j->stats, j->conf->stats, err));
+    if (!j->ctx->common.dry_run) LOOM_TRY(open_outputs(j, err));
     LOOM_TRY(count_train(j, err));
     coverage v = count_coverage(j);
     if (v.covered == 0)
@@ -379,12 +408,24 @@ static loom_status write_all(prompts_job *j, const char *valid_path, loom_err *e
         loom_info("would write %lld prompts to %s", (long long)(v.covered * j->conf->per_cell), j->conf->output);
         return LOOM_OK;
     }
-    LOOM_TRY(loom_out_open(&j->out, j->conf->output, j->ctx->common.force, err));
     for (int64_t at = 0; at < loom_grid_cells(&j->grid); at++)
         if (j->cells[at].n) LOOM_TRY(write_cell(j, at, err));
     v = count_coverage(j);
     LOOM_TRY(commit(j, &v, err));
     report(j, &v);
+    return LOOM_OK;
+}
+
+/* Whole graphs in one answer are what a model can be asked for that knows no layers of ours. */
+static loom_status check_kinds(const prompts_conf *conf, loom_err *err)
+{
+    if (conf->like && conf->ask) return loom_fail(err, LOOM_STATUS_ARG, "--like and --ask are two kinds of prompts; give one of them");
+    if (!conf->few_shot) return LOOM_OK;
+    if (conf->mode != LOOM_MODE_TABULAR || conf->like || conf->ask)
+        return loom_fail(err, LOOM_STATUS_ARG, "--few-shot asks for whole graphs of given sizes; add --mode tabular, without --like and --ask");
+    if (!conf->train) return loom_fail(err, LOOM_STATUS_ARG, "--few-shot shows examples; give the training graphs with --train");
+    if (strcmp(conf->few_shot, conf->output) == 0)
+        return loom_fail(err, LOOM_STATUS_ARG, "prompts and requests cannot both go to %s; give --few-shot another file", conf->output);
     return LOOM_OK;
 }
 
@@ -395,7 +436,8 @@ static loom_status run_prompts(const loom_ctx *ctx, loom_err *err)
     j.own.per_cell = loom_preset_or(j.own.per_cell, preset->per_cell);
     j.own.count = loom_preset_or(j.own.count, j.own.like ? preset->like : preset->asked);
     j.conf = &j.own;
-    if (j.conf->like && j.conf->ask) return loom_fail(err, LOOM_STATUS_ARG, "--like and --ask are two kinds of prompts; give one of them");
+    j.shot = (loom_few_shot){.n_examples = j.own.examples, .seed = (uint64_t)ctx->common.seed};
+    LOOM_TRY(check_kinds(j.conf, err));
     LOOM_TRY(loom_grid_range(&j.grid.edges_lo, &j.grid.edges_hi, j.conf->edges, "--edges", err));
     LOOM_TRY(loom_grid_range(&j.grid.depth_lo, &j.grid.depth_hi, j.conf->depths, "--depths", err));
     j.cells = loom_calloc((size_t)loom_grid_cells(&j.grid), sizeof *j.cells);
@@ -404,6 +446,8 @@ static loom_status run_prompts(const loom_ctx *ctx, loom_err *err)
     if (st == LOOM_OK && !loom_meta_up_to_date(&j.meta, ctx, j.conf->output))
         st = j.conf->ask ? write_pairs(&j, ctx->args[0], err) : j.conf->like ? write_like(&j, ctx->args[0], err) : write_all(&j, ctx->args[0], err);
     loom_out_abandon(&j.out);
+    loom_out_abandon(&j.requests);
+    loom_few_shot_release(&j.shot);
     for (int64_t at = 0; at < loom_grid_cells(&j.grid); at++) free(j.cells[at].graphs);
     free(j.cells);
     loom_stats_free(j.stats);
@@ -423,9 +467,12 @@ const loom_cmd loom_cmd_prompts = {
                "from the validation graphs of that size: distinct ones as long as there are any, then the same again.\n"
                "Sizes without a validation graph get none and are named in FILE.meta.json. With --like, graphs are asked for\n"
                "as they occur. Choose models and options by prompts of --part dev, and report what came out with --part test:\n"
-               "a choice made on the prompts that are reported flatters itself.\n\n"
+               "a choice made on the prompts that are reported flatters itself. With --few-shot a language model of others\n"
+               "is asked the same; loom-eval few-shot judges its answers.\n\n"
                "  loom-eval prompts valid.graphs.zst --mode recursive --stats stats.json --train train.graphs.zst \\\n"
-               "      -o recursive.prompts.jsonl\n",
+               "      -o recursive.prompts.jsonl\n"
+               "  loom-eval prompts valid.graphs.zst --mode tabular --edges 2:10 --depths 2:5 --per-cell 10 --train train.graphs.zst \\\n"
+               "      --few-shot few-shot.requests.jsonl -o few-shot.prompts.jsonl\n",
     .opts = prompts_opts,
     .conf_size = sizeof(prompts_conf),
     .run = run_prompts,

@@ -64,10 +64,17 @@ static const chapter chapters[] = {
      "the same real graphs. Accuracy means little where one class is rare: beside it stand the balanced accuracy and what two seeds "
      "of real graphs differ by.",
      "fig05_mean.csv", "experiment"},
+    {"fig05_tracevae", "Anomaly detection (Fig 5, TraceVAE)",
+     "An autoencoder learns what graphs of one origin look like; real graphs in which one call was made slow, or calls were taken out, should "
+     "be less likely to it than other real graphs. auc_no_graph: the same by the strangest response time alone.",
+     "fig05_tracevae_mean.csv", "experiment"},
     {"fig06", "Instruction following (Fig 6)",
      "The same requests with and without the line that asks for high latency, for an uncommon call, or for both.", "fig06.csv",
      "experiment,seed"},
     {"fig08", "Sizes (Fig 8)", NULL, NULL, NULL},
+    {NULL, "Other language models, by rules and examples (Table 3)",
+     "Asked for the same sizes with the rules of the text and real graphs as examples; paper_few_shot is what the paper found.", "table3.csv",
+     "experiment,seed"},
     {NULL, "Settings of the training (Table 1)", "The paper's beside those of these models.", "table1.csv", "experiment,seed"},
 };
 

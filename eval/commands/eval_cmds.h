@@ -19,6 +19,7 @@ extern const loom_cmd loom_cmd_compare;
 extern const loom_cmd loom_cmd_view;
 extern const loom_cmd loom_cmd_variants;
 extern const loom_cmd loom_cmd_ladder;
+extern const loom_cmd loom_cmd_few_shot;
 extern const loom_cmd loom_cmd_settings;
 extern const loom_cmd loom_cmd_tvae;
 extern const loom_cmd loom_cmd_management;

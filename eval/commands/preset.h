@@ -19,6 +19,7 @@
 #define LOOM_DESK_BRANCHING  5000
 #define LOOM_DESK_ASKED      200
 #define LOOM_DESK_EPOCHS     60
+#define LOOM_DESK_VAE_EPOCHS 30
 #define LOOM_DESK_MANAGED    1000
 #define LOOM_DESK_MANAGED_TEST  500
 
@@ -35,6 +36,7 @@ typedef struct loom_preset {
     int64_t branching; /* generated graphs whose branching and times are compared: Fig 16 */
     int64_t asked;     /* pairs of prompts for each instruction: Fig 6 */
     int64_t epochs;    /* of TVAE: Fig 4a */
+    int64_t vae_epochs; /* of TraceVAE: Fig 5 */
     int64_t managed, managed_test; /* graphs of an application to train and to test on: Fig 5 */
 } loom_preset;
 

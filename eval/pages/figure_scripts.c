@@ -334,6 +334,25 @@ static const char *const fig05_body[] = {
     "     for [i = 1:n_series] csv using (mine(i) ? at(i) : NaN):(100 * (column(\"accuracy\") - column(\"std\"))):(0):(200 * column(\"std\")) with vectors heads size 0.02,90 lw 1.2 lc rgb \"#222222\" notitle",
     NULL};
 
+static const char *const fig05_tracevae_size[] = {
+    "W = 860; H = 460; left = 86.0; bottom = 50.0",
+    NULL};
+static const char *const fig05_tracevae_body[] = {
+    "set ylabel \"area under the ROC curve\" offset 0.6,0 textcolor rgb \"#333333\"",
+    "set yrange [0:1]",
+    "set ytics 0,0.2,1",
+    "set xtics (\"slow calls\" 1, \"missing calls\" 2, \"both\" 3) scale 0",
+    "set xrange [0.4:3.6]",
+    "n_series = words(series)",
+    "wide = 0.8 / n_series",
+    "place(kind) = kind eq \"time\" ? 1 : kind eq \"structure\" ? 2 : 3",
+    "at(i) = place(strcol(\"anomaly\")) + (i - 0.5 * (n_series + 1)) * wide",
+    "mine(i) = strcol(\"method\") eq word(series, i)",
+    "set style fill solid 1.0 noborder",
+    "plot for [i = 1:n_series] csv using (mine(i) ? at(i) : NaN):(column(\"auc\")):(at(i) - 0.46 * wide):(at(i) + 0.46 * wide):(0):(column(\"auc\")) with boxxyerror lc rgb colour(word(series, i), i) notitle, \\",
+    "     for [i = 1:n_series] csv using (mine(i) ? at(i) : NaN):(column(\"auc\") - column(\"std\")):(0):(2 * column(\"std\")) with vectors heads size 0.02,90 lw 1.2 lc rgb \"#222222\" notitle",
+    NULL};
+
 static const char *const fig06_size[] = {
     "series = \"instruction real\"; labels = \"\\\"asked for\\\" \\\"not asked for\\\"\"",
     "W = 860; H = 460; left = 86.0; bottom = 50.0",
@@ -372,4 +391,5 @@ const loom_figure loom_figures[] = {
     {"fig08", "fig08.csv", fig08_size, fig08_body, true},
     {"fig06", "fig06.csv", fig06_size, fig06_body, true},
     {"fig05", "fig05_mean.csv", fig05_size, fig05_body, true},
+    {"fig05_tracevae", "fig05_tracevae_mean.csv", fig05_tracevae_size, fig05_tracevae_body, true},
     {NULL, NULL, NULL, NULL, false}};

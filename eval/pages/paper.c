@@ -20,8 +20,10 @@ static const finding findings[LOOM_PAPER_FINDINGS] = {
     [LOOM_PAPER_SIZE_GAIN] = {"14", "the largest model over the smallest", "larger is better", ABOVE, 0},
     [LOOM_PAPER_SIZE_GAIN_DEEP] = {"14b", "largest over smallest, depth above 4", "+20 points (13B over 7B)", ABOVE, 0},
     [LOOM_PAPER_FOLLOWED] = {"6", NULL, "high accuracy", ABOVE, 0},
+    [LOOM_PAPER_FEW_SHOT_GAIN] = {"T3", NULL, "above 75 % over 11 to 37 % (QwQ-32B)", ABOVE, 0},
     [LOOM_PAPER_FIRM_OURS] = {"5", NULL, "within 1.5 points of real", BELOW, 1.5},
     [LOOM_PAPER_FIRM_BASELINE] = {"5", NULL, "6 to 81 points below real", ABOVE, 6},
+    [LOOM_PAPER_TRACE_VAE_OURS] = {"5", NULL, "comparable to real", BELOW, 0.02},
     [LOOM_PAPER_EMD_RATIO] = {"16", NULL, "2.6 to 10 times", ABOVE, 1},
 };
 
@@ -54,6 +56,12 @@ const char *loom_paper_number(loom_paper_series series, const char *method)
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (numbers[i].series == series && strcmp(numbers[i].method, method) == 0) return numbers[i].text;
     return NULL;
+}
+
+double loom_paper_few_shot(int64_t depth)
+{
+    static const double shares[] = {11.11, 32.5, 37.14, 33.33};
+    return depth >= 2 && depth <= 5 ? shares[depth - 2] : NAN;
 }
 
 const loom_paper_setting loom_paper_settings[] = {

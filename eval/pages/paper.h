@@ -26,8 +26,10 @@ typedef enum loom_paper_finding {
     LOOM_PAPER_SIZE_GAIN_DEEP,    /* Fig 14b: the same for depth above 4 */
     LOOM_PAPER_FOLLOWED,          /* Fig 6: with less without the line that asks, points */
     LOOM_PAPER_EMD_RATIO,         /* Fig 16: EMD of a method over that of recursive + instruction */
+    LOOM_PAPER_FEW_SHOT_GAIN,     /* Table 3: instruction tuning less few-shot answers of another model, points */
     LOOM_PAPER_FIRM_OURS,         /* Fig 5: accuracy trained on real less on generated graphs, points, without sign */
     LOOM_PAPER_FIRM_BASELINE,     /* Fig 5: the same for a baseline, with sign */
+    LOOM_PAPER_TRACE_VAE_OURS,    /* Fig 5: ROC AUC trained on real less on generated graphs, without sign */
     LOOM_PAPER_FINDINGS
 } loom_paper_finding;
 
@@ -47,6 +49,9 @@ typedef enum loom_paper_series {
 /* As a report shows it ("0.16", "above 90 %"); NULL: the paper has none for that method. */
 const char *loom_paper_number(loom_paper_series series, const char *method);
 
+/* Table 3: share of correct graphs of 2 to 10 calls, percent, by depth 2 to 5; NaN for others. */
+double loom_paper_few_shot(int64_t depth);
+
 /* ---- Table 1 and section 4.1; the public code's numbers where the paper gives none ---- */
 
 typedef struct loom_paper_setting {
@@ -65,6 +70,7 @@ extern const size_t loom_paper_n_settings;
 #define LOOM_PAPER_BRANCHING 10000
 #define LOOM_PAPER_ASKED     1000
 #define LOOM_PAPER_EPOCHS    300 /* of TVAE: its public program's; the paper does not say */
+#define LOOM_PAPER_VAE_EPOCHS 60 /* of TraceVAE: its public program's */
 #define LOOM_PAPER_MANAGED   5000 /* Fig 5: graphs to train on, */
 #define LOOM_PAPER_MANAGED_TEST 2000 /* and to test on */
 

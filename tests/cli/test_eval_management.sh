@@ -5,7 +5,7 @@ expect 0 loom-preprocess dedupe raw.graphs.zst -o all.graphs.zst -q
 expect 0 loom-preprocess split all.graphs.zst --modulo 3 --train train.graphs.zst --valid valid.graphs.zst -q
 expect 0 loom-eval baseline train.graphs.zst --count 3000 -o probabilistic.graphs.zst -q
 
-manage() { loom-eval management --real train.graphs.zst --test valid.graphs.zst --train-graphs 120 --test-graphs 120 --seeds 2 --no-pictures "$@"; }
+manage() { loom-eval management --real train.graphs.zst --test valid.graphs.zst --train-graphs 120 --test-graphs 120 --seeds 2 --vae-epochs 4 --no-pictures "$@"; }
 expect 0 manage probabilistic.graphs.zst copy=train.graphs.zst -o res
 for app in A B; do
     for unit in window trace; do says res/fig05_mean.csv "^fig05,real,firm_$app,$unit,rbf,"; done
@@ -30,3 +30,12 @@ says err 'few.txt: '
 expect 1 loom-eval management --real train.graphs.zst --test few.txt probabilistic.graphs.zst -o none
 says err 'few.txt: application A .* graphs to test on'
 [ ! -e none ] || fail "left something"
+
+# TraceVAE: every anomaly, the comparator without a graph, the same bytes again
+for kind in time structure both; do says res/fig05_tracevae_mean.csv "^fig05,real,$kind,120,2,0?[.]?[0-9]+"; done
+cmp -s res/fig05_tracevae.csv again/fig05_tracevae.csv || fail "not the same bytes of TraceVAE again"
+[ "$(grep -c '^fig05,real,' res/fig05_tracevae.csv)" = 6 ] || fail "not 6 rows of TraceVAE"
+cmp -s <(grep '^fig05,real,' res/fig05_tracevae.csv | cut -d, -f3-) <(grep '^fig05,copy,' res/fig05_tracevae.csv | cut -d, -f3-) ||
+    fail "TraceVAE: a copy is not like the original"
+awk -F, 'NR > 1 && $4 == "time" && $12 <= .5 { exit 1 }' res/fig05_tracevae.csv || fail "a slow call is no stranger than a usual one"
+says res/manifest.json 'slow calls found'

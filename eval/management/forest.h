@@ -1,0 +1,44 @@
+/* Call graphs as trees of typed nodes with standardised response times, as TraceVAE takes them (Fig 5).
+ *
+ * The type of a node is (destination, type of call); types seen less than LOOM_FOREST_SEEN times in training are one type
+ * "other", number 0. Graphs of more than LOOM_TREE_MOST calls are cut breadth-first; those of one call are no trees. */
+#ifndef LOOM_EVAL_FOREST_H
+#define LOOM_EVAL_FOREST_H
+
+#include "core/hash.h"
+#include "learn/tree_vae.h"
+#include "trace/graph/callgraph.h"
+
+#define LOOM_FOREST_SEEN 5
+
+/* What the training graphs of an origin say of types. */
+typedef struct loom_node_types {
+    loom_intern names;
+    int64_t *seen; /* by name */
+    int32_t *of;   /* by name: the type */
+    double *mean, *std; /* by type, ms; std at least 1 */
+    size_t cap, cap_of;
+    int64_t n;     /* types, "other" included */
+} loom_node_types; /* zero-initialised is ready */
+
+loom_status loom_node_types_of(loom_node_types *t, const loom_graph *graphs, const int64_t *index, int64_t n, loom_err *err);
+/* Type of a call; 0 for what training did not have. */
+int32_t loom_node_type(const loom_node_types *t, const loom_call *c);
+void loom_node_types_release(loom_node_types *t);
+
+typedef struct loom_forest {
+    int64_t *first;
+    int32_t *type, *parent;
+    float *value;
+    size_t cap_first, cap_type, cap_parent, cap_value;
+    int64_t n, cut; /* trees; of those, graphs that were cut */
+} loom_forest;      /* zero-initialised is ready */
+
+/* Adds a valid, sorted graph of at least two calls. */
+loom_status loom_forest_add(loom_forest *f, const loom_node_types *t, const loom_graph *g, loom_err *err);
+loom_trees loom_forest_trees(const loom_forest *f);
+/* Without the graph around it: how far the strangest response time of tree i lies from its type's mean, in standard deviations. */
+double loom_forest_farthest(const loom_forest *f, int64_t i);
+void loom_forest_release(loom_forest *f);
+
+#endif
