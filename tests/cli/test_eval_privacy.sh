@@ -17,10 +17,10 @@ expect 2 loom-preprocess canaries train.graphs -o x; one_sentence
 for s in marked train valid planted twins; do expect 0 loom-preprocess encode $s.graphs --mode tabular -o $s.txt; done
 expect 0 loom-preprocess tokenizer marked.txt valid.txt twins.txt -o tokenizer.json
 for s in marked train valid planted twins; do expect 0 loom-preprocess tokens $s.txt -t tokenizer.json -o $s.tokens.h5; done
-net="--hidden 64 --layers 2 --heads 4 --context 512 --batch-tokens 1024 --no-plot --compute f32"
+net="--hidden 64 --layers 2 --heads 4 --context 512 --batch-tokens 1024 --no-plot --compute f32 --threads 1"
 expect 0 loom-train pretrain marked.tokens.h5 -o heart $net --lr 4e-3 --optimizer muon --steps 400 -q
 expect 0 loom-train pretrain marked.tokens.h5 -o hardly $net --lr 1e-3 --steps 3 -q
-ask="--members train.tokens.h5 --others valid.tokens.h5 --planted planted.tokens.h5 --twins twins.tokens.h5"
+ask="--members train.tokens.h5 --others valid.tokens.h5 --planted planted.tokens.h5 --twins twins.tokens.h5 --threads 1"
 value() { sed -nE "/\"$2\": \{/,/\}/ s/.*\"$3\": ([0-9.e-]+),?$/\1/p" "$1"; }
 above() { awk "BEGIN { exit !($1 > $2) }"; }
 expect 0 loom-eval privacy -m heart $ask -o r --json; cp out heart.json
