@@ -9,6 +9,7 @@ int main(int argc, char **argv)
         loom_cmd_anonymise,
         loom_cmd_dedupe,
         loom_cmd_split,
+        loom_cmd_canaries,
         loom_cmd_stats,
         loom_cmd_describe,
         loom_cmd_encode,

@@ -9,6 +9,7 @@ extern const loom_cmd loom_cmd_figures;
 extern const loom_cmd loom_cmd_following;
 extern const loom_cmd loom_cmd_heatmap;
 extern const loom_cmd loom_cmd_memorization;
+extern const loom_cmd loom_cmd_privacy;
 extern const loom_cmd loom_cmd_baseline;
 extern const loom_cmd loom_cmd_distribution;
 extern const loom_cmd loom_cmd_oracle;

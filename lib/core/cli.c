@@ -20,10 +20,10 @@
 static const char *const known_sections[] = {
     "common",
     "recipe", /* read by the data rules (Makefile.recipe), no subcommand */
-    "sample-traces", "graphs", "anonymise", "dedupe", "split", "stats", "describe", "encode", "balance", "tokenizer", "tokens",
+    "sample-traces", "graphs", "anonymise", "canaries", "dedupe", "split", "stats", "describe", "encode", "balance", "tokenizer", "tokens",
     "pretrain", "sft", "import", "merge", "average", "adapt", "export", "info", "bench",
     "sample", "complete", "convert", "show",
-    "prompts", "heatmap", "similarity", "memorization", "distribution", "baseline", "management", "tvae", "topology", "compare", "view", "following", "variants", "ladder", "few-shot",
+    "prompts", "heatmap", "similarity", "memorization", "privacy", "distribution", "baseline", "management", "tvae", "topology", "compare", "view", "following", "variants", "ladder", "few-shot",
     "settings", "figures", "report", "oracle",
     NULL};
 

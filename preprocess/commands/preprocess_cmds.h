@@ -6,7 +6,8 @@
 
 extern const loom_cmd loom_cmd_sample_traces; /* synthetic CallGraph tables */
 extern const loom_cmd loom_cmd_graphs;
-extern const loom_cmd loom_cmd_anonymise;   /* rows of CSV files to call graphs */
+extern const loom_cmd loom_cmd_anonymise;
+extern const loom_cmd loom_cmd_canaries;   /* rows of CSV files to call graphs */
 extern const loom_cmd loom_cmd_dedupe;   /* valid graphs, each once */
 extern const loom_cmd loom_cmd_split;    /* training and validation graphs */
 extern const loom_cmd loom_cmd_stats;    /* per-service statistics */

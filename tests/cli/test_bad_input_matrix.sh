@@ -50,7 +50,8 @@ while IFS='|' read -r line takes; do
         rm -rf o o.*
     done
 done <<'END'
-loom-preprocess graphs @ -o o.graphs.zst -q|table.csv
+loom-preprocess graphs @ -o o.graphs.zst -q|graphs.graphs.zst table.csv
+loom-preprocess anonymise @ -o o.graphs.zst --mapping o.tsv -q|graphs.graphs.zst table.csv
 loom-preprocess dedupe @ -o o.graphs.zst -q|graphs.graphs.zst
 loom-preprocess split @ --train o.t.graphs.zst --valid o.v.graphs.zst -q|graphs.graphs.zst
 loom-preprocess stats @ -o o.json -q|graphs.graphs.zst

@@ -88,14 +88,20 @@ static const char *first_list(const char *sample, size_t len, size_t *n)
 }
 
 /* The first layer of a graph has no caller, or "None". */
+bool loom_names_begins_graph(const char *sample, size_t len)
+{
+    size_t n, n_caller = 0;
+    const char *list = first_list(sample, len, &n), *caller = attr_value(list, n, LOOM_ATTR_CALLER, &n_caller);
+
+    return !caller || (n_caller == strlen(LOOM_TEXT_NO_CALLER) && memcmp(caller, LOOM_TEXT_NO_CALLER, n_caller) == 0);
+}
+
 static loom_status learn_service(loom_names *names, const char *sample, size_t len, loom_err *err)
 {
-    size_t n, n_caller = 0, n_id = 0;
-    const char *list = first_list(sample, len, &n);
-    const char *caller = attr_value(list, n, LOOM_ATTR_CALLER, &n_caller), *id = attr_value(list, n, LOOM_ATTR_ID, &n_id);
-    bool first = !caller || (n_caller == strlen(LOOM_TEXT_NO_CALLER) && memcmp(caller, LOOM_TEXT_NO_CALLER, n_caller) == 0);
+    size_t n, n_id = 0;
+    const char *list = first_list(sample, len, &n), *id = attr_value(list, n, LOOM_ATTR_ID, &n_id);
 
-    if (!id || !first || !loom_name_fits_record(id, n_id)) return LOOM_OK;
+    if (!id || !loom_names_begins_graph(sample, len) || !loom_name_fits_record(id, n_id)) return LOOM_OK;
     return add_service(names, id, n_id, 1, err);
 }
 

@@ -51,6 +51,9 @@ loom_status loom_names_parse(loom_names *names, const char *text, size_t len, co
 loom_status loom_names_sort(loom_names *names, loom_err *err);
 void loom_names_render(loom_buf *into, const loom_names *names); /* sorted before */
 
+/* Is it the first sample of its graph: the whole graph, or the layer that nobody calls? */
+bool loom_names_begins_graph(const char *sample, size_t len);
+
 bool loom_names_has(const loom_names *names, const char *microservice);
 /* A service as often as it has graphs; NULL when no service is known. Sorted before. */
 const char *loom_names_draw_service(const loom_names *names, loom_rng *rng);
