@@ -69,7 +69,7 @@ endef
 # Debian packages: what they are needed for is said before anything is installed.
 REQUIRED = build-essential cmake ninja-build pkg-config libopenblas-dev liblapacke-dev libhdf5-dev libzstd-dev \
            libarchive-dev libjansson-dev libpcre2-dev libxxhash-dev
-OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev
+OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev libopenmpi-dev openmpi-bin
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
@@ -92,7 +92,7 @@ deps: ## install missing Debian packages (says what and why first)
 	else \
 		echo "Missing packages: $(MISSING)"; \
 		echo "They bring the compiler and CMake, matrix products (OpenBLAS, oneDNN), checkpoints (HDF5), compressed"; \
-		echo "files (zstd, libarchive, ISA-L), JSON (Jansson), the tokenizer's patterns (PCRE2), hashing (xxHash), pictures (gnuplot)."; \
+		echo "files (zstd, libarchive, ISA-L), JSON (Jansson), the tokenizer's patterns (PCRE2), hashing (xxHash), pictures (gnuplot), training by several processes (Open MPI)."; \
 		if [ "$$(id -u)" = 0 ]; then S=; else S=sudo; fi; \
 		set -x; $$S apt-get update -q && DEBIAN_FRONTEND=noninteractive $$S apt-get install -y -q --no-install-recommends $(MISSING); \
 	fi

@@ -27,6 +27,7 @@ static const loom_opt pretrain_opts[] = {
     TRAIN_LENGTH_OPTS("1"),
     LOOM_OPT_GROUP("Optimizer"),
     TRAIN_OPTIMIZER_OPTS("0", "peak learning rate (0: 2e-3 for a new model, 3e-4 with --init or --base-model)"),
+    TRAIN_RANKS_OPTS,
     TRAIN_OUTPUT_OPTS,
     LOOM_OPT_END};
 
@@ -48,8 +49,10 @@ const loom_cmd loom_cmd_pretrain = {
                "  loom-train pretrain train.tokens.h5 --base-model base.h5 -o runs/adapted --minutes 5\n"
                "  loom-train pretrain train.tokens.h5 -o runs/llama --init llama-3.2-1b --lora --packing joined "
                "--context 4096 \\\n"
-               "      --batch-tokens 65536 --steps 4000 --warmup 400",
+               "      --batch-tokens 65536 --steps 4000 --warmup 400\n"
+               "  mpirun -n 4 loom-train pretrain train.tokens.h5 --valid valid.tokens.h5 -o runs/shared --threads 2 --steps 4000",
     .opts = pretrain_opts,
     .conf_size = sizeof(train_conf),
+    .ranks = true,
     .run = run_pretrain,
 };

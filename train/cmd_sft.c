@@ -17,6 +17,7 @@ static const loom_opt sft_opts[] = {
     TRAIN_LENGTH_OPTS("1"),
     LOOM_OPT_GROUP("Optimizer"),
     TRAIN_OPTIMIZER_OPTS("1e-4", "peak learning rate"),
+    TRAIN_RANKS_OPTS,
     TRAIN_OUTPUT_OPTS,
     LOOM_OPT_END};
 
@@ -40,5 +41,6 @@ const loom_cmd loom_cmd_sft = {
                "  loom-train sft instr.tokens.h5 --base llama-2-7b -o runs/7b-instr --context 4096 --batch-tokens 8192",
     .opts = sft_opts,
     .conf_size = sizeof(train_conf),
+    .ranks = true,
     .run = run_sft,
 };

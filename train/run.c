@@ -2,9 +2,15 @@
 #include "train/run.h"
 
 #include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "core/file.h"
+#include "core/hash.h"
+#include "core/launch.h"
 #include "core/log.h"
+#include "core/ranks.h"
 #include "core/usage.h"
 #include "model/blas.h"
 #include "train/run_data.h"
@@ -110,7 +116,7 @@ static loom_status gather_texts(run *r, const loom_ckpt *c, loom_snapshot_texts 
 static loom_status note_machine(run *r, const loom_ckpt *c, loom_err *err)
 {
     if (loom_run_loop_is_finished(&r->loop)) loom_run_history_restore(&r->told, c);
-    else LOOM_TRY(loom_run_history_machine(&r->told, c, r->plan.threads, err));
+    else LOOM_TRY(loom_run_history_machine(&r->told, c, r->plan.threads, r->plan.ranks, err));
     r->loop.texts.machines = loom_buf_text(&r->told.machines);
     return LOOM_OK;
 }
@@ -120,27 +126,25 @@ static loom_status stopped(const run *r, loom_err *err)
     int64_t step = r->loop.trainer->step;
 
     loom_info("stopped at step %" PRId64 " and saved; the same command goes on from there", step);
-    if (!loom_stop_requested()) return LOOM_OK;
+    if (!r->loop.stopping) return LOOM_OK;
     return loom_fail(err, LOOM_STATUS_INTERRUPT,
                      "interrupted at step %" PRId64 ", which is saved in %s; the same command goes on", step, r->folder.dir);
 }
 
-/* From the weights to the result. */
-static loom_status train(run *r, loom_ckpt *c, loom_err *err)
+/* From the weights to the first step; c is NULL for a new run. */
+static loom_status get_ready(run *r, loom_ckpt *c, loom_err *err)
 {
-    bool done = false;
-
+    LOOM_TRY(loom_run_plan_check_memory(&r->plan, err));
+    LOOM_TRY(loom_run_model_make(&r->model, &r->plan, !c, err));
     r->loop = (loom_run_loop){.ctx = r->ctx, .plan = &r->plan, .data = &r->data};
     LOOM_TRY(gather_texts(r, c, &r->loop.texts, err));
     LOOM_TRY(loom_run_loop_open(&r->loop, &r->model, r->pool, c, err));
     say_plan(r);
-    LOOM_TRY(note_machine(r, c, err));
-    LOOM_TRY(loom_run_loop_run(&r->loop, &done, err));
-    return done ? loom_run_result(&r->loop, &r->told, r->identity.base_sum, err) : stopped(r, err);
+    return note_machine(r, c, err);
 }
 
-/* Everything from the checkpoint on; c is NULL for a new run. */
-static loom_status run_from(run *r, loom_ckpt *c, loom_err *err)
+/* Everything from the checkpoint up to the first step. */
+static loom_status plan_from(run *r, loom_ckpt *c, loom_err *err)
 {
     loom_run_plan *p = &r->plan;
 
@@ -149,28 +153,58 @@ static loom_status run_from(run *r, loom_ckpt *c, loom_err *err)
     p->data_bytes = loom_run_data_bytes(&r->data);
     loom_run_plan_schedule(p, loom_run_plan_counts_epochs(p->conf) ? loom_run_data_steps(&r->data, p->conf->epochs) : 0);
     choose_recompute(r);
-    if (r->ctx->common.dry_run) return print_plan(r, err);
-    LOOM_TRY(loom_run_plan_check_memory(p, err));
-    LOOM_TRY(loom_run_model_make(&r->model, p, !c, err));
-    return train(r, c, err);
+    return r->ctx->common.dry_run ? LOOM_OK : get_ready(r, c, err);
+}
+
+/* From the first step to the result. */
+static loom_status train(run *r, loom_err *err)
+{
+    bool done = false;
+    loom_status st = LOOM_OK;
+
+    LOOM_TRY(loom_run_loop_run(&r->loop, &done, err));
+    if (done && loom_ranks_lead()) st = loom_run_result(&r->loop, &r->told, r->identity.base_sum, err);
+    if (!done) st = stopped(r, err);
+    return loom_ranks_agree(st, err);
+}
+
+/* The folder of the run, which rank 0 alone looks after, and the checkpoint in it. */
+static loom_status find_checkpoint(run *r, loom_ckpt **c, loom_err *err)
+{
+    if (!loom_ranks_lead()) return LOOM_OK;
+    LOOM_TRY(loom_run_folder_open(&r->folder, r->plan.conf->output, err));
+    return loom_run_folder_find(&r->folder, c, &r->identity, loom_loader_info(r->data.train), r->ctx->common.force, err);
 }
 
 /* What is known before a model is: options, shards, folder, checkpoint. */
 static loom_status prepare(run *r, loom_ckpt **c, loom_err *err)
 {
     const char *start = loom_run_plan_start(r->plan.conf);
-    const loom_shard_info *info;
 
+    if (r->plan.conf->ranks && !r->ctx->common.dry_run)
+        return loom_fail(err, LOOM_STATUS_ARG, "--ranks is for --dry-run; mpirun -n N starts that many processes");
     LOOM_TRY(loom_run_plan_check(&r->plan, err));
     LOOM_TRY(loom_run_data_open(&r->data, &r->plan, r->ctx->args, r->ctx->n_args, err));
     if (r->ctx->common.dry_run) return LOOM_OK;
-    info = loom_loader_info(r->data.train);
     LOOM_TRY(loom_blas_reserve((int)r->plan.threads, err));
-    LOOM_TRY(loom_run_folder_open(&r->folder, r->plan.conf->output, err));
     LOOM_TRY(loom_run_identity_rules(&r->identity, r->ctx, &r->plan, err));
     if (start) LOOM_TRY(loom_run_history_start(&r->told, start, err));
-    LOOM_TRY(loom_run_folder_find(&r->folder, c, &r->identity, info, r->ctx->common.force, err));
+    LOOM_TRY(find_checkpoint(r, c, err));
     return loom_pool_new(&r->pool, (int)r->plan.threads, err);
+}
+
+/* Ranks go on from the checkpoint that rank 0 found, with the options and shards that it has. */
+static loom_status follow(run *r, loom_ckpt **c, loom_err *err)
+{
+    char path[PATH_MAX] = "";
+    loom_status st = LOOM_OK;
+
+    LOOM_TRY(loom_ranks_same(loom_hash64(r->identity.rules.data, r->identity.rules.len, 0), "the options, base or token shards", err));
+    if (*c) snprintf(path, sizeof path, "%s", loom_ckpt_path(*c));
+    LOOM_TRY(loom_ranks_tell(path, sizeof path, err));
+    if (*path && !*c && (st = loom_ckpt_open(c, path, err)) != LOOM_OK)
+        st = loom_err_in(err, "the folder of a run must be one that all ranks see");
+    return loom_ranks_agree(st, err);
 }
 
 static void release(run *r)
@@ -185,10 +219,43 @@ static void release(run *r)
     loom_run_folder_close(&r->folder);
 }
 
-/* Bytes that the run may use: --memory-limit, or what the machine and its control group have. */
+/* Bytes that this process may use: --memory-limit, or its part of what the machine and its control group have. */
 static double memory_for(const train_conf *c)
 {
-    return c->memory_limit > 0 ? c->memory_limit * 1073741824.0 : loom_memory_there();
+    return c->memory_limit > 0 ? c->memory_limit * 1073741824.0 : loom_memory_there() / loom_launch_on_host();
+}
+
+static loom_status run_all(run *r, loom_ckpt **c, loom_err *err)
+{
+    LOOM_TRY(loom_ranks_agree(prepare(r, c, err), err));
+    if (!r->ctx->common.dry_run) LOOM_TRY(follow(r, c, err));
+    LOOM_TRY(loom_ranks_agree(plan_from(r, *c, err), err));
+    return r->ctx->common.dry_run ? print_plan(r, err) : train(r, err);
+}
+
+/* A failure that the others do not know of would leave them waiting. */
+static void leave(loom_status st, const loom_err *err)
+{
+    char host[64] = "";
+
+    if (st == LOOM_OK || loom_ranks_count() == 1 || loom_ranks_agreed()) {
+        loom_ranks_end();
+        return;
+    }
+    gethostname(host, sizeof host - 1);
+    loom_log_unmute();
+    loom_error("rank %d on %s: %s", loom_ranks_me(), host, err->msg);
+    loom_ranks_abort(loom_exit_code(st));
+}
+
+/* A plan is made by one process, for as many as there are. */
+static loom_status join(const loom_ctx *ctx, loom_run_plan *p, loom_err *err)
+{
+    LOOM_TRY(loom_ranks_start(err));
+    p->me = loom_ranks_me();
+    p->ranks = loom_ranks_count();
+    if (ctx->common.dry_run) loom_ranks_end();
+    return LOOM_OK;
 }
 
 loom_status loom_run_training(const loom_ctx *ctx, loom_run_kind kind, loom_err *err)
@@ -199,12 +266,15 @@ loom_status loom_run_training(const loom_ctx *ctx, loom_run_kind kind, loom_err 
                       .kind = kind,
                       .threads = ctx->common.threads,
                       .seed = (uint64_t)ctx->common.seed,
-                      .memory = memory_for(conf)}};
+                      .memory = memory_for(conf),
+                      .launched = loom_launched()}};
     loom_ckpt *c = NULL;
-    loom_status st = prepare(&r, &c, err);
+    loom_status st = join(ctx, &r.plan, err);
 
-    if (st == LOOM_OK) st = run_from(&r, c, err);
+    if (st != LOOM_OK || (ctx->common.dry_run && r.plan.me)) return st;
+    st = run_all(&r, &c, err);
     loom_ckpt_close(&c);
     release(&r);
+    leave(st, err);
     return st;
 }

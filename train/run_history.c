@@ -25,11 +25,11 @@ void loom_run_history_restore(loom_run_history *r, const loom_ckpt *c)
     loom_buf_str(&r->machines, list ? list : "[]");
 }
 
-loom_status loom_run_history_machine(loom_run_history *r, const loom_ckpt *c, int64_t threads, loom_err *err)
+loom_status loom_run_history_machine(loom_run_history *r, const loom_ckpt *c, int64_t threads, int ranks, loom_err *err)
 {
     if (c) loom_run_history_restore(r, c);
     if (c && strcmp(loom_buf_text(&r->machines), "[]") == 0) return LOOM_OK;
-    return loom_training_add_machine(&r->machines, threads, err);
+    return loom_training_add_machine(&r->machines, threads, ranks, err);
 }
 
 loom_status loom_run_history_write(const loom_run_history *r, const char *checkpoint, loom_training *t, loom_err *err)

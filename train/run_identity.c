@@ -24,7 +24,6 @@ static bool has_default(const train_conf *c, const loom_opt *o)
 
 static bool may_change(const train_conf *c, const loom_opt *o)
 {
-    if (o->mark == TOLD_UNLESS_DEFAULT) return has_default(c, o);
     return o->mark == MAY_CHANGE || (o->mark == MAY_CHANGE_UNWATCHED && !c->patience);
 }
 
@@ -79,20 +78,27 @@ static loom_status base_sum(char digest[17], const char *path, loom_err *err)
     return st;
 }
 
+static void put_option(loom_buf *b, const train_conf *c, const loom_opt *o)
+{
+    loom_buf_printf(b, "--%s=", o->name);
+    loom_opt_value_text(b, c, o);
+    loom_buf_char(b, '\n');
+}
+
 loom_status loom_run_identity_rules(loom_run_identity *id, const loom_ctx *ctx, const loom_run_plan *p, loom_err *err)
 {
     const char *start = loom_run_plan_start(p->conf);
     loom_buf *b = &id->rules;
+    int shards = loom_run_plan_shards(p);
     char digest[33];
 
     loom_buf_printf(b, "command=%s\nseed=%" PRId64 "\n--compute=%s\n", ctx->cmd->name, ctx->common.seed,
                     loom_run_plan_products(p->conf));
     for (const loom_opt *o = ctx->cmd->opts; o->type != LOOM_OPT_TYPE_END; o++) {
         if (o->type == LOOM_OPT_TYPE_GROUP || may_change(p->conf, o)) continue;
-        loom_buf_printf(b, "--%s=", o->name);
-        loom_opt_value_text(b, p->conf, o);
-        loom_buf_char(b, '\n');
+        put_option(o->mark == TOLD_UNLESS_DEFAULT && has_default(p->conf, o) ? &id->unsaid : b, p->conf, o);
     }
+    loom_buf_printf(shards ? b : &id->unsaid, "--shards=%d\n", shards);
     if (start) {
         LOOM_TRY(base_sum(id->base_sum, start, err));
         loom_buf_printf(b, "checksum of the base=%s\n", id->base_sum);
@@ -140,11 +146,13 @@ loom_status loom_run_identity_check(const loom_run_identity *id, const loom_ckpt
                          "%s was trained with another tokenizer than %s was made with; choose another "
                          "--output or start over with --force",
                          loom_ckpt_path(c), train->path);
-    return loom_snapshot_same_rules(loom_buf_text(&id->rules), rules, dir, err);
+    LOOM_TRY(loom_snapshot_same_rules(loom_buf_text(&id->rules), rules, true, dir, err));
+    return loom_snapshot_same_rules(loom_buf_text(&id->unsaid), rules, false, dir, err);
 }
 
 void loom_run_identity_release(loom_run_identity *id)
 {
     loom_buf_release(&id->rules);
+    loom_buf_release(&id->unsaid);
     loom_buf_release(&id->meta);
 }

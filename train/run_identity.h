@@ -10,6 +10,7 @@
 
 typedef struct loom_run_identity {
     loom_buf rules;    /* text/train of its checkpoints: "key=value" lines */
+    loom_buf unsaid;   /* lines of options that are told unless they have their default, and have it */
     loom_buf meta;     /* text/meta: how it was made, JSON */
     char base_sum[33]; /* of the weights that it starts from; "" for random ones */
 } loom_run_identity;   /* zero-initialised is ready */

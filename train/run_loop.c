@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "core/hash.h"
 #include "core/log.h"
 #include "core/num.h"
+#include "core/ranks.h"
 #include "core/usage.h"
 
 static double seconds_now(const loom_run_loop *r)
@@ -24,19 +26,44 @@ static double share_done(const loom_run_loop *r)
     return r->plan->schedule.steps ? fmin(time, (double)r->trainer->step / (double)r->plan->schedule.steps) : time;
 }
 
-static double learning_rate(const loom_run_loop *r)
+/* Where it follows the clock, that of rank 0. */
+static loom_status learning_rate(const loom_run_loop *r, double *lr, loom_err *err)
 {
     int64_t step = r->trainer->step + 1;
 
-    if (!r->plan->timed) return loom_schedule_lr(&r->plan->schedule, step);
-    return loom_schedule_lr_timed(&r->plan->schedule, step, share_done(r));
+    *lr = r->plan->timed ? loom_schedule_lr_timed(&r->plan->schedule, step, share_done(r)) : loom_schedule_lr(&r->plan->schedule, step);
+    return r->plan->timed ? loom_ranks_tell(lr, sizeof *lr, err) : LOOM_OK;
+}
+
+/* Is the plan done? Where it follows the clock, that of rank 0. */
+static loom_status look_for_end(const loom_run_loop *r, bool *last, loom_err *err)
+{
+    *last = loom_run_loop_is_finished(r);
+    return r->plan->timed ? loom_ranks_tell(last, sizeof *last, err) : LOOM_OK;
+}
+
+/* Ranks hold the same weights and moments, each in its own memory: machines that compute otherwise would train several models. */
+static loom_status check_alike(const loom_run_loop *r, loom_err *err)
+{
+    const loom_trainer *t = r->trainer;
+    size_t bytes = t->table->floats * sizeof(float);
+    uint64_t digest;
+
+    if (loom_ranks_count() == 1) return LOOM_OK;
+    digest = loom_hash64(t->w, bytes, loom_hash64(t->optimizer->m, bytes, (uint64_t)t->step));
+    return loom_ranks_same(digest, "the weights after the last step", err);
 }
 
 static loom_status save(loom_run_loop *r, loom_err *err)
 {
+    loom_status st = LOOM_OK;
+
     r->numbers.seconds = seconds_now(r);
+    LOOM_TRY(check_alike(r, err));
+    if (loom_ranks_lead())
+        st = loom_snapshot_save(r->plan->conf->output, r->plan->conf->keep, r->trainer, &r->numbers, &r->texts, err);
     r->last_save = loom_time_now();
-    return loom_snapshot_save(r->plan->conf->output, r->plan->conf->keep, r->trainer, &r->numbers, &r->texts, err);
+    return loom_ranks_agree(st, err);
 }
 
 /* Keeps the weights when this validation was the best so far. */
@@ -47,7 +74,7 @@ static loom_status keep_best(loom_run_loop *r, loom_err *err)
     if (!(n->valid_loss < (n->best_step < 0 ? INFINITY : n->best_loss))) return LOOM_OK;
     n->best_loss = n->valid_loss;
     n->best_step = r->trainer->step;
-    return r->plan->conf->best ? loom_snapshot_best(r->plan->conf->output, r->trainer, n->best_loss, &r->texts, err) : LOOM_OK;
+    return r->plan->conf->best && loom_ranks_lead() ? loom_snapshot_best(r->plan->conf->output, r->trainer, n->best_loss, &r->texts, err) : LOOM_OK;
 }
 
 static loom_status validate(loom_run_loop *r, loom_curve_row *row, loom_err *err)
@@ -81,16 +108,17 @@ static loom_status log_step(loom_run_loop *r, const loom_step_report *report, do
     if (!validation && !last && step % c->log_every != 0) return LOOM_OK;
     row.loss = r->numbers.curve_count ? r->numbers.curve_sum / (double)r->numbers.curve_count : report->loss;
     row.tokens_per_s = span > 0 ? (double)(r->trainer->tokens - r->numbers.curve_tokens) / span : 0;
-    if (validation) LOOM_TRY(validate(r, &row, err));
+    if (validation) LOOM_TRY(loom_ranks_agree(validate(r, &row, err), err));
     r->numbers.curve_sum = 0;
     r->numbers.curve_count = 0;
     r->numbers.curve_tokens = r->trainer->tokens;
     r->last_row = loom_time_now();
-    return loom_curve_add(&r->curve, &row, err);
+    return loom_ranks_agree(loom_ranks_lead() ? loom_curve_add(&r->curve, &row, err) : LOOM_OK, err);
 }
 
 static void show_progress(loom_run_loop *r, const loom_step_report *report, double lr)
 {
+    if (!loom_ranks_lead()) return;
     char note[128], rate[24];
     double seconds = loom_time_now() - r->started;
     int64_t done = r->plan->timed ? (int64_t)(60 * r->plan->conf->minutes * share_done(r) - r->seconds_before)
@@ -148,24 +176,34 @@ static loom_status explain_nan(const loom_run_loop *r, double lr, loom_err *err)
 
 bool loom_run_loop_worked(const loom_run_loop *r) { return r->trainer->step != r->first_step; }
 
-/* Is it time to save and stop, though the plan is not done? */
-static bool must_stop(const loom_run_loop *r)
+/* What comes after a step. The clock is that of rank 0; any rank may have been asked to stop. */
+enum { ASKED_TO_STOP = 1, STOP_IS_DUE = 2, SAVE_IS_DUE = 4 };
+
+static loom_status look_around(loom_run_loop *r, uint32_t *bits, loom_err *err)
 {
-    return loom_stop_requested() || time_is_up(r) || r->trainer->step == r->plan->conf->stop_after;
+    bool stop = time_is_up(r) || r->trainer->step == r->plan->conf->stop_after;
+
+    *bits = loom_stop_requested() ? ASKED_TO_STOP : 0;
+    if (loom_ranks_lead()) *bits |= (stop ? STOP_IS_DUE : 0u) | (save_is_due(r) ? SAVE_IS_DUE : 0u);
+    LOOM_TRY(loom_ranks_bits(bits, err));
+    r->stopping = *bits & ASKED_TO_STOP;
+    return LOOM_OK;
 }
 
 /* One step with its row of the curve. *last: the plan is done. */
 static loom_status step_once(loom_run_loop *r, bool *last, loom_err *err)
 {
     loom_step_report report;
-    double lr = learning_rate(r);
-    loom_status st = loom_trainer_step(r->trainer, lr, &report, err);
+    double lr;
+    loom_status st;
 
+    LOOM_TRY(learning_rate(r, &lr, err));
+    st = loom_trainer_step(r->trainer, lr, &report, err);
     if (st == LOOM_STATUS_NUMERIC) return explain_nan(r, lr, err);
     if (st != LOOM_OK) return st;
     r->numbers.curve_sum += report.loss * (double)report.counted;
     r->numbers.curve_count += report.counted;
-    *last = loom_run_loop_is_finished(r);
+    LOOM_TRY(look_for_end(r, last, err));
     LOOM_TRY(log_step(r, &report, lr, *last, err));
     show_progress(r, &report, lr);
     *last = *last || has_lost_patience(r); /* which the validation of this step may have ended */
@@ -174,17 +212,21 @@ static loom_status step_once(loom_run_loop *r, bool *last, loom_err *err)
 
 static loom_status train(loom_run_loop *r, bool *done, loom_err *err)
 {
-    bool last = loom_run_loop_is_finished(r);
+    uint32_t bits;
+    bool last;
 
     *done = false;
+    LOOM_TRY(look_for_end(r, &last, err));
     while (!last) {
         loom_status st = step_once(r, &last, err);
 
+        if (st == LOOM_STATUS_INTERRUPT) r->stopping = true;
         if (st == LOOM_STATUS_INTERRUPT) return save(r, err);
         if (st != LOOM_OK) return st;
         if (last) break;
-        if (must_stop(r)) return save(r, err);
-        if (save_is_due(r)) LOOM_TRY(save(r, err));
+        LOOM_TRY(look_around(r, &bits, err));
+        if (bits & (ASKED_TO_STOP | STOP_IS_DUE)) return save(r, err);
+        if (bits & SAVE_IS_DUE) LOOM_TRY(save(r, err));
     }
     *done = true;
     return loom_run_loop_worked(r) ? save(r, err) : LOOM_OK;
@@ -231,7 +273,7 @@ loom_status loom_run_loop_open(loom_run_loop *r, const loom_run_model *m, loom_p
     r->trainer->pissa = m->pissa;
     r->numbers = (loom_snapshot_run){.valid_loss = NAN, .best_loss = NAN, .best_step = -1, .threads = threads};
     if (c) LOOM_TRY(resume(r, c, threads, err));
-    LOOM_TRY(loom_curve_open(&r->curve, r->plan->conf->output, r->trainer->step, err));
+    if (loom_ranks_lead()) LOOM_TRY(loom_curve_open(&r->curve, r->plan->conf->output, r->trainer->step, err));
     r->started = r->last_save = r->last_row = loom_time_now();
     r->first_step = r->trainer->step;
     return LOOM_OK;

@@ -74,6 +74,28 @@ static loom_status check_patience(const train_conf *c, loom_err *err)
     return LOOM_OK;
 }
 
+int loom_run_plan_shards(const loom_run_plan *p)
+{
+    if (p->conf->shards) return (int)p->conf->shards;
+    return p->launched || p->conf->ranks ? LOOM_SHARDS_USUAL : 0;
+}
+
+/* Processes that there are, or that --dry-run plans for. */
+static int planned_ranks(const loom_run_plan *p) { return p->conf->ranks ? (int)p->conf->ranks : p->ranks; }
+
+static loom_status check_ranks(const loom_run_plan *p, loom_err *err)
+{
+    int64_t ranks = planned_ranks(p), shards = loom_run_plan_shards(p);
+
+    if (shards & (shards - 1))
+        return loom_fail(err, LOOM_STATUS_ARG, "--shards %" PRId64 " is no power of two; the tree that adds them up needs one", shards);
+    if (ranks <= 1 || ranks <= shards) return LOOM_OK;
+    return loom_fail(err, LOOM_STATUS_ARG,
+                     "%" PRId64 " processes share %" PRId64 " shards of a step, and each needs one: start at most %" PRId64
+                     ", or give a greater --shards (a power of two up to %d)",
+                     ranks, shards, shards, LOOM_SHARDS_MOST);
+}
+
 loom_status loom_run_plan_check(const loom_run_plan *p, loom_err *err)
 {
     const train_conf *c = p->conf;
@@ -81,6 +103,7 @@ loom_status loom_run_plan_check(const loom_run_plan *p, loom_err *err)
     if (!c->output)
         return loom_fail(err, LOOM_STATUS_ARG, "--output DIR is missing: the folder for checkpoints and the model");
     LOOM_TRY(check_start(p, err));
+    LOOM_TRY(check_ranks(p, err));
     if (c->lora_init == LORA_INIT_PISSA && !c->lora)
         return loom_fail(err, LOOM_STATUS_ARG, "--lora-init is for adapters; train one with --lora");
     if (c->lora && c->optimizer == LOOM_OPTIMIZER_MUON)
@@ -151,14 +174,17 @@ void loom_run_plan_trainer(loom_run_plan *p)
                                                       .momentum = c->momentum,
                                                       .nesterov = c->nesterov,
                                                       .bf16_compute = bf16,
-                                                      .decay = c->decay},
+                                                      .decay = c->decay,
+                                                      .me = p->me,
+                                                      .ranks = planned_ranks(p)},
                                         .clip = c->clip,
                                         .ema = c->ema,
                                         .micro_rows = loom_run_plan_micro_rows(c),
                                         .context = c->context,
                                         .recompute = c->recompute,
                                         .bf16_compute = bf16,
-                                        .seed = p->seed};
+                                        .seed = p->seed,
+                                        .share = {.shards = loom_run_plan_shards(p), .me = p->me, .ranks = planned_ranks(p)}};
 }
 
 static double peak_lr(const train_conf *c)
@@ -261,13 +287,37 @@ void loom_run_plan_line(const loom_run_plan *p, loom_buf *into)
                     p->schedule.steps, p->conf->batch_tokens, p->schedule.peak, p->threads);
 }
 
+/* Several ranks that --dry-run plans for; NULL: one process. */
+static const loom_network *network(const loom_run_plan *p, loom_network *net)
+{
+    int ranks = planned_ranks(p);
+
+    *net = (loom_network){ranks, loom_run_plan_shards(p), p->conf->net_gbits, p->conf->net_latency * 1e-6};
+    return ranks > 1 ? net : NULL;
+}
+
+static void put_ranks(loom_jw *w, const loom_rehearsal *tried, const loom_network *net)
+{
+    loom_rank_step s = loom_rehearsal_ranks(tried, net);
+
+    loom_jw_kv_i64(w, "ranks", net->ranks);
+    loom_jw_kv_i64(w, "shards", net->shards);
+    loom_jw_kv_f64(w, "step_gradient_seconds", s.gradient);
+    loom_jw_kv_f64(w, "step_update_seconds", s.update);
+    loom_jw_kv_f64(w, "step_exchange_seconds", s.exchange);
+    loom_jw_kv_f64(w, "step_bytes", s.bytes);
+}
+
 static void put_time(loom_jw *w, const loom_run_plan *p, const loom_rehearsal *tried, const char *untried)
 {
     if (!tried->steps) {
         loom_jw_kv_str(w, "not_measured", untried);
         return;
     }
-    loom_time_plan t = loom_rehearsal_plan(tried, p->schedule.steps, p->conf->minutes);
+    loom_network room;
+    const loom_network *net = network(p, &room);
+    loom_time_plan t = loom_rehearsal_plan(tried, net, p->schedule.steps, p->conf->minutes);
+    if (net) put_ranks(w, tried, net);
     loom_jw_kv_i64(w, "measured_steps", tried->steps);
     loom_jw_kv_f64(w, "tokens_per_s", t.tokens_per_s);
     loom_jw_kv_i64(w, "estimated_steps", (int64_t)t.steps);
@@ -324,7 +374,20 @@ static void say_memory(loom_buf *into, const loom_run_plan *p)
                     p->trainer.recompute ? " (computed twice)" : "", loom_format_bytes(t[5], 32, (double)p->data_bytes),
                     loom_format_bytes(t[6], 32, (double)m.process));
     loom_buf_printf(into, "checkpoints  %s each, %" PRId64 " kept\n",
-                    loom_format_bytes(t[0], 32, (double)(m.gradients + m.moments)), p->conf->keep);
+                    loom_format_bytes(t[0], 32, (double)m.checkpoint), p->conf->keep);
+}
+
+static void say_ranks(loom_buf *into, const loom_rehearsal *tried, const loom_network *net)
+{
+    loom_rank_step s = loom_rehearsal_ranks(tried, net);
+    double all = s.gradient + s.update + s.exchange;
+    char bytes[32];
+
+    loom_buf_printf(into,
+                    "ranks        %d of this speed: a step takes %.3g s, gradients %.3g s, update %.3g s, exchange %.3g s (%.0f %%; %s at "
+                    "%g Gbit/s, messages of %g us); one alone takes %.3g s\n",
+                    net->ranks, all, s.gradient, s.update, s.exchange, 100 * s.exchange / all,
+                    loom_format_bytes(bytes, sizeof bytes, s.bytes), net->gbits, 1e6 * net->latency, tried->seconds / (double)tried->steps);
 }
 
 static void say_time(loom_buf *into, const loom_run_plan *p, const loom_rehearsal *tried, const char *untried)
@@ -335,7 +398,10 @@ static void say_time(loom_buf *into, const loom_run_plan *p, const loom_rehearsa
         loom_buf_printf(into, "time         not estimated: %s\n", untried);
         return;
     }
-    loom_time_plan t = loom_rehearsal_plan(tried, p->schedule.steps, p->conf->minutes);
+    loom_network room;
+    const loom_network *net = network(p, &room);
+    loom_time_plan t = loom_rehearsal_plan(tried, net, p->schedule.steps, p->conf->minutes);
+    if (net) say_ranks(into, tried, net);
     loom_buf_printf(into,
                     "time         about %s for %.0f step%s, %s tokens: an estimate for this machine as it is now, from %" PRId64
                     " step%s at %s tokens/s with %" PRId64 " thread%s; validations and checkpoints not counted\n",

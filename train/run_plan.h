@@ -26,6 +26,8 @@ typedef struct loom_run_plan {
     int64_t threads;
     uint64_t seed;
     double memory; /* bytes that the run may use */
+    int me, ranks; /* this process of several; ranks 0 or 1: alone */
+    bool launched; /* by mpirun */
 
     loom_trainer_options trainer;
     loom_schedule schedule;
@@ -50,6 +52,9 @@ int64_t loom_run_plan_micro_rows(const train_conf *c);
 bool loom_run_plan_computes_bf16(const train_conf *c);
 /* "f32" or "bf16": the factors of matrix products. */
 const char *loom_run_plan_products(const train_conf *c);
+
+/* --shards, or what follows from the way the run was started; 0: a step is computed as one. */
+int loom_run_plan_shards(const loom_run_plan *p);
 
 /* Options that depend on one another: ARG with a sentence that names the cure. */
 loom_status loom_run_plan_check(const loom_run_plan *p, loom_err *err);

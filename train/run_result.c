@@ -6,6 +6,8 @@
 
 #include "core/json.h"
 #include "core/log.h"
+#include "core/num.h"
+#include "core/ranks.h"
 #include "core/usage.h"
 
 /* The earlier step whose weights are the model, with --patience; -1: the last weights are. */
@@ -61,6 +63,32 @@ static void say_best(const loom_run_loop *r)
               c->best ? ", kept as " : "", c->best ? c->output : "", c->best ? "/best.h5" : "");
 }
 
+/* What the ranks cost rank 0, in seconds of this part of the run. */
+static void put_ranks(loom_jw *w, const loom_run_loop *r)
+{
+    loom_ranks_cost cost = loom_ranks_costs();
+
+    loom_jw_kv_i64(w, "ranks", loom_ranks_count());
+    loom_jw_kv_i64(w, "shards", r->trainer->o.share.shards);
+    loom_jw_kv_f64(w, "gradient_seconds", r->trainer->times.gradient);
+    loom_jw_kv_f64(w, "update_seconds", r->trainer->times.update);
+    loom_jw_kv_f64(w, "exchange_seconds", cost.carrying);
+    loom_jw_kv_f64(w, "waiting_seconds", cost.waiting);
+    loom_jw_kv_f64(w, "bytes_sent", cost.bytes);
+}
+
+/* Where the time of this part of the run went. */
+static void say_ranks(const loom_run_loop *r)
+{
+    loom_ranks_cost cost = loom_ranks_costs();
+    double all = loom_time_now() - r->started, steps = (double)(r->trainer->step - r->first_step);
+    char sent[32];
+
+    if (loom_ranks_count() == 1 || !(steps > 0)) return;
+    loom_info("%d ranks: %.1f %% of the time in exchanges (%s sent a step), %.1f %% waiting for others", loom_ranks_count(),
+              100 * cost.carrying / all, loom_format_bytes(sent, sizeof sent, cost.bytes / steps), 100 * cost.waiting / all);
+}
+
 static loom_status print_result(const loom_run_loop *r, const char *path, loom_err *err)
 {
     loom_train_memory m;
@@ -79,6 +107,7 @@ static loom_status print_result(const loom_run_loop *r, const char *path, loom_e
     loom_jw_kv_f64(&w, "valid_loss", r->numbers.valid_loss);
     loom_jw_kv_f64(&w, "best_valid_loss", r->numbers.best_loss);
     loom_jw_kv_i64(&w, "best_step", r->numbers.best_step);
+    if (r->trainer->o.share.shards) put_ranks(&w, r);
     loom_jw_kv_i64(&w, "predicted_bytes", (int64_t)loom_run_plan_memory(r->plan, &m));
     loom_jw_kv_i64(&w, "peak_bytes", loom_peak_bytes());
     loom_jw_end_object(&w);
@@ -100,6 +129,7 @@ loom_status loom_run_result(const loom_run_loop *r, const loom_run_history *told
     if (st == LOOM_OK && r->plan->conf->plot) st = loom_curve_draw(dir, &drawn, err);
     if (st == LOOM_OK) loom_info("done: %s; learning curve: %s/curve.%s", path, dir, drawn ? "png" : "csv");
     if (st == LOOM_OK) say_best(r);
+    if (st == LOOM_OK) say_ranks(r);
     if (st == LOOM_OK) st = print_result(r, path, err);
     free(path);
     return st;

@@ -293,14 +293,14 @@ static const char *value_of(const char *text, const char *key, size_t key_len, s
     return NULL;
 }
 
-loom_status loom_snapshot_same_rules(const char *now, const char *then, const char *dir, loom_err *err)
+loom_status loom_snapshot_same_rules(const char *now, const char *then, bool all, const char *dir, loom_err *err)
 {
     for (const char *line = now; *line;) {
         const char *end = strchrnul(line, '\n'), *equals = memchr(line, '=', (size_t)(end - line));
         size_t key_len = equals ? (size_t)(equals - line) : 0, len, old_len;
         const char *value = equals ? equals + 1 : end, *old = value_of(then, line, key_len, &old_len);
         len = (size_t)(end - value);
-        if (!old || len != old_len || memcmp(value, old, len) != 0)
+        if (old ? len != old_len || memcmp(value, old, len) != 0 : all)
             return loom_fail(
                 err, LOOM_STATUS_ARG,
                 "%.*s is \"%.*s\" here, but \"%.*s\" in the run that %s holds; go on with the same, choose another "

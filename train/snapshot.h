@@ -59,7 +59,8 @@ char *loom_snapshot_exported(const char *dir, const loom_trainer *t);
 /* Puts a checkpoint back into trainer, loader and run. The model must have the checkpoint's shape. */
 loom_status loom_snapshot_restore(loom_trainer *t, loom_snapshot_run *run, loom_ckpt *c, loom_err *err);
 
-/* OK when both texts have the same lines; else ARG with a sentence that names the first key that differs. */
-loom_status loom_snapshot_same_rules(const char *now, const char *then, const char *dir, loom_err *err);
+/* OK when every key of `now` has the same value in `then` (all: and is there); else ARG with a sentence that names the first
+ * one that differs. */
+loom_status loom_snapshot_same_rules(const char *now, const char *then, bool all, const char *dir, loom_err *err);
 
 #endif

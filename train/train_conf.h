@@ -7,6 +7,7 @@
 
 #include "core/opt.h"
 #include "model/optimizer.h"
+#include "model/shard_tree.h"
 #include "train/schedule.h"
 
 typedef struct train_conf {
@@ -41,6 +42,9 @@ typedef struct train_conf {
     int64_t save_every, keep, valid_every, valid_tokens, log_every, stop_after;
     double save_minutes;
     bool plot, best;
+    /* several processes */
+    int64_t shards, ranks;
+    double net_gbits, net_latency;
 } train_conf;
 
 enum { PACKING_SAMPLES, PACKING_JOINED };
@@ -124,6 +128,19 @@ enum {
         LOOM_OPT_FLAG("recompute", 0, train_conf, recompute, "compute activations twice to save memory; same result; turned on by itself when memory is short", .mark = MAY_CHANGE),               \
         LOOM_OPT_F64("memory-limit", 0, train_conf, memory_limit, "0", 0, 1e6, "GIB",                                  \
                      "memory to plan for (0: what the machine has)", .mark = MAY_CHANGE)
+
+#define TRAIN_RANKS_OPTS                                                                                               \
+    LOOM_OPT_GROUP("Several processes (mpirun -n N loom-train ...)"),                                                  \
+        LOOM_OPT_I64("shards", 0, train_conf, shards, "0", 0, LOOM_SHARDS_MOST, "V",                                   \
+                     "parts of a step, shared out over the processes, whose gradients are added up in one order; the " \
+                     "same V gives the same bytes for 1 to V processes (0: 8 under mpirun, else none)",                \
+                     .mark = MAY_CHANGE),                                                                              \
+        LOOM_OPT_I64("ranks", 0, train_conf, ranks, "0", 0, LOOM_SHARDS_MOST, "N",                                     \
+                     "with --dry-run: processes to plan for (0: those that there are)", .mark = MAY_CHANGE),           \
+        LOOM_OPT_F64("net-gbits", 0, train_conf, net_gbits, "10", 1e-3, 1e6, "G",                                      \
+                     "with --dry-run: what the network carries for each process, in Gbit/s each way", .mark = MAY_CHANGE), \
+        LOOM_OPT_F64("net-latency", 0, train_conf, net_latency, "50", 0, 1e6, "US",                                    \
+                     "with --dry-run: microseconds that a message takes at least", .mark = MAY_CHANGE)
 
 #define TRAIN_OUTPUT_OPTS                                                                                              \
     LOOM_OPT_GROUP("Output"),                                                                                          \

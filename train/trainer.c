@@ -7,9 +7,13 @@
 
 #include "core/file.h"
 #include "core/num.h"
+#include "core/ranks.h"
 #include "core/rng.h"
+#include "core/usage.h"
 #include "model/adamw.h"
 #include "model/lora.h"
+
+static int ranks_of(const loom_trainer_options *o) { return o->share.ranks > 1 ? o->share.ranks : 1; }
 
 loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, loom_llama *model, loom_lora *lora,
                              loom_loader *loader, loom_pool *pool, loom_err *err)
@@ -36,6 +40,8 @@ loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, 
     else
         st = loom_optimizer_new(&t->optimizer, &o->optimizer, t->table, pool, err);
     if (st == LOOM_OK) st = loom_acts_new(&t->acts, model, lora, &ao, err);
+    if (st == LOOM_OK && o->share.shards)
+        st = loom_shard_tree_new(&t->tree, o->share.shards, o->share.me, ranks_of(o), t->table->floats, t->g, pool, err);
     if (st != LOOM_OK)
         loom_trainer_free(t);
     else
@@ -48,6 +54,7 @@ void loom_trainer_free(loom_trainer *t)
     if (!t) return;
     loom_acts_free(t->acts);
     loom_optimizer_free(t->optimizer);
+    loom_shard_tree_release(&t->tree);
     free(t->g);
     free(t->mean);
     free(t);
@@ -106,25 +113,24 @@ static loom_status not_finite(const loom_trainer *t, loom_err *err)
     return loom_fail(err, LOOM_STATUS_NUMERIC, "step %" PRId64 ": the loss is not finite", t->step + 1);
 }
 
-/* Gradient of the whole step into g. */
-static loom_status accumulate(loom_trainer *t, const loom_batch *step, loom_loss *total, loom_err *err)
+/* Adds the gradient of a batch, a step or a shard of one, to g. The dropout of its micro-batches is that of `micro` and on. */
+static loom_status accumulate(loom_trainer *t, const loom_batch *batch, int64_t micro, double scale, float *g, loom_loss *total,
+                              loom_err *err)
 {
-    int64_t *local = NULL, segment = 0;
-    double weight = loom_batch_weight(step), scale = weight > 0 ? 1 / weight : 0;
+    int64_t *local = loom_alloc((size_t)batch->n_segments + 1, sizeof *local), segment = 0;
     loom_status st = LOOM_OK;
 
-    if (!(local = loom_alloc((size_t)step->n_segments + 1, sizeof *local))) return loom_fail_nomem(err, "a batch");
-    memset(t->g, 0, t->table->floats * sizeof(float));
-    for (int64_t micro = 0; segment < step->n_segments && st == LOOM_OK; micro++) {
+    if (!local) return loom_fail_nomem(err, "a batch");
+    for (; segment < batch->n_segments && st == LOOM_OK; micro++) {
         loom_loss loss = {0};
         loom_batch b;
         if (loom_stop_requested()) {
             st = loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted");
             break;
         }
-        b = cut(step, &segment, t->o.micro_rows, local);
+        b = cut(batch, &segment, t->o.micro_rows, local);
         b.dropout_seed = dropout_seed(t, micro);
-        st = loom_llama_grad(t->acts, t->model, t->lora, &b, scale, t->g, &loss, err);
+        st = loom_llama_grad(t->acts, t->model, t->lora, &b, scale, g, &loss, err);
         total->sum += loss.sum;
         total->count += loss.count;
         total->right += loss.right;
@@ -133,12 +139,72 @@ static loom_status accumulate(loom_trainer *t, const loom_batch *step, loom_loss
     return st;
 }
 
+/* Gradients of the shards that are this rank's; losses (shards) receives theirs. */
+static loom_status accumulate_shards(loom_trainer *t, const loom_batch *step, double scale, loom_loss *losses, loom_err *err)
+{
+    loom_shard_tree *tree = &t->tree;
+    int64_t *local = loom_alloc((size_t)step->n_segments + 1, sizeof *local);
+    loom_status st = LOOM_OK;
+
+    if (!local) return loom_fail_nomem(err, "a batch");
+    loom_shard_tree_clear(tree);
+    for (int s = tree->first; s < tree->end && st == LOOM_OK; s++) {
+        loom_batch b = loom_step_shard(step, s, tree->shards, local);
+
+        st = accumulate(t, &b, (int64_t)s << 14, scale, loom_shard_tree_leaf(tree), &losses[s], err);
+        loom_shard_tree_add(tree);
+    }
+    free(local);
+    return st;
+}
+
+/* Where all ranks say whether their part went well: a step is everybody's or nobody's. */
+static loom_status meet(const loom_trainer *t, loom_status mine, loom_err *err)
+{
+    if (mine == LOOM_STATUS_NUMERIC) mine = not_finite(t, err);
+    return ranks_of(&t->o) > 1 ? loom_ranks_agree(mine, err) : mine;
+}
+
+/* Gradient of the whole step into g. */
+static loom_status gradient(loom_trainer *t, const loom_batch *step, loom_loss *total, loom_err *err)
+{
+    double weight = loom_batch_weight(step), scale = weight > 0 ? 1 / weight : 0, started = loom_time_now();
+    loom_loss losses[LOOM_SHARDS_MOST] = {0};
+    loom_status st;
+
+    if (t->o.share.shards) {
+        st = accumulate_shards(t, step, scale, losses, err);
+    } else {
+        memset(t->g, 0, t->table->floats * sizeof(float));
+        st = accumulate(t, step, 0, scale, t->g, losses, err);
+    }
+    t->times.gradient += loom_time_now() - started;
+    LOOM_TRY(meet(t, st, err));
+    if (t->o.share.shards) LOOM_TRY(loom_shard_tree_sum(&t->tree, err));
+    return loom_step_losses(total, losses, &t->o.share, err);
+}
+
 /* A young average forgets its beginning sooner: a model from random weights should not carry them along. */
 static double ema_decay(const loom_trainer *t)
 {
     double n = (double)t->step;
 
     return fmin(t->o.ema, (1 + n) / (10 + n));
+}
+
+/* Every rank does all of it but Muon's matrices, which they share out. */
+static loom_status update(loom_trainer *t, double lr, double grad_scale, loom_err *err)
+{
+    double started = loom_time_now();
+
+    loom_optimizer_step(t->optimizer, t->w, t->g, lr, grad_scale, t->step + 1);
+    t->times.update += loom_time_now() - started;
+    LOOM_TRY(loom_optimizer_exchange(t->optimizer, t->w, err));
+    started = loom_time_now();
+    t->step++;
+    if (t->mean) loom_ema_step(t->pool, t->table, t->mean, t->w, ema_decay(t));
+    t->times.update += loom_time_now() - started;
+    return LOOM_OK;
 }
 
 void loom_trainer_swap_mean(loom_trainer *t)
@@ -160,16 +226,14 @@ loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *repo
     loom_status st;
 
     LOOM_TRY(loom_loader_next(t->loader, &step, err));
-    st = accumulate(t, &step, &total, err);
-    norm = loom_grad_norm(t->pool, t->table, t->g);
-    if (st == LOOM_STATUS_NUMERIC || (st == LOOM_OK && !isfinite(norm))) st = not_finite(t, err);
+    st = gradient(t, &step, &total, err);
+    norm = st == LOOM_OK ? loom_grad_norm(t->pool, t->table, t->g) : 0;
+    if (!isfinite(norm)) st = meet(t, LOOM_STATUS_NUMERIC, err);
     if (st != LOOM_OK) {
         loom_loader_seek(t->loader, &before);
         return st;
     }
-    loom_optimizer_step(t->optimizer, t->w, t->g, lr, loom_clip_scale(norm, t->o.clip), t->step + 1);
-    t->step++;
-    if (t->mean) loom_ema_step(t->pool, t->table, t->mean, t->w, ema_decay(t));
+    LOOM_TRY(update(t, lr, loom_clip_scale(norm, t->o.clip), err));
     t->tokens += step.N;
     *report = (loom_step_report){.loss = total.count ? total.sum / (double)total.count : 0,
                                  .grad_norm = norm,
@@ -179,27 +243,42 @@ loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *repo
     return LOOM_OK;
 }
 
-static loom_status validate(loom_trainer *t, loom_loader *valid, int64_t max_rows, loom_loss *out, loom_err *err)
+/* Losses of the batches of a validation, in their order; those of other ranks are zero. *stopped: it was asked for. */
+static loom_status validate_some(loom_trainer *t, loom_loader *valid, int64_t max_rows, loom_loss **losses, size_t *n, uint32_t *stopped,
+                                 loom_err *err)
 {
     const loom_position start = {0};
-    loom_loss total = {0}, loss;
-    int64_t rows = 0;
+    int64_t rows = 0, ranks = ranks_of(&t->o);
+    size_t cap = 0;
 
-    *out = total;
     loom_loader_seek(valid, &start);
-    while (rows < max_rows) {
+    while (rows < max_rows && !(*stopped = loom_stop_requested())) {
         loom_batch b;
-        if (loom_stop_requested()) return LOOM_OK;
+
         LOOM_TRY(loom_loader_next(valid, &b, err));
-        LOOM_TRY(loom_llama_loss(t->acts, t->model, t->lora, &b, &loss, err));
-        total.sum += loss.sum;
-        total.count += loss.count;
-        total.right += loss.right;
+        LOOM_TRY(loom_grow(losses, &cap, *n + 1, sizeof **losses, err));
+        (*losses)[*n] = (loom_loss){0};
+        if ((int64_t)*n % ranks == t->o.share.me) LOOM_TRY(loom_llama_loss(t->acts, t->model, t->lora, &b, &(*losses)[*n], err));
+        ++*n;
         rows += b.N;
         if (loom_loader_at_end(valid)) break; /* once through */
     }
-    *out = total;
     return LOOM_OK;
+}
+
+static loom_status validate(loom_trainer *t, loom_loader *valid, int64_t max_rows, loom_loss *out, loom_err *err)
+{
+    loom_loss *losses = NULL;
+    uint32_t stopped = 0;
+    size_t n = 0;
+    loom_status st = validate_some(t, valid, max_rows, &losses, &n, &stopped, err);
+
+    *out = (loom_loss){0};
+    if (ranks_of(&t->o) > 1) st = loom_ranks_agree(st, err);
+    if (st == LOOM_OK && ranks_of(&t->o) > 1) st = loom_ranks_bits(&stopped, err);
+    if (st == LOOM_OK && !stopped) st = loom_step_add_losses(out, losses, n, &t->o.share, err);
+    free(losses);
+    return st;
 }
 
 loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t max_rows, loom_loss *out, loom_err *err)
@@ -213,12 +292,12 @@ loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t m
 }
 
 /* Measured: 24 MiB and 1 MiB a thread; oneDNN takes 12 MiB more, and 10 MiB a thread for the code and buffers of the
- * products of about a hundred shapes. */
-static size_t process_bytes(bool half, int n_threads)
+ * products of about a hundred shapes; MPI 12 MiB. */
+static size_t process_bytes(bool half, bool mpi, int n_threads)
 {
     size_t threads = n_threads > 0 ? (size_t)n_threads : 1;
 
-    return (24 + threads + (half ? 12 + 10 * threads : 0)) << 20;
+    return (24 + threads + (half ? 12 + 10 * threads : 0) + (mpi ? 12 : 0)) << 20;
 }
 
 /* What the optimizer keeps, and what it computes with. Nothing for a shape that cannot be: that is said elsewhere. */
@@ -250,7 +329,11 @@ void loom_trainer_memory(loom_train_memory *out, const loom_config *config, cons
     optimizer_bytes(&state, &work, config, lora, o, n_threads);
     out->weights = (frozen ? base / 2 : base) + (lora ? trained : 0);
     out->gradients = trained;
+    if (o->share.shards)
+        out->gradients = trained * (size_t)loom_shard_tree_blocks(o->share.shards, ranks_of(o), o->share.me) +
+                         loom_shard_tree_slices(o->share.shards, ranks_of(o), o->share.me, trained / sizeof(float));
     out->moments = state + (o->ema > 0 ? trained : 0);
+    out->checkpoint = trained + out->moments;
     out->activations = loom_acts_bytes(config, lora, frozen, &ao, n_threads) + work;
-    out->process = process_bytes(o->bf16_compute, n_threads);
+    out->process = process_bytes(o->bf16_compute, ranks_of(o) > 1, n_threads);
 }

@@ -15,7 +15,9 @@
 #include "core/pool.h"
 #include "model/step.h"
 #include "model/optimizer.h"
+#include "model/shard_tree.h"
 #include "train/loader.h"
+#include "train/step_shards.h"
 
 typedef struct loom_trainer_options {
     loom_optimizer_options optimizer;
@@ -25,6 +27,7 @@ typedef struct loom_trainer_options {
     int64_t context;
     bool recompute, bf16_compute; /* as in loom_acts_options */
     uint64_t seed;                /* of dropout */
+    loom_step_share share; /* with other ranks */
 } loom_trainer_options;
 
 /* What one step did. */
@@ -33,6 +36,12 @@ typedef struct loom_step_report {
     double grad_norm; /* before clipping */
     int64_t rows, counted, right;
 } loom_step_report;
+
+/* Seconds so far. */
+typedef struct loom_trainer_times {
+    double gradient; /* of the own shards */
+    double update;   /* the optimizer and the moving average, without exchanges between ranks */
+} loom_trainer_times;
 
 typedef struct loom_trainer {
     loom_trainer_options o;
@@ -47,6 +56,8 @@ typedef struct loom_trainer {
     loom_optimizer *optimizer; /* state: its m and v */
     float *mean;               /* state: moving average of the weights; NULL without */
     float *g;
+    loom_shard_tree tree; /* with shards */
+    loom_trainer_times times;
     int64_t step;   /* state: updates done */
     int64_t tokens; /* state: rows trained on so far */
 } loom_trainer;
@@ -56,7 +67,7 @@ loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, 
 void loom_trainer_free(loom_trainer *t); /* NULL is fine */
 
 /* One update with this learning rate. NUMERIC when loss or gradient is not finite: names the step and the tensor.
- * INTERRUPT when loom_stop_requested() between two micro-batches. After both, weights, moments and the loader are as
+ * INTERRUPT when loom_stop_requested() between two micro-batches. With ranks, all return the same. After both, weights, moments and the loader are as
  * before the step. */
 loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *report, loom_err *err);
 
@@ -65,7 +76,7 @@ loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *repo
 void loom_trainer_swap_mean(loom_trainer *t);
 
 /* Mean loss of the weights, or of their moving average if one is kept, over the first `max_rows` rows of a loader, from its
- * beginning, without dropout; count 0 when a stop was requested meanwhile. */
+ * beginning, without dropout; count 0 when a stop was requested meanwhile. Ranks share the batches; the sum is that of one. */
 loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t max_rows, loom_loss *out, loom_err *err);
 
 /* Bytes a run needs, for --dry-run; the peak of a run is within 10 % of their sum and the data's. */
@@ -73,6 +84,7 @@ typedef struct loom_train_memory {
     size_t weights; /* mapped ones included: pages of the file that are in memory */
     size_t gradients, moments, activations; /* moments: the moving average of the weights included; activations: what
                                              * the optimizer computes with, too */
+    size_t checkpoint; /* of them, what is saved */
     size_t process; /* program, libraries and the buffers of BLAS; with bf16_compute oneDNN's code and buffers */
 } loom_train_memory;
 void loom_trainer_memory(loom_train_memory *out, const loom_config *config, const loom_lora_config *lora, bool frozen,

@@ -8,6 +8,7 @@
 #include "core/escape.h"
 #include "core/file_impl.h"
 #include "core/hash.h"
+#include "core/launch.h"
 #include "core/log.h"
 #include "core/nomem.h"
 #include "core/num.h"
@@ -503,6 +504,15 @@ static loom_status check_args(const struct run *r, loom_err *err)
     return LOOM_OK;
 }
 
+/* Several processes that know nothing of one another would write the same outputs. */
+static loom_status check_launch(const struct run *r, loom_err *err)
+{
+    if (loom_launch_size() == 1 || r->cmd->ranks) return LOOM_OK;
+    if (loom_launch_rank()) loom_log_mute();
+    return loom_fail(err, LOOM_STATUS_ARG, "mpirun started %d processes, and %s %s is a single one; start it without mpirun",
+                     loom_launch_size(), r->program, r->cmd->name);
+}
+
 static void say_usage(double started)
 {
     char wall[24], cpu[24], peak[24];
@@ -523,8 +533,9 @@ static loom_status run_command(struct run *r, int argc, char **argv, loom_err *e
     if (r->common.version) return print_version(r->program, err);
     if (r->common.print_config) return print_config(r, err);
     LOOM_TRY(check_args(r, err));
+    LOOM_TRY(check_launch(r, err));
     r->common.common.force |= r->common.common.update;
-    if (r->common.common.threads == 0) r->common.common.threads = loom_cpu_count();
+    if (r->common.common.threads == 0) r->common.common.threads = loom_launch_threads(loom_cpu_count());
     loom_log_set_level(r->common.common.quiet ? LOOM_LOG_QUIET : r->common.common.verbose ? LOOM_LOG_VERBOSE : LOOM_LOG_NORMAL);
     loom_ctx ctx = {.program = r->program, .cmd = r->cmd, .common = r->common.common, .conf = r->conf,
                     .args = r->args, .n_args = r->n_args, .command_line = loom_buf_text(&r->command_line), .given = r->given};

@@ -56,6 +56,7 @@ struct loom_cmd {
     size_t conf_size;
     loom_status (*run)(const loom_ctx *ctx, loom_err *err);
     bool updates; /* knows --update */
+    bool ranks;   /* may be one of several processes that mpirun started (core/ranks.h) */
 }; /* a table ends with {.name = NULL} */
 
 int loom_cli_main(const char *program, const char *summary, const loom_cmd *cmds, int argc, char **argv);

@@ -98,6 +98,7 @@ bool loom_stop_requested(void); /* SIGINT, SIGTERM or SIGHUP seen */
  * be told to be silent before. A crash in between counts as one for want of memory. */
 void loom_stop_mute(void);
 void loom_stop_unmute(void);
+void loom_stop_on_user_signal(void); /* SIGUSR1 asks for an end, too: mpirun passes it on */
 void loom_stop_install(void);   /* called once by loom_cli_main; a second signal removes temporary files and ends the process */
 void loom_stop_set(bool stop);  /* for tests */
 

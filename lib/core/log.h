@@ -10,6 +10,8 @@ void loom_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));   /
 void loom_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));    /* always, "program: warning: ..." */
 void loom_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));    /* not with --quiet */
 void loom_verbose(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* only with --verbose */
+void loom_log_mute(void); /* nothing from now on, not even errors: another process says it */
+void loom_log_unmute(void);
 const char *loom_log_program(void);
 void loom_log_set_program(const char *name);
 

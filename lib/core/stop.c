@@ -23,6 +23,13 @@ static void on_stop_signal(int signal_number)
     stop_seen = 1;
 }
 
+void loom_stop_on_user_signal(void)
+{
+    struct sigaction action = {.sa_handler = on_stop_signal};
+
+    sigaction(SIGUSR1, &action, NULL);
+}
+
 static volatile sig_atomic_t told;
 
 void loom_stop_note_told(void) { told = 1; }

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include "core/num.h"
+#include "core/ranks.h"
+#include "core/usage.h"
 #include "model/adamw.h"
 #include "model/muon.h"
 
@@ -73,25 +75,46 @@ static void list_muon(loom_optimizer *opt)
     }
 }
 
+/* The next one, which has no more work than those before it, goes to the rank that has least. */
+static void share_out(loom_optimizer *opt, double *load)
+{
+    int ranks = opt->o.ranks > 1 ? opt->o.ranks : 1;
+
+    for (int64_t i = 0; i < opt->n_muon; i++) {
+        int least = 0;
+
+        for (int r = 1; r < ranks; r++)
+            if (load[r] < load[least]) least = r;
+        opt->owner[i] = least;
+        load[least] += work_of(&opt->table->tensors[opt->muon[i]]);
+    }
+}
+
 loom_status loom_optimizer_new(loom_optimizer **out, const loom_optimizer_options *o, const loom_tensors *table,
                                loom_pool *pool, loom_err *err)
 {
     loom_optimizer *opt = loom_calloc(1, sizeof *opt);
     size_t n = (size_t)table->n, floats = work_floats(o->kind, table), work;
+    double *load;
 
     if (!opt) return loom_fail_nomem(err, "the optimizer");
     *opt = (loom_optimizer){.o = *o, .table = table, .pool = pool, .work_floats = floats};
     work = all_bytes(floats, (size_t)loom_pool_threads(pool));
     opt->v_at = loom_alloc(n, sizeof *opt->v_at);
     opt->muon = loom_alloc(n, sizeof *opt->muon);
+    opt->owner = loom_alloc(n, sizeof *opt->owner);
+    load = loom_calloc((size_t)(o->ranks > 1 ? o->ranks : 1), sizeof *load);
     opt->m = loom_alloc_aligned(all_bytes(table->floats, 1));
     opt->v = opt->v_at ? loom_alloc_aligned(all_bytes(place_v(opt->v_at, o->kind, table), 1)) : NULL;
     opt->work = work == SIZE_MAX ? NULL : loom_alloc_aligned(work);
-    if (!opt->v_at || !opt->muon || !opt->m || !opt->v || !opt->work) {
+    if (!opt->v_at || !opt->muon || !opt->owner || !load || !opt->m || !opt->v || !opt->work) {
+        free(load);
         loom_optimizer_free(opt);
         return loom_fail_nomem(err, "the moments of the optimizer");
     }
     list_muon(opt);
+    share_out(opt, load);
+    free(load);
     *out = opt;
     return LOOM_OK;
 }
@@ -101,6 +124,7 @@ void loom_optimizer_free(loom_optimizer *opt)
     if (!opt) return;
     free(opt->v_at);
     free(opt->muon);
+    free(opt->owner);
     free(opt->m);
     free(opt->v);
     free(opt->work);
@@ -121,9 +145,11 @@ static void one_matrix(void *arg, int64_t item, int thread)
     const muon_step *s = arg;
     const loom_optimizer *opt = s->opt;
     const loom_tensor *t = &opt->table->tensors[opt->muon[item]];
+    float *work = opt->work + (size_t)thread * opt->work_floats;
 
-    loom_muon_update(s->w + t->offset, opt->m + t->offset, s->g + t->offset, t->shape[0], t->shape[1], &s->how,
-                     opt->work + (size_t)thread * opt->work_floats);
+    if (opt->owner[item] == opt->o.me)
+        loom_muon_update(s->w + t->offset, opt->m + t->offset, s->g + t->offset, t->shape[0], t->shape[1], &s->how, work);
+    else loom_muon_momentum(opt->m + t->offset, s->g + t->offset, t->shape[0], t->shape[1], &s->how, work);
 }
 
 void loom_optimizer_step(loom_optimizer *opt, float *w, const float *g, double lr, double grad_scale, int64_t step)
@@ -146,6 +172,36 @@ void loom_optimizer_step(loom_optimizer *opt, float *w, const float *g, double l
                               .nesterov = o->nesterov,
                               .bf16_compute = o->bf16_compute}};
 
+    double started = loom_time_now();
+
     loom_pool_for(opt->pool, opt->n_muon, one_matrix, &muon);
+    opt->muon_seconds += loom_time_now() - started;
     loom_adamw_step_some(opt->pool, opt->table, opt->v_at, w, opt->m, opt->v, g, &adamw);
+}
+
+size_t loom_optimizer_muon_floats(const loom_optimizer *opt)
+{
+    size_t floats = 0;
+
+    for (int64_t i = 0; i < opt->n_muon; i++) floats += opt->table->tensors[opt->muon[i]].count;
+    return floats;
+}
+
+loom_status loom_optimizer_exchange(const loom_optimizer *opt, float *w, loom_err *err)
+{
+    int ranks = opt->o.ranks;
+    loom_ranks_move *moves;
+    int64_t n = 0;
+    loom_status st;
+
+    if (ranks < 2 || !opt->n_muon) return LOOM_OK;
+    if (!(moves = loom_alloc((size_t)opt->n_muon * (size_t)ranks, sizeof *moves))) return loom_fail_nomem(err, "messages between ranks");
+    for (int64_t i = 0; i < opt->n_muon; i++) {
+        const loom_tensor *t = &opt->table->tensors[opt->muon[i]];
+
+        for (int r = 0; r < ranks; r++) moves[n++] = (loom_ranks_move){opt->owner[i], r, w + t->offset, t->count};
+    }
+    st = loom_ranks_carry(moves, n, err);
+    free(moves);
+    return st;
 }

@@ -24,6 +24,7 @@ typedef struct loom_optimizer_options {
     bool nesterov;            /* Muon */
     bool bf16_compute;        /* Muon: products on bfloat16 factors; loom_bf16_check says whether that is faster */
     double decay;
+    int me, ranks; /* Muon: this is rank `me` of several that share the matrices out; ranks 0 or 1: of none */
 } loom_optimizer_options;
 
 typedef struct loom_optimizer {
@@ -35,6 +36,8 @@ typedef struct loom_optimizer {
     size_t *v_at;  /* where those of tensor i begin in v; LOOM_ADAMW_NOT: it is Muon's and has none */
     int64_t *muon; /* Muon's tensors, the one with most work first */
     int64_t n_muon;
+    int *owner; /* of each of them: the rank that updates it */
+    double muon_seconds; /* spent on them so far */
     float *work; /* work_floats a thread */
     size_t work_floats;
 } loom_optimizer;
@@ -44,8 +47,15 @@ loom_status loom_optimizer_new(loom_optimizer **out, const loom_optimizer_option
                                loom_pool *pool, loom_err *err);
 void loom_optimizer_free(loom_optimizer *opt); /* NULL is fine */
 
-/* One update of w by the gradients g, both laid out as the table. */
+/* One update of w by the gradients g, both laid out as the table. Matrices of other ranks keep their weights until
+ * loom_optimizer_exchange; their momentum moves. */
 void loom_optimizer_step(loom_optimizer *opt, float *w, const float *g, double lr, double grad_scale, int64_t step);
+
+/* With several ranks, after every step: the matrices that each updated, to all others. */
+loom_status loom_optimizer_exchange(const loom_optimizer *opt, float *w, loom_err *err);
+
+/* Floats of the matrices that Muon moves. */
+size_t loom_optimizer_muon_floats(const loom_optimizer *opt);
 
 /* Does Muon move this tensor? */
 bool loom_optimizer_is_muon(const loom_optimizer *opt, int64_t tensor);

@@ -131,7 +131,7 @@ loom_status loom_training_find(loom_buf *into, const char *checkpoint, loom_err 
 
 /* ---- machines ---- */
 
-loom_status loom_training_add_machine(loom_buf *list, int64_t threads, loom_err *err)
+loom_status loom_training_add_machine(loom_buf *list, int64_t threads, int ranks, loom_err *err)
 {
     char cpu[128];
     loom_buf one = {0};
@@ -140,6 +140,7 @@ loom_status loom_training_add_machine(loom_buf *list, int64_t threads, loom_err 
     loom_jw_init(&w, &one, false);
     loom_jw_begin_object(&w);
     loom_jw_kv_i64(&w, "threads", threads);
+    if (ranks > 1) loom_jw_kv_i64(&w, "ranks", ranks);
     if (*loom_cpu_name(cpu, sizeof cpu)) loom_jw_kv_str(&w, "cpu", cpu);
     loom_jw_end_object(&w);
     loom_status st = loom_buf_check(&one, "the name of the CPU", err);

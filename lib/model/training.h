@@ -45,7 +45,7 @@ loom_status loom_training_write(const char *checkpoint, const loom_training *t, 
 loom_status loom_training_find(loom_buf *into, const char *checkpoint, loom_err *err);
 
 /* Puts this machine ([{"threads": 2, "cpu": "..."}], the CPU only if the system names it) into a JSON list of them, unless
- * it is there. An empty text becomes a list. */
-loom_status loom_training_add_machine(loom_buf *list, int64_t threads, loom_err *err);
+ * it is there. An empty text becomes a list. ranks: processes with as many threads each, told if there are several. */
+loom_status loom_training_add_machine(loom_buf *list, int64_t threads, int ranks, loom_err *err);
 
 #endif

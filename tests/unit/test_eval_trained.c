@@ -25,6 +25,13 @@ TEST(training_file)
                "from random weights, 3 s on 1 thread and 8 threads of Z, 90 tokens, 1 step (best at 0), f32");
 }
 
+TEST(several_processes)
+{
+    check_line("{\"model_training\":{\"steps\":1,\"tokens\":90,\"seconds\":3.4,\"machines\":[{\"threads\":2,\"ranks\":4,\"cpu\":\"Z\"}],"
+               "\"products\":\"f32\",\"start\":{\"from\":\"random weights\"}}}",
+               "from random weights, 3 s on 4 processes of 2 threads of Z, 90 tokens, 1 step, f32");
+}
+
 TEST(one_after_another)
 {
     check_line("{\"model_training\":{\"steps\":9,\"seconds\":60,\"start\":{\"from\":\"model\",\"path\":\"out/a.pretrain/model.h5\",\"digest\":\"0011223344\","
@@ -59,4 +66,4 @@ TEST(hostile)
     check_line("{\"model_training\":{\"machines\":{},\"start\":[]}}", "");
 }
 
-TEST_MAIN(RUN(training_file) RUN(one_after_another) RUN(model_alone) RUN(hostile))
+TEST_MAIN(RUN(training_file) RUN(several_processes) RUN(one_after_another) RUN(model_alone) RUN(hostile))

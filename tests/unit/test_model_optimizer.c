@@ -13,6 +13,8 @@ typedef struct setup {
     float *w, *g;
 } setup;
 
+static int share_me, share_ranks; /* of the optimizers that start() makes */
+
 /* Sizes that are no multiples of anything. */
 static void start(setup *s, loom_optimizer_kind kind, bool half, int threads)
 {
@@ -23,7 +25,9 @@ static void start(setup *s, loom_optimizer_kind kind, bool half, int threads)
                                 .momentum = .95,
                                 .nesterov = true,
                                 .bf16_compute = half,
-                                .decay = .1};
+                                .decay = .1,
+                                .me = share_me,
+                                .ranks = share_ranks};
     loom_err err;
 
     *s = (setup){0};
@@ -134,6 +138,43 @@ TEST(any_number_of_threads_gives_the_same_bits)
     }
 }
 
+/* Every matrix has one rank that moves it, by the bits of one alone; its momentum and all the rest move on every rank. */
+TEST(ranks_share_out_the_matrices)
+{
+    for (share_ranks = 2; share_ranks <= 5; share_ranks++) {
+        setup one, part;
+        int64_t moved = 0, most = 0;
+        int ranks = share_ranks;
+
+        share_me = share_ranks = 0;
+        start(&one, LOOM_OPTIMIZER_MUON, false, 1);
+        run(&one, 1, 3);
+        share_ranks = ranks;
+        for (share_me = 0; share_me < ranks; share_me++) {
+            int64_t own = 0;
+
+            start(&part, LOOM_OPTIMIZER_MUON, false, 2);
+            run(&part, 1, 3);
+            CHECK(memcmp(one.opt->m, part.opt->m, one.table.floats * sizeof(float)) == 0);
+            for (int64_t i = 0; i < one.table.n; i++) {
+                const loom_tensor *t = &one.table.tensors[i];
+                bool same = memcmp(one.w + t->offset, part.w + t->offset, t->count * sizeof(float)) == 0;
+
+                own += same && loom_optimizer_is_muon(one.opt, i);
+                CHECK(same || loom_optimizer_is_muon(one.opt, i));
+            }
+            moved += own;
+            if (own > most) most = own;
+            stop(&part);
+        }
+        CHECK_I64(moved, one.opt->n_muon);
+        CHECK(most <= one.opt->n_muon / ranks + 7);
+        CHECK_I64(loom_optimizer_muon_floats(one.opt), 3 * (4 * 50 * 50 + 3 * 50 * 131));
+        stop(&one);
+    }
+    share_me = share_ranks = 0;
+}
+
 /* The update of a matrix has the root mean square that AdamW's has: about .2 of the learning rate. */
 TEST(updates_have_the_size_of_adamws)
 {
@@ -158,4 +199,5 @@ TEST(updates_have_the_size_of_adamws)
 }
 
 TEST_MAIN(RUN(muon_takes_the_matrices_of_the_layers) RUN(the_rest_moves_as_with_adamw)
-              RUN(any_number_of_threads_gives_the_same_bits) RUN(updates_have_the_size_of_adamws))
+              RUN(any_number_of_threads_gives_the_same_bits) RUN(ranks_share_out_the_matrices)
+              RUN(updates_have_the_size_of_adamws))

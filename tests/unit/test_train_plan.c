@@ -1,5 +1,6 @@
 /* The plan of a run as arithmetic: length, warm-up, shape, memory, words; and which options a run may go on with changed. */
 #include "train/run_plan.h"
+#include "train/snapshot.h"
 
 #include "store/shard.h"
 #include "test.h"
@@ -229,7 +230,7 @@ static const char *other_value(const loom_opt *o)
 static bool is_free(const char *name, bool patient)
 {
     static const char *const list[] = {"output",      "save-every",  "save-minutes", "keep", "log-every", "plot", "stop-after",
-                                       "max-minutes", "recompute",   "memory-limit", "best", "base-model"};
+                                       "max-minutes", "recompute",   "memory-limit", "best", "base-model", "net-gbits", "net-latency"};
 
     if (strncmp(name, "valid", 5) == 0) return !patient;
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
@@ -272,6 +273,7 @@ TEST(late_options)
 {
     train_conf c = defaults(&loom_cmd_sft);
     loom_buf rules = {0};
+    loom_err err;
 
     rules_of(&rules, &loom_cmd_sft, &c);
     CHECK(strstr(rules.data, "--lora-rank=8\n") && !strstr(rules.data, "lora-init"));
@@ -279,6 +281,15 @@ TEST(late_options)
     loom_buf_reset(&rules);
     rules_of(&rules, &loom_cmd_sft, &c);
     CHECK(strstr(rules.data, "--lora-init=pissa\n") != NULL);
+    CHECK(!strstr(rules.data, "--shards"));
+    c.shards = 16;
+    loom_buf_reset(&rules);
+    rules_of(&rules, &loom_cmd_sft, &c);
+    CHECK(strstr(rules.data, "--shards=16\n") != NULL);
+    /* what is not told is held against runs that tell of it */
+    CHECK(loom_snapshot_same_rules("--lora-init=normal\n", "--lora-rank=8\n", false, "d", &err) == LOOM_OK);
+    CHECK(loom_snapshot_same_rules("--lora-init=normal\n", "--lora-init=pissa\n", false, "d", &err) == LOOM_STATUS_ARG);
+    CHECK(loom_snapshot_same_rules("--shards=8\n", "--lora-rank=8\n", true, "d", &err) == LOOM_STATUS_ARG);
     loom_buf_release(&rules);
 }
 

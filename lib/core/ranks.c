@@ -1,0 +1,301 @@
+/* Messages between two ranks carry everything: MPI's own sums may be made in another order for every number of ranks. */
+#include "core/ranks.h"
+
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/file.h"
+#include "core/launch.h"
+#include "core/log.h"
+#include "core/num.h"
+#include "core/usage.h"
+
+#ifdef LOOM_HAVE_MPI
+#include <mpi.h>
+#define TEXT_OF(x)  #x
+#define DIGITS_OF(x) TEXT_OF(x)
+#endif
+
+#define NAME 64 /* of a host */
+
+static struct {
+    int me, count; /* count 0: not joined, which is one process */
+    bool agreed;
+    loom_ranks_cost cost;
+} ranks;
+
+int loom_ranks_count(void) { return ranks.count ? ranks.count : 1; }
+int loom_ranks_me(void) { return ranks.me; }
+bool loom_ranks_lead(void) { return ranks.me == 0; }
+bool loom_ranks_agreed(void) { return ranks.agreed; }
+loom_ranks_cost loom_ranks_costs(void) { return ranks.cost; }
+
+#ifdef LOOM_HAVE_MPI
+
+const char *loom_ranks_library(void)
+{
+    return "Open MPI " DIGITS_OF(OMPI_MAJOR_VERSION) "." DIGITS_OF(OMPI_MINOR_VERSION) "." DIGITS_OF(OMPI_RELEASE_VERSION);
+}
+
+static loom_status join(loom_err *err)
+{
+    int got;
+
+    if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &got) != MPI_SUCCESS)
+        return loom_fail(err, LOOM_STATUS_IO, "%s does not start; try the same mpirun with the program hostname", loom_ranks_library());
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    MPI_Comm_rank(MPI_COMM_WORLD, &ranks.me);
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks.count);
+    return LOOM_OK;
+}
+
+void loom_ranks_end(void)
+{
+    if (ranks.count) MPI_Finalize();
+    ranks.count = ranks.me = 0;
+}
+
+void loom_ranks_abort(int exit_code)
+{
+    MPI_Abort(MPI_COMM_WORLD, exit_code);
+    _exit(exit_code);
+}
+
+typedef struct requests {
+    MPI_Request *list;
+    int n;
+} requests;
+
+static loom_status room_for(requests *q, int64_t n, loom_err *err)
+{
+    *q = (requests){.list = n <= INT_MAX ? loom_alloc((size_t)n, sizeof *q->list) : NULL};
+    return q->list ? LOOM_OK : loom_fail_nomem(err, "messages between ranks");
+}
+
+static void rest(double since)
+{
+    const struct timespec nap = {.tv_nsec = 200000};
+
+    if (loom_time_now() - since < 0.005) sched_yield();
+    else nanosleep(&nap, NULL);
+}
+
+/* Until all are through; frees the list. */
+static loom_status finish(requests *q, bool started, loom_err *err)
+{
+    double since = loom_time_now();
+    int done = 0;
+    bool good = started;
+
+    while (good && !done) {
+        good = MPI_Testall(q->n, q->list, &done, MPI_STATUSES_IGNORE) == MPI_SUCCESS;
+        if (good && !done) rest(since);
+    }
+    free(q->list);
+    q->list = NULL;
+    return good ? LOOM_OK : loom_fail(err, LOOM_STATUS_IO, "another rank cannot be reached any more; the same command goes on from the last checkpoint");
+}
+
+static bool post(requests *q, void *data, size_t n, MPI_Datatype type, int peer, bool send)
+{
+    MPI_Request *r = &q->list[q->n++];
+
+    return (send ? MPI_Isend(data, (int)n, type, peer, 0, MPI_COMM_WORLD, r)
+                 : MPI_Irecv(data, (int)n, type, peer, 0, MPI_COMM_WORLD, r)) == MPI_SUCCESS;
+}
+
+loom_status loom_ranks_gather(void *all, size_t each, loom_err *err)
+{
+    double since = loom_time_now();
+    bool good = true;
+    requests q;
+
+    if (ranks.count < 2) return LOOM_OK;
+    LOOM_TRY(room_for(&q, 2 * ranks.count, err));
+    for (int i = 0; good && i < ranks.count; i++)
+        if (i != ranks.me)
+            good = post(&q, (char *)all + (size_t)i * each, each, MPI_BYTE, i, false) &&
+                   post(&q, (char *)all + (size_t)ranks.me * each, each, MPI_BYTE, i, true);
+    loom_status st = finish(&q, good, err);
+    ranks.cost.waiting += loom_time_now() - since;
+    return st;
+}
+
+loom_status loom_ranks_tell(void *data, size_t bytes, loom_err *err)
+{
+    double since = loom_time_now();
+    bool good = true;
+    requests q;
+
+    if (ranks.count < 2) return LOOM_OK;
+    LOOM_TRY(room_for(&q, ranks.count, err));
+    if (ranks.me) good = post(&q, data, bytes, MPI_BYTE, 0, false);
+    for (int i = 1; good && !ranks.me && i < ranks.count; i++) good = post(&q, data, bytes, MPI_BYTE, i, true);
+    loom_status st = finish(&q, good, err);
+    ranks.cost.waiting += loom_time_now() - since;
+    return st;
+}
+
+loom_status loom_ranks_carry(const loom_ranks_move *moves, int64_t n, loom_err *err)
+{
+    double since = loom_time_now();
+    bool good = true;
+    requests q;
+
+    if (ranks.count < 2) return LOOM_OK;
+    LOOM_TRY(room_for(&q, n, err));
+    for (int64_t i = 0; good && i < n; i++) {
+        const loom_ranks_move *m = &moves[i];
+        bool send = m->from == ranks.me;
+
+        if (m->from == m->to || (!send && m->to != ranks.me) || !m->floats) continue;
+        good = post(&q, m->data, m->floats, MPI_FLOAT, send ? m->to : m->from, send);
+        if (send) ranks.cost.bytes += (double)m->floats * sizeof(float);
+    }
+    loom_status st = finish(&q, good, err);
+    ranks.cost.carrying += loom_time_now() - since;
+    return st;
+}
+
+#else
+
+const char *loom_ranks_library(void) { return NULL; }
+
+/* There is nobody to join, as loom_ranks_start finds out from the number. */
+static loom_status join(loom_err *err)
+{
+    (void)err;
+    return LOOM_OK;
+}
+
+void loom_ranks_end(void) {}
+void loom_ranks_abort(int exit_code) { _exit(exit_code); }
+
+loom_status loom_ranks_gather(void *all, size_t each, loom_err *err)
+{
+    (void)all, (void)each, (void)err;
+    return LOOM_OK;
+}
+
+loom_status loom_ranks_tell(void *data, size_t bytes, loom_err *err)
+{
+    (void)data, (void)bytes, (void)err;
+    return LOOM_OK;
+}
+
+loom_status loom_ranks_carry(const loom_ranks_move *moves, int64_t n, loom_err *err)
+{
+    (void)moves, (void)n, (void)err;
+    return LOOM_OK;
+}
+
+#endif
+
+loom_status loom_ranks_start(loom_err *err)
+{
+    int started = loom_launch_size();
+
+    if (started == 1) return LOOM_OK;
+    LOOM_TRY(join(err));
+    loom_stop_on_user_signal();
+    if (loom_ranks_me() || loom_launch_rank()) loom_log_mute();
+    if (loom_ranks_count() == started) return LOOM_OK;
+    if (!loom_ranks_library())
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "mpirun started %d processes, but this program was built without MPI: install libopenmpi-dev and build it "
+                         "again, or start it without mpirun",
+                         started);
+    return loom_fail(err, LOOM_STATUS_ARG, "mpirun started %d processes, and %s sees %d: start it with the mpirun of %s", started,
+                     loom_ranks_library(), loom_ranks_count(), loom_ranks_library());
+}
+
+/* ---- on top of gather ---- */
+
+loom_status loom_ranks_bits(uint32_t *bits, loom_err *err)
+{
+    uint32_t *all;
+    loom_status st;
+
+    if (loom_ranks_count() == 1) return LOOM_OK;
+    if (!(all = loom_calloc((size_t)ranks.count, sizeof *all))) return loom_fail_nomem(err, "what the ranks say");
+    all[ranks.me] = *bits;
+    st = loom_ranks_gather(all, sizeof *all, err);
+    for (int i = 0; st == LOOM_OK && i < ranks.count; i++) *bits |= all[i];
+    free(all);
+    return st;
+}
+
+typedef struct voice {
+    int status;
+    char host[NAME];
+    uint64_t number;
+    char sentence[sizeof(((loom_err *)NULL)->msg)];
+} voice;
+
+/* What every rank says; NULL: *st tells why not. The caller frees it. */
+static voice *hear(loom_status mine, uint64_t number, const loom_err *said, loom_status *st, loom_err *err)
+{
+    voice *all = loom_calloc((size_t)ranks.count, sizeof *all);
+
+    if (!all) {
+        *st = loom_fail_nomem(err, "what the ranks say");
+        return NULL;
+    }
+    all[ranks.me].status = mine;
+    all[ranks.me].number = number;
+    gethostname(all[ranks.me].host, NAME - 1);
+    if (mine != LOOM_OK && said) snprintf(all[ranks.me].sentence, sizeof all->sentence, "%s", said->msg);
+    if ((*st = loom_ranks_gather(all, sizeof *all, err)) == LOOM_OK) return all;
+    free(all);
+    return NULL;
+}
+
+/* Numbers alone when all is well, which is nearly always. */
+static loom_status any_failed(uint32_t *failed, loom_status mine, loom_err *err)
+{
+    loom_err other;
+
+    *failed = mine != LOOM_OK;
+    if (loom_ranks_bits(failed, &other) == LOOM_OK) return LOOM_OK;
+    return mine != LOOM_OK ? mine : loom_fail(err, other.status, "%s", other.msg);
+}
+
+loom_status loom_ranks_agree(loom_status mine, loom_err *err)
+{
+    loom_status st;
+    loom_err other;
+    uint32_t failed;
+    voice *all;
+    int i = 0;
+
+    ranks.agreed = false;
+    if (loom_ranks_count() == 1) return mine;
+    if ((st = any_failed(&failed, mine, err)) != LOOM_OK || !failed) return st;
+    if (!(all = hear(mine, 0, err, &st, &other))) return mine != LOOM_OK ? mine : loom_fail(err, st, "%s", other.msg);
+    while (all[i].status == LOOM_OK) i++;
+    st = (loom_status)all[i].status;
+    if (i) loom_fail(err, st, "rank %d on %s: %s", i, all[i].host, all[i].sentence);
+    else loom_fail(err, st, "%s", all[i].sentence);
+    free(all);
+    ranks.agreed = true;
+    return st;
+}
+
+loom_status loom_ranks_same(uint64_t number, const char *what, loom_err *err)
+{
+    loom_status st = LOOM_OK;
+    voice *all;
+
+    if (loom_ranks_count() == 1) return LOOM_OK;
+    if (!(all = hear(LOOM_OK, number, NULL, &st, err))) return st;
+    for (int i = 1; i < ranks.count && st == LOOM_OK; i++)
+        if (all[i].number != all[0].number)
+            st = loom_fail(err, LOOM_STATUS_FORMAT, "%s on rank %d (%s) differ from those of rank 0 (%s)", what, i, all[i].host, all[0].host);
+    free(all);
+    ranks.agreed = st != LOOM_OK;
+    return st;
+}

@@ -1,0 +1,84 @@
+/* ranks_check N: under mpirun -n N; every rank fails unless there are N of them that reach one another, and the sum over shards has
+ * the bits of the tree on each. Rank 0 says how many there were. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/num.h"
+#include "core/ranks.h"
+#include "model/shard_tree.h"
+
+#define FLOATS (5u << 20) /* more than are exchanged at once */
+
+static void want(bool good, const char *what)
+{
+    if (good) return;
+    fprintf(stderr, "rank %d of %d: %s\n", loom_ranks_me(), loom_ranks_count(), what);
+    loom_ranks_abort(1);
+}
+
+static float leaf_at(size_t i, int shard) { return 1.0f / (float)(1 + i % 977 + 31 * (size_t)shard); }
+
+static float tree(size_t i, int first, int n) { return n == 1 ? leaf_at(i, first) : tree(i, first, n / 2) + tree(i, first + n / 2, n / 2); }
+
+static void sums(int shards)
+{
+    float *g = malloc(FLOATS * sizeof *g);
+    loom_shard_tree t;
+    loom_err err;
+
+    want(g && loom_shard_tree_new(&t, shards, loom_ranks_me(), loom_ranks_count(), FLOATS, g, NULL, &err) == LOOM_OK, "memory");
+    for (int s = t.first; s < t.end; s++) {
+        float *leaf = loom_shard_tree_leaf(&t);
+
+        for (size_t i = 0; i < FLOATS; i++) leaf[i] = leaf_at(i, s);
+        loom_shard_tree_add(&t);
+    }
+    want(loom_shard_tree_sum(&t, &err) == LOOM_OK, "the sum failed");
+    for (size_t i = 0; i < FLOATS; i += 997) want(g[i] == tree(i, 0, shards), "the sum has other bits");
+    want(g[FLOATS - 1] == tree(FLOATS - 1, 0, shards), "the last float has other bits");
+    loom_shard_tree_release(&t);
+    free(g);
+}
+
+static void meetings(void)
+{
+    int me = loom_ranks_me(), n = loom_ranks_count();
+    uint32_t bits = 1u << me;
+    int64_t told = me == 0 ? 4711 : 0;
+    char all[64] = {0};
+    loom_err err = {0};
+
+    want(loom_ranks_bits(&bits, &err) == LOOM_OK && bits == (1u << n) - 1, "bits");
+    want(loom_ranks_tell(&told, sizeof told, &err) == LOOM_OK && told == 4711, "tell");
+    all[me] = (char)('a' + me);
+    want(loom_ranks_gather(all, 1, &err) == LOOM_OK, "gather");
+    for (int i = 0; i < n; i++) want(all[i] == 'a' + i, "gathered");
+    want(loom_ranks_agree(LOOM_OK, &err) == LOOM_OK, "agree");
+    want(loom_ranks_same(7, "x", &err) == LOOM_OK, "same");
+    if (n == 1) return;
+    want(loom_ranks_same(me == n - 1 ? 8 : 7, "x", &err) == LOOM_STATUS_FORMAT && loom_ranks_agreed(), "not the same");
+    loom_fail(&err, LOOM_STATUS_IO, "broken");
+    want(loom_ranks_agree(me == n - 1 ? LOOM_STATUS_IO : LOOM_OK, &err) == LOOM_STATUS_IO, "a failure of one is that of all");
+    want(strstr(err.msg, "rank ") && strstr(err.msg, "broken") && loom_ranks_agreed(), "its sentence");
+    want(loom_ranks_agree(LOOM_OK, &err) == LOOM_OK && !loom_ranks_agreed(), "agree after a failure");
+}
+
+int main(int argc, char **argv)
+{
+    loom_err err;
+    int64_t n = 0;
+
+    if (argc != 2 || !loom_parse_i64(argv[1], strlen(argv[1]), &n)) return 2;
+    if (loom_ranks_start(&err) != LOOM_OK) {
+        fprintf(stderr, "%s\n", err.msg);
+        return 1;
+    }
+    want(loom_ranks_count() == n, "another number of ranks was expected");
+    meetings();
+    sums(8);
+    sums(64);
+    if (loom_ranks_lead()) printf("%d ranks agree\n", loom_ranks_count());
+    loom_ranks_end();
+    return 0;
+}

@@ -1,0 +1,112 @@
+/* The cut of a step, the tree of its sums, and what ranks share out. One process: tests/cli/test_train_ranks.sh has several. */
+#include "test.h"
+
+#include "core/num.h"
+#include "core/rng.h"
+#include "model/shard_tree.h"
+#include "train/step_shards.h"
+
+/* Sequences of random lengths up to `longest`. */
+static int64_t make_segments(int64_t *segments, int64_t n, int64_t longest, uint64_t seed)
+{
+    loom_rng rng;
+
+    loom_rng_seed(&rng, seed, "segments", 0);
+    segments[0] = 0;
+    for (int64_t i = 0; i < n; i++) segments[i + 1] = segments[i] + 1 + (int64_t)loom_rng_below(&rng, (uint64_t)longest);
+    return segments[n];
+}
+
+TEST(shards_cover_a_step)
+{
+    int64_t segments[201], local[201];
+
+    for (uint64_t trial = 0; trial < 200; trial++) {
+        int64_t n = 1 + (int64_t)trial, longest = 1 + (int64_t)(trial * 7 % 40), rows = make_segments(segments, n, longest, trial), at = 0, seen = 0;
+        int32_t *tokens = calloc((size_t)rows, sizeof *tokens);
+        loom_batch step = {.N = rows, .n_segments = n, .tokens = tokens, .labels = tokens, .segments = segments};
+
+        for (int shards = 1; shards <= 64; shards *= 2) {
+            at = seen = 0;
+            for (int s = 0; s < shards; s++) {
+                loom_batch b = loom_step_shard(&step, s, shards, local);
+
+                CHECK_I64(b.tokens - tokens, at);
+                CHECK_I64(local[0], 0);
+                CHECK_I64(local[b.n_segments], b.N);
+                for (int64_t i = 0; i < b.n_segments; i++) CHECK_I64(local[i] + at, segments[seen + i]);
+                CHECK(llabs(at + b.N - rows * (s + 1) / shards) <= longest); /* near its fair end */
+                at += b.N;
+                seen += b.n_segments;
+            }
+            CHECK_I64(at, rows);
+            CHECK_I64(seen, n);
+        }
+        free(tokens);
+    }
+}
+
+/* ((0+1)+(2+3))+..., written down as it is said. */
+static float tree(const float *leaves, int n) { return n == 1 ? *leaves : tree(leaves, n / 2) + tree(leaves + n / 2, n / 2); }
+
+TEST(one_rank_adds_up_along_the_tree)
+{
+    enum { FLOATS = 70000 };
+    float *g = malloc(FLOATS * sizeof *g), leaves[64];
+    loom_err err;
+
+    for (int shards = 1; shards <= 64; shards *= 2) {
+        loom_shard_tree t;
+
+        REQUIRE_OK(loom_shard_tree_new(&t, shards, 0, 1, FLOATS, g, NULL, &err), err);
+        for (int again = 0; again < 2; again++) {
+            loom_shard_tree_clear(&t);
+            for (int s = t.first; s < t.end; s++) {
+                float *leaf = loom_shard_tree_leaf(&t);
+
+                CHECK(leaf[0] == 0 && leaf[FLOATS - 1] == 0);
+                for (int i = 0; i < FLOATS; i++) leaf[i] = 1.0f / (float)(1 + i % 977 + 31 * s);
+                loom_shard_tree_add(&t);
+            }
+            REQUIRE_OK(loom_shard_tree_sum(&t, &err), err);
+            for (int i = 0; i < FLOATS; i += 61) {
+                for (int s = 0; s < shards; s++) leaves[s] = 1.0f / (float)(1 + i % 977 + 31 * s);
+                CHECK(g[i] == tree(leaves, shards));
+            }
+        }
+        loom_shard_tree_release(&t);
+    }
+    free(g);
+}
+
+TEST(ranks_share_shards_and_room)
+{
+    for (int shards = 1; shards <= 64; shards *= 2) {
+        for (int ranks = 1; ranks <= shards; ranks++) {
+            int last = 0;
+
+            for (int s = 0; s < shards; s++) {
+                int r = loom_shard_rank(shards, ranks, s);
+
+                CHECK(r == last || r == last + 1);
+                last = r;
+            }
+            CHECK_I64(last, ranks - 1);
+            for (int r = 0; r < ranks; r++) {
+                int blocks = loom_shard_tree_blocks(shards, ranks, r);
+
+                CHECK(blocks >= 1 && blocks <= LOOM_SHARD_DEPTH);
+            }
+        }
+        CHECK_NEAR(loom_shard_tree_traffic(shards, 1), 0, 0);
+        CHECK_NEAR(loom_shard_tree_traffic(shards, shards), 2.0 * (shards - 1) / shards, 1e-12);
+    }
+    CHECK_I64(loom_shard_tree_blocks(8, 1, 0), 4);
+    CHECK_I64(loom_shard_tree_blocks(8, 8, 3), 1);
+    CHECK_NEAR(loom_shard_tree_traffic(8, 2), 1, 1e-12);
+    CHECK_NEAR(loom_shard_tree_traffic(8, 4), 1.5, 1e-12);
+    CHECK(loom_shard_tree_traffic(8, 3) > 4.0 / 3);
+    CHECK_I64(loom_shard_tree_slices(8, 1, 0, 1000), 0);
+}
+
+TEST_MAIN(RUN(shards_cover_a_step) RUN(one_rank_adds_up_along_the_tree) RUN(ranks_share_shards_and_room))
