@@ -8,8 +8,9 @@
 typedef struct loom_rehearsal {
     int64_t steps, rows; /* measured; rows: tokens trained on; 0 steps: nothing was measured */
     double seconds;
-    double gradient, update, muon; /* of the seconds: gradients of all shards; the optimizer, Muon's matrices included; these alone */
-    size_t floats, muon_floats;    /* trained; of Muon's matrices */
+    double gradient, update,
+        muon; /* of the seconds: gradients of all shards; the optimizer, Muon's matrices included; these alone */
+    size_t floats, muon_floats; /* trained; of Muon's matrices */
 } loom_rehearsal;
 
 /* About a second of steps after one to warm up, or that one alone when it takes seconds. As the errors of loom_trainer_step. */

@@ -173,7 +173,8 @@ static loom_status find_checkpoint(run *r, loom_ckpt **c, loom_err *err)
 {
     if (!loom_ranks_lead()) return LOOM_OK;
     LOOM_TRY(loom_run_folder_open(&r->folder, r->plan.conf->output, err));
-    return loom_run_folder_find(&r->folder, c, &r->identity, loom_loader_info(r->data.train), r->ctx->common.force, err);
+    return loom_run_folder_find(&r->folder, c, &r->identity, loom_loader_info(r->data.train), r->ctx->common.force,
+                                err);
 }
 
 /* What is known before a model is: options, shards, folder, checkpoint. */
@@ -199,7 +200,8 @@ static loom_status follow(run *r, loom_ckpt **c, loom_err *err)
     char path[PATH_MAX] = "";
     loom_status st = LOOM_OK;
 
-    LOOM_TRY(loom_ranks_same(loom_hash64(r->identity.rules.data, r->identity.rules.len, 0), "the options, base or token shards", err));
+    LOOM_TRY(loom_ranks_same(loom_hash64(r->identity.rules.data, r->identity.rules.len, 0),
+                             "the options, base or token shards", err));
     if (*c) snprintf(path, sizeof path, "%s", loom_ckpt_path(*c));
     LOOM_TRY(loom_ranks_tell(path, sizeof path, err));
     if (*path && !*c && (st = loom_ckpt_open(c, path, err)) != LOOM_OK)

@@ -14,7 +14,8 @@ typedef struct loom_run_history {
 loom_status loom_run_history_start(loom_run_history *r, const char *start, loom_err *err);
 /* Before the first step of a part: `c` is the checkpoint it goes on from, NULL at the beginning. One of an older version
  * does not say what computed it; then the list stays empty for good. */
-loom_status loom_run_history_machine(loom_run_history *r, const loom_ckpt *c, int64_t threads, int ranks, loom_err *err);
+loom_status loom_run_history_machine(loom_run_history *r, const loom_ckpt *c, int64_t threads, int ranks,
+                                     loom_err *err);
 /* The same when there is nothing left to compute: the machines as the checkpoint has them. */
 void loom_run_history_restore(loom_run_history *r, const loom_ckpt *c);
 /* Fills in machines and the start's training of *t and writes the file. */

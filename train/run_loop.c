@@ -31,7 +31,8 @@ static loom_status learning_rate(const loom_run_loop *r, double *lr, loom_err *e
 {
     int64_t step = r->trainer->step + 1;
 
-    *lr = r->plan->timed ? loom_schedule_lr_timed(&r->plan->schedule, step, share_done(r)) : loom_schedule_lr(&r->plan->schedule, step);
+    *lr = r->plan->timed ? loom_schedule_lr_timed(&r->plan->schedule, step, share_done(r))
+                         : loom_schedule_lr(&r->plan->schedule, step);
     return r->plan->timed ? loom_ranks_tell(lr, sizeof *lr, err) : LOOM_OK;
 }
 
@@ -74,7 +75,9 @@ static loom_status keep_best(loom_run_loop *r, loom_err *err)
     if (!(n->valid_loss < (n->best_step < 0 ? INFINITY : n->best_loss))) return LOOM_OK;
     n->best_loss = n->valid_loss;
     n->best_step = r->trainer->step;
-    return r->plan->conf->best && loom_ranks_lead() ? loom_snapshot_best(r->plan->conf->output, r->trainer, n->best_loss, &r->texts, err) : LOOM_OK;
+    return r->plan->conf->best && loom_ranks_lead()
+               ? loom_snapshot_best(r->plan->conf->output, r->trainer, n->best_loss, &r->texts, err)
+               : LOOM_OK;
 }
 
 static loom_status validate(loom_run_loop *r, loom_curve_row *row, loom_err *err)

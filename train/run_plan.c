@@ -88,10 +88,12 @@ static loom_status check_ranks(const loom_run_plan *p, loom_err *err)
     int64_t ranks = planned_ranks(p), shards = loom_run_plan_shards(p);
 
     if (shards & (shards - 1))
-        return loom_fail(err, LOOM_STATUS_ARG, "--shards %" PRId64 " is no power of two; the tree that adds them up needs one", shards);
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--shards %" PRId64 " is no power of two; the tree that adds them up needs one", shards);
     if (ranks <= 1 || ranks <= shards) return LOOM_OK;
     return loom_fail(err, LOOM_STATUS_ARG,
-                     "%" PRId64 " processes share %" PRId64 " shards of a step, and each needs one: start at most %" PRId64
+                     "%" PRId64 " processes share %" PRId64
+                     " shards of a step, and each needs one: start at most %" PRId64
                      ", or give a greater --shards (a power of two up to %d)",
                      ranks, shards, shards, LOOM_SHARDS_MOST);
 }
@@ -167,24 +169,25 @@ void loom_run_plan_trainer(loom_run_plan *p)
     const train_conf *c = p->conf;
     bool bf16 = loom_run_plan_computes_bf16(c);
 
-    p->trainer = (loom_trainer_options){.optimizer = {.kind = (loom_optimizer_kind)c->optimizer,
-                                                      .beta1 = c->beta1,
-                                                      .beta2 = c->beta2,
-                                                      .eps = c->eps,
-                                                      .momentum = c->momentum,
-                                                      .nesterov = c->nesterov,
-                                                      .bf16_compute = bf16,
-                                                      .decay = c->decay,
-                                                      .me = p->me,
-                                                      .ranks = planned_ranks(p)},
-                                        .clip = c->clip,
-                                        .ema = c->ema,
-                                        .micro_rows = loom_run_plan_micro_rows(c),
-                                        .context = c->context,
-                                        .recompute = c->recompute,
-                                        .bf16_compute = bf16,
-                                        .seed = p->seed,
-                                        .share = {.shards = loom_run_plan_shards(p), .me = p->me, .ranks = planned_ranks(p)}};
+    p->trainer =
+        (loom_trainer_options){.optimizer = {.kind = (loom_optimizer_kind)c->optimizer,
+                                             .beta1 = c->beta1,
+                                             .beta2 = c->beta2,
+                                             .eps = c->eps,
+                                             .momentum = c->momentum,
+                                             .nesterov = c->nesterov,
+                                             .bf16_compute = bf16,
+                                             .decay = c->decay,
+                                             .me = p->me,
+                                             .ranks = planned_ranks(p)},
+                               .clip = c->clip,
+                               .ema = c->ema,
+                               .micro_rows = loom_run_plan_micro_rows(c),
+                               .context = c->context,
+                               .recompute = c->recompute,
+                               .bf16_compute = bf16,
+                               .seed = p->seed,
+                               .share = {.shards = loom_run_plan_shards(p), .me = p->me, .ranks = planned_ranks(p)}};
 }
 
 static double peak_lr(const train_conf *c)
@@ -373,8 +376,8 @@ static void say_memory(loom_buf *into, const loom_run_plan *p)
                     loom_format_bytes(t[3], 32, (double)m.moments), loom_format_bytes(t[4], 32, (double)m.activations),
                     p->trainer.recompute ? " (computed twice)" : "", loom_format_bytes(t[5], 32, (double)p->data_bytes),
                     loom_format_bytes(t[6], 32, (double)m.process));
-    loom_buf_printf(into, "checkpoints  %s each, %" PRId64 " kept\n",
-                    loom_format_bytes(t[0], 32, (double)m.checkpoint), p->conf->keep);
+    loom_buf_printf(into, "checkpoints  %s each, %" PRId64 " kept\n", loom_format_bytes(t[0], 32, (double)m.checkpoint),
+                    p->conf->keep);
 }
 
 static void say_ranks(loom_buf *into, const loom_rehearsal *tried, const loom_network *net)
@@ -383,11 +386,13 @@ static void say_ranks(loom_buf *into, const loom_rehearsal *tried, const loom_ne
     double all = s.gradient + s.update + s.exchange;
     char bytes[32];
 
-    loom_buf_printf(into,
-                    "ranks        %d of this speed: a step takes %.3g s, gradients %.3g s, update %.3g s, exchange %.3g s (%.0f %%; %s at "
-                    "%g Gbit/s, messages of %g us); one alone takes %.3g s\n",
-                    net->ranks, all, s.gradient, s.update, s.exchange, 100 * s.exchange / all,
-                    loom_format_bytes(bytes, sizeof bytes, s.bytes), net->gbits, 1e6 * net->latency, tried->seconds / (double)tried->steps);
+    loom_buf_printf(
+        into,
+        "ranks        %d of this speed: a step takes %.3g s, gradients %.3g s, update %.3g s, exchange %.3g s (%.0f %%; %s at "
+        "%g Gbit/s, messages of %g us); one alone takes %.3g s\n",
+        net->ranks, all, s.gradient, s.update, s.exchange, 100 * s.exchange / all,
+        loom_format_bytes(bytes, sizeof bytes, s.bytes), net->gbits, 1e6 * net->latency,
+        tried->seconds / (double)tried->steps);
 }
 
 static void say_time(loom_buf *into, const loom_run_plan *p, const loom_rehearsal *tried, const char *untried)

@@ -85,8 +85,9 @@ static void say_ranks(const loom_run_loop *r)
     char sent[32];
 
     if (loom_ranks_count() == 1 || !(steps > 0)) return;
-    loom_info("%d ranks: %.1f %% of the time in exchanges (%s sent a step), %.1f %% waiting for others", loom_ranks_count(),
-              100 * cost.carrying / all, loom_format_bytes(sent, sizeof sent, cost.bytes / steps), 100 * cost.waiting / all);
+    loom_info("%d ranks: %.1f %% of the time in exchanges (%s sent a step), %.1f %% waiting for others",
+              loom_ranks_count(), 100 * cost.carrying / all, loom_format_bytes(sent, sizeof sent, cost.bytes / steps),
+              100 * cost.waiting / all);
 }
 
 static loom_status print_result(const loom_run_loop *r, const char *path, loom_err *err)

@@ -42,15 +42,16 @@ static void add(loom_loss *total, const loom_loss *loss)
 }
 
 /* Every entry from the rank that has it. */
-static loom_status fill_in(loom_loss *losses, size_t n, const loom_step_share *o, int (*owner_of)(const loom_step_share *, size_t),
-                           loom_err *err)
+static loom_status fill_in(loom_loss *losses, size_t n, const loom_step_share *o,
+                           int (*owner_of)(const loom_step_share *, size_t), loom_err *err)
 {
     loom_loss *all;
     size_t each;
     loom_status st;
 
     if (o->ranks < 2) return LOOM_OK;
-    if (!loom_mul_size(&each, n, sizeof *losses) || !(all = loom_calloc((size_t)o->ranks, each))) return loom_fail_nomem(err, "the losses");
+    if (!loom_mul_size(&each, n, sizeof *losses) || !(all = loom_calloc((size_t)o->ranks, each)))
+        return loom_fail_nomem(err, "the losses");
     memcpy(all + (size_t)o->me * n, losses, each);
     st = loom_ranks_gather(all, each, err);
     for (size_t i = 0; st == LOOM_OK && i < n; i++) losses[i] = all[(size_t)owner_of(o, i) * n + i];

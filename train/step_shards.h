@@ -18,6 +18,7 @@ loom_batch loom_step_shard(const loom_batch *step, int s, int shards, int64_t *l
 /* Sum of the losses of all shards, each of which the rank has filled in that computed it. Without shards: losses[0]. */
 loom_status loom_step_losses(loom_loss *total, loom_loss *losses, const loom_step_share *o, loom_err *err);
 /* Sum of n losses, of which rank i mod ranks has filled in the i-th. */
-loom_status loom_step_add_losses(loom_loss *total, loom_loss *losses, size_t n, const loom_step_share *o, loom_err *err);
+loom_status loom_step_add_losses(loom_loss *total, loom_loss *losses, size_t n, const loom_step_share *o,
+                                 loom_err *err);
 
 #endif

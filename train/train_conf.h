@@ -138,7 +138,8 @@ enum {
         LOOM_OPT_I64("ranks", 0, train_conf, ranks, "0", 0, LOOM_SHARDS_MOST, "N",                                     \
                      "with --dry-run: processes to plan for (0: those that there are)", .mark = MAY_CHANGE),           \
         LOOM_OPT_F64("net-gbits", 0, train_conf, net_gbits, "10", 1e-3, 1e6, "G",                                      \
-                     "with --dry-run: what the network carries for each process, in Gbit/s each way", .mark = MAY_CHANGE), \
+                     "with --dry-run: what the network carries for each process, in Gbit/s each way",                  \
+                     .mark = MAY_CHANGE),                                                                              \
         LOOM_OPT_F64("net-latency", 0, train_conf, net_latency, "50", 0, 1e6, "US",                                    \
                      "with --dry-run: microseconds that a message takes at least", .mark = MAY_CHANGE)
 

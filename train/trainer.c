@@ -41,7 +41,8 @@ loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, 
         st = loom_optimizer_new(&t->optimizer, &o->optimizer, t->table, pool, err);
     if (st == LOOM_OK) st = loom_acts_new(&t->acts, model, lora, &ao, err);
     if (st == LOOM_OK && o->share.shards)
-        st = loom_shard_tree_new(&t->tree, o->share.shards, o->share.me, ranks_of(o), t->table->floats, t->g, pool, err);
+        st =
+            loom_shard_tree_new(&t->tree, o->share.shards, o->share.me, ranks_of(o), t->table->floats, t->g, pool, err);
     if (st != LOOM_OK)
         loom_trainer_free(t);
     else
@@ -114,8 +115,8 @@ static loom_status not_finite(const loom_trainer *t, loom_err *err)
 }
 
 /* Adds the gradient of a batch, a step or a shard of one, to g. The dropout of its micro-batches is that of `micro` and on. */
-static loom_status accumulate(loom_trainer *t, const loom_batch *batch, int64_t micro, double scale, float *g, loom_loss *total,
-                              loom_err *err)
+static loom_status accumulate(loom_trainer *t, const loom_batch *batch, int64_t micro, double scale, float *g,
+                              loom_loss *total, loom_err *err)
 {
     int64_t *local = loom_alloc((size_t)batch->n_segments + 1, sizeof *local), segment = 0;
     loom_status st = LOOM_OK;
@@ -140,7 +141,8 @@ static loom_status accumulate(loom_trainer *t, const loom_batch *batch, int64_t 
 }
 
 /* Gradients of the shards that are this rank's; losses (shards) receives theirs. */
-static loom_status accumulate_shards(loom_trainer *t, const loom_batch *step, double scale, loom_loss *losses, loom_err *err)
+static loom_status accumulate_shards(loom_trainer *t, const loom_batch *step, double scale, loom_loss *losses,
+                                     loom_err *err)
 {
     loom_shard_tree *tree = &t->tree;
     int64_t *local = loom_alloc((size_t)step->n_segments + 1, sizeof *local);
@@ -244,8 +246,8 @@ loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *repo
 }
 
 /* Losses of the batches of a validation, in their order; those of other ranks are zero. *stopped: it was asked for. */
-static loom_status validate_some(loom_trainer *t, loom_loader *valid, int64_t max_rows, loom_loss **losses, size_t *n, uint32_t *stopped,
-                                 loom_err *err)
+static loom_status validate_some(loom_trainer *t, loom_loader *valid, int64_t max_rows, loom_loss **losses, size_t *n,
+                                 uint32_t *stopped, loom_err *err)
 {
     const loom_position start = {0};
     int64_t rows = 0, ranks = ranks_of(&t->o);
@@ -258,7 +260,8 @@ static loom_status validate_some(loom_trainer *t, loom_loader *valid, int64_t ma
         LOOM_TRY(loom_loader_next(valid, &b, err));
         LOOM_TRY(loom_grow(losses, &cap, *n + 1, sizeof **losses, err));
         (*losses)[*n] = (loom_loss){0};
-        if ((int64_t)*n % ranks == t->o.share.me) LOOM_TRY(loom_llama_loss(t->acts, t->model, t->lora, &b, &(*losses)[*n], err));
+        if ((int64_t)*n % ranks == t->o.share.me)
+            LOOM_TRY(loom_llama_loss(t->acts, t->model, t->lora, &b, &(*losses)[*n], err));
         ++*n;
         rows += b.N;
         if (loom_loader_at_end(valid)) break; /* once through */

@@ -13,9 +13,9 @@
 #define LOOM_TRAIN_TRAINER_H
 
 #include "core/pool.h"
-#include "model/step.h"
 #include "model/optimizer.h"
 #include "model/shard_tree.h"
+#include "model/step.h"
 #include "train/loader.h"
 #include "train/step_shards.h"
 
@@ -27,7 +27,7 @@ typedef struct loom_trainer_options {
     int64_t context;
     bool recompute, bf16_compute; /* as in loom_acts_options */
     uint64_t seed;                /* of dropout */
-    loom_step_share share; /* with other ranks */
+    loom_step_share share;        /* with other ranks */
 } loom_trainer_options;
 
 /* What one step did. */
@@ -84,7 +84,7 @@ typedef struct loom_train_memory {
     size_t weights; /* mapped ones included: pages of the file that are in memory */
     size_t gradients, moments, activations; /* moments: the moving average of the weights included; activations: what
                                              * the optimizer computes with, too */
-    size_t checkpoint; /* of them, what is saved */
+    size_t checkpoint;                      /* of them, what is saved */
     size_t process; /* program, libraries and the buffers of BLAS; with bf16_compute oneDNN's code and buffers */
 } loom_train_memory;
 void loom_trainer_memory(loom_train_memory *out, const loom_config *config, const loom_lora_config *lora, bool frozen,

@@ -89,7 +89,8 @@ static void machines_note(loom_buf *into, const loom_json *training)
     for (size_t i = 0; i < loom_json_len(machines); i++) {
         const loom_json *m = loom_json_at(machines, i);
         const char *cpu = member(m, "cpu");
-        int64_t threads = loom_json_i64(loom_json_get(m, "threads"), 0), ranks = loom_json_i64(loom_json_get(m, "ranks"), 1);
+        int64_t threads = loom_json_i64(loom_json_get(m, "threads"), 0),
+                ranks = loom_json_i64(loom_json_get(m, "ranks"), 1);
         if (threads < 1) continue;
         loom_buf_str(into, i ? " and " : " on ");
         if (ranks > 1) loom_buf_printf(into, "%lld processes of ", (long long)ranks);

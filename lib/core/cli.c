@@ -509,7 +509,8 @@ static loom_status check_launch(const struct run *r, loom_err *err)
 {
     if (loom_launch_size() == 1 || r->cmd->ranks) return LOOM_OK;
     if (loom_launch_rank()) loom_log_mute();
-    return loom_fail(err, LOOM_STATUS_ARG, "mpirun started %d processes, and %s %s is a single one; start it without mpirun",
+    return loom_fail(err, LOOM_STATUS_ARG,
+                     "mpirun started %d processes, and %s %s is a single one; start it without mpirun",
                      loom_launch_size(), r->program, r->cmd->name);
 }
 

@@ -16,7 +16,7 @@
 
 #ifdef LOOM_HAVE_MPI
 #include <mpi.h>
-#define TEXT_OF(x)  #x
+#define TEXT_OF(x)   #x
 #define DIGITS_OF(x) TEXT_OF(x)
 #endif
 
@@ -38,7 +38,8 @@ loom_ranks_cost loom_ranks_costs(void) { return ranks.cost; }
 
 const char *loom_ranks_library(void)
 {
-    return "Open MPI " DIGITS_OF(OMPI_MAJOR_VERSION) "." DIGITS_OF(OMPI_MINOR_VERSION) "." DIGITS_OF(OMPI_RELEASE_VERSION);
+    return "Open MPI " DIGITS_OF(OMPI_MAJOR_VERSION) "." DIGITS_OF(OMPI_MINOR_VERSION) "." DIGITS_OF(
+        OMPI_RELEASE_VERSION);
 }
 
 static loom_status join(loom_err *err)
@@ -46,7 +47,8 @@ static loom_status join(loom_err *err)
     int got;
 
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &got) != MPI_SUCCESS)
-        return loom_fail(err, LOOM_STATUS_IO, "%s does not start; try the same mpirun with the program hostname", loom_ranks_library());
+        return loom_fail(err, LOOM_STATUS_IO, "%s does not start; try the same mpirun with the program hostname",
+                         loom_ranks_library());
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     MPI_Comm_rank(MPI_COMM_WORLD, &ranks.me);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks.count);
@@ -76,16 +78,20 @@ static loom_status room_for(requests *q, int64_t n, loom_err *err)
     return q->list ? LOOM_OK : loom_fail_nomem(err, "messages between ranks");
 }
 
-static void rest(double since)
+/* Seconds of looking before naps begin: at a meeting others may be late by much; floats are carried when all are there, and
+ * move on only while somebody looks. */
+static const double meeting_patience = 0.005, carrying_patience = 1;
+
+static void rest(double since, double patience)
 {
     const struct timespec nap = {.tv_nsec = 200000};
 
-    if (loom_time_now() - since < 0.005) sched_yield();
+    if (loom_time_now() - since < patience) sched_yield();
     else nanosleep(&nap, NULL);
 }
 
 /* Until all are through; frees the list. */
-static loom_status finish(requests *q, bool started, loom_err *err)
+static loom_status finish(requests *q, bool started, double patience, loom_err *err)
 {
     double since = loom_time_now();
     int done = 0;
@@ -93,11 +99,14 @@ static loom_status finish(requests *q, bool started, loom_err *err)
 
     while (good && !done) {
         good = MPI_Testall(q->n, q->list, &done, MPI_STATUSES_IGNORE) == MPI_SUCCESS;
-        if (good && !done) rest(since);
+        if (good && !done) rest(since, patience);
     }
     free(q->list);
     q->list = NULL;
-    return good ? LOOM_OK : loom_fail(err, LOOM_STATUS_IO, "another rank cannot be reached any more; the same command goes on from the last checkpoint");
+    return good ? LOOM_OK
+                : loom_fail(
+                      err, LOOM_STATUS_IO,
+                      "another rank cannot be reached any more; the same command goes on from the last checkpoint");
 }
 
 static bool post(requests *q, void *data, size_t n, MPI_Datatype type, int peer, bool send)
@@ -120,7 +129,7 @@ loom_status loom_ranks_gather(void *all, size_t each, loom_err *err)
         if (i != ranks.me)
             good = post(&q, (char *)all + (size_t)i * each, each, MPI_BYTE, i, false) &&
                    post(&q, (char *)all + (size_t)ranks.me * each, each, MPI_BYTE, i, true);
-    loom_status st = finish(&q, good, err);
+    loom_status st = finish(&q, good, meeting_patience, err);
     ranks.cost.waiting += loom_time_now() - since;
     return st;
 }
@@ -135,7 +144,7 @@ loom_status loom_ranks_tell(void *data, size_t bytes, loom_err *err)
     LOOM_TRY(room_for(&q, ranks.count, err));
     if (ranks.me) good = post(&q, data, bytes, MPI_BYTE, 0, false);
     for (int i = 1; good && !ranks.me && i < ranks.count; i++) good = post(&q, data, bytes, MPI_BYTE, i, true);
-    loom_status st = finish(&q, good, err);
+    loom_status st = finish(&q, good, meeting_patience, err);
     ranks.cost.waiting += loom_time_now() - since;
     return st;
 }
@@ -156,7 +165,7 @@ loom_status loom_ranks_carry(const loom_ranks_move *moves, int64_t n, loom_err *
         good = post(&q, m->data, m->floats, MPI_FLOAT, send ? m->to : m->from, send);
         if (send) ranks.cost.bytes += (double)m->floats * sizeof(float);
     }
-    loom_status st = finish(&q, good, err);
+    loom_status st = finish(&q, good, carrying_patience, err);
     ranks.cost.carrying += loom_time_now() - since;
     return st;
 }
@@ -205,11 +214,13 @@ loom_status loom_ranks_start(loom_err *err)
     if (loom_ranks_me() || loom_launch_rank()) loom_log_mute();
     if (loom_ranks_count() == started) return LOOM_OK;
     if (!loom_ranks_library())
-        return loom_fail(err, LOOM_STATUS_ARG,
-                         "mpirun started %d processes, but this program was built without MPI: install libopenmpi-dev and build it "
-                         "again, or start it without mpirun",
-                         started);
-    return loom_fail(err, LOOM_STATUS_ARG, "mpirun started %d processes, and %s sees %d: start it with the mpirun of %s", started,
+        return loom_fail(
+            err, LOOM_STATUS_ARG,
+            "mpirun started %d processes, but this program was built without MPI: install libopenmpi-dev and build it "
+            "again, or start it without mpirun",
+            started);
+    return loom_fail(err, LOOM_STATUS_ARG,
+                     "mpirun started %d processes, and %s sees %d: start it with the mpirun of %s", started,
                      loom_ranks_library(), loom_ranks_count(), loom_ranks_library());
 }
 
@@ -294,7 +305,8 @@ loom_status loom_ranks_same(uint64_t number, const char *what, loom_err *err)
     if (!(all = hear(LOOM_OK, number, NULL, &st, err))) return st;
     for (int i = 1; i < ranks.count && st == LOOM_OK; i++)
         if (all[i].number != all[0].number)
-            st = loom_fail(err, LOOM_STATUS_FORMAT, "%s on rank %d (%s) differ from those of rank 0 (%s)", what, i, all[i].host, all[0].host);
+            st = loom_fail(err, LOOM_STATUS_FORMAT, "%s on rank %d (%s) differ from those of rank 0 (%s)", what, i,
+                           all[i].host, all[0].host);
     free(all);
     ranks.agreed = st != LOOM_OK;
     return st;

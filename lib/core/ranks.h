@@ -8,7 +8,7 @@
  * All but start and end are collective: every rank calls the same ones in the same order. A rank that fails where the others do not wait
  * for it cannot leave quietly: loom_ranks_agreed says so, and loom_ranks_abort takes them along. mpirun does that when a rank dies.
  *
- * Waiting spins for some milliseconds, then sleeps between looks, so that ranks which share CPUs leave them to those at work. */
+ * Waiting spins for a while, then sleeps between looks, so that ranks which share CPUs leave them to those at work. */
 #ifndef LOOM_CORE_RANKS_H
 #define LOOM_CORE_RANKS_H
 
@@ -24,8 +24,8 @@ loom_status loom_ranks_start(loom_err *err);
 void loom_ranks_end(void); /* leaves them; after that there is one */
 
 int loom_ranks_count(void);
-int loom_ranks_me(void);    /* 0..count-1 */
-bool loom_ranks_lead(void); /* rank 0 */
+int loom_ranks_me(void);              /* 0..count-1 */
+bool loom_ranks_lead(void);           /* rank 0 */
 const char *loom_ranks_library(void); /* "Open MPI 4.1.4"; NULL: built without */
 
 /* OK when it is everywhere; else the failure of the first rank that has one, with its name unless it is rank 0. */

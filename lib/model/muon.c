@@ -84,7 +84,8 @@ static void turn(float *restrict to, const float *restrict from, int64_t rows, i
 }
 
 /* Moves the momentum and fills u; returns the norm of u. Compiled once: two copies might round differently. */
-static __attribute__((noinline)) double move(float *restrict u, float *restrict m, const float *restrict g, int64_t count, const loom_muon *how)
+static __attribute__((noinline)) double move(float *restrict u, float *restrict m, const float *restrict g,
+                                             int64_t count, const loom_muon *how)
 {
     float mu = (float)how->momentum, fresh = (float)((1 - how->momentum) * how->grad_scale);
     float of_m = how->nesterov ? mu : 1, of_g = how->nesterov ? fresh : 0;
@@ -197,7 +198,8 @@ void loom_muon_update(float *restrict w, float *restrict m, const float *restric
     for (int64_t i = 0; i < out * in; i++) w[i] = w[i] * keep - rate * x[i];
 }
 
-void loom_muon_momentum(float *restrict m, const float *restrict g, int64_t out, int64_t in, const loom_muon *how, float *work)
+void loom_muon_momentum(float *restrict m, const float *restrict g, int64_t out, int64_t in, const loom_muon *how,
+                        float *work)
 {
     move(work, m, g, out * in, how);
 }

@@ -41,6 +41,7 @@ void loom_muon_direction(float *restrict x, float *restrict m, const float *rest
                          const loom_muon *how, float *work);
 
 /* The first part of that: moves m alone, by the same bits; work as above. For a matrix that another process updates. */
-void loom_muon_momentum(float *restrict m, const float *restrict g, int64_t out, int64_t in, const loom_muon *how, float *work);
+void loom_muon_momentum(float *restrict m, const float *restrict g, int64_t out, int64_t in, const loom_muon *how,
+                        float *work);
 
 #endif

@@ -148,7 +148,8 @@ static void one_matrix(void *arg, int64_t item, int thread)
     float *work = opt->work + (size_t)thread * opt->work_floats;
 
     if (opt->owner[item] == opt->o.me)
-        loom_muon_update(s->w + t->offset, opt->m + t->offset, s->g + t->offset, t->shape[0], t->shape[1], &s->how, work);
+        loom_muon_update(s->w + t->offset, opt->m + t->offset, s->g + t->offset, t->shape[0], t->shape[1], &s->how,
+                         work);
     else loom_muon_momentum(opt->m + t->offset, s->g + t->offset, t->shape[0], t->shape[1], &s->how, work);
 }
 
@@ -195,7 +196,8 @@ loom_status loom_optimizer_exchange(const loom_optimizer *opt, float *w, loom_er
     loom_status st;
 
     if (ranks < 2 || !opt->n_muon) return LOOM_OK;
-    if (!(moves = loom_alloc((size_t)opt->n_muon * (size_t)ranks, sizeof *moves))) return loom_fail_nomem(err, "messages between ranks");
+    if (!(moves = loom_alloc((size_t)opt->n_muon * (size_t)ranks, sizeof *moves)))
+        return loom_fail_nomem(err, "messages between ranks");
     for (int64_t i = 0; i < opt->n_muon; i++) {
         const loom_tensor *t = &opt->table->tensors[opt->muon[i]];
 

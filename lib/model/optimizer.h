@@ -36,7 +36,7 @@ typedef struct loom_optimizer {
     size_t *v_at;  /* where those of tensor i begin in v; LOOM_ADAMW_NOT: it is Muon's and has none */
     int64_t *muon; /* Muon's tensors, the one with most work first */
     int64_t n_muon;
-    int *owner; /* of each of them: the rank that updates it */
+    int *owner;          /* of each of them: the rank that updates it */
     double muon_seconds; /* spent on them so far */
     float *work; /* work_floats a thread */
     size_t work_floats;

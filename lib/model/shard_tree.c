@@ -9,8 +9,8 @@
 #include "core/num.h"
 #include "core/ranks.h"
 
-#define PIECE 65536          /* floats that a thread adds up at a time */
-#define STRETCH (4u << 20)   /* floats exchanged at a time, by all ranks together: bounds the memory for slices */
+#define PIECE   65536      /* floats that a thread adds up at a time */
+#define STRETCH (4u << 20) /* floats exchanged at a time, by all ranks together: bounds the memory for slices */
 
 static int first_of(int shards, int ranks, int rank) { return (int)((int64_t)rank * shards / ranks); }
 
@@ -43,7 +43,8 @@ static int nodes_of(loom_shard_node *stack, int shards, int ranks, int rank, int
     int n = 0;
 
     *high = 0;
-    for (int s = first_of(shards, ranks, rank); s < first_of(shards, ranks, rank + 1); s++) n = push(stack, n, s, rank, high);
+    for (int s = first_of(shards, ranks, rank); s < first_of(shards, ranks, rank + 1); s++)
+        n = push(stack, n, s, rank, high);
     return n;
 }
 
@@ -90,17 +91,19 @@ size_t loom_shard_tree_slices(int shards, int ranks, int me, size_t floats)
     return ranks > 1 ? (size_t)others * (at_once / (size_t)ranks + 32) * sizeof(float) : 0;
 }
 
-loom_status loom_shard_tree_new(loom_shard_tree *t, int shards, int me, int ranks, size_t floats, float *g, loom_pool *pool,
-                                loom_err *err)
+loom_status loom_shard_tree_new(loom_shard_tree *t, int shards, int me, int ranks, size_t floats, float *g,
+                                loom_pool *pool, loom_err *err)
 {
     loom_shard_node stack[LOOM_SHARD_DEPTH];
     size_t bytes;
     int high;
 
-    *t = (loom_shard_tree){.shards = shards, .me = me, .ranks = ranks, .floats = floats, .pool = pool, .block = {g}, .n_made = 1};
+    *t = (loom_shard_tree){
+        .shards = shards, .me = me, .ranks = ranks, .floats = floats, .pool = pool, .block = {g}, .n_made = 1};
     t->first = first_of(shards, ranks, me);
     t->end = first_of(shards, ranks, me + 1);
-    if (!(t->all = loom_alloc((size_t)shards, sizeof *t->all)) || !loom_mul_size(&bytes, floats, sizeof(float))) goto nomem;
+    if (!(t->all = loom_alloc((size_t)shards, sizeof *t->all)) || !loom_mul_size(&bytes, floats, sizeof(float)))
+        goto nomem;
     for (int r = 0; r < ranks; r++) {
         int n = nodes_of(stack, shards, ranks, r, &high);
 

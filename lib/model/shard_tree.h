@@ -23,7 +23,7 @@
 #include "core/err.h"
 #include "core/pool.h"
 
-#define LOOM_SHARDS_MOST 64
+#define LOOM_SHARDS_MOST  64
 #define LOOM_SHARDS_USUAL 8 /* of a run with several processes that does not say */
 
 #define LOOM_SHARD_DEPTH 16 /* nodes that wait for their neighbours: at most twice the logarithm of the shards */
@@ -35,9 +35,10 @@ typedef struct loom_shard_node {
 
 typedef struct loom_shard_tree {
     int shards, me, ranks;
-    int first, end;      /* shards of this rank */
-    size_t floats;       /* of a gradient */
-    float *block[LOOM_SHARD_DEPTH];     /* gradients that are not added up yet: [0] is g, borrowed; the others are made at need */
+    int first, end; /* shards of this rank */
+    size_t floats;  /* of a gradient */
+    float *block
+        [LOOM_SHARD_DEPTH]; /* gradients that are not added up yet: [0] is g, borrowed; the others are made at need */
     loom_shard_node node[LOOM_SHARD_DEPTH]; /* what block i holds */
     int n_blocks, n_made;
     loom_shard_node *all; /* nodes of all ranks, in the order of shards */
@@ -58,8 +59,8 @@ size_t loom_shard_tree_slices(int shards, int ranks, int me, size_t floats);
 int loom_shard_rank(int shards, int ranks, int shard);
 
 /* g (floats) and the pool are borrowed. */
-loom_status loom_shard_tree_new(loom_shard_tree *t, int shards, int me, int ranks, size_t floats, float *g, loom_pool *pool,
-                                loom_err *err);
+loom_status loom_shard_tree_new(loom_shard_tree *t, int shards, int me, int ranks, size_t floats, float *g,
+                                loom_pool *pool, loom_err *err);
 void loom_shard_tree_release(loom_shard_tree *t); /* zeros are fine */
 
 /* Begins a step again: what was added before is forgotten. */

@@ -19,7 +19,10 @@ static void want(bool good, const char *what)
 
 static float leaf_at(size_t i, int shard) { return 1.0f / (float)(1 + i % 977 + 31 * (size_t)shard); }
 
-static float tree(size_t i, int first, int n) { return n == 1 ? leaf_at(i, first) : tree(i, first, n / 2) + tree(i, first + n / 2, n / 2); }
+static float tree(size_t i, int first, int n)
+{
+    return n == 1 ? leaf_at(i, first) : tree(i, first, n / 2) + tree(i, first + n / 2, n / 2);
+}
 
 static void sums(int shards)
 {
@@ -27,7 +30,8 @@ static void sums(int shards)
     loom_shard_tree t;
     loom_err err;
 
-    want(g && loom_shard_tree_new(&t, shards, loom_ranks_me(), loom_ranks_count(), FLOATS, g, NULL, &err) == LOOM_OK, "memory");
+    want(g && loom_shard_tree_new(&t, shards, loom_ranks_me(), loom_ranks_count(), FLOATS, g, NULL, &err) == LOOM_OK,
+         "memory");
     for (int s = t.first; s < t.end; s++) {
         float *leaf = loom_shard_tree_leaf(&t);
 
@@ -59,7 +63,8 @@ static void meetings(void)
     if (n == 1) return;
     want(loom_ranks_same(me == n - 1 ? 8 : 7, "x", &err) == LOOM_STATUS_FORMAT && loom_ranks_agreed(), "not the same");
     loom_fail(&err, LOOM_STATUS_IO, "broken");
-    want(loom_ranks_agree(me == n - 1 ? LOOM_STATUS_IO : LOOM_OK, &err) == LOOM_STATUS_IO, "a failure of one is that of all");
+    want(loom_ranks_agree(me == n - 1 ? LOOM_STATUS_IO : LOOM_OK, &err) == LOOM_STATUS_IO,
+         "a failure of one is that of all");
     want(strstr(err.msg, "rank ") && strstr(err.msg, "broken") && loom_ranks_agreed(), "its sentence");
     want(loom_ranks_agree(LOOM_OK, &err) == LOOM_OK && !loom_ranks_agreed(), "agree after a failure");
 }

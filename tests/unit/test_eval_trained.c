@@ -27,9 +27,10 @@ TEST(training_file)
 
 TEST(several_processes)
 {
-    check_line("{\"model_training\":{\"steps\":1,\"tokens\":90,\"seconds\":3.4,\"machines\":[{\"threads\":2,\"ranks\":4,\"cpu\":\"Z\"}],"
-               "\"products\":\"f32\",\"start\":{\"from\":\"random weights\"}}}",
-               "from random weights, 3 s on 4 processes of 2 threads of Z, 90 tokens, 1 step, f32");
+    check_line(
+        "{\"model_training\":{\"steps\":1,\"tokens\":90,\"seconds\":3.4,\"machines\":[{\"threads\":2,\"ranks\":4,\"cpu\":\"Z\"}],"
+        "\"products\":\"f32\",\"start\":{\"from\":\"random weights\"}}}",
+        "from random weights, 3 s on 4 processes of 2 threads of Z, 90 tokens, 1 step, f32");
 }
 
 TEST(one_after_another)

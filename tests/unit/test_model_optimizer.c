@@ -200,4 +200,4 @@ TEST(updates_have_the_size_of_adamws)
 
 TEST_MAIN(RUN(muon_takes_the_matrices_of_the_layers) RUN(the_rest_moves_as_with_adamw)
               RUN(any_number_of_threads_gives_the_same_bits) RUN(ranks_share_out_the_matrices)
-              RUN(updates_have_the_size_of_adamws))
+                  RUN(updates_have_the_size_of_adamws))

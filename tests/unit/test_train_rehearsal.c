@@ -23,7 +23,14 @@ TEST(plans)
 /* By hand: 4 ranks take two of eight shards each; 1.5 gradients of 1,000,000 floats and 3/4 of Muon's at 1 Gbit/s. */
 TEST(ranks_on_a_network)
 {
-    loom_rehearsal r = {.steps = 2, .rows = 8000, .seconds = 2, .gradient = 1.6, .update = .3, .muon = .2, .floats = 1000000, .muon_floats = 400000};
+    loom_rehearsal r = {.steps = 2,
+                        .rows = 8000,
+                        .seconds = 2,
+                        .gradient = 1.6,
+                        .update = .3,
+                        .muon = .2,
+                        .floats = 1000000,
+                        .muon_floats = 400000};
     loom_network net = {.ranks = 4, .shards = 8, .gbits = 1, .latency = 1e-3};
     loom_rank_step s = loom_rehearsal_ranks(&r, &net);
 

@@ -13,7 +13,8 @@ static int64_t make_segments(int64_t *segments, int64_t n, int64_t longest, uint
 
     loom_rng_seed(&rng, seed, "segments", 0);
     segments[0] = 0;
-    for (int64_t i = 0; i < n; i++) segments[i + 1] = segments[i] + 1 + (int64_t)loom_rng_below(&rng, (uint64_t)longest);
+    for (int64_t i = 0; i < n; i++)
+        segments[i + 1] = segments[i] + 1 + (int64_t)loom_rng_below(&rng, (uint64_t)longest);
     return segments[n];
 }
 
@@ -22,7 +23,8 @@ TEST(shards_cover_a_step)
     int64_t segments[201], local[201];
 
     for (uint64_t trial = 0; trial < 200; trial++) {
-        int64_t n = 1 + (int64_t)trial, longest = 1 + (int64_t)(trial * 7 % 40), rows = make_segments(segments, n, longest, trial), at = 0, seen = 0;
+        int64_t n = 1 + (int64_t)trial, longest = 1 + (int64_t)(trial * 7 % 40),
+                rows = make_segments(segments, n, longest, trial), at = 0, seen = 0;
         int32_t *tokens = calloc((size_t)rows, sizeof *tokens);
         loom_batch step = {.N = rows, .n_segments = n, .tokens = tokens, .labels = tokens, .segments = segments};
 
@@ -47,7 +49,10 @@ TEST(shards_cover_a_step)
 }
 
 /* ((0+1)+(2+3))+..., written down as it is said. */
-static float tree(const float *leaves, int n) { return n == 1 ? *leaves : tree(leaves, n / 2) + tree(leaves + n / 2, n / 2); }
+static float tree(const float *leaves, int n)
+{
+    return n == 1 ? *leaves : tree(leaves, n / 2) + tree(leaves + n / 2, n / 2);
+}
 
 TEST(one_rank_adds_up_along_the_tree)
 {
