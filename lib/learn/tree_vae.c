@@ -429,11 +429,12 @@ double loom_tree_vae_gradient(loom_tree_vae *v, const loom_trees *trees, const i
 
 /* ---- training ---- */
 
-static loom_status train_epoch(loom_tree_vae *v, const loom_trees *trees, int64_t *order, int64_t epoch, bool values, loom_err *err)
+/* `late`: in the last quarter of the part's epochs. */
+static loom_status train_epoch(loom_tree_vae *v, const loom_trees *trees, int64_t *order, int64_t epoch, bool values, bool late, loom_err *err)
 {
     loom_descent_conf how = LOOM_RMSPROP;
     loom_rng rng;
-    how.lr = 1e-3 * pow(0.1, (double)(epoch / 30));
+    how.lr = late ? 1e-4 : 1e-3;
     how.decay = 1e-4;
     how.clip = 10;
     how.first = values ? v->split : 0;
@@ -480,8 +481,11 @@ loom_status loom_tree_vae_train(loom_tree_vae *v, const loom_trees *trees, loom_
     int64_t *order = loom_alloc((size_t)trees->n, sizeof *order), structure = (2 * v->conf.epochs + 2) / 3;
     loom_status st = order ? LOOM_OK : loom_fail_nomem(err, "an order");
     for (int64_t i = 0; order && i < trees->n; i++) order[i] = i;
-    for (int64_t epoch = 0; st == LOOM_OK && epoch < v->conf.epochs; epoch++)
-        st = train_epoch(v, trees, order, epoch, epoch >= structure, err);
+    for (int64_t epoch = 0; st == LOOM_OK && epoch < v->conf.epochs; epoch++) {
+        bool values = epoch >= structure;
+        int64_t part = values ? v->conf.epochs - structure : structure, at = values ? epoch - structure : epoch;
+        st = train_epoch(v, trees, order, epoch, values, 4 * at >= 3 * part, err);
+    }
     free(order);
     return st == LOOM_OK ? limit_spread(v, trees, err) : st;
 }

@@ -14,8 +14,8 @@
  *                 place; calls as Bernoulli of e_i . e_j, i < j; types by attention over the tree from these embeddings
  *   values z2     from embeddings (no gradient) and values. Prior N(p(z), e^q(z)). Decoder: z2 and the embedding of each
  *                 node's type, by attention, to a mean and a log standard deviation of its value
- * Trained by RMSprop, 1e-3, a tenth after every 30 epochs, L2 1e-4, gradients clipped at 10: two thirds of the epochs the
- * structure, then the values. A value counts as at most 6 standard deviations off.
+ * Trained by RMSprop, 1e-3, a tenth in the last quarter of each part, L2 1e-4, gradients clipped at 10: two thirds of the
+ * epochs the structure, then the values. A value counts as at most 6 standard deviations off.
  *
  * The score is -log p by importance sampling with 10 codes, with the remedies of TraceVAE's public program: log
  * probabilities below log 1/2 count 32^2 times (number of nodes) or 32 times (calls), values 32/nodes times, their standard

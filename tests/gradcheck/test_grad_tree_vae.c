@@ -72,7 +72,7 @@ TEST(odd_trees_score_high)
     static int32_t kind[3 * ALL], above[3 * ALL];
     static float x[3 * ALL];
     loom_tree_vae *v = NULL;
-    loom_tree_vae_conf conf = {.epochs = 24, .batch = 16, .seed = 3};
+    loom_tree_vae_conf conf = {.epochs = 32, .batch = 16, .seed = 3};
     loom_trees train = {CHAINS, start, kind, above, x}, test = {ALL, start, kind, above, x};
     loom_rng rng;
     loom_err err;
