@@ -124,12 +124,11 @@ static const uint16_t *bf16_of(const loom_llama *m, const loom_tensor *t)
     return t->role == LOOM_ROLE_EMBED ? m->embed.bf16 : t->role == LOOM_ROLE_HEAD ? m->head.bf16 : NULL;
 }
 
-/* Values of a tensor of the model's table, widened, with the adapter's part added. */
-static void tensor_values(float *values, const stream *s, const loom_tensor *t)
+void loom_hf_tensor_values(float *values, const loom_model_files *b, bool merge, const loom_tensor *t)
 {
-    const loom_llama *m = s->b->model;
+    const loom_llama *m = b->model;
     const uint16_t *bf16 = bf16_of(m, t);
-    const loom_lora *lora = s->merge ? s->b->lora : NULL;
+    const loom_lora *lora = merge ? b->lora : NULL;
 
     if (bf16)
         loom_dtype_to_f32(values, bf16, LOOM_DTYPE_BF16, (int64_t)t->count);
@@ -143,7 +142,7 @@ static loom_status fetch(void *arg, const loom_safetensors_item *item, float *va
     const stream *s = arg;
 
     (void)err;
-    tensor_values(values, s, loom_tensors_find(&s->b->model->table, item->view.name));
+    loom_hf_tensor_values(values, s->b, s->merge, loom_tensors_find(&s->b->model->table, item->view.name));
     return LOOM_OK;
 }
 
@@ -278,7 +277,7 @@ static loom_status put_tensor(loom_ckpt_writer *w, const stream *s, const loom_t
 
     if (t->n_dims == 1) dtype = LOOM_DTYPE_F32;
     if (!values) return loom_fail_nomem(err, t->name);
-    tensor_values(values, s, t);
+    loom_hf_tensor_values(values, s->b, s->merge, t);
     if (dtype != LOOM_DTYPE_F32 && !(stored = loom_alloc(t->count, loom_dtype_size(dtype)))) {
         free(values);
         return loom_fail_nomem(err, t->name);

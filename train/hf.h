@@ -28,6 +28,9 @@ typedef struct loom_hf_how {
     const char *meta;  /* JSON: how it was made */
 } loom_hf_how;
 
+/* Fills the values of a tensor of the model's table, with the adapter's part added if `merge`. */
+void loom_hf_tensor_values(float *values, const loom_model_files *b, bool merge, const loom_tensor *t);
+
 /* A name ending in .h5 asks for a checkpoint, any other for a folder. */
 bool loom_hf_is_ckpt_name(const char *path);
 /* DIR (made if needed): config.json, model.safetensors or shards with an index, tokenizer.json, the side files. */

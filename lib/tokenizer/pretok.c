@@ -215,6 +215,11 @@ bool loom_pretok_is_domain(const loom_pretok *p)
     return p->next == domain_next;
 }
 
+bool loom_pretok_is_llama3(const loom_pretok *p)
+{
+    return p->ascii_only;
+}
+
 loom_pretok_scratch *loom_pretok_scratch_new(const loom_pretok *p)
 {
     loom_pretok_scratch *s = loom_calloc(1, sizeof *s);

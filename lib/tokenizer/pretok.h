@@ -39,6 +39,7 @@ typedef struct loom_pretok loom_pretok;
 loom_status loom_pretok_new(loom_pretok **out, const char *pattern, loom_err *err);
 void loom_pretok_free(loom_pretok *p);
 bool loom_pretok_is_domain(const loom_pretok *p); /* made of LOOM_PATTERN_DOMAIN */
+bool loom_pretok_is_llama3(const loom_pretok *p); /* made of LOOM_PATTERN_LLAMA3 */
 
 /* Working memory of one thread for one loom_pretok. NULL when memory is out. */
 typedef struct loom_pretok_scratch loom_pretok_scratch;
