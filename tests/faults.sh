@@ -71,7 +71,7 @@ fault graphs-tar      -- loom-preprocess graphs in/g.tar -o o/g.graphs $one
 fault graphs-config   -- loom-preprocess graphs in/g.csv.gz -o o/g.graphs --config in/a.conf $one
 fault graphs-spans    -- loom-preprocess graphs in/g.json -o o/g.graphs --rename o/names.tsv --keep-ids $one
 fault anonymise       -- loom-preprocess anonymise in/g.graphs.zst -o o/g.graphs --mapping o/names.tsv --names numbers --min-graphs 2 --report o/r.json $one
-fault canaries        -- loom-preprocess canaries in/g.graphs.zst -o o/m.graphs --planted o/p.graphs --twins o/t.graphs -n 2 --twin-count 100 --calls 2 $one
+fault canaries        -- loom-preprocess canaries in/g.graphs.zst -o o/m.graphs --planted o/p.graphs --twins o/t.graphs --canaries 2 --twin-count 100 --calls 2 $one
 fault dedupe          -- loom-preprocess dedupe in/g.graphs.zst -o o/g.graphs.zst $one
 fault split           -- loom-preprocess split in/g.graphs.zst --train o/t.graphs.zst --valid o/v.graphs.zst $one
 fault stats           -- loom-preprocess stats in/g.graphs.zst -o o/s.json $one
@@ -106,7 +106,7 @@ fault heatmap         $results -- loom-eval heatmap in/r.answers.jsonl in/i.answ
 fault heatmap-2-threads $results -- loom-eval heatmap in/bad.answers.jsonl -o o/res --no-pictures --threads 2 -q
 fault similarity      $results -- loom-eval similarity --real in/g.graphs.zst in/g.graphs --resamples 2 --no-pictures -o o/res $one
 fault memorization    $results -- loom-eval memorization --train in/g.graphs.zst copies=in/g.graphs --no-pictures -o o/res $one
-fault privacy         $results -- loom-eval privacy --model in/run --members in/t.tokens.h5 --others in/t.tokens.h5 -n 4 --train in/g.graphs.zst in/g.graphs -o o/res $one
+fault privacy         $results -- loom-eval privacy --model in/run --members in/t.tokens.h5 --others in/t.tokens.h5 --count 4 --train in/g.graphs.zst in/g.graphs -o o/res $one
 fault distribution    $results -- loom-eval distribution in/g.graphs.zst in/g.graphs --no-pictures -o o/res $one
 fault baseline        -- loom-eval baseline in/g.graphs.zst --count 10 -o o/b.graphs.zst $one
 fault baseline-prompts -- loom-eval baseline in/g.graphs.zst --prompts in/r.prompts.jsonl -o o/b.graphs $one

@@ -31,7 +31,7 @@ static const loom_opt privacy_opts[] = {
     LOOM_OPT_IN("heldout", 0, privacy_conf, heldout, NULL, "STORE", "graphs that it was not trained on: how near they are by themselves"),
     LOOM_OPT_I64("below", 'k', privacy_conf, below, "5", 2, 1e9, "K", "names of fewer than K training graphs are rare"),
     LOOM_OPT_GROUP("Both"),
-    LOOM_OPT_I64("count", 'n', privacy_conf, count, "1000", 1, 1e9, "N", "graphs drawn from each side"),
+    LOOM_OPT_I64("count", 0, privacy_conf, count, "1000", 1, 1e9, "N", "graphs drawn from each side"),
     LOOM_OPT_F64("fail-above", 0, privacy_conf, fail_above, "1", 0.5, 1, "AUC", "exit 3 when an attack's area under the curve is above this"),
     LOOM_OPT_OUT("output", 'o', privacy_conf, output, NULL, "DIR", "folder for privacy_attack.json"),
     LOOM_OPT_END};

@@ -21,7 +21,7 @@ static const loom_opt canaries_opts[] = {
     LOOM_OPT_OUT("planted", 0, canaries_conf, planted, NULL, "FILE", "the canaries alone"),
     LOOM_OPT_OUT("twins", 0, canaries_conf, twins, NULL, "FILE", "graphs made like them that are planted nowhere"),
     LOOM_OPT_GROUP("Canaries"),
-    LOOM_OPT_I64("canaries", 'n', canaries_conf, n, "20", 1, 1000000, "N", "how many are planted"),
+    LOOM_OPT_I64("canaries", 0, canaries_conf, n, "20", 1, 1000000, "N", "how many are planted"),
     LOOM_OPT_I64("twin-count", 0, canaries_conf, n_twins, "400", 100, 1000000, "N", "how many are not"),
     LOOM_OPT_I64("repeats", 0, canaries_conf, repeats, "1", 1, 1000, "N", "how often each canary stands in the output"),
     LOOM_OPT_I64("calls", 0, canaries_conf, calls, "4", 2, 1000, "N", "made out of graphs with so many calls or more"),

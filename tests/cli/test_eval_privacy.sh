@@ -5,12 +5,12 @@ expect 0 loom-preprocess graphs traces -o raw.graphs
 expect 0 loom-preprocess dedupe raw.graphs -o all.graphs
 expect 0 loom-preprocess split all.graphs --train some.graphs --valid rest.graphs --modulo 2
 shuf --random-source=<(yes) -n 150 some.graphs >train.graphs; shuf --random-source=<(yes) -n 150 rest.graphs >valid.graphs
-expect 0 loom-preprocess canaries train.graphs -o marked.graphs --planted planted.graphs --twins twins.graphs -n 20 --twin-count 150
+expect 0 loom-preprocess canaries train.graphs -o marked.graphs --planted planted.graphs --twins twins.graphs --canaries 20 --twin-count 150
 [ "$(wc -l <marked.graphs)" = 170 ] && [ "$(wc -l <planted.graphs)" = 20 ] && [ "$(wc -l <twins.graphs)" = 150 ] || fail "other numbers of canaries"
 same <(tail -n 20 marked.graphs) planted.graphs || fail "what was planted is something else"
 expect 0 loom-preprocess graphs planted.graphs twins.graphs -o valid-ones.graphs; [ "$(wc -l <valid-ones.graphs)" = 170 ] || fail "canaries that are not valid"
-expect 0 loom-preprocess canaries train.graphs -o m2 --planted p2 --twins t2 -n 20 --twin-count 150; cmp p2 planted.graphs || fail "the same seed plants others"
-expect 0 loom-preprocess canaries train.graphs -o m3 --planted p3 --twins t3 -n 5 --repeats 3; [ "$(wc -l <m3)" = 165 ] || fail "repeats"
+expect 0 loom-preprocess canaries train.graphs -o m2 --planted p2 --twins t2 --canaries 20 --twin-count 150; cmp p2 planted.graphs || fail "the same seed plants others"
+expect 0 loom-preprocess canaries train.graphs -o m3 --planted p3 --twins t3 --canaries 5 --repeats 3; [ "$(wc -l <m3)" = 165 ] || fail "repeats"
 expect 1 loom-preprocess canaries train.graphs -o x --planted y --twins z --calls 900; one_sentence; [ ! -e x ] || fail "canaries of nothing"
 expect 2 loom-preprocess canaries train.graphs -o x; one_sentence
 

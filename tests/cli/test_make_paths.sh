@@ -34,7 +34,7 @@ made out/a_b/conf 'a b'
 front CONFIG='configs/a b.conf' || fail "a blank in CONFIG="
 made out/a_b/conf 'a b'
 
-refused CSV=nowhere.csv; says err '^there is no CSV=nowhere.csv; give a CallGraph CSV'
+refused CSV=nowhere.csv; says err '^there is no CSV=nowhere.csv; give traces \(CallGraph CSV'
 refused RUN=dmo; says err '^there is no configs/dmo.conf; RUN= is one of: a b demo, CONFIG= a file'
 refused INIT='no folder'; says err '^there is no folder INIT=no folder'
 refused CVS='my file.csv'; says err 'CVS= is no variable of this Makefile; make help tells them'
