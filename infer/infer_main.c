@@ -3,8 +3,8 @@
 
 int main(int argc, char **argv)
 {
-    loom_cmd cmds[] = {loom_cmd_sample, loom_cmd_complete, loom_cmd_convert, loom_cmd_show, loom_cmd_infer_bench,
-                       {.name = NULL}};
+    loom_cmd cmds[] = {loom_cmd_sample, loom_cmd_complete,    loom_cmd_convert,
+                       loom_cmd_show,   loom_cmd_infer_bench, {.name = NULL}};
 
     loom_blas_start(argc, argv);
     return loom_cli_main("loom-infer", "generates call graphs and converts them for other tools", cmds, argc, argv);

@@ -61,10 +61,7 @@ static void gguf_name(gguf *g, char *into, size_t cap)
     into[n] = 0;
 }
 
-static size_t gguf_size(uint32_t kind)
-{
-    return kind == 7 || kind < 2 ? 1 : kind < 4 ? 2 : kind < 7 ? 4 : 8;
-}
+static size_t gguf_size(uint32_t kind) { return kind == 7 || kind < 2 ? 1 : kind < 4 ? 2 : kind < 7 ? 4 : 8; }
 
 static void gguf_fact_read(gguf *g, gguf_fact *f)
 {

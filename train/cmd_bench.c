@@ -7,8 +7,8 @@
 #include "core/log.h"
 #include "core/num.h"
 #include "core/usage.h"
-#include "model/blas.h"
 #include "model/bf16.h"
+#include "model/blas.h"
 #include "model/model_bench.h"
 #include "train/train_cmds.h"
 
@@ -103,9 +103,12 @@ static loom_status bench_one(const shape *s, const bench_conf *conf, bool half, 
 {
     loom_lora_config lc = {.R = 8, .alpha = 16, .dropout = 0.1, .targets = 1u << LOOM_ROLE_Q | 1u << LOOM_ROLE_V};
     loom_config config;
-    loom_model_bench_options o = {
-        .B = conf->batch, .T = conf->context, .steps = conf->steps, .recompute = conf->recompute, .bf16_compute = half,
-        .optimizer = s->lora ? LOOM_OPTIMIZER_ADAMW : (loom_optimizer_kind)conf->optimizer};
+    loom_model_bench_options o = {.B = conf->batch,
+                                  .T = conf->context,
+                                  .steps = conf->steps,
+                                  .recompute = conf->recompute,
+                                  .bf16_compute = half,
+                                  .optimizer = s->lora ? LOOM_OPTIMIZER_ADAMW : (loom_optimizer_kind)conf->optimizer};
     loom_model_bench_result r;
     loom_status st;
 

@@ -28,19 +28,22 @@ static const loom_opt export_opts[] = {
     LOOM_OPT_ENUM("dtype", 0, export_conf, dtype, "auto", WRITE_DTYPES "|q8_0",
                   "type of the matrices; auto: as stored; q8_0: eight bits and a scale, GGUF only"),
     LOOM_OPT_F64("max-gb", 0, export_conf, max_gb, "5", 0.000001, 1000, "GB", "largest safetensors file"),
-    LOOM_OPT_IN("names", 0, export_conf, names, NULL, "SHARD",
-                "the names that graphs of the model keep to under --constrain full: those of this token shard instead of its "
-                "own"),
+    LOOM_OPT_IN(
+        "names", 0, export_conf, names, NULL, "SHARD",
+        "the names that graphs of the model keep to under --constrain full: those of this token shard instead of its "
+        "own"),
     LOOM_OPT_STR("base", 0, export_conf, base, NULL, "MODEL", "base of an adapter, when it has moved"),
     LOOM_OPT_STR("base-name", 0, export_conf, name, NULL, "NAME",
                  "what an adapter's configuration calls its base (default: the path)"),
     LOOM_OPT_GROUP("GGUF"),
-    LOOM_OPT_ENUM("form", 0, export_conf, form, "instruction", LOOM_MODE_CHOICES,
-                  "text that the model is asked in: says the stop strings of the Modelfile, and whether texts begin with <s>"),
+    LOOM_OPT_ENUM(
+        "form", 0, export_conf, form, "instruction", LOOM_MODE_CHOICES,
+        "text that the model is asked in: says the stop strings of the Modelfile, and whether texts begin with <s>"),
     LOOM_OPT_IN("check", 0, export_conf, check, NULL, "TEXT",
                 "encoded text whose samples must have the same tokens in llama.cpp, besides the model's names"),
     LOOM_OPT_I64("samples", 0, export_conf, samples, "1000", 1, 1000000000, "N", "how many samples of it are compared"),
-    LOOM_OPT_FLAG("accept-differences", 0, export_conf, accept, "warn, and write the file, where llama.cpp's tokens differ"),
+    LOOM_OPT_FLAG("accept-differences", 0, export_conf, accept,
+                  "warn, and write the file, where llama.cpp's tokens differ"),
     LOOM_OPT_END};
 
 static loom_status take_names(loom_model_files *b, const char *path, loom_err *err)
@@ -52,10 +55,8 @@ static loom_status take_names(loom_model_files *b, const char *path, loom_err *e
     const loom_shard_info *info = loom_shard_get_info(s);
     size_t len = info->names_len;
     loom_status st = LOOM_OK;
-    if (!len)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s holds no names; make it without --no-names", path);
-    else if (!(names = loom_alloc(len + 1, 1)))
-        st = loom_fail_nomem(err, "the names");
+    if (!len) st = loom_fail(err, LOOM_STATUS_FORMAT, "%s holds no names; make it without --no-names", path);
+    else if (!(names = loom_alloc(len + 1, 1))) st = loom_fail_nomem(err, "the names");
     if (st == LOOM_OK) {
         memcpy(names, info->names, len);
         names[len] = 0;
@@ -96,8 +97,12 @@ static loom_gguf_type gguf_type(const export_conf *conf, const loom_model_files 
 static loom_status export_gguf(const loom_ctx *ctx, const loom_model_files *b, loom_err *err)
 {
     const export_conf *conf = ctx->conf;
-    loom_write_gguf_conf how = {.output = conf->output, .matrices = gguf_type(conf, b), .check = conf->check,
-                                .samples = conf->samples, .form = (loom_mode)conf->form, .accept = conf->accept};
+    loom_write_gguf_conf how = {.output = conf->output,
+                                .matrices = gguf_type(conf, b),
+                                .check = conf->check,
+                                .samples = conf->samples,
+                                .form = (loom_mode)conf->form,
+                                .accept = conf->accept};
     loom_meta m = {0};
     loom_status st = LOOM_OK;
 
@@ -122,7 +127,8 @@ static loom_status check_options(const loom_ctx *ctx, loom_err *err)
         return loom_fail(err, LOOM_STATUS_ARG, "--dtype q8_0 is for GGUF; give --output a name ending in .gguf");
     for (size_t i = 0; i < sizeof gguf_only / sizeof *gguf_only; i++)
         if (loom_ctx_given(ctx, gguf_only[i]))
-            return loom_fail(err, LOOM_STATUS_ARG, "--%s is for GGUF; give --output a name ending in .gguf", gguf_only[i]);
+            return loom_fail(err, LOOM_STATUS_ARG, "--%s is for GGUF; give --output a name ending in .gguf",
+                             gguf_only[i]);
     return LOOM_OK;
 }
 
@@ -143,8 +149,7 @@ static loom_status run_export(const loom_ctx *ctx, loom_err *err)
     LOOM_TRY(check_options(ctx, err));
     LOOM_TRY(loom_model_files_load(&b, ctx->args[0], NULL, &o, err));
     if (conf->names && (st = take_names(&b, conf->names, err)) != LOOM_OK) goto done;
-    if (loom_gguf_is_name(conf->output))
-        st = export_gguf(ctx, &b, err);
+    if (loom_gguf_is_name(conf->output)) st = export_gguf(ctx, &b, err);
     else if (b.lora && loom_hf_is_ckpt_name(conf->output))
         st = loom_fail(err, LOOM_STATUS_ARG,
                        "%s is an adapter, which is written as a folder; loom-train merge writes "
@@ -152,8 +157,7 @@ static loom_status run_export(const loom_ctx *ctx, loom_err *err)
                        ctx->args[0]);
     else if (b.lora)
         st = loom_hf_write_peft(conf->output, &b, conf->name ? conf->name : b.path, ctx->common.force, err);
-    else
-        st = write_exported(ctx, &b, err);
+    else st = write_exported(ctx, &b, err);
     if (st == LOOM_OK) loom_info("%s: %s", conf->output, what_was_written(conf, &b));
 done:
     loom_model_files_release(&b);

@@ -91,7 +91,8 @@ static loom_status check_tokenizer(const char *json, size_t len, const char *pat
     loom_status st = loom_tokenizer_parse(&tok, json, len, path, err);
 
     if (st == LOOM_OK && loom_tokenizer_vocab_size(tok) > V)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s has %lld tokens but the model knows %lld; they do not belong together", path,
+        st = loom_fail(err, LOOM_STATUS_FORMAT,
+                       "%s has %lld tokens but the model knows %lld; they do not belong together", path,
                        (long long)loom_tokenizer_vocab_size(tok), (long long)V);
     loom_tokenizer_free(tok);
     if (st == LOOM_OK) return LOOM_OK;
@@ -158,8 +159,8 @@ done:
 }
 
 /* The tensors of the table, in its order. The stored type that most of them have decides what config.json says. */
-static loom_status put_tensors(loom_ckpt_writer *w, loom_safetensors *file, const loom_config *config, const import_conf *conf,
-                               bool *any_bf16, loom_err *err)
+static loom_status put_tensors(loom_ckpt_writer *w, loom_safetensors *file, const loom_config *config,
+                               const import_conf *conf, bool *any_bf16, loom_err *err)
 {
     loom_tensors table;
     loom_status st;
@@ -248,7 +249,8 @@ static loom_status import_adapter(const loom_ctx *ctx, loom_err *err)
     LOOM_TRY(loom_model_files_load(&b, conf->base, ctx->args[0], &o, err));
     if (b.note[0]) loom_info("%s", b.note);
     st = LOOM_OK;
-    if (b.tokenizer) st = check_tokenizer(b.tokenizer, b.tokenizer_len, "tokenizer of the base", b.model->config.V, err);
+    if (b.tokenizer)
+        st = check_tokenizer(b.tokenizer, b.tokenizer_len, "tokenizer of the base", b.model->config.V, err);
     if (st == LOOM_OK) st = write_adapter(ctx, &b, err);
     loom_model_files_release(&b);
     if (st == LOOM_OK) loom_info("%s: adapter of %s", conf->output, conf->base);
@@ -273,15 +275,16 @@ const loom_cmd loom_cmd_import = {
     .args = "DIR",
     .min_args = 1,
     .max_args = 1,
-    .details = "Reads a Llama from a Hugging Face folder (config.json, model.safetensors or shards, tokenizer.json), "
-               "or a LoRA\n"
-               "adapter from a PEFT folder, and writes a checkpoint. A tokenizer that `sample` could not use is refused.\n"
-               "Weights are streamed: a model of 13 GB needs "
-               "little memory.\n"
-               "\n"
-               "Examples:\n"
-               "  loom-train import Llama-2-7b-hf -o llama-2-7b.h5\n"
-               "  loom-train import tracellm-adapter --base llama-2-7b.h5 -o adapter.h5",
+    .details =
+        "Reads a Llama from a Hugging Face folder (config.json, model.safetensors or shards, tokenizer.json), "
+        "or a LoRA\n"
+        "adapter from a PEFT folder, and writes a checkpoint. A tokenizer that `sample` could not use is refused.\n"
+        "Weights are streamed: a model of 13 GB needs "
+        "little memory.\n"
+        "\n"
+        "Examples:\n"
+        "  loom-train import Llama-2-7b-hf -o llama-2-7b.h5\n"
+        "  loom-train import tracellm-adapter --base llama-2-7b.h5 -o adapter.h5",
     .opts = import_opts,
     .conf_size = sizeof(import_conf),
     .run = run_import,

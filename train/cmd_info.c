@@ -34,26 +34,20 @@ typedef struct facts {
 
 static void say_str(facts *f, const char *name, const char *value)
 {
-    if (f->as_json)
-        loom_jw_kv_str(&f->w, name, value);
-    else
-        loom_buf_printf(&f->text, "%-18s %s\n", name, value);
+    if (f->as_json) loom_jw_kv_str(&f->w, name, value);
+    else loom_buf_printf(&f->text, "%-18s %s\n", name, value);
 }
 
 static void say_i64(facts *f, const char *name, int64_t value)
 {
-    if (f->as_json)
-        loom_jw_kv_i64(&f->w, name, value);
-    else
-        loom_buf_printf(&f->text, "%-18s %" PRId64 "\n", name, value);
+    if (f->as_json) loom_jw_kv_i64(&f->w, name, value);
+    else loom_buf_printf(&f->text, "%-18s %" PRId64 "\n", name, value);
 }
 
 static void say_f64(facts *f, const char *name, double value)
 {
-    if (f->as_json)
-        loom_jw_kv_f64(&f->w, name, value);
-    else
-        loom_buf_printf(&f->text, "%-18s %g\n", name, value);
+    if (f->as_json) loom_jw_kv_f64(&f->w, name, value);
+    else loom_buf_printf(&f->text, "%-18s %g\n", name, value);
 }
 
 /* A JSON text becomes a value of the object, or stands in the text as it is. */
@@ -105,7 +99,8 @@ static loom_status info_shard(facts *f, const char *path, const info_conf *conf,
     say_str(f, "tokenizer", i->tokenizer_digest);
     st = say_names(f, i->names, i->names_len, i->path, err);
     if (conf->meta) say_json(f, "meta", i->meta);
-    if (conf->verify && st == LOOM_OK && !(ids = loom_alloc(65536, sizeof *ids))) st = loom_fail_nomem(err, "the tokens");
+    if (conf->verify && st == LOOM_OK && !(ids = loom_alloc(65536, sizeof *ids)))
+        st = loom_fail_nomem(err, "the tokens");
     for (int64_t at = 0; conf->verify && st == LOOM_OK && at < i->n_tokens; at += 65536)
         st = loom_shard_read(s, at, loom_min_i64(65536, i->n_tokens - at), ids, err);
     if (conf->verify && st == LOOM_OK) say_str(f, "verified", "all tokens are readable and within the vocabulary");
@@ -331,10 +326,8 @@ static loom_status run_info(const loom_ctx *ctx, loom_err *err)
         say_str(&f, "path", ctx->args[i]);
         st = info_path(&f, ctx->args[i], ctx->conf, err);
         if (f.as_json) loom_jw_end_object(&f.w);
-        if (st == LOOM_OK && f.as_json)
-            loom_buf_printf(&f.text, "%s\n", f.json.data);
-        else if (st == LOOM_OK && i + 1 < ctx->n_args)
-            loom_buf_char(&f.text, '\n');
+        if (st == LOOM_OK && f.as_json) loom_buf_printf(&f.text, "%s\n", f.json.data);
+        else if (st == LOOM_OK && i + 1 < ctx->n_args) loom_buf_char(&f.text, '\n');
         if (st == LOOM_OK) st = loom_stdout_text(f.text.data, f.text.len, err);
         loom_buf_release(&f.text);
         loom_buf_release(&f.json);

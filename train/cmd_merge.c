@@ -18,8 +18,7 @@ static const loom_opt merge_opts[] = {
     LOOM_OPT_GROUP("What to write"),
     LOOM_OPT_OUT("output", 'o', merge_conf, output, NULL, "FILE|DIR",
                  "checkpoint (a name ending in .h5) or Hugging Face folder"),
-    LOOM_OPT_ENUM("dtype", 0, merge_conf, dtype, "auto", WRITE_DTYPES,
-                  "type of the matrices; auto: as in the base"),
+    LOOM_OPT_ENUM("dtype", 0, merge_conf, dtype, "auto", WRITE_DTYPES, "type of the matrices; auto: as in the base"),
     LOOM_OPT_F64("max-gb", 0, merge_conf, max_gb, "5", 0.000001, 1000, "GB", "largest safetensors file of a folder"),
     LOOM_OPT_END};
 
@@ -51,8 +50,7 @@ static loom_status run_merge(const loom_ctx *ctx, loom_err *err)
     if (!b.lora)
         st = loom_fail(err, LOOM_STATUS_ARG, "%s carries no adapter; name one with --adapter, or use loom-train export",
                        ctx->args[0]);
-    else
-        st = write_merged(ctx, &b, err);
+    else st = write_merged(ctx, &b, err);
     if (st == LOOM_OK) loom_info("%s: %s with %s", conf->output, b.path, b.adapter_path);
     loom_model_files_release(&b);
     return st;

@@ -16,7 +16,8 @@ static const loom_opt pretrain_opts[] = {
     LOOM_OPT_FLAG_ON("tie-embeddings", 0, train_conf, tie,
                      "one matrix for input and output; helps small models to copy names"),
     LOOM_OPT_STR("init", 0, train_conf, base, NULL, "MODEL",
-                 "start from these weights (checkpoint, run or Hugging Face folder); the shape is theirs", .mark = MAY_CHANGE),
+                 "start from these weights (checkpoint, run or Hugging Face folder); the shape is theirs",
+                 .mark = MAY_CHANGE),
     TRAIN_BASE_MODEL_OPT,
     LOOM_OPT_FLAG("lora", 0, train_conf, lora, "train an adapter beside the weights of --init"),
     TRAIN_LORA_OPTS,
@@ -31,7 +32,10 @@ static const loom_opt pretrain_opts[] = {
     TRAIN_OUTPUT_OPTS,
     LOOM_OPT_END};
 
-static loom_status run_pretrain(const loom_ctx *ctx, loom_err *err) { return loom_run_training(ctx, LOOM_RUN_PRETRAIN, err); }
+static loom_status run_pretrain(const loom_ctx *ctx, loom_err *err)
+{
+    return loom_run_training(ctx, LOOM_RUN_PRETRAIN, err);
+}
 
 const loom_cmd loom_cmd_pretrain = {
     .name = "pretrain",
@@ -39,18 +43,19 @@ const loom_cmd loom_cmd_pretrain = {
     .args = "SHARD...",
     .min_args = 1,
     .max_args = -1,
-    .details = "Trains a Llama on the samples of the shards (loom-preprocess tokens). The folder given with --output\n"
-               "receives checkpoints, the learning curve and at the end model.h5 (with --lora: adapter.h5). A run that "
-               "was stopped,\n"
-               "by Ctrl-C or by kill -9, goes on bit for bit when the same command is given again.\n"
-               "\n"
-               "Examples:\n"
-               "  loom-train pretrain train.tokens.h5 --valid valid.tokens.h5 -o runs/small --minutes 30\n"
-               "  loom-train pretrain train.tokens.h5 --base-model base.h5 -o runs/adapted --minutes 5\n"
-               "  loom-train pretrain train.tokens.h5 -o runs/llama --init llama-3.2-1b --lora --packing joined "
-               "--context 4096 \\\n"
-               "      --batch-tokens 65536 --steps 4000 --warmup 400\n"
-               "  mpirun -n 4 loom-train pretrain train.tokens.h5 --valid valid.tokens.h5 -o runs/shared --threads 2 --steps 4000",
+    .details =
+        "Trains a Llama on the samples of the shards (loom-preprocess tokens). The folder given with --output\n"
+        "receives checkpoints, the learning curve and at the end model.h5 (with --lora: adapter.h5). A run that "
+        "was stopped,\n"
+        "by Ctrl-C or by kill -9, goes on bit for bit when the same command is given again.\n"
+        "\n"
+        "Examples:\n"
+        "  loom-train pretrain train.tokens.h5 --valid valid.tokens.h5 -o runs/small --minutes 30\n"
+        "  loom-train pretrain train.tokens.h5 --base-model base.h5 -o runs/adapted --minutes 5\n"
+        "  loom-train pretrain train.tokens.h5 -o runs/llama --init llama-3.2-1b --lora --packing joined "
+        "--context 4096 \\\n"
+        "      --batch-tokens 65536 --steps 4000 --warmup 400\n"
+        "  mpirun -n 4 loom-train pretrain train.tokens.h5 --valid valid.tokens.h5 -o runs/shared --threads 2 --steps 4000",
     .opts = pretrain_opts,
     .conf_size = sizeof(train_conf),
     .ranks = true,

@@ -53,10 +53,8 @@ loom_status loom_curve_add(loom_curve *c, const loom_curve_row *r, loom_err *err
 {
     fprintf(c->file, "%" PRId64 ",%" PRId64 ",%.4f,%.6g,%.6f,%.5g,%.1f,%.2f,", r->step, r->tokens, r->epoch, r->lr,
             r->loss, r->grad_norm, r->tokens_per_s, r->seconds);
-    if (r->has_valid)
-        fprintf(c->file, "%.6f,%.5f\n", r->valid_loss, r->valid_accuracy);
-    else
-        fputs(",\n", c->file);
+    if (r->has_valid) fprintf(c->file, "%.6f,%.5f\n", r->valid_loss, r->valid_accuracy);
+    else fputs(",\n", c->file);
     if (fflush(c->file) != 0) return loom_fail(err, LOOM_STATUS_IO, "cannot write %s: %s", c->path, strerror(errno));
     return LOOM_OK;
 }

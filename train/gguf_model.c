@@ -34,10 +34,7 @@ static void put_general(loom_gguf *g, const loom_gguf_how *how, const char *type
     if (how->meta) loom_gguf_str(g, "spanloom.meta", how->meta);
 }
 
-static void put_size(loom_gguf *g, const char *key, int64_t v)
-{
-    loom_gguf_u32(g, key, (uint32_t)v);
-}
+static void put_size(loom_gguf *g, const char *key, int64_t v) { loom_gguf_u32(g, key, (uint32_t)v); }
 
 static void put_config(loom_gguf *g, const loom_config *c)
 {
@@ -72,14 +69,13 @@ typedef struct part {
 } part;
 
 static const char *const parts_of_layer[] = {
-    [LOOM_ROLE_Q] = "attn_q",           [LOOM_ROLE_K] = "attn_k",       [LOOM_ROLE_V] = "attn_v",
-    [LOOM_ROLE_O] = "attn_output",      [LOOM_ROLE_GATE] = "ffn_gate",  [LOOM_ROLE_UP] = "ffn_up",
-    [LOOM_ROLE_DOWN] = "ffn_down",      [LOOM_ROLE_NORM_ATT] = "attn_norm", [LOOM_ROLE_NORM_FFN] = "ffn_norm"};
+    [LOOM_ROLE_Q] = "attn_q",      [LOOM_ROLE_K] = "attn_k",           [LOOM_ROLE_V] = "attn_v",
+    [LOOM_ROLE_O] = "attn_output", [LOOM_ROLE_GATE] = "ffn_gate",      [LOOM_ROLE_UP] = "ffn_up",
+    [LOOM_ROLE_DOWN] = "ffn_down", [LOOM_ROLE_NORM_ATT] = "attn_norm", [LOOM_ROLE_NORM_FFN] = "ffn_norm"};
 
 static void name_of(char *into, size_t cap, loom_role role, int64_t layer)
 {
-    if (layer >= 0)
-        snprintf(into, cap, "blk.%lld.%s.weight", (long long)layer, parts_of_layer[role]);
+    if (layer >= 0) snprintf(into, cap, "blk.%lld.%s.weight", (long long)layer, parts_of_layer[role]);
     else
         snprintf(into, cap, "%s.weight",
                  role == LOOM_ROLE_EMBED  ? "token_embd"
@@ -148,14 +144,21 @@ static size_t make_items(loom_gguf_item *items, part *parts, const source *s, lo
     for (int64_t i = 0; i < m->table.n; i++, n++) {
         const loom_tensor *t = &m->table.tensors[i];
         parts[n] = (part){s, t};
-        items[n] = (loom_gguf_item){.type = type_for(t, matrices, n_f16), .n_dims = t->n_dims,
-                                    .shape = {t->shape[0], t->shape[1]}, .fetch = fetch, .arg = &parts[n]};
+        items[n] = (loom_gguf_item){.type = type_for(t, matrices, n_f16),
+                                    .n_dims = t->n_dims,
+                                    .shape = {t->shape[0], t->shape[1]},
+                                    .fetch = fetch,
+                                    .arg = &parts[n]};
         name_of(items[n].name, sizeof items[n].name, t->role, t->layer);
     }
     if (m->config.rope_kind != LOOM_ROPE_LLAMA3) return n;
     parts[n] = (part){s, NULL};
-    items[n] = (loom_gguf_item){.name = "rope_freqs.weight", .type = LOOM_GGUF_TENSOR_F32, .n_dims = 1,
-                                .shape = {m->config.D / 2, 1}, .fetch = fetch, .arg = &parts[n]};
+    items[n] = (loom_gguf_item){.name = "rope_freqs.weight",
+                                .type = LOOM_GGUF_TENSOR_F32,
+                                .n_dims = 1,
+                                .shape = {m->config.D / 2, 1},
+                                .fetch = fetch,
+                                .arg = &parts[n]};
     return n + 1;
 }
 
@@ -189,10 +192,7 @@ done:
 
 /* ---- adapters ---- */
 
-static bool is_b(const loom_tensor *t)
-{
-    return strstr(t->name, ".lora_B.") != NULL;
-}
+static bool is_b(const loom_tensor *t) { return strstr(t->name, ".lora_B.") != NULL; }
 
 /* Rows of B are those of its matrix and move with them. */
 static loom_status fetch_adapter(void *arg, const loom_gguf_item *item, float *values, loom_err *err)
@@ -224,8 +224,11 @@ loom_status loom_gguf_write_adapter(loom_out *out, const loom_model_files *b, co
     for (int64_t i = 0; i < table->n && st == LOOM_OK; i++) {
         const loom_tensor *t = &table->tensors[i];
         parts[i] = (part){&s, t};
-        items[i] = (loom_gguf_item){.type = LOOM_GGUF_TENSOR_F32, .n_dims = 2, .shape = {t->shape[0], t->shape[1]},
-                                    .fetch = fetch_adapter, .arg = &parts[i]};
+        items[i] = (loom_gguf_item){.type = LOOM_GGUF_TENSOR_F32,
+                                    .n_dims = 2,
+                                    .shape = {t->shape[0], t->shape[1]},
+                                    .fetch = fetch_adapter,
+                                    .arg = &parts[i]};
         name_of(items[i].name, sizeof items[i].name, t->role, t->layer);
         size_t len = strlen(items[i].name);
         snprintf(items[i].name + len, sizeof items[i].name - len, "%s", is_b(t) ? ".lora_b" : ".lora_a");
@@ -248,8 +251,8 @@ loom_status loom_gguf_modelfile(loom_buf *into, const char *gguf, const loom_con
 
     for (const char *p = name; *p; p++)
         if (*p == '"' || *p == '\\' || (unsigned char)*p < ' ')
-            return loom_fail(err, LOOM_STATUS_ARG, "%s cannot stand in a Modelfile; choose a name without quotes and backslashes",
-                             gguf);
+            return loom_fail(err, LOOM_STATUS_ARG,
+                             "%s cannot stand in a Modelfile; choose a name without quotes and backslashes", gguf);
     loom_buf_printf(into, "FROM \"./%s\"\nTEMPLATE \"\"\"{{ .Prompt }}\"\"\"\nPARAMETER num_ctx %lld\n", name,
                     (long long)c->max_positions);
     for (size_t i = 0; i < n; i++) loom_buf_printf(into, "PARAMETER stop \"%s\"\n", stops[i]);

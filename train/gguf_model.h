@@ -2,8 +2,8 @@
 #ifndef LOOM_TRAIN_GGUF_MODEL_H
 #define LOOM_TRAIN_GGUF_MODEL_H
 
-#include "train/gguf_vocab.h"
 #include "trace/text/grammar.h"
+#include "train/gguf_vocab.h"
 
 typedef struct loom_gguf_how {
     loom_gguf_type matrices; /* vectors are F32 always */

@@ -21,10 +21,11 @@ static loom_status find_scores(loom_gguf_vocab *v, const loom_model_files *b, lo
     bool found = false;
     LOOM_TRY(loom_piece_scores_read(v->scores, &found, v->tok, b->path, err));
     if (found || loom_tokenizer_llama2_scores(v->scores, v->tok)) return LOOM_OK;
-    return loom_fail(err, LOOM_STATUS_FORMAT,
-                     "%s: llama.cpp joins pieces of this kind of vocabulary by score, and tokenizer.json has none; export "
-                     "from a Hugging Face folder that holds tokenizer.model too",
-                     b->path);
+    return loom_fail(
+        err, LOOM_STATUS_FORMAT,
+        "%s: llama.cpp joins pieces of this kind of vocabulary by score, and tokenizer.json has none; export "
+        "from a Hugging Face folder that holds tokenizer.model too",
+        b->path);
 }
 
 loom_status loom_gguf_vocab_init(loom_gguf_vocab *v, const loom_model_files *b, loom_err *err)
@@ -39,10 +40,11 @@ loom_status loom_gguf_vocab_init(loom_gguf_vocab *v, const loom_model_files *b, 
                          (long long)loom_tokenizer_vocab_size(v->tok), (long long)b->model->config.V);
     if (v->kind == LOOM_TOK_KIND_LLAMA2) return find_scores(v, b, err);
     if (v->kind != LOOM_TOK_KIND_OTHER) return LOOM_OK;
-    return loom_fail(err, LOOM_STATUS_FORMAT,
-                     "%s: llama.cpp knows no way to cut texts as this tokenizer does; GGUF is written for the tokenizers of "
-                     "loom-preprocess, Llama-2 and Llama-3",
-                     b->path);
+    return loom_fail(
+        err, LOOM_STATUS_FORMAT,
+        "%s: llama.cpp knows no way to cut texts as this tokenizer does; GGUF is written for the tokenizers of "
+        "loom-preprocess, Llama-2 and Llama-3",
+        b->path);
 }
 
 void loom_gguf_vocab_release(loom_gguf_vocab *v)
@@ -76,10 +78,8 @@ static void put_tokens(loom_gguf *g, const loom_gguf_vocab *v, int64_t V)
         snprintf(unused, sizeof unused, "[unused %d]", id);
         if (type == USER_DEFINED) /* taken out of the text as it is */
             loom_gguf_add_str(g, bytes, n);
-        else if (type == UNUSED)
-            loom_gguf_add_str(g, unused, strlen(unused));
-        else
-            loom_gguf_add_str(g, text, strlen(text));
+        else if (type == UNUSED) loom_gguf_add_str(g, unused, strlen(unused));
+        else loom_gguf_add_str(g, text, strlen(text));
     }
     loom_gguf_array(g, "tokenizer.ggml.token_type", LOOM_GGUF_I32, (uint64_t)V);
     for (int32_t id = 0; id < V; id++) {
@@ -111,10 +111,10 @@ static loom_status put_merges(loom_gguf *g, const loom_gguf_vocab *v, loom_err *
     for (size_t i = 0; i < loom_json_len(merges); i++) {
         const loom_json *m = loom_json_at(merges, i);
         loom_buf_reset(&line);
-        if (loom_json_is_string(m))
-            loom_buf_str(&line, loom_json_str(m, NULL));
+        if (loom_json_is_string(m)) loom_buf_str(&line, loom_json_str(m, NULL));
         else
-            loom_buf_printf(&line, "%s %s", loom_json_str(loom_json_at(m, 0), NULL), loom_json_str(loom_json_at(m, 1), NULL));
+            loom_buf_printf(&line, "%s %s", loom_json_str(loom_json_at(m, 0), NULL),
+                            loom_json_str(loom_json_at(m, 1), NULL));
         loom_gguf_add_str(g, loom_buf_text(&line), line.len);
     }
     loom_json_free(root);
@@ -128,20 +128,19 @@ static void put_id(loom_gguf *g, const char *key, int64_t id)
     if (id >= 0) loom_gguf_u32(g, key, (uint32_t)id);
 }
 
-loom_status loom_gguf_vocab_put(loom_gguf *g, const loom_gguf_vocab *v, const loom_config *c, bool add_bos, loom_err *err)
+loom_status loom_gguf_vocab_put(loom_gguf *g, const loom_gguf_vocab *v, const loom_config *c, bool add_bos,
+                                loom_err *err)
 {
     bool llama2 = v->kind == LOOM_TOK_KIND_LLAMA2;
 
     loom_gguf_str(g, "tokenizer.ggml.model", llama2 ? "llama" : "gpt2");
     loom_gguf_str(g, "tokenizer.ggml.pre",
-                  llama2                               ? "default"
+                  llama2                            ? "default"
                   : v->kind == LOOM_TOK_KIND_LLAMA3 ? "llama-bpe"
-                                                       : "smollm");
+                                                    : "smollm");
     put_tokens(g, v, c->V);
-    if (llama2)
-        put_scores(g, v, c->V);
-    else
-        LOOM_TRY(put_merges(g, v, err));
+    if (llama2) put_scores(g, v, c->V);
+    else LOOM_TRY(put_merges(g, v, err));
     put_id(g, "tokenizer.ggml.bos_token_id", loom_tokenizer_bos(v->tok));
     put_id(g, "tokenizer.ggml.eos_token_id", c->n_eos > 0 ? c->eos_ids[0] : loom_tokenizer_eos(v->tok));
     put_id(g, "tokenizer.ggml.unknown_token_id", loom_tokenizer_unk(v->tok));
@@ -163,8 +162,8 @@ typedef struct comparison {
 
 static loom_status begin_comparison(comparison *c, loom_gguf_check *k, const loom_gguf_vocab *v, loom_err *err)
 {
-    *c = (comparison){.k = k, .tok = v->tok, .foreign = loom_foreign_new(v->tok, v->scores),
-                      .scratch = loom_tok_scratch_new(v->tok)};
+    *c = (comparison){
+        .k = k, .tok = v->tok, .foreign = loom_foreign_new(v->tok, v->scores), .scratch = loom_tok_scratch_new(v->tok)};
     return c->foreign && c->scratch ? LOOM_OK : loom_fail_nomem(err, "the comparison of tokens");
 }
 
@@ -185,12 +184,14 @@ static void compare(comparison *c, const char *text, size_t len)
     loom_tokenizer_encode(&c->ours, c->tok, c->scratch, text, len, LOOM_ENCODE_PLAIN);
     bool clear = loom_foreign_encode(&c->theirs, c->foreign, text, len);
     c->k->texts++;
-    if (clear && c->ours.n == c->theirs.n && memcmp(c->ours.ids, c->theirs.ids, (size_t)c->ours.n * sizeof *c->ours.ids) == 0)
+    if (clear && c->ours.n == c->theirs.n &&
+        memcmp(c->ours.ids, c->theirs.ids, (size_t)c->ours.n * sizeof *c->ours.ids) == 0)
         return;
     if (c->k->differ++ == 0) snprintf(c->k->first, sizeof c->k->first, "%.*s", (int)(len < 150 ? len : 150), text);
 }
 
-loom_status loom_gguf_check_names(loom_gguf_check *k, const loom_gguf_vocab *v, const loom_model_files *b, loom_err *err)
+loom_status loom_gguf_check_names(loom_gguf_check *k, const loom_gguf_vocab *v, const loom_model_files *b,
+                                  loom_err *err)
 {
     loom_names names = {0};
     comparison c;
@@ -207,7 +208,8 @@ done:
     return end_comparison(&c, st, err);
 }
 
-loom_status loom_gguf_check_texts(loom_gguf_check *k, const loom_gguf_vocab *v, const char *path, int64_t most, loom_err *err)
+loom_status loom_gguf_check_texts(loom_gguf_check *k, const loom_gguf_vocab *v, const char *path, int64_t most,
+                                  loom_err *err)
 {
     loom_textfile *file = NULL;
     loom_textfile_sample s;

@@ -17,7 +17,8 @@ typedef struct loom_gguf_vocab {
 loom_status loom_gguf_vocab_init(loom_gguf_vocab *v, const loom_model_files *b, loom_err *err);
 void loom_gguf_vocab_release(loom_gguf_vocab *v);
 /* The facts tokenizer.ggml.*. Ids from the tokenizer's size to V are unused. */
-loom_status loom_gguf_vocab_put(loom_gguf *g, const loom_gguf_vocab *v, const loom_config *c, bool add_bos, loom_err *err);
+loom_status loom_gguf_vocab_put(loom_gguf *g, const loom_gguf_vocab *v, const loom_config *c, bool add_bos,
+                                loom_err *err);
 
 /* What a comparison found. */
 typedef struct loom_gguf_check {
@@ -26,8 +27,10 @@ typedef struct loom_gguf_check {
 } loom_gguf_check;
 
 /* Compares the tokens of the model's names (names: its names.txt; NULL: none are known), as a text would show them. */
-loom_status loom_gguf_check_names(loom_gguf_check *k, const loom_gguf_vocab *v, const loom_model_files *b, loom_err *err);
+loom_status loom_gguf_check_names(loom_gguf_check *k, const loom_gguf_vocab *v, const loom_model_files *b,
+                                  loom_err *err);
 /* The same for the first `most` samples of a file of encoded text. */
-loom_status loom_gguf_check_texts(loom_gguf_check *k, const loom_gguf_vocab *v, const char *path, int64_t most, loom_err *err);
+loom_status loom_gguf_check_texts(loom_gguf_check *k, const loom_gguf_vocab *v, const char *path, int64_t most,
+                                  loom_err *err);
 
 #endif

@@ -130,10 +130,8 @@ void loom_hf_tensor_values(float *values, const loom_model_files *b, bool merge,
     const uint16_t *bf16 = bf16_of(m, t);
     const loom_lora *lora = merge ? b->lora : NULL;
 
-    if (bf16)
-        loom_dtype_to_f32(values, bf16, LOOM_DTYPE_BF16, (int64_t)t->count);
-    else
-        memcpy(values, m->params + t->offset, t->count * sizeof(float));
+    if (bf16) loom_dtype_to_f32(values, bf16, LOOM_DTYPE_BF16, (int64_t)t->count);
+    else memcpy(values, m->params + t->offset, t->count * sizeof(float));
     if (lora) loom_lora_add_to(values, lora, t, 1.0f);
 }
 
@@ -162,8 +160,8 @@ static loom_status write_safetensors(const char *dir, const loom_model_files *b,
             .fetch = fetch,
             .arg = &s};
     }
-    st =
-        loom_safetensors_write_model(dir, how->force, items, (size_t)table->n, how->max_bytes, metadata, how->meta ? 1 : 0, err);
+    st = loom_safetensors_write_model(dir, how->force, items, (size_t)table->n, how->max_bytes, metadata,
+                                      how->meta ? 1 : 0, err);
     free(items);
     return st;
 }
@@ -357,15 +355,16 @@ loom_status loom_hf_write_peft(const char *dir, const loom_model_files *b, const
         const loom_tensor *t = &lora->table.tensors[i];
         snprintf(names[i], sizeof names[i], LOOM_LORA_PREFIX "%s", t->name);
         items[i] = (loom_safetensors_item){.view = {.name = names[i],
-                                           .dtype = LOOM_DTYPE_F32,
-                                           .rank = 2,
-                                           .shape = {t->shape[0], t->shape[1]},
-                                           .data = lora->params + t->offset},
-                                  .from = LOOM_DTYPE_F32};
+                                                    .dtype = LOOM_DTYPE_F32,
+                                                    .rank = 2,
+                                                    .shape = {t->shape[0], t->shape[1]},
+                                                    .data = lora->params + t->offset},
+                                           .from = LOOM_DTYPE_F32};
     }
     if ((st = loom_make_dirs(dir, err)) != LOOM_OK) goto done;
     loom_buf_printf(&path, "%s/adapter_model.safetensors", dir);
-    if ((st = loom_safetensors_write(path.data, force, items, (size_t)lora->table.n, NULL, 0, err)) != LOOM_OK) goto done;
+    if ((st = loom_safetensors_write(path.data, force, items, (size_t)lora->table.n, NULL, 0, err)) != LOOM_OK)
+        goto done;
     if ((st = write_text(dir, "names.txt", b->names, b->names_len, force, err)) != LOOM_OK) goto done;
     loom_peft_config_write(&lora->config, base, &config);
     st = write_text(dir, "adapter_config.json", config.data, config.len, force, err);

@@ -61,10 +61,8 @@ static loom_status load_tokens(loom_loader *l, source *s, loom_err *err)
     int32_t *ids = loom_alloc((size_t)block, sizeof *ids);
     loom_status st = LOOM_OK;
 
-    if (small)
-        s->narrow = loom_alloc((size_t)info->n_tokens, sizeof *s->narrow);
-    else
-        s->wide = loom_alloc((size_t)info->n_tokens, sizeof *s->wide);
+    if (small) s->narrow = loom_alloc((size_t)info->n_tokens, sizeof *s->narrow);
+    else s->wide = loom_alloc((size_t)info->n_tokens, sizeof *s->wide);
     if (!ids || (!s->narrow && !s->wide)) {
         free(ids);
         return loom_fail_nomem(err, "the tokens");
@@ -387,10 +385,7 @@ loom_status loom_loader_next(loom_loader *l, loom_batch *batch, loom_err *err)
     return LOOM_OK;
 }
 
-loom_position loom_loader_tell(const loom_loader *l)
-{
-    return l->at;
-}
+loom_position loom_loader_tell(const loom_loader *l) { return l->at; }
 
 /* A position that cannot be is moved to the nearest one that can. */
 void loom_loader_seek(loom_loader *l, const loom_position *p)
@@ -398,8 +393,7 @@ void loom_loader_seek(loom_loader *l, const loom_position *p)
     l->at = *p;
     l->at.sample = loom_min_i64(loom_max_i64(p->sample, 0), l->n_samples);
     prepare_order(l, l->at.epoch);
-    if (l->at.sample == l->n_samples || p->offset < 0)
-        l->at.offset = 0;
+    if (l->at.sample == l->n_samples || p->offset < 0) l->at.offset = 0;
     else if (p->offset >= l->samples[l->order[l->at.sample]].n + l->o.joined)
         l->at.offset = 0; /* a stream may stand at its end */
 }
@@ -443,37 +437,19 @@ int64_t loom_loader_steps(loom_loader *l, int64_t epochs)
     return steps;
 }
 
-const loom_shard_info *loom_loader_info(const loom_loader *l)
-{
-    return loom_shard_get_info(l->sources[0].shard);
-}
+const loom_shard_info *loom_loader_info(const loom_loader *l) { return loom_shard_get_info(l->sources[0].shard); }
 
-int64_t loom_loader_shards(const loom_loader *l)
-{
-    return l->n_sources;
-}
+int64_t loom_loader_shards(const loom_loader *l) { return l->n_sources; }
 
 const loom_shard_info *loom_loader_shard(const loom_loader *l, int64_t i)
 {
     return loom_shard_get_info(l->sources[i].shard);
 }
 
-int64_t loom_loader_samples(const loom_loader *l)
-{
-    return l->n_samples;
-}
+int64_t loom_loader_samples(const loom_loader *l) { return l->n_samples; }
 
-int64_t loom_loader_tokens(const loom_loader *l)
-{
-    return l->n_tokens;
-}
+int64_t loom_loader_tokens(const loom_loader *l) { return l->n_tokens; }
 
-int64_t loom_loader_dropped(const loom_loader *l)
-{
-    return l->dropped;
-}
+int64_t loom_loader_dropped(const loom_loader *l) { return l->dropped; }
 
-size_t loom_loader_bytes(const loom_loader *l)
-{
-    return l->bytes;
-}
+size_t loom_loader_bytes(const loom_loader *l) { return l->bytes; }

@@ -35,7 +35,8 @@ typedef struct loom_loader_options {
     bool shuffle;      /* false: file order (validation) */
     bool joined;       /* the paper's packing */
     bool answers_only; /* labels before answer_start do not count; refuses samples without any that counts */
-    double prompt_weight; /* without answers_only and joined: what a label before answer_start counts; 0: as much as any */
+    double
+        prompt_weight; /* without answers_only and joined: what a label before answer_start counts; 0: as much as any */
     bool drop_long;    /* samples longer than the context are left out and counted, not cut */
     int64_t limit;     /* use the first `limit` samples only (0: all) */
     int64_t memory;    /* tokens are kept in memory when they take at most this many bytes, else read as needed */
@@ -67,9 +68,9 @@ int64_t loom_loader_steps(loom_loader *l, int64_t epochs);
 const loom_shard_info *loom_loader_info(const loom_loader *l); /* of the first shard: tokenizer, vocabulary, mode */
 int64_t loom_loader_shards(const loom_loader *l);
 const loom_shard_info *loom_loader_shard(const loom_loader *l, int64_t i); /* of each, 0..shards-1 */
-int64_t loom_loader_samples(const loom_loader *l);             /* used ones */
-int64_t loom_loader_tokens(const loom_loader *l);              /* in them */
-int64_t loom_loader_dropped(const loom_loader *l);             /* samples left out because they were too long */
-size_t loom_loader_bytes(const loom_loader *l);                /* memory taken */
+int64_t loom_loader_samples(const loom_loader *l);                         /* used ones */
+int64_t loom_loader_tokens(const loom_loader *l);                          /* in them */
+int64_t loom_loader_dropped(const loom_loader *l); /* samples left out because they were too long */
+size_t loom_loader_bytes(const loom_loader *l);    /* memory taken */
 
 #endif

@@ -69,10 +69,11 @@ static bool take_piece(float *scores, bool *known, const loom_tokenizer *tok, me
     return true;
 }
 
-static loom_status take_model(float *scores, bool *known, const loom_tokenizer *tok, const loom_buf *file, const char *path,
-                              loom_err *err)
+static loom_status take_model(float *scores, bool *known, const loom_tokenizer *tok, const loom_buf *file,
+                              const char *path, loom_err *err)
 {
-    message m = {(const unsigned char *)loom_buf_text(file), (const unsigned char *)loom_buf_text(file) + file->len}, value;
+    message m = {(const unsigned char *)loom_buf_text(file), (const unsigned char *)loom_buf_text(file) + file->len},
+            value;
     uint64_t tag;
 
     while (get_field(&m, &tag, &value))
@@ -87,7 +88,8 @@ static loom_status take_model(float *scores, bool *known, const loom_tokenizer *
     return LOOM_OK;
 }
 
-loom_status loom_piece_scores_read(float *scores, bool *found, const loom_tokenizer *tok, const char *dir, loom_err *err)
+loom_status loom_piece_scores_read(float *scores, bool *found, const loom_tokenizer *tok, const char *dir,
+                                   loom_err *err)
 {
     loom_buf path = {0}, file = {0};
     bool *known = NULL;

@@ -7,6 +7,7 @@
 
 /* Fills the scores of all ids from DIR/tokenizer.model; *found is false, and nothing is filled, when DIR is no folder or has
  * none. FORMAT when the file is damaged or lacks a piece of the tokenizer that is not special. */
-loom_status loom_piece_scores_read(float *scores, bool *found, const loom_tokenizer *tok, const char *dir, loom_err *err);
+loom_status loom_piece_scores_read(float *scores, bool *found, const loom_tokenizer *tok, const char *dir,
+                                   loom_err *err);
 
 #endif

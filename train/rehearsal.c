@@ -4,9 +4,9 @@
 
 #include "core/usage.h"
 
-#define LONG_ENOUGH 1.0   /* seconds of measured steps */
-#define TOO_LONG    2.0   /* seconds of the step that warms up: then it is the measure */
-#define MOST_WORK   2e12  /* multiplications and additions of a step: 5 to 50 s on two cores */
+#define LONG_ENOUGH 1.0  /* seconds of measured steps */
+#define TOO_LONG    2.0  /* seconds of the step that warms up: then it is the measure */
+#define MOST_WORK   2e12 /* multiplications and additions of a step: 5 to 50 s on two cores */
 
 loom_status loom_rehearse(loom_rehearsal *out, const loom_trainer_options *how, loom_llama *model, loom_lora *lora,
                           loom_loader *loader, loom_pool *pool, loom_err *err)

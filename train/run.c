@@ -128,7 +128,8 @@ static loom_status stopped(const run *r, loom_err *err)
     loom_info("stopped at step %" PRId64 " and saved; the same command goes on from there", step);
     if (!r->loop.stopping) return LOOM_OK;
     return loom_fail(err, LOOM_STATUS_INTERRUPT,
-                     "interrupted at step %" PRId64 ", which is saved in %s; the same command goes on", step, r->folder.dir);
+                     "interrupted at step %" PRId64 ", which is saved in %s; the same command goes on", step,
+                     r->folder.dir);
 }
 
 /* From the weights to the first step; c is NULL for a new run. */
@@ -151,7 +152,8 @@ static loom_status plan_from(run *r, loom_ckpt *c, loom_err *err)
     loom_run_plan_trainer(p);
     LOOM_TRY(loom_run_model_load(&r->model, p, r->ctx, loom_loader_info(r->data.train), c, err));
     p->data_bytes = loom_run_data_bytes(&r->data);
-    loom_run_plan_schedule(p, loom_run_plan_counts_epochs(p->conf) ? loom_run_data_steps(&r->data, p->conf->epochs) : 0);
+    loom_run_plan_schedule(p,
+                           loom_run_plan_counts_epochs(p->conf) ? loom_run_data_steps(&r->data, p->conf->epochs) : 0);
     choose_recompute(r);
     return r->ctx->common.dry_run ? LOOM_OK : get_ready(r, c, err);
 }

@@ -47,7 +47,8 @@ static loom_status open_valid(loom_run_data *d, const loom_run_plan *p, loom_err
     return LOOM_OK;
 }
 
-loom_status loom_run_data_open(loom_run_data *d, const loom_run_plan *p, char *const *paths, int64_t n_paths, loom_err *err)
+loom_status loom_run_data_open(loom_run_data *d, const loom_run_plan *p, char *const *paths, int64_t n_paths,
+                               loom_err *err)
 {
     loom_loader_options o = train_options(p);
     char tokens[32];

@@ -17,7 +17,8 @@ static bool same_file(int fd, const char *path)
 {
     struct stat mine, there;
 
-    return fstat(fd, &mine) == 0 && stat(path, &there) == 0 && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+    return fstat(fd, &mine) == 0 && stat(path, &there) == 0 && mine.st_ino == there.st_ino &&
+           mine.st_dev == there.st_dev;
 }
 
 /* Opens and locks the file; again when the run before removed it in between. */
@@ -95,8 +96,8 @@ static void say_damaged(void *arg, const char *sentence)
     loom_warn("%s; trying the one before", sentence);
 }
 
-static loom_status open_newest(loom_run_folder *f, loom_ckpt **c, const loom_run_identity *id, const loom_shard_info *train,
-                               loom_err *err)
+static loom_status open_newest(loom_run_folder *f, loom_ckpt **c, const loom_run_identity *id,
+                               const loom_shard_info *train, loom_err *err)
 {
     LOOM_TRY(loom_ckpt_newest(&f->newest, f->dir, say_damaged, NULL, err));
     if (!f->newest) return LOOM_OK;

@@ -8,7 +8,7 @@
 typedef struct loom_run_history {
     loom_buf machines; /* JSON list; "[]": not known of all parts */
     loom_buf start;    /* the start's training.json; empty: not known */
-} loom_run_history;   /* zero-initialised is ready */
+} loom_run_history;    /* zero-initialised is ready */
 
 /* Reads training.json of the model that the run starts from, as it lies there now. */
 loom_status loom_run_history_start(loom_run_history *r, const char *start, loom_err *err);

@@ -13,10 +13,7 @@
 #include "core/ranks.h"
 #include "core/usage.h"
 
-static double seconds_now(const loom_run_loop *r)
-{
-    return r->seconds_before + loom_time_now() - r->started;
-}
+static double seconds_now(const loom_run_loop *r) { return r->seconds_before + loom_time_now() - r->started; }
 
 /* Share of a timed run that is done: of its time or of its steps, whichever is behind. */
 static double share_done(const loom_run_loop *r)
@@ -260,10 +257,11 @@ static loom_status resume(loom_run_loop *r, loom_ckpt *c, int64_t threads, loom_
     r->seconds_before = n->seconds;
     loom_info("going on from %s (step %" PRId64 ")", loom_ckpt_path(c), r->trainer->step);
     if (threads && n->threads && n->threads != threads)
-        loom_warn("the run had %" PRId64 " thread%s so far and goes on with %" PRId64
-                  ": an adapter's sums are made thread by thread, so it may not end with the bits of a run that was never "
-                  "stopped; --threads %" PRId64 " keeps them",
-                  n->threads, n->threads == 1 ? "" : "s", threads, n->threads);
+        loom_warn(
+            "the run had %" PRId64 " thread%s so far and goes on with %" PRId64
+            ": an adapter's sums are made thread by thread, so it may not end with the bits of a run that was never "
+            "stopped; --threads %" PRId64 " keeps them",
+            n->threads, n->threads == 1 ? "" : "s", threads, n->threads);
     n->threads = threads;
     return LOOM_OK;
 }

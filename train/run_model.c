@@ -17,12 +17,9 @@ static loom_status check_base_shape(const loom_run_model *rm, const loom_ctx *ct
     const struct {
         const char *option;
         double asked, has;
-    } shape[] = {{"hidden", (double)c->hidden, (double)m->C},
-                 {"layers", (double)c->layers, (double)m->L},
-                 {"heads", (double)c->heads, (double)m->H},
-                 {"kv-heads", (double)c->kv_heads, (double)m->K},
-                 {"ffn", (double)c->ffn, (double)m->F},
-                 {"rope-theta", c->rope_theta, m->rope_theta},
+    } shape[] = {{"hidden", (double)c->hidden, (double)m->C}, {"layers", (double)c->layers, (double)m->L},
+                 {"heads", (double)c->heads, (double)m->H},   {"kv-heads", (double)c->kv_heads, (double)m->K},
+                 {"ffn", (double)c->ffn, (double)m->F},       {"rope-theta", c->rope_theta, m->rope_theta},
                  {"tie-embeddings", c->tie, m->tied}};
 
     for (size_t i = 0; i < sizeof shape / sizeof *shape; i++)
@@ -35,8 +32,8 @@ static loom_status check_base_shape(const loom_run_model *rm, const loom_ctx *ct
 }
 
 /* The base model takes on the names of the shards. */
-static loom_status adapt_base(loom_run_model *m, const loom_run_plan *p, const loom_ctx *ctx, const loom_shard_info *train,
-                              loom_err *err)
+static loom_status adapt_base(loom_run_model *m, const loom_run_plan *p, const loom_ctx *ctx,
+                              const loom_shard_info *train, loom_err *err)
 {
     loom_transplant_report report;
     char text[128];
@@ -49,7 +46,8 @@ static loom_status adapt_base(loom_run_model *m, const loom_run_plan *p, const l
 }
 
 /* The shards' tokens must mean to the model what they mean to the shards. */
-static loom_status check_base(const loom_model_files *b, const train_conf *conf, const loom_shard_info *train, loom_err *err)
+static loom_status check_base(const loom_model_files *b, const train_conf *conf, const loom_shard_info *train,
+                              loom_err *err)
 {
     if (b->lora)
         return loom_fail(err, LOOM_STATUS_ARG, "%s carries an adapter; put it into the weights first: loom-train merge",

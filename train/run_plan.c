@@ -11,10 +11,7 @@
 
 /* ---- options ---- */
 
-bool loom_run_plan_has_base_model(const train_conf *c)
-{
-    return c->base_model && strcmp(c->base_model, "none") != 0;
-}
+bool loom_run_plan_has_base_model(const train_conf *c) { return c->base_model && strcmp(c->base_model, "none") != 0; }
 
 const char *loom_run_plan_start(const train_conf *c)
 {
@@ -59,7 +56,8 @@ static loom_status check_start(const loom_run_plan *p, loom_err *err)
 static loom_status check_prompt_weight(const train_conf *c, loom_err *err)
 {
     if (c->prompt_weight < 1 && c->loss == LOSS_ANSWER)
-        return loom_fail(err, LOOM_STATUS_ARG, "--prompt-weight is for --loss all; with --loss answer prompts count nothing");
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--prompt-weight is for --loss all; with --loss answer prompts count nothing");
     if (c->prompt_weight < 1 && c->packing == PACKING_JOINED)
         return loom_fail(err, LOOM_STATUS_ARG, "--prompt-weight needs whole samples: --packing samples");
     return LOOM_OK;
@@ -109,9 +107,10 @@ loom_status loom_run_plan_check(const loom_run_plan *p, loom_err *err)
     if (c->lora_init == LORA_INIT_PISSA && !c->lora)
         return loom_fail(err, LOOM_STATUS_ARG, "--lora-init is for adapters; train one with --lora");
     if (c->lora && c->optimizer == LOOM_OPTIMIZER_MUON)
-        return loom_fail(err, LOOM_STATUS_ARG,
-                         "--optimizer muon is for the model's own matrices, which --lora keeps as they are; take --optimizer "
-                         "adamw, or train all weights with --no-lora");
+        return loom_fail(
+            err, LOOM_STATUS_ARG,
+            "--optimizer muon is for the model's own matrices, which --lora keeps as they are; take --optimizer "
+            "adamw, or train all weights with --no-lora");
     if (c->compute == COMPUTE_BF16) LOOM_TRY(loom_bf16_check(err));
     if (c->steps > 0 && c->tokens > 0) return loom_fail(err, LOOM_STATUS_ARG, "give one of --steps and --tokens");
     LOOM_TRY(check_prompt_weight(c, err));
@@ -253,10 +252,11 @@ bool loom_run_plan_choose_recompute(loom_run_plan *p, loom_buf *text)
     need = (double)loom_run_plan_memory(p, &m);
     if (need <= have) return false;
     p->trainer.recompute = true;
-    loom_buf_printf(text,
-                    "activations are computed twice, as with --recompute: kept, the run would need %s of memory, and %s can be "
-                    "used",
-                    loom_format_bytes(need_text, sizeof need_text, need), loom_format_bytes(have_text, sizeof have_text, have));
+    loom_buf_printf(
+        text,
+        "activations are computed twice, as with --recompute: kept, the run would need %s of memory, and %s can be "
+        "used",
+        loom_format_bytes(need_text, sizeof need_text, need), loom_format_bytes(have_text, sizeof have_text, have));
     return true;
 }
 
@@ -273,7 +273,8 @@ loom_status loom_run_plan_check_memory(const loom_run_plan *p, loom_err *err)
         err, LOOM_STATUS_NOMEM,
         "this run needs about %s of memory, there are %s; lower --micro-tokens, train an adapter (--lora), or choose a "
         "smaller model",
-        loom_format_bytes(need_text, sizeof need_text, need), loom_format_bytes(have_text, sizeof have_text, p->memory));
+        loom_format_bytes(need_text, sizeof need_text, need),
+        loom_format_bytes(have_text, sizeof have_text, p->memory));
 }
 
 /* ---- in words ---- */
@@ -407,12 +408,13 @@ static void say_time(loom_buf *into, const loom_run_plan *p, const loom_rehearsa
     const loom_network *net = network(p, &room);
     loom_time_plan t = loom_rehearsal_plan(tried, net, p->schedule.steps, p->conf->minutes);
     if (net) say_ranks(into, tried, net);
-    loom_buf_printf(into,
-                    "time         about %s for %.0f step%s, %s tokens: an estimate for this machine as it is now, from %" PRId64
-                    " step%s at %s tokens/s with %" PRId64 " thread%s; validations and checkpoints not counted\n",
-                    loom_format_seconds(time, sizeof time, t.seconds), t.steps, t.steps == 1 ? "" : "s",
-                    loom_format_count(tokens, sizeof tokens, t.tokens), tried->steps, tried->steps == 1 ? "" : "s",
-                    loom_format_count(rate, sizeof rate, t.tokens_per_s), p->threads, p->threads == 1 ? "" : "s");
+    loom_buf_printf(
+        into,
+        "time         about %s for %.0f step%s, %s tokens: an estimate for this machine as it is now, from %" PRId64
+        " step%s at %s tokens/s with %" PRId64 " thread%s; validations and checkpoints not counted\n",
+        loom_format_seconds(time, sizeof time, t.seconds), t.steps, t.steps == 1 ? "" : "s",
+        loom_format_count(tokens, sizeof tokens, t.tokens), tried->steps, tried->steps == 1 ? "" : "s",
+        loom_format_count(rate, sizeof rate, t.tokens_per_s), p->threads, p->threads == 1 ? "" : "s");
 }
 
 void loom_run_plan_text(const loom_run_plan *p, const loom_rehearsal *tried, const char *untried, loom_buf *into)

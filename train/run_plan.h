@@ -33,11 +33,11 @@ typedef struct loom_run_plan {
     loom_schedule schedule;
     bool timed; /* --minutes: the schedule runs over time */
 
-    loom_config config;          /* of the model that is trained */
+    loom_config config;           /* of the model that is trained */
     const loom_lora_config *lora; /* borrowed; NULL: all weights are trained */
-    int64_t trained;             /* parameters that are */
-    bool frozen;                 /* the base's matrices stay in their file */
-    size_t data_bytes;           /* tokens held in memory */
+    int64_t trained;              /* parameters that are */
+    bool frozen;                  /* the base's matrices stay in their file */
+    size_t data_bytes;            /* tokens held in memory */
 } loom_run_plan;
 
 /* Where the first weights come from: --init, --base or --base-model; NULL: random ones. */

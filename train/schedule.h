@@ -19,7 +19,7 @@ typedef enum loom_schedule_kind {
     LOOM_SCHEDULE_WSD
 } loom_schedule_kind;
 #define LOOM_SCHEDULE_CHOICES "cosine|linear|constant|wsd"
-#define LOOM_SCHEDULE_DECAY 0.4 /* share of the run over which wsd falls */
+#define LOOM_SCHEDULE_DECAY   0.4 /* share of the run over which wsd falls */
 
 typedef struct loom_schedule {
     loom_schedule_kind kind;

@@ -81,12 +81,11 @@ static loom_status put_weights(loom_ckpt_writer *w, const loom_trainer *t, const
 
     loom_config_write(&t->model->config, "float32", &config);
     st = loom_ckpt_put_text(w, "text/config", config.data, config.len, err);
-    if (st == LOOM_OK && t->lora)
-        st = put_adapter(w, t, x, err);
-    else if (st == LOOM_OK)
-        st = loom_model_weights_put(w, t->model, LOOM_DTYPE_F32, err);
+    if (st == LOOM_OK && t->lora) st = put_adapter(w, t, x, err);
+    else if (st == LOOM_OK) st = loom_model_weights_put(w, t->model, LOOM_DTYPE_F32, err);
     if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/tokenizer", x->tokenizer, x->tokenizer_len, err);
-    if (st == LOOM_OK && x->names[0]) st = loom_ckpt_put_text(w, LOOM_MODEL_FILES_NAMES, x->names, strlen(x->names), err);
+    if (st == LOOM_OK && x->names[0])
+        st = loom_ckpt_put_text(w, LOOM_MODEL_FILES_NAMES, x->names, strlen(x->names), err);
     if (st == LOOM_OK) st = loom_ckpt_put_text(w, "text/meta", x->meta, strlen(x->meta), err);
     if (st == LOOM_OK) st = loom_ckpt_put_i64(w, "state/step", t->step, err);
     if (st == LOOM_OK) st = loom_ckpt_put_i64(w, "state/tokens", t->tokens, err);

@@ -34,7 +34,7 @@ typedef struct loom_snapshot_run {
     double valid_loss; /* of the last validation; NaN: none yet */
     double best_loss;  /* lowest of all validations; NaN: none yet */
     int64_t best_step; /* when that was; -1: never */
-    int64_t threads;   /* adapters: that computed it, another number gives other last bits; 0: any number, or not told */
+    int64_t threads; /* adapters: that computed it, another number gives other last bits; 0: any number, or not told */
 } loom_snapshot_run;
 
 /* Writes DIR/step-N.h5 (atomic) and removes all but the newest `keep`. */

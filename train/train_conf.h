@@ -54,14 +54,15 @@ enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
 
 /* Marks of options (core/opt.h): what may be another when a run goes on. What bears no mark must stay the same. */
 enum {
-    MAY_CHANGE = 1,      /* says where, how often and how fast only, or names what is known by its checksum */
+    MAY_CHANGE = 1,       /* says where, how often and how fast only, or names what is known by its checksum */
     MAY_CHANGE_UNWATCHED, /* so does this, unless --patience lets validations say when the run ends */
     TOLD_UNLESS_DEFAULT   /* must stay the same; came later than the runs that may go on, which do not tell of it */
 };
 
 #define TRAIN_BASE_MODEL_OPT                                                                                           \
     LOOM_OPT_STR("base-model", 0, train_conf, base_model, NULL, "MODEL",                                               \
-                 "start from a base model that takes on the names of the shards; the shape is its own (none: do not)", .mark = MAY_CHANGE)
+                 "start from a base model that takes on the names of the shards; the shape is its own (none: do not)", \
+                 .mark = MAY_CHANGE)
 
 #define TRAIN_LORA_OPTS                                                                                                \
     LOOM_OPT_I64("lora-rank", 0, train_conf, lora_rank, "8", 1, 4096, "R", "rank of the adapter"),                     \
@@ -78,21 +79,22 @@ enum {
                       .mark = TOLD_UNLESS_DEFAULT)
 
 #define TRAIN_LENGTH_OPTS(epochs_default)                                                                              \
-    LOOM_OPT_F64("prompt-weight", 0, train_conf, prompt_weight, "1", 1e-6, 1, "W",                                     \
-                 "with --loss all: what a token of a prompt counts beside one of an answer; below 1 validations count " \
-                 "answers only"),                                                                                      \
-    LOOM_OPT_F64("epochs", 0, train_conf, epochs, epochs_default, 0, 1e6, "E",                                         \
-                 "passes over the data; unless one of the next three is given"),                                       \
+    LOOM_OPT_F64(                                                                                                      \
+        "prompt-weight", 0, train_conf, prompt_weight, "1", 1e-6, 1, "W",                                              \
+        "with --loss all: what a token of a prompt counts beside one of an answer; below 1 validations count "         \
+        "answers only"),                                                                                               \
+        LOOM_OPT_F64("epochs", 0, train_conf, epochs, epochs_default, 0, 1e6, "E",                                     \
+                     "passes over the data; unless one of the next three is given"),                                   \
         LOOM_OPT_I64("steps", 0, train_conf, steps, "0", 0, 1e12, "N", "optimizer steps instead"),                     \
         LOOM_OPT_I64("tokens", 0, train_conf, tokens, "0", 0, 1e15, "N", "trained tokens instead"),                    \
         LOOM_OPT_F64("minutes", 0, train_conf, minutes, "0", 0, 1e7, "M",                                              \
                      "training time instead; with --steps or --tokens: go on until both are done, so that a slow "     \
-                 "machine learns as much"),                                                                        \
-        LOOM_OPT_I64("patience", 0, train_conf, patience, "0", 0, 1e6, "N",                                        \
-                     "end after N validations without a lower loss; the model is then the best so far (0: never)"), \
+                     "machine learns as much"),                                                                        \
+        LOOM_OPT_I64("patience", 0, train_conf, patience, "0", 0, 1e6, "N",                                            \
+                     "end after N validations without a lower loss; the model is then the best so far (0: never)"),    \
         LOOM_OPT_F64("max-minutes", 0, train_conf, max_minutes, "0", 0, 1e7, "M",                                      \
-                     "save and stop after this time, done or not (0: no limit)", .mark = MAY_CHANGE),                                      \
-        LOOM_OPT_I64("batch-tokens", 0, train_conf, batch_tokens, "4096", 16, 1e9, "N",                              \
+                     "save and stop after this time, done or not (0: no limit)", .mark = MAY_CHANGE),                  \
+        LOOM_OPT_I64("batch-tokens", 0, train_conf, batch_tokens, "4096", 16, 1e9, "N",                                \
                      "tokens of an optimizer step"),                                                                   \
         LOOM_OPT_WAS(NULL, 'b', "batch-tokens", NULL),                                                                 \
         LOOM_OPT_I64("micro-tokens", 0, train_conf, micro_tokens, "0", 0, 1e8, "N",                                    \
@@ -117,7 +119,8 @@ enum {
         LOOM_OPT_F64("beta1", 0, train_conf, beta1, "0.9", 0, 0.99999, "B", "AdamW: decay of the mean gradient"),      \
         LOOM_OPT_F64("beta2", 0, train_conf, beta2, "0.999", 0, 0.999999, "B", "AdamW: decay of the mean square"),     \
         LOOM_OPT_F64("eps", 0, train_conf, eps, "1e-8", 1e-16, 1, "E", "AdamW: added to the root"),                    \
-        LOOM_OPT_F64("momentum", 0, train_conf, momentum, "0.95", 0, 0.99999, "MU", "Muon: decay of the mean gradient"), \
+        LOOM_OPT_F64("momentum", 0, train_conf, momentum, "0.95", 0, 0.99999, "MU",                                    \
+                     "Muon: decay of the mean gradient"),                                                              \
         LOOM_OPT_FLAG_ON("nesterov", 0, train_conf, nesterov, "Muon: look one step ahead"),                            \
         LOOM_OPT_F64("clip", 0, train_conf, clip, "1", 0, 1e9, "NORM",                                                 \
                      "largest norm of the gradient (0: no clipping)"),                                                 \
@@ -125,8 +128,12 @@ enum {
                      "decay of the moving average of the weights (such as 0.999), which is validated and written "     \
                      "as the model (0: the last weights are)"),                                                        \
         LOOM_OPT_ENUM("compute", 0, train_conf, compute, "f32", "auto|f32|bf16",                                       \
-                      "factors of matrix products; auto: bf16 (with float32 sums) where the CPU is faster with it", .mark = MAY_CHANGE),   \
-        LOOM_OPT_FLAG("recompute", 0, train_conf, recompute, "compute activations twice to save memory; same result; turned on by itself when memory is short", .mark = MAY_CHANGE),               \
+                      "factors of matrix products; auto: bf16 (with float32 sums) where the CPU is faster with it",    \
+                      .mark = MAY_CHANGE),                                                                             \
+        LOOM_OPT_FLAG(                                                                                                 \
+            "recompute", 0, train_conf, recompute,                                                                     \
+            "compute activations twice to save memory; same result; turned on by itself when memory is short",         \
+            .mark = MAY_CHANGE),                                                                                       \
         LOOM_OPT_F64("memory-limit", 0, train_conf, memory_limit, "0", 0, 1e6, "GIB",                                  \
                      "memory to plan for (0: what the machine has)", .mark = MAY_CHANGE)
 
@@ -147,20 +154,25 @@ enum {
 #define TRAIN_OUTPUT_OPTS                                                                                              \
     LOOM_OPT_GROUP("Output"),                                                                                          \
         LOOM_OPT_OUT("output", 'o', train_conf, output, NULL, "DIR",                                                   \
-                     "folder of the run; goes on with the run it holds (--force: another run in it is thrown away)", .mark = MAY_CHANGE),  \
+                     "folder of the run; goes on with the run it holds (--force: another run in it is thrown away)",   \
+                     .mark = MAY_CHANGE),                                                                              \
         LOOM_OPT_I64("save-every", 0, train_conf, save_every, "500", 0, 1e9, "N",                                      \
-                     "steps between checkpoints (0: by time only)", .mark = MAY_CHANGE),                                                   \
+                     "steps between checkpoints (0: by time only)", .mark = MAY_CHANGE),                               \
         LOOM_OPT_F64("save-minutes", 0, train_conf, save_minutes, "15", 0, 1e6, "M",                                   \
-                     "minutes between checkpoints (0: by steps only)", .mark = MAY_CHANGE),                                                \
-        LOOM_OPT_I64("keep", 0, train_conf, keep, "2", 1, 1000, "K", "checkpoints kept", .mark = MAY_CHANGE),                              \
-        LOOM_OPT_STR("valid", 0, train_conf, valid, NULL, "SHARD", "shard for the validation loss", .mark = MAY_CHANGE_UNWATCHED),                   \
-        LOOM_OPT_I64("valid-every", 0, train_conf, valid_every, "200", 1, 1e9, "N", "steps between validations", .mark = MAY_CHANGE_UNWATCHED),      \
-        LOOM_OPT_I64("valid-tokens", 0, train_conf, valid_tokens, "50000", 1, 1e12, "N", "tokens of a validation", .mark = MAY_CHANGE_UNWATCHED),    \
-        LOOM_OPT_FLAG_ON("best", 0, train_conf, best,                                                                  \
-                         "keep the weights of the lowest validation loss in best.h5", .mark = MAY_CHANGE),                                 \
+                     "minutes between checkpoints (0: by steps only)", .mark = MAY_CHANGE),                            \
+        LOOM_OPT_I64("keep", 0, train_conf, keep, "2", 1, 1000, "K", "checkpoints kept", .mark = MAY_CHANGE),          \
+        LOOM_OPT_STR("valid", 0, train_conf, valid, NULL, "SHARD", "shard for the validation loss",                    \
+                     .mark = MAY_CHANGE_UNWATCHED),                                                                    \
+        LOOM_OPT_I64("valid-every", 0, train_conf, valid_every, "200", 1, 1e9, "N", "steps between validations",       \
+                     .mark = MAY_CHANGE_UNWATCHED),                                                                    \
+        LOOM_OPT_I64("valid-tokens", 0, train_conf, valid_tokens, "50000", 1, 1e12, "N", "tokens of a validation",     \
+                     .mark = MAY_CHANGE_UNWATCHED),                                                                    \
+        LOOM_OPT_FLAG_ON("best", 0, train_conf, best, "keep the weights of the lowest validation loss in best.h5",     \
+                         .mark = MAY_CHANGE),                                                                          \
         LOOM_OPT_I64("log-every", 0, train_conf, log_every, "10", 1, 1e9, "N",                                         \
-                     "steps between rows of the learning curve", .mark = MAY_CHANGE),                                                      \
-        LOOM_OPT_FLAG_ON("plot", 0, train_conf, plot, "draw the learning curve when gnuplot is there", .mark = MAY_CHANGE),                \
+                     "steps between rows of the learning curve", .mark = MAY_CHANGE),                                  \
+        LOOM_OPT_FLAG_ON("plot", 0, train_conf, plot, "draw the learning curve when gnuplot is there",                 \
+                         .mark = MAY_CHANGE),                                                                          \
         LOOM_OPT_GROUP_HIDDEN("Tests"),                                                                                \
         LOOM_OPT_I64("stop-after", 0, train_conf, stop_after, "0", 0, 1e12, "N",                                       \
                      "stop and save after this step, as if interrupted", .mark = MAY_CHANGE)

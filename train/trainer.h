@@ -81,7 +81,7 @@ loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t m
 
 /* Bytes a run needs, for --dry-run; the peak of a run is within 10 % of their sum and the data's. */
 typedef struct loom_train_memory {
-    size_t weights; /* mapped ones included: pages of the file that are in memory */
+    size_t weights;                         /* mapped ones included: pages of the file that are in memory */
     size_t gradients, moments, activations; /* moments: the moving average of the weights included; activations: what
                                              * the optimizer computes with, too */
     size_t checkpoint;                      /* of them, what is saved */

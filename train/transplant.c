@@ -55,10 +55,7 @@ static loom_status check_format(const transplant *t, const char *base, const cha
 /* ---- the distribution of the base's names ---- */
 
 /* Numbers of a name: its row of the embedding, and of the head where that is another matrix. */
-static int64_t row_size(const loom_config *c)
-{
-    return c->tied ? c->C : 2 * c->C;
-}
+static int64_t row_size(const loom_config *c) { return c->tied ? c->C : 2 * c->C; }
 
 static float *row_at(const loom_llama *m, const char *tensor, int64_t id)
 {
@@ -153,10 +150,8 @@ static loom_status draw_names(transplant *t, loom_transplant_report *r, loom_err
         loom_rng_seed(&rng, t->seed, "name", loom_hash64(name, len, 0));
         loom_gaussian_draw(row, t->kinds[kind].mean ? &t->kinds[kind] : &t->names, &rng);
         write_row(t->to, id, row);
-        if (kind == LOOM_TOK_NAME_MICROSERVICE)
-            r->microservices++;
-        else
-            r->services++;
+        if (kind == LOOM_TOK_NAME_MICROSERVICE) r->microservices++;
+        else r->services++;
     }
     free(row);
     return LOOM_OK;
@@ -239,8 +234,7 @@ done:
 
 const char *loom_transplant_text(char *text, size_t cap, const loom_transplant_report *r)
 {
-    if (r->same)
-        snprintf(text, cap, "the tokenizer is its own, nothing is replaced");
+    if (r->same) snprintf(text, cap, "the tokenizer is its own, nothing is replaced");
     else
         snprintf(text, cap, "%" PRId64 " tokens shared, %" PRId64 " microservices and %" PRId64 " services new",
                  r->shared, r->microservices, r->services);

@@ -9,19 +9,20 @@ static loom_status judge(const loom_gguf_check *k, const loom_write_gguf_conf *c
 {
     if (k->differ == 0) return LOOM_OK;
     if (conf->accept) {
-        loom_warn("llama.cpp cuts %lld of %lld texts otherwise than the model learned them, first: %s", (long long)k->differ,
-                  (long long)k->texts, k->first);
+        loom_warn("llama.cpp cuts %lld of %lld texts otherwise than the model learned them, first: %s",
+                  (long long)k->differ, (long long)k->texts, k->first);
         return LOOM_OK;
     }
-    return loom_fail(err, LOOM_STATUS_FORMAT,
-                     "%s: llama.cpp would cut %lld of %lld names and texts into other tokens than the model knows (a name that "
-                     "begins with a name which is a token), first \"%s\"; train with a tokenizer whose names have one width or "
-                     "are all tokens, or write it as it is with --accept-differences",
-                     conf->output, (long long)k->differ, (long long)k->texts, k->first);
+    return loom_fail(
+        err, LOOM_STATUS_FORMAT,
+        "%s: llama.cpp would cut %lld of %lld names and texts into other tokens than the model knows (a name that "
+        "begins with a name which is a token), first \"%s\"; train with a tokenizer whose names have one width or "
+        "are all tokens, or write it as it is with --accept-differences",
+        conf->output, (long long)k->differ, (long long)k->texts, k->first);
 }
 
-static loom_status check(const loom_write_gguf_conf *conf, const loom_gguf_vocab *v, const loom_model_files *b, loom_meta *made,
-                         loom_err *err)
+static loom_status check(const loom_write_gguf_conf *conf, const loom_gguf_vocab *v, const loom_model_files *b,
+                         loom_meta *made, loom_err *err)
 {
     loom_gguf_check k = {0};
 
@@ -32,9 +33,9 @@ static loom_status check(const loom_write_gguf_conf *conf, const loom_gguf_vocab
     loom_meta_i64(made, "texts_cut_otherwise", k.differ);
     if (v->kind == LOOM_TOK_KIND_LLAMA3) return LOOM_OK;
     if (k.texts == 0)
-        loom_warn("%s: nothing to compare the tokens of llama.cpp with; name a training text with --check", conf->output);
-    else if (k.differ == 0)
-        loom_info("%lld names and texts have the same tokens in llama.cpp", (long long)k.texts);
+        loom_warn("%s: nothing to compare the tokens of llama.cpp with; name a training text with --check",
+                  conf->output);
+    else if (k.differ == 0) loom_info("%lld names and texts have the same tokens in llama.cpp", (long long)k.texts);
     return LOOM_OK;
 }
 
@@ -53,7 +54,8 @@ static loom_status write_model(const loom_write_gguf_conf *conf, const loom_ctx 
     how->add_bos = v.kind != LOOM_TOK_KIND_DOMAIN || conf->form == LOOM_MODE_INSTRUCTION;
     st = loom_gguf_write_model(out, b, &v, how, &n_f16, err);
     if (st == LOOM_OK && n_f16)
-        loom_info("%lld matrices are float16: their rows are no multiple of %d values", (long long)n_f16, LOOM_Q8_BLOCK);
+        loom_info("%lld matrices are float16: their rows are no multiple of %d values", (long long)n_f16,
+                  LOOM_Q8_BLOCK);
 done:
     loom_gguf_vocab_release(&v);
     loom_buf_release(&meta);
@@ -72,8 +74,8 @@ static loom_status write_adapter(const loom_ctx *ctx, const loom_model_files *b,
     return st;
 }
 
-static loom_status open_modelfile(loom_out **out, const loom_write_gguf_conf *conf, const loom_model_files *b, bool force,
-                                  loom_err *err)
+static loom_status open_modelfile(loom_out **out, const loom_write_gguf_conf *conf, const loom_model_files *b,
+                                  bool force, loom_err *err)
 {
     loom_buf path = {0}, text = {0};
     loom_status st = loom_gguf_modelfile(&text, conf->output, &b->model->config, conf->form, err);
@@ -94,16 +96,15 @@ static const char *last_part(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
-loom_status loom_write_gguf(const loom_write_gguf_conf *conf, const loom_ctx *ctx, const loom_model_files *b, loom_meta *made,
-                            loom_err *err)
+loom_status loom_write_gguf(const loom_write_gguf_conf *conf, const loom_ctx *ctx, const loom_model_files *b,
+                            loom_meta *made, loom_err *err)
 {
     loom_gguf_how how = {.matrices = conf->matrices, .name = last_part(conf->output)};
     loom_out *outs[2] = {NULL, NULL};
     loom_status st;
 
     if ((st = loom_out_open(&outs[0], conf->output, ctx->common.force, err)) != LOOM_OK) goto done;
-    if (b->lora)
-        st = write_adapter(ctx, b, &how, made, outs[0], err);
+    if (b->lora) st = write_adapter(ctx, b, &how, made, outs[0], err);
     else if ((st = open_modelfile(&outs[1], conf, b, ctx->common.force, err)) == LOOM_OK)
         st = write_model(conf, ctx, b, &how, made, outs[0], err);
     if (st == LOOM_OK) st = loom_meta_commit(made, ctx, outs, 2, 1, err);

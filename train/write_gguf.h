@@ -15,7 +15,7 @@ typedef struct loom_write_gguf_conf {
 } loom_write_gguf_conf;
 
 /* A bundle with an adapter gives the adapter alone, without a Modelfile. */
-loom_status loom_write_gguf(const loom_write_gguf_conf *conf, const loom_ctx *ctx, const loom_model_files *b, loom_meta *made,
-                            loom_err *err);
+loom_status loom_write_gguf(const loom_write_gguf_conf *conf, const loom_ctx *ctx, const loom_model_files *b,
+                            loom_meta *made, loom_err *err);
 
 #endif

@@ -58,8 +58,10 @@ void loom_accuracy_rows(loom_csv_table *t, const loom_tally *tally, const loom_s
     const loom_grid *g = &tally->grid;
     row_writer w = {t, s, v, lead, arg};
     if (axes & LOOM_AXIS_SIZES) {
-        for (int64_t e = g->edges_lo; e <= g->edges_hi; e++) row(&w, "edges", (double)e, loom_tally_sum(tally, s, e, e, -1, -1));
-        for (int64_t d = g->depth_lo; d <= g->depth_hi; d++) row(&w, "depth", (double)d, loom_tally_sum(tally, s, -1, -1, d, d));
+        for (int64_t e = g->edges_lo; e <= g->edges_hi; e++)
+            row(&w, "edges", (double)e, loom_tally_sum(tally, s, e, e, -1, -1));
+        for (int64_t d = g->depth_lo; d <= g->depth_hi; d++)
+            row(&w, "depth", (double)d, loom_tally_sum(tally, s, -1, -1, d, d));
     }
     if (axes & LOOM_AXIS_TEMPERATURE) row(&w, "temperature", s->temperature, s->all);
 }
@@ -68,8 +70,10 @@ void loom_accuracy_rows(loom_csv_table *t, const loom_tally *tally, const loom_s
 
 void loom_accuracy_choose(loom_accuracy_lines *lines, const loom_tally *tally, loom_decoding which)
 {
-    *lines = (loom_accuracy_lines){.list = loom_alloc(tally->n_series, sizeof *lines->list), .least_n = INT64_MAX,
-                                   .temp_lo = INFINITY, .temp_hi = -INFINITY};
+    *lines = (loom_accuracy_lines){.list = loom_alloc(tally->n_series, sizeof *lines->list),
+                                   .least_n = INT64_MAX,
+                                   .temp_lo = INFINITY,
+                                   .temp_hi = -INFINITY};
     for (size_t i = 0; lines->list && i < tally->n_series; i++) {
         const loom_series *s = &tally->series[i];
         if (which != LOOM_DECODING_ANY && s->constrained != (which == LOOM_DECODING_CONSTRAINED)) continue;
@@ -100,10 +104,11 @@ void loom_accuracy_per_cell(char *text, size_t cap, const loom_accuracy_lines *l
     else snprintf(text, cap, "%lld to %lld", (long long)lines->least_n, (long long)lines->most_n);
 }
 
-void loom_accuracy_vars(loom_figure_vars *vars, const char *list_name, const loom_accuracy_lines *lines, const char *const *labels,
-                        loom_validity v)
+void loom_accuracy_vars(loom_figure_vars *vars, const char *list_name, const loom_accuracy_lines *lines,
+                        const char *const *labels, loom_validity v)
 {
-    const char **methods = loom_alloc((size_t)lines->n, sizeof *methods), **temps = loom_alloc((size_t)lines->n, sizeof *temps);
+    const char **methods = loom_alloc((size_t)lines->n, sizeof *methods),
+               **temps = loom_alloc((size_t)lines->n, sizeof *temps);
     const char **titles = loom_alloc((size_t)lines->n, sizeof *titles);
     loom_arena arena = {0};
     char temp[40];
@@ -145,7 +150,8 @@ loom_status loom_accuracy_draw(loom_results *r, const loom_accuracy_lines *lines
     loom_accuracy_per_cell(each, sizeof each, lines);
     temperature_note(temp, sizeof temp, lines, p->axis);
     snprintf(caption, sizeof caption, "%s%s graph%s per cell%s, judged by %s · bands: 95 %% interval",
-             loom_results_origin(r, origin, sizeof origin), each, lines->most_n == 1 ? "" : "s", temp, loom_accuracy_rules(v));
+             loom_results_origin(r, origin, sizeof origin), each, lines->most_n == 1 ? "" : "s", temp,
+             loom_accuracy_rules(v));
     loom_figure_str(&vars, "title", p->title);
     loom_figure_str(&vars, "caption", caption);
     loom_figure_str(&vars, "who", p->who);

@@ -13,8 +13,9 @@ loom_status loom_grid_range(int64_t *lo, int64_t *hi, const char *text, const ch
 
     if (!loom_parse_i64(text, first, &a) || !loom_parse_i64(last, strlen(last), &b) || a < 1 || b < a ||
         b > LOOM_GRID_MAX)
-        return loom_fail(err, LOOM_STATUS_ARG, "%s is \"%s\", expected FIRST:LAST with 1 <= FIRST <= LAST <= %d, as 1:30",
-                         option, text, LOOM_GRID_MAX);
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "%s is \"%s\", expected FIRST:LAST with 1 <= FIRST <= LAST <= %d, as 1:30", option, text,
+                         LOOM_GRID_MAX);
     *lo = a;
     *hi = b;
     return LOOM_OK;

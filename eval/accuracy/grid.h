@@ -17,7 +17,10 @@ typedef struct loom_grid {
     int64_t edges_lo, edges_hi, depth_lo, depth_hi; /* all inclusive */
 } loom_grid;
 
-#define LOOM_GRID_PAPER {1, 30, 1, 6}
+#define LOOM_GRID_PAPER                                                                                                \
+    {                                                                                                                  \
+        1, 30, 1, 6                                                                                                    \
+    }
 #define LOOM_GRID_MAX 1000 /* largest edges or depth of a grid */
 
 /* "1:30" or "8"; `option` names the option in messages. */
@@ -32,7 +35,13 @@ static inline int64_t loom_grid_cells(const loom_grid *g)
 {
     return loom_grid_width(g) * (g->depth_hi - g->depth_lo + 1);
 }
-static inline int64_t loom_grid_edges(const loom_grid *g, int64_t cell) { return g->edges_lo + cell % loom_grid_width(g); }
-static inline int64_t loom_grid_depth(const loom_grid *g, int64_t cell) { return g->depth_lo + cell / loom_grid_width(g); }
+static inline int64_t loom_grid_edges(const loom_grid *g, int64_t cell)
+{
+    return g->edges_lo + cell % loom_grid_width(g);
+}
+static inline int64_t loom_grid_depth(const loom_grid *g, int64_t cell)
+{
+    return g->depth_lo + cell / loom_grid_width(g);
+}
 
 #endif

@@ -46,7 +46,8 @@ static loom_status prompts_of_answers(loom_paths *list, const char *answers, loo
     return st;
 }
 
-static loom_status find_prompts(loom_paths *list, const loom_score_answers_conf *conf, char *const *args, int n, loom_err *err)
+static loom_status find_prompts(loom_paths *list, const loom_score_answers_conf *conf, char *const *args, int n,
+                                loom_err *err)
 {
     char own[128];
     loom_buf name = {0};
@@ -65,14 +66,17 @@ static loom_status find_prompts(loom_paths *list, const loom_score_answers_conf 
 }
 
 /* The sizes to show: as the options say, else those that the prompts' sidecars name, else the paper's. */
-static loom_status choose_grid(loom_grid *g, const loom_score_answers_conf *conf, const loom_paths *prompts, loom_err *err)
+static loom_status choose_grid(loom_grid *g, const loom_score_answers_conf *conf, const loom_paths *prompts,
+                               loom_err *err)
 {
     loom_grid asked = LOOM_GRID_PAPER;
     bool any = false;
     for (size_t i = 0; i < prompts->n; i++) loom_tally_extent(&asked, &any, prompts->paths[i]);
     *g = asked;
-    if (strcmp(conf->edges, "auto") != 0) LOOM_TRY(loom_grid_range(&g->edges_lo, &g->edges_hi, conf->edges, "--edges", err));
-    if (strcmp(conf->depths, "auto") != 0) LOOM_TRY(loom_grid_range(&g->depth_lo, &g->depth_hi, conf->depths, "--depths", err));
+    if (strcmp(conf->edges, "auto") != 0)
+        LOOM_TRY(loom_grid_range(&g->edges_lo, &g->edges_hi, conf->edges, "--edges", err));
+    if (strcmp(conf->depths, "auto") != 0)
+        LOOM_TRY(loom_grid_range(&g->depth_lo, &g->depth_hi, conf->depths, "--depths", err));
     return LOOM_OK;
 }
 
@@ -80,18 +84,22 @@ static loom_status choose_grid(loom_grid *g, const loom_score_answers_conf *conf
 
 static void warn_gaps(const loom_tally *t)
 {
-    if (t->outside) loom_warn("%lld answers ask for sizes outside the grid and are left out; see --edges and --depths", (long long)t->outside);
+    if (t->outside)
+        loom_warn("%lld answers ask for sizes outside the grid and are left out; see --edges and --depths",
+                  (long long)t->outside);
     for (size_t i = 0; i < t->n_series; i++) {
         const loom_series *s = &t->series[i];
         if (s->missing)
-            loom_warn("%s, temperature %g: %lld of the prompts in %s have no answer; they are counted as failures", s->method,
-                      s->temperature, (long long)s->missing, t->prompts_path[s->mode]);
+            loom_warn("%s, temperature %g: %lld of the prompts in %s have no answer; they are counted as failures",
+                      s->method, s->temperature, (long long)s->missing, t->prompts_path[s->mode]);
     }
-    if (!t->has_coverage) loom_warn("no prompts file with a .meta.json: cells without answers cannot be told from sizes that no validation graph has");
+    if (!t->has_coverage)
+        loom_warn(
+            "no prompts file with a .meta.json: cells without answers cannot be told from sizes that no validation graph has");
 }
 
-loom_status loom_score_answers_inputs(loom_score_answers_run *run, loom_results *r, const loom_score_answers_conf *conf, char *const *args, int n,
-                                loom_err *err)
+loom_status loom_score_answers_inputs(loom_score_answers_run *run, loom_results *r, const loom_score_answers_conf *conf,
+                                      char *const *args, int n, loom_err *err)
 {
     char name[128];
     *run = (loom_score_answers_run){.conf = conf, .args = args, .n_args = n};
@@ -140,7 +148,8 @@ loom_status loom_score_answers_all(loom_score_answers_run *run, const loom_resul
     LOOM_TRY(st);
     int64_t total = count_answers(&run->tally);
     if (total == 0)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "no answer asks for %lld to %lld edges and depth %lld to %lld; widen --edges and --depths",
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "no answer asks for %lld to %lld edges and depth %lld to %lld; widen --edges and --depths",
                          (long long)g.edges_lo, (long long)g.edges_hi, (long long)g.depth_lo, (long long)g.depth_hi);
     double seconds = loom_time_now() - started;
     loom_verbose("%lld answers judged in %.2f s (%.0f graphs/s)", (long long)total, seconds, (double)total / seconds);

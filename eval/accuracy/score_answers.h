@@ -20,14 +20,15 @@ typedef struct loom_score_answers_conf {
 } loom_score_answers_conf;
 
 /* Rows of an option table; `member` is the loom_score_answers_conf within the command's options S. */
-#define LOOM_SCORE_ANSWERS_OPTS(S, member)                                                                                   \
-    LOOM_OPT_IN("prompts", 'p', S, member.prompts, NULL, "FILE[,FILE]",                                                \
-                "prompts the answers belong to: every answer must fit its prompt, missing ones are failures (default: "  \
-                "those named in the answers' .meta.json)"),                                                            \
-    LOOM_OPT_STR("edges", 0, S, member.edges, "auto", "FIRST:LAST",                                                    \
-                 "numbers of edges to show (auto: those the prompts ask for, else 1:30)"),                             \
-    LOOM_OPT_STR("depths", 0, S, member.depths, "auto", "FIRST:LAST",                                                  \
-                 "depths to show (auto: those the prompts ask for, else 1:6)")
+#define LOOM_SCORE_ANSWERS_OPTS(S, member)                                                                             \
+    LOOM_OPT_IN(                                                                                                       \
+        "prompts", 'p', S, member.prompts, NULL, "FILE[,FILE]",                                                        \
+        "prompts the answers belong to: every answer must fit its prompt, missing ones are failures (default: "        \
+        "those named in the answers' .meta.json)"),                                                                    \
+        LOOM_OPT_STR("edges", 0, S, member.edges, "auto", "FIRST:LAST",                                                \
+                     "numbers of edges to show (auto: those the prompts ask for, else 1:30)"),                         \
+        LOOM_OPT_STR("depths", 0, S, member.depths, "auto", "FIRST:LAST",                                              \
+                     "depths to show (auto: those the prompts ask for, else 1:6)")
 
 typedef struct loom_paths {
     char **paths;
@@ -43,8 +44,8 @@ typedef struct loom_score_answers_run {
 } loom_score_answers_run; /* zero-initialised is ready */
 
 /* Borrows conf and args. */
-loom_status loom_score_answers_inputs(loom_score_answers_run *run, loom_results *r, const loom_score_answers_conf *conf, char *const *args, int n,
-                                loom_err *err);
+loom_status loom_score_answers_inputs(loom_score_answers_run *run, loom_results *r, const loom_score_answers_conf *conf,
+                                      char *const *args, int n, loom_err *err);
 /* Fills run->tally, sorted; warns of gaps. */
 loom_status loom_score_answers_all(loom_score_answers_run *run, const loom_results *r, loom_err *err);
 void loom_score_answers_release(loom_score_answers_run *run);

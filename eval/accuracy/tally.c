@@ -12,7 +12,7 @@
 #include "eval/answers/outside_answers.h"
 #include "eval/answers/trained.h"
 
-#define BATCH 256
+#define BATCH        256
 #define MOST_SAMPLES 1000000 /* of one prompt */
 
 loom_status loom_tally_init(loom_tally *t, const loom_grid *grid, loom_err *err)
@@ -72,10 +72,9 @@ static void read_coverage(loom_tally *t, const char *path)
         int64_t at = loom_grid_cell(&t->grid, loom_json_i64(loom_json_get(c, "edges"), -1),
                                     loom_json_i64(loom_json_get(c, "depth"), -1));
         if (at < 0) continue;
-        t->coverage[at] = (loom_coverage){loom_json_i64(loom_json_get(c, "prompts"), -1),
-                                          loom_json_i64(loom_json_get(c, "distinct"), -1),
-                                          loom_json_i64(loom_json_get(c, "valid"), -1),
-                                          loom_json_i64(loom_json_get(c, "train"), -1)};
+        t->coverage[at] = (loom_coverage){
+            loom_json_i64(loom_json_get(c, "prompts"), -1), loom_json_i64(loom_json_get(c, "distinct"), -1),
+            loom_json_i64(loom_json_get(c, "valid"), -1), loom_json_i64(loom_json_get(c, "train"), -1)};
         t->has_coverage = true;
         t->has_train |= t->coverage[at].train >= 0;
     }
@@ -96,8 +95,8 @@ static loom_status add_prompt(const prompts_file *file, const loom_prompt_line *
     loom_mode mode;
     if (!name || !l->prompt || !loom_mode_parse(&mode, name) || id < 0 || id > 1000000000)
         return loom_fail(err, LOOM_STATUS_FORMAT,
-                         "%s:%lld: not a prompt with id, mode and prompt; write the file with `loom-eval prompts`", path,
-                         (long long)number);
+                         "%s:%lld: not a prompt with id, mode and prompt; write the file with `loom-eval prompts`",
+                         path, (long long)number);
     if (t->prompts_path[mode] && strcmp(t->prompts_path[mode], path) != 0)
         return loom_fail(err, LOOM_STATUS_ARG, "%s and %s both hold %s prompts; give one prompts file for each mode",
                          t->prompts_path[mode], path, name);
@@ -117,9 +116,9 @@ static loom_status add_prompt(const prompts_file *file, const loom_prompt_line *
 static loom_status add_json(void *arg, const loom_json *root, int64_t number, loom_err *err)
 {
     loom_prompt_line l = {.id = loom_json_i64(loom_json_get(root, "id"), -1),
-                         .edges = loom_json_i64(loom_json_get(root, "edges"), -1),
-                         .depth = loom_json_i64(loom_json_get(root, "depth"), -1),
-                         .mode = loom_json_str(loom_json_get(root, "mode"), NULL)};
+                          .edges = loom_json_i64(loom_json_get(root, "edges"), -1),
+                          .depth = loom_json_i64(loom_json_get(root, "depth"), -1),
+                          .mode = loom_json_str(loom_json_get(root, "mode"), NULL)};
     l.prompt = loom_json_str(loom_json_get(root, "prompt"), &l.prompt_len);
     return add_prompt(arg, &l, number, err);
 }
@@ -153,7 +152,7 @@ typedef struct item {
     loom_err err;
     loom_answer answer; /* its layers are gone once scored */
     loom_hash128 prompt;
-    loom_score score;   /* released */
+    loom_score score; /* released */
 } item;
 
 typedef struct batch {
@@ -162,7 +161,7 @@ typedef struct batch {
     int64_t n;
     const char *path;
     loom_outside_answers *outside; /* the prompts that others answered; NULL: answers of ours */
-    loom_arena *arenas; /* one per thread */
+    loom_arena *arenas;            /* one per thread */
 } batch;
 
 static void score_item(void *arg, int64_t i, int thread)
@@ -172,11 +171,11 @@ static void score_item(void *arg, int64_t i, int thread)
     loom_arena *arena = &b->arenas[thread];
     loom_arena_reset(arena);
     const char *line = b->text.data + it->offset;
-    it->st = b->outside ? loom_outside_answers_parse(b->outside, &it->answer, line, it->len, b->path, it->number, arena, &it->err)
+    it->st = b->outside ? loom_outside_answers_parse(b->outside, &it->answer, line, it->len, b->path, it->number, arena,
+                                                     &it->err)
                         : loom_answer_parse(&it->answer, line, it->len, b->path, it->number, arena, &it->err);
     if (it->st != LOOM_OK) return;
-    if (it->answer.n_layers)
-        it->prompt = loom_hash128_of(it->answer.layers[0].prompt, it->answer.layers[0].prompt_len);
+    if (it->answer.n_layers) it->prompt = loom_hash128_of(it->answer.layers[0].prompt, it->answer.layers[0].prompt_len);
     it->st = loom_answer_score(&it->score, &it->answer, &it->err);
     if (it->st != LOOM_OK) loom_err_in(&it->err, "%s:%lld", b->path, (long long)it->number);
     loom_score_release(&it->score);
@@ -185,10 +184,14 @@ static void score_item(void *arg, int64_t i, int thread)
 static loom_series *find_series(loom_tally *t, const char *method, const loom_answer *a)
 {
     for (size_t i = 0; i < t->n_series; i++)
-        if (t->series[i].temperature == a->temperature && strcmp(t->series[i].method, method) == 0) return &t->series[i];
+        if (t->series[i].temperature == a->temperature && strcmp(t->series[i].method, method) == 0)
+            return &t->series[i];
     if (loom_grow(&t->series, &t->cap, t->n_series + 1, sizeof *t->series, NULL) != LOOM_OK) return NULL;
     loom_series *s = &t->series[t->n_series];
-    *s = (loom_series){.method = loom_strdup(method), .mode = a->mode, .temperature = a->temperature, .constrained = a->constrained,
+    *s = (loom_series){.method = loom_strdup(method),
+                       .mode = a->mode,
+                       .temperature = a->temperature,
+                       .constrained = a->constrained,
                        .seed = a->seed};
     s->cells = loom_calloc((size_t)loom_grid_cells(&t->grid), sizeof *s->cells);
     if (!s->method || !s->cells) {
@@ -219,13 +222,15 @@ static loom_status fits_prompt(const loom_tally *t, const item *it, const char *
     const loom_tally_prompt *p = NULL;
     if (a->id >= 0 && (size_t)a->id < t->n_prompts[a->mode]) p = &t->prompts[a->mode][a->id];
     if (!p || p->edges < 0)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: %s has no prompt %lld; give the prompts file these answers were made from",
-                         path, (long long)it->number, t->prompts_path[a->mode], (long long)a->id);
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s:%lld: %s has no prompt %lld; give the prompts file these answers were made from", path,
+                         (long long)it->number, t->prompts_path[a->mode], (long long)a->id);
     bool same = p->hash.lo == it->prompt.lo && p->hash.hi == it->prompt.hi;
     if ((a->n_layers && !same) || p->edges != a->edges || p->depth != a->depth)
-        return loom_fail(err, LOOM_STATUS_FORMAT,
-                         "%s:%lld: this is not an answer to prompt %lld of %s; give the prompts file these answers were made from",
-                         path, (long long)it->number, (long long)a->id, t->prompts_path[a->mode]);
+        return loom_fail(
+            err, LOOM_STATUS_FORMAT,
+            "%s:%lld: this is not an answer to prompt %lld of %s; give the prompts file these answers were made from",
+            path, (long long)it->number, (long long)a->id, t->prompts_path[a->mode]);
     return LOOM_OK;
 }
 
@@ -234,7 +239,8 @@ static loom_status note_answer(const loom_tally *t, loom_series *s, const loom_a
     size_t need = t->n_prompts[a->mode], old = s->n_answers;
     if (!need) return LOOM_OK;
     if (a->sample < 0 || a->sample > MOST_SAMPLES)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "prompt %lld: sample is %lld, expected 0 to %d; write the file with `loom-infer sample`",
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "prompt %lld: sample is %lld, expected 0 to %d; write the file with `loom-infer sample`",
                          (long long)a->id, (long long)a->sample, MOST_SAMPLES);
     if (old < need) {
         LOOM_TRY(loom_grow(&s->answers, &s->cap_answers, need, sizeof *s->answers, err));
@@ -252,9 +258,10 @@ static loom_status count_item(loom_tally *t, const item *it, const char *path, c
     const loom_score *s = &it->score;
     LOOM_TRY(fits_prompt(t, it, path, err));
     if (a->edges < 1 || a->depth < 1)
-        return loom_fail(err, LOOM_STATUS_FORMAT,
-                         "%s:%lld: the answer does not say which edges and depth were asked for; use prompts of `loom-eval prompts`",
-                         path, (long long)it->number);
+        return loom_fail(
+            err, LOOM_STATUS_FORMAT,
+            "%s:%lld: the answer does not say which edges and depth were asked for; use prompts of `loom-eval prompts`",
+            path, (long long)it->number);
     int64_t at = loom_grid_cell(&t->grid, a->edges, a->depth);
     if (at < 0) {
         t->outside++;
@@ -263,11 +270,13 @@ static loom_status count_item(loom_tally *t, const item *it, const char *path, c
     loom_series *series = find_series(t, method ? method : loom_answer_method(a), a);
     if (!series) return loom_fail_nomem(err, "the table of methods");
     if (series->mode != a->mode)
-        return loom_fail(err, LOOM_STATUS_ARG, "%s:%lld: %s and %s answers under one name \"%s\"; give each file a name of its own",
-                         path, (long long)it->number, loom_mode_names[series->mode], loom_mode_names[a->mode], series->method);
+        return loom_fail(
+            err, LOOM_STATUS_ARG, "%s:%lld: %s and %s answers under one name \"%s\"; give each file a name of its own",
+            path, (long long)it->number, loom_mode_names[series->mode], loom_mode_names[a->mode], series->method);
     series->touched = true;
     LOOM_TRY(note_answer(t, series, a, err));
-    loom_tally_cell one = {.n = 1, .finished = s->finished, .valid = s->valid, .correct = s->correct, .accurate = s->accurate};
+    loom_tally_cell one = {
+        .n = 1, .finished = s->finished, .valid = s->valid, .correct = s->correct, .accurate = s->accurate};
     if (s->valid) one.sum_edges = s->n_edges, one.sum_depth = s->depth;
     add_cell(&series->cells[at], &one);
     add_cell(&series->all, &one);
@@ -306,7 +315,9 @@ static loom_status recognize(batch *b, const loom_tally *t, loom_err *err)
     const char *prompts = t->prompts_path[LOOM_MODE_TABULAR];
     if (b->n == 0 || !loom_outside_answers_like(b->text.data + b->items[0].offset, b->items[0].len)) return LOOM_OK;
     if (prompts) return loom_outside_answers_new(&b->outside, prompts, err);
-    return loom_fail(err, LOOM_STATUS_ARG, "%s holds answers of another program; give the tabular prompts it was asked with --prompts", b->path);
+    return loom_fail(err, LOOM_STATUS_ARG,
+                     "%s holds answers of another program; give the tabular prompts it was asked with --prompts",
+                     b->path);
 }
 
 /* Tells the methods that the file has answers of how their model was trained. */
@@ -355,7 +366,8 @@ loom_status loom_tally_answers(loom_tally *t, const char *path, const char *meth
         total += b->n;
     } while (st == LOOM_OK && b->n > 0);
     if (st == LOOM_OK && total == 0)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: the file holds no answers; write it with `loom-infer sample`", path);
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: the file holds no answers; write it with `loom-infer sample`",
+                       path);
     if (st == LOOM_OK) st = note_training(t, path, err);
 done:
     loom_lines_close(&lines);
@@ -392,7 +404,8 @@ static loom_status mode_of_prompts(loom_mode *mode, const loom_tally *t, const c
     for (int m = 0; m < LOOM_MODES; m++)
         if (t->n_prompts[m]) *mode = (loom_mode)m, n++;
     return n == 1 ? LOOM_OK
-                  : loom_fail(err, LOOM_STATUS_ARG, "%s: which prompts do these graphs answer? Give one prompts file with --prompts", path);
+                  : loom_fail(err, LOOM_STATUS_ARG,
+                              "%s: which prompts do these graphs answer? Give one prompts file with --prompts", path);
 }
 
 loom_status loom_tally_graphs(loom_tally *t, const char *path, const char *method, loom_err *err)
@@ -419,8 +432,11 @@ loom_status loom_tally_graphs(loom_tally *t, const char *path, const char *metho
     loom_graphs_close(&in);
     free(it);
     if (st == LOOM_OK && (more || k != t->n_prompts[mode]))
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s holds %s than the %zu prompts of %s; give one line for each prompt, in their order, \"-\" where "
-                       "there is no graph", path, more ? "more graphs" : "fewer graphs", t->n_prompts[mode], t->prompts_path[mode]);
+        st = loom_fail(
+            err, LOOM_STATUS_FORMAT,
+            "%s holds %s than the %zu prompts of %s; give one line for each prompt, in their order, \"-\" where "
+            "there is no graph",
+            path, more ? "more graphs" : "fewer graphs", t->n_prompts[mode], t->prompts_path[mode]);
     return st;
 }
 
@@ -472,11 +488,13 @@ loom_status loom_tally_finish(loom_tally *t, bool strict, loom_err *err)
     for (int m = 0; m < LOOM_MODES; m++) {
         const loom_series *s = series_of_mode(t, (loom_mode)m);
         if (t->n_prompts[m] && !s)
-            return loom_fail(err, LOOM_STATUS_ARG, "%s holds %s prompts, but no answers of that mode were given", t->prompts_path[m],
-                             loom_mode_names[m]);
+            return loom_fail(err, LOOM_STATUS_ARG, "%s holds %s prompts, but no answers of that mode were given",
+                             t->prompts_path[m], loom_mode_names[m]);
         if (strict && s && !t->n_prompts[m])
-            return loom_fail(err, LOOM_STATUS_ARG, "the answers of \"%s\" are of the mode %s, for which --prompts names no file; "
-                             "give the prompts of every mode", s->method, loom_mode_names[m]);
+            return loom_fail(err, LOOM_STATUS_ARG,
+                             "the answers of \"%s\" are of the mode %s, for which --prompts names no file; "
+                             "give the prompts of every mode",
+                             s->method, loom_mode_names[m]);
     }
     for (size_t i = 0; i < t->n_series; i++) add_missing(t, &t->series[i]);
     qsort(t->series, t->n_series, sizeof *t->series, by_method);

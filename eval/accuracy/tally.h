@@ -26,9 +26,9 @@ typedef struct loom_series {
     char *method;
     loom_mode mode;
     double temperature;
-    bool constrained;                /* decoded under constraints */
-    int64_t seed;                    /* of the first answer */
-    loom_tally_cell *cells;          /* by loom_grid_cell */
+    bool constrained;       /* decoded under constraints */
+    int64_t seed;           /* of the first answer */
+    loom_tally_cell *cells; /* by loom_grid_cell */
     loom_tally_cell all;
     int64_t rules[LOOM_RULES];       /* graphs that break it */
     int64_t code_graphs[LOOM_CODES]; /* graphs with that code */
@@ -38,15 +38,16 @@ typedef struct loom_series {
     int64_t missing;                 /* prompts (times samples) without an answer: failures, counted in n */
     int32_t *answers;                /* by prompt id, for the prompts of the mode; NULL without prompts */
     size_t n_answers, cap_answers;
-    int64_t samples;                 /* of each prompt: the largest `sample` + 1 */
-    char *trained;                   /* how the model was trained (eval/answers/trained.h); NULL: not known, or not the same for all files */
-    int64_t files;                   /* that its answers come from */
-    bool touched;                    /* by the file that is being read */
+    int64_t samples; /* of each prompt: the largest `sample` + 1 */
+    char *
+        trained; /* how the model was trained (eval/answers/trained.h); NULL: not known, or not the same for all files */
+    int64_t files; /* that its answers come from */
+    bool touched;  /* by the file that is being read */
 } loom_series;
 
 /* What a prompts file and its sidecar say. */
 typedef struct loom_tally_prompt {
-    loom_hash128 hash; /* of the prompt text */
+    loom_hash128 hash;    /* of the prompt text */
     int64_t edges, depth; /* -1: no prompt has this id */
 } loom_tally_prompt;
 
@@ -61,9 +62,9 @@ typedef struct loom_tally {
     loom_tally_prompt *prompts[LOOM_MODES]; /* by id; NULL: not given */
     size_t n_prompts[LOOM_MODES], cap_prompts[LOOM_MODES];
     char *prompts_path[LOOM_MODES];
-    loom_coverage *coverage;                /* by cell; of the first prompts file with a sidecar */
+    loom_coverage *coverage; /* by cell; of the first prompts file with a sidecar */
     bool has_coverage, has_train;
-    int64_t outside;                        /* answers for cells outside the grid */
+    int64_t outside; /* answers for cells outside the grid */
 } loom_tally;
 
 loom_status loom_tally_init(loom_tally *t, const loom_grid *grid, loom_err *err);

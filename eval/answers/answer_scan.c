@@ -43,7 +43,9 @@ static char escaped(char c)
     case 'r': return '\r';
     case 'b': return '\b';
     case 'f': return '\f';
-    case '"': case '\\': case '/': return c;
+    case '"':
+    case '\\':
+    case '/': return c;
     default: return 0;
     }
 }
@@ -193,7 +195,9 @@ static bool take_layer(loom_replay_layer *out, scan *s, int32_t index)
 {
     unsigned seen;
     *out = (loom_replay_layer){0};
-    if (!take_object(s, layer_keys, LAYER_KEYS, layer_value, out, &seen) || !(seen & 1u << LAYER_PARENT) || !out->prompt_len) return false;
+    if (!take_object(s, layer_keys, LAYER_KEYS, layer_value, out, &seen) || !(seen & 1u << LAYER_PARENT) ||
+        !out->prompt_len)
+        return false;
     return index == 0 ? out->parent == -1 : out->parent >= 0 && out->parent < index;
 }
 
@@ -213,7 +217,8 @@ static bool take_layers(loom_answer *out, scan *s)
             out->layers = list = more;
             cap *= 2;
         }
-        if (out->n_layers == LOOM_REQUEST_MAX_LAYERS || !take_layer(&list[out->n_layers], s, out->n_layers)) return false;
+        if (out->n_layers == LOOM_REQUEST_MAX_LAYERS || !take_layer(&list[out->n_layers], s, out->n_layers))
+            return false;
         out->n_layers++;
     } while (take(s, ','));
     return take(s, ']');
@@ -221,8 +226,21 @@ static bool take_layers(loom_answer *out, scan *s)
 
 /* ---- the line ---- */
 
-enum { KEY_ID, KEY_SAMPLE, KEY_MODE, KEY_EDGES, KEY_DEPTH, KEY_TEMPERATURE, KEY_SEED, KEY_CONSTRAIN, KEY_REFUSED, KEY_LAYERS, KEYS };
-static const char *const keys[KEYS] = {"id", "sample", "mode", "edges", "depth", "temperature", "seed", "constrain", "refused", "layers"};
+enum {
+    KEY_ID,
+    KEY_SAMPLE,
+    KEY_MODE,
+    KEY_EDGES,
+    KEY_DEPTH,
+    KEY_TEMPERATURE,
+    KEY_SEED,
+    KEY_CONSTRAIN,
+    KEY_REFUSED,
+    KEY_LAYERS,
+    KEYS
+};
+static const char *const keys[KEYS] = {"id",          "sample", "mode",      "edges",   "depth",
+                                       "temperature", "seed",   "constrain", "refused", "layers"};
 
 static bool answer_value(void *answer, scan *s, int key)
 {
@@ -241,9 +259,7 @@ static bool answer_value(void *answer, scan *s, int key)
         if (!take_text(s, &text, &len)) return false;
         out->constrained = strcmp(text, "off") != 0;
         return true;
-    case KEY_REFUSED:
-        out->refused = true;
-        return take_text(s, &text, &len);
+    case KEY_REFUSED: out->refused = true; return take_text(s, &text, &len);
     default: return take_layers(out, s);
     }
 }

@@ -11,7 +11,7 @@ bool loom_answer_scan(loom_answer *out, const char *line, size_t len, loom_arena
 
 /* What an accuracy grid needs of a line of a prompts file. */
 typedef struct loom_prompt_line {
-    int64_t id, edges, depth; /* -1: not there */
+    int64_t id, edges, depth;  /* -1: not there */
     const char *mode, *prompt; /* NULL: not there */
     size_t prompt_len;
 } loom_prompt_line;

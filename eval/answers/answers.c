@@ -24,18 +24,20 @@ static loom_status parse_layer(loom_replay_layer *out, const loom_json *n, int32
 {
     int64_t parent = loom_json_i64(loom_json_get(n, "parent"), index == 0 ? -1 : index);
     if (!loom_json_is_object(n))
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: layer %d is no object; " CURE, path, (long long)number, index);
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: layer %d is no object; " CURE, path, (long long)number,
+                         index);
     if (index == 0 ? parent != -1 : parent < 0 || parent >= index)
-        return loom_fail(err, LOOM_STATUS_FORMAT,
-                         "%s:%lld: layer %d has parent %lld, expected %s; " CURE, path, (long long)number, index,
-                         (long long)parent, index == 0 ? "-1 for the first layer" : "an earlier layer");
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: layer %d has parent %lld, expected %s; " CURE, path,
+                         (long long)number, index, (long long)parent,
+                         index == 0 ? "-1 for the first layer" : "an earlier layer");
     out->parent = (int32_t)parent;
     out->prefix = NULL; /* worked out from the parents' texts, whatever the file says */
     out->prompt = text_member(n, "prompt", &out->prompt_len, arena);
     out->text = loom_json_is_null(loom_json_get(n, "text")) ? NULL : text_member(n, "text", &out->text_len, arena);
     if (!out->prompt || !out->prompt_len || (!out->text && !loom_json_is_null(loom_json_get(n, "text"))))
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: layer %d has no \"prompt\", or its \"text\" is no text; " CURE,
-                         path, (long long)number, index);
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s:%lld: layer %d has no \"prompt\", or its \"text\" is no text; " CURE, path,
+                         (long long)number, index);
     return LOOM_OK;
 }
 
@@ -64,8 +66,9 @@ static loom_status fill_answer(loom_answer *out, const loom_json *root, const ch
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not an answer: %s; " CURE, path, (long long)number, what);
     }
     if (!mode || !loom_mode_parse(&out->mode, mode))
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: mode is %s%s%s, expected %s; " CURE, path, (long long)number,
-                         mode ? "\"" : "", mode ? mode : "missing", mode ? "\"" : "", LOOM_MODE_CHOICES);
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: mode is %s%s%s, expected %s; " CURE, path,
+                         (long long)number, mode ? "\"" : "", mode ? mode : "missing", mode ? "\"" : "",
+                         LOOM_MODE_CHOICES);
     size_t n = loom_json_len(layers);
     if (n > LOOM_REQUEST_MAX_LAYERS)
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: %zu layers, more than any sampler makes (%d); " CURE, path,

@@ -22,12 +22,12 @@
 
 typedef struct loom_answer {
     int64_t id, sample;
-    int64_t edges, depth;  /* asked for; -1: not */
+    int64_t edges, depth; /* asked for; -1: not */
     loom_mode mode;
     double temperature;
     int64_t seed;
-    bool constrained;      /* decoded under constraints */
-    bool refused;          /* these could not be met, nothing was generated */
+    bool constrained;                /* decoded under constraints */
+    bool refused;                    /* these could not be met, nothing was generated */
     const loom_replay_layer *layers; /* parents first; n = 0: refused, nothing was generated */
     int32_t n_layers;
 } loom_answer; /* texts live in the arena */
@@ -44,12 +44,12 @@ typedef struct loom_score {
     loom_request *request;       /* owns what outcome borrows; NULL when nothing was generated */
     const loom_outcome *outcome; /* NULL with request NULL */
     bool finished, valid;
-    bool correct;                /* LOOM_VALIDITY_CODE */
-    bool accurate;               /* LOOM_VALIDITY_PAPER */
-    uint32_t rules;              /* LOOM_RULE_BIT of everything broken */
-    uint32_t odd;                /* LOOM_ODD_BIT of what no record shows */
-    int32_t codes[LOOM_CODES];   /* how often each was given, all layers */
-    int32_t n_edges, depth;      /* of a valid graph */
+    bool correct;              /* LOOM_VALIDITY_CODE */
+    bool accurate;             /* LOOM_VALIDITY_PAPER */
+    uint32_t rules;            /* LOOM_RULE_BIT of everything broken */
+    uint32_t odd;              /* LOOM_ODD_BIT of what no record shows */
+    int32_t codes[LOOM_CODES]; /* how often each was given, all layers */
+    int32_t n_edges, depth;    /* of a valid graph */
 } loom_score;
 
 /* Replays the layers; besides the codes and rules, every child's prompt must ask for what its parent's answer says, and

@@ -35,7 +35,9 @@ static loom_status example_text(loom_buf *into, const loom_graph *g, uint64_t se
     loom_status st = loom_request_graph_prompt(into, g, NULL, &conf, seed, arena, err);
     loom_record_render(&record, g);
     if (st == LOOM_OK) st = loom_buf_check(&record, "an example", err);
-    if (st == LOOM_OK) st = loom_oracle_answer(&answered, LOOM_MODE_TABULAR, into->data, into->len, record.data, LOOM_DAMAGE_NONE, NULL, err);
+    if (st == LOOM_OK)
+        st = loom_oracle_answer(&answered, LOOM_MODE_TABULAR, into->data, into->len, record.data, LOOM_DAMAGE_NONE,
+                                NULL, err);
     if (st == LOOM_OK) {
         const loom_request_layer *l = loom_request_at(answered, 0);
         loom_buf_append(into, l->text, l->text_len);
@@ -106,13 +108,15 @@ static void render_request(loom_buf *into, int64_t id, const char *model, const 
     loom_buf_char(into, '\n');
 }
 
-loom_status loom_few_shot_render(loom_buf *into, const loom_few_shot *s, int64_t id, const char *model, const char *prompt,
-                                 size_t len, loom_err *err)
+loom_status loom_few_shot_render(loom_buf *into, const loom_few_shot *s, int64_t id, const char *model,
+                                 const char *prompt, size_t len, loom_err *err)
 {
     loom_buf question = {0};
     if (s->n_offered < s->n_examples)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%lld training graphs of these sizes, %lld examples wanted; give more with --train, or fewer --examples",
-                         (long long)s->n_offered, (long long)s->n_examples);
+        return loom_fail(
+            err, LOOM_STATUS_FORMAT,
+            "%lld training graphs of these sizes, %lld examples wanted; give more with --train, or fewer --examples",
+            (long long)s->n_offered, (long long)s->n_examples);
     add_examples(&question, s, id);
     loom_buf_str(&question, "Your turn:\n");
     loom_buf_append(&question, prompt, len);

@@ -23,8 +23,8 @@ typedef struct loom_few_shot {
 /* Resets `arena`. Graphs that break the rules of times are no examples. The choice follows from the seed and the order of the graphs. */
 loom_status loom_few_shot_offer(loom_few_shot *s, const loom_graph *g, loom_arena *arena, loom_err *err);
 /* Appends the line of one tabular prompt, LF included. FORMAT error when fewer graphs were offered than examples are wanted. */
-loom_status loom_few_shot_render(loom_buf *into, const loom_few_shot *s, int64_t id, const char *model, const char *prompt,
-                                 size_t len, loom_err *err);
+loom_status loom_few_shot_render(loom_buf *into, const loom_few_shot *s, int64_t id, const char *model,
+                                 const char *prompt, size_t len, loom_err *err);
 void loom_few_shot_release(loom_few_shot *s);
 
 #endif

@@ -61,7 +61,8 @@ static const char *find_text(const char *from, const char *end, const char *what
 static bool next_reference(loom_graphs *in, loom_graph *g, loom_verdict *why, const char *line, size_t len)
 {
     const char *end = line + len, *id = find_text(line, end, "id:");
-    const char *slash = id ? memchr(id, '/', (size_t)(end - id)) : NULL, *open = id ? memchr(id, '[', (size_t)(end - id)) : NULL;
+    const char *slash = id ? memchr(id, '/', (size_t)(end - id)) : NULL,
+               *open = id ? memchr(id, '[', (size_t)(end - id)) : NULL;
     const char *close = end;
     while (open && close > open && *close != ']') close--;
     if (!slash || !open || close <= open) {
@@ -99,7 +100,8 @@ static format sniff(const char *line, size_t len)
     const char *end = line + len;
     if (len && *line == '{') return FORMAT_ANSWERS;
     if (find_text(line, end, "traceid") && find_text(line, end, "rpctype")) return FORMAT_CSV;
-    if ((len && *line == '<') || find_text(line, end, "[INVALID TRACE]") || find_text(line, end, "><s>")) return FORMAT_REFERENCE;
+    if ((len && *line == '<') || find_text(line, end, "[INVALID TRACE]") || find_text(line, end, "><s>"))
+        return FORMAT_REFERENCE;
     return FORMAT_RECORDS;
 }
 

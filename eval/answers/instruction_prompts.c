@@ -19,7 +19,8 @@ static const loom_call *draw_rare(const loom_graph *g, const loom_stats *stats, 
     return chosen;
 }
 
-bool loom_instruction_of(loom_instruction *out, loom_ask ask, const loom_graph *g, const loom_stats *stats, loom_rng *rng)
+bool loom_instruction_of(loom_instruction *out, loom_ask ask, const loom_graph *g, const loom_stats *stats,
+                         loom_rng *rng)
 {
     double mean;
     *out = (loom_instruction){.ask = ask};
@@ -49,13 +50,16 @@ static void drop_line(loom_buf *into, const char *prompt, const char *text)
     }
 }
 
-loom_status loom_instruction_prompts(loom_buf *with, loom_buf *without, const loom_instruction *asked, const loom_graph *g,
-                               bool match_training, loom_rng *rng, loom_arena *arena, loom_err *err)
+loom_status loom_instruction_prompts(loom_buf *with, loom_buf *without, const loom_instruction *asked,
+                                     const loom_graph *g, bool match_training, loom_rng *rng, loom_arena *arena,
+                                     loom_err *err)
 {
     loom_line include = {.kind = LOOM_LINE_INCLUDE, .name = {asked->source, asked->destination, asked->type}};
     loom_line latency = {.kind = LOOM_LINE_HIGH_LATENCY};
-    loom_prompt_conf conf = {.mode = LOOM_MODE_INSTRUCTION, .match_training = match_training,
-                             .high_latency = wants_latency(asked->ask), .include = wants_call(asked->ask) ? &include : NULL};
+    loom_prompt_conf conf = {.mode = LOOM_MODE_INSTRUCTION,
+                             .match_training = match_training,
+                             .high_latency = wants_latency(asked->ask),
+                             .include = wants_call(asked->ask) ? &include : NULL};
     loom_buf line = {0}, half = {0};
     size_t from = with->len;
     LOOM_TRY(loom_request_root_prompt(with, g, NULL, &conf, rng, arena, err));

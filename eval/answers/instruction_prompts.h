@@ -17,16 +17,18 @@ extern const char *const loom_ask_names[LOOM_ASKS];
 
 typedef struct loom_instruction {
     loom_ask ask;
-    int64_t p90;               /* ms; where high latency is asked for */
+    int64_t p90;                             /* ms; where high latency is asked for */
     const char *source, *type, *destination; /* where an uncommon call is; borrowed from the graph */
 } loom_instruction;
 
 /* Can this graph's request be combined with `ask`? Fills *out; an uncommon call is drawn from those the graph has. */
-bool loom_instruction_of(loom_instruction *out, loom_ask ask, const loom_graph *g, const loom_stats *stats, loom_rng *rng);
+bool loom_instruction_of(loom_instruction *out, loom_ask ask, const loom_graph *g, const loom_stats *stats,
+                         loom_rng *rng);
 
 /* The pair of instruction prompts; `without` is `with` less the line or lines. Both are appended to. */
-loom_status loom_instruction_prompts(loom_buf *with, loom_buf *without, const loom_instruction *asked, const loom_graph *g,
-                               bool match_training, loom_rng *rng, loom_arena *arena, loom_err *err);
+loom_status loom_instruction_prompts(loom_buf *with, loom_buf *without, const loom_instruction *asked,
+                                     const loom_graph *g, bool match_training, loom_rng *rng, loom_arena *arena,
+                                     loom_err *err);
 
 /* Does a valid graph follow? `strict`: latency above p90, not equal to it. */
 bool loom_instruction_followed(const loom_instruction *asked, const loom_graph *g, bool strict);

@@ -12,7 +12,8 @@
 typedef loom_status (*loom_jsonl_fn)(void *arg, const loom_json *root, int64_t number, loom_err *err);
 
 /* A reader of usual lines that builds no tree: false leaves the line to loom_jsonl_fn, true ends it with *st. */
-typedef bool (*loom_jsonl_quick_fn)(void *arg, const char *line, size_t len, int64_t number, loom_status *st, loom_err *err);
+typedef bool (*loom_jsonl_quick_fn)(void *arg, const char *line, size_t len, int64_t number, loom_status *st,
+                                    loom_err *err);
 
 /* Calls `take` for every line that `quick` (may be NULL) leaves. `what` ("prompts") and `maker` (the command that writes such files) go into messages. A
  * line that is no JSON and a file without a line are FORMAT errors. */

@@ -24,7 +24,8 @@ static loom_status write_script(script *s, loom_mode mode, const char *record, l
     loom_verdict why = {0};
     s->mode = mode;
     if (!loom_record_read(&s->graph, &why, record, strlen(record), &s->arena))
-        return loom_fail(err, LOOM_STATUS_FORMAT, "the record of the prompt is no valid graph (%s); make the prompts anew",
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "the record of the prompt is no valid graph (%s); make the prompts anew",
                          why.n ? loom_reason_name((loom_reason)why.reasons[0]) : "empty");
     LOOM_TRY(loom_layers_build(&s->layers, &s->graph, &split, &s->arena, err));
     return loom_encode_texts(&s->texts, &s->n_texts, &s->graph, &facts, &conf, NULL, &s->arena, err);
@@ -40,7 +41,9 @@ static loom_text block_text(const script *s, int32_t layer)
 static void answer_text(loom_buf *into, const script *s, int32_t layer, const char *prompt, size_t prompt_len)
 {
     loom_text text = block_text(s, layer);
-    const char *tag = s->mode == LOOM_MODE_TABULAR ? LOOM_TEXT_EDGES "\n" : text.blocks[0].split ? LOOM_TEXT_SPLIT "\n" : LOOM_TEXT_LAYER "\n";
+    const char *tag = s->mode == LOOM_MODE_TABULAR ? LOOM_TEXT_EDGES "\n"
+                      : text.blocks[0].split       ? LOOM_TEXT_SPLIT "\n"
+                                                   : LOOM_TEXT_LAYER "\n";
     size_t n_stops, shared, end;
     const char *const *stops = loom_stop_strings(s->mode, &n_stops);
     loom_buf sample = {0};

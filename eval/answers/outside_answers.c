@@ -7,7 +7,7 @@
 #include "eval/answers/jsonl.h"
 
 #define MOST_WRAPPINGS 12 /* one in the other */
-#define CURE "ask with the lines of `loom-eval prompts --few-shot`"
+#define CURE           "ask with the lines of `loom-eval prompts --few-shot`"
 
 typedef struct asked {
     const char *prompt; /* NULL: no prompt has this id */
@@ -32,7 +32,8 @@ static loom_status take_prompt(void *arg, const loom_json *root, int64_t number,
     size_t len, old = o->n;
     const char *prompt = loom_json_str(loom_json_get(root, "prompt"), &len);
     if (!mode || !prompt || id < 0 || id > 1000000000)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not a prompt with id, mode and prompt; write the file with `loom-eval prompts`",
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s:%lld: not a prompt with id, mode and prompt; write the file with `loom-eval prompts`",
                          o->path, (long long)number);
     if (strcmp(mode, loom_mode_names[LOOM_MODE_TABULAR]) != 0) return LOOM_OK; /* of models of ours */
     if ((size_t)id >= old) {
@@ -40,7 +41,8 @@ static loom_status take_prompt(void *arg, const loom_json *root, int64_t number,
         memset(o->list + old, 0, ((size_t)id + 1 - old) * sizeof *o->list);
         o->n = (size_t)id + 1;
     }
-    o->list[id] = (asked){.prompt = loom_arena_strdup(&o->arena, prompt, len), .len = len,
+    o->list[id] = (asked){.prompt = loom_arena_strdup(&o->arena, prompt, len),
+                          .len = len,
                           .edges = loom_json_i64(loom_json_get(root, "edges"), -1),
                           .depth = loom_json_i64(loom_json_get(root, "depth"), -1)};
     return loom_arena_check(&o->arena, "prompts", err);
@@ -69,10 +71,14 @@ void loom_outside_answers_free(loom_outside_answers **o)
 /* ---- a line ---- */
 
 /* What an answer may lie in, the outer wrappings first. */
-static const char *const wrappings[] = {"response", "result", "body", "choices", "candidates", "outputs", "message", "content", "parts", "text",
-                                        "answer", "completion", "generated_text", "output_text", "output"};
+static const char *const wrappings[] = {"response", "result",     "body",           "choices",     "candidates",
+                                        "outputs",  "message",    "content",        "parts",       "text",
+                                        "answer",   "completion", "generated_text", "output_text", "output"};
 /* Of these a second one is a second answer; of others it is a further piece. */
-static bool is_choice(const char *key) { return strcmp(key, "choices") == 0 || strcmp(key, "candidates") == 0 || strcmp(key, "outputs") == 0; }
+static bool is_choice(const char *key)
+{
+    return strcmp(key, "choices") == 0 || strcmp(key, "candidates") == 0 || strcmp(key, "outputs") == 0;
+}
 
 typedef struct found {
     loom_buf text;
@@ -106,7 +112,8 @@ static bool tells_error(const loom_json *root)
     const loom_json *response = loom_json_get(root, "response"), *result = loom_json_get(root, "result");
     const char *type = loom_json_str(loom_json_get(result, "type"), NULL);
     int64_t status = loom_json_i64(loom_json_get(response, "status_code"), 200);
-    return !loom_json_is_null(loom_json_get(root, "error")) || !loom_json_is_null(loom_json_get(result, "error")) || status < 200 || status > 299 ||
+    return !loom_json_is_null(loom_json_get(root, "error")) || !loom_json_is_null(loom_json_get(result, "error")) ||
+           status < 200 || status > 299 ||
            (type && strcmp(type, "succeeded") != 0 && !loom_json_get(result, "message"));
 }
 
@@ -164,47 +171,55 @@ static loom_status find_text(loom_buf *into, const loom_json *root, const char *
     collect(&f, root, 0);
     loom_status st = loom_buf_check(&f.text, "an answer", err);
     if (st == LOOM_OK && f.choices > 1)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: %lld answers in one line; ask for one at a time", path, (long long)number,
-                       (long long)f.choices);
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: %lld answers in one line; ask for one at a time", path,
+                       (long long)number, (long long)f.choices);
     else if (st == LOOM_OK && !f.any)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: no text of an answer is in this line; it may stand under \"content\", \"text\" or \"answer\"",
-                       path, (long long)number);
+        st = loom_fail(
+            err, LOOM_STATUS_FORMAT,
+            "%s:%lld: no text of an answer is in this line; it may stand under \"content\", \"text\" or \"answer\"",
+            path, (long long)number);
     if (st == LOOM_OK) unwrap(into, loom_buf_text(&f.text));
     loom_buf_release(&f.text);
     return st == LOOM_OK ? loom_buf_check(into, "an answer", err) : st;
 }
 
-static loom_status fill(const loom_outside_answers *o, loom_answer *out, const loom_json *root, const char *path, int64_t number,
-                        loom_arena *arena, loom_err *err)
+static loom_status fill(const loom_outside_answers *o, loom_answer *out, const loom_json *root, const char *path,
+                        int64_t number, loom_arena *arena, loom_err *err)
 {
     loom_buf text = {0};
     int64_t id = id_of(root, number);
     const asked *a = id >= 0 && (size_t)id < o->n ? &o->list[id] : NULL;
     if (!a || !a->prompt)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: %s has no tabular prompt %lld; " CURE, path, (long long)number, o->path, (long long)id);
-    *out = (loom_answer){.id = id, .edges = a->edges, .depth = a->depth, .mode = LOOM_MODE_TABULAR, .refused = tells_error(root)};
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: %s has no tabular prompt %lld; " CURE, path,
+                         (long long)number, o->path, (long long)id);
+    *out = (loom_answer){
+        .id = id, .edges = a->edges, .depth = a->depth, .mode = LOOM_MODE_TABULAR, .refused = tells_error(root)};
     if (out->refused) return LOOM_OK;
     LOOM_TRY(find_text(&text, root, path, number, err));
     loom_replay_layer *layer = loom_arena_calloc(arena, 1, sizeof *layer);
     if (layer)
-        *layer = (loom_replay_layer){.parent = -1, .prompt = a->prompt, .prompt_len = a->len,
-                                     .text = loom_arena_strdup(arena, loom_buf_text(&text), text.len), .text_len = text.len};
+        *layer = (loom_replay_layer){.parent = -1,
+                                     .prompt = a->prompt,
+                                     .prompt_len = a->len,
+                                     .text = loom_arena_strdup(arena, loom_buf_text(&text), text.len),
+                                     .text_len = text.len};
     loom_buf_release(&text);
     out->layers = layer;
     out->n_layers = 1;
     return loom_arena_check(arena, "an answer", err);
 }
 
-loom_status loom_outside_answers_parse(const loom_outside_answers *o, loom_answer *out, const char *line, size_t len, const char *path,
-                                       int64_t number, loom_arena *arena, loom_err *err)
+loom_status loom_outside_answers_parse(const loom_outside_answers *o, loom_answer *out, const char *line, size_t len,
+                                       const char *path, int64_t number, loom_arena *arena, loom_err *err)
 {
     loom_json *root = NULL;
     loom_err why = {0};
     loom_status st = loom_json_parse(&root, line, len, "line", &why);
     if (st == LOOM_STATUS_NOMEM) st = loom_fail_nomem(err, "an answer");
     else if (st != LOOM_OK)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not a line of JSON; put each answer on a line, as {\"id\": 0, \"text\": \"...\"}", path,
-                       (long long)number);
+        st = loom_fail(err, LOOM_STATUS_FORMAT,
+                       "%s:%lld: not a line of JSON; put each answer on a line, as {\"id\": 0, \"text\": \"...\"}",
+                       path, (long long)number);
     else st = fill(o, out, root, path, number, arena, err);
     loom_json_free(root);
     return st;

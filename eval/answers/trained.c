@@ -163,7 +163,8 @@ static void trainings(loom_buf *into, const loom_json *training)
 
 static void from_model(loom_buf *into, const loom_json *model, int64_t step)
 {
-    const char *command = member(model, "subcommand"), *base = member(model, "base"), *digest = member(model, "base_digest");
+    const char *command = member(model, "subcommand"), *base = member(model, "base"),
+               *digest = member(model, "base_digest");
     const loom_json *options = loom_json_get(model, "options");
     const char *base_model = member(options, "base-model");
     bool pretrain = strcmp(command, "pretrain") == 0;
@@ -178,7 +179,8 @@ static void from_model(loom_buf *into, const loom_json *model, int64_t step)
     if (*base_model && strcmp(base_model, "none") != 0)
         start_of(into, loom_training_starts[LOOM_TRAINING_BASE], base, digest);
     else if (*base) start_of(into, loom_training_starts[LOOM_TRAINING_MODEL], base, digest);
-    else if (pretrain && options && !*member(options, "init")) start_of(into, loom_training_starts[LOOM_TRAINING_RANDOM], "", "");
+    else if (pretrain && options && !*member(options, "init"))
+        start_of(into, loom_training_starts[LOOM_TRAINING_RANDOM], "", "");
     steps_note(into, begin, step);
 }
 

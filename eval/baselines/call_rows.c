@@ -58,8 +58,12 @@ loom_status loom_call_rows_load(loom_call_rows *r, const char *path, int64_t mos
 
 loom_table loom_call_rows_table(const loom_call_rows *r)
 {
-    return (loom_table){.n = r->n, .n_discrete = LOOM_CALL_ROWS_DISCRETE, .n_continuous = LOOM_CALL_ROWS_CONTINUOUS,
-                        .discrete = r->discrete, .classes = r->classes, .continuous = r->continuous};
+    return (loom_table){.n = r->n,
+                        .n_discrete = LOOM_CALL_ROWS_DISCRETE,
+                        .n_continuous = LOOM_CALL_ROWS_CONTINUOUS,
+                        .discrete = r->discrete,
+                        .classes = r->classes,
+                        .continuous = r->continuous};
 }
 
 static int64_t milliseconds(double x) { return x > 0 ? (int64_t)llround(fmin(x, (double)LOOM_TIME_MAX_MS)) : 0; }
@@ -68,9 +72,13 @@ loom_call loom_call_rows_call(const loom_call_rows *r, const int32_t *discrete, 
 {
     static const int32_t root[] = {0};
 
-    return (loom_call){.id = root, .n_id = 1, .source = loom_intern_text(&r->sources, discrete[0]),
-                       .destination = loom_intern_text(&r->destinations, discrete[1]), .type = (loom_call_type)discrete[2],
-                       .arrived = milliseconds(continuous[0]), .rt = milliseconds(continuous[1])};
+    return (loom_call){.id = root,
+                       .n_id = 1,
+                       .source = loom_intern_text(&r->sources, discrete[0]),
+                       .destination = loom_intern_text(&r->destinations, discrete[1]),
+                       .type = (loom_call_type)discrete[2],
+                       .arrived = milliseconds(continuous[0]),
+                       .rt = milliseconds(continuous[1])};
 }
 
 void loom_call_rows_release(loom_call_rows *r)

@@ -14,10 +14,12 @@ loom_status loom_call_table_is(bool *is, const char *path, loom_err *err)
     if (strcmp(path, "-") == 0 || loom_file_size(path) <= 0) return LOOM_OK; /* a stream can be read once only */
     LOOM_TRY(loom_in_open(&in, path, err));
     loom_status st = LOOM_OK;
-    while (got < sizeof head && n > 0 && (st = loom_in_read(in, head + got, sizeof head - got, &n, err)) == LOOM_OK) got += n;
+    while (got < sizeof head && n > 0 && (st = loom_in_read(in, head + got, sizeof head - got, &n, err)) == LOOM_OK)
+        got += n;
     loom_in_close(&in);
     if (st == LOOM_OK)
-        *is = got == sizeof head && memcmp(head, LOOM_CALL_TABLE_HEADER, got - 1) == 0 && (head[got - 1] == '\n' || head[got - 1] == '\r');
+        *is = got == sizeof head && memcmp(head, LOOM_CALL_TABLE_HEADER, got - 1) == 0 &&
+              (head[got - 1] == '\n' || head[got - 1] == '\r');
     return st;
 }
 
@@ -42,9 +44,10 @@ static bool parse(loom_call *c, char *line)
     c->destination = field[1];
     c->type = loom_call_type_of(field[2], strlen(field[2]));
     return c->type != LOOM_CALL_TYPES && loom_name_fits_record(field[0], strlen(field[0])) &&
-           loom_name_fits_record(field[1], strlen(field[1])) && loom_parse_i64(field[3], strlen(field[3]), &c->arrived) &&
-           loom_parse_i64(field[4], strlen(field[4]), &c->rt) && c->arrived >= 0 && c->rt >= 0 && c->arrived <= LOOM_TIME_MAX_MS &&
-           c->rt <= LOOM_TIME_MAX_MS;
+           loom_name_fits_record(field[1], strlen(field[1])) &&
+           loom_parse_i64(field[3], strlen(field[3]), &c->arrived) &&
+           loom_parse_i64(field[4], strlen(field[4]), &c->rt) && c->arrived >= 0 && c->rt >= 0 &&
+           c->arrived <= LOOM_TIME_MAX_MS && c->rt <= LOOM_TIME_MAX_MS;
 }
 
 loom_status loom_call_table_read(const char *path, loom_call_table_fn fn, void *arg, loom_err *err)
@@ -67,7 +70,10 @@ loom_status loom_call_table_read(const char *path, loom_call_table_fn fn, void *
     return st;
 }
 
-loom_status loom_call_table_begin(loom_out *out, loom_err *err) { return loom_out_printf(out, err, LOOM_CALL_TABLE_HEADER "\n"); }
+loom_status loom_call_table_begin(loom_out *out, loom_err *err)
+{
+    return loom_out_printf(out, err, LOOM_CALL_TABLE_HEADER "\n");
+}
 
 loom_status loom_call_table_write(loom_out *out, const loom_call *c, loom_err *err)
 {

@@ -7,7 +7,8 @@
 #include "trace/graph/callgraph.h"
 
 /* Fills *g, sorted, memory in `arena`; the same again from the same state of `rng`. `service` NULL: any. */
-typedef loom_status (*loom_draw_fn)(void *arg, loom_graph *g, const char *service, loom_rng *rng, loom_arena *arena, loom_err *err);
+typedef loom_status (*loom_draw_fn)(void *arg, loom_graph *g, const char *service, loom_rng *rng, loom_arena *arena,
+                                    loom_err *err);
 
 /* Up to `tries` draws until edges and depth are as wished (-1: any); else the closest by |edges| + 5 |depth|. *alike: they
  * are as wished. `service` replaces the drawn one (NULL: drawn). */

@@ -6,9 +6,9 @@
 #include "core/num.h"
 #include "eval/baselines/draw_like.h"
 
-#define MAX_DEPTH 15
+#define MAX_DEPTH    15
 #define MAX_SIBLINGS 20
-#define MIN_SEEN 50
+#define MIN_SEEN     50
 
 /* Values to draw from, with repeats: their frequency is the distribution. */
 typedef struct bag {
@@ -19,15 +19,15 @@ typedef struct bag {
 struct loom_prob {
     int64_t n_graphs;
     loom_intern names, services;
-    bag service;                                         /* ids in `services` */
-    int64_t may[MAX_DEPTH + 1], does[MAX_DEPTH + 1];     /* calls that may call others, that do */
-    bag children[MAX_DEPTH + 1];                         /* how many */
-    bag types_of[MAX_DEPTH + 1][MAX_SIBLINGS + 1];       /* of a child, by depth of the caller (0: USER) and siblings */
+    bag service;                                     /* ids in `services` */
+    int64_t may[MAX_DEPTH + 1], does[MAX_DEPTH + 1]; /* calls that may call others, that do */
+    bag children[MAX_DEPTH + 1];                     /* how many */
+    bag types_of[MAX_DEPTH + 1][MAX_SIBLINGS + 1];   /* of a child, by depth of the caller (0: USER) and siblings */
     bag types[MAX_DEPTH + 1];
-    bag destinations[LOOM_CALL_TYPES][MAX_DEPTH + 1];    /* ids in `names`, by depth of the call */
-    bag seen[LOOM_CALL_TYPES][MAX_DEPTH + 1];            /* the same without repeats, sorted */
-    bag time[LOOM_CALL_TYPES][MAX_DEPTH + 1][2];         /* ms; with children or not */
-    bag offset[MAX_DEPTH + 1][2];                        /* ms; first child after its caller, later after its sibling */
+    bag destinations[LOOM_CALL_TYPES][MAX_DEPTH + 1]; /* ids in `names`, by depth of the call */
+    bag seen[LOOM_CALL_TYPES][MAX_DEPTH + 1];         /* the same without repeats, sorted */
+    bag time[LOOM_CALL_TYPES][MAX_DEPTH + 1][2];      /* ms; with children or not */
+    bag offset[MAX_DEPTH + 1][2];                     /* ms; first child after its caller, later after its sibling */
 };
 
 /* False, here and below: no memory. */
@@ -173,7 +173,8 @@ static bool add_draw(growing *w, int64_t parent, int32_t number, loom_call_type 
     if (!id) return false;
     if (parent >= 0) memcpy(id, w->calls[parent].id, (size_t)(n_id - 1) * sizeof *id);
     id[n_id - 1] = number;
-    *c = (loom_call){.id = id, .n_id = n_id, .type = type, .source = parent < 0 ? "USER" : w->calls[parent].destination};
+    *c =
+        (loom_call){.id = id, .n_id = n_id, .type = type, .source = parent < 0 ? "USER" : w->calls[parent].destination};
     c->destination = draw_name(w, type, at_depth(n_id));
     w->parent[w->n++] = (int32_t)parent;
     return true;
@@ -220,8 +221,8 @@ static void draw_times(growing *w, const int32_t *n_children)
     if (w->calls[0].rt < 0) w->calls[0].rt = 0;
 }
 
-loom_status loom_prob_draw(loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, loom_rng *rng, loom_arena *arena,
-                           loom_err *err)
+loom_status loom_prob_draw(loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, loom_rng *rng,
+                           loom_arena *arena, loom_err *err)
 {
     int64_t most = conf->max_calls > 0 ? conf->max_calls : 1000;
     growing w = {.p = p, .conf = conf, .rng = rng, .arena = arena};
@@ -238,7 +239,8 @@ loom_status loom_prob_draw(loom_graph *g, const loom_prob *p, const loom_prob_co
     }
     LOOM_TRY(loom_arena_check(arena, "a drawn graph", err));
     draw_times(&w, n_children);
-    *g = (loom_graph){.service = loom_intern_text(&p->services, pick(&p->service, rng, 0)), .calls = w.calls,
+    *g = (loom_graph){.service = loom_intern_text(&p->services, pick(&p->service, rng, 0)),
+                      .calls = w.calls,
                       .n_calls = (int32_t)w.n};
     loom_graph_sort(g);
     return loom_arena_check(arena, "a drawn graph", err);
@@ -256,9 +258,9 @@ static loom_status draw(void *arg, loom_graph *g, const char *service, loom_rng 
     return loom_prob_draw(g, d->p, d->conf, rng, arena, err);
 }
 
-loom_status loom_prob_draw_like(bool *alike, loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, int64_t edges,
-                                int64_t depth, const char *service, int64_t tries, loom_rng *rng, loom_arena *arena,
-                                loom_err *err)
+loom_status loom_prob_draw_like(bool *alike, loom_graph *g, const loom_prob *p, const loom_prob_conf *conf,
+                                int64_t edges, int64_t depth, const char *service, int64_t tries, loom_rng *rng,
+                                loom_arena *arena, loom_err *err)
 {
     drawing d = {p, conf};
     return loom_draw_like(alike, g, draw, &d, edges, depth, service, tries, rng, arena, err);

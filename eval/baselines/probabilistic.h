@@ -25,17 +25,17 @@ typedef struct loom_prob_conf {
 
 typedef struct loom_prob loom_prob;
 
-loom_prob *loom_prob_new(void); /* NULL: no memory */
+loom_prob *loom_prob_new(void);                                              /* NULL: no memory */
 loom_status loom_prob_add(loom_prob *p, const loom_graph *g, loom_err *err); /* valid graphs */
 int64_t loom_prob_graphs(const loom_prob *p);
 void loom_prob_free(loom_prob *p);
 
 /* Fills *g, sorted, memory in `arena`; names are borrowed from p. Needs at least one graph added. */
-loom_status loom_prob_draw(loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, loom_rng *rng, loom_arena *arena,
-                           loom_err *err);
+loom_status loom_prob_draw(loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, loom_rng *rng,
+                           loom_arena *arena, loom_err *err);
 /* loom_draw_like (eval/draw_like.h) with it; `service` replaces the drawn one. */
-loom_status loom_prob_draw_like(bool *alike, loom_graph *g, const loom_prob *p, const loom_prob_conf *conf, int64_t edges,
-                                int64_t depth, const char *service, int64_t tries, loom_rng *rng, loom_arena *arena,
-                                loom_err *err);
+loom_status loom_prob_draw_like(bool *alike, loom_graph *g, const loom_prob *p, const loom_prob_conf *conf,
+                                int64_t edges, int64_t depth, const char *service, int64_t tries, loom_rng *rng,
+                                loom_arena *arena, loom_err *err);
 
 #endif

@@ -48,7 +48,8 @@ static void compare_with_paper(loom_results *r, const loom_tally *t)
     for (size_t i = 0; i < t->n_series; i++) {
         const loom_series *with = &t->series[i], *without;
         if (strcmp(with->method, "with") != 0 || !(without = find(t, "without", with->temperature))) continue;
-        double d = loom_accuracy_share(&with->all, LOOM_VALIDITY_PAPER) - loom_accuracy_share(&without->all, LOOM_VALIDITY_PAPER);
+        double d = loom_accuracy_share(&with->all, LOOM_VALIDITY_PAPER) -
+                   loom_accuracy_share(&without->all, LOOM_VALIDITY_PAPER);
         gap += 100 * d;
         least = fmin(least, 100 * d);
         n++;
@@ -74,8 +75,11 @@ static loom_status write_results(loom_results *r, const loom_tally *t, loom_err 
                     : strcmp(name, "without") == 0 ? "Without intermediate instructions"
                                                    : loom_method_title(name);
     }
-    loom_accuracy_picture picture = {"fig13", "With and without intermediate instructions", "variant", "temperature", "temperature",
-                                     lines.temp_lo, lines.temp_hi, 0.2, labels, false};
+    loom_accuracy_picture picture = {"fig13",       "With and without intermediate instructions",
+                                     "variant",     "temperature",
+                                     "temperature", lines.temp_lo,
+                                     lines.temp_hi, 0.2,
+                                     labels,        false};
     loom_csv_table_init(&table, "experiment,variant,seed,temperature," LOOM_ACCURACY_COLUMNS);
     for (size_t i = 0; i < t->n_series; i++)
         loom_accuracy_rows(&table, t, &t->series[i], LOOM_VALIDITY_PAPER, LOOM_AXIS_TEMPERATURE, lead, NULL);
@@ -115,9 +119,10 @@ const loom_cmd loom_cmd_variants = {
     .args = "NAME=ANSWERS.jsonl...",
     .min_args = 1,
     .max_args = -1,
-    .details = "The answers of all variants belong to the same prompts. Prints the table. As in the paper, a model tuned with\n"
-               "intermediate instructions beside one tuned without (loom-preprocess encode --no-intermediate):\n\n"
-               "  loom-eval variants with=instruction.answers.jsonl without=plain.answers.jsonl -o results\n",
+    .details =
+        "The answers of all variants belong to the same prompts. Prints the table. As in the paper, a model tuned with\n"
+        "intermediate instructions beside one tuned without (loom-preprocess encode --no-intermediate):\n\n"
+        "  loom-eval variants with=instruction.answers.jsonl without=plain.answers.jsonl -o results\n",
     .opts = variants_opts,
     .conf_size = sizeof(variants_conf),
     .run = run_variants,

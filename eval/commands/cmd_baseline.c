@@ -8,10 +8,10 @@
 #include "core/num.h"
 #include "eval/answers/graphs.h"
 #include "eval/answers/jsonl.h"
+#include "eval/baselines/draw_like.h"
 #include "eval/baselines/probabilistic.h"
 #include "eval/commands/eval_cmds.h"
 #include "eval/commands/preset.h"
-#include "eval/baselines/draw_like.h"
 #include "system/topology_draw.h"
 #include "trace/graph/record.h"
 #include "trace/graph/validity.h"
@@ -25,12 +25,17 @@ typedef struct baseline_conf {
 static const loom_opt baseline_opts[] = {
     LOOM_OPT_GROUP("What to draw"),
     LOOM_OPT_ENUM("preset", 0, baseline_conf, preset, "paper", LOOM_PRESET_CHOICES, LOOM_PRESET_HELP),
-    LOOM_OPT_I64("count", 0, baseline_conf, count, "0", 0, 1000000000, "N", "graphs to draw (without --prompts); 0: as the preset says (" LOOM_PRESET_NUMBERS(LIKE) ")"),
-    LOOM_OPT_IN("prompts", 'p', baseline_conf, prompts, NULL, "FILE", "one graph for each prompt, of its service, edges and depth"),
-    LOOM_OPT_IN("topology", 0, baseline_conf, topology, NULL, "FILE", "draw from this topology.json (loom-eval topology) instead of TRAIN"),
-    LOOM_OPT_I64("tries", 0, baseline_conf, tries, "200", 1, 1000000, "N", "draws for a prompt until edges and depth fit; then the closest is taken"),
+    LOOM_OPT_I64("count", 0, baseline_conf, count, "0", 0, 1000000000, "N",
+                 "graphs to draw (without --prompts); 0: as the preset says (" LOOM_PRESET_NUMBERS(LIKE) ")"),
+    LOOM_OPT_IN("prompts", 'p', baseline_conf, prompts, NULL, "FILE",
+                "one graph for each prompt, of its service, edges and depth"),
+    LOOM_OPT_IN("topology", 0, baseline_conf, topology, NULL, "FILE",
+                "draw from this topology.json (loom-eval topology) instead of TRAIN"),
+    LOOM_OPT_I64("tries", 0, baseline_conf, tries, "200", 1, 1000000, "N",
+                 "draws for a prompt until edges and depth fit; then the closest is taken"),
     LOOM_OPT_ENUM("names", 0, baseline_conf, names, "frequency", "frequency|uniform", "how destinations are drawn"),
-    LOOM_OPT_ENUM("times", 0, baseline_conf, times, "repair", "repair|raw", "let callers grow to cover their calls, or leave what was drawn"),
+    LOOM_OPT_ENUM("times", 0, baseline_conf, times, "repair", "repair|raw",
+                  "let callers grow to cover their calls, or leave what was drawn"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', baseline_conf, output, "-", "FILE", "graph store to write (.graphs.zst)"),
     LOOM_OPT_END};
@@ -61,14 +66,19 @@ static loom_status fit(baseline_job *j, loom_err *err)
     const char *path = j->ctx->args[0];
     j->p = loom_prob_new();
     loom_status st = j->p ? loom_graphs_open(&in, path, err) : loom_fail_nomem(err, "the baseline's distributions");
-    while (st == LOOM_OK && (st = loom_graphs_next(in, &g, &more, err)) == LOOM_OK && more) st = loom_prob_add(j->p, &g, err);
+    while (st == LOOM_OK && (st = loom_graphs_next(in, &g, &more, err)) == LOOM_OK && more)
+        st = loom_prob_add(j->p, &g, err);
     loom_graphs_close(&in);
     return st;
 }
 
-static int64_t fitted_graphs(const baseline_job *j) { return j->topology ? j->topology->graphs : loom_prob_graphs(j->p); }
+static int64_t fitted_graphs(const baseline_job *j)
+{
+    return j->topology ? j->topology->graphs : loom_prob_graphs(j->p);
+}
 
-static loom_status draw_topology(void *arg, loom_graph *g, const char *service, loom_rng *rng, loom_arena *arena, loom_err *err)
+static loom_status draw_topology(void *arg, loom_graph *g, const char *service, loom_rng *rng, loom_arena *arena,
+                                 loom_err *err)
 {
     return loom_topology_draw(g, arg, service, rng, arena, err);
 }
@@ -85,8 +95,11 @@ static loom_status draw_one(baseline_job *j, int64_t edges, int64_t depth, const
     loom_rng_seed(&rng, (uint64_t)j->ctx->common.seed, "baseline", (uint64_t)j->n++);
     bool alike;
     if (j->drawing)
-        LOOM_TRY(loom_draw_like(&alike, &g, draw_topology, j->drawing, edges, depth, service, j->conf->tries, &rng, &j->arena, err));
-    else LOOM_TRY(loom_prob_draw_like(&alike, &g, j->p, &j->draw, edges, depth, service, j->conf->tries, &rng, &j->arena, err));
+        LOOM_TRY(loom_draw_like(&alike, &g, draw_topology, j->drawing, edges, depth, service, j->conf->tries, &rng,
+                                &j->arena, err));
+    else
+        LOOM_TRY(loom_prob_draw_like(&alike, &g, j->p, &j->draw, edges, depth, service, j->conf->tries, &rng, &j->arena,
+                                     err));
     j->missed += !alike;
     loom_graph_check(&why, &g);
     j->invalid += why.n > 0;
@@ -101,8 +114,8 @@ static loom_status draw_prompt(void *arg, const loom_json *root, int64_t number,
 {
     baseline_job *j = arg;
     if (!loom_json_get(root, "prompt"))
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not a prompt; write the file with `loom-eval prompts`", j->conf->prompts,
-                         (long long)number);
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not a prompt; write the file with `loom-eval prompts`",
+                         j->conf->prompts, (long long)number);
     return draw_one(j, loom_json_i64(loom_json_get(root, "edges"), -1), loom_json_i64(loom_json_get(root, "depth"), -1),
                     loom_json_str(loom_json_get(root, "service"), NULL), err);
 }
@@ -124,7 +137,8 @@ static loom_status check_use(const loom_ctx *ctx, loom_err *err)
     if (!conf->topology && ctx->n_args == 0)
         return loom_fail(err, LOOM_STATUS_ARG, "give the graphs to draw after, or a topology of them with --topology");
     if (conf->topology && (conf->names || conf->times))
-        return loom_fail(err, LOOM_STATUS_ARG, "--names and --times are of the probabilistic generator; a topology has both");
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--names and --times are of the probabilistic generator; a topology has both");
     return LOOM_OK;
 }
 
@@ -140,12 +154,13 @@ static loom_status run_baseline(const loom_ctx *ctx, loom_err *err)
     if ((st = fit(&j, err)) != LOOM_OK) goto done;
     if ((st = loom_out_open(&j.out, j.conf->output, ctx->common.force, err)) != LOOM_OK) goto done;
     int64_t count = loom_preset_or(j.conf->count, loom_preset_of(j.conf->preset)->like);
-    if (j.conf->prompts) st = loom_jsonl_read(j.conf->prompts, "prompts", "loom-eval prompts", NULL, draw_prompt, &j, err);
+    if (j.conf->prompts)
+        st = loom_jsonl_read(j.conf->prompts, "prompts", "loom-eval prompts", NULL, draw_prompt, &j, err);
     else
         while (st == LOOM_OK && j.n < count) st = draw_one(&j, -1, -1, NULL, err);
     if (st != LOOM_OK || (st = commit(&j, err)) != LOOM_OK) goto done;
-    loom_info("%lld graphs drawn after %lld training graphs; %lld not of the wished size, %lld not valid", (long long)j.n,
-              (long long)fitted_graphs(&j), (long long)j.missed, (long long)j.invalid);
+    loom_info("%lld graphs drawn after %lld training graphs; %lld not of the wished size, %lld not valid",
+              (long long)j.n, (long long)fitted_graphs(&j), (long long)j.missed, (long long)j.invalid);
 done:
     loom_out_abandon(&j.out);
     loom_prob_free(j.p);
@@ -163,11 +178,12 @@ const loom_cmd loom_cmd_baseline = {
     .args = "[TRAIN.graphs.zst]",
     .min_args = 0,
     .max_args = 1,
-    .details = "Numbers of calls, types, destinations and times are drawn from the training graphs by depth, each\n"
-               "independent of the others. With --topology calls depend on who calls and what was called before, and times\n"
-               "on who asks: a much stronger baseline.\n\n"
-               "  loom-eval baseline train.graphs.zst --count 2000 -o probabilistic.graphs.zst\n"
-               "  loom-eval baseline --topology topology.json --count 2000 -o topology.graphs.zst\n",
+    .details =
+        "Numbers of calls, types, destinations and times are drawn from the training graphs by depth, each\n"
+        "independent of the others. With --topology calls depend on who calls and what was called before, and times\n"
+        "on who asks: a much stronger baseline.\n\n"
+        "  loom-eval baseline train.graphs.zst --count 2000 -o probabilistic.graphs.zst\n"
+        "  loom-eval baseline --topology topology.json --count 2000 -o topology.graphs.zst\n",
     .opts = baseline_opts,
     .conf_size = sizeof(baseline_conf),
     .run = run_baseline,

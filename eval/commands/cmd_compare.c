@@ -16,22 +16,27 @@ typedef struct compare_conf {
 
 static const loom_opt compare_opts[] = {
     LOOM_OPT_GROUP("Tests"),
-    LOOM_OPT_F64("fdr", 0, compare_conf, fdr, "0.01", 1e-9, 0.5, "RATE", "share of false discoveries among what is reported, over all tests"),
-    LOOM_OPT_I64("min-graphs", 0, compare_conf, min_graphs, "10", 1, 1000000000, "N", "what is in fewer graphs of both sets together is not tested"),
-    LOOM_OPT_I64("depth", 0, compare_conf, depth, "4", 0, 64, "N", "paths from the root of up to so many calls; 0: none"),
+    LOOM_OPT_F64("fdr", 0, compare_conf, fdr, "0.01", 1e-9, 0.5, "RATE",
+                 "share of false discoveries among what is reported, over all tests"),
+    LOOM_OPT_I64("min-graphs", 0, compare_conf, min_graphs, "10", 1, 1000000000, "N",
+                 "what is in fewer graphs of both sets together is not tested"),
+    LOOM_OPT_I64("depth", 0, compare_conf, depth, "4", 0, 64, "N",
+                 "paths from the root of up to so many calls; 0: none"),
     LOOM_OPT_FLAG("fail", 0, compare_conf, fail, "end with code 3 when something differs"),
     LOOM_OPT_GROUP("Input"),
     LOOM_OPT_FLAG("merge", 0, compare_conf, merge, "traces may be spread over the files of a set: all are read first"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_I64("top", 0, compare_conf, top, "20", 0, 100000, "N", "places shown in the terminal"),
-    LOOM_OPT_OUT("output", 'o', compare_conf, output, NULL, "DIR", "folder for comparison.json, places.csv, changes.csv, comparison.html"),
+    LOOM_OPT_OUT("output", 'o', compare_conf, output, NULL, "DIR",
+                 "folder for comparison.json, places.csv, changes.csv, comparison.html"),
     LOOM_OPT_END};
 
 static loom_status add(void *tally, const loom_graph *g, loom_err *err) { return loom_contrast_add(tally, g, err); }
 static loom_status join(void *into, const void *from, loom_err *err) { return loom_contrast_join(into, from, err); }
 static void release(void *tally) { loom_contrast_release(tally); }
 
-static loom_status write_files(loom_results *r, const loom_contrast *c, const loom_contrast_conf *conf, char **args, loom_err *err)
+static loom_status write_files(loom_results *r, const loom_contrast *c, const loom_contrast_conf *conf, char **args,
+                               loom_err *err)
 {
     loom_buf text = {0};
     loom_csv_table table = {0};
@@ -58,11 +63,12 @@ static loom_status say(const loom_contrast *c, const compare_conf *conf, const l
     loom_contrast_conf tests = {conf->fdr, conf->min_graphs};
     if (ctx->common.json) loom_contrast_json(&text, c, &tests);
     else loom_contrast_text(&text, c, conf->top);
-    loom_status st = ctx->common.json ? loom_stdout_write(loom_buf_text(&text), text.len, err) : loom_stdout_text(loom_buf_text(&text), text.len, err);
+    loom_status st = ctx->common.json ? loom_stdout_write(loom_buf_text(&text), text.len, err)
+                                      : loom_stdout_text(loom_buf_text(&text), text.len, err);
     loom_buf_release(&text);
     if (st == LOOM_OK)
-        loom_info("%lld and %lld graphs, %lld tests: %lld differ, from %lld places", (long long)c->graphs[0], (long long)c->graphs[1],
-                  (long long)c->n_tests, (long long)c->n_found, (long long)c->n_places);
+        loom_info("%lld and %lld graphs, %lld tests: %lld differ, from %lld places", (long long)c->graphs[0],
+                  (long long)c->graphs[1], (long long)c->n_tests, (long long)c->n_found, (long long)c->n_places);
     return st;
 }
 
@@ -82,13 +88,16 @@ static loom_status run_compare(const loom_ctx *ctx, loom_err *err)
         if ((st = loom_results_input(&r, ctx->args[s], err)) != LOOM_OK) goto done;
     if (conf->output && loom_results_up_to_date(&r)) goto done;
     for (int s = 0; s < 2; s++)
-        if ((st = loom_read_tally(&sets[s], &kind, ctx, &ctx->args[s], 1, conf->merge, &r.meta, counts[s], err)) != LOOM_OK) goto done;
+        if ((st = loom_read_tally(&sets[s], &kind, ctx, &ctx->args[s], 1, conf->merge, &r.meta, counts[s], err)) !=
+            LOOM_OK)
+            goto done;
     if ((st = loom_contrast_compare(&c, &sets[0], &sets[1], &tests, err)) != LOOM_OK) goto done;
     if (conf->output && (st = write_files(&r, &c, &tests, ctx->args, err)) != LOOM_OK) goto done;
     if (conf->output && (st = loom_results_close(&r, err)) != LOOM_OK) goto done;
     if ((st = say(&c, conf, ctx, err)) != LOOM_OK) goto done;
     if (conf->fail && c.n_found)
-        st = loom_fail(err, LOOM_STATUS_VERDICT, "%s and %s differ at %lld places", ctx->args[0], ctx->args[1], (long long)c.n_places);
+        st = loom_fail(err, LOOM_STATUS_VERDICT, "%s and %s differ at %lld places", ctx->args[0], ctx->args[1],
+                       (long long)c.n_places);
 done:
     loom_contrast_free(&c);
     for (int s = 0; s < 2; s++) loom_contrast_release(&sets[s]);

@@ -19,11 +19,13 @@ typedef struct distribution_conf {
 
 static const loom_opt distribution_opts[] = {
     LOOM_OPT_GROUP("Picture"),
-    LOOM_OPT_I64("edges", 0, distribution_conf, edges, "30", 1, MOST_EDGES, "N", "show graphs of up to N calls; the table has all"),
+    LOOM_OPT_I64("edges", 0, distribution_conf, edges, "30", 1, MOST_EDGES, "N",
+                 "show graphs of up to N calls; the table has all"),
     LOOM_OPT_I64("depth", 0, distribution_conf, depth, "8", 1, MOST_DEPTH, "N", "show graphs of up to N levels"),
     LOOM_OPT_FLAG("log", 0, distribution_conf, log_scale, "logarithmic share"),
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_OUT("output", 'o', distribution_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
+    LOOM_OPT_OUT("output", 'o', distribution_conf, output, NULL, "DIR",
+                 "folder for tables, pictures and manifest.json"),
     LOOM_OPT_FLAG_ON("pictures", 0, distribution_conf, pictures, "draw PNG and SVG with gnuplot"),
     LOOM_OPT_END};
 
@@ -47,7 +49,8 @@ static loom_status count_shapes(shape *s, const char *path, loom_err *err)
     return st;
 }
 
-static void rows(loom_csv_table *t, const loom_ctx *ctx, const shape *s, const char *axis, const int64_t *counts, int64_t most)
+static void rows(loom_csv_table *t, const loom_ctx *ctx, const shape *s, const char *axis, const int64_t *counts,
+                 int64_t most)
 {
     for (int64_t x = 1; x <= most; x++) {
         if (counts[x] == 0) continue;
@@ -98,7 +101,8 @@ static loom_status run_distribution(const loom_ctx *ctx, loom_err *err)
     loom_results r = {0};
     loom_csv_table t = {0};
     shape *shapes = loom_calloc((size_t)ctx->n_args, sizeof *shapes);
-    loom_status st = shapes ? loom_results_open(&r, ctx, conf->output, conf->pictures, err) : loom_fail_nomem(err, "the counts");
+    loom_status st =
+        shapes ? loom_results_open(&r, ctx, conf->output, conf->pictures, err) : loom_fail_nomem(err, "the counts");
     loom_csv_table_init(&t, "experiment,split,seed,axis,x,count,share");
     for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) {
         st = loom_results_input(&r, loom_results_name(shapes[i].name, sizeof shapes[i].name, ctx->args[i]), err);

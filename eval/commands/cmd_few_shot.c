@@ -15,9 +15,7 @@ typedef struct few_shot_conf {
 } few_shot_conf;
 
 static const loom_opt few_shot_opts[] = {
-    LOOM_OPT_GROUP("Judging"),
-    LOOM_SCORE_ANSWERS_OPTS(few_shot_conf, scoring),
-    LOOM_OPT_GROUP("Output"),
+    LOOM_OPT_GROUP("Judging"), LOOM_SCORE_ANSWERS_OPTS(few_shot_conf, scoring), LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', few_shot_conf, output, NULL, "DIR", "folder for table3.csv and manifest.json"),
     LOOM_OPT_END};
 
@@ -111,11 +109,12 @@ const loom_cmd loom_cmd_few_shot = {
     .args = "NAME=ANSWERS.jsonl...",
     .min_args = 1,
     .max_args = -1,
-    .details = "Answers of others are one JSON value a line: lines of batch interfaces, completions, or {\"id\": N, \"text\": \"...\"}\n"
-               "with N the prompt's number; without one, the k-th line answers the k-th prompt. heatmap, variants and ladder take\n"
-               "them too. A prompt without an answer counts as a failure. Prints the table.\n\n"
-               "  loom-eval few-shot theirs=few-shot.answers.jsonl instruction.answers.jsonl --edges 2:10 --depths 2:5 \\\n"
-               "      --prompts few-shot.prompts.jsonl,instruction.prompts.jsonl -o results\n",
+    .details =
+        "Answers of others are one JSON value a line: lines of batch interfaces, completions, or {\"id\": N, \"text\": \"...\"}\n"
+        "with N the prompt's number; without one, the k-th line answers the k-th prompt. heatmap, variants and ladder take\n"
+        "them too. A prompt without an answer counts as a failure. Prints the table.\n\n"
+        "  loom-eval few-shot theirs=few-shot.answers.jsonl instruction.answers.jsonl --edges 2:10 --depths 2:5 \\\n"
+        "      --prompts few-shot.prompts.jsonl,instruction.prompts.jsonl -o results\n",
     .opts = few_shot_opts,
     .conf_size = sizeof(few_shot_conf),
     .run = run_few_shot,

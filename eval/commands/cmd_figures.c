@@ -12,7 +12,8 @@ typedef struct figures_conf {
 } figures_conf;
 
 static const loom_opt figures_opts[] = {
-    LOOM_OPT_FLAG("trust", 0, figures_conf, trust, "run scripts that were edited or come from elsewhere, too: they may run any program"),
+    LOOM_OPT_FLAG("trust", 0, figures_conf, trust,
+                  "run scripts that were edited or come from elsewhere, too: they may run any program"),
     LOOM_OPT_END};
 
 /* gnuplot runs whatever a script says. */
@@ -21,9 +22,11 @@ static loom_status check_script(const char *path, const char *name, loom_err *er
     loom_buf text = {0};
     loom_status st = loom_file_read(&text, path, LOOM_BOUND_SETTINGS, err);
     if (st == LOOM_OK && !loom_figure_is_ours(name, loom_buf_text(&text), text.len))
-        st = loom_fail(err, LOOM_STATUS_ARG,
-                       "%s is not, but for its values, the script that this program writes; a script may run any program: read "
-                       "it, then give --trust", path);
+        st = loom_fail(
+            err, LOOM_STATUS_ARG,
+            "%s is not, but for its values, the script that this program writes; a script may run any program: read "
+            "it, then give --trust",
+            path);
     loom_buf_release(&text);
     return st;
 }
@@ -48,7 +51,8 @@ static loom_status run_figures(const loom_ctx *ctx, loom_err *err)
     char **paths = NULL;
     size_t n = 0;
     LOOM_TRY(loom_list_files(&paths, &n, dir, ".gp", err));
-    loom_status st = n ? LOOM_OK : loom_fail(err, LOOM_STATUS_ARG, "%s holds no scripts (*.gp); give a folder of results", dir);
+    loom_status st =
+        n ? LOOM_OK : loom_fail(err, LOOM_STATUS_ARG, "%s holds no scripts (*.gp); give a folder of results", dir);
     for (size_t i = 0; i < n && st == LOOM_OK; i++) st = draw_script(paths[i], conf, err);
     loom_free_list(paths, n);
     return st;

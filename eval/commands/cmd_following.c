@@ -23,7 +23,8 @@ typedef struct following_conf {
 
 static const loom_opt following_opts[] = {
     LOOM_OPT_GROUP("Judging"),
-    LOOM_OPT_IN("prompts", 'p', following_conf, prompts, NULL, "FILE[,FILE]", "pairs of prompts (loom-eval prompts --ask), one file for each answers file, in this order"),
+    LOOM_OPT_IN("prompts", 'p', following_conf, prompts, NULL, "FILE[,FILE]",
+                "pairs of prompts (loom-eval prompts --ask), one file for each answers file, in this order"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', following_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
     LOOM_OPT_FLAG_ON("pictures", 0, following_conf, pictures, "draw PNG and SVG with gnuplot"),
@@ -52,7 +53,8 @@ typedef struct following_job {
 static loom_status add_prompt(void *arg, const loom_json *root, int64_t number, loom_err *err)
 {
     following_job *j = arg;
-    const char *ask = loom_json_str(loom_json_get(root, "ask"), NULL), *which = loom_json_str(loom_json_get(root, "arm"), NULL);
+    const char *ask = loom_json_str(loom_json_get(root, "ask"), NULL),
+               *which = loom_json_str(loom_json_get(root, "arm"), NULL);
     const loom_json *include = loom_json_get(root, "include");
     int64_t id = loom_json_i64(loom_json_get(root, "id"), -1);
     size_t len, old = j->n;
@@ -60,8 +62,10 @@ static loom_status add_prompt(void *arg, const loom_json *root, int64_t number, 
     int kind = 0;
     for (int a = 1; ask && a < LOOM_ASKS; a++)
         if (strcmp(ask, loom_ask_names[a]) == 0) kind = a;
-    if (!kind || !which || !prompt || id < 0 || id > 1000000000 || (kind != LOOM_ASK_HIGH_LATENCY && loom_json_len(include) != 3))
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: this prompt asks for nothing; write the file with `loom-eval prompts --ask`",
+    if (!kind || !which || !prompt || id < 0 || id > 1000000000 ||
+        (kind != LOOM_ASK_HIGH_LATENCY && loom_json_len(include) != 3))
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s:%lld: this prompt asks for nothing; write the file with `loom-eval prompts --ask`",
                          j->prompts_path, (long long)number);
     if ((size_t)id >= j->n) {
         LOOM_TRY(loom_grow(&j->prompts, &j->cap, (size_t)id + 1, sizeof *j->prompts, err));
@@ -98,8 +102,10 @@ static loom_status count_answer(following_job *j, const char *line, size_t len, 
     loom_hash128 hash = {0};
     if (answer.n_layers) hash = loom_hash128_of(answer.layers[0].prompt, answer.layers[0].prompt_len);
     if (!p || !p->there || (answer.n_layers && (hash.lo != p->hash.lo || hash.hi != p->hash.hi)))
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: this is no answer to a prompt of the file; give the prompts these answers were made from",
-                         path, (long long)number);
+        return loom_fail(
+            err, LOOM_STATUS_FORMAT,
+            "%s:%lld: this is no answer to a prompt of the file; give the prompts these answers were made from", path,
+            (long long)number);
     LOOM_TRY(loom_answer_score(&score, &answer, err));
     arm *a = &j->arms[p->asked.ask][p->with];
     p->answered = true;
@@ -124,7 +130,8 @@ static void add_missing(following_job *j, const char *path)
         missing++;
     }
     if (missing)
-        loom_warn("%s: %lld of the prompts in %s have no answer; they are counted as failures", path, (long long)missing, j->prompts_path);
+        loom_warn("%s: %lld of the prompts in %s have no answer; they are counted as failures", path,
+                  (long long)missing, j->prompts_path);
 }
 
 static loom_status read_answers(following_job *j, const char *path, loom_err *err)
@@ -143,7 +150,8 @@ static loom_status read_answers(following_job *j, const char *path, loom_err *er
     loom_lines_close(&lines);
     loom_arena_release(&arena);
     if (st == LOOM_OK && n == 0)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: the file holds no answers; write it with `loom-infer sample`", path);
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: the file holds no answers; write it with `loom-infer sample`",
+                       path);
     if (st == LOOM_OK) add_missing(j, path);
     return st;
 }
@@ -182,7 +190,8 @@ static void summarise(loom_results *r, const following_job *j)
         const arm *with = &j->arms[a][1], *without = &j->arms[a][0];
         char ours[128];
         if (with->n == 0) continue;
-        double p = 100 * (double)with->k / (double)with->n, q = without->n ? 100 * (double)without->k / (double)without->n : 0;
+        double p = 100 * (double)with->k / (double)with->n,
+               q = without->n ? 100 * (double)without->k / (double)without->n : 0;
         snprintf(ours, sizeof ours, "%.1f %%, without the line %.1f %%", p, q);
         loom_paper_compare(r, LOOM_PAPER_FOLLOWED, loom_ask_names[a], without->n ? p - q : NAN, ours, NULL);
     }
@@ -194,7 +203,8 @@ static loom_status draw(loom_results *r, const following_job *j, loom_err *err)
     char caption[512], origin[128];
     int64_t most = 0;
     for (int a = 1; a < LOOM_ASKS; a++) most = loom_max_i64(most, j->arms[a][1].n);
-    snprintf(caption, sizeof caption, "%sup to %lld pairs of prompts · an invalid graph does not follow · bars: 95 %% interval",
+    snprintf(caption, sizeof caption,
+             "%sup to %lld pairs of prompts · an invalid graph does not follow · bars: 95 %% interval",
              loom_results_origin(r, origin, sizeof origin), (long long)most);
     loom_figure_str(&vars, "title", "Does the model do what it is told?");
     loom_figure_str(&vars, "caption", caption);
@@ -223,7 +233,8 @@ static loom_status record_inputs(loom_results *r, const loom_ctx *ctx, loom_err 
     loom_status st = LOOM_OK;
     for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) {
         if (!nth_name(&name, conf->prompts, i)) {
-            st = loom_fail(err, LOOM_STATUS_ARG, "no prompts for %s; name one file for each answers file with --prompts A,B,...",
+            st = loom_fail(err, LOOM_STATUS_ARG,
+                           "no prompts for %s; name one file for each answers file with --prompts A,B,...",
                            ctx->args[i]);
             break;
         }
@@ -277,10 +288,11 @@ const loom_cmd loom_cmd_following = {
     .args = "ANSWERS.jsonl...",
     .min_args = 1,
     .max_args = -1,
-    .details = "Compares graphs asked for with an instruction line to graphs asked for without it. Prints the table.\n\n"
-               "  loom-eval prompts valid.graphs.zst --stats stats.json --ask uncommon -o ask.prompts.jsonl\n"
-               "  loom-infer sample --model m --prompts ask.prompts.jsonl -o ask.answers.jsonl\n"
-               "  loom-eval following ask.answers.jsonl --prompts ask.prompts.jsonl -o results\n",
+    .details =
+        "Compares graphs asked for with an instruction line to graphs asked for without it. Prints the table.\n\n"
+        "  loom-eval prompts valid.graphs.zst --stats stats.json --ask uncommon -o ask.prompts.jsonl\n"
+        "  loom-infer sample --model m --prompts ask.prompts.jsonl -o ask.answers.jsonl\n"
+        "  loom-eval following ask.answers.jsonl --prompts ask.prompts.jsonl -o results\n",
     .opts = following_opts,
     .conf_size = sizeof(following_conf),
     .run = run_following,

@@ -23,19 +23,24 @@ typedef struct heatmap_conf {
 
 static const loom_opt heatmap_opts[] = {
     LOOM_OPT_GROUP("Judging"),
-    LOOM_OPT_ENUM("validity", 0, heatmap_conf, validity, "paper", "paper|code|both", "rules: the paper's Appendix C, the public validator's, or a row for each"),
+    LOOM_OPT_ENUM("validity", 0, heatmap_conf, validity, "paper", "paper|code|both",
+                  "rules: the paper's Appendix C, the public validator's, or a row for each"),
     LOOM_SCORE_ANSWERS_OPTS(heatmap_conf, scoring),
-    LOOM_OPT_IN("generated", 'g', heatmap_conf, scoring.generated, NULL, "[NAME=]GRAPHS", "graphs of any origin (records, CSV, output lines of the public program), one line or trace for each prompt of --prompts, in their order; judged as whole graphs"),
-    LOOM_OPT_I64("min-train", 0, heatmap_conf, min_train, "10", 0, 1000000000, "N", "mark cells with fewer training graphs"),
+    LOOM_OPT_IN(
+        "generated", 'g', heatmap_conf, scoring.generated, NULL, "[NAME=]GRAPHS",
+        "graphs of any origin (records, CSV, output lines of the public program), one line or trace for each prompt of --prompts, in their order; judged as whole graphs"),
+    LOOM_OPT_I64("min-train", 0, heatmap_conf, min_train, "10", 0, 1000000000, "N",
+                 "mark cells with fewer training graphs"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', heatmap_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
-    LOOM_OPT_STR("title", 0, heatmap_conf, title, "Correct call graphs by requested size", "TEXT", "title of the heat map"),
+    LOOM_OPT_STR("title", 0, heatmap_conf, title, "Correct call graphs by requested size", "TEXT",
+                 "title of the heat map"),
     LOOM_OPT_FLAG_ON("pictures", 0, heatmap_conf, pictures, "draw PNG and SVG with gnuplot"),
     LOOM_OPT_END};
 
 #define FIG12_COLUMNS                                                                                                  \
     "experiment,method,seed,temperature,validity,edges,depth,k,n,value,lo,hi,n_prompts,n_distinct,n_valid,n_train,mean_edges,mean_depth,status"
-#define FIG03_COLUMNS "experiment,method,seed,temperature," LOOM_ACCURACY_COLUMNS
+#define FIG03_COLUMNS  "experiment,method,seed,temperature," LOOM_ACCURACY_COLUMNS
 #define ERRORS_COLUMNS "experiment,method,seed,temperature,kind,error,meaning,graphs,share,occurrences"
 
 /* ---- tables ---- */
@@ -94,8 +99,8 @@ static void fill_fig03(loom_csv_table *t, const loom_tally *tally, int first, in
     loom_csv_table_init(t, FIG03_COLUMNS);
     for (size_t i = 0; i < tally->n_series; i++)
         for (int v = first; v <= last; v++)
-            loom_accuracy_rows(t, tally, &tally->series[i], (loom_validity)v, LOOM_AXIS_SIZES | LOOM_AXIS_TEMPERATURE, lead_fig03,
-                               NULL);
+            loom_accuracy_rows(t, tally, &tally->series[i], (loom_validity)v, LOOM_AXIS_SIZES | LOOM_AXIS_TEMPERATURE,
+                               lead_fig03, NULL);
 }
 
 static const char *const code_meanings[LOOM_CODES] = {
@@ -150,7 +155,8 @@ static void fill_errors(loom_csv_table *t, const loom_tally *tally)
     loom_csv_table_init(t, ERRORS_COLUMNS);
     for (size_t i = 0; i < tally->n_series; i++) {
         const loom_series *s = &tally->series[i];
-        for (int r = 0; r < LOOM_RULES; r++) error_row(t, s, "rule", loom_rule_names[r], rule_meanings[r], s->rules[r], -1);
+        for (int r = 0; r < LOOM_RULES; r++)
+            error_row(t, s, "rule", loom_rule_names[r], rule_meanings[r], s->rules[r], -1);
         for (int c = 0; c < LOOM_CODES; c++) {
             if (!code_meanings[c]) continue;
             snprintf(name, sizeof name, "%d", c);
@@ -182,7 +188,8 @@ static loom_status draw_heatmap(loom_results *r, const char *name, const loom_ta
     loom_figure_vars vars = {0};
     loom_arena arena = {0};
     char caption[512], origin[128], each[64];
-    const char **titles = loom_alloc((size_t)c->n, sizeof *titles), **trained = loom_alloc((size_t)c->n, sizeof *trained);
+    const char **titles = loom_alloc((size_t)c->n, sizeof *titles),
+               **trained = loom_alloc((size_t)c->n, sizeof *trained);
     bool room = titles && trained;
     for (int64_t i = 0; room && i < c->n; i++) {
         titles[i] = panel_title(&arena, c->list[i], v);
@@ -201,7 +208,8 @@ static loom_status draw_heatmap(loom_results *r, const char *name, const loom_ta
     loom_figure_num(&vars, "depth_hi", (double)tally->grid.depth_hi);
     loom_figure_num(&vars, "min_train", tally->has_train ? (double)conf->min_train : 0);
     loom_figure_num(&vars, "has_coverage", tally->has_coverage);
-    loom_status st = room && !arena.failed ? loom_results_figure(r, name, &vars, err) : loom_fail_nomem(err, "a picture");
+    loom_status st =
+        room && !arena.failed ? loom_results_figure(r, name, &vars, err) : loom_fail_nomem(err, "a picture");
     loom_figure_vars_release(&vars);
     loom_arena_release(&arena);
     free(titles);
@@ -210,7 +218,8 @@ static loom_status draw_heatmap(loom_results *r, const char *name, const loom_ta
 }
 
 /* The paper's panels on one picture, those decoded under constraints on another. */
-static loom_status draw_heatmaps(loom_results *r, const loom_tally *t, const heatmap_conf *conf, loom_validity v, loom_err *err)
+static loom_status draw_heatmaps(loom_results *r, const loom_tally *t, const heatmap_conf *conf, loom_validity v,
+                                 loom_err *err)
 {
     loom_accuracy_lines freely, held;
     loom_status st = LOOM_OK;
@@ -231,9 +240,10 @@ static loom_status draw_lines(loom_results *r, const loom_tally *t, loom_validit
     loom_accuracy_picture pictures[] = {
         {"fig03a", "Accuracy by number of edges", "method", "edges", "edges (calls in the graph)", (double)g->edges_lo,
          (double)g->edges_hi, g->edges_hi - g->edges_lo > 40 ? 5 : 1, NULL, false},
-        {"fig03b", "Accuracy by depth", "method", "depth", "depth (levels)", (double)g->depth_lo, (double)g->depth_hi, 1, NULL,
+        {"fig03b", "Accuracy by depth", "method", "depth", "depth (levels)", (double)g->depth_lo, (double)g->depth_hi,
+         1, NULL, false},
+        {"fig03c", "Accuracy by temperature", "method", "temperature", "temperature", c.temp_lo, c.temp_hi, 0.2, NULL,
          false},
-        {"fig03c", "Accuracy by temperature", "method", "temperature", "temperature", c.temp_lo, c.temp_hi, 0.2, NULL, false},
     };
     loom_status st = LOOM_OK;
     for (size_t i = 0; i < (c.several_temperatures ? 3u : 2u) && st == LOOM_OK; i++)
@@ -301,8 +311,8 @@ static void table_text(loom_buf *into, const loom_tally *t, int first, int last)
         const loom_series *s = &t->series[i];
         for (int v = first; v <= last; v++) {
             loom_interval all = loom_metrics_wilson(loom_tally_k(&s->all, (loom_validity)v), s->all.n);
-            loom_buf_printf(into, "%-28s %4g %-6s %8lld %6.1f  %5.1f - %5.1f", s->method, s->temperature, loom_validity_names[v],
-                            (long long)s->all.n, 100 * all.value, 100 * all.lo, 100 * all.hi);
+            loom_buf_printf(into, "%-28s %4g %-6s %8lld %6.1f  %5.1f - %5.1f", s->method, s->temperature,
+                            loom_validity_names[v], (long long)s->all.n, 100 * all.value, 100 * all.lo, 100 * all.hi);
             for (int64_t d = t->grid.depth_lo; d <= t->grid.depth_hi; d++) {
                 loom_tally_cell c = loom_tally_sum(t, s, -1, -1, d, d);
                 loom_buf_str(into, "  ");
@@ -320,9 +330,9 @@ static void odd_text(loom_buf *into, const loom_tally *t)
         const loom_series *s = &t->series[i];
         for (int o = 0; o < LOOM_ODDITIES; o++)
             if (s->odd[o])
-                loom_buf_printf(into, "%s at %g: %s in %lld graph%s counted as correct (%s); no record is made of %s\n", s->method,
-                                s->temperature, loom_oddity_names[o], (long long)s->odd[o], s->odd[o] == 1 ? "" : "s",
-                                loom_oddity_meanings[o], s->odd[o] == 1 ? "it" : "them");
+                loom_buf_printf(into, "%s at %g: %s in %lld graph%s counted as correct (%s); no record is made of %s\n",
+                                s->method, s->temperature, loom_oddity_names[o], (long long)s->odd[o],
+                                s->odd[o] == 1 ? "" : "s", loom_oddity_meanings[o], s->odd[o] == 1 ? "it" : "them");
     }
 }
 
@@ -331,7 +341,8 @@ static bool tells_anew(const loom_tally *t, size_t i)
 {
     const loom_series *s = &t->series[i], *before = i ? s - 1 : NULL;
     if (!s->trained) return false;
-    return !before || !before->trained || strcmp(before->method, s->method) != 0 || strcmp(before->trained, s->trained) != 0;
+    return !before || !before->trained || strcmp(before->method, s->method) != 0 ||
+           strcmp(before->trained, s->trained) != 0;
 }
 
 static void trained_text(loom_buf *into, const loom_tally *t)
@@ -430,7 +441,8 @@ static loom_status run_heatmap(const loom_ctx *ctx, loom_err *err)
     loom_results r = {0};
     loom_status st;
     if (ctx->n_args == 0 && !conf->scoring.generated)
-        return loom_fail(err, LOOM_STATUS_ARG, "nothing to judge; name answers files, or graphs of others with --generated");
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "nothing to judge; name answers files, or graphs of others with --generated");
     if ((st = loom_results_open(&r, ctx, conf->output, conf->pictures, err)) != LOOM_OK) goto done;
     if ((st = loom_score_answers_inputs(&run, &r, &conf->scoring, ctx->args, ctx->n_args, err)) != LOOM_OK) goto done;
     if (loom_results_up_to_date(&r)) goto done;
@@ -448,12 +460,13 @@ const loom_cmd loom_cmd_heatmap = {
     .args = "[[NAME=]ANSWERS.jsonl...]",
     .min_args = 0,
     .max_args = -1,
-    .details = "Parses and judges the raw answers again and writes to DIR: fig12.csv (accuracy of every cell), fig03.csv\n"
-               "(by edges, depth and temperature), errors.csv (what was wrong), manifest.json, and the pictures fig12,\n"
-               "fig03a, fig03b and, with several temperatures, fig03c. A method is a file's mode, or NAME. A prompt without\n"
-               "an answer counts as a failure. Graphs of other generators are judged with --generated.\n\n"
-               "  loom-eval heatmap tabular.answers.jsonl recursive.answers.jsonl instruction.answers.jsonl -o results\n"
-               "  loom-eval heatmap --generated theirs=their.graphs.zst --prompts tabular.prompts.jsonl -o results\n",
+    .details =
+        "Parses and judges the raw answers again and writes to DIR: fig12.csv (accuracy of every cell), fig03.csv\n"
+        "(by edges, depth and temperature), errors.csv (what was wrong), manifest.json, and the pictures fig12,\n"
+        "fig03a, fig03b and, with several temperatures, fig03c. A method is a file's mode, or NAME. A prompt without\n"
+        "an answer counts as a failure. Graphs of other generators are judged with --generated.\n\n"
+        "  loom-eval heatmap tabular.answers.jsonl recursive.answers.jsonl instruction.answers.jsonl -o results\n"
+        "  loom-eval heatmap --generated theirs=their.graphs.zst --prompts tabular.prompts.jsonl -o results\n",
     .opts = heatmap_opts,
     .conf_size = sizeof(heatmap_conf),
     .run = run_heatmap,

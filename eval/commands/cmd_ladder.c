@@ -72,7 +72,9 @@ static loom_status measure_models(ladder_job *j, char *const *args, int n_args, 
         snprintf(r->name, sizeof r->name, "%s", name);
         r->params = count_params(path);
         LOOM_TRY(loom_nomem_check("the models", err));
-        if (r->params < 0) loom_warn("%s: how large the model is cannot be told (no %s.meta.json, or its model is not there)", path, path);
+        if (r->params < 0)
+            loom_warn("%s: how large the model is cannot be told (no %s.meta.json, or its model is not there)", path,
+                      path);
     }
     return LOOM_OK;
 }
@@ -100,7 +102,8 @@ static void sort_by_size(const ladder_job *j, loom_accuracy_lines *lines)
 {
     for (int64_t i = 1; i < lines->n; i++)
         for (int64_t k = i; k > 0; k--) {
-            uint64_t a = (uint64_t)params_of(j, lines->list[k - 1]->method), b = (uint64_t)params_of(j, lines->list[k]->method);
+            uint64_t a = (uint64_t)params_of(j, lines->list[k - 1]->method),
+                     b = (uint64_t)params_of(j, lines->list[k]->method);
             if (a <= b) break;
             const loom_series *s = lines->list[k];
             lines->list[k] = lines->list[k - 1];
@@ -115,7 +118,8 @@ static void size_text(char *text, size_t cap, const char *name, int64_t params)
     else snprintf(text, cap, "%s: %.2f M weights", name, (double)params / 1e6);
 }
 
-static loom_status draw(loom_results *r, const ladder_job *j, const loom_tally *t, loom_accuracy_lines *lines, loom_err *err)
+static loom_status draw(loom_results *r, const ladder_job *j, const loom_tally *t, loom_accuracy_lines *lines,
+                        loom_err *err)
 {
     const loom_grid *g = &t->grid;
     const char **labels = loom_alloc((size_t)lines->n, sizeof *labels);
@@ -130,12 +134,12 @@ static loom_status draw(loom_results *r, const ladder_job *j, const loom_tally *
         labels[i] = texts[i];
     }
     loom_accuracy_picture pictures[] = {
-        {"fig14a", "Model sizes: accuracy by number of edges", "model", "edges", "edges (calls in the graph)", (double)g->edges_lo,
-         (double)g->edges_hi, g->edges_hi - g->edges_lo > 40 ? 5 : 1, labels, true},
-        {"fig14b", "Model sizes: accuracy by depth", "model", "depth", "depth (levels)", (double)g->depth_lo, (double)g->depth_hi, 1,
-         labels, true},
-        {"fig14c", "Model sizes: accuracy by temperature", "model", "temperature", "temperature", lines->temp_lo, lines->temp_hi, 0.2,
-         labels, true},
+        {"fig14a", "Model sizes: accuracy by number of edges", "model", "edges", "edges (calls in the graph)",
+         (double)g->edges_lo, (double)g->edges_hi, g->edges_hi - g->edges_lo > 40 ? 5 : 1, labels, true},
+        {"fig14b", "Model sizes: accuracy by depth", "model", "depth", "depth (levels)", (double)g->depth_lo,
+         (double)g->depth_hi, 1, labels, true},
+        {"fig14c", "Model sizes: accuracy by temperature", "model", "temperature", "temperature", lines->temp_lo,
+         lines->temp_hi, 0.2, labels, true},
     };
     loom_status st = LOOM_OK;
     for (size_t i = 0; i < (lines->several_temperatures ? 3u : 2u) && st == LOOM_OK; i++)
@@ -150,7 +154,8 @@ static void compare_with_paper(loom_results *r, const loom_tally *t, const loom_
     if (lines->n < 2) return;
     const loom_series *small = lines->list[0], *large = lines->list[lines->n - 1];
     loom_tally_cell s = loom_tally_sum(t, small, -1, -1, 5, -1), l = loom_tally_sum(t, large, -1, -1, 5, -1);
-    double a = loom_accuracy_share(&small->all, LOOM_VALIDITY_PAPER), b = loom_accuracy_share(&large->all, LOOM_VALIDITY_PAPER);
+    double a = loom_accuracy_share(&small->all, LOOM_VALIDITY_PAPER),
+           b = loom_accuracy_share(&large->all, LOOM_VALIDITY_PAPER);
     char ours[160], note[160];
     snprintf(note, sizeof note, "%s over %s", large->method, small->method);
     snprintf(ours, sizeof ours, "%+.1f points", 100 * (b - a));
@@ -169,7 +174,8 @@ static loom_status write_results(loom_results *r, const ladder_job *j, const loo
     sort_by_size(j, &lines);
     loom_csv_table_init(&table, "experiment,model,params,seed,temperature," LOOM_ACCURACY_COLUMNS);
     for (size_t i = 0; i < t->n_series; i++)
-        loom_accuracy_rows(&table, t, &t->series[i], LOOM_VALIDITY_PAPER, LOOM_AXIS_SIZES | LOOM_AXIS_TEMPERATURE, lead, j);
+        loom_accuracy_rows(&table, t, &t->series[i], LOOM_VALIDITY_PAPER, LOOM_AXIS_SIZES | LOOM_AXIS_TEMPERATURE, lead,
+                           j);
     loom_status st = loom_results_table(r, "fig14.csv", &table, err);
     if (st == LOOM_OK) st = draw(r, j, t, &lines, err);
     if (st == LOOM_OK) {
@@ -191,7 +197,9 @@ static loom_status run_ladder(const loom_ctx *ctx, loom_err *err)
     for (int i = 0; i < ctx->n_args; i++) {
         char name[128];
         loom_score_answers_name(name, sizeof name, ctx->args[i]);
-        if (!*name) return loom_fail(err, LOOM_STATUS_ARG, "%s: which model is it? Name every file, as 1M=%s", ctx->args[i], ctx->args[i]);
+        if (!*name)
+            return loom_fail(err, LOOM_STATUS_ARG, "%s: which model is it? Name every file, as 1M=%s", ctx->args[i],
+                             ctx->args[i]);
     }
     if ((st = loom_results_open(&r, ctx, conf->output, conf->pictures, err)) != LOOM_OK) goto done;
     if ((st = loom_score_answers_inputs(&run, &r, &conf->scoring, ctx->args, ctx->n_args, err)) != LOOM_OK) goto done;
@@ -212,9 +220,10 @@ const loom_cmd loom_cmd_ladder = {
     .args = "NAME=ANSWERS.jsonl...",
     .min_args = 1,
     .max_args = -1,
-    .details = "A model may have several files, one for each temperature. How many weights it has is read from the checkpoint\n"
-               "that the answers' .meta.json names.\n\n"
-               "  loom-eval ladder 0.3M=small.answers.jsonl 1M=middle.answers.jsonl 3M=large.answers.jsonl -o results\n",
+    .details =
+        "A model may have several files, one for each temperature. How many weights it has is read from the checkpoint\n"
+        "that the answers' .meta.json names.\n\n"
+        "  loom-eval ladder 0.3M=small.answers.jsonl 1M=middle.answers.jsonl 3M=large.answers.jsonl -o results\n",
     .opts = ladder_opts,
     .conf_size = sizeof(ladder_conf),
     .run = run_ladder,

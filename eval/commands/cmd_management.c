@@ -18,14 +18,22 @@ typedef struct management_conf {
 
 static const loom_opt management_opts[] = {
     LOOM_OPT_GROUP("Graphs"),
-    LOOM_OPT_IN("real", 0, management_conf, real, NULL, "STORE", "real training graphs: what is usual comes from them, and they are one origin"),
+    LOOM_OPT_IN("real", 0, management_conf, real, NULL, "STORE",
+                "real training graphs: what is usual comes from them, and they are one origin"),
     LOOM_OPT_IN("test", 0, management_conf, test, NULL, "STORE", "real graphs to test on (validation)"),
     LOOM_OPT_ENUM("preset", 0, management_conf, preset, "paper", LOOM_PRESET_CHOICES, LOOM_PRESET_HELP),
-    LOOM_OPT_I64("train-graphs", 0, management_conf, train, "0", 0, 1000000000, "N", "graphs of an application to train on, at most; 0: as the preset says (" LOOM_PRESET_NUMBERS(MANAGED) ")"),
-    LOOM_OPT_I64("test-graphs", 0, management_conf, held, "0", 0, 1000000000, "N", "graphs of an application to test on, at most; 0: as the preset says (" LOOM_PRESET_NUMBERS(MANAGED_TEST) ")"),
-    LOOM_OPT_I64("seeds", 0, management_conf, seeds, "5", 1, 1000, "N", "runs, each with other training graphs and random features"),
-    LOOM_OPT_FLAG_ON("tracevae", 0, management_conf, trace_vae, "also train TraceVAE, with as many graphs of any service, and let it find anomalies"),
-    LOOM_OPT_I64("vae-epochs", 0, management_conf, vae_epochs, "0", 0, 100000, "N", "epochs of TraceVAE; 0: as the preset says (" LOOM_PRESET_NUMBERS(VAE_EPOCHS) ")"),
+    LOOM_OPT_I64(
+        "train-graphs", 0, management_conf, train, "0", 0, 1000000000, "N",
+        "graphs of an application to train on, at most; 0: as the preset says (" LOOM_PRESET_NUMBERS(MANAGED) ")"),
+    LOOM_OPT_I64(
+        "test-graphs", 0, management_conf, held, "0", 0, 1000000000, "N",
+        "graphs of an application to test on, at most; 0: as the preset says (" LOOM_PRESET_NUMBERS(MANAGED_TEST) ")"),
+    LOOM_OPT_I64("seeds", 0, management_conf, seeds, "5", 1, 1000, "N",
+                 "runs, each with other training graphs and random features"),
+    LOOM_OPT_FLAG_ON("tracevae", 0, management_conf, trace_vae,
+                     "also train TraceVAE, with as many graphs of any service, and let it find anomalies"),
+    LOOM_OPT_I64("vae-epochs", 0, management_conf, vae_epochs, "0", 0, 100000, "N",
+                 "epochs of TraceVAE; 0: as the preset says (" LOOM_PRESET_NUMBERS(VAE_EPOCHS) ")"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', management_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
     LOOM_OPT_FLAG_ON("pictures", 0, management_conf, pictures, "draw PNG and SVG with gnuplot"),
@@ -59,10 +67,11 @@ static loom_status load_origin(loom_management *m, const char *name, const char 
         const char *service = loom_intern_text(&m->services, m->app[a]);
         if (n >= LOOM_FIRM_WINDOW) continue;
         if (m->n_origins == 1)
-            return loom_fail(err, LOOM_STATUS_FORMAT, "%s: application %c (%s) has %lld graphs, at least %d are needed; give more real graphs",
+            return loom_fail(err, LOOM_STATUS_FORMAT,
+                             "%s: application %c (%s) has %lld graphs, at least %d are needed; give more real graphs",
                              path, 'A' + a, service, (long long)n, LOOM_FIRM_WINDOW);
-        loom_warn("%s: %lld correct graphs of application %c (%s), at least %d are needed; left out of it", path, (long long)n, 'A' + a, service,
-                  LOOM_FIRM_WINDOW);
+        loom_warn("%s: %lld correct graphs of application %c (%s), at least %d are needed; left out of it", path,
+                  (long long)n, 'A' + a, service, LOOM_FIRM_WINDOW);
     }
     return LOOM_OK;
 }
@@ -78,8 +87,10 @@ static loom_status load_all(loom_management *m, const loom_ctx *ctx, loom_err *e
     LOOM_TRY(loom_management_load(m, m->test, &n, conf->test, err));
     for (int a = 0; a < LOOM_APPS; a++)
         if (m->test[a].n < LOOM_FIRM_WINDOW)
-            return loom_fail(err, LOOM_STATUS_FORMAT, "%s: application %c (%s) has %lld graphs to test on, at least %d are needed; give more",
-                             conf->test, 'A' + a, loom_intern_text(&m->services, m->app[a]), (long long)m->test[a].n, LOOM_FIRM_WINDOW);
+            return loom_fail(err, LOOM_STATUS_FORMAT,
+                             "%s: application %c (%s) has %lld graphs to test on, at least %d are needed; give more",
+                             conf->test, 'A' + a, loom_intern_text(&m->services, m->app[a]), (long long)m->test[a].n,
+                             LOOM_FIRM_WINDOW);
     for (int i = 0; i < ctx->n_args; i++) {
         const char *path = loom_results_name(name, sizeof name, ctx->args[i]);
         LOOM_TRY(load_origin(m, name, path, err));
@@ -91,7 +102,10 @@ static loom_status run_trace_vae(const loom_management *m, loom_results *r, cons
 {
     const management_conf *conf = ctx->conf;
     const loom_preset *preset = loom_preset_of(conf->preset);
-    loom_trace_vae t = {.conf = {.seed = m->seed, .seeds = m->seeds, .n_train = m->n_train, .n_test = m->n_test,
+    loom_trace_vae t = {.conf = {.seed = m->seed,
+                                 .seeds = m->seeds,
+                                 .n_train = m->n_train,
+                                 .n_test = m->n_test,
                                  .epochs = loom_preset_or(conf->vae_epochs, preset->vae_epochs)}};
     char name[128];
     loom_status st;
@@ -99,7 +113,8 @@ static loom_status run_trace_vae(const loom_management *m, loom_results *r, cons
     if (!conf->trace_vae) return LOOM_OK;
     t.names = loom_calloc((size_t)m->n_origins, sizeof *t.names);
     t.origins = loom_calloc((size_t)m->n_origins, sizeof *t.origins);
-    st = t.names && t.origins ? loom_trace_vae_load(&t, m->origins[0].name, conf->real, err) : loom_fail_nomem(err, "origins");
+    st = t.names && t.origins ? loom_trace_vae_load(&t, m->origins[0].name, conf->real, err)
+                              : loom_fail_nomem(err, "origins");
     for (int i = 0; st == LOOM_OK && i < ctx->n_args; i++)
         st = loom_trace_vae_load(&t, m->origins[i + 1].name, loom_results_name(name, sizeof name, ctx->args[i]), err);
     if (st == LOOM_OK) st = loom_trace_vae_load_test(&t, conf->test, err);
@@ -113,12 +128,15 @@ static loom_status run_management(const loom_ctx *ctx, loom_err *err)
     const management_conf *conf = ctx->conf;
     const loom_preset *preset = loom_preset_of(conf->preset);
     loom_results r = {0};
-    loom_management m = {.seed = (uint64_t)ctx->common.seed, .seeds = conf->seeds, .n_train = loom_preset_or(conf->train, preset->managed),
+    loom_management m = {.seed = (uint64_t)ctx->common.seed,
+                         .seeds = conf->seeds,
+                         .n_train = loom_preset_or(conf->train, preset->managed),
                          .n_test = loom_preset_or(conf->held, preset->managed_test)};
     loom_status st;
 
     if (!conf->real || !conf->test)
-        return loom_fail(err, LOOM_STATUS_ARG, "name real graphs to train on with --real, and others to test on with --test");
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "name real graphs to train on with --real, and others to test on with --test");
     LOOM_TRY(loom_blas_reserve(1, err));
     m.origins = loom_calloc((size_t)ctx->n_args + 1, sizeof *m.origins);
     if (!m.origins) return loom_fail_nomem(err, "origins");
@@ -141,12 +159,13 @@ const loom_cmd loom_cmd_management = {
     .args = "[NAME=]GRAPHS...",
     .min_args = 1,
     .max_args = -1,
-    .details = "FIRM's support vector machine learns which microservice on the critical path is to blame for slow requests,\n"
-               "for the two services with most graphs of at least three levels. It is trained on as many graphs of every\n"
-               "origin, and tested on the same real graphs. TraceVAE learns what graphs of an origin look like and is to tell\n"
-               "real graphs in which a call was made slow, or calls were taken out, from other real ones.\n\n"
-               "  loom-eval management --real train.graphs.zst --test valid.graphs.zst instruction=like.answers.jsonl \\\n"
-               "      probabilistic.graphs.zst -o results\n",
+    .details =
+        "FIRM's support vector machine learns which microservice on the critical path is to blame for slow requests,\n"
+        "for the two services with most graphs of at least three levels. It is trained on as many graphs of every\n"
+        "origin, and tested on the same real graphs. TraceVAE learns what graphs of an origin look like and is to tell\n"
+        "real graphs in which a call was made slow, or calls were taken out, from other real ones.\n\n"
+        "  loom-eval management --real train.graphs.zst --test valid.graphs.zst instruction=like.answers.jsonl \\\n"
+        "      probabilistic.graphs.zst -o results\n",
     .opts = management_opts,
     .conf_size = sizeof(management_conf),
     .run = run_management,

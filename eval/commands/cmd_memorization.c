@@ -25,11 +25,15 @@ typedef struct memorization_conf {
 static const loom_opt memorization_opts[] = {
     LOOM_OPT_GROUP("Comparison"),
     LOOM_OPT_IN("train", 0, memorization_conf, train, NULL, "STORE", "graphs that the model was trained on"),
-    LOOM_OPT_IN("heldout", 0, memorization_conf, heldout, NULL, "STORE", "graphs of the same system that were not trained on: tells what is remembered from what is common"),
-    LOOM_OPT_F64("fail-above", 0, memorization_conf, fail_above, "1", 0, 1, "SHARE", "exit 3 when a method copies a larger share of its graphs with 4 or more calls"),
-    LOOM_OPT_I64("examples", 0, memorization_conf, examples, "0", 0, 100000, "N", "training graphs that privacy.json quotes for each method, the largest that were copied"),
+    LOOM_OPT_IN("heldout", 0, memorization_conf, heldout, NULL, "STORE",
+                "graphs of the same system that were not trained on: tells what is remembered from what is common"),
+    LOOM_OPT_F64("fail-above", 0, memorization_conf, fail_above, "1", 0, 1, "SHARE",
+                 "exit 3 when a method copies a larger share of its graphs with 4 or more calls"),
+    LOOM_OPT_I64("examples", 0, memorization_conf, examples, "0", 0, 100000, "N",
+                 "training graphs that privacy.json quotes for each method, the largest that were copied"),
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_OUT("output", 'o', memorization_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
+    LOOM_OPT_OUT("output", 'o', memorization_conf, output, NULL, "DIR",
+                 "folder for tables, pictures and manifest.json"),
     LOOM_OPT_FLAG_ON("pictures", 0, memorization_conf, pictures, "draw PNG and SVG with gnuplot"),
     LOOM_OPT_END};
 
@@ -54,7 +58,8 @@ static void match_fields(loom_csv_table *t, const suspect *s, const loom_copies 
     else loom_csv_table_none(t), loom_csv_table_none(t);
 }
 
-static void bucket_row(loom_csv_table *t, const memorization_job *j, const suspect *s, const char *bucket, const loom_copy_counts *c)
+static void bucket_row(loom_csv_table *t, const memorization_job *j, const suspect *s, const char *bucket,
+                       const loom_copy_counts *c)
 {
     const loom_copies *m = &c->of[LOOM_KNOWN_TRAIN];
     loom_interval i = loom_metrics_wilson(m->exact, c->n);
@@ -81,8 +86,9 @@ static void bucket_row(loom_csv_table *t, const memorization_job *j, const suspe
 
 static void fill_table(loom_csv_table *t, const memorization_job *j)
 {
-    loom_csv_table_init(t, "experiment,method,seed,temperature,bucket,k,n_valid,n_requested,value_valid,lo,hi,value_requested,"
-                       "k_notime,value_notime,k_notime_unique,k_sample,k_sample_notime,k_heldout,k_heldout_notime");
+    loom_csv_table_init(
+        t, "experiment,method,seed,temperature,bucket,k,n_valid,n_requested,value_valid,lo,hi,value_requested,"
+           "k_notime,value_notime,k_notime_unique,k_sample,k_sample_notime,k_heldout,k_heldout_notime");
     for (int64_t i = 0; i < j->n; i++) {
         bucket_row(t, j, &j->suspects[i], "all", &j->suspects[i].report.all);
         for (int b = 0; b < LOOM_COPY_BUCKETS; b++)
@@ -149,7 +155,8 @@ static void privacy_method(loom_jw *w, const suspect *s)
     loom_jw_key(w, "by_size");
     loom_jw_begin_array(w);
     privacy_bucket(w, "all", &p->all, p->has_heldout);
-    for (int b = 0; b < LOOM_COPY_BUCKETS; b++) privacy_bucket(w, loom_copy_bucket_names[b], &p->bucket[b], p->has_heldout);
+    for (int b = 0; b < LOOM_COPY_BUCKETS; b++)
+        privacy_bucket(w, loom_copy_bucket_names[b], &p->bucket[b], p->has_heldout);
     loom_jw_end_array(w);
     if (p->n_examples) {
         loom_jw_key(w, "largest_copies");
@@ -213,9 +220,14 @@ static void show(shown *p, const suspect *s)
 static void choose(shown *p, const memorization_job *j, bool lines)
 {
     size_t n = (size_t)j->n;
-    *p = (shown){loom_alloc(n, sizeof *p->names), loom_alloc(n, sizeof *p->labels), loom_alloc(n, sizeof *p->temps),
-                 loom_alloc(n, sizeof *p->texts), 0, 0};
-    if (!p->names || !p->labels || !p->temps || !p->texts) return; /* nothing is shown; loom_nomem_seen() ends the run */
+    *p = (shown){loom_alloc(n, sizeof *p->names),
+                 loom_alloc(n, sizeof *p->labels),
+                 loom_alloc(n, sizeof *p->temps),
+                 loom_alloc(n, sizeof *p->texts),
+                 0,
+                 0};
+    if (!p->names || !p->labels || !p->temps || !p->texts)
+        return; /* nothing is shown; loom_nomem_seen() ends the run */
     for (int64_t i = 0; i < j->n; i++) {
         const suspect *s = &j->suspects[i];
         bool lowest = true, several = false;
@@ -236,7 +248,8 @@ static void choose(shown *p, const memorization_job *j, bool lines)
     }
 }
 
-static loom_status draw(const memorization_job *j, loom_results *r, const char *figure, const char *title, const shown *p, loom_err *err)
+static loom_status draw(const memorization_job *j, loom_results *r, const char *figure, const char *title,
+                        const shown *p, loom_err *err)
 {
     loom_figure_vars vars = {0};
     char caption[512], origin[128];
@@ -323,8 +336,8 @@ static loom_status print_summary(const memorization_job *j, loom_err *err)
     loom_buf text = {0};
     if (j->ctx->common.json) privacy_text(&text, j);
     else {
-        loom_buf_printf(&text, "%-28s %4s %9s %9s %9s  %15s %14s %9s", "copies of training graphs", "T", "graphs", "exact",
-                        "exact, %", "95 %     ", ">= 4 calls, %", "near, %");
+        loom_buf_printf(&text, "%-28s %4s %9s %9s %9s  %15s %14s %9s", "copies of training graphs", "T", "graphs",
+                        "exact", "exact, %", "95 %     ", ">= 4 calls, %", "near, %");
         if (j->heldout) loom_buf_printf(&text, " %14s %14s", "equal part, %", "held-out, %");
         loom_buf_char(&text, '\n');
         for (int64_t i = 0; i < j->n; i++) summary_row(&text, &j->suspects[i]);
@@ -340,11 +353,15 @@ static loom_status judge(const memorization_job *j, loom_err *err)
         loom_copy_counts large = loom_copy_large(&j->suspects[i].report);
         double share = large.n ? (double)large.of[LOOM_KNOWN_TRAIN].exact / (double)large.n : 0;
         if (large.n == 0 && j->conf->fail_above < 1)
-            return loom_fail(err, LOOM_STATUS_VERDICT, "%s has no graph with 4 or more calls, so nothing can be said about copies and "
-                             "--fail-above cannot be met", j->suspects[i].name);
+            return loom_fail(err, LOOM_STATUS_VERDICT,
+                             "%s has no graph with 4 or more calls, so nothing can be said about copies and "
+                             "--fail-above cannot be met",
+                             j->suspects[i].name);
         if (share > j->conf->fail_above)
-            return loom_fail(err, LOOM_STATUS_VERDICT, "%.1f %% of the graphs of %s with 4 or more calls are copies of training graphs, more than the %.1f %% allowed",
-                             100 * share, j->suspects[i].name, 100 * j->conf->fail_above);
+            return loom_fail(
+                err, LOOM_STATUS_VERDICT,
+                "%.1f %% of the graphs of %s with 4 or more calls are copies of training graphs, more than the %.1f %% allowed",
+                100 * share, j->suspects[i].name, 100 * j->conf->fail_above);
     }
     return LOOM_OK;
 }
@@ -386,8 +403,8 @@ static loom_status load_known(memorization_job *j, loom_err *err)
     LOOM_TRY(loom_training_digests_load(&j->train, j->conf->train, err));
     if (!j->conf->heldout) return LOOM_OK;
     LOOM_TRY(loom_training_digests_load(&j->heldout, j->conf->heldout, err));
-    return loom_training_digests_load_some(&j->sample, j->conf->train, loom_training_digests_graphs(j->heldout), loom_training_digests_graphs(j->train),
-                                 (uint64_t)j->ctx->common.seed, err);
+    return loom_training_digests_load_some(&j->sample, j->conf->train, loom_training_digests_graphs(j->heldout),
+                                           loom_training_digests_graphs(j->train), (uint64_t)j->ctx->common.seed, err);
 }
 
 static loom_status check_all(memorization_job *j, loom_err *err)
@@ -400,7 +417,8 @@ static loom_status check_all(memorization_job *j, loom_err *err)
         loom_known_sets known = {j->train, is_heldout ? NULL : j->sample, is_heldout ? NULL : j->heldout};
         LOOM_TRY(loom_copy_check(&s->report, &known, path, j->conf->examples, err));
         size_t len = strlen(name);
-        if (path == arg && s->report.constrained && len < sizeof name) snprintf(name + len, sizeof name - len, " constrained");
+        if (path == arg && s->report.constrained && len < sizeof name)
+            snprintf(name + len, sizeof name - len, " constrained");
         if (!(s->name = loom_strdup(name))) return loom_fail_nomem(err, "names");
     }
     return LOOM_OK;
@@ -411,7 +429,8 @@ static loom_status run_memorization(const loom_ctx *ctx, loom_err *err)
     memorization_job j = {.ctx = ctx, .conf = ctx->conf};
     loom_results r = {0};
     loom_status st;
-    if (!j.conf->train) return loom_fail(err, LOOM_STATUS_ARG, "no training graphs to compare with; name them with --train");
+    if (!j.conf->train)
+        return loom_fail(err, LOOM_STATUS_ARG, "no training graphs to compare with; name them with --train");
     j.suspects = loom_calloc((size_t)ctx->n_args, sizeof *j.suspects);
     if (!j.suspects) return loom_fail_nomem(err, "names");
     if ((st = loom_results_open(&r, ctx, j.conf->output, j.conf->pictures, err)) != LOOM_OK) goto done;
@@ -439,12 +458,13 @@ const loom_cmd loom_cmd_memorization = {
     .args = "[NAME=]GRAPHS...",
     .min_args = 1,
     .max_args = -1,
-    .details = "A copy has the same service and the same calls with the same times. Short graphs repeat by chance, so\n"
-               "the counts are also given by number of calls. privacy.json counts exact copies and near-duplicates (other\n"
-               "times), and names that never occurred in training; it quotes training graphs only with --examples. With\n"
-               "--heldout the same is counted against held-out graphs and against as many training graphs: what is found\n"
-               "more often in the latter is remembered, the rest is common.\n\n"
-               "  loom-eval memorization --train train.graphs.zst --heldout valid.graphs.zst instruction.answers.jsonl -o results\n",
+    .details =
+        "A copy has the same service and the same calls with the same times. Short graphs repeat by chance, so\n"
+        "the counts are also given by number of calls. privacy.json counts exact copies and near-duplicates (other\n"
+        "times), and names that never occurred in training; it quotes training graphs only with --examples. With\n"
+        "--heldout the same is counted against held-out graphs and against as many training graphs: what is found\n"
+        "more often in the latter is remembered, the rest is common.\n\n"
+        "  loom-eval memorization --train train.graphs.zst --heldout valid.graphs.zst instruction.answers.jsonl -o results\n",
     .opts = memorization_opts,
     .conf_size = sizeof(memorization_conf),
     .run = run_memorization,

@@ -18,7 +18,8 @@ typedef struct oracle_conf {
 
 static const loom_opt oracle_opts[] = {
     LOOM_OPT_GROUP("Answers"),
-    LOOM_OPT_F64("damage", 0, oracle_conf, damage, "0", 0, 1, "SHARE", "share of the answers in which one layer loses a digit, a line or its end"),
+    LOOM_OPT_F64("damage", 0, oracle_conf, damage, "0", 0, 1, "SHARE",
+                 "share of the answers in which one layer loses a digit, a line or its end"),
     LOOM_OPT_OUT("output", 'o', oracle_conf, output, "-", "FILE", "where to write the answers, one JSON object a line"),
     LOOM_OPT_END};
 
@@ -38,14 +39,15 @@ static loom_status answer_line(void *arg, const loom_json *root, int64_t number,
     loom_rng rng;
     loom_request *r = NULL;
     loom_buf line = {0};
-    const char *name = loom_json_str(loom_json_get(root, "mode"), NULL), *record = loom_json_str(loom_json_get(root, "record"), NULL);
+    const char *name = loom_json_str(loom_json_get(root, "mode"), NULL),
+               *record = loom_json_str(loom_json_get(root, "record"), NULL);
     const char *prompt = loom_json_str(loom_json_get(root, "prompt"), &len);
     int64_t id = loom_json_i64(loom_json_get(root, "id"), -1);
 
     if (!name || !prompt || !record || !loom_mode_parse(&mode, name))
         return loom_fail(err, LOOM_STATUS_FORMAT,
-                         "%s:%lld: not a prompt with mode, prompt and record; write the file with `loom-eval prompts`", path,
-                         (long long)number);
+                         "%s:%lld: not a prompt with mode, prompt and record; write the file with `loom-eval prompts`",
+                         path, (long long)number);
     loom_rng_seed(&rng, (uint64_t)j->ctx->common.seed, "damage", (uint64_t)id);
     bool hurt = loom_rng_chance(&rng, j->conf->damage);
     loom_damage damage = hurt ? (loom_damage)(1 + loom_rng_below(&rng, LOOM_DAMAGES - 1)) : LOOM_DAMAGE_NONE;
@@ -54,7 +56,9 @@ static loom_status answer_line(void *arg, const loom_json *root, int64_t number,
         loom_err_in(err, "%s:%lld", path, (long long)number);
         return st;
     }
-    loom_answer head = {.id = id, .mode = mode, .seed = j->ctx->common.seed,
+    loom_answer head = {.id = id,
+                        .mode = mode,
+                        .seed = j->ctx->common.seed,
                         .edges = loom_json_i64(loom_json_get(root, "edges"), -1),
                         .depth = loom_json_i64(loom_json_get(root, "depth"), -1)};
     loom_answer_render(&line, &head, r);

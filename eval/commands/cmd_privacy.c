@@ -20,19 +20,25 @@ typedef struct privacy_conf {
 static const loom_opt privacy_opts[] = {
     LOOM_OPT_GROUP("Membership: can the model's loss tell training graphs from others?"),
     LOOM_OPT_IN("model", 'm', privacy_conf, model, NULL, "PATH", "checkpoint, run folder or Hugging Face folder"),
-    LOOM_OPT_IN("adapter", 'a', privacy_conf, adapter, NULL, "PATH", "LoRA adapter: checkpoint, run folder or PEFT folder"),
-    LOOM_OPT_IN("members", 0, privacy_conf, members, NULL, "SHARD", "tokens of graphs that it was trained on, not balanced or shuffled"),
+    LOOM_OPT_IN("adapter", 'a', privacy_conf, adapter, NULL, "PATH",
+                "LoRA adapter: checkpoint, run folder or PEFT folder"),
+    LOOM_OPT_IN("members", 0, privacy_conf, members, NULL, "SHARD",
+                "tokens of graphs that it was trained on, not balanced or shuffled"),
     LOOM_OPT_IN("others", 0, privacy_conf, others, NULL, "SHARD", "tokens of held-out graphs of the same system"),
-    LOOM_OPT_IN("planted", 0, privacy_conf, planted, NULL, "SHARD", "tokens of the canaries of loom-preprocess canaries"),
+    LOOM_OPT_IN("planted", 0, privacy_conf, planted, NULL, "SHARD",
+                "tokens of the canaries of loom-preprocess canaries"),
     LOOM_OPT_IN("twins", 0, privacy_conf, twins, NULL, "SHARD", "tokens of graphs made like them, but not trained on"),
-    LOOM_OPT_I64("context", 0, privacy_conf, context, "0", 0, 1 << 20, "N", "longest sample in tokens, the rest is cut; 0: the model's, 4096 at most"),
+    LOOM_OPT_I64("context", 0, privacy_conf, context, "0", 0, 1 << 20, "N",
+                 "longest sample in tokens, the rest is cut; 0: the model's, 4096 at most"),
     LOOM_OPT_GROUP("Nearness: how close to training graphs are generated ones?"),
     LOOM_OPT_IN("train", 0, privacy_conf, train, NULL, "STORE", "graphs that it was trained on"),
-    LOOM_OPT_IN("heldout", 0, privacy_conf, heldout, NULL, "STORE", "graphs that it was not trained on: how near they are by themselves"),
-    LOOM_OPT_I64("below", 'k', privacy_conf, below, "5", 2, 1e9, "K", "names of fewer than K training graphs are rare"),
+    LOOM_OPT_IN("heldout", 0, privacy_conf, heldout, NULL, "STORE",
+                "graphs that it was not trained on: how near they are by themselves"),
+    LOOM_OPT_I64("below", 0, privacy_conf, below, "5", 2, 1e9, "K", "names of fewer than K training graphs are rare"),
     LOOM_OPT_GROUP("Both"),
     LOOM_OPT_I64("count", 0, privacy_conf, count, "1000", 1, 1e9, "N", "graphs drawn from each side"),
-    LOOM_OPT_F64("fail-above", 0, privacy_conf, fail_above, "1", 0.5, 1, "AUC", "exit 3 when an attack's area under the curve is above this"),
+    LOOM_OPT_F64("fail-above", 0, privacy_conf, fail_above, "1", 0.5, 1, "AUC",
+                 "exit 3 when an attack's area under the curve is above this"),
     LOOM_OPT_OUT("output", 'o', privacy_conf, output, NULL, "DIR", "folder for privacy_attack.json"),
     LOOM_OPT_END};
 
@@ -61,8 +67,8 @@ typedef struct privacy_job {
 
 /* ---- membership ---- */
 
-static loom_status run_attack(attack *a, const privacy_job *j, const loom_loss_model *m, const char *in, const char *out,
-                              loom_err *err)
+static loom_status run_attack(attack *a, const privacy_job *j, const loom_loss_model *m, const char *in,
+                              const char *out, loom_err *err)
 {
     uint64_t seed = (uint64_t)j->ctx->common.seed;
     LOOM_TRY(loom_graph_losses_read(&a->in, m, in, j->conf->count, seed, err));
@@ -91,7 +97,8 @@ static loom_status run_attacks(privacy_job *j, loom_err *err)
 
 /* ---- nearness ---- */
 
-static loom_status measure(nearness *n, const loom_call_sets *known, const loom_call_sets *asked, loom_pool *pool, loom_err *err)
+static loom_status measure(nearness *n, const loom_call_sets *known, const loom_call_sets *asked, loom_pool *pool,
+                           loom_err *err)
 {
     n->n = asked->n;
     if (!(n->distances = loom_alloc((size_t)n->n + 1, sizeof *n->distances))) return loom_fail_nomem(err, "distances");
@@ -185,8 +192,10 @@ static void render_json(const privacy_job *j, loom_buf *into)
 
 static const char *verdict(const loom_roc *r)
 {
-    if (r->auc.lo > 0.5 && r->auc.value > 0.7) return "the model knows its training graphs by heart: who has it and a graph can often tell whether that was trained on";
-    if (r->auc.lo > 0.5) return "the model knows its training graphs a little better than others: a whole set of graphs can be told, a single one hardly";
+    if (r->auc.lo > 0.5 && r->auc.value > 0.7)
+        return "the model knows its training graphs by heart: who has it and a graph can often tell whether that was trained on";
+    if (r->auc.lo > 0.5)
+        return "the model knows its training graphs a little better than others: a whole set of graphs can be told, a single one hardly";
     return "this attack finds no difference; that is no proof that there is none";
 }
 
@@ -194,19 +203,25 @@ static void say_attack(loom_buf *t, const char *what, const char *others, const 
 {
     const loom_roc *r = &a->roc;
     if (!a->made) return;
-    loom_buf_printf(t, "%s: mean loss %.3f of %lld against %.3f of %lld %s; area under the curve %.3f (95 %%: %.3f to %.3f), "
-                       "%.1f %% told at %.1f %% false alarms\n", what, a->mean_in, (long long)a->in.n, a->mean_out, (long long)a->out.n,
-                    others, r->auc.value, r->auc.lo, r->auc.hi, 100 * r->caught, 100 * r->alarms);
+    loom_buf_printf(
+        t,
+        "%s: mean loss %.3f of %lld against %.3f of %lld %s; area under the curve %.3f (95 %%: %.3f to %.3f), "
+        "%.1f %% told at %.1f %% false alarms\n",
+        what, a->mean_in, (long long)a->in.n, a->mean_out, (long long)a->out.n, others, r->auc.value, r->auc.lo,
+        r->auc.hi, 100 * r->caught, 100 * r->alarms);
     if (a->in.cut + a->out.cut)
-        loom_buf_printf(t, "  %lld samples were longer than the context and were cut\n", (long long)(a->in.cut + a->out.cut));
+        loom_buf_printf(t, "  %lld samples were longer than the context and were cut\n",
+                        (long long)(a->in.cut + a->out.cut));
 }
 
 static void say_near(loom_buf *t, const char *what, const nearness *n)
 {
     if (!n->made) return;
-    loom_buf_printf(t, "%s: distance to the nearest training graph %.3f in the middle, %.3f at 5 %%; %lld of %lld have the very calls of one\n",
-                    what, loom_metrics_quantile(n->distances, n->n, .5), loom_metrics_quantile(n->distances, n->n, .05),
-                    (long long)n->zero, (long long)n->n);
+    loom_buf_printf(
+        t,
+        "%s: distance to the nearest training graph %.3f in the middle, %.3f at 5 %%; %lld of %lld have the very calls of one\n",
+        what, loom_metrics_quantile(n->distances, n->n, .5), loom_metrics_quantile(n->distances, n->n, .05),
+        (long long)n->zero, (long long)n->n);
 }
 
 static void render_text(const privacy_job *j, loom_buf *t)
@@ -221,11 +236,13 @@ static void render_text(const privacy_job *j, loom_buf *t)
     loom_buf_str(t, "\nIn plain words\n");
     if (j->members.made) loom_buf_printf(t, "  Membership: %s.\n", verdict(&j->members.roc));
     if (j->canaries.made)
-        loom_buf_printf(t, "  Canaries: %lld of %lld were found, where about %.1f would be by chance; %s.\n", (long long)j->canaries.found,
-                        (long long)j->canaries.in.n, 0.01 * (double)j->canaries.in.n,
-                        j->canaries.roc.auc.lo > 0.5 ? "what was planted once can be told from what was not" : "they are not told from others");
+        loom_buf_printf(t, "  Canaries: %lld of %lld were found, where about %.1f would be by chance; %s.\n",
+                        (long long)j->canaries.found, (long long)j->canaries.in.n, 0.01 * (double)j->canaries.in.n,
+                        j->canaries.roc.auc.lo > 0.5 ? "what was planted once can be told from what was not"
+                                                     : "they are not told from others");
     if (j->generated.made)
-        loom_buf_str(t, "  Nearness is a number, no verdict: graphs of one system are alike, and held-out ones say how much.\n");
+        loom_buf_str(
+            t, "  Nearness is a number, no verdict: graphs of one system are alike, and held-out ones say how much.\n");
 }
 
 static loom_status write_all(const privacy_job *j, loom_results *r, loom_err *err)
@@ -247,7 +264,8 @@ static loom_status judge(const privacy_job *j, loom_err *err)
     const attack *all[] = {&j->members, &j->canaries};
     for (int i = 0; i < 2; i++)
         if (all[i]->made && all[i]->roc.auc.value > j->conf->fail_above)
-            return loom_fail(err, LOOM_STATUS_VERDICT, "the loss tells %s by an area under the curve of %.3f, more than the %.3f allowed",
+            return loom_fail(err, LOOM_STATUS_VERDICT,
+                             "the loss tells %s by an area under the curve of %.3f, more than the %.3f allowed",
                              i ? "canaries" : "training graphs", all[i]->roc.auc.value, j->conf->fail_above);
     return LOOM_OK;
 }
@@ -258,11 +276,18 @@ static loom_status check_conf(const loom_ctx *ctx, loom_err *err)
 {
     const privacy_conf *c = ctx->conf;
     bool attacks = c->members || c->planted;
-    if (!c->members != !c->others) return loom_fail(err, LOOM_STATUS_ARG, "--members and --others go together: graphs that were trained on, and graphs that were not");
-    if (!c->planted != !c->twins) return loom_fail(err, LOOM_STATUS_ARG, "--planted and --twins go together: loom-preprocess canaries makes both");
+    if (!c->members != !c->others)
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--members and --others go together: graphs that were trained on, and graphs that were not");
+    if (!c->planted != !c->twins)
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--planted and --twins go together: loom-preprocess canaries makes both");
     if (attacks && !c->model) return loom_fail(err, LOOM_STATUS_ARG, "no model to ask; name one with --model");
     if (!c->train != !ctx->n_args) return loom_fail(err, LOOM_STATUS_ARG, "generated graphs and --train go together");
-    if (!attacks && !c->train) return loom_fail(err, LOOM_STATUS_ARG, "nothing to report on; give --model with --members and --others, or --train with generated graphs");
+    if (!attacks && !c->train)
+        return loom_fail(
+            err, LOOM_STATUS_ARG,
+            "nothing to report on; give --model with --members and --others, or --train with generated graphs");
     return LOOM_OK;
 }
 

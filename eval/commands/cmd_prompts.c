@@ -26,31 +26,48 @@ typedef struct prompts_conf {
 
 static const loom_opt prompts_opts[] = {
     LOOM_OPT_GROUP("What to ask for"),
-    LOOM_OPT_ENUM("mode", 0, prompts_conf, mode, "instruction", LOOM_MODE_CHOICES, "form of the prompts, the one the model was trained on"),
+    LOOM_OPT_ENUM("mode", 0, prompts_conf, mode, "instruction", LOOM_MODE_CHOICES,
+                  "form of the prompts, the one the model was trained on"),
     LOOM_OPT_STR("edges", 0, prompts_conf, edges, "1:30", "FIRST:LAST", "numbers of edges"),
     LOOM_OPT_STR("depths", 0, prompts_conf, depths, "1:6", "FIRST:LAST", "depths; the root call alone has depth 1"),
     LOOM_OPT_ENUM("preset", 0, prompts_conf, preset, "paper", LOOM_PRESET_CHOICES, LOOM_PRESET_HELP),
-    LOOM_OPT_I64("per-cell", 0, prompts_conf, per_cell, "0", 0, 1000000, "N", "prompts for each (edges, depth); 0: as the preset says (" LOOM_PRESET_NUMBERS(PER_CELL) ")"),
-    LOOM_OPT_FLAG_ON("repeat", 0, prompts_conf, repeat, "ask again for the prompts of cells that have fewer distinct ones (as the paper does; with greedy decoding the answers are the same again)"),
-    LOOM_OPT_ENUM("ask", 0, prompts_conf, ask, "none", LOOM_ASK_CHOICES, "instead of the cells: instruction prompts in pairs, with and without the line that asks for this (loom-eval following); needs --stats"),
-    LOOM_OPT_FLAG("like", 0, prompts_conf, like, "instead of the cells: prompts of validation graphs as they occur, of any size, for comparison with real ones (Figs 4, 16)"),
-    LOOM_OPT_I64("count", 0, prompts_conf, count, "0", 0, 1000000000, "N", "with --ask: most pairs; with --like: most prompts; 0: as the preset says (--ask: " LOOM_PRESET_NUMBERS(ASKED) "; --like: " LOOM_PRESET_NUMBERS(LIKE) ")"),
-    LOOM_OPT_ENUM("part", 0, prompts_conf, part, "all", "all|dev|test",
-                  "validation graphs to ask for: one half to choose models and options by, the other to say what came out; which half a graph "
-                  "belongs to follows from its structure alone, not from the seed"),
-    LOOM_OPT_FLAG("match-training", 0, prompts_conf, match_training, "write prompts exactly like training text, not like the published prompt files"),
+    LOOM_OPT_I64("per-cell", 0, prompts_conf, per_cell, "0", 0, 1000000, "N",
+                 "prompts for each (edges, depth); 0: as the preset says (" LOOM_PRESET_NUMBERS(PER_CELL) ")"),
+    LOOM_OPT_FLAG_ON(
+        "repeat", 0, prompts_conf, repeat,
+        "ask again for the prompts of cells that have fewer distinct ones (as the paper does; with greedy decoding the answers are the same again)"),
+    LOOM_OPT_ENUM(
+        "ask", 0, prompts_conf, ask, "none", LOOM_ASK_CHOICES,
+        "instead of the cells: instruction prompts in pairs, with and without the line that asks for this (loom-eval following); needs --stats"),
+    LOOM_OPT_FLAG(
+        "like", 0, prompts_conf, like,
+        "instead of the cells: prompts of validation graphs as they occur, of any size, for comparison with real ones (Figs 4, 16)"),
+    LOOM_OPT_I64(
+        "count", 0, prompts_conf, count, "0", 0, 1000000000, "N",
+        "with --ask: most pairs; with --like: most prompts; 0: as the preset says (--ask: " LOOM_PRESET_NUMBERS(
+            ASKED) "; --like: " LOOM_PRESET_NUMBERS(LIKE) ")"),
+    LOOM_OPT_ENUM(
+        "part", 0, prompts_conf, part, "all", "all|dev|test",
+        "validation graphs to ask for: one half to choose models and options by, the other to say what came out; which half a graph "
+        "belongs to follows from its structure alone, not from the seed"),
+    LOOM_OPT_FLAG("match-training", 0, prompts_conf, match_training,
+                  "write prompts exactly like training text, not like the published prompt files"),
     LOOM_OPT_GROUP("What is known"),
-    LOOM_OPT_IN("stats", 0, prompts_conf, stats, NULL, "FILE", "statistics of the services, for conditions on latency and rare calls"),
+    LOOM_OPT_IN("stats", 0, prompts_conf, stats, NULL, "FILE",
+                "statistics of the services, for conditions on latency and rare calls"),
     LOOM_OPT_IN("train", 0, prompts_conf, train, NULL, "STORE", "training graphs, counted for each cell"),
-    LOOM_OPT_I64("min-train", 0, prompts_conf, min_train, "10", 0, 1000000000, "N", "cells with fewer training graphs are reported as thin"),
+    LOOM_OPT_I64("min-train", 0, prompts_conf, min_train, "10", 0, 1000000000, "N",
+                 "cells with fewer training graphs are reported as thin"),
     LOOM_OPT_GROUP("For a language model of others"),
-    LOOM_OPT_OUT("few-shot", 0, prompts_conf, few_shot, NULL, "FILE",
-                 "also write requests that such a model can answer, one JSON object a line: the rules, examples from --train, the prompt; "
-                 "needs --mode tabular"),
+    LOOM_OPT_OUT(
+        "few-shot", 0, prompts_conf, few_shot, NULL, "FILE",
+        "also write requests that such a model can answer, one JSON object a line: the rules, examples from --train, the prompt; "
+        "needs --mode tabular"),
     LOOM_OPT_I64("examples", 0, prompts_conf, examples, "2", 0, 20, "N", "training graphs shown in each request"),
     LOOM_OPT_STR("asked-model", 0, prompts_conf, asked_model, "model", "NAME", "how the requests call the model"),
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_OUT("output", 'o', prompts_conf, output, "-", "FILE", "where to write the prompts, one JSON object a line"),
+    LOOM_OPT_OUT("output", 'o', prompts_conf, output, "-", "FILE",
+                 "where to write the prompts, one JSON object a line"),
     LOOM_OPT_FLAG_ON("records", 0, prompts_conf, records, "keep the graph that each prompt comes from"),
     LOOM_OPT_WAS(NULL, 'm', "mode", NULL),
     LOOM_OPT_END};
@@ -101,10 +118,12 @@ static loom_status load_part(prompts_job *j, const char *path, loom_err *err)
     for (int64_t i = 0; i < j->valid.n; i++)
         if ((int)part_of(&j->valid.graphs[i], &key) == j->conf->part) j->valid.graphs[kept++] = j->valid.graphs[i];
     loom_buf_release(&key);
-    loom_info("%lld of %lld validation graphs are in the part \"%s\"", (long long)kept, (long long)j->valid.n, part_names[j->conf->part]);
+    loom_info("%lld of %lld validation graphs are in the part \"%s\"", (long long)kept, (long long)j->valid.n,
+              part_names[j->conf->part]);
     j->valid.n = kept;
     return kept ? LOOM_OK
-                : loom_fail(err, LOOM_STATUS_FORMAT, "%s: no graph is in the part \"%s\"; give more graphs, or --part all", path,
+                : loom_fail(err, LOOM_STATUS_FORMAT,
+                            "%s: no graph is in the part \"%s\"; give more graphs, or --part all", path,
                             part_names[j->conf->part]);
 }
 
@@ -183,8 +202,8 @@ static loom_status write_request(prompts_job *j, int64_t id, const loom_buf *pro
 }
 
 /* `asked` is NULL for the prompts of the cells. */
-static loom_status write_prompt(prompts_job *j, const loom_graph *g, const loom_buf *prompt, const loom_instruction *asked,
-                                bool with, loom_err *err)
+static loom_status write_prompt(prompts_job *j, const loom_graph *g, const loom_buf *prompt,
+                                const loom_instruction *asked, bool with, loom_err *err)
 {
     loom_buf line = {0}, record = {0};
     loom_jw w;
@@ -292,13 +311,14 @@ static coverage count_coverage(const prompts_job *j)
 
 static void report(const prompts_job *j, const coverage *v)
 {
-    loom_info("%lld prompts for %lld of %lld cells; %lld cells have no validation graph, %lld have fewer than %lld distinct prompts%s",
-              (long long)j->n_written, (long long)v->covered, (long long)v->possible,
-              (long long)(v->possible - v->covered), (long long)v->cycled, (long long)j->conf->per_cell,
-              j->conf->repeat && v->cycled ? " (repeated)" : "");
+    loom_info(
+        "%lld prompts for %lld of %lld cells; %lld cells have no validation graph, %lld have fewer than %lld distinct prompts%s",
+        (long long)j->n_written, (long long)v->covered, (long long)v->possible, (long long)(v->possible - v->covered),
+        (long long)v->cycled, (long long)j->conf->per_cell, j->conf->repeat && v->cycled ? " (repeated)" : "");
     if (j->conf->train)
         loom_info("%lld cells have fewer than %lld training graphs", (long long)v->thin, (long long)j->conf->min_train);
-    if (j->valid.n_rejected) loom_warn("%lld lines of the validation file hold no valid graph", (long long)j->valid.n_rejected);
+    if (j->valid.n_rejected)
+        loom_warn("%lld lines of the validation file hold no valid graph", (long long)j->valid.n_rejected);
 }
 
 static loom_status record_inputs(prompts_job *j, const char *valid_path, loom_err *err)
@@ -329,7 +349,8 @@ static loom_status commit(prompts_job *j, const coverage *v, loom_err *err)
 
 /* ---- pairs that ask for something ---- */
 
-static loom_status write_pair(prompts_job *j, const loom_graph *g, const loom_instruction *asked, loom_rng *rng, loom_err *err)
+static loom_status write_pair(prompts_job *j, const loom_graph *g, const loom_instruction *asked, loom_rng *rng,
+                              loom_err *err)
 {
     loom_buf with = {0}, without = {0};
     loom_status st = loom_instruction_prompts(&with, &without, asked, g, j->conf->match_training, rng, &j->arena, err);
@@ -389,7 +410,8 @@ static loom_status write_like(prompts_job *j, const char *valid_path, loom_err *
     LOOM_TRY(st);
     LOOM_TRY(commit(j, NULL, err));
     if (j->n_written < j->conf->count)
-        loom_info("%lld prompts: one for every validation graph (%lld were asked for)", (long long)j->n_written, (long long)j->conf->count);
+        loom_info("%lld prompts: one for every validation graph (%lld were asked for)", (long long)j->n_written,
+                  (long long)j->conf->count);
     else loom_info("%lld prompts", (long long)j->n_written);
     return LOOM_OK;
 }
@@ -419,13 +441,18 @@ static loom_status write_all(prompts_job *j, const char *valid_path, loom_err *e
 /* Whole graphs in one answer are what a model can be asked for that knows no layers of ours. */
 static loom_status check_kinds(const prompts_conf *conf, loom_err *err)
 {
-    if (conf->like && conf->ask) return loom_fail(err, LOOM_STATUS_ARG, "--like and --ask are two kinds of prompts; give one of them");
+    if (conf->like && conf->ask)
+        return loom_fail(err, LOOM_STATUS_ARG, "--like and --ask are two kinds of prompts; give one of them");
     if (!conf->few_shot) return LOOM_OK;
     if (conf->mode != LOOM_MODE_TABULAR || conf->like || conf->ask)
-        return loom_fail(err, LOOM_STATUS_ARG, "--few-shot asks for whole graphs of given sizes; add --mode tabular, without --like and --ask");
-    if (!conf->train) return loom_fail(err, LOOM_STATUS_ARG, "--few-shot shows examples; give the training graphs with --train");
+        return loom_fail(
+            err, LOOM_STATUS_ARG,
+            "--few-shot asks for whole graphs of given sizes; add --mode tabular, without --like and --ask");
+    if (!conf->train)
+        return loom_fail(err, LOOM_STATUS_ARG, "--few-shot shows examples; give the training graphs with --train");
     if (strcmp(conf->few_shot, conf->output) == 0)
-        return loom_fail(err, LOOM_STATUS_ARG, "prompts and requests cannot both go to %s; give --few-shot another file", conf->output);
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "prompts and requests cannot both go to %s; give --few-shot another file", conf->output);
     return LOOM_OK;
 }
 
@@ -444,7 +471,9 @@ static loom_status run_prompts(const loom_ctx *ctx, loom_err *err)
     if (!j.cells) return loom_fail_nomem(err, "the cells");
     loom_status st = record_inputs(&j, ctx->args[0], err);
     if (st == LOOM_OK && !loom_meta_up_to_date(&j.meta, ctx, j.conf->output))
-        st = j.conf->ask ? write_pairs(&j, ctx->args[0], err) : j.conf->like ? write_like(&j, ctx->args[0], err) : write_all(&j, ctx->args[0], err);
+        st = j.conf->ask    ? write_pairs(&j, ctx->args[0], err)
+             : j.conf->like ? write_like(&j, ctx->args[0], err)
+                            : write_all(&j, ctx->args[0], err);
     loom_out_abandon(&j.out);
     loom_out_abandon(&j.requests);
     loom_few_shot_release(&j.shot);
@@ -463,16 +492,17 @@ const loom_cmd loom_cmd_prompts = {
     .args = "VALID.graphs.zst",
     .min_args = 1,
     .max_args = 1,
-    .details = "For every number of edges and depth that a graph can have (136 cells with the defaults) prompts are drawn\n"
-               "from the validation graphs of that size: distinct ones as long as there are any, then the same again.\n"
-               "Sizes without a validation graph get none and are named in FILE.meta.json. With --like, graphs are asked for\n"
-               "as they occur. Choose models and options by prompts of --part dev, and report what came out with --part test:\n"
-               "a choice made on the prompts that are reported flatters itself. With --few-shot a language model of others\n"
-               "is asked the same; loom-eval few-shot judges its answers.\n\n"
-               "  loom-eval prompts valid.graphs.zst --mode recursive --stats stats.json --train train.graphs.zst \\\n"
-               "      -o recursive.prompts.jsonl\n"
-               "  loom-eval prompts valid.graphs.zst --mode tabular --edges 2:10 --depths 2:5 --per-cell 10 --train train.graphs.zst \\\n"
-               "      --few-shot few-shot.requests.jsonl -o few-shot.prompts.jsonl\n",
+    .details =
+        "For every number of edges and depth that a graph can have (136 cells with the defaults) prompts are drawn\n"
+        "from the validation graphs of that size: distinct ones as long as there are any, then the same again.\n"
+        "Sizes without a validation graph get none and are named in FILE.meta.json. With --like, graphs are asked for\n"
+        "as they occur. Choose models and options by prompts of --part dev, and report what came out with --part test:\n"
+        "a choice made on the prompts that are reported flatters itself. With --few-shot a language model of others\n"
+        "is asked the same; loom-eval few-shot judges its answers.\n\n"
+        "  loom-eval prompts valid.graphs.zst --mode recursive --stats stats.json --train train.graphs.zst \\\n"
+        "      -o recursive.prompts.jsonl\n"
+        "  loom-eval prompts valid.graphs.zst --mode tabular --edges 2:10 --depths 2:5 --per-cell 10 --train train.graphs.zst \\\n"
+        "      --few-shot few-shot.requests.jsonl -o few-shot.prompts.jsonl\n",
     .opts = prompts_opts,
     .conf_size = sizeof(prompts_conf),
     .run = run_prompts,

@@ -11,7 +11,6 @@
 #include "eval/pages/html.h"
 #include "eval/pages/method_title.h"
 
-
 typedef struct report_conf {
     const char *output, *title;
     int64_t rows;
@@ -19,9 +18,11 @@ typedef struct report_conf {
 
 static const loom_opt report_opts[] = {
     LOOM_OPT_GROUP("Page"),
-    LOOM_OPT_STR("title", 0, report_conf, title, "Spanloom: generated against real call graphs", "TEXT", "title of the page"),
+    LOOM_OPT_STR("title", 0, report_conf, title, "Spanloom: generated against real call graphs", "TEXT",
+                 "title of the page"),
     LOOM_OPT_I64("rows", 0, report_conf, rows, "60", 0, 100000, "N", "rows of each table that the page shows"),
-    LOOM_OPT_OUT("output", 'o', report_conf, output, NULL, "FILE", "page to write (default: report.html in the folder)"),
+    LOOM_OPT_OUT("output", 'o', report_conf, output, NULL, "FILE",
+                 "page to write (default: report.html in the folder)"),
     LOOM_OPT_END};
 
 /* What the page shows, in this order; a part without files is left out. */
@@ -32,7 +33,8 @@ typedef struct chapter {
 static const chapter chapters[] = {
     {"fig12", "Accuracy by requested size (Fig 12)",
      "Every cell asks for graphs with so many calls and so many levels. A graph is correct when it can be read, obeys all "
-     "structural rules, and has exactly the requested size. A prompt without an answer counts as a failure.", NULL, NULL},
+     "structural rules, and has exactly the requested size. A prompt without an answer counts as a failure.",
+     NULL, NULL},
     {"fig12_constrained", "The same under constrained decoding",
      "The sampler may write only what can still meet the request (not in the paper).", NULL, NULL},
     {"fig03a", "Accuracy by number of calls (Fig 3a)", NULL, NULL, NULL},
@@ -69,13 +71,14 @@ static const chapter chapters[] = {
      "be less likely to it than other real graphs. auc_no_graph: the same by the strangest response time alone.",
      "fig05_tracevae_mean.csv", "experiment"},
     {"fig06", "Instruction following (Fig 6)",
-     "The same requests with and without the line that asks for high latency, for an uncommon call, or for both.", "fig06.csv",
-     "experiment,seed"},
+     "The same requests with and without the line that asks for high latency, for an uncommon call, or for both.",
+     "fig06.csv", "experiment,seed"},
     {"fig08", "Sizes (Fig 8)", NULL, NULL, NULL},
     {NULL, "Other language models, by rules and examples (Table 3)",
-     "Asked for the same sizes with the rules of the text and real graphs as examples; paper_few_shot is what the paper found.", "table3.csv",
+     "Asked for the same sizes with the rules of the text and real graphs as examples; paper_few_shot is what the paper found.",
+     "table3.csv", "experiment,seed"},
+    {NULL, "Settings of the training (Table 1)", "The paper's beside those of these models.", "table1.csv",
      "experiment,seed"},
-    {NULL, "Settings of the training (Table 1)", "The paper's beside those of these models.", "table1.csv", "experiment,seed"},
 };
 
 static const char style[] =
@@ -119,7 +122,8 @@ static bool read_part(page *p, loom_buf *into, const char *name, const char *end
     loom_buf_reset(into);
     loom_buf_printf(&path, "%s/%s%s", p->dir, name, ending);
     bool found = loom_file_exists(path.data);
-    loom_status st = found ? loom_file_read(into, path.data, LOOM_BOUND_JSON, p->st == LOOM_OK ? &p->trouble : NULL) : LOOM_OK;
+    loom_status st =
+        found ? loom_file_read(into, path.data, LOOM_BOUND_JSON, p->st == LOOM_OK ? &p->trouble : NULL) : LOOM_OK;
     if (p->st == LOOM_OK) p->st = st;
     loom_buf_release(&path);
     return found && st == LOOM_OK && into->len;
@@ -152,7 +156,8 @@ static int64_t summary_rows(page *p, const loom_json *run)
         cell(&p->html, "Paper", member(item, "paper"));
         cell(&p->html, "Here", member(item, "ours"));
         if (loom_json_is_bool(same))
-            loom_buf_str(&p->html, loom_json_bool(same, false) ? "<td class=\"yes\" data-l=\"Same direction\">yes</td>" : "<td class=\"no\" data-l=\"Same direction\">no</td>");
+            loom_buf_str(&p->html, loom_json_bool(same, false) ? "<td class=\"yes\" data-l=\"Same direction\">yes</td>"
+                                                               : "<td class=\"no\" data-l=\"Same direction\">no</td>");
         else loom_buf_str(&p->html, "<td></td>");
         cell(&p->html, "", member(item, "note"));
         loom_buf_str(&p->html, "</tr>\n");
@@ -165,9 +170,12 @@ static void write_summary(page *p)
     const loom_json *runs = loom_json_get(p->manifest, "runs");
     size_t before = p->html.len;
     int64_t n = 0;
-    loom_buf_str(&p->html, "<h2>The paper's numbers beside these</h2>\n<div class=\"wide\"><table class=\"cards\">\n<tr class=\"h\"><th>Figure</th><th>What</th>"
-                           "<th>Paper</th><th>Here</th><th>Same direction</th><th></th></tr>\n");
-    for (void *it = loom_json_iter(runs); it; it = loom_json_iter_next(runs, it)) n += summary_rows(p, loom_json_iter_value(it));
+    loom_buf_str(
+        &p->html,
+        "<h2>The paper's numbers beside these</h2>\n<div class=\"wide\"><table class=\"cards\">\n<tr class=\"h\"><th>Figure</th><th>What</th>"
+        "<th>Paper</th><th>Here</th><th>Same direction</th><th></th></tr>\n");
+    for (void *it = loom_json_iter(runs); it; it = loom_json_iter_next(runs, it))
+        n += summary_rows(p, loom_json_iter_value(it));
     loom_buf_str(&p->html, "</table></div>\n");
     if (n == 0) {
         p->html.len = before;
@@ -182,7 +190,8 @@ static bool write_picture(page *p, const chapter *part, loom_buf *scratch)
     if (!part->figure || !read_part(p, scratch, part->figure, ".svg")) return false;
     char prefix[64];
     snprintf(prefix, sizeof prefix, "%s-", part->figure);
-    loom_buf_printf(&p->html, "<figure class=\"wide%s\" tabindex=\"0\">", strncmp(part->figure, "fig12", 5) == 0 ? " map" : "");
+    loom_buf_printf(&p->html, "<figure class=\"wide%s\" tabindex=\"0\">",
+                    strncmp(part->figure, "fig12", 5) == 0 ? " map" : "");
     loom_html_svg(&p->html, scratch->data, part->heading, prefix);
     loom_buf_str(&p->html, "</figure>\n");
     p->n_pictures++;
@@ -211,7 +220,8 @@ static bool write_table(page *p, const chapter *part, loom_buf *scratch)
     if (!part->csv || !read_part(p, scratch, part->csv, "")) return false;
     int64_t n = loom_html_csv(&table, scratch->data, part->skip ? part->skip : "", p->conf->rows);
     loom_buf_printf(&p->html, "<details><summary>Numbers: %s", part->csv);
-    if (n > p->conf->rows) loom_buf_printf(&p->html, ", the first %lld of %lld rows", (long long)p->conf->rows, (long long)n);
+    if (n > p->conf->rows)
+        loom_buf_printf(&p->html, ", the first %lld of %lld rows", (long long)p->conf->rows, (long long)n);
     loom_buf_str(&p->html, "</summary><div class=\"wide\">");
     loom_buf_append(&p->html, loom_buf_text(&table), table.len);
     loom_buf_str(&p->html, "</div></details>\n");
@@ -265,12 +275,15 @@ static void write_run(page *p, const char *name, const loom_json *run)
     loom_buf_printf(&p->html, ", seed %lld", (long long)loom_json_i64(loom_json_get(run, "seed"), 0));
     double seconds = loom_json_f64(loom_json_get(run, "seconds"), -1);
     if (seconds >= 0) loom_buf_printf(&p->html, ", %.1f s", seconds);
-    loom_buf_str(&p->html, "</p>\n<div class=\"wide\"><table class=\"cards\"><tr class=\"h\"><th>Input</th><th>Bytes</th><th>XXH3-128</th><th>Made by</th></tr>\n");
+    loom_buf_str(
+        &p->html,
+        "</p>\n<div class=\"wide\"><table class=\"cards\"><tr class=\"h\"><th>Input</th><th>Bytes</th><th>XXH3-128</th><th>Made by</th></tr>\n");
     for (size_t i = 0; i < loom_json_len(inputs); i++) {
         const loom_json *in = loom_json_at(inputs, i);
         loom_buf_str(&p->html, "<tr>");
         cell(&p->html, "Input", member(in, "path"));
-        loom_buf_printf(&p->html, "<td class=\"n\" data-l=\"Bytes\">%lld</td><td data-l=\"XXH3-128\"><code>", (long long)loom_json_i64(loom_json_get(in, "bytes"), 0));
+        loom_buf_printf(&p->html, "<td class=\"n\" data-l=\"Bytes\">%lld</td><td data-l=\"XXH3-128\"><code>",
+                        (long long)loom_json_i64(loom_json_get(in, "bytes"), 0));
         loom_html_text(&p->html, member(in, "xxh3_128"));
         loom_buf_str(&p->html, "</code></td><td data-l=\"Made by\">");
         write_maker(p, member(in, "path"));
@@ -294,19 +307,26 @@ static void write_head(page *p)
     int64_t seed = -1;
     for (void *it = loom_json_iter(runs); it; it = loom_json_iter_next(runs, it))
         seed = loom_max_i64(seed, loom_json_i64(loom_json_get(loom_json_iter_value(it), "sample_traces_seed"), -1));
-    loom_buf_str(&p->html, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                           /* pictures and texts come from files: whatever they hold, a browser runs and loads nothing */
-                           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
-                           "img-src data:; base-uri 'none'; form-action 'none'\">"
-                           "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>");
+    loom_buf_str(
+        &p->html,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+        /* pictures and texts come from files: whatever they hold, a browser runs and loads nothing */
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'\">"
+        "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>");
     loom_html_text(&p->html, p->conf->title);
     loom_buf_printf(&p->html, "</title><style>%s</style></head><body>\n<h1>", style);
     loom_html_text(&p->html, p->conf->title);
-    loom_buf_str(&p->html, "</h1>\n<p class=\"lead\">After the figures of <i>Large Language Models as Realistic Microservice Trace "
-                           "Generators</i> (arXiv 2502.17439).</p>\n");
+    loom_buf_str(
+        &p->html,
+        "</h1>\n<p class=\"lead\">After the figures of <i>Large Language Models as Realistic Microservice Trace "
+        "Generators</i> (arXiv 2502.17439).</p>\n");
     if (seed >= 0)
-        loom_buf_printf(&p->html, "<p class=\"note\">Synthetic sample data (seed %lld): the traces behind these numbers are made up, so "
-                                  "only orders and gaps can be compared with the paper, not values.</p>\n", (long long)seed);
+        loom_buf_printf(
+            &p->html,
+            "<p class=\"note\">Synthetic sample data (seed %lld): the traces behind these numbers are made up, so "
+            "only orders and gaps can be compared with the paper, not values.</p>\n",
+            (long long)seed);
 }
 
 static loom_status read_manifest(page *p, loom_err *err)
@@ -315,11 +335,14 @@ static loom_status read_manifest(page *p, loom_err *err)
     loom_status st;
     loom_buf_printf(&path, "%s/manifest.json", p->dir);
     if (!loom_file_exists(path.data))
-        st = loom_fail(err, LOOM_STATUS_IO, "%s holds no manifest.json; give the folder that loom-eval heatmap, similarity or others wrote into",
-                       p->dir);
+        st = loom_fail(
+            err, LOOM_STATUS_IO,
+            "%s holds no manifest.json; give the folder that loom-eval heatmap, similarity or others wrote into",
+            p->dir);
     else if ((st = loom_json_read_file(&p->manifest, path.data, LOOM_BOUND_JSON, err)) == LOOM_OK &&
              !loom_json_is_object(loom_json_get(p->manifest, "runs")))
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: not a manifest of loom-eval results; run the commands again", path.data);
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: not a manifest of loom-eval results; run the commands again",
+                       path.data);
     loom_buf_release(&path);
     return st;
 }
@@ -345,7 +368,8 @@ static loom_status run_report(const loom_ctx *ctx, loom_err *err)
                                      : loom_file_write(path.data, p.html.data, p.html.len, ctx->common.force, err);
     if (st == LOOM_OK && p.n_pictures == 0)
         loom_warn("%s holds no SVG pictures; with gnuplot installed, run the commands again with --force", p.dir);
-    if (st == LOOM_OK) loom_info("%s: %lld pictures, %lld KiB", path.data, (long long)p.n_pictures, (long long)(p.html.len >> 10));
+    if (st == LOOM_OK)
+        loom_info("%s: %lld pictures, %lld KiB", path.data, (long long)p.n_pictures, (long long)(p.html.len >> 10));
 done:
     loom_json_free(p.manifest);
     loom_buf_release(&p.html);
@@ -360,9 +384,10 @@ const loom_cmd loom_cmd_report = {
     .args = "DIR",
     .min_args = 1,
     .max_args = 1,
-    .details = "Pictures, tables, the paper's numbers beside these, and how everything was made, in one HTML file without\n"
-               "scripts or links to other files.\n\n"
-               "  loom-eval report results\n",
+    .details =
+        "Pictures, tables, the paper's numbers beside these, and how everything was made, in one HTML file without\n"
+        "scripts or links to other files.\n\n"
+        "  loom-eval report results\n",
     .opts = report_opts,
     .conf_size = sizeof(report_conf),
     .run = run_report};

@@ -51,12 +51,15 @@ static void used_text(char *text, size_t cap, const loom_paper_setting *s, const
         if (threads) snprintf(text, cap, "CPU, %lld threads", (long long)threads);
     } else if (given && (lora || strncmp(s->parameter, "LoRA ", 5) != 0)) {
         double v = option_number(options, s->option);
-        bool automatic = v < 0, unset = v == 0 && (strcmp(s->option, "epochs") == 0 || strcmp(s->option, "minutes") == 0 || strcmp(s->option, "steps") == 0);
+        bool automatic = v < 0,
+             unset = v == 0 && (strcmp(s->option, "epochs") == 0 || strcmp(s->option, "minutes") == 0 ||
+                                strcmp(s->option, "steps") == 0);
         if (!unset) snprintf(text, cap, "%s", automatic ? "automatic" : given);
     }
 }
 
-static loom_status phase_rows(loom_csv_table *t, const loom_ctx *ctx, const char *phase, const char *path, loom_err *err)
+static loom_status phase_rows(loom_csv_table *t, const loom_ctx *ctx, const char *phase, const char *path,
+                              loom_err *err)
 {
     loom_ckpt *c = NULL;
     loom_json *meta = NULL;
@@ -65,8 +68,9 @@ static loom_status phase_rows(loom_csv_table *t, const loom_ctx *ctx, const char
     char used[256];
     LOOM_TRY(loom_ckpt_open(&c, path, err));
     const char *text = loom_ckpt_text(c, "text/meta", &len);
-    loom_status st = text ? loom_json_parse(&meta, text, len, path, err)
-                          : loom_fail(err, LOOM_STATUS_FORMAT, "%s does not say how it was made; give a model of loom-train", path);
+    loom_status st =
+        text ? loom_json_parse(&meta, text, len, path, err)
+             : loom_fail(err, LOOM_STATUS_FORMAT, "%s does not say how it was made; give a model of loom-train", path);
     for (size_t i = 0; i < loom_ckpt_count(c); i++)
         if (strncmp(loom_ckpt_at(c, i)->name, "tensors/", 8) == 0) params += loom_ckpt_at(c, i)->count;
     bool downstream = strcmp(phase, "pretrain") != 0 && strcmp(phase, "sft") != 0;

@@ -18,13 +18,20 @@ typedef struct similarity_conf {
 static const loom_opt similarity_opts[] = {
     LOOM_OPT_GROUP("Comparison"),
     LOOM_OPT_IN("real", 0, similarity_conf, real, NULL, "STORE", "real graphs that were not trained on (validation)"),
-    LOOM_OPT_I64("limit", 0, similarity_conf, limit, "0", 0, 1000000000, "N", "use the first N graphs of every file; 0: all"),
+    LOOM_OPT_I64("limit", 0, similarity_conf, limit, "0", 0, 1000000000, "N",
+                 "use the first N graphs of every file; 0: all"),
     LOOM_OPT_I64("top", 0, similarity_conf, top, "100", 1, 100000, "N", "popular calls that are compared"),
     LOOM_OPT_ENUM("preset", 0, similarity_conf, preset, "paper", LOOM_PRESET_CHOICES, LOOM_PRESET_HELP),
-    LOOM_OPT_I64("runs", 0, similarity_conf, runs, "0", 0, 10000, "N", "runs of the heavy hitters; 0: as the preset says (" LOOM_PRESET_NUMBERS(RUNS) ")"),
-    LOOM_OPT_I64("sequence", 0, similarity_conf, sequence, "0", 0, 1000000000, "N", "graphs of a run, fewer when a file has fewer; 0: as the preset says (" LOOM_PRESET_NUMBERS(SEQUENCE) ")"),
-    LOOM_OPT_I64("branching", 0, similarity_conf, branching, "0", 0, 1000000000, "N", "generated graphs whose branching and times are compared; 0: as the preset says (" LOOM_PRESET_NUMBERS(BRANCHING) ")"),
-    LOOM_OPT_I64("resamples", 0, similarity_conf, resamples, "1000", 0, 1000000, "N", "resamples of the 95 % intervals (basic bootstrap); 0: none"),
+    LOOM_OPT_I64("runs", 0, similarity_conf, runs, "0", 0, 10000, "N",
+                 "runs of the heavy hitters; 0: as the preset says (" LOOM_PRESET_NUMBERS(RUNS) ")"),
+    LOOM_OPT_I64(
+        "sequence", 0, similarity_conf, sequence, "0", 0, 1000000000, "N",
+        "graphs of a run, fewer when a file has fewer; 0: as the preset says (" LOOM_PRESET_NUMBERS(SEQUENCE) ")"),
+    LOOM_OPT_I64("branching", 0, similarity_conf, branching, "0", 0, 1000000000, "N",
+                 "generated graphs whose branching and times are compared; 0: as the preset says (" LOOM_PRESET_NUMBERS(
+                     BRANCHING) ")"),
+    LOOM_OPT_I64("resamples", 0, similarity_conf, resamples, "1000", 0, 1000000, "N",
+                 "resamples of the 95 % intervals (basic bootstrap); 0: none"),
     LOOM_OPT_FLAG("with-user", 0, similarity_conf, with_user, "count the calls that USER makes in the out-degree"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', similarity_conf, output, NULL, "DIR", "folder for tables, pictures and manifest.json"),
@@ -63,9 +70,11 @@ static loom_status load_all(loom_similarity *s, const loom_ctx *ctx, loom_err *e
     char name[128];
     LOOM_TRY(loom_graph_counts_load(&s->real, &s->words, conf->real, conf->limit, conf->with_user, err));
     if (s->real.calls_only)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: a table of calls is no set of real graphs; name a graph store with --real", conf->real);
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s: a table of calls is no set of real graphs; name a graph store with --real", conf->real);
     if (s->real.n_graphs < 2)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: one graph cannot be compared with; give more real graphs", conf->real);
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: one graph cannot be compared with; give more real graphs",
+                         conf->real);
     for (int i = 0; i < ctx->n_args; i++) {
         const char *path = loom_results_name(name, sizeof name, ctx->args[i]);
         loom_rival *m = &s->rivals[s->n_rivals++];
@@ -82,9 +91,11 @@ static loom_status load_all(loom_similarity *s, const loom_ctx *ctx, loom_err *e
             continue;
         }
         warn_stranger(s, m, path, conf->real);
-        loom_verbose("%s: %lld graphs, %lld rejected", name, (long long)m->counts.n_graphs, (long long)m->counts.n_rejected);
+        loom_verbose("%s: %lld graphs, %lld rejected", name, (long long)m->counts.n_graphs,
+                     (long long)m->counts.n_rejected);
     }
-    if (s->n_rivals == 0) return loom_fail(err, LOOM_STATUS_FORMAT, "no file holds a correct graph, nothing can be compared");
+    if (s->n_rivals == 0)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "no file holds a correct graph, nothing can be compared");
     return LOOM_OK;
 }
 
@@ -99,7 +110,8 @@ static loom_status compare_graphs(const loom_similarity *s, loom_results *r, loo
     graphs.n_rivals = 0;
     for (int64_t i = 0; i < s->n_rivals; i++)
         if (!s->rivals[i].counts.calls_only) list[graphs.n_rivals++] = s->rivals[i];
-    if (graphs.n_rivals > 0 && (st = loom_similarity_heavy(&graphs, r, err)) == LOOM_OK) st = loom_similarity_branching(&graphs, r, err);
+    if (graphs.n_rivals > 0 && (st = loom_similarity_heavy(&graphs, r, err)) == LOOM_OK)
+        st = loom_similarity_branching(&graphs, r, err);
     free(list);
     return st;
 }
@@ -109,7 +121,9 @@ static loom_status run_similarity(const loom_ctx *ctx, loom_err *err)
     const similarity_conf *conf = ctx->conf;
     const loom_preset *preset = loom_preset_of(conf->preset);
     loom_results r = {0};
-    loom_similarity s = {.seed = (uint64_t)ctx->common.seed, .resamples = conf->resamples, .top = conf->top,
+    loom_similarity s = {.seed = (uint64_t)ctx->common.seed,
+                         .resamples = conf->resamples,
+                         .top = conf->top,
                          .runs = loom_preset_or(conf->runs, preset->runs),
                          .sequence = loom_preset_or(conf->sequence, preset->sequence),
                          .branching = loom_preset_or(conf->branching, preset->branching)};
@@ -142,12 +156,13 @@ const loom_cmd loom_cmd_similarity = {
     .args = "[NAME=]GRAPHS...",
     .min_args = 1,
     .max_args = -1,
-    .details = "GRAPHS are of any origin: answers of the sampler, graph stores, CallGraph CSV, output lines of the public\n"
-               "program, or calls by themselves (loom-eval tvae; Fig 4a only). A method is the file's name up to its first\n"
-               "dot, or NAME. Beside every number stands what two random halves of the real graphs give.\n\n"
-               "Ask for graphs as real ones occur (loom-eval prompts --like): prompts of the heat map hold\n"
-               "as many of every size, which no real system has.\n\n"
-               "  loom-eval similarity --real valid.graphs.zst instruction=like.answers.jsonl probabilistic.graphs.zst -o results\n",
+    .details =
+        "GRAPHS are of any origin: answers of the sampler, graph stores, CallGraph CSV, output lines of the public\n"
+        "program, or calls by themselves (loom-eval tvae; Fig 4a only). A method is the file's name up to its first\n"
+        "dot, or NAME. Beside every number stands what two random halves of the real graphs give.\n\n"
+        "Ask for graphs as real ones occur (loom-eval prompts --like): prompts of the heat map hold\n"
+        "as many of every size, which no real system has.\n\n"
+        "  loom-eval similarity --real valid.graphs.zst instruction=like.answers.jsonl probabilistic.graphs.zst -o results\n",
     .opts = similarity_opts,
     .conf_size = sizeof(similarity_conf),
     .run = run_similarity,

@@ -48,7 +48,8 @@ typedef struct job {
 
 static loom_status read_graphs(job *j, loom_err *err)
 {
-    LOOM_TRY(loom_read_system(&j->tally, j->ctx, j->ctx->args, j->ctx->n_args, j->conf->per_service, j->conf->merge, &j->meta, err));
+    LOOM_TRY(loom_read_system(&j->tally, j->ctx, j->ctx->args, j->ctx->n_args, j->conf->per_service, j->conf->merge,
+                              &j->meta, err));
     loom_buf inside = {0};
     loom_topology_conf conf = {.min_count = j->conf->min_count};
     loom_meta_render_inside(&j->meta, j->ctx, &inside);
@@ -88,9 +89,16 @@ static loom_status export(job *j, loom_err *err)
 static void say_left(const job *j)
 {
     const loom_export_left *l = &j->left;
-    if (l->rules) loom_info("%lld operations choose what they call by what they called before, which the format cannot say", (long long)l->rules);
-    if (l->repeats) loom_info("%lld dependencies are called several times by one invocation; the format says one", (long long)l->repeats);
-    if (l->rare) loom_info("%lld dependencies are called by less than half of the invocations and left out: ratios are whole numbers there", (long long)l->rare);
+    if (l->rules)
+        loom_info("%lld operations choose what they call by what they called before, which the format cannot say",
+                  (long long)l->rules);
+    if (l->repeats)
+        loom_info("%lld dependencies are called several times by one invocation; the format says one",
+                  (long long)l->repeats);
+    if (l->rare)
+        loom_info(
+            "%lld dependencies are called by less than half of the invocations and left out: ratios are whole numbers there",
+            (long long)l->rare);
     if (l->self_calls) loom_info("%lld dependencies of a service on itself are left out", (long long)l->self_calls);
 }
 
@@ -121,7 +129,9 @@ static loom_status run_topology(const loom_ctx *ctx, loom_err *err)
         if ((st = loom_meta_input(&j.meta, ctx->args[i], err)) != LOOM_OK) goto done;
     if (loom_meta_up_to_date(&j.meta, ctx, j.conf->output)) goto done;
     if (ctx->n_args == 1 && is_topology(ctx->args[0])) {
-        if (j.conf->to == TO_JSON) st = loom_fail(err, LOOM_STATUS_ARG, "%s is a topology already; choose another format with --to", ctx->args[0]);
+        if (j.conf->to == TO_JSON)
+            st = loom_fail(err, LOOM_STATUS_ARG, "%s is a topology already; choose another format with --to",
+                           ctx->args[0]);
         else st = loom_topology_load(&j.model, ctx->args[0], err);
     } else {
         st = read_graphs(&j, err);

@@ -21,7 +21,8 @@ static const loom_opt tvae_opts[] = {
     LOOM_OPT_GROUP("Training"),
     LOOM_OPT_ENUM("preset", 0, tvae_conf, preset, "paper", LOOM_PRESET_CHOICES, LOOM_PRESET_HELP),
     LOOM_OPT_I64("rows", 0, tvae_conf, rows, "100000", 1, 100000000, "N", "calls to learn from, drawn from all graphs"),
-    LOOM_OPT_I64("epochs", 0, tvae_conf, epochs, "0", 0, 1000000, "N", "passes over the rows; 0: as the preset says (" LOOM_PRESET_NUMBERS(EPOCHS) ")"),
+    LOOM_OPT_I64("epochs", 0, tvae_conf, epochs, "0", 0, 1000000, "N",
+                 "passes over the rows; 0: as the preset says (" LOOM_PRESET_NUMBERS(EPOCHS) ")"),
     LOOM_OPT_I64("batch", 0, tvae_conf, batch, "500", 1, 1000000, "N", "rows of a step"),
     LOOM_OPT_I64("width", 0, tvae_conf, width, "128", 1, 16384, "N", "size of the hidden layers and of the code"),
     LOOM_OPT_GROUP("Output"),
@@ -59,7 +60,8 @@ static loom_status draw(loom_out *out, loom_tvae *t, const loom_call_rows *rows,
         int64_t n = loom_min_i64(BLOCK, count - at);
         st = loom_tvae_draw(t, discrete, continuous, n, &rng, err);
         for (int64_t i = 0; st == LOOM_OK && i < n; i++) {
-            loom_call call = loom_call_rows_call(rows, discrete + i * LOOM_CALL_ROWS_DISCRETE, continuous + i * LOOM_CALL_ROWS_CONTINUOUS);
+            loom_call call = loom_call_rows_call(rows, discrete + i * LOOM_CALL_ROWS_DISCRETE,
+                                                 continuous + i * LOOM_CALL_ROWS_CONTINUOUS);
             st = loom_call_table_write(out, &call, err);
         }
     }
@@ -68,11 +70,13 @@ static loom_status draw(loom_out *out, loom_tvae *t, const loom_call_rows *rows,
     return st;
 }
 
-static loom_status learn_and_draw(const loom_ctx *ctx, loom_meta *meta, loom_call_rows *rows, loom_tvae **t, loom_out **out, loom_err *err)
+static loom_status learn_and_draw(const loom_ctx *ctx, loom_meta *meta, loom_call_rows *rows, loom_tvae **t,
+                                  loom_out **out, loom_err *err)
 {
     const tvae_conf *conf = ctx->conf;
     int64_t epochs = loom_preset_or(conf->epochs, loom_preset_of(conf->preset)->epochs);
-    loom_tvae_conf how = {.width = conf->width, .code = conf->width, .batch = conf->batch, .seed = (uint64_t)ctx->common.seed};
+    loom_tvae_conf how = {
+        .width = conf->width, .code = conf->width, .batch = conf->batch, .seed = (uint64_t)ctx->common.seed};
 
     LOOM_TRY(loom_blas_reserve(1, err));
     LOOM_TRY(loom_call_rows_load(rows, ctx->args[0], conf->rows, how.seed, err));
@@ -87,8 +91,8 @@ static loom_status learn_and_draw(const loom_ctx *ctx, loom_meta *meta, loom_cal
     loom_meta_i64(meta, "destinations", rows->classes[1]);
     loom_meta_i64(meta, "epochs", epochs);
     LOOM_TRY(loom_meta_commit(meta, ctx, out, 1, 1, err));
-    loom_info("%lld calls drawn; learned from %lld of %lld calls in %lld epochs", (long long)conf->count, (long long)rows->n,
-              (long long)rows->seen, (long long)epochs);
+    loom_info("%lld calls drawn; learned from %lld of %lld calls in %lld epochs", (long long)conf->count,
+              (long long)rows->n, (long long)rows->seen, (long long)epochs);
     return LOOM_OK;
 }
 
@@ -101,7 +105,8 @@ static loom_status run_tvae(const loom_ctx *ctx, loom_err *err)
     loom_out *out = NULL;
     loom_status st = loom_meta_input(&meta, ctx->args[0], err);
 
-    if (st == LOOM_OK && !loom_meta_up_to_date(&meta, ctx, conf->output)) st = learn_and_draw(ctx, &meta, &rows, &t, &out, err);
+    if (st == LOOM_OK && !loom_meta_up_to_date(&meta, ctx, conf->output))
+        st = learn_and_draw(ctx, &meta, &rows, &t, &out, err);
     loom_out_abandon(&out);
     loom_tvae_free(t);
     loom_call_rows_release(&rows);
@@ -115,9 +120,10 @@ const loom_cmd loom_cmd_tvae = {
     .args = "TRAIN.graphs.zst",
     .min_args = 1,
     .max_args = 1,
-    .details = "Every call of the training graphs is a row: source, destination, type, start, response time. What is drawn\n"
-               "are calls by themselves; loom-eval similarity compares how often each is made.\n\n"
-               "  loom-eval tvae train.graphs.zst -o tvae.calls.zst\n",
+    .details =
+        "Every call of the training graphs is a row: source, destination, type, start, response time. What is drawn\n"
+        "are calls by themselves; loom-eval similarity compares how often each is made.\n\n"
+        "  loom-eval tvae train.graphs.zst -o tvae.calls.zst\n",
     .opts = tvae_opts,
     .conf_size = sizeof(tvae_conf),
     .run = run_tvae,

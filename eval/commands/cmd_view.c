@@ -22,10 +22,12 @@ typedef struct view_conf {
 static const loom_opt view_opts[] = {
     LOOM_OPT_GROUP("Which traces"),
     LOOM_OPT_I64("top", 0, view_conf, top, "10", 1, LOOM_VIEW_MOST_TRACES, "N", "traces on the page"),
-    LOOM_OPT_ENUM("by", 0, view_conf, by, "rare", "rare|slow|first", "which: of the rarest structure, the slowest, or the first of each input"),
+    LOOM_OPT_ENUM("by", 0, view_conf, by, "rare", "rare|slow|first",
+                  "which: of the rarest structure, the slowest, or the first of each input"),
     LOOM_OPT_STR("service", 0, view_conf, service, NULL, "NAME", "only traces of this service"),
     LOOM_OPT_GROUP("Context"),
-    LOOM_OPT_IN("against", 0, view_conf, against, NULL, "FILE", "graphs that say what is usual; default: the inputs themselves"),
+    LOOM_OPT_IN("against", 0, view_conf, against, NULL, "FILE",
+                "graphs that say what is usual; default: the inputs themselves"),
     LOOM_OPT_FLAG("merge", 0, view_conf, merge, "traces may be spread over the files: all are read first"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', view_conf, output, "view.html", "FILE", "page to write"),
@@ -35,8 +37,8 @@ typedef struct job {
     const loom_ctx *ctx;
     const view_conf *conf;
     loom_shape_tally usual;
-    loom_view_trace *traces;   /* the best so far, in order of reading */
-    loom_arena *arenas;        /* of each of them */
+    loom_view_trace *traces; /* the best so far, in order of reading */
+    loom_arena *arenas;      /* of each of them */
     int64_t n, room, seen;
     const char *origin;
 } job;
@@ -48,7 +50,8 @@ static void release(void *tally) { loom_shape_release(tally); }
 /* Is a to be shown rather than b? Of equals the one that was read first stays. */
 static bool before(const job *j, const loom_view_trace *a, const loom_view_trace *b)
 {
-    double x = j->conf->by == CHOICE_SLOW ? -a->slowness : a->structure, y = j->conf->by == CHOICE_SLOW ? -b->slowness : b->structure;
+    double x = j->conf->by == CHOICE_SLOW ? -a->slowness : a->structure,
+           y = j->conf->by == CHOICE_SLOW ? -b->slowness : b->structure;
     x = isnan(x) ? -2 : x;
     y = isnan(y) ? -2 : y;
     if (x != y) return x < y;
@@ -93,13 +96,15 @@ static loom_status choose(job *j, loom_err *err)
     for (int i = 0; st == LOOM_OK && i < j->ctx->n_args; i++) {
         loom_source source = {.merge = j->conf->merge};
         j->origin = j->ctx->args[i];
-        j->room = j->conf->by == CHOICE_FIRST && i + 1 < j->ctx->n_args ? loom_min_i64(j->conf->top, share * (i + 1)) : j->conf->top;
+        j->room = j->conf->by == CHOICE_FIRST && i + 1 < j->ctx->n_args ? loom_min_i64(j->conf->top, share * (i + 1))
+                                                                        : j->conf->top;
         st = loom_source_read(&source, j->origin, take, j, err);
         if (st == LOOM_OK) st = loom_source_finish(&source, take, j, err);
         loom_source_release(&source);
     }
     if (st == LOOM_OK && j->n == 0)
-        st = loom_fail(err, LOOM_STATUS_ARG, "none of the graphs of %s is of service %s", j->ctx->args[0], j->conf->service ? j->conf->service : "?");
+        st = loom_fail(err, LOOM_STATUS_ARG, "none of the graphs of %s is of service %s", j->ctx->args[0],
+                       j->conf->service ? j->conf->service : "?");
     return st;
 }
 
@@ -111,8 +116,11 @@ static loom_status write_page(job *j, loom_meta *meta, loom_err *err)
     loom_status st = ok ? loom_buf_check(&html, "the page", err) : loom_fail_nomem(err, "the page");
     loom_meta_i64(meta, "traces", j->n);
     if (st == LOOM_OK && strcmp(j->conf->output, "-") == 0) st = loom_stdout_write(html.data, html.len, err);
-    else if (st == LOOM_OK) st = loom_meta_file_write(meta, j->ctx, j->conf->output, html.data, html.len, j->ctx->common.force, err);
-    if (st == LOOM_OK) loom_info("%s: %lld of %lld traces, %zu KiB", j->conf->output, (long long)j->n, (long long)j->seen, html.len >> 10);
+    else if (st == LOOM_OK)
+        st = loom_meta_file_write(meta, j->ctx, j->conf->output, html.data, html.len, j->ctx->common.force, err);
+    if (st == LOOM_OK)
+        loom_info("%s: %lld of %lld traces, %zu KiB", j->conf->output, (long long)j->n, (long long)j->seen,
+                  html.len >> 10);
     loom_buf_release(&html);
     return st;
 }
@@ -126,13 +134,16 @@ static loom_status run_view(const loom_ctx *ctx, loom_err *err)
     loom_status st = LOOM_OK;
 
     for (int i = 0; i < ctx->n_args; i++) {
-        if (strcmp(ctx->args[i], "-") == 0) st = loom_fail(err, LOOM_STATUS_ARG, "traces are read twice, which standard input cannot be; give a file");
+        if (strcmp(ctx->args[i], "-") == 0)
+            st = loom_fail(err, LOOM_STATUS_ARG, "traces are read twice, which standard input cannot be; give a file");
         else st = loom_meta_input(&meta, ctx->args[i], err);
         if (st != LOOM_OK) goto done;
     }
     if (one && (st = loom_meta_input(&meta, one, err)) != LOOM_OK) goto done;
     if (loom_meta_up_to_date(&meta, ctx, j.conf->output)) goto done;
-    if ((st = loom_read_tally(&j.usual, &kind, ctx, paths, one ? 1 : ctx->n_args, j.conf->merge, &meta, "counts", err)) != LOOM_OK) goto done;
+    if ((st = loom_read_tally(&j.usual, &kind, ctx, paths, one ? 1 : ctx->n_args, j.conf->merge, &meta, "counts",
+                              err)) != LOOM_OK)
+        goto done;
     if ((st = choose(&j, err)) != LOOM_OK) goto done;
     st = write_page(&j, &meta, err);
 done:

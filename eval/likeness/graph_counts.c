@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "core/num.h"
-#include "eval/baselines/call_table.h"
 #include "eval/answers/graphs.h"
+#include "eval/baselines/call_table.h"
 #include "trace/text/grammar.h"
 
 const char *const loom_field_names[LOOM_FIELDS] = {"in_degree", "out_degree", "response_time"};
@@ -66,7 +66,8 @@ static bool node_id(int32_t *id, loom_vocabulary *words, const char *name)
     return *id >= 0;
 }
 
-loom_status loom_graph_counts_add(loom_graph_counts *c, loom_vocabulary *words, const loom_graph *g, bool with_user, loom_err *err)
+loom_status loom_graph_counts_add(loom_graph_counts *c, loom_vocabulary *words, const loom_graph *g, bool with_user,
+                                  loom_err *err)
 {
     size_t edges = (size_t)c->n_edges + (size_t)g->n_calls;
     LOOM_TRY(loom_grow(&c->first, &c->cap_first, (size_t)c->n_graphs + 2, sizeof *c->first, err));
@@ -122,8 +123,8 @@ static loom_status add_call(void *arg, const loom_call *call, loom_err *err)
     return loom_graph_counts_add(j->c, j->words, &(loom_graph){.service = "", .calls = &one, .n_calls = 1}, false, err);
 }
 
-loom_status loom_graph_counts_load(loom_graph_counts *c, loom_vocabulary *words, const char *path, int64_t limit, bool with_user,
-                             loom_err *err)
+loom_status loom_graph_counts_load(loom_graph_counts *c, loom_vocabulary *words, const char *path, int64_t limit,
+                                   bool with_user, loom_err *err)
 {
     loom_graphs *in = NULL;
     loom_graph g;
@@ -143,7 +144,8 @@ loom_status loom_graph_counts_load(loom_graph_counts *c, loom_vocabulary *words,
     return st;
 }
 
-void loom_graph_counts_calls(const loom_graph_counts *c, const int64_t *index, int64_t n, int64_t *counts, int64_t n_calls)
+void loom_graph_counts_calls(const loom_graph_counts *c, const int64_t *index, int64_t n, int64_t *counts,
+                             int64_t n_calls)
 {
     memset(counts, 0, (size_t)n_calls * sizeof *counts);
     for (int64_t i = 0; i < (index ? n : c->n_graphs); i++) {
@@ -152,7 +154,8 @@ void loom_graph_counts_calls(const loom_graph_counts *c, const int64_t *index, i
     }
 }
 
-void loom_graph_counts_nodes(const loom_graph_counts *c, const int64_t *index, int64_t n, int64_t *counts, int64_t n_nodes)
+void loom_graph_counts_nodes(const loom_graph_counts *c, const int64_t *index, int64_t n, int64_t *counts,
+                             int64_t n_nodes)
 {
     memset(counts, 0, (size_t)n_nodes * sizeof *counts);
     for (int64_t i = 0; i < (index ? n : c->n_graphs); i++) {
@@ -172,7 +175,8 @@ loom_graph_counts loom_graph_counts_head(const loom_graph_counts *c, int64_t n)
     return head;
 }
 
-int64_t loom_graph_counts_degrees(const loom_graph_counts *c, const int64_t *index, int64_t n, loom_field field, double *out, int64_t n_nodes)
+int64_t loom_graph_counts_degrees(const loom_graph_counts *c, const int64_t *index, int64_t n, loom_field field,
+                                  double *out, int64_t n_nodes)
 {
     int64_t graphs = index ? n : c->n_graphs, used = 0;
     int64_t *count = loom_calloc((size_t)n_nodes + 1, sizeof *count); /* the last one is USER's */
@@ -235,7 +239,8 @@ void loom_graph_counts_group(loom_graph_counts_groups *out, int64_t n_graphs, ui
 {
     loom_rng rng;
     int64_t n = loom_min_i64(n_graphs, LOOM_GRAPH_COUNTS_GROUPS);
-    *out = (loom_graph_counts_groups){n, loom_alloc((size_t)n + 1, sizeof *out->first), loom_alloc((size_t)n_graphs, sizeof *out->order)};
+    *out = (loom_graph_counts_groups){n, loom_alloc((size_t)n + 1, sizeof *out->first),
+                                      loom_alloc((size_t)n_graphs, sizeof *out->order)};
     if (!out->first || !out->order) return;
     for (int64_t i = 0; i < n_graphs; i++) out->order[i] = i;
     loom_rng_seed(&rng, seed, "groups", 0);

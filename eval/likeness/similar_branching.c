@@ -17,7 +17,7 @@ typedef struct emd_pair {
     int32_t *rank[2]; /* of each sample of real, made */
     int64_t *count[2];
     const loom_samples *samples[2];
-    int64_t *unit_first;  /* bootstrap: unit k counts unit[first[k] .. first[k + 1]) */
+    int64_t *unit_first; /* bootstrap: unit k counts unit[first[k] .. first[k + 1]) */
     struct emd_count *unit;
 } emd_pair;
 
@@ -259,7 +259,9 @@ static void field_rows(branching_job *j, loom_field field)
     const loom_similarity *s = j->s;
     loom_graph_counts reference = rival_head(s, reference_rival(s));
     int64_t half = s->real.n_graphs / 2;
-    emd_row row = {.scope = "graph", .by = scale_of(&s->real.field[field]), .floor = noise_floor(s, field, half),
+    emd_row row = {.scope = "graph",
+                   .by = scale_of(&s->real.field[field]),
+                   .floor = noise_floor(s, field, half),
                    .reference = loom_similarity_emd(&s->real, &reference, field).w1};
     for (int64_t i = 0; i < s->n_rivals; i++) {
         loom_graph_counts made = rival_head(s, i);
@@ -277,7 +279,8 @@ static void field_rows(branching_job *j, loom_field field)
 /* ---- degrees over the whole corpus ---- */
 
 /* Sorted degrees of the microservices in some of the graphs; the caller frees. */
-static double *sorted_degrees(const loom_similarity *s, const loom_graph_counts *c, const int64_t *index, int64_t n, loom_field field, int64_t *used)
+static double *sorted_degrees(const loom_similarity *s, const loom_graph_counts *c, const int64_t *index, int64_t n,
+                              loom_field field, int64_t *used)
 {
     int64_t n_nodes = (int64_t)s->words.nodes.n;
     double *v = loom_alloc((size_t)n_nodes + 1, sizeof *v);
@@ -291,7 +294,8 @@ static double *sorted_degrees(const loom_similarity *s, const loom_graph_counts 
 static double corpus_w1(const loom_similarity *s, const loom_graph_counts *made, loom_field field)
 {
     int64_t n_real, n_made;
-    double *real = sorted_degrees(s, &s->real, NULL, 0, field, &n_real), *v = sorted_degrees(s, made, NULL, 0, field, &n_made);
+    double *real = sorted_degrees(s, &s->real, NULL, 0, field, &n_real),
+           *v = sorted_degrees(s, made, NULL, 0, field, &n_made);
     double w1 = loom_metrics_w1_sorted(real, n_real, v, n_made);
     free(real);
     free(v);
@@ -308,7 +312,8 @@ static double corpus_floor(const loom_similarity *s, loom_field field, int64_t p
         loom_rng rng;
         loom_rng_seed(&rng, s->seed, "floor", (uint64_t)split);
         loom_graph_counts_shuffle(index, n, &rng);
-        double *a = sorted_degrees(s, &s->real, index, rest, field, &n_a), *b = sorted_degrees(s, &s->real, index + rest, part, field, &n_b);
+        double *a = sorted_degrees(s, &s->real, index, rest, field, &n_a),
+               *b = sorted_degrees(s, &s->real, index + rest, part, field, &n_b);
         sum += loom_metrics_w1_sorted(a, n_a, b, n_b);
         free(a);
         free(b);
@@ -323,8 +328,11 @@ static void corpus_rows(branching_job *j, loom_field field)
     loom_graph_counts reference = rival_head(s, reference_rival(s));
     int64_t n_real, half = s->real.n_graphs / 2;
     double *real = sorted_degrees(s, &s->real, NULL, 0, field, &n_real);
-    emd_row row = {.scope = "corpus", .by = scale_of_sorted(real, n_real), .floor = corpus_floor(s, field, half),
-                   .reference = corpus_w1(s, &reference, field), .ci = {NAN, NAN, NAN, NAN}};
+    emd_row row = {.scope = "corpus",
+                   .by = scale_of_sorted(real, n_real),
+                   .floor = corpus_floor(s, field, half),
+                   .reference = corpus_w1(s, &reference, field),
+                   .ci = {NAN, NAN, NAN, NAN}};
     for (int64_t i = 0; i < s->n_rivals; i++) {
         loom_graph_counts made = rival_head(s, i);
         row.method = s->rivals[i].name;
@@ -341,8 +349,10 @@ static loom_status draw(const branching_job *j, loom_results *r, loom_err *err)
 {
     loom_figure_vars vars = {0};
     char caption[512], origin[128];
-    snprintf(caption, sizeof caption, "%s%lld real graphs, correct generated ones · divided by the range of real values; black: real against real",
-             loom_results_origin(r, origin, sizeof origin), (long long)j->s->real.n_graphs);
+    snprintf(
+        caption, sizeof caption,
+        "%s%lld real graphs, correct generated ones · divided by the range of real values; black: real against real",
+        loom_results_origin(r, origin, sizeof origin), (long long)j->s->real.n_graphs);
     loom_figure_str(&vars, "title", "Distance of branching and response times from real graphs");
     loom_figure_str(&vars, "caption", caption);
     loom_similarity_series(j->s, &vars, false);
@@ -358,7 +368,9 @@ static void compare_with_paper(const branching_job *j, loom_results *r)
     char what[160], ours[64];
     if (strcmp(s->rivals[first].name, "instruction") != 0) return;
     for (int64_t i = 0; i < s->n_rivals; i++) {
-        if (i == first || (strcmp(s->rivals[i].name, "tabular") != 0 && strcmp(s->rivals[i].name, "probabilistic") != 0)) continue;
+        if (i == first ||
+            (strcmp(s->rivals[i].name, "tabular") != 0 && strcmp(s->rivals[i].name, "probabilistic") != 0))
+            continue;
         double least = INFINITY, most = 0;
         for (int f = 0; f < LOOM_FIELDS; f++) {
             double ratio = j->range[i * LOOM_FIELDS + f] / j->range[first * LOOM_FIELDS + f];
@@ -375,8 +387,10 @@ loom_status loom_similarity_branching(const loom_similarity *s, loom_results *r,
 {
     branching_job j = {.s = s, .range = loom_calloc((size_t)s->n_rivals * LOOM_FIELDS, sizeof *j.range)};
     if (!j.range) return loom_fail_nomem(err, "distances");
-    loom_csv_table_init(&j.t, "experiment,method,seed,field,scope,n_real,n_syn,n_rejected,w1,nemd_range,lo,hi,nemd_corrected,nemd_std,nemd_p99,"
-                          "ratio_to_tracellm,floor,floor_same_n");
+    loom_csv_table_init(
+        &j.t,
+        "experiment,method,seed,field,scope,n_real,n_syn,n_rejected,w1,nemd_range,lo,hi,nemd_corrected,nemd_std,nemd_p99,"
+        "ratio_to_tracellm,floor,floor_same_n");
     for (int f = 0; f < LOOM_FIELDS; f++) field_rows(&j, (loom_field)f);
     corpus_rows(&j, LOOM_FIELD_IN);
     corpus_rows(&j, LOOM_FIELD_OUT);

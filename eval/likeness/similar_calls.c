@@ -9,7 +9,7 @@
 #include "eval/pages/paper.h"
 
 #define FLOOR_SPLITS 20
-#define SHOWN 30
+#define SHOWN        30
 
 static const double alphas[] = {0.5, 1, 1e-6}; /* the first is the headline */
 #define N_ALPHAS ((int)(sizeof alphas / sizeof *alphas))
@@ -28,8 +28,8 @@ typedef struct calls_job {
     int64_t *groups; /* (groups, n_top + 1): counts of the top calls and of the others, of the bootstrap's units */
 } calls_job;
 
-static void count_top(const calls_job *j, const loom_graph_counts *c, const int64_t *index, int64_t n, const int64_t *top,
-                      int64_t n_top, top_counts *out)
+static void count_top(const calls_job *j, const loom_graph_counts *c, const int64_t *index, int64_t n,
+                      const int64_t *top, int64_t n_top, top_counts *out)
 {
     int64_t n_calls = (int64_t)j->s->words.calls.n;
     loom_graph_counts_calls(c, index, n, j->all, n_calls);
@@ -94,7 +94,8 @@ static void noise_floors(const calls_job *j, int64_t part, double floor[N_ALPHAS
     for (int k = 0; k < N_ALPHAS; k++) floor[k] = part < 1 ? NAN : 0;
     if (part < 1) return;
     int64_t *index = loom_alloc((size_t)n, sizeof *index), *top = loom_alloc((size_t)j->s->top, sizeof *top);
-    top_counts a = {.n = loom_alloc((size_t)j->s->top, sizeof(int64_t))}, b = {.n = loom_alloc((size_t)j->s->top, sizeof(int64_t))};
+    top_counts a = {.n = loom_alloc((size_t)j->s->top, sizeof(int64_t))},
+               b = {.n = loom_alloc((size_t)j->s->top, sizeof(int64_t))};
     bool room = index && top && a.n && b.n;
     for (int split = 0; room && split < FLOOR_SPLITS; split++) {
         loom_rng rng;
@@ -132,7 +133,8 @@ static void kl_intervals(calls_job *j, const loom_rival *m, loom_estimate ci[N_A
 }
 
 /* One row; the counts of the rival are in j->made. */
-static void kl_row(loom_csv_table *t, const calls_job *j, const loom_rival *m, double alpha, floors floor, const loom_estimate *ci)
+static void kl_row(loom_csv_table *t, const calls_job *j, const loom_rival *m, double alpha, floors floor,
+                   const loom_estimate *ci)
 {
     const loom_similarity *s = j->s;
     loom_divergence d = divergence(j, alpha);
@@ -197,7 +199,8 @@ static loom_status draw(const calls_job *j, loom_results *r, const loom_estimate
         snprintf(texts[i], sizeof *texts, "%s: KL %.3f", loom_method_title(s->rivals[i].name), kl[i].value);
         labels[i] = texts[i];
     }
-    snprintf(caption, sizeof caption, "%s%lld real graphs · KL over the %lld most popular calls, nats; real against real: %.3f",
+    snprintf(caption, sizeof caption,
+             "%s%lld real graphs · KL over the %lld most popular calls, nats; real against real: %.3f",
              loom_results_origin(r, origin, sizeof origin), (long long)s->real.n_graphs, (long long)j->n_top, floor);
     loom_figure_str(&vars, "title", "How often the most popular calls are made");
     loom_figure_str(&vars, "caption", caption);
@@ -232,7 +235,8 @@ static void compare(loom_results *r, const loom_similarity *s, const loom_estima
     for (int64_t i = 0; i < s->n_rivals; i++) {
         const char *name = s->rivals[i].name;
         snprintf(ours, sizeof ours, "%.3f", kl[i].value);
-        snprintf(note, sizeof note, "real against real: %.3f, with as many graphs %.3f", floor[i].halves, floor[i].same_n);
+        snprintf(note, sizeof note, "real against real: %.3f, with as many graphs %.3f", floor[i].halves,
+                 floor[i].same_n);
         const char *paper = loom_paper_number(LOOM_PAPER_KL, name);
         loom_results_summary(r, "4a", loom_method_title(name), paper, ours, paper ? same_order(s, kl, i) : -1, note);
     }
@@ -248,8 +252,11 @@ static int64_t graphs_of(const loom_similarity *s, const loom_graph_counts *c)
 loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loom_err *err)
 {
     size_t n_calls = (size_t)s->words.calls.n, top = (size_t)s->top;
-    calls_job j = {.s = s, .all = loom_alloc(n_calls, sizeof(int64_t)), .top = loom_alloc(top, sizeof(int64_t)),
-                   .real.n = loom_alloc(top, sizeof(int64_t)), .made.n = loom_alloc(top, sizeof(int64_t))};
+    calls_job j = {.s = s,
+                   .all = loom_alloc(n_calls, sizeof(int64_t)),
+                   .top = loom_alloc(top, sizeof(int64_t)),
+                   .real.n = loom_alloc(top, sizeof(int64_t)),
+                   .made.n = loom_alloc(top, sizeof(int64_t))};
     loom_estimate *kl = loom_calloc((size_t)s->n_rivals, sizeof *kl);
     loom_csv_table rows = {0}, kls = {0};
     floors *floor = loom_calloc((size_t)s->n_rivals, sizeof *floor); /* at the first alpha */
@@ -265,7 +272,9 @@ loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loo
     j.n_top = loom_graph_counts_top_calls(&s->words, j.all, j.top, s->top);
     count_top(&j, &s->real, NULL, 0, j.top, j.n_top, &j.real);
     loom_csv_table_init(&rows, "experiment,method,seed,rank,source,destination,type,count,prob");
-    loom_csv_table_init(&kls, "experiment,method,seed,n_graphs,n_edges,alpha,kl_pq,lo,hi,kl_corrected,kl_qp,js,tv,coverage,kl_other,floor,floor_same_n");
+    loom_csv_table_init(
+        &kls,
+        "experiment,method,seed,n_graphs,n_edges,alpha,kl_pq,lo,hi,kl_corrected,kl_qp,js,tv,coverage,kl_other,floor,floor_same_n");
     call_rows(&rows, &j, "real", &j.real);
     noise_floors(&j, half, halves);
     for (int64_t i = 0; i < s->n_rivals; i++) {
@@ -275,7 +284,8 @@ loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loo
         loom_estimate ci[N_ALPHAS];
         kl_intervals(&j, &s->rivals[i], ci);
         count_top(&j, &s->rivals[i].counts, NULL, 0, j.top, j.n_top, &j.made);
-        for (int a = 0; a < N_ALPHAS; a++) kl_row(&kls, &j, &s->rivals[i], alphas[a], (floors){halves[a], same_n[a]}, &ci[a]);
+        for (int a = 0; a < N_ALPHAS; a++)
+            kl_row(&kls, &j, &s->rivals[i], alphas[a], (floors){halves[a], same_n[a]}, &ci[a]);
         floor[i] = (floors){halves[0], same_n[0]};
         kl[i] = ci[0];
         kl[i].value = divergence(&j, alphas[0]).kl_pq;

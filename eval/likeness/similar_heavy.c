@@ -16,7 +16,10 @@ typedef struct node_name {
     const char *text;
 } node_name;
 
-static int by_text(const void *a, const void *b) { return strcmp(((const node_name *)a)->text, ((const node_name *)b)->text); }
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(((const node_name *)a)->text, ((const node_name *)b)->text);
+}
 
 /* place[id] = rank of the name in bytewise order: ties of counts go to the smaller name */
 static int64_t *order_of_names(const loom_intern *nodes)
@@ -44,7 +47,8 @@ typedef struct heavy_job {
 } heavy_job;
 
 /* m graphs drawn without replacement; `from` skips the first ones of the shuffle. */
-static void count_sequence(heavy_job *j, const loom_graph_counts *c, const char *tag, uint64_t run, int64_t from, int64_t *counts)
+static void count_sequence(heavy_job *j, const loom_graph_counts *c, const char *tag, uint64_t run, int64_t from,
+                           int64_t *counts)
 {
     loom_rng rng;
     loom_rng_seed(&rng, j->s->seed, tag, run);
@@ -95,8 +99,10 @@ static void fill_summary(heavy_job *j, loom_csv_table *t)
 
 static void compare_with_paper(const heavy_job *j, loom_results *r)
 {
-    static const struct { int64_t k; loom_paper_series series; } asked[] = {
-        {2, LOOM_PAPER_HEAVY_50}, {0, LOOM_PAPER_HEAVY_10}, {7, LOOM_PAPER_HEAVY_500}};
+    static const struct {
+        int64_t k;
+        loom_paper_series series;
+    } asked[] = {{2, LOOM_PAPER_HEAVY_50}, {0, LOOM_PAPER_HEAVY_10}, {7, LOOM_PAPER_HEAVY_500}};
     char what[160], ours[64], note[64];
     for (int64_t i = 0; i < j->s->n_rivals; i++) {
         for (size_t a = 0; a < sizeof asked / sizeof *asked; a++) {

@@ -18,8 +18,8 @@ typedef struct loom_similarity {
     loom_rival *rivals;
     int64_t n_rivals;
     uint64_t seed;
-    int64_t resamples; /* of the bootstrap; 0: no intervals */
-    int64_t top;       /* popular calls that are compared: 100 */
+    int64_t resamples;      /* of the bootstrap; 0: no intervals */
+    int64_t top;            /* popular calls that are compared: 100 */
     int64_t runs, sequence; /* heavy hitters: 20 runs of 1,000 graphs */
     int64_t branching;      /* graphs of each rival whose branching and times are compared; 0: all */
 } loom_similarity;

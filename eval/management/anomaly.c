@@ -19,7 +19,9 @@ void loom_anomaly_slow(loom_graph *g, int32_t i, int64_t extra)
         up = loom_graph_parent(g, i);
         g->calls[i].rt += extra;
         for (int32_t k = up + 1; up >= 0 && k < g->n_calls; k++) /* ids need not follow the order of starts */
-            if (k != i && g->calls[k].n_id == g->calls[i].n_id && loom_graph_parent(g, k) == up && g->calls[k].arrived >= end) shift(g, k, extra);
+            if (k != i && g->calls[k].n_id == g->calls[i].n_id && loom_graph_parent(g, k) == up &&
+                g->calls[k].arrived >= end)
+                shift(g, k, extra);
     }
 }
 

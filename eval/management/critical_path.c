@@ -97,7 +97,8 @@ static loom_status add_own(loom_critical_paths *p, int64_t begin, int64_t *end, 
     return LOOM_OK;
 }
 
-static loom_status add_path(loom_critical_paths *p, loom_intern *nodes, const loom_graph *g, const bool *on, const double *own, loom_err *err)
+static loom_status add_path(loom_critical_paths *p, loom_intern *nodes, const loom_graph *g, const bool *on,
+                            const double *own, loom_err *err)
 {
     int64_t begin = p->n ? p->first[p->n] : 0, end = begin;
 

@@ -7,7 +7,7 @@
 #include "eval/numbers/metrics.h"
 #include "learn/svm.h"
 
-#define LEAST_GRAPHS     10  /* of a window, with the microservice on the path */
+#define LEAST_GRAPHS     10 /* of a window, with the microservice on the path */
 #define LEAST_VIOLATIONS 3
 #define BLAME            0.3 /* of the excess response time */
 #define LEAST_MEDIAN     0.5 /* ms: half of what times are rounded to */
@@ -35,14 +35,18 @@ static int by_node_and_time(const void *a, const void *b)
     return (x->own > y->own) - (x->own < y->own);
 }
 
-static double quantile_of(const own_time *list, int64_t n, double q) { return list[loom_min_i64((int64_t)(q * (double)n), n - 1)].own; }
+static double quantile_of(const own_time *list, int64_t n, double q)
+{
+    return list[loom_min_i64((int64_t)(q * (double)n), n - 1)].own;
+}
 
 static void norms_by_node(loom_firm_norms *norms, own_time *list, int64_t n)
 {
     qsort(list, (size_t)n, sizeof *list, by_node_and_time);
     for (int64_t i = 0; i < norms->n_nodes; i++) norms->median[i] = norms->p90[i] = -1;
     for (int64_t i = 0, end; i < n; i = end) {
-        for (end = i; end < n && list[end].node == list[i].node; end++) {}
+        for (end = i; end < n && list[end].node == list[i].node; end++) {
+        }
         norms->median[list[i].node] = quantile_of(list + i, end - i, 0.5);
         norms->p90[list[i].node] = quantile_of(list + i, end - i, 0.9);
     }
@@ -55,7 +59,9 @@ loom_status loom_firm_norms_of(loom_firm_norms *norms, const loom_critical_paths
     double *total = loom_alloc((size_t)p->n, sizeof *total);
     loom_status st = LOOM_OK;
 
-    *norms = (loom_firm_norms){.median = loom_alloc((size_t)n_nodes, sizeof(double)), .p90 = loom_alloc((size_t)n_nodes, sizeof(double)), .n_nodes = n_nodes};
+    *norms = (loom_firm_norms){.median = loom_alloc((size_t)n_nodes, sizeof(double)),
+                               .p90 = loom_alloc((size_t)n_nodes, sizeof(double)),
+                               .n_nodes = n_nodes};
     if (!list || !total || !norms->median || !norms->p90) st = loom_fail_nomem(err, "usual times");
     else if (p->n == 0) st = loom_fail(err, LOOM_STATUS_FORMAT, "no graph to take usual times from");
     if (st == LOOM_OK) {
@@ -72,7 +78,10 @@ loom_status loom_firm_norms_of(loom_firm_norms *norms, const loom_critical_paths
 }
 
 /* What is not known has no usual time: all of it is excess, and it has no p90 to be above. */
-static double median_of(const loom_firm_norms *norms, int32_t node) { return node < norms->n_nodes ? fmax(norms->median[node], 0) : 0; }
+static double median_of(const loom_firm_norms *norms, int32_t node)
+{
+    return node < norms->n_nodes ? fmax(norms->median[node], 0) : 0;
+}
 
 static double p90_of(const loom_firm_norms *norms, int32_t node)
 {
@@ -107,7 +116,8 @@ static loom_status trace_samples(loom_firm_samples *s, const loom_critical_paths
         bool violates = p->total[g] > norms->objective;
         for (int64_t at = p->first[g]; at < p->first[g + 1]; at++) {
             int32_t node = p->node[at];
-            LOOM_TRY(add_sample(s, p->own[at] / fmax(p->total[g], LEAST_MEDIAN), p->own[at] / fmax(median_of(norms, node), LEAST_MEDIAN),
+            LOOM_TRY(add_sample(s, p->own[at] / fmax(p->total[g], LEAST_MEDIAN),
+                                p->own[at] / fmax(median_of(norms, node), LEAST_MEDIAN),
                                 violates && p->own[at] >= p90_of(norms, node), err));
         }
     }
@@ -185,8 +195,8 @@ static loom_status window_samples(loom_firm_samples *s, window *w, int64_t *last
     return LOOM_OK;
 }
 
-loom_status loom_firm_samples_of(loom_firm_samples *s, loom_firm_unit unit, const loom_critical_paths *p, const int64_t *index, int64_t n,
-                                 const loom_firm_norms *norms, loom_err *err)
+loom_status loom_firm_samples_of(loom_firm_samples *s, loom_firm_unit unit, const loom_critical_paths *p,
+                                 const int64_t *index, int64_t n, const loom_firm_norms *norms, loom_err *err)
 {
     if (unit == LOOM_FIRM_BY_TRACE) return trace_samples(s, p, index, n, norms, err);
     int64_t nodes = 0;
@@ -203,8 +213,8 @@ loom_status loom_firm_samples_of(loom_firm_samples *s, loom_firm_unit unit, cons
 
 /* ---- the machine ---- */
 
-static loom_status features(float **out, int64_t *F, const loom_firm_samples *s, const loom_scaler *scale, const loom_fourier *f,
-                            loom_err *err)
+static loom_status features(float **out, int64_t *F, const loom_firm_samples *s, const loom_scaler *scale,
+                            const loom_fourier *f, loom_err *err)
 {
     float *x = loom_alloc(2 * (size_t)s->n, sizeof *x), *z;
 
@@ -222,7 +232,8 @@ static loom_status features(float **out, int64_t *F, const loom_firm_samples *s,
     return z ? LOOM_OK : loom_fail_nomem(err, "features");
 }
 
-static loom_status judge(loom_firm_score *score, const loom_svm *svm, const float *x, const loom_firm_samples *test, loom_err *err)
+static loom_status judge(loom_firm_score *score, const loom_svm *svm, const float *x, const loom_firm_samples *test,
+                         loom_err *err)
 {
     double *margin = loom_alloc((size_t)test->n, sizeof *margin);
 
@@ -246,8 +257,8 @@ static loom_status judge(loom_firm_score *score, const loom_svm *svm, const floa
     return LOOM_OK;
 }
 
-loom_status loom_firm_judge(loom_firm_score *score, const loom_firm_samples *train, const loom_firm_samples *test, bool rbf,
-                            uint64_t seed, loom_err *err)
+loom_status loom_firm_judge(loom_firm_score *score, const loom_firm_samples *train, const loom_firm_samples *test,
+                            bool rbf, uint64_t seed, loom_err *err)
 {
     loom_scaler scale = {0};
     loom_fourier fourier = {0};
@@ -255,7 +266,11 @@ loom_status loom_firm_judge(loom_firm_score *score, const loom_firm_samples *tra
     float *x = NULL, *t = NULL;
     int64_t F;
     loom_rng rng;
-    loom_svm_conf conf = {.C = 1 / (REGULARISATION * (double)loom_max_i64(train->n, 1)), .balanced = true, .gap = 1e-2, .passes = 60, .seed = seed};
+    loom_svm_conf conf = {.C = 1 / (REGULARISATION * (double)loom_max_i64(train->n, 1)),
+                          .balanced = true,
+                          .gap = 1e-2,
+                          .passes = 60,
+                          .seed = seed};
     loom_status st;
 
     *score = (loom_firm_score){.n_train = train->n};
@@ -263,7 +278,8 @@ loom_status loom_firm_judge(loom_firm_score *score, const loom_firm_samples *tra
     loom_rng_seed(&rng, seed, "firm features", 0);
     if ((st = loom_scaler_fit(&scale, train->x, train->n, LOOM_FIRM_FEATURES, err)) != LOOM_OK) goto done;
     /* features have variance 1 then, and gamma = 1 / (2 var) is 1/2 */
-    if (rbf && (st = loom_fourier_draw(&fourier, RANDOM_FEATURES, LOOM_FIRM_FEATURES, 0.5, &rng, err)) != LOOM_OK) goto done;
+    if (rbf && (st = loom_fourier_draw(&fourier, RANDOM_FEATURES, LOOM_FIRM_FEATURES, 0.5, &rng, err)) != LOOM_OK)
+        goto done;
     if ((st = features(&x, &F, train, &scale, &fourier, err)) != LOOM_OK) goto done;
     if ((st = loom_svm_fit(&svm, x, train->y, train->n, F, &conf, err)) != LOOM_OK) goto done;
     if ((st = features(&t, &F, test, &scale, &fourier, err)) != LOOM_OK) goto done;

@@ -17,8 +17,8 @@
 
 #include "eval/management/critical_path.h"
 
-#define LOOM_FIRM_WINDOW 50
-#define LOOM_FIRM_STRIDE 10
+#define LOOM_FIRM_WINDOW   50
+#define LOOM_FIRM_STRIDE   10
 #define LOOM_FIRM_FEATURES 2
 
 typedef enum loom_firm_unit { LOOM_FIRM_BY_WINDOW, LOOM_FIRM_BY_TRACE, LOOM_FIRM_UNITS } loom_firm_unit;
@@ -39,8 +39,8 @@ typedef struct loom_firm_samples {
     size_t cap_x, cap_y;
 } loom_firm_samples; /* zero-initialised is ready */
 /* Samples of the graphs index[0..n) in this order. */
-loom_status loom_firm_samples_of(loom_firm_samples *s, loom_firm_unit unit, const loom_critical_paths *p, const int64_t *index, int64_t n,
-                                 const loom_firm_norms *norms, loom_err *err);
+loom_status loom_firm_samples_of(loom_firm_samples *s, loom_firm_unit unit, const loom_critical_paths *p,
+                                 const int64_t *index, int64_t n, const loom_firm_norms *norms, loom_err *err);
 void loom_firm_samples_release(loom_firm_samples *s);
 
 /* What a machine trained on `train` says of `test`. */
@@ -49,7 +49,7 @@ typedef struct loom_firm_score {
     double accuracy, balanced, majority, auc, average_precision;
 } loom_firm_score;
 /* rbf: random features of a Gaussian kernel; else a linear machine. FORMAT when the training samples are of one class. */
-loom_status loom_firm_judge(loom_firm_score *score, const loom_firm_samples *train, const loom_firm_samples *test, bool rbf,
-                            uint64_t seed, loom_err *err);
+loom_status loom_firm_judge(loom_firm_score *score, const loom_firm_samples *train, const loom_firm_samples *test,
+                            bool rbf, uint64_t seed, loom_err *err);
 
 #endif

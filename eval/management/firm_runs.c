@@ -24,9 +24,9 @@ typedef struct firm_mean {
 typedef struct firm_job {
     const loom_management *m;
     loom_csv_table rows, means;
-    firm_mean *headline; /* (apps, origins): windows, random features */
+    firm_mean *headline;         /* (apps, origins): windows, random features */
     double *accuracy, *balanced; /* (seeds) */
-    int64_t constant;    /* machines that could say one thing only */
+    int64_t constant;            /* machines that could say one thing only */
 } firm_job;
 
 /* A machine that has seen one class says that one. */
@@ -35,8 +35,14 @@ static void constant_answer(loom_firm_score *s, const loom_firm_samples *train, 
     bool says = train->positive > 0;
     int64_t n1 = test->positive, n0 = test->n - n1;
 
-    *s = (loom_firm_score){.n_train = train->n, .n_test = test->n, .tp = says ? n1 : 0, .fp = says ? n0 : 0, .fn = says ? 0 : n1,
-                           .tn = says ? 0 : n0, .balanced = n1 && n0 ? 0.5 : NAN, .auc = 0.5};
+    *s = (loom_firm_score){.n_train = train->n,
+                           .n_test = test->n,
+                           .tp = says ? n1 : 0,
+                           .fp = says ? n0 : 0,
+                           .fn = says ? 0 : n1,
+                           .tn = says ? 0 : n0,
+                           .balanced = n1 && n0 ? 0.5 : NAN,
+                           .auc = 0.5};
     s->accuracy = (double)(s->tp + s->tn) / (double)test->n;
     s->majority = (double)loom_max_i64(n1, n0) / (double)test->n;
     s->average_precision = (double)n1 / (double)test->n;
@@ -53,7 +59,8 @@ static void choose(int64_t *index, int64_t n, int64_t all, uint64_t seed, uint64
         if ((int64_t)loom_rng_below(&rng, (uint64_t)(all - i)) < n - got) index[got++] = i;
 }
 
-static void row(firm_job *j, const char *origin, int64_t seed, int app, int unit, int machine, int64_t n_graphs, const loom_firm_score *s)
+static void row(firm_job *j, const char *origin, int64_t seed, int app, int unit, int machine, int64_t n_graphs,
+                const loom_firm_score *s)
 {
     loom_csv_table *t = &j->rows;
     char task[16];
@@ -81,8 +88,8 @@ static void row(firm_job *j, const char *origin, int64_t seed, int app, int unit
     loom_csv_table_end_row(t);
 }
 
-static loom_status one_run(firm_job *j, const loom_origin *o, int app, int unit, int machine, int64_t run, int64_t n, const loom_firm_norms *norms,
-                           const loom_firm_samples *test, loom_err *err)
+static loom_status one_run(firm_job *j, const loom_origin *o, int app, int unit, int machine, int64_t run, int64_t n,
+                           const loom_firm_norms *norms, const loom_firm_samples *test, loom_err *err)
 {
     uint64_t seed = j->m->seed + (uint64_t)run;
     int64_t *index = loom_alloc((size_t)n, sizeof *index);
@@ -96,8 +103,9 @@ static loom_status one_run(firm_job *j, const loom_origin *o, int app, int unit,
     if (st == LOOM_OK && (train.positive == 0 || train.positive == train.n)) {
         constant_answer(&score, &train, test);
         j->constant++;
-        loom_verbose("%s: all %lld samples of application %c (%s) are %s; a machine trained on them can say nothing else", o->name,
-                     (long long)train.n, 'A' + app, unit_names[unit], train.positive ? "critical" : "not critical");
+        loom_verbose(
+            "%s: all %lld samples of application %c (%s) are %s; a machine trained on them can say nothing else",
+            o->name, (long long)train.n, 'A' + app, unit_names[unit], train.positive ? "critical" : "not critical");
     } else if (st == LOOM_OK) st = loom_firm_judge(&score, &train, test, machine == 1, seed, err);
     if (st == LOOM_OK) {
         row(j, o->name, (int64_t)seed, app, unit, machine, n, &score);
@@ -109,7 +117,8 @@ static loom_status one_run(firm_job *j, const loom_origin *o, int app, int unit,
     return st;
 }
 
-static void mean_row(firm_job *j, const char *origin, int app, int unit, int machine, int64_t n, int64_t n_test, const firm_mean *m)
+static void mean_row(firm_job *j, const char *origin, int app, int unit, int machine, int64_t n, int64_t n_test,
+                     const firm_mean *m)
 {
     loom_csv_table *t = &j->means;
     char task[16];
@@ -150,8 +159,8 @@ static int64_t common_size(const loom_management *m, int app)
     return n;
 }
 
-static loom_status one_setting(firm_job *j, int app, int unit, int machine, const loom_firm_norms *norms, const loom_firm_samples *test,
-                               loom_err *err)
+static loom_status one_setting(firm_job *j, int app, int unit, int machine, const loom_firm_norms *norms,
+                               const loom_firm_samples *test, loom_err *err)
 {
     const loom_management *m = j->m;
     int64_t n = common_size(m, app);
@@ -161,7 +170,8 @@ static loom_status one_setting(firm_job *j, int app, int unit, int machine, cons
         const loom_origin *o = &m->origins[i];
         if (o->paths[app].n < LOOM_FIRM_WINDOW) continue;
         for (int64_t run = 0; run < m->seeds; run++) {
-            if (loom_stop_requested()) return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
+            if (loom_stop_requested())
+                return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
             LOOM_TRY(one_run(j, o, app, unit, machine, run, n, norms, test, err));
         }
         if (i == 0) floor = seed_noise(j->accuracy, m->seeds);
@@ -178,7 +188,8 @@ static loom_status one_app(firm_job *j, int app, loom_err *err)
     const loom_management *m = j->m;
     int64_t n = loom_min_i64(m->n_test, m->test[app].n), *index = loom_alloc((size_t)n, sizeof *index);
     loom_firm_norms norms = {0};
-    loom_status st = index ? loom_firm_norms_of(&norms, &m->origins[0].paths[app], (int64_t)m->nodes.n, err) : loom_fail_nomem(err, "graphs");
+    loom_status st = index ? loom_firm_norms_of(&norms, &m->origins[0].paths[app], (int64_t)m->nodes.n, err)
+                           : loom_fail_nomem(err, "graphs");
 
     for (int64_t i = 0; index && i < n; i++) index[i] = i;
     for (int unit = 0; st == LOOM_OK && unit < LOOM_FIRM_UNITS; unit++) {
@@ -195,16 +206,18 @@ static loom_status one_app(firm_job *j, int app, loom_err *err)
 
 /* ---- beside the paper ---- */
 
-static void summarise_one(const loom_management *m, loom_results *r, int app, int64_t i, const firm_mean *real, const firm_mean *mine)
+static void summarise_one(const loom_management *m, loom_results *r, int app, int64_t i, const firm_mean *real,
+                          const firm_mean *mine)
 {
     const char *name = m->origins[i].name;
     double below = 100 * (real->accuracy - mine->accuracy);
     char what[160], ours[64], note[200];
 
-    snprintf(what, sizeof what, "critical components of application %c, trained on: %s", 'A' + app, loom_method_title(name));
+    snprintf(what, sizeof what, "critical components of application %c, trained on: %s", 'A' + app,
+             loom_method_title(name));
     snprintf(ours, sizeof ours, "%.1f %% right, %.1f points below real", 100 * mine->accuracy, below);
-    snprintf(note, sizeof note, "balanced accuracy %.1f %%; %lld graphs; two seeds of real differ by %.1f points%s", 100 * mine->balanced,
-             (long long)mine->n_graphs, 100 * mine->floor,
+    snprintf(note, sizeof note, "balanced accuracy %.1f %%; %lld graphs; two seeds of real differ by %.1f points%s",
+             100 * mine->balanced, (long long)mine->n_graphs, 100 * mine->floor,
              real->accuracy >= CEILING ? "; real is at the ceiling, so that a small difference says little" : "");
     if (strcmp(name, "instruction") == 0) loom_paper_compare(r, LOOM_PAPER_FIRM_OURS, what, fabs(below), ours, note);
     else if (strcmp(name, "tabular") == 0 || strcmp(name, "probabilistic") == 0)
@@ -226,14 +239,17 @@ static void summarise(const firm_job *j, loom_results *r)
 static loom_status draw(const firm_job *j, loom_results *r, loom_err *err)
 {
     const loom_management *m = j->m;
-    const char **names = loom_alloc((size_t)m->n_origins, sizeof *names), **labels = loom_alloc((size_t)m->n_origins, sizeof *labels);
+    const char **names = loom_alloc((size_t)m->n_origins, sizeof *names),
+               **labels = loom_alloc((size_t)m->n_origins, sizeof *labels);
     loom_figure_vars vars = {0};
     char caption[256], origin[128];
     loom_status st;
 
     if (names && labels) {
-        for (int64_t i = 0; i < m->n_origins; i++) names[i] = m->origins[i].name, labels[i] = loom_method_title(names[i]);
-        snprintf(caption, sizeof caption, "%stested on real graphs · windows of %d graphs · bars: standard deviation over %lld seeds",
+        for (int64_t i = 0; i < m->n_origins; i++)
+            names[i] = m->origins[i].name, labels[i] = loom_method_title(names[i]);
+        snprintf(caption, sizeof caption,
+                 "%stested on real graphs · windows of %d graphs · bars: standard deviation over %lld seeds",
                  loom_results_origin(r, origin, sizeof origin), LOOM_FIRM_WINDOW, (long long)m->seeds);
         loom_figure_str(&vars, "title", "Critical components found by machines that were trained on ...");
         loom_figure_str(&vars, "caption", caption);
@@ -249,13 +265,18 @@ static loom_status draw(const firm_job *j, loom_results *r, loom_err *err)
 
 loom_status loom_management_firm(const loom_management *m, loom_results *r, loom_err *err)
 {
-    firm_job j = {.m = m, .headline = loom_calloc((size_t)(LOOM_APPS * m->n_origins), sizeof(firm_mean)),
-                  .accuracy = loom_calloc((size_t)m->seeds, sizeof(double)), .balanced = loom_calloc((size_t)m->seeds, sizeof(double))};
+    firm_job j = {.m = m,
+                  .headline = loom_calloc((size_t)(LOOM_APPS * m->n_origins), sizeof(firm_mean)),
+                  .accuracy = loom_calloc((size_t)m->seeds, sizeof(double)),
+                  .balanced = loom_calloc((size_t)m->seeds, sizeof(double))};
     loom_status st = j.headline && j.accuracy && j.balanced ? LOOM_OK : loom_fail_nomem(err, "a figure");
 
-    loom_csv_table_init(&j.rows, "experiment,method,seed,task,unit,machine,n_graphs,n_train,n_test,metric,value,majority,balanced_accuracy,auc,"
-                                 "average_precision,tp,fp,tn,fn");
-    loom_csv_table_init(&j.means, "experiment,method,task,unit,machine,n_graphs,n_test,seeds,accuracy,std,balanced_accuracy,floor");
+    loom_csv_table_init(
+        &j.rows,
+        "experiment,method,seed,task,unit,machine,n_graphs,n_train,n_test,metric,value,majority,balanced_accuracy,auc,"
+        "average_precision,tp,fp,tn,fn");
+    loom_csv_table_init(
+        &j.means, "experiment,method,task,unit,machine,n_graphs,n_test,seeds,accuracy,std,balanced_accuracy,floor");
     for (int app = 0; st == LOOM_OK && app < LOOM_APPS; app++) st = one_app(&j, app, err);
     if (st == LOOM_OK && j.constant)
         loom_warn("%lld machines saw one class only and say nothing else; --verbose names them", (long long)j.constant);

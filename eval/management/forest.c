@@ -42,7 +42,8 @@ static loom_status number_types(loom_node_types *t, loom_err *err)
 }
 
 /* Mean, then spread: a second pass loses no digits. */
-static loom_status measure_types(loom_node_types *t, const loom_graph *graphs, const int64_t *index, int64_t n, loom_err *err)
+static loom_status measure_types(loom_node_types *t, const loom_graph *graphs, const int64_t *index, int64_t n,
+                                 loom_err *err)
 {
     int64_t *count = loom_calloc((size_t)t->n, sizeof *count);
     if (!count) return loom_fail_nomem(err, "types");
@@ -65,11 +66,13 @@ static loom_status measure_types(loom_node_types *t, const loom_graph *graphs, c
     return LOOM_OK;
 }
 
-loom_status loom_node_types_of(loom_node_types *t, const loom_graph *graphs, const int64_t *index, int64_t n, loom_err *err)
+loom_status loom_node_types_of(loom_node_types *t, const loom_graph *graphs, const int64_t *index, int64_t n,
+                               loom_err *err)
 {
     loom_status st = LOOM_OK;
     for (int64_t i = 0; st == LOOM_OK && i < n; i++)
-        for (int32_t k = 0; st == LOOM_OK && k < graphs[index[i]].n_calls; k++) st = count_call(t, &graphs[index[i]].calls[k], err);
+        for (int32_t k = 0; st == LOOM_OK && k < graphs[index[i]].n_calls; k++)
+            st = count_call(t, &graphs[index[i]].calls[k], err);
     if (st == LOOM_OK) st = number_types(t, err);
     return st == LOOM_OK ? measure_types(t, graphs, index, n, err) : st;
 }

@@ -14,14 +14,15 @@
 /* What the training graphs of an origin say of types. */
 typedef struct loom_node_types {
     loom_intern names;
-    int64_t *seen; /* by name */
-    int32_t *of;   /* by name: the type */
+    int64_t *seen;      /* by name */
+    int32_t *of;        /* by name: the type */
     double *mean, *std; /* by type, ms; std at least 1 */
     size_t cap, cap_of;
     int64_t n;     /* types, "other" included */
 } loom_node_types; /* zero-initialised is ready */
 
-loom_status loom_node_types_of(loom_node_types *t, const loom_graph *graphs, const int64_t *index, int64_t n, loom_err *err);
+loom_status loom_node_types_of(loom_node_types *t, const loom_graph *graphs, const int64_t *index, int64_t n,
+                               loom_err *err);
 /* Type of a call; 0 for what training did not have. */
 int32_t loom_node_type(const loom_node_types *t, const loom_call *c);
 void loom_node_types_release(loom_node_types *t);

@@ -51,7 +51,8 @@ loom_status loom_management_apps(loom_management *m, const char *real, loom_err 
         for (int64_t i = 0; i < (int64_t)m->services.n; i++)
             if (counts[i] > 0 && (best < 0 || counts[i] > counts[best])) best = i;
         if (best < 0)
-            st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: fewer than %d services have graphs of %d levels; give more real graphs", real,
+            st = loom_fail(err, LOOM_STATUS_FORMAT,
+                           "%s: fewer than %d services have graphs of %d levels; give more real graphs", real,
                            LOOM_APPS, LEAST_DEPTH);
         else counts[best] = 0, m->app[a] = best;
     }
@@ -59,7 +60,8 @@ loom_status loom_management_apps(loom_management *m, const char *real, loom_err 
     return st;
 }
 
-loom_status loom_management_load(loom_management *m, loom_critical_paths paths[LOOM_APPS], int64_t *n_graphs, const char *path, loom_err *err)
+loom_status loom_management_load(loom_management *m, loom_critical_paths paths[LOOM_APPS], int64_t *n_graphs,
+                                 const char *path, loom_err *err)
 {
     loom_graphs *in = NULL;
     loom_graph g;

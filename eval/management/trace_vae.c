@@ -48,7 +48,8 @@ static loom_status load(loom_graph_set *set, const char *path, int64_t most, loo
     while (st == LOOM_OK && set->n < most && (st = loom_graphs_next(in, &g, &more, err)) == LOOM_OK && more) {
         if (g.n_calls < 2) continue;
         st = loom_grow(&set->graphs, &set->cap, (size_t)set->n + 1, sizeof *set->graphs, err);
-        if (st == LOOM_OK && !loom_graph_copy(&set->graphs[set->n++], &g, &set->arena)) st = loom_fail_nomem(err, "graphs");
+        if (st == LOOM_OK && !loom_graph_copy(&set->graphs[set->n++], &g, &set->arena))
+            st = loom_fail_nomem(err, "graphs");
     }
     loom_graphs_close(&in);
     return st;
@@ -64,10 +65,11 @@ loom_status loom_trace_vae_load(loom_trace_vae *t, const char *name, const char 
         return LOOM_OK;
     }
     if (t->n == 0)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: %lld graphs of two calls or more, at least %d are needed; give more real graphs", path,
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s: %lld graphs of two calls or more, at least %d are needed; give more real graphs", path,
                          (long long)set->n, LOOM_TRACE_VAE_LEAST);
-    loom_warn("%s: %lld correct graphs of two calls or more, at least %d are needed; left out of TraceVAE", path, (long long)set->n,
-              LOOM_TRACE_VAE_LEAST);
+    loom_warn("%s: %lld correct graphs of two calls or more, at least %d are needed; left out of TraceVAE", path,
+              (long long)set->n, LOOM_TRACE_VAE_LEAST);
     loom_graph_set_release(set);
     return LOOM_OK;
 }
@@ -76,7 +78,8 @@ loom_status loom_trace_vae_load_test(loom_trace_vae *t, const char *path, loom_e
 {
     LOOM_TRY(load(&t->test, path, POOL * t->conf.n_test, err));
     if (t->test.n >= LOOM_TRACE_VAE_LEAST) return LOOM_OK;
-    return loom_fail(err, LOOM_STATUS_FORMAT, "%s: %lld graphs of two calls or more to test on, at least %d are needed; give more", path,
+    return loom_fail(err, LOOM_STATUS_FORMAT,
+                     "%s: %lld graphs of two calls or more to test on, at least %d are needed; give more", path,
                      (long long)t->test.n, LOOM_TRACE_VAE_LEAST);
 }
 
@@ -129,7 +132,8 @@ static loom_graph *copy_graph(test_graphs *s, const loom_graph *g)
     return loom_graph_copy(into, g, &s->arena) ? into : NULL;
 }
 
-static loom_status make_test(test_graphs *s, const loom_trace_vae *t, const loom_node_types *types, const int64_t *index, loom_err *err)
+static loom_status make_test(test_graphs *s, const loom_trace_vae *t, const loom_node_types *types,
+                             const int64_t *index, loom_err *err)
 {
     int64_t n = loom_min_i64(t->conf.n_test, t->test.n);
     loom_rng rng;
@@ -156,7 +160,8 @@ static loom_status prepare(vae_job *j, loom_err *err)
     const loom_trace_vae *t = j->t;
     loom_node_types types = {0};
     int64_t *real = draw(t->origins[0].n, 0, "", 0), *index = draw(t->test.n, t->conf.seed, "tracevae test", 0);
-    loom_status st = real && index ? loom_node_types_of(&types, t->origins[0].graphs, real, t->origins[0].n, err) : loom_fail_nomem(err, "graphs");
+    loom_status st = real && index ? loom_node_types_of(&types, t->origins[0].graphs, real, t->origins[0].n, err)
+                                   : loom_fail_nomem(err, "graphs");
     if (st == LOOM_OK) st = make_test(&j->test, t, &types, index, err);
     loom_node_types_release(&types);
     free(real);
@@ -167,7 +172,8 @@ static loom_status prepare(vae_job *j, loom_err *err)
 /* ---- one run ---- */
 
 /* Usual graphs against the anomalous ones first .. first + n. */
-static void area(double *auc, double *precision, const double *score, int64_t usual, int64_t first, int64_t n, double *room, bool *odd)
+static void area(double *auc, double *precision, const double *score, int64_t usual, int64_t first, int64_t n,
+                 double *room, bool *odd)
 {
     memcpy(room, score, (size_t)usual * sizeof *room);
     memcpy(room + usual, score + first, (size_t)n * sizeof *room);
@@ -192,7 +198,8 @@ static loom_status measure(areas *a, const test_graphs *s, const double *score, 
     return st;
 }
 
-static loom_status plant(loom_forest *f, const loom_node_types *types, const loom_graph *graphs, const int64_t *index, int64_t n, loom_err *err)
+static loom_status plant(loom_forest *f, const loom_node_types *types, const loom_graph *graphs, const int64_t *index,
+                         int64_t n, loom_err *err)
 {
     for (int64_t i = 0; i < n; i++) LOOM_TRY(loom_forest_add(f, types, &graphs[index ? index[i] : i], err));
     return LOOM_OK;
@@ -206,7 +213,8 @@ static loom_status score_all(areas *a, const vae_job *j, loom_tree_vae *v, const
     for (int64_t i = 0; st == LOOM_OK && i < f->n; i++) {
         loom_tree_vae_score(v, &score[i], &trees, i);
         far[i] = loom_forest_farthest(f, i);
-        if (!isfinite(score[i])) st = loom_fail(err, LOOM_STATUS_NUMERIC, "a score is no number; the training did not hold");
+        if (!isfinite(score[i]))
+            st = loom_fail(err, LOOM_STATUS_NUMERIC, "a score is no number; the training did not hold");
     }
     if (st == LOOM_OK) st = measure(a, &j->test, score, far, err);
     free(score);
@@ -214,7 +222,8 @@ static loom_status score_all(areas *a, const vae_job *j, loom_tree_vae *v, const
     return st;
 }
 
-static void run_rows(vae_job *j, int64_t origin, uint64_t seed, int64_t n, const loom_node_types *types, int64_t cut, const areas *a)
+static void run_rows(vae_job *j, int64_t origin, uint64_t seed, int64_t n, const loom_node_types *types, int64_t cut,
+                     const areas *a)
 {
     const test_graphs *s = &j->test;
     for (int k = 0; k < ANOMALIES; k++) {
@@ -226,7 +235,9 @@ static void run_rows(vae_job *j, int64_t origin, uint64_t seed, int64_t n, const
         loom_csv_table_i64(t, n);
         loom_csv_table_i64(t, types->n);
         loom_csv_table_i64(t, s->usual);
-        loom_csv_table_i64(t, k == ANOMALY_TIME ? s->slow : k == ANOMALY_BOTH ? s->n - s->usual : s->n - s->usual - s->slow);
+        loom_csv_table_i64(t, k == ANOMALY_TIME   ? s->slow
+                              : k == ANOMALY_BOTH ? s->n - s->usual
+                                                  : s->n - s->usual - s->slow);
         loom_csv_table_i64(t, cut);
         loom_csv_table_f64(t, a->auc[k]);
         loom_csv_table_f64(t, a->precision[k]);
@@ -311,7 +322,8 @@ static void summarise(const vae_job *j, loom_results *r)
         char what[160], ours[96];
         snprintf(what, sizeof what, "slow calls found (ROC AUC), trained on: %s", loom_method_title(name));
         snprintf(ours, sizeof ours, "%.3f; %.3f trained on real graphs", mine, real);
-        if (strcmp(name, "instruction") == 0) loom_paper_compare(r, LOOM_PAPER_TRACE_VAE_OURS, what, fabs(real - mine), ours, NULL);
+        if (strcmp(name, "instruction") == 0)
+            loom_paper_compare(r, LOOM_PAPER_TRACE_VAE_OURS, what, fabs(real - mine), ours, NULL);
         else loom_results_summary(r, "5", what, NULL, ours, -1, NULL);
     }
 }
@@ -324,7 +336,8 @@ static loom_status picture(const vae_job *j, loom_results *r, loom_err *err)
     char caption[256], origin[128];
     if (!labels) return loom_fail_nomem(err, "a picture");
     for (int64_t i = 0; i < n; i++) labels[i] = loom_method_title(j->t->names[i]);
-    snprintf(caption, sizeof caption, "%s%lld usual real graphs against as many with an anomaly · bars: standard deviation over %lld seeds",
+    snprintf(caption, sizeof caption,
+             "%s%lld usual real graphs against as many with an anomaly · bars: standard deviation over %lld seeds",
              loom_results_origin(r, origin, sizeof origin), (long long)j->test.usual, (long long)j->t->conf.seeds);
     loom_figure_str(&vars, "title", "Anomalies found by TraceVAE, trained on ...");
     loom_figure_str(&vars, "caption", caption);
@@ -341,8 +354,10 @@ loom_status loom_trace_vae_run(const loom_trace_vae *t, loom_results *r, loom_er
     vae_job j = {.t = t, .auc = loom_calloc((size_t)(t->n * ANOMALIES * t->conf.seeds), sizeof(double))};
     int64_t n = common_size(t);
     loom_status st = j.auc ? prepare(&j, err) : loom_fail_nomem(err, "a figure");
-    loom_csv_table_init(&j.rows, "experiment,method,seed,anomaly,n_train,types,n_usual,n_anomalous,cut,auc,average_precision,auc_no_graph,"
-                                 "average_precision_no_graph");
+    loom_csv_table_init(
+        &j.rows,
+        "experiment,method,seed,anomaly,n_train,types,n_usual,n_anomalous,cut,auc,average_precision,auc_no_graph,"
+        "average_precision_no_graph");
     loom_csv_table_init(&j.means, "experiment,method,anomaly,n_train,seeds,auc,std,auc_no_graph");
     for (int64_t i = 0; st == LOOM_OK && i < t->n; i++) st = one_origin(&j, i, n, err);
     if (st == LOOM_OK) st = loom_results_table(r, "fig05_tracevae.csv", &j.rows, err);

@@ -272,7 +272,8 @@ void loom_metrics_bootstrap(loom_estimate *out, int n_out, loom_statistic statis
     for (int k = 0; k < n_out; k++) out[k] = (loom_estimate){NAN, NAN, NAN, NAN};
     if (n <= 0) return;
     int32_t *times = loom_alloc((size_t)n, sizeof *times);
-    double *one = loom_alloc((size_t)n_out, sizeof *one), *values = loom_alloc((size_t)(n_out * resamples), sizeof *values);
+    double *one = loom_alloc((size_t)n_out, sizeof *one),
+           *values = loom_alloc((size_t)(n_out * resamples), sizeof *values);
     int64_t done = 0;
 
     if (!times || !one || !values) goto done; /* core/nomem.h keeps it out of every result */

@@ -9,9 +9,10 @@
 #include "eval/numbers/metrics.h"
 
 typedef struct loom_roc {
-    loom_interval auc;  /* P(x > y) + P(x = y) / 2 for x of the first group, y of the second; 95 % (DeLong et al. 1988), within 0 .. 1 */
-    double caught;      /* share of the first group above the threshold that `alarms` of the second exceed at most */
-    double alarms;      /* that share of the second group: 1 % or less */
+    loom_interval
+        auc; /* P(x > y) + P(x = y) / 2 for x of the first group, y of the second; 95 % (DeLong et al. 1988), within 0 .. 1 */
+    double caught; /* share of the first group above the threshold that `alarms` of the second exceed at most */
+    double alarms; /* that share of the second group: 1 % or less */
 } loom_roc;
 
 /* Both groups not empty. With everything told apart the DeLong variance is 0; the interval then reaches as far as the rule

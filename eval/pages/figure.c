@@ -148,9 +148,11 @@ static bool run_gnuplot(const char *dir, const char *script, const char *format,
         return false;
     }
     read_complaint(ends[0], why, cap);
-    while (read(ends[0], drain, sizeof drain) > 0) {}
+    while (read(ends[0], drain, sizeof drain) > 0) {
+    }
     close(ends[0]);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         *why = 0;
         return true;

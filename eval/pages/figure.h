@@ -19,16 +19,16 @@
 #include "core/err.h"
 
 typedef struct loom_figure {
-    const char *name;              /* base name of .gp, .png, .svg */
-    const char *csv;               /* file that the script reads */
-    const char *const *size;       /* script lines that set W and H in pixels; NULL-terminated */
-    const char *const *body;       /* script lines that draw; NULL-terminated */
-    bool with_key;                 /* the shared key, margins and axes come before the body */
+    const char *name;        /* base name of .gp, .png, .svg */
+    const char *csv;         /* file that the script reads */
+    const char *const *size; /* script lines that set W and H in pixels; NULL-terminated */
+    const char *const *body; /* script lines that draw; NULL-terminated */
+    bool with_key;           /* the shared key, margins and axes come before the body */
 } loom_figure;
 
 extern const loom_figure loom_figures[]; /* ends with name NULL */
 extern const char *const loom_figure_key_size[], *const loom_figure_key[];
-extern const char *const loom_figure_common[]; /* script lines that set terminal, fonts and colours */
+extern const char *const loom_figure_common[];         /* script lines that set terminal, fonts and colours */
 const loom_figure *loom_figure_find(const char *name); /* NULL: no such figure */
 
 /* Lines "name = value" at the head of the script. Lists are one string of quoted words (gnuplot: word(list, i)). */

@@ -11,12 +11,14 @@ typedef enum value_kind { VALUE_TEXT, VALUE_LIST, VALUE_NUMBER } value_kind;
 static const struct {
     const char *name;
     value_kind kind;
-} known_values[] = {{"title", VALUE_TEXT},      {"caption", VALUE_TEXT},    {"validity", VALUE_TEXT},   {"who", VALUE_TEXT},
-                    {"axis", VALUE_TEXT},       {"x_label", VALUE_TEXT},    {"series", VALUE_LIST},     {"labels", VALUE_LIST},
-                    {"panels", VALUE_LIST},     {"temperatures", VALUE_LIST}, {"trained", VALUE_LIST}, {"edges_lo", VALUE_NUMBER}, {"edges_hi", VALUE_NUMBER},
-                    {"depth_lo", VALUE_NUMBER}, {"depth_hi", VALUE_NUMBER}, {"min_train", VALUE_NUMBER}, {"has_coverage", VALUE_NUMBER},
-                    {"log_scale", VALUE_NUMBER}, {"x_lo", VALUE_NUMBER},    {"x_hi", VALUE_NUMBER},     {"x_step", VALUE_NUMBER},
-                    {"shades", VALUE_NUMBER},   {"shown", VALUE_NUMBER},    {"y_most", VALUE_NUMBER}};
+} known_values[] = {{"title", VALUE_TEXT},        {"caption", VALUE_TEXT},        {"validity", VALUE_TEXT},
+                    {"who", VALUE_TEXT},          {"axis", VALUE_TEXT},           {"x_label", VALUE_TEXT},
+                    {"series", VALUE_LIST},       {"labels", VALUE_LIST},         {"panels", VALUE_LIST},
+                    {"temperatures", VALUE_LIST}, {"trained", VALUE_LIST},        {"edges_lo", VALUE_NUMBER},
+                    {"edges_hi", VALUE_NUMBER},   {"depth_lo", VALUE_NUMBER},     {"depth_hi", VALUE_NUMBER},
+                    {"min_train", VALUE_NUMBER},  {"has_coverage", VALUE_NUMBER}, {"log_scale", VALUE_NUMBER},
+                    {"x_lo", VALUE_NUMBER},       {"x_hi", VALUE_NUMBER},         {"x_step", VALUE_NUMBER},
+                    {"shades", VALUE_NUMBER},     {"shown", VALUE_NUMBER},        {"y_most", VALUE_NUMBER}};
 
 /* The inside of a double-quoted string as loom_figure_str writes it: of backslashes only those before a quote or another. */
 static bool is_text(const char *c, const char *end)
@@ -35,7 +37,8 @@ static bool is_list(const char *c, const char *end)
     for (bool first = true; c < end; first = false) {
         if (!first && *c++ != ' ') return false;
         if (end - c < 4 || c[0] != '\\' || c[1] != '"') return false;
-        for (c += 2; c < end && *c != '\\'; c++) {}
+        for (c += 2; c < end && *c != '\\'; c++) {
+        }
         if (end - c < 2 || c[1] != '"') return false;
         c += 2;
     }

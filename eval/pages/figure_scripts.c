@@ -155,9 +155,7 @@ static const char *const fig12_body[] = {
     "unset multiplot",
     NULL};
 
-static const char *const fig03_size[] = {
-    "W = 860; H = 480; left = 86.0; bottom = 66.0",
-    NULL};
+static const char *const fig03_size[] = {"W = 860; H = 480; left = 86.0; bottom = 66.0", NULL};
 
 /* Accuracy lines: who (column of the series), axis, x_label, x_lo, x_hi, x_step, validity; lists series (method), temperatures, labels */
 static const char *const fig03_body[] = {
@@ -177,10 +175,7 @@ static const char *const fig03_body[] = {
     "     for [i = 1:n_series] csv using (mine(i) ? column(\"x\") : NaN):(100 * column(\"value\")) with linespoints lw 2 dt dash(word(series, i)) pt mark(word(series, i)) ps 0.8 lc rgb colour(word(series, i), i) notitle",
     NULL};
 
-static const char *const fig04a_size[] = {
-    "W = 1000; H = 560; left = 84.0; bottom = 148.0",
-    "key_from = 84.0",
-    NULL};
+static const char *const fig04a_size[] = {"W = 1000; H = 560; left = 84.0; bottom = 148.0", "key_from = 84.0", NULL};
 
 /* Popular calls: shown; lists series, labels */
 static const char *const fig04a_body[] = {
@@ -202,9 +197,7 @@ static const char *const fig04a_body[] = {
     "     for [i = 1:words(series)] csv using (mine(word(series, i)) ? column(\"rank\") + 0.12 * (i - (words(series) + 1) / 2.0) : NaN):(floor_at(column(\"prob\"))) with points pt mark(word(series, i)) ps 1.0 lc rgb colour(word(series, i), i) notitle",
     NULL};
 
-static const char *const fig04b_size[] = {
-    "W = 860; H = 480; left = 86.0; bottom = 66.0",
-    NULL};
+static const char *const fig04b_size[] = {"W = 860; H = 480; left = 86.0; bottom = 66.0", NULL};
 
 /* Heavy hitters: lists series (real first), labels */
 static const char *const fig04b_body[] = {
@@ -222,9 +215,7 @@ static const char *const fig04b_body[] = {
     "     for [i = 2:words(series)] csv using (mine(i) ? column(\"K\") : NaN):(100 * column(\"mean\")) with linespoints lw 2 pt mark(word(series, i)) ps 0.8 lc rgb colour(word(series, i), i) notitle",
     NULL};
 
-static const char *const fig16_size[] = {
-    "W = 860; H = 480; left = 98.0; bottom = 58.0",
-    NULL};
+static const char *const fig16_size[] = {"W = 860; H = 480; left = 98.0; bottom = 58.0", NULL};
 
 /* Earth mover distances: lists series, labels */
 static const char *const fig16_body[] = {
@@ -249,9 +240,7 @@ static const char *const fig16_body[] = {
     "     csv using (mine(1) ? place(strcol(\"field\")) - 0.42 : NaN):(100 * column(\"floor\")):(0.84):(0) with vectors nohead lw 2.5 lc rgb \"#000000\" notitle",
     NULL};
 
-static const char *const fig15_size[] = {
-    "W = 860; H = 480; left = 86.0; bottom = 66.0",
-    NULL};
+static const char *const fig15_size[] = {"W = 860; H = 480; left = 86.0; bottom = 66.0", NULL};
 
 /* Memorisation by size: y_most; lists series, temperatures, labels */
 static const char *const fig15_body[] = {
@@ -285,9 +274,7 @@ static const char *const fig15_lines_body[] = {
     "     for [i = 1:words(series)] csv using (mine(i) ? column(\"temperature\") : NaN):(100 * column(\"value_valid\")) with linespoints lw 2 dt dash(word(series, i)) pt mark(word(series, i)) ps 0.8 lc rgb colour(word(series, i), i) notitle",
     NULL};
 
-static const char *const fig08_size[] = {
-    "W = 1000; H = 460; left = 86.0; bottom = 66.0",
-    NULL};
+static const char *const fig08_size[] = {"W = 1000; H = 460; left = 86.0; bottom = 66.0", NULL};
 
 /* Sizes: edges_hi, depth_hi, log_scale; lists series, labels */
 static const char *const fig08_body[] = {
@@ -316,9 +303,7 @@ static const char *const fig08_body[] = {
     NULL};
 
 /* Bars of every origin, in a group for each application: windows, random features. */
-static const char *const fig05_size[] = {
-    "W = 860; H = 460; left = 86.0; bottom = 50.0",
-    NULL};
+static const char *const fig05_size[] = {"W = 860; H = 460; left = 86.0; bottom = 50.0", NULL};
 static const char *const fig05_body[] = {
     "set ylabel \"right about real graphs, %\" offset 0.6,0 textcolor rgb \"#333333\"",
     "set yrange [0:100]",
@@ -334,9 +319,7 @@ static const char *const fig05_body[] = {
     "     for [i = 1:n_series] csv using (mine(i) ? at(i) : NaN):(100 * (column(\"accuracy\") - column(\"std\"))):(0):(200 * column(\"std\")) with vectors heads size 0.02,90 lw 1.2 lc rgb \"#222222\" notitle",
     NULL};
 
-static const char *const fig05_tracevae_size[] = {
-    "W = 860; H = 460; left = 86.0; bottom = 50.0",
-    NULL};
+static const char *const fig05_tracevae_size[] = {"W = 860; H = 460; left = 86.0; bottom = 50.0", NULL};
 static const char *const fig05_tracevae_body[] = {
     "set ylabel \"area under the ROC curve\" offset 0.6,0 textcolor rgb \"#333333\"",
     "set yrange [0:1]",
@@ -355,8 +338,7 @@ static const char *const fig05_tracevae_body[] = {
 
 static const char *const fig06_size[] = {
     "series = \"instruction real\"; labels = \"\\\"asked for\\\" \\\"not asked for\\\"\"",
-    "W = 860; H = 460; left = 86.0; bottom = 50.0",
-    NULL};
+    "W = 860; H = 460; left = 86.0; bottom = 50.0", NULL};
 
 /* Instructions with and without their line */
 static const char *const fig06_body[] = {

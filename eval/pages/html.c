@@ -55,7 +55,8 @@ void loom_html_svg(loom_buf *into, const char *svg, const char *title, const cha
     if (old) body = old + 8;
     old = strstr(body, "</desc>");
     if (old) body = old + 7;
-    loom_buf_str(into, "<svg role=\"img\" xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\"");
+    loom_buf_str(into,
+                 "<svg role=\"img\" xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\"");
     copy_view_box(into, tag, end);
     loom_buf_str(into, "><title>");
     loom_html_text(into, title);
@@ -133,7 +134,8 @@ int64_t loom_html_csv(loom_buf *into, const char *csv, const char *skip, int64_t
             if (!shown || (column < 64 && skipped[column])) continue;
             bool right = loom_parse_f64(loom_buf_text(&field), field.len, &number);
             loom_buf_str(into, row == 0 ? "<th>" : right ? "<td class=\"n\"" : "<td");
-            if (row > 0) loom_html_label(into, column < 64 && head[column] < heads.len ? heads.data + head[column] : "");
+            if (row > 0)
+                loom_html_label(into, column < 64 && head[column] < heads.len ? heads.data + head[column] : "");
             loom_html_text(into, loom_buf_text(&field));
             loom_buf_str(into, row == 0 ? "</th>" : "</td>");
         }

@@ -40,11 +40,11 @@ void loom_paper_compare(loom_results *r, loom_paper_finding finding, const char 
 /* ---- numbers of single methods ---- */
 
 typedef enum loom_paper_series {
-    LOOM_PAPER_KL,        /* Fig 4a: KL divergence of popular calls */
-    LOOM_PAPER_HEAVY_10,  /* Fig 4b: heavy hitters found again among the first 10, */
+    LOOM_PAPER_KL,       /* Fig 4a: KL divergence of popular calls */
+    LOOM_PAPER_HEAVY_10, /* Fig 4b: heavy hitters found again among the first 10, */
     LOOM_PAPER_HEAVY_50,
     LOOM_PAPER_HEAVY_500,
-    LOOM_PAPER_COPIES     /* Fig 15: exact copies of training graphs */
+    LOOM_PAPER_COPIES /* Fig 15: exact copies of training graphs */
 } loom_paper_series;
 /* As a report shows it ("0.16", "above 90 %"); NULL: the paper has none for that method. */
 const char *loom_paper_number(loom_paper_series series, const char *method);
@@ -63,15 +63,15 @@ extern const size_t loom_paper_n_settings;
 
 /* ---- sample sizes, sections 4.1 to 4.5 (Figs 3, 4, 6, 16) ---- */
 
-#define LOOM_PAPER_PER_CELL  50
-#define LOOM_PAPER_LIKE      50000
-#define LOOM_PAPER_RUNS      20
-#define LOOM_PAPER_SEQUENCE  1000
-#define LOOM_PAPER_BRANCHING 10000
-#define LOOM_PAPER_ASKED     1000
-#define LOOM_PAPER_EPOCHS    300 /* of TVAE: its public program's; the paper does not say */
-#define LOOM_PAPER_VAE_EPOCHS 60 /* of TraceVAE: its public program's */
-#define LOOM_PAPER_MANAGED   5000 /* Fig 5: graphs to train on, */
+#define LOOM_PAPER_PER_CELL     50
+#define LOOM_PAPER_LIKE         50000
+#define LOOM_PAPER_RUNS         20
+#define LOOM_PAPER_SEQUENCE     1000
+#define LOOM_PAPER_BRANCHING    10000
+#define LOOM_PAPER_ASKED        1000
+#define LOOM_PAPER_EPOCHS       300  /* of TVAE: its public program's; the paper does not say */
+#define LOOM_PAPER_VAE_EPOCHS   60   /* of TraceVAE: its public program's */
+#define LOOM_PAPER_MANAGED      5000 /* Fig 5: graphs to train on, */
 #define LOOM_PAPER_MANAGED_TEST 2000 /* and to test on */
 
 #endif

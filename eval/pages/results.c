@@ -184,7 +184,8 @@ loom_status loom_results_figure(loom_results *r, const char *name, const loom_fi
     LOOM_TRY(make_stage(r, err));
     LOOM_TRY(loom_figure_draw(f, r->stage.data, vars, true, why, sizeof why, err));
     if (*why && !r->told) {
-        loom_warn("no pictures: %s; the tables and scripts are in %s, `gnuplot %s.gp` draws there later", why, r->dir, name);
+        loom_warn("no pictures: %s; the tables and scripts are in %s, `gnuplot %s.gp` draws there later", why, r->dir,
+                  name);
         r->told = true;
     }
     for (size_t i = 0; i < (*why ? 1u : 3u); i++) {
@@ -256,7 +257,8 @@ static loom_status give_names(const loom_results *r, char *const *paths, size_t 
     loom_status st = swapped ? check_free(r, paths, n, err) : loom_fail_nomem(err, "a list of files");
     for (size_t i = 0; i < n && st == LOOM_OK; i++) {
         int code = 0;
-        if ((st = final_name(&final, r, paths[i], err)) == LOOM_OK && (code = give_name(paths[i], final.data, &swapped[i])))
+        if ((st = final_name(&final, r, paths[i], err)) == LOOM_OK &&
+            (code = give_name(paths[i], final.data, &swapped[i])))
             st = loom_fail(err, LOOM_STATUS_IO, "cannot rename %s to %s: %s", paths[i], final.data, strerror(code));
         if (st != LOOM_OK) take_back(r, paths, swapped, i);
     }

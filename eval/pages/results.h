@@ -22,17 +22,17 @@ typedef struct loom_results {
     const loom_ctx *ctx;
     const char *dir;
     bool pictures;
-    bool told;         /* that gnuplot is missing */
-    bool synthetic;    /* an input goes back to generated sample traces */
+    bool told;      /* that gnuplot is missing */
+    bool synthetic; /* an input goes back to generated sample traces */
     int64_t sample_seed;
-    double started;    /* loom_time_now() of the opening */
-    loom_meta meta;    /* add counters and choices here */
-    loom_buf stage;    /* folder of the files that do not have their names yet; empty: none so far */
-    int stage_lock;    /* says that the folder is in use; of no meaning without one */
-    bool made_dir;     /* dir was not there before */
-    loom_buf names;    /* JSON strings of how the inputs are called, comma-separated */
-    loom_buf files;    /* JSON strings of what was written, comma-separated */
-    loom_buf summary;  /* JSON objects, comma-separated */
+    double started;   /* loom_time_now() of the opening */
+    loom_meta meta;   /* add counters and choices here */
+    loom_buf stage;   /* folder of the files that do not have their names yet; empty: none so far */
+    int stage_lock;   /* says that the folder is in use; of no meaning without one */
+    bool made_dir;    /* dir was not there before */
+    loom_buf names;   /* JSON strings of how the inputs are called, comma-separated */
+    loom_buf files;   /* JSON strings of what was written, comma-separated */
+    loom_buf summary; /* JSON objects, comma-separated */
 } loom_results;
 
 /* Borrows ctx and dir; the folder is made when the first file is. */

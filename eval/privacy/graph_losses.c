@@ -12,8 +12,8 @@
 #include "tokenizer/tokenizer.h"
 #include "trace/text/names.h"
 
-loom_status loom_loss_model_open(loom_loss_model *m, const char *model, const char *adapter, int64_t context, int threads,
-                                 loom_err *err)
+loom_status loom_loss_model_open(loom_loss_model *m, const char *model, const char *adapter, int64_t context,
+                                 int threads, loom_err *err)
 {
     loom_model_files_options o = {.frozen = true};
     LOOM_TRY(loom_blas_reserve(threads, err));
@@ -106,7 +106,8 @@ static loom_status measure(loom_graph_losses *out, grouping *g, int64_t most, ui
     if (order && wanted < g->n) loom_rng_shuffle(&rng, order, (size_t)g->n, sizeof *order);
     for (int64_t i = 0; i < wanted && st == LOOM_OK; i++) {
         loom_loss sum = {0};
-        if (loom_stop_requested()) st = loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
+        if (loom_stop_requested())
+            st = loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
         for (int64_t s = g->first[order[i]]; s < g->first[order[i] + 1] && st == LOOM_OK; s++)
             st = add_sample(g, s, &sum, &out->cut, err);
         if (sum.count) out->of[out->n++] = sum.sum / (double)sum.count;
@@ -119,7 +120,8 @@ static loom_status check_tokenizer(const grouping *g, const loom_shard_info *inf
 {
     const char *own = g->model->files.tokenizer_digest;
     if (!own[0] || strcmp(own, info->tokenizer_digest) == 0) return LOOM_OK;
-    return loom_fail(err, LOOM_STATUS_ARG, "%s was made with another tokenizer than the model has; make it with the model's", path);
+    return loom_fail(err, LOOM_STATUS_ARG,
+                     "%s was made with another tokenizer than the model has; make it with the model's", path);
 }
 
 loom_status loom_graph_losses_read(loom_graph_losses *out, const loom_loss_model *m, const char *shard, int64_t most,
@@ -133,7 +135,8 @@ loom_status loom_graph_losses_read(loom_graph_losses *out, const loom_loss_model
     g.labels = loom_alloc((size_t)info->longest + 1, sizeof *g.labels);
     if (!g.ids || !g.labels) st = loom_fail_nomem(err, "the tokens of a sample");
     if (st == LOOM_OK) st = check_tokenizer(&g, info, shard, err);
-    if (st == LOOM_OK) st = loom_tokenizer_parse(&g.tokenizer, info->tokenizer, info->tokenizer_len, "tokenizer of the shard", err);
+    if (st == LOOM_OK)
+        st = loom_tokenizer_parse(&g.tokenizer, info->tokenizer, info->tokenizer_len, "tokenizer of the shard", err);
     if (st == LOOM_OK) st = find_graphs(&g, err);
     if (st == LOOM_OK) st = measure(out, &g, most, seed, err);
     if (st == LOOM_OK && out->n == 0) st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no graph whose loss counts", shard);

@@ -22,8 +22,8 @@ typedef struct loom_loss_model {
     int64_t context; /* rows of a sample, at most */
 } loom_loss_model;
 
-loom_status loom_loss_model_open(loom_loss_model *m, const char *model, const char *adapter, int64_t context, int threads,
-                                 loom_err *err);
+loom_status loom_loss_model_open(loom_loss_model *m, const char *model, const char *adapter, int64_t context,
+                                 int threads, loom_err *err);
 void loom_loss_model_close(loom_loss_model *m); /* zero-initialised is fine */
 
 typedef struct loom_graph_losses {

@@ -60,7 +60,8 @@ loom_status loom_call_sets_load(loom_call_sets *s, const char *path, int64_t mos
     loom_rng rng;
     loom_status st = loom_graph_set_load(&set, path, 0, err);
     loom_rng_seed(&rng, seed, "privacy-nearest", 0);
-    for (int64_t i = 0, left = set.n, want = most > 0 ? loom_min_i64(most, set.n) : set.n; i < set.n && st == LOOM_OK; i++, left--) {
+    for (int64_t i = 0, left = set.n, want = most > 0 ? loom_min_i64(most, set.n) : set.n; i < set.n && st == LOOM_OK;
+         i++, left--) {
         if (want < left && loom_rng_below(&rng, (uint64_t)left) >= (uint64_t)want) continue; /* each as likely as any */
         want--;
         st = add_graph(s, &set.graphs[i], &text, err);
@@ -116,7 +117,8 @@ int64_t loom_rare_names_met(int64_t *met, const loom_call_sets *known, const loo
     for (size_t i = 0; i < known->names.n; i++) {
         if (known->graphs_of[i] >= below) continue;
         rare++;
-        *met += loom_intern_find(&asked->names, loom_intern_text(&known->names, (int64_t)i), loom_intern_len(&known->names, (int64_t)i)) >= 0;
+        *met += loom_intern_find(&asked->names, loom_intern_text(&known->names, (int64_t)i),
+                                 loom_intern_len(&known->names, (int64_t)i)) >= 0;
     }
     return rare;
 }

@@ -13,12 +13,12 @@
 #include "core/pool.h"
 
 typedef struct loom_call_sets {
-    uint64_t *calls;  /* digests of the calls of all graphs; those of a graph ascending */
-    int64_t *first;   /* (n + 1): where the calls of each begin */
+    uint64_t *calls; /* digests of the calls of all graphs; those of a graph ascending */
+    int64_t *first;  /* (n + 1): where the calls of each begin */
     int64_t n, n_calls;
     size_t cap_calls, cap_first;
-    loom_intern names;   /* microservices and services */
-    int64_t *graphs_of;  /* of each name: graphs that hold it */
+    loom_intern names;  /* microservices and services */
+    int64_t *graphs_of; /* of each name: graphs that hold it */
     int64_t *last;
     size_t cap_names, cap_last;
 } loom_call_sets; /* zero-initialised is ready */

@@ -78,7 +78,8 @@ static bool add_all(loom_training_digests *m, const loom_graph *g)
     for (int32_t i = 0; i < g->n_calls; i++) {
         const loom_call *c = &g->calls[i];
         pair_text(&m->text, c);
-        if (!note(&m->nodes, c->source) || !note(&m->nodes, c->destination) || !note(&m->pairs, loom_buf_text(&m->text)))
+        if (!note(&m->nodes, c->source) || !note(&m->nodes, c->destination) ||
+            !note(&m->pairs, loom_buf_text(&m->text)))
             return false;
     }
     return true;
@@ -87,11 +88,13 @@ static bool add_all(loom_training_digests *m, const loom_graph *g)
 loom_status loom_training_digests_add(loom_training_digests *m, const loom_graph *g, loom_err *err)
 {
     m->n++;
-    if (!add_all(m, g) || loom_buf_failed(&m->text)) return loom_fail_nomem(err, "what is known of the training graphs");
+    if (!add_all(m, g) || loom_buf_failed(&m->text))
+        return loom_fail_nomem(err, "what is known of the training graphs");
     return LOOM_OK;
 }
 
-loom_status loom_training_digests_load_some(loom_training_digests **out, const char *path, int64_t most, int64_t n, uint64_t seed, loom_err *err)
+loom_status loom_training_digests_load_some(loom_training_digests **out, const char *path, int64_t most, int64_t n,
+                                            uint64_t seed, loom_err *err)
 {
     loom_training_digests *m = loom_training_digests_new();
     loom_graphs *in = NULL;
@@ -99,7 +102,8 @@ loom_status loom_training_digests_load_some(loom_training_digests **out, const c
     loom_rng rng;
     bool more;
     int64_t seen = 0;
-    loom_status st = m ? loom_graphs_open(&in, path, err) : loom_fail_nomem(err, "what is known of the training graphs");
+    loom_status st =
+        m ? loom_graphs_open(&in, path, err) : loom_fail_nomem(err, "what is known of the training graphs");
     loom_rng_seed(&rng, seed, "known", 0);
     while (st == LOOM_OK && (st = loom_graphs_next(in, &g, &more, err)) == LOOM_OK && more) {
         /* of the n - seen that are left, most - m->n are still wanted */
@@ -196,7 +200,8 @@ static loom_status note_temperature(loom_copy_report *r, const loom_graphs *in, 
     double t = loom_graphs_temperature(in);
     if (isnan(t)) return LOOM_OK;
     if (!isnan(r->temperature) && r->temperature != t)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: answers at temperatures %g and %g in one file; give a file for each", path,
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s: answers at temperatures %g and %g in one file; give a file for each", path,
                          r->temperature, t);
     r->temperature = t;
     r->constrained = loom_graphs_constrained(in);
@@ -204,7 +209,7 @@ static loom_status note_temperature(loom_copy_report *r, const loom_graphs *in, 
 }
 
 loom_status loom_copy_check(loom_copy_report *out, const loom_known_sets *known, const char *path, int64_t n_examples,
-                              loom_err *err)
+                            loom_err *err)
 {
     loom_graphs *in = NULL;
     loom_graph g;

@@ -23,7 +23,7 @@
 #include "core/err.h"
 #include "trace/graph/callgraph.h"
 
-#define LOOM_COPY_BUCKETS 6 /* by number of calls */
+#define LOOM_COPY_BUCKETS 6                                         /* by number of calls */
 extern const char *const loom_copy_bucket_names[LOOM_COPY_BUCKETS]; /* "1", "2-3", "4-7", "8-15", "16-30", "31+" */
 int loom_copy_bucket(int64_t n_calls);
 
@@ -33,7 +33,8 @@ loom_training_digests *loom_training_digests_new(void); /* NULL: no memory */
 loom_status loom_training_digests_add(loom_training_digests *m, const loom_graph *g, loom_err *err);
 /* `most` > 0: that many of the file's `n` graphs, drawn at random from `seed`. Any graphs, see eval/answers/graphs.h. */
 loom_status loom_training_digests_load(loom_training_digests **out, const char *path, loom_err *err);
-loom_status loom_training_digests_load_some(loom_training_digests **out, const char *path, int64_t most, int64_t n, uint64_t seed, loom_err *err);
+loom_status loom_training_digests_load_some(loom_training_digests **out, const char *path, int64_t most, int64_t n,
+                                            uint64_t seed, loom_err *err);
 void loom_training_digests_free(loom_training_digests *m);
 int64_t loom_training_digests_graphs(const loom_training_digests *m);
 int64_t loom_training_digests_shapes(const loom_training_digests *m); /* distinct structures */
@@ -76,7 +77,7 @@ typedef struct loom_copy_report {
 
 /* All answers of a file must be of one temperature. */
 loom_status loom_copy_check(loom_copy_report *out, const loom_known_sets *known, const char *path, int64_t n_examples,
-                              loom_err *err);
+                            loom_err *err);
 /* Graphs with 4 or more calls, where copies by chance are rare. */
 loom_copy_counts loom_copy_large(const loom_copy_report *r);
 void loom_copy_report_release(loom_copy_report *r);

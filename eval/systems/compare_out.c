@@ -14,7 +14,8 @@ static void operation_name(loom_buf *into, const loom_contrast *c, int32_t op)
         return;
     }
     const char *service = loom_operation_service(&c->ops, op);
-    loom_buf_printf(into, "%s %s", loom_operation_name(&c->ops, op), loom_call_type_name(loom_operation_type(&c->ops, op)));
+    loom_buf_printf(into, "%s %s", loom_operation_name(&c->ops, op),
+                    loom_call_type_name(loom_operation_type(&c->ops, op)));
     if (service[0]) loom_buf_printf(into, " (%s)", service);
 }
 
@@ -159,7 +160,9 @@ void loom_contrast_places_table(loom_csv_table *t, const loom_contrast *c)
 void loom_contrast_changes_table(loom_csv_table *t, const loom_contrast *c)
 {
     loom_buf name = {0};
-    loom_csv_table_init(t, "kind,name,calls_before,calls_after,graphs_before,graphs_after,test,before,after,log_ratio,lo,hi,superiority,p,q,found,explained");
+    loom_csv_table_init(
+        t,
+        "kind,name,calls_before,calls_after,graphs_before,graphs_after,test,before,after,log_ratio,lo,hi,superiority,p,q,found,explained");
     for (int64_t i = 0; i < c->n_changes * LOOM_TESTS; i++) {
         const loom_change *x = &c->changes[i / LOOM_TESTS];
         const loom_tested *one = &x->tests[i % LOOM_TESTS];
@@ -199,7 +202,8 @@ static void value_text(loom_buf *into, const loom_tested *t, double v)
 void loom_contrast_text(loom_buf *into, const loom_contrast *c, int64_t most)
 {
     loom_buf name = {0}, value = {0};
-    if (c->n_places) loom_buf_printf(into, "%4s %-14s %10s %10s %9s  %s\n", "rank", "what", "before", "after", "affected", "where");
+    if (c->n_places)
+        loom_buf_printf(into, "%4s %-14s %10s %10s %9s  %s\n", "rank", "what", "before", "after", "affected", "where");
     for (int64_t i = 0; i < c->n_places && i < most; i++) {
         const loom_place *p = &c->places[i];
         const loom_tested *t = &c->changes[p->change].tests[p->test];

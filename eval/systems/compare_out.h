@@ -14,6 +14,7 @@ void loom_contrast_places_table(loom_csv_table *t, const loom_contrast *c);
 void loom_contrast_changes_table(loom_csv_table *t, const loom_contrast *c);
 /* The first `most` places for a terminal. */
 void loom_contrast_text(loom_buf *into, const loom_contrast *c, int64_t most);
-void loom_contrast_page(loom_buf *html, const loom_contrast *c, const loom_contrast_conf *conf, const char *before, const char *after);
+void loom_contrast_page(loom_buf *html, const loom_contrast *c, const loom_contrast_conf *conf, const char *before,
+                        const char *after);
 
 #endif

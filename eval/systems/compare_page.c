@@ -13,15 +13,16 @@ enum { MOST_NODES = 60, MOST_ROWS = 300, BOX_W = 190, BOX_H = 34, GAP_X = 110, G
 
 typedef struct picture {
     const loom_contrast *c;
-    int32_t *layer, *row;    /* of each operation; layer -1: not drawn */
-    int32_t *rows;           /* of each layer */
+    int32_t *layer, *row; /* of each operation; layer -1: not drawn */
+    int32_t *rows;        /* of each layer */
     int32_t n_layers;
-    double *weight;          /* why an operation is drawn: what has changed about it, then its traffic */
+    double *weight; /* why an operation is drawn: what has changed about it, then its traffic */
 } picture;
 
 static const char *share_class(const loom_change *x)
 {
-    const loom_tested *asked = &x->tests[LOOM_TEST_ASKED], *often = &x->tests[LOOM_TEST_OFTEN], *any = asked->found ? asked : often;
+    const loom_tested *asked = &x->tests[LOOM_TEST_ASKED], *often = &x->tests[LOOM_TEST_OFTEN],
+                      *any = asked->found ? asked : often;
     return !any->found ? "same" : any->after > any->before ? "more" : "less";
 }
 
@@ -82,15 +83,17 @@ static void draw_edge(loom_buf *html, const picture *p, const loom_change *x)
 {
     const loom_contrast *c = p->c;
     if (x->caller < 0 || p->layer[x->caller] < 0 || p->layer[x->callee] < 0) return;
-    int ax = node_x(p, x->caller) + BOX_W, ay = node_y(p, x->caller) + BOX_H / 2, bx = node_x(p, x->callee), by = node_y(p, x->callee) + BOX_H / 2;
+    int ax = node_x(p, x->caller) + BOX_W, ay = node_y(p, x->caller) + BOX_H / 2, bx = node_x(p, x->callee),
+        by = node_y(p, x->callee) + BOX_H / 2;
     double per = (double)(x->calls[0] + x->calls[1]) / (double)(c->graphs[0] + c->graphs[1]);
     int bend = bx > ax ? (bx - ax) / 2 : 60;
     loom_buf name = {0};
     loom_change_name(&name, c, x);
-    loom_buf_printf(html, "<path class=\"%s\" stroke-width=\"%.1f\" d=\"M%d %dC%d %d %d %d %d %d\"><title>", share_class(x), 1 + 3 * sqrt(per < 2 ? per : 2),
-                    ax, ay, ax + bend, ay, bx - bend, by, bx, by);
+    loom_buf_printf(html, "<path class=\"%s\" stroke-width=\"%.1f\" d=\"M%d %dC%d %d %d %d %d %d\"><title>",
+                    share_class(x), 1 + 3 * sqrt(per < 2 ? per : 2), ax, ay, ax + bend, ay, bx - bend, by, bx, by);
     loom_page_name(html, loom_buf_text(&name));
-    loom_buf_printf(html, ": in %.1f %% of the graphs before, %.1f %% after</title></path>\n", 100 * (double)x->graphs[0] / (double)c->graphs[0],
+    loom_buf_printf(html, ": in %.1f %% of the graphs before, %.1f %% after</title></path>\n",
+                    100 * (double)x->graphs[0] / (double)c->graphs[0],
                     100 * (double)x->graphs[1] / (double)c->graphs[1]);
     loom_buf_release(&name);
 }
@@ -106,8 +109,11 @@ static void draw_node(loom_buf *html, const picture *p, const loom_change *x)
     loom_page_name(html, name);
     loom_buf_printf(html, " %s ", loom_call_type_name(loom_operation_type(&p->c->ops, op)));
     loom_page_name(html, service);
-    loom_buf_printf(html, ", median own time %.0f ms before, %.0f ms after</title><rect class=\"box %s\" stroke-width=\"%d\" rx=\"5\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>",
-                    x->tests[LOOM_TEST_OWN].before, x->tests[LOOM_TEST_OWN].after, change, strcmp(change, "same") ? 3 : 1, x0, y0, BOX_W, BOX_H);
+    loom_buf_printf(
+        html,
+        ", median own time %.0f ms before, %.0f ms after</title><rect class=\"box %s\" stroke-width=\"%d\" rx=\"5\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>",
+        x->tests[LOOM_TEST_OWN].before, x->tests[LOOM_TEST_OWN].after, change, strcmp(change, "same") ? 3 : 1, x0, y0,
+        BOX_W, BOX_H);
     loom_buf_printf(html, "<text x=\"%d\" y=\"%d\">", x0 + 8, y0 + 21);
     loom_page_name_cut(html, name, 20);
     loom_buf_printf(html, " %s</text></g>\n", loom_call_type_name(loom_operation_type(&p->c->ops, op)));
@@ -119,8 +125,11 @@ static void draw_all(loom_buf *html, picture *p)
     for (int32_t l = 0; l < p->n_layers; l++) most = p->rows[l] > most ? p->rows[l] : most;
     int w = 16 + p->n_layers * (BOX_W + GAP_X) - GAP_X, h = 16 + most * (BOX_H + GAP_Y);
     loom_page_wide_begin(html, "Both systems in one picture");
-    loom_buf_printf(html, "<svg role=\"img\" aria-label=\"Operations and calls of both sets; the table below has what changed\" "
-                          "width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n", w, h, w, h);
+    loom_buf_printf(
+        html,
+        "<svg role=\"img\" aria-label=\"Operations and calls of both sets; the table below has what changed\" "
+        "width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n",
+        w, h, w, h);
     for (int64_t i = 0; i < p->c->n_changes; i++)
         if (p->c->changes[i].kind == LOOM_CHANGE_DEPENDENCY) draw_edge(html, p, &p->c->changes[i]);
     for (int64_t i = 0; i < p->c->n_changes; i++)
@@ -143,10 +152,13 @@ static void write_picture(loom_buf *html, const loom_contrast *c)
         memcpy(sorted, p.weight, (size_t)n * sizeof *sorted);
         qsort(sorted, (size_t)n, sizeof *sorted, by_falling);
         find_layers(&p, n, sorted[n > MOST_NODES ? MOST_NODES - 1 : n - 1]);
-        loom_buf_str(html, "<h2>Both systems in one picture</h2>\n<p>Lines are calls, wider with more traffic: "
-                           "<span class=\"more\">more often</span>, <span class=\"less\">less often</span>, grey as before. Boxes are operations: "
-                           "<span class=\"more\">slower</span>, <span class=\"less\">faster</span>, grey as before.");
-        if (n > MOST_NODES) loom_buf_printf(html, " Of %d operations those that changed and the busiest others are shown.", n);
+        loom_buf_str(
+            html,
+            "<h2>Both systems in one picture</h2>\n<p>Lines are calls, wider with more traffic: "
+            "<span class=\"more\">more often</span>, <span class=\"less\">less often</span>, grey as before. Boxes are operations: "
+            "<span class=\"more\">slower</span>, <span class=\"less\">faster</span>, grey as before.");
+        if (n > MOST_NODES)
+            loom_buf_printf(html, " Of %d operations those that changed and the busiest others are shown.", n);
         loom_buf_str(html, "</p>\n");
         draw_all(html, &p);
     }
@@ -180,8 +192,12 @@ static bool is_more(const loom_tested *t) { return isnan(t->superiority) ? t->af
 
 static const char *test_title(loom_test t)
 {
-    static const char *const titles[LOOM_TESTS] = {"share of graphs", "invocations that call it", "of these, more calls than usual",
-                                                   "own time, median", "own time above the 90 % quantile", "response time, median",
+    static const char *const titles[LOOM_TESTS] = {"share of graphs",
+                                                   "invocations that call it",
+                                                   "of these, more calls than usual",
+                                                   "own time, median",
+                                                   "own time above the 90 % quantile",
+                                                   "response time, median",
                                                    "response time above the 90 % quantile"};
     return titles[t];
 }
@@ -194,7 +210,8 @@ static void write_places(loom_buf *html, const loom_contrast *c)
         return;
     }
     loom_buf_str(html, "<h2>Where it comes from</h2>\n");
-    loom_page_table_begin(html, "Places that have changed themselves, most affected graphs first", "rank|where|what|measure|before|after|graphs affected");
+    loom_page_table_begin(html, "Places that have changed themselves, most affected graphs first",
+                          "rank|where|what|measure|before|after|graphs affected");
     for (int64_t i = 0; i < c->n_places && i < MOST_ROWS; i++) {
         const loom_place *p = &c->places[i];
         const loom_tested *t = &c->changes[p->change].tests[p->test];
@@ -225,7 +242,8 @@ static void write_changes(loom_buf *html, const loom_contrast *c)
     int64_t rows = 0;
     if (c->n_found == 0) return;
     loom_buf_str(html, "<details><summary>Every change found</summary>\n");
-    loom_page_table_begin(html, "Tests found at the false discovery rate; explained: by the change of another place", "kind|where|measure|before|after|q|");
+    loom_page_table_begin(html, "Tests found at the false discovery rate; explained: by the change of another place",
+                          "kind|where|measure|before|after|q|");
     for (int64_t i = 0; i < c->n_changes * LOOM_TESTS && rows < MOST_ROWS; i++) {
         const loom_change *x = &c->changes[i / LOOM_TESTS];
         const loom_tested *t = &x->tests[i % LOOM_TESTS];
@@ -253,15 +271,16 @@ static void write_changes(loom_buf *html, const loom_contrast *c)
     loom_buf_release(&name);
 }
 
-void loom_contrast_page(loom_buf *html, const loom_contrast *c, const loom_contrast_conf *conf, const char *before, const char *after)
+void loom_contrast_page(loom_buf *html, const loom_contrast *c, const loom_contrast_conf *conf, const char *before,
+                        const char *after)
 {
     loom_page_begin(html, "Two sets of traces compared", NULL);
     loom_buf_str(html, "<p>Before: <span class=\"name\">");
     loom_page_name(html, before);
     loom_buf_printf(html, "</span>, %lld graphs. After: <span class=\"name\">", (long long)c->graphs[0]);
     loom_page_name(html, after);
-    loom_buf_printf(html, "</span>, %lld graphs. %lld tests, %lld of them found at a false discovery rate of %g.</p>\n", (long long)c->graphs[1],
-                    (long long)c->n_tests, (long long)c->n_found, conf->fdr);
+    loom_buf_printf(html, "</span>, %lld graphs. %lld tests, %lld of them found at a false discovery rate of %g.</p>\n",
+                    (long long)c->graphs[1], (long long)c->n_tests, (long long)c->n_found, conf->fdr);
     write_places(html, c);
     write_picture(html, c);
     write_changes(html, c);

@@ -16,8 +16,10 @@ static void report(const loom_source *s, loom_meta *meta, const char *key)
     loom_verbose("%s", loom_buf_text(&text));
     if (loom_source_rejected(s) || s->seen_spans || s->seen_csv) loom_info("%s", loom_buf_text(&text));
     if (s->split_traces)
-        loom_warn("%lld traces came back in a later file (first: %s): their pieces are graphs of their own, or lost; give --merge "
-                  "to put them together", (long long)s->split_traces, loom_buf_text(&s->first_split));
+        loom_warn(
+            "%lld traces came back in a later file (first: %s): their pieces are graphs of their own, or lost; give --merge "
+            "to put them together",
+            (long long)s->split_traces, loom_buf_text(&s->first_split));
     loom_buf_reset(&text);
     loom_jw_init(&w, &text, false);
     loom_source_json_counts(s, &w);
@@ -25,8 +27,8 @@ static void report(const loom_source *s, loom_meta *meta, const char *key)
     loom_buf_release(&text);
 }
 
-loom_status loom_read_tally(void *tally, const loom_tally_kind *kind, const loom_ctx *ctx, char *const *paths, int n_paths,
-                            bool merge, loom_meta *meta, const char *key, loom_err *err)
+loom_status loom_read_tally(void *tally, const loom_tally_kind *kind, const loom_ctx *ctx, char *const *paths,
+                            int n_paths, bool merge, loom_meta *meta, const char *key, loom_err *err)
 {
     loom_pool *pool = NULL;
     loom_source source = {.merge = merge};
@@ -34,7 +36,8 @@ loom_status loom_read_tally(void *tally, const loom_tally_kind *kind, const loom
     int n = loom_pool_threads(pool);
     char *all = loom_calloc((size_t)n, kind->size);
     loom_status st = all ? LOOM_OK : loom_fail_nomem(err, "the threads' counts");
-    for (int t = 0; st == LOOM_OK && t < n; t++) memcpy(all + (size_t)t * kind->size, tally, kind->size); /* its settings */
+    for (int t = 0; st == LOOM_OK && t < n; t++)
+        memcpy(all + (size_t)t * kind->size, tally, kind->size); /* its settings */
     loom_feed feed = {.tallies = all, .size = kind->size, .add = kind->add};
     if (st == LOOM_OK) st = loom_feed_read(&feed, paths, n_paths, pool, &source, err);
     for (int t = 1; t < n && all; t++) {
@@ -53,8 +56,8 @@ static loom_status add(void *tally, const loom_graph *g, loom_err *err) { return
 static loom_status join(void *into, const void *from, loom_err *err) { return loom_system_tally_join(into, from, err); }
 static void release(void *tally) { loom_system_tally_release(tally); }
 
-loom_status loom_read_system(loom_system_tally *tally, const loom_ctx *ctx, char *const *paths, int n_paths, bool per_service,
-                             bool merge, loom_meta *meta, loom_err *err)
+loom_status loom_read_system(loom_system_tally *tally, const loom_ctx *ctx, char *const *paths, int n_paths,
+                             bool per_service, bool merge, loom_meta *meta, loom_err *err)
 {
     const loom_tally_kind kind = {sizeof *tally, add, join, release};
     tally->ops.per_service = per_service;

@@ -7,8 +7,8 @@
 #include "system/system_tally.h"
 
 /* Fills *tally from all paths. What was left out is said to the user and added to *meta as "counts". */
-loom_status loom_read_system(loom_system_tally *tally, const loom_ctx *ctx, char *const *paths, int n_paths, bool per_service,
-                             bool merge, loom_meta *meta, loom_err *err);
+loom_status loom_read_system(loom_system_tally *tally, const loom_ctx *ctx, char *const *paths, int n_paths,
+                             bool per_service, bool merge, loom_meta *meta, loom_err *err);
 
 /* The same for any tally: `size` bytes for each thread, zeroed; `join` adds the second to the first. The first one is
  * copied to *tally, the others are released. */
@@ -18,7 +18,7 @@ typedef struct loom_tally_kind {
     loom_status (*join)(void *into, const void *from, loom_err *err);
     void (*release)(void *tally);
 } loom_tally_kind;
-loom_status loom_read_tally(void *tally, const loom_tally_kind *kind, const loom_ctx *ctx, char *const *paths, int n_paths,
-                            bool merge, loom_meta *meta, const char *key, loom_err *err);
+loom_status loom_read_tally(void *tally, const loom_tally_kind *kind, const loom_ctx *ctx, char *const *paths,
+                            int n_paths, bool merge, loom_meta *meta, const char *key, loom_err *err);
 
 #endif

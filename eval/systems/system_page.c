@@ -36,11 +36,14 @@ static const char style[] =
 
 void loom_page_begin(loom_buf *html, const char *title, const char *script)
 {
-    loom_buf_str(html, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                       /* names come from traces: whatever they hold, a browser runs and loads nothing but what is ours */
-                       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; ");
+    loom_buf_str(
+        html, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+              /* names come from traces: whatever they hold, a browser runs and loads nothing but what is ours */
+              "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; ");
     loom_buf_str(html, script ? "script-src 'unsafe-inline'; " : "");
-    loom_buf_str(html, "base-uri 'none'; form-action 'none'\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>");
+    loom_buf_str(
+        html,
+        "base-uri 'none'; form-action 'none'\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>");
     loom_html_text(html, title);
     loom_buf_printf(html, "</title><style>%s</style></head><body><main>\n<h1>", style);
     loom_html_text(html, title);

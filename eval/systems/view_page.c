@@ -13,9 +13,9 @@ typedef struct view {
     loom_buf *html;
     const loom_shape_tally *t;
     const loom_view_trace *trace;
-    int64_t number;          /* of the trace */
+    int64_t number; /* of the trace */
     loom_call_tree tree;
-    int32_t *op;             /* of each call; -1: never seen */
+    int32_t *op; /* of each call; -1: never seen */
     bool *critical;
 } view;
 
@@ -98,14 +98,20 @@ static void histogram(loom_buf *html, const loom_time_counts *t, int64_t v, cons
     int64_t counts[LOOM_TIME_BINS], bars[BARS] = {0}, most = 1;
     int32_t n = loom_time_counts_spread(t, counts);
     double top = log1p((double)loom_max_i64(v, n ? loom_time_bin_value(n - 1) : 0)) + 1e-9;
-    for (int32_t b = 0; b < n; b++) bars[(int)(log1p((double)loom_time_bin_value(b)) / top * (BARS - 1) + .5)] += counts[b];
+    for (int32_t b = 0; b < n; b++)
+        bars[(int)(log1p((double)loom_time_bin_value(b)) / top * (BARS - 1) + .5)] += counts[b];
     for (int b = 0; b < BARS; b++) most = loom_max_i64(most, bars[b]);
     int at = (int)(log1p((double)loom_max_i64(0, v)) / top * (BARS - 1) + .5);
-    loom_buf_printf(html, "<svg class=\"hist\" role=\"img\" aria-label=\"%s of %lld such calls, 0 to %.0f ms; this one %lld ms\" width=\"%d\" height=\"%d\" "
-                          "viewBox=\"0 0 %d %d\">", what, (long long)t->total, expm1(top), (long long)v, BARS * BAR_W, BAR_H + 6, BARS * BAR_W, BAR_H + 6);
+    loom_buf_printf(
+        html,
+        "<svg class=\"hist\" role=\"img\" aria-label=\"%s of %lld such calls, 0 to %.0f ms; this one %lld ms\" width=\"%d\" height=\"%d\" "
+        "viewBox=\"0 0 %d %d\">",
+        what, (long long)t->total, expm1(top), (long long)v, BARS * BAR_W, BAR_H + 6, BARS * BAR_W, BAR_H + 6);
     for (int b = 0; b < BARS; b++) {
         int h = bars[b] ? 1 + (int)((BAR_H - 2) * sqrt((double)bars[b] / (double)most)) : 0;
-        if (h) loom_buf_printf(html, "<rect class=\"bar\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>", b * BAR_W, BAR_H - h, BAR_W - 1, h);
+        if (h)
+            loom_buf_printf(html, "<rect class=\"bar\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>", b * BAR_W,
+                            BAR_H - h, BAR_W - 1, h);
     }
     loom_buf_printf(html, "<path class=\"mark\" d=\"M%d 0V%d\"/></svg>", at * BAR_W + BAR_W / 2, BAR_H + 6);
 }
@@ -121,7 +127,8 @@ static void metric(view *w, int32_t i, const loom_dependency_tally *d)
     }
     loom_buf_printf(w->html, "Response %lld ms: slower than ", (long long)c->rt);
     share_text(w->html, percentile(&d->response, c->rt));
-    loom_buf_printf(w->html, " of %lld such calls from this caller. Own time %lld ms: longer than ", (long long)d->response.total, (long long)w->tree.own[i]);
+    loom_buf_printf(w->html, " of %lld such calls from this caller. Own time %lld ms: longer than ",
+                    (long long)d->response.total, (long long)w->tree.own[i]);
     share_text(w->html, percentile(&d->own[calls], w->tree.own[i]));
     loom_buf_printf(w->html, " of those that %s.</p>", calls ? "call others" : "call nothing");
     histogram(w->html, &d->response, c->rt, "Response times");
@@ -195,20 +202,28 @@ static void call_row(view *w, int32_t i)
     const loom_graph *g = w->tree.g;
     const loom_call *c = &g->calls[i];
     double whole = (double)loom_max_i64(1, loom_call_finish(&g->calls[0]) - g->calls[0].arrived);
-    double left = fmin(100, fmax(0, 100 * (double)(c->arrived - g->calls[0].arrived) / whole)), width = fmax(0, fmin(100 - left, 100 * (double)c->rt / whole));
+    double left = fmin(100, fmax(0, 100 * (double)(c->arrived - g->calls[0].arrived) / whole)),
+           width = fmax(0, fmin(100 - left, 100 * (double)c->rt / whole));
     int32_t up = w->tree.parent[i];
-    const loom_dependency_tally *d = up >= 0 && w->op[up] < 0 ? NULL : dependency(&w->t->system, up < 0 ? -1 : w->op[up], w->op[i]);
+    const loom_dependency_tally *d =
+        up >= 0 && w->op[up] < 0 ? NULL : dependency(&w->t->system, up < 0 ? -1 : w->op[up], w->op[i]);
     double at = d ? percentile(&d->response, c->rt) : NAN;
     int indent = c->n_id > 12 ? 12 : c->n_id - 1;
 
-    loom_buf_printf(w->html, "<li><details><summary><span class=\"what\" style=\"padding-left:%.1frem\"><span class=\"t %s\">%s</span> ", .7 * indent,
-                    loom_call_type_name(c->type), loom_call_type_name(c->type));
+    loom_buf_printf(
+        w->html,
+        "<li><details><summary><span class=\"what\" style=\"padding-left:%.1frem\"><span class=\"t %s\">%s</span> ",
+        .7 * indent, loom_call_type_name(c->type), loom_call_type_name(c->type));
     loom_page_name(w->html, c->destination);
-    loom_buf_printf(w->html, "</span><span class=\"num\">%lld&nbsp;ms</span><span class=\"num%s\">", (long long)c->rt, at >= .95 ? " more" : "");
+    loom_buf_printf(w->html, "</span><span class=\"num\">%lld&nbsp;ms</span><span class=\"num%s\">", (long long)c->rt,
+                    at >= .95 ? " more" : "");
     if (isnan(at)) loom_buf_str(w->html, "new");
     else loom_buf_printf(w->html, "p%.0f", 100 * at);
-    loom_buf_printf(w->html, "</span><span class=\"lane\" aria-hidden=\"true\"><span class=\"span %s%s\" style=\"left:%.2f%%;width:%.2f%%\"></span></span></summary><div class=\"ctx\"><p>%s",
-                    loom_call_type_name(c->type), w->critical[i] ? " crit" : "", left, width, w->critical[i] ? "On the critical path. " : "");
+    loom_buf_printf(
+        w->html,
+        "</span><span class=\"lane\" aria-hidden=\"true\"><span class=\"span %s%s\" style=\"left:%.2f%%;width:%.2f%%\"></span></span></summary><div class=\"ctx\"><p>%s",
+        loom_call_type_name(c->type), w->critical[i] ? " crit" : "", left, width,
+        w->critical[i] ? "On the critical path. " : "");
     loom_buf_str(w->html, "Call ");
     loom_id_render(w->html, c->id, c->n_id);
     loom_buf_str(w->html, " of <span class=\"name\">");
@@ -237,19 +252,24 @@ static void times_of_day(view *w)
     }
     if (ok && n > 1) {
         int32_t limit = loom_time_bin((int64_t)loom_time_counts_quantile(&all, .9)), shown = last - first + 1;
-        loom_buf_printf(w->html, "<p><b>Time.</b> Share of this service's graphs above its 90 %% quantile, by five minutes from %02d:%02d:</p>"
-                                 "<svg class=\"hist\" role=\"img\" aria-label=\"Share of slow graphs in %d windows of five minutes\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\">",
-                        first / 12, first % 12 * 5, shown, shown < 40 ? shown * 8 : 320, BAR_H + 6, shown * 8, BAR_H + 6);
+        loom_buf_printf(
+            w->html,
+            "<p><b>Time.</b> Share of this service's graphs above its 90 %% quantile, by five minutes from %02d:%02d:</p>"
+            "<svg class=\"hist\" role=\"img\" aria-label=\"Share of slow graphs in %d windows of five minutes\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\">",
+            first / 12, first % 12 * 5, shown, shown < 40 ? shown * 8 : 320, BAR_H + 6, shown * 8, BAR_H + 6);
         for (size_t k = 0; k < t->windows.n; k++) {
             if (loom_pair_a(&t->windows, k) != service) continue;
             int64_t slow = 0;
-            int32_t bins = loom_time_counts_spread(&t->window[k], counts), x = (loom_pair_b(&t->windows, k) - first) * 8;
+            int32_t bins = loom_time_counts_spread(&t->window[k], counts),
+                    x = (loom_pair_b(&t->windows, k) - first) * 8;
             for (int32_t b = limit + 1; b < bins; b++) slow += counts[b];
             int h = 1 + (int)(BAR_H * (double)slow / (double)t->window[k].total);
-            loom_buf_printf(w->html, "<rect class=\"bar\" x=\"%d\" y=\"%d\" width=\"7\" height=\"%d\"/>", x, BAR_H + 1 - h, h);
+            loom_buf_printf(w->html, "<rect class=\"bar\" x=\"%d\" y=\"%d\" width=\"7\" height=\"%d\"/>", x,
+                            BAR_H + 1 - h, h);
         }
         int32_t here = (int32_t)(w->tree.g->time_of_day / LOOM_SHAPE_WINDOW_MS);
-        if (here >= first && here <= last) loom_buf_printf(w->html, "<path class=\"mark\" d=\"M%d 0V%d\"/>", (here - first) * 8 + 4, BAR_H + 6);
+        if (here >= first && here <= last)
+            loom_buf_printf(w->html, "<path class=\"mark\" d=\"M%d 0V%d\"/>", (here - first) * 8 + 4, BAR_H + 6);
         loom_buf_str(w->html, "</svg>");
     }
     loom_time_counts_release(&all);
@@ -283,11 +303,14 @@ static void write_trace(view *w)
 {
     const loom_view_trace *v = w->trace;
     const loom_graph *g = &v->graph;
-    loom_buf_printf(w->html, "<section id=\"t%lld\" style=\"--rare:%lld;--slow:%lld\" aria-labelledby=\"h%lld\"><h2 id=\"h%lld\"><a href=\"#t%lld\">Trace %lld</a>: ",
-                    (long long)w->number, (long long)v->at_rare, (long long)v->at_slow, (long long)w->number, (long long)w->number,
-                    (long long)w->number, (long long)w->number);
+    loom_buf_printf(
+        w->html,
+        "<section id=\"t%lld\" style=\"--rare:%lld;--slow:%lld\" aria-labelledby=\"h%lld\"><h2 id=\"h%lld\"><a href=\"#t%lld\">Trace %lld</a>: ",
+        (long long)w->number, (long long)v->at_rare, (long long)v->at_slow, (long long)w->number, (long long)w->number,
+        (long long)w->number, (long long)w->number);
     loom_page_name(w->html, g->service);
-    loom_buf_printf(w->html, "</h2><p class=\"soft\">%d calls, %lld ms, from <span class=\"name\">", g->n_calls, (long long)g->calls[0].rt);
+    loom_buf_printf(w->html, "</h2><p class=\"soft\">%d calls, %lld ms, from <span class=\"name\">", g->n_calls,
+                    (long long)g->calls[0].rt);
     loom_page_name(w->html, v->origin);
     loom_buf_str(w->html, "</span></p>\n");
     whole_structure(w);
@@ -312,7 +335,8 @@ static const char style[] =
     "@media(max-width:640px){.gantt summary{grid-template-columns:minmax(0,1fr) 4.6rem 2.4rem}.lane{grid-column:1/-1}}"
     "@media print{.gantt li{break-inside:avoid}}</style>\n";
 
-bool loom_view_page(loom_buf *html, const loom_view_trace *traces, int64_t n, const loom_shape_tally *t, const char *against)
+bool loom_view_page(loom_buf *html, const loom_view_trace *traces, int64_t n, const loom_shape_tally *t,
+                    const char *against)
 {
     view w = {.html = html, .t = t};
     bool ok = true;
@@ -320,11 +344,15 @@ bool loom_view_page(loom_buf *html, const loom_view_trace *traces, int64_t n, co
     loom_buf_str(html, style);
     loom_buf_printf(html, "<p>Beside what %lld graphs of <span class=\"name\">", (long long)t->system.graphs);
     loom_page_name(html, against);
-    loom_buf_str(html, "</span> do. Each line is a call: open it for its context. p95 means slower than 95&nbsp;% of such calls from the same caller. "
-                       "Outlined bars are the critical path: what the response waited for.</p>\n");
+    loom_buf_str(
+        html,
+        "</span> do. Each line is a call: open it for its context. p95 means slower than 95&nbsp;% of such calls from the same caller. "
+        "Outlined bars are the critical path: what the response waited for.</p>\n");
     if (n > 1)
-        loom_buf_str(html, "<fieldset class=\"screen\"><legend>Order</legend><label><input type=\"radio\" name=\"by\" id=\"by-rare\" checked> rarest structure first</label>"
-                           "<label><input type=\"radio\" name=\"by\" id=\"by-slow\"> slowest first</label></fieldset>\n");
+        loom_buf_str(
+            html,
+            "<fieldset class=\"screen\"><legend>Order</legend><label><input type=\"radio\" name=\"by\" id=\"by-rare\" checked> rarest structure first</label>"
+            "<label><input type=\"radio\" name=\"by\" id=\"by-slow\"> slowest first</label></fieldset>\n");
     loom_buf_str(html, "<div class=\"traces\">\n");
     for (int64_t place = 0; place < n && ok; place++)
         for (int64_t i = 0; i < n && ok; i++) {

@@ -137,10 +137,17 @@ static loom_status run_complete(const loom_ctx *ctx, loom_err *err)
         goto done;
     }
     for (int64_t i = 0; i < c->n; i++) {
-        jobs[i] = (loom_job){.prompt = loom_buf_text(&prompt), .prompt_len = prompt.len, .max_tokens = c->max_tokens,
-                             .temperature = c->temperature, .top_k = c->top_k, .top_p = c->top_p, .min_p = c->min_p,
+        jobs[i] = (loom_job){.prompt = loom_buf_text(&prompt),
+                             .prompt_len = prompt.len,
+                             .max_tokens = c->max_tokens,
+                             .temperature = c->temperature,
+                             .top_k = c->top_k,
+                             .top_p = c->top_p,
+                             .min_p = c->min_p,
                              .bos = loom_model_loader_bos(&c->model, loom_buf_text(&prompt), prompt.len),
-                             .want_logprobs = c->logprobs, .stops = &c->stop, .n_stops = c->stop != NULL};
+                             .want_logprobs = c->logprobs,
+                             .stops = &c->stop,
+                             .n_stops = c->stop != NULL};
         loom_rng_seed(&jobs[i].rng, (uint64_t)ctx->common.seed, "complete", (uint64_t)i);
     }
     double started = loom_time_now();

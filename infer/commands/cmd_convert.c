@@ -21,8 +21,9 @@ static const loom_opt convert_opts[] = {
     LOOM_OPT_ENUM("to", 0, convert_conf, to, "auto", LOOM_FORMAT_CHOICES "|auto",
                   "format; auto: by the ending of the output's name, see above"),
     LOOM_OPT_I64("limit", 0, convert_conf, limit, "0", 0, 1e15, "N", "only the first N graphs; 0: all"),
-    LOOM_OPT_IN("names-from", 0, convert_conf, names_from, NULL, "MAPPING",
-                "write the real names for MS_n and S_n: the private file that graphs --rename keeps (make demo: names.tsv)"),
+    LOOM_OPT_IN(
+        "names-from", 0, convert_conf, names_from, NULL, "MAPPING",
+        "write the real names for MS_n and S_n: the private file that graphs --rename keeps (make demo: names.tsv)"),
     LOOM_OPT_GROUP("Input"),
     LOOM_OPT_FLAG("strict", 0, convert_conf, strict,
                   "a span, line or file that cannot be read is an error; otherwise it is counted and left out"),
@@ -76,7 +77,8 @@ static loom_status report(const loom_source *s, const loom_buf *counts, const lo
     loom_info("%s", text.data);
     if (s->split_traces)
         loom_warn("%lld traces came back in a later file (first: %s): their pieces are graphs of their own, or lost; "
-                  "give --merge to put them together", (long long)s->split_traces, loom_buf_text(&s->first_split));
+                  "give --merge to put them together",
+                  (long long)s->split_traces, loom_buf_text(&s->first_split));
     if (ctx->common.json) {
         loom_buf_reset(&text);
         loom_buf_printf(&text, "%s\n", counts->data);
@@ -96,12 +98,14 @@ static loom_status run_convert(const loom_ctx *ctx, loom_err *err)
 {
     const convert_conf *conf = ctx->conf;
     converting c = {.conf = conf};
-    loom_source source = {
-        .strict = conf->strict, .merge = conf->merge, .cut_outliving = conf->cut_outliving};
+    loom_source source = {.strict = conf->strict, .merge = conf->merge, .cut_outliving = conf->cut_outliving};
     loom_jw w;
     loom_meta meta = {0};
-    loom_sink_conf sc = {.force = ctx->common.force, .synthetic = conf->synthetic, .seed = (uint64_t)ctx->common.seed,
-                         .gap_ms = conf->gap, .safe_csv = ctx->common.safe_csv};
+    loom_sink_conf sc = {.force = ctx->common.force,
+                         .synthetic = conf->synthetic,
+                         .seed = (uint64_t)ctx->common.seed,
+                         .gap_ms = conf->gap,
+                         .safe_csv = ctx->common.safe_csv};
     loom_buf counts = {0};
     loom_status st;
 
@@ -130,7 +134,8 @@ static loom_status run_convert(const loom_ctx *ctx, loom_err *err)
     if ((st = loom_sink_commit(&c.sink, &meta, ctx, err)) != LOOM_OK) goto done;
     st = report(&source, &counts, ctx, err);
     if (c.names.n_unknown)
-        loom_warn("%lld names of calls are not in %s and stayed as they were", (long long)c.names.n_unknown, conf->names_from);
+        loom_warn("%lld names of calls are not in %s and stayed as they were", (long long)c.names.n_unknown,
+                  conf->names_from);
 done:
     loom_real_names_release(&c.names);
     loom_arena_release(&c.arena);

@@ -42,12 +42,14 @@ static const loom_opt bench_opts[] = {
     LOOM_OPT_STR("jobs", 'j', bench_conf, jobs, "1,8,64", "N,N,...", "layers in flight, at most 16 numbers"),
     LOOM_OPT_I64("graphs", 0, bench_conf, graphs, "2", 1, 100000, "N",
                  "graphs of each cell: N for every layer in flight, at least 8"),
-    LOOM_OPT_ENUM("constrain", 0, bench_conf, constrain, "both", "off|full|both", "free text, text that meets the request"),
+    LOOM_OPT_ENUM("constrain", 0, bench_conf, constrain, "both", "off|full|both",
+                  "free text, text that meets the request"),
     LOOM_OPT_ENUM("compute", 0, bench_conf, compute, "both", "f32|bf16|both",
                   "weights, products and cache in float32, or all of them in bfloat16"),
     LOOM_OPT_F64("temperature", 't', bench_conf, temperature, "0.8", 0, 100, "T", "of the draws, top-k 50"),
     LOOM_OPT_I64("max-tokens", 0, bench_conf, max_tokens, "700", 1, 1e9, "N", "longest text of a layer"),
-    LOOM_OPT_I64("context", 0, bench_conf, context, "1024", 64, 1 << 20, "N", "positions of the model of random weights"),
+    LOOM_OPT_I64("context", 0, bench_conf, context, "1024", 64, 1 << 20, "N",
+                 "positions of the model of random weights"),
     LOOM_OPT_WAS(NULL, 'n', "graphs", NULL),
     LOOM_OPT_END};
 
@@ -113,7 +115,7 @@ typedef struct bench {
     const bench_conf *conf;
     loom_pool *pool;
     loom_model_files bundle; /* --model */
-    loom_llama *random; /* else */
+    loom_llama *random;      /* else */
     const loom_llama *model;
     loom_tokenizer *tok;
     loom_prompts prompts;
@@ -210,7 +212,7 @@ static loom_status measure_reading(double *gbytes, const bench *b, bool half, lo
 typedef struct cell {
     int64_t jobs;
     bool half, constrained;
-    int64_t peak; /* resident bytes, largest seen */
+    int64_t peak;               /* resident bytes, largest seen */
     double seconds, cpu, alone; /* wall, CPU; tokens/s of the model alone */
     loom_engine_counts counts;
     loom_gen_totals totals;
@@ -233,10 +235,17 @@ static void watch_memory(void *arg, int64_t graphs, int64_t layers, int64_t toke
 static loom_status generate(cell *c, loom_engine *e, const bench *b, loom_err *err)
 {
     int64_t graphs = loom_max_i64(8, b->conf->graphs * c->jobs);
-    loom_gen_options o = {.match_training = true, .constrain = c->constrained ? LOOM_CONSTRAIN_FULL : LOOM_CONSTRAIN_OFF,
-                          .seed = 1, .samples = (graphs + b->prompts.n - 1) / b->prompts.n, .count = graphs,
-                          .max_tokens = b->conf->max_tokens, .max_trials = 1, .temperature = b->conf->temperature,
-                          .top_k = 50, .progress = watch_memory, .progress_arg = c};
+    loom_gen_options o = {.match_training = true,
+                          .constrain = c->constrained ? LOOM_CONSTRAIN_FULL : LOOM_CONSTRAIN_OFF,
+                          .seed = 1,
+                          .samples = (graphs + b->prompts.n - 1) / b->prompts.n,
+                          .count = graphs,
+                          .max_tokens = b->conf->max_tokens,
+                          .max_trials = 1,
+                          .temperature = b->conf->temperature,
+                          .top_k = 50,
+                          .progress = watch_memory,
+                          .progress_arg = c};
 
     o.bos[LOOM_MODE_INSTRUCTION] = true;
     if (c->constrained) {
@@ -247,7 +256,8 @@ static loom_status generate(cell *c, loom_engine *e, const bench *b, loom_err *e
         o.time_cap = budget.time_cap;
     }
     double started = loom_time_now(), cpu = loom_cpu_seconds();
-    LOOM_TRY(loom_generate(loom_engine_completer(e), b->prompts.items, b->prompts.n, &o, drop_result, NULL, &c->totals, err));
+    LOOM_TRY(loom_generate(loom_engine_completer(e), b->prompts.items, b->prompts.n, &o, drop_result, NULL, &c->totals,
+                           err));
     c->seconds = loom_time_now() - started;
     c->cpu = loom_cpu_seconds() - cpu;
     c->counts = loom_engine_count(e);
@@ -297,11 +307,13 @@ static void add_line(loom_buf *t, const cell *c, const bench *b)
     double s = c->seconds;
     double sgemm = flops(c, &b->model->config) / 1e9 / c->counts.model_seconds / b->sgemm_gflops;
 
-    loom_buf_printf(t, "| %-4s | %-4s | %4lld | %8.1f | %8.1f | %7.0f | %7.0f | %7.0f | %7.0f | %4.0f %% | %4.0f %% | %4.0f %% | %5.0f %% | %4.0f |\n",
-                    c->half ? "bf16" : "f32", c->constrained ? "full" : "off", (long long)c->jobs,
-                    (double)c->totals.graphs / s, (double)c->totals.correct / s, (double)c->counts.decoded / s,
-                    (double)c->counts.forced / s, (double)c->counts.prefilled / s, c->alone,
-                    100 * c->counts.model_seconds / s, 100 * c->cpu / s, 100 * of_memory(c, b), 100 * sgemm, (double)c->peak / (1 << 20));
+    loom_buf_printf(
+        t,
+        "| %-4s | %-4s | %4lld | %8.1f | %8.1f | %7.0f | %7.0f | %7.0f | %7.0f | %4.0f %% | %4.0f %% | %4.0f %% | %5.0f %% | %4.0f |\n",
+        c->half ? "bf16" : "f32", c->constrained ? "full" : "off", (long long)c->jobs, (double)c->totals.graphs / s,
+        (double)c->totals.correct / s, (double)c->counts.decoded / s, (double)c->counts.forced / s,
+        (double)c->counts.prefilled / s, c->alone, 100 * c->counts.model_seconds / s, 100 * c->cpu / s,
+        100 * of_memory(c, b), 100 * sgemm, (double)c->peak / (1 << 20));
 }
 
 /* A long table: what is there is shown at once. */
@@ -339,8 +351,10 @@ static loom_status parse_jobs(bench *b, loom_err *err)
         int64_t jobs;
 
         if (!loom_parse_i64(at, n, &jobs) || jobs < 1 || jobs > 4096 || b->n_jobs == MOST_JOBS)
-            return loom_fail(err, LOOM_STATUS_ARG, "--jobs is \"%s\", expected at most %d numbers from 1 to 4096, like "
-                             "1,8,64", b->conf->jobs, MOST_JOBS);
+            return loom_fail(err, LOOM_STATUS_ARG,
+                             "--jobs is \"%s\", expected at most %d numbers from 1 to 4096, like "
+                             "1,8,64",
+                             b->conf->jobs, MOST_JOBS);
         b->jobs[b->n_jobs++] = jobs;
         if (!at[n]) return LOOM_OK;
         at += n + 1;
@@ -363,16 +377,17 @@ static loom_status run_compute(bench *b, bool half, loom_err *err)
     enum { ALONE_TOKENS = 64 };
     loom_status st = measure_reading(&b->gbytes, b, half, err);
 
-    loom_buf_printf(&b->text, "%s: a block as large as the weights (%.1f MB) is read at %.1f GB/s\n", half ? "bf16" : "f32",
-                    (double)weight_bytes(&b->model->config, half) / 1e6, b->gbytes);
-    loom_buf_str(&b->text,
-                 "| type | mask | jobs | graphs/s | as asked |  chosen |  forced |  prompt |   alone |  model |     CPU | memory |  sgemm |  MiB |\n"
-                 "|------|------|-----:|---------:|---------:|--------:|--------:|--------:|--------:|-------:|--------:|-------:|-------:|-----:|\n");
+    loom_buf_printf(&b->text, "%s: a block as large as the weights (%.1f MB) is read at %.1f GB/s\n",
+                    half ? "bf16" : "f32", (double)weight_bytes(&b->model->config, half) / 1e6, b->gbytes);
+    loom_buf_str(
+        &b->text,
+        "| type | mask | jobs | graphs/s | as asked |  chosen |  forced |  prompt |   alone |  model |     CPU | memory |  sgemm |  MiB |\n"
+        "|------|------|-----:|---------:|---------:|--------:|--------:|--------:|--------:|-------:|--------:|-------:|-------:|-----:|\n");
     for (int i = 0; st == LOOM_OK && i < b->n_jobs; i++) {
         double alone = 0;
 
-        st = loom_decode_bench(&alone, &b->model->config, b->jobs[i], loom_min_i64(ALONE_TOKENS, b->model->config.max_positions),
-                               half, b->pool, err);
+        st = loom_decode_bench(&alone, &b->model->config, b->jobs[i],
+                               loom_min_i64(ALONE_TOKENS, b->model->config.max_positions), half, b->pool, err);
         for (int constrained = 0; st == LOOM_OK && constrained < 2; constrained++) {
             cell c = {.jobs = b->jobs[i], .half = half, .constrained = constrained, .alone = alone};
 
@@ -398,12 +413,13 @@ static void describe(bench *b, int64_t threads)
     loom_buf_printf(&b->text, "%s, %.2f million parameters, %lld thread%s; best sgemm %.0f GFLOP/s; bfloat16 by %s\n",
                     b->conf->model ? b->conf->model : "random weights", (double)params / 1e6, (long long)threads,
                     threads == 1 ? "" : "s", b->sgemm_gflops, loom_bf16_unit_names[loom_packed_unit()]);
-    loom_buf_str(&b->text, "chosen, forced, prompt: tokens a second that the model chose, that jump-ahead appended, and "
-                           "of prompts\nalone: tokens a second of the model without prompts, draws and masks; model: its "
-                           "share of the time\nCPU: CPU seconds a "
-                           "second; with less than 100 % for a thread other programs held the processors, and all "
-                           "figures are too low\nmemory: weights read a second beside reading alone; sgemm: products beside "
-                           "the best sgemm\n\n");
+    loom_buf_str(&b->text,
+                 "chosen, forced, prompt: tokens a second that the model chose, that jump-ahead appended, and "
+                 "of prompts\nalone: tokens a second of the model without prompts, draws and masks; model: its "
+                 "share of the time\nCPU: CPU seconds a "
+                 "second; with less than 100 % for a thread other programs held the processors, and all "
+                 "figures are too low\nmemory: weights read a second beside reading alone; sgemm: products beside "
+                 "the best sgemm\n\n");
 }
 
 static loom_status run_all(bench *b, const loom_ctx *ctx, loom_err *err)

@@ -23,7 +23,7 @@ typedef struct sample_conf {
 static const loom_opt sample_opts[] = {
     LOOM_MODEL_LOADER_OPTS(sample_conf, model),
     LOOM_OPT_GROUP("What to generate"),
-    LOOM_OPT_IN("prompts", 'p', sample_conf, prompts, NULL, "FILE", 
+    LOOM_OPT_IN("prompts", 'p', sample_conf, prompts, NULL, "FILE",
                 "prompts of loom-eval prompts (*.prompts.jsonl), or published ones (records from ### Question: on, "
                 "in a text file or an archive of them)"),
     LOOM_OPT_FLAG("reference-prompts", 0, sample_conf, reference_prompts,
@@ -31,13 +31,14 @@ static const loom_opt sample_opts[] = {
     LOOM_OPT_IN("like", 0, sample_conf, like, NULL, "STORE", "one request for each graph of a store"),
     LOOM_OPT_I64("limit", 0, sample_conf, limit, "0", 0, 1e15, "N", "only the first N prompts or graphs; 0: all"),
     LOOM_OPT_IN("stats", 0, sample_conf, stats, NULL, "FILE", "with --like: what is usual (loom-preprocess stats)"),
-    LOOM_OPT_STR("service", 0, sample_conf, service, NULL, "NAME",
-                 "without a file: service of the graphs; when it is not given, drawn for each as the training graphs have it"),
-    LOOM_OPT_I64("edges", 0, sample_conf, edges, "-1", -1, 1e6, "N", 
+    LOOM_OPT_STR(
+        "service", 0, sample_conf, service, NULL, "NAME",
+        "without a file: service of the graphs; when it is not given, drawn for each as the training graphs have it"),
+    LOOM_OPT_I64("edges", 0, sample_conf, edges, "-1", -1, 1e6, "N",
                  "without a file: number of calls; -1: not asked for"),
-    LOOM_OPT_I64("depth", 0, sample_conf, depth, "-1", -1, 1000, "N", 
+    LOOM_OPT_I64("depth", 0, sample_conf, depth, "-1", -1, 1000, "N",
                  "without a file: depth, the first call counting 1; -1: not asked for"),
-    LOOM_OPT_I64("latency", 0, sample_conf, latency, "-1", -1, 1e12, "MS", 
+    LOOM_OPT_I64("latency", 0, sample_conf, latency, "-1", -1, 1e12, "MS",
                  "without a file: milliseconds within which the calls must finish; -1: not asked for"),
     LOOM_OPT_FLAG("high-latency", 0, sample_conf, high_latency,
                   "without a file: ask for a latency that is high for the service (instruction)"),
@@ -68,9 +69,10 @@ static const loom_opt sample_opts[] = {
     LOOM_OPT_FLAG("keep-going", 0, sample_conf, keep_going, "finish the other layers of a graph that has failed"),
     LOOM_OPT_ENUM("constrain", 0, sample_conf, constrain, "off", LOOM_CONSTRAIN_CHOICES,
                   "allow only text of the right form, or only text that meets the request"),
-    LOOM_OPT_STR("names", 0, sample_conf, names, NULL, "FILE|any",
-                 "constrain full: only microservices of this store or list of names, instead of those that the model was "
-                 "trained on; any: all"),
+    LOOM_OPT_STR(
+        "names", 0, sample_conf, names, NULL, "FILE|any",
+        "constrain full: only microservices of this store or list of names, instead of those that the model was "
+        "trained on; any: all"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', sample_conf, output, NULL, "FILE", "raw answers (*.answers.jsonl)"),
     LOOM_OPT_OUT("records", 'r', sample_conf, records, NULL, "FILE", "valid graphs as a store (*.graphs.zst)"),
@@ -116,8 +118,13 @@ static loom_status check_conf(const sample_conf *c, loom_err *err)
 
 static loom_wish wish_of(const sample_conf *c)
 {
-    return (loom_wish){.service = c->service, .edges = c->edges, .depth = c->depth, .latency = c->latency,
-                       .start_node = c->start_node, .children = c->children, .include = c->include,
+    return (loom_wish){.service = c->service,
+                       .edges = c->edges,
+                       .depth = c->depth,
+                       .latency = c->latency,
+                       .start_node = c->start_node,
+                       .children = c->children,
+                       .include = c->include,
                        .high_latency = c->high_latency};
 }
 
@@ -127,8 +134,8 @@ static loom_status gather_prompts(sampling_run *r, loom_err *err)
     loom_mode mode = c->mode < LOOM_MODES ? (loom_mode)c->mode : LOOM_MODE_INSTRUCTION;
     uint64_t seed = (uint64_t)r->ctx->common.seed;
     loom_wish wish = wish_of(c);
-    loom_prompts_how how = {.mode = (loom_mode)c->mode, .match_training = c->form == 1,
-                            .drop_last = c->reference_prompts};
+    loom_prompts_how how = {
+        .mode = (loom_mode)c->mode, .match_training = c->form == 1, .drop_last = c->reference_prompts};
     loom_stats *stats = NULL;
     loom_status st;
 
@@ -231,8 +238,10 @@ static void report_overruled(const sampling_run *r, const loom_gen_totals *t)
     if (r->conf->constrain != LOOM_CONSTRAIN_FULL || (all <= OVERRULED_LIMIT && names <= OVERRULED_LIMIT)) return;
     char within[64] = "";
     if (m->names) snprintf(within, sizeof within, ", %.1f %% of those within names", 100 * names);
-    loom_warn("the constraint overruled %.1f %% of the model's choices%s; above %.0f %% graphs are as much the constraint's as the "
-              "model's: train longer, or ask for what the training graphs have", 100 * all, within, 100 * OVERRULED_LIMIT);
+    loom_warn(
+        "the constraint overruled %.1f %% of the model's choices%s; above %.0f %% graphs are as much the constraint's as the "
+        "model's: train longer, or ask for what the training graphs have",
+        100 * all, within, 100 * OVERRULED_LIMIT);
 }
 
 static void report(const sampling_run *r, const loom_gen_totals *t)
@@ -241,8 +250,10 @@ static void report(const sampling_run *r, const loom_gen_totals *t)
               (long long)t->finished, (long long)t->valid, (long long)(t->correct - t->unknown),
               t->stops[LOOM_STOP_LENGTH] ? " (some texts reached the token limit)" : "");
     if (t->unknown)
-        loom_warn("%lld more would be as requested but call microservices that no training graph calls; --constrain full "
-                  "keeps to those, --names any takes all", (long long)t->unknown);
+        loom_warn(
+            "%lld more would be as requested but call microservices that no training graph calls; --constrain full "
+            "keeps to those, --names any takes all",
+            (long long)t->unknown);
     report_odd(t);
     if (t->refused)
         loom_warn("%lld layers were refused: their requests cannot be met (see \"refused\" in the answers)",
@@ -332,20 +343,31 @@ static void print_json(const loom_gen_totals *t, loom_buf *into)
 static loom_status generate(sampling_run *r, loom_gen_totals *totals, loom_err *err)
 {
     const sample_conf *c = r->conf;
-    loom_gen_options o = {.match_training = c->form == 1, .keep_going = c->keep_going,
-                          .constrain = (loom_constrain)c->constrain, .seed = (uint64_t)r->ctx->common.seed,
-                          .samples = r->samples, .max_tokens = c->max_tokens, .max_trials = c->max_trials,
-                          .temperature = c->temperature, .top_k = c->top_k, .top_p = c->top_p, .min_p = c->min_p,
-                          .names = r->naming.allowed, .known = r->naming.known,
-                          .progress = on_progress, .progress_arg = r};
+    loom_gen_options o = {.match_training = c->form == 1,
+                          .keep_going = c->keep_going,
+                          .constrain = (loom_constrain)c->constrain,
+                          .seed = (uint64_t)r->ctx->common.seed,
+                          .samples = r->samples,
+                          .max_tokens = c->max_tokens,
+                          .max_trials = c->max_trials,
+                          .temperature = c->temperature,
+                          .top_k = c->top_k,
+                          .top_p = c->top_p,
+                          .min_p = c->min_p,
+                          .names = r->naming.allowed,
+                          .known = r->naming.known,
+                          .progress = on_progress,
+                          .progress_arg = r};
 
     for (int m = 0; m < LOOM_MODES; m++) /* as in training: only questions stand alone */
         o.bos[m] = c->model.bos == 1 || (c->model.bos == 0 && m == LOOM_MODE_INSTRUCTION);
     o.skip = r->first + r->results.n_resumed;
     o.count = r->count - r->results.n_resumed;
     if (c->constrain == LOOM_CONSTRAIN_FULL) {
-        loom_budget_conf bc = {.context = loom_engine_context(r->backend.engine), .max_tokens = c->max_tokens,
-                               .match_training = o.match_training, .names = o.names};
+        loom_budget_conf bc = {.context = loom_engine_context(r->backend.engine),
+                               .max_tokens = c->max_tokens,
+                               .match_training = o.match_training,
+                               .names = o.names};
         loom_budget budget;
         LOOM_TRY(loom_budget_of_prompts(&budget, r->backend.tok, r->prompts.items, r->prompts.n, &bc, err));
         o.max_subs = budget.max_subs;
@@ -353,8 +375,9 @@ static loom_status generate(sampling_run *r, loom_gen_totals *totals, loom_err *
     }
     loom_progress_start(&r->progress, &r->ctx->common, "sample", o.count, "graphs");
     r->started = loom_time_now();
-    loom_status st = o.count <= 0 ? LOOM_OK : loom_generate(r->backend.completer, r->prompts.items, r->prompts.n, &o, loom_result_files_keep,
-                                   &r->results, totals, err);
+    loom_status st = o.count <= 0 ? LOOM_OK
+                                  : loom_generate(r->backend.completer, r->prompts.items, r->prompts.n, &o,
+                                                  loom_result_files_keep, &r->results, totals, err);
     loom_progress_finish(&r->progress, NULL);
     return st;
 }
@@ -387,11 +410,13 @@ static loom_hash128 run_key(const sampling_run *r)
 /* A model that finishes nothing has not learned the form of the text: that must not look like success. */
 static loom_status judge(const sampling_run *r, const loom_gen_totals *t, loom_err *err)
 {
-    if (r->conf->constrain != LOOM_CONSTRAIN_OFF || t->graphs == 0 || t->finished || r->results.n_resumed) return LOOM_OK;
-    return loom_fail(err, LOOM_STATUS_VERDICT,
-                     "none of %lld graphs was finished%s: the answers are written, but the model breaks the rules in each; "
-                     "use --constrain full, or train longer", (long long)t->graphs,
-                     t->stops[LOOM_STOP_LENGTH] == t->layers && t->layers ? " within --max-tokens" : "");
+    if (r->conf->constrain != LOOM_CONSTRAIN_OFF || t->graphs == 0 || t->finished || r->results.n_resumed)
+        return LOOM_OK;
+    return loom_fail(
+        err, LOOM_STATUS_VERDICT,
+        "none of %lld graphs was finished%s: the answers are written, but the model breaks the rules in each; "
+        "use --constrain full, or train longer",
+        (long long)t->graphs, t->stops[LOOM_STOP_LENGTH] == t->layers && t->layers ? " within --max-tokens" : "");
 }
 
 static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
@@ -399,10 +424,15 @@ static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
     sampling_run r = {.ctx = ctx, .conf = ctx->conf};
     const sample_conf *c = r.conf;
     static const char *const constrain_names[] = {"off", "syntax", "full"};
-    loom_result_files_conf rc = {.answers = c->output, .records = c->records, .csv = c->csv, .force = ctx->common.force,
-                            .safe_csv = ctx->common.safe_csv,
-                            .only_correct = c->only_correct, .temperature = c->temperature, .seed = ctx->common.seed,
-                            .constrain = constrain_names[c->constrain]};
+    loom_result_files_conf rc = {.answers = c->output,
+                                 .records = c->records,
+                                 .csv = c->csv,
+                                 .force = ctx->common.force,
+                                 .safe_csv = ctx->common.safe_csv,
+                                 .only_correct = c->only_correct,
+                                 .temperature = c->temperature,
+                                 .seed = ctx->common.seed,
+                                 .constrain = constrain_names[c->constrain]};
     loom_gen_totals totals = {0};
     loom_buf json = {0};
     loom_status st;

@@ -48,17 +48,17 @@ typedef struct show_state {
     loom_buf out, name;
     int64_t seen, shown, columns;
     loom_real_names names;
-    loom_arena arena; /* of one graph under its real names */
+    loom_arena arena;    /* of one graph under its real names */
     bool colour, closed; /* closed: nobody reads any more (head, less) */
     char service[64];
 } show_state;
 
 /* Columns of one graph's picture. */
 typedef struct layout {
-    int64_t labels;  /* branches, name and type */
-    int64_t times;   /* "start+duration ms" */
+    int64_t labels; /* branches, name and type */
+    int64_t times;  /* "start+duration ms" */
     int64_t bar;
-    int32_t levels;  /* most levels of branches; outer ones are cut off a deeper call */
+    int32_t levels;     /* most levels of branches; outer ones are cut off a deeper call */
     int64_t from, span; /* ms: left end and length of the time axis */
 } layout;
 
@@ -157,7 +157,8 @@ static int64_t branch(show_state *s, const loom_graph *g, int32_t i, int32_t mos
         loom_buf_str(b, s->glyphs->cut);
         loom_buf_str(b, text);
         taken = 1 + (int64_t)strlen(text);
-        int32_t lost = (int32_t)((taken + LEVEL_COLUMNS) / LEVEL_COLUMNS); /* levels that the number takes the place of */
+        int32_t lost =
+            (int32_t)((taken + LEVEL_COLUMNS) / LEVEL_COLUMNS); /* levels that the number takes the place of */
         spaces(b, lost * LEVEL_COLUMNS - taken);
         taken = lost * LEVEL_COLUMNS;
         levels = (int32_t)loom_max_i64(1, most - lost);
@@ -208,8 +209,10 @@ static void lay_out(layout *l, show_state *s, const loom_graph *g)
     }
     int64_t room = loom_max_i64(s->columns - l->times - 4 - BAR_MIN, NAME_MIN + 2 * LEVEL_COLUMNS);
     l->labels = loom_min_i64(all, room);
-    l->levels = all <= room ? INT32_MAX
-                            : (int32_t)loom_max_i64(3, (room - loom_min_i64(own, loom_max_i64(NAME_MIN, room / 2))) / LEVEL_COLUMNS);
+    l->levels =
+        all <= room
+            ? INT32_MAX
+            : (int32_t)loom_max_i64(3, (room - loom_min_i64(own, loom_max_i64(NAME_MIN, room / 2))) / LEVEL_COLUMNS);
     l->bar = loom_max_i64(BAR_MIN, s->columns - l->labels - l->times - 4);
     l->span = until - l->from;
 }

@@ -29,12 +29,12 @@ extern const char *const loom_stop_names[]; /* "stop", "eos", "length": what the
 
 /* What constrained decoding did to a text. */
 typedef struct loom_mask_stats {
-    int64_t tokens;  /* sampled under a constraint */
-    int64_t forced;  /* appended without asking the model (jump-ahead) */
-    int64_t changed; /* tokens where the model's own choice was refused */
+    int64_t tokens;               /* sampled under a constraint */
+    int64_t forced;               /* appended without asking the model (jump-ahead) */
+    int64_t changed;              /* tokens where the model's own choice was refused */
     int64_t names, names_changed; /* of tokens and changed: where a name was chosen from a list */
-    int64_t whole;   /* of these: where none of the candidates was allowed and the whole vocabulary was masked */
-    double removed;  /* sum over `changed` of the probability mass that was refused, each in (0, 1] */
+    int64_t whole;  /* of these: where none of the candidates was allowed and the whole vocabulary was masked */
+    double removed; /* sum over `changed` of the probability mass that was refused, each in (0, 1] */
     int64_t bins[LOOM_MASK_BINS]; /* how often that mass lay in ((b) / BINS, (b + 1) / BINS] */
 } loom_mask_stats;
 
@@ -50,31 +50,31 @@ typedef struct loom_job {
     const char *const *stops;
     size_t n_stops;
     int64_t max_tokens;
-    double temperature; /* 0: greedy */
-    int64_t top_k;      /* 0: off */
-    double top_p;       /* 0: off */
-    double min_p;       /* 0: off */
-    loom_rng rng;       /* the job's own stream */
+    double temperature;    /* 0: greedy */
+    int64_t top_k;         /* 0: off */
+    double top_p;          /* 0: off */
+    double min_p;          /* 0: off */
+    loom_rng rng;          /* the job's own stream */
     loom_automaton *guide; /* NULL: the text is free. Else at its start state; moved along with the text */
-    void *owner;        /* for the caller */
-    bool bos;           /* the prompt begins with the BOS token */
-    bool want_logprobs; /* keep ids and log-probabilities of the generated tokens */
+    void *owner;           /* for the caller */
+    bool bos;              /* the prompt begins with the BOS token */
+    bool want_logprobs;    /* keep ids and log-probabilities of the generated tokens */
 
     /* ---- result; the job's owner releases it with loom_job_release ---- */
-    loom_buf text;      /* generated text, stop string removed */
+    loom_buf text; /* generated text, stop string removed */
     loom_stop stop;
-    int64_t n_prompt;   /* tokens of the prompt */
-    int64_t n_tokens;   /* tokens generated, the one that ended the text included */
-    double logprob;     /* sum over the generated tokens, of the unfiltered model; 0 unless want_logprobs */
-    int32_t *ids;       /* (n_ids) generated tokens; NULL unless want_logprobs */
-    float *logprobs;    /* (n_ids) */
+    int64_t n_prompt; /* tokens of the prompt */
+    int64_t n_tokens; /* tokens generated, the one that ended the text included */
+    double logprob;   /* sum over the generated tokens, of the unfiltered model; 0 unless want_logprobs */
+    int32_t *ids;     /* (n_ids) generated tokens; NULL unless want_logprobs */
+    float *logprobs;  /* (n_ids) */
     size_t n_ids, cap_ids, cap_logprobs;
     loom_mask_stats mask;
 
     /* ---- the completer's own ---- */
     struct loom_job *next;
     loom_automaton_state at; /* of the guide, behind the text so far */
-} loom_job; /* zero-initialised, then filled */
+} loom_job;                  /* zero-initialised, then filled */
 
 void loom_job_release(loom_job *job);
 

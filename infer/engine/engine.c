@@ -21,8 +21,8 @@ typedef struct loom_slot {
     loom_tokens tokens; /* prompt, then what was generated */
     int64_t fed;        /* tokens in the cache */
     int64_t n_prompt;
-    int64_t age;        /* order of admission: the smallest is never preempted */
-    int64_t row;        /* of its logits in this step; -1: none */
+    int64_t age; /* order of admission: the smallest is never preempted */
+    int64_t row; /* of its logits in this step; -1: none */
     bool ended;
 } slot;
 
@@ -42,7 +42,7 @@ struct loom_engine {
     loom_tokens measured; /* a prompt, to see whether it fits */
     loom_decode *decode;
     loom_next_token *next_token;
-    slot *slots; /* (batch) */
+    slot *slots;  /* (batch) */
     slot **order; /* (batch) slots of this step, oldest first */
     int64_t n_order;
     parked parked[PARKED];
@@ -302,7 +302,8 @@ static void choose_one(void *arg, int64_t item, int thread)
     slot *s = e->drawn[item];
     int64_t room = loom_min_i64(s->job->max_tokens - s->job->n_tokens, e->o.context - s->tokens.n);
 
-    s->ended = loom_next_token_choose(e->next_token, thread, s->job, e->logits + item * e->model->config.V, &s->tokens, room);
+    s->ended =
+        loom_next_token_choose(e->next_token, thread, s->job, e->logits + item * e->model->config.V, &s->tokens, room);
 }
 
 static loom_status run_rows(loom_engine *e, loom_err *err)
@@ -419,9 +420,11 @@ static loom_status check_sizes(loom_engine *e, loom_err *err)
                          "the tokenizer has %lld tokens but the model knows %lld; they do not belong together",
                          (long long)loom_tokenizer_vocab_size(e->tok), (long long)c->V);
     if (e->o.context > c->max_positions)
-        return loom_fail(err, LOOM_STATUS_ARG,
-                         "--context %lld: the model has %lld positions; give at most as many, or train one with a longer "
-                         "--context", (long long)e->o.context, (long long)c->max_positions);
+        return loom_fail(
+            err, LOOM_STATUS_ARG,
+            "--context %lld: the model has %lld positions; give at most as many, or train one with a longer "
+            "--context",
+            (long long)e->o.context, (long long)c->max_positions);
     if (e->o.context <= 0) e->o.context = c->max_positions;
     if (e->o.batch < 1) e->o.batch = 1;
     if (e->o.prompt_rows < 1) e->o.prompt_rows = DEFAULT_PROMPT_ROWS;
@@ -461,12 +464,15 @@ loom_status loom_engine_new(loom_engine **out, const loom_llama *model, const lo
         st = loom_fail_nomem(err, "the engine");
         goto done;
     }
-    loom_next_token_options co = {.V = model->config.V, .threads = loom_pool_threads(o->pool), .no_jump = o->no_jump,
-                               .config = &model->config};
+    loom_next_token_options co = {
+        .V = model->config.V, .threads = loom_pool_threads(o->pool), .no_jump = o->no_jump, .config = &model->config};
     if ((st = loom_next_token_new(&e->next_token, tok, &co, err)) != LOOM_OK) goto done;
-    loom_decode_options dopt = {.max_rows = e->max_rows, .max_seqs = e->o.batch + PARKED,
-                                .positions = cache_positions(e), .half_cache = o->half_cache,
-                                .bf16_compute = o->bf16_compute, .pool = o->pool};
+    loom_decode_options dopt = {.max_rows = e->max_rows,
+                                .max_seqs = e->o.batch + PARKED,
+                                .positions = cache_positions(e),
+                                .half_cache = o->half_cache,
+                                .bf16_compute = o->bf16_compute,
+                                .pool = o->pool};
     if ((st = loom_decode_new(&e->decode, model, lora, &dopt, err)) != LOOM_OK) goto done;
     e->face = (loom_completer){.room = e->o.batch, .submit = submit, .step = step, .drop = drop};
     *out = e;

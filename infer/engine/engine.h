@@ -23,16 +23,16 @@
 typedef struct loom_engine loom_engine;
 
 typedef struct loom_engine_options {
-    int64_t batch;        /* sequences decoded together */
-    int64_t context;      /* longest sequence, at most the model's; 0: the model's */
-    int64_t cache_bytes;  /* for keys and values; 0: an eighth of the machine's memory, or less when half of
+    int64_t batch;       /* sequences decoded together */
+    int64_t context;     /* longest sequence, at most the model's; 0: the model's */
+    int64_t cache_bytes; /* for keys and values; 0: an eighth of the machine's memory, or less when half of
                              batch * context needs less */
-    bool half_cache;      /* keys and values as bfloat16 */
-    bool bf16_compute;    /* products in bfloat16 where the CPU has instructions for it */
-    int64_t prompt_rows;  /* prompt tokens added to one step; 0: 256 */
-    bool no_sharing;      /* do not share prompt prefixes (for measurements) */
-    bool no_jump;         /* do not jump ahead over forced text (for measurements) */
-    loom_pool *pool;      /* borrowed; NULL: one thread */
+    bool half_cache;     /* keys and values as bfloat16 */
+    bool bf16_compute;   /* products in bfloat16 where the CPU has instructions for it */
+    int64_t prompt_rows; /* prompt tokens added to one step; 0: 256 */
+    bool no_sharing;     /* do not share prompt prefixes (for measurements) */
+    bool no_jump;        /* do not jump ahead over forced text (for measurements) */
+    loom_pool *pool;     /* borrowed; NULL: one thread */
 } loom_engine_options;
 
 /* Borrows model, adapter, tokenizer and pool. ARG when the tokenizer has more tokens than the model. */
@@ -48,7 +48,7 @@ typedef struct loom_engine_counts {
     int64_t forced;    /* tokens appended without asking it (jump-ahead) */
     int64_t prefilled; /* prompt tokens computed */
     int64_t shared;    /* prompt tokens taken over from another sequence */
-    int64_t preempted;  /* jobs computed again because the cache was full */
+    int64_t preempted; /* jobs computed again because the cache was full */
     double model_seconds, choose_seconds;
 } loom_engine_counts;
 loom_engine_counts loom_engine_count(const loom_engine *e);

@@ -14,8 +14,8 @@ static loom_status load_tokenizer(loom_model_loader *b, const loom_model_loader_
     if (!conf->tokenizer && !b->bundle.tokenizer)
         return loom_fail(err, LOOM_STATUS_ARG, "%s holds no tokenizer; name one with --tokenizer", conf->model);
     if (b->bundle.tokenizer) {
-        LOOM_TRY(loom_tokenizer_parse(&b->tok, b->bundle.tokenizer, b->bundle.tokenizer_len, "tokenizer of the model",
-                                      err));
+        LOOM_TRY(
+            loom_tokenizer_parse(&b->tok, b->bundle.tokenizer, b->bundle.tokenizer_len, "tokenizer of the model", err));
         if (!conf->tokenizer) return LOOM_OK;
         loom_tokenizer_digest(b->tok, own);
         loom_tokenizer_free(b->tok);
@@ -36,19 +36,25 @@ bool loom_model_loader_bos(const loom_model_loader_conf *conf, const char *promp
     return len >= n && memcmp(prompt, LOOM_TEXT_QUESTION, n) == 0;
 }
 
-loom_status loom_model_loader_open(loom_model_loader *b, const loom_model_loader_conf *conf, const loom_common *common, loom_err *err)
+loom_status loom_model_loader_open(loom_model_loader *b, const loom_model_loader_conf *conf, const loom_common *common,
+                                   loom_err *err)
 {
     loom_model_files_options bo = {.frozen = true, .base = conf->base};
-    loom_engine_options eo = {.batch = conf->batch, .context = conf->context, .cache_bytes = conf->cache_mib << 20,
-                              .half_cache = conf->half_cache, .bf16_compute = conf->compute == 1,
-                              .no_sharing = !conf->share, .no_jump = !conf->jump};
+    loom_engine_options eo = {.batch = conf->batch,
+                              .context = conf->context,
+                              .cache_bytes = conf->cache_mib << 20,
+                              .half_cache = conf->half_cache,
+                              .bf16_compute = conf->compute == 1,
+                              .no_sharing = !conf->share,
+                              .no_jump = !conf->jump};
     loom_status st;
 
     if (!conf->model)
         return loom_fail(err, LOOM_STATUS_ARG, "no model given; name a checkpoint or folder with --model");
     if ((st = loom_blas_reserve((int)common->threads, err)) != LOOM_OK) return st;
     if ((st = loom_model_files_load(&b->bundle, conf->model, conf->adapter, &bo, err)) != LOOM_OK) goto done;
-    if ((st = loom_training_find(&b->training, b->bundle.adapter_path ? b->bundle.adapter_path : b->bundle.path, err)) != LOOM_OK)
+    if ((st = loom_training_find(&b->training, b->bundle.adapter_path ? b->bundle.adapter_path : b->bundle.path,
+                                 err)) != LOOM_OK)
         goto done;
     if ((st = load_tokenizer(b, conf, err)) != LOOM_OK) goto done;
     if ((st = loom_pool_new(&b->pool, (int)common->threads, err)) != LOOM_OK) goto done;
@@ -72,7 +78,8 @@ void loom_model_loader_close(loom_model_loader *b)
     *b = (loom_model_loader){0};
 }
 
-loom_status loom_model_loader_inputs(loom_meta *meta, const loom_model_loader *b, const loom_model_loader_conf *conf, loom_err *err)
+loom_status loom_model_loader_inputs(loom_meta *meta, const loom_model_loader *b, const loom_model_loader_conf *conf,
+                                     loom_err *err)
 {
     LOOM_TRY(loom_meta_input(meta, b->bundle.path, err));
     if (b->bundle.adapter_path) LOOM_TRY(loom_meta_input(meta, b->bundle.adapter_path, err));
@@ -104,6 +111,7 @@ void loom_model_loader_report(const loom_model_loader *b, double seconds)
     loom_info("%lld tokens chosen by the model and %lld appended in %.1f s: %.0f tokens/s", (long long)c.decoded,
               (long long)c.forced, seconds, (double)(c.decoded + c.forced) / seconds);
     loom_verbose("%lld runs of the model (%.1f s), choosing tokens %.1f s; prompts: %lld tokens computed, %lld shared; "
-                 "%lld jobs preempted", (long long)c.steps, c.model_seconds, c.choose_seconds, (long long)c.prefilled,
-                 (long long)c.shared, (long long)c.preempted);
+                 "%lld jobs preempted",
+                 (long long)c.steps, c.model_seconds, c.choose_seconds, (long long)c.prefilled, (long long)c.shared,
+                 (long long)c.preempted);
 }

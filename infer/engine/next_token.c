@@ -52,7 +52,7 @@ static loom_status make_workers(loom_next_token *c, loom_err *err)
 }
 
 loom_status loom_next_token_new(loom_next_token **out, const loom_tokenizer *tok, const loom_next_token_options *o,
-                             loom_err *err)
+                                loom_err *err)
 {
     loom_next_token *c = loom_calloc(1, sizeof *c);
     loom_status st;
@@ -300,7 +300,8 @@ static bool fits(const loom_next_token *c, worker *w, const loom_job *job, const
 
 /* Appends text that needs no choice: its tokens but the last `leave`, which the model chooses so that its own cut
  * between words is kept. */
-static void append_forced(loom_next_token *c, worker *w, loom_job *job, loom_tokens *tokens, int64_t leave, int64_t room)
+static void append_forced(loom_next_token *c, worker *w, loom_job *job, loom_tokens *tokens, int64_t leave,
+                          int64_t room)
 {
     int64_t n = count_tokens(w, c->tok, loom_buf_text(&w->text), w->text.len) - leave;
 
@@ -415,11 +416,12 @@ static bool next_free(loom_next_token *c, worker *w, loom_job *job, const loom_s
     return room <= 1;
 }
 
-bool loom_next_token_choose(loom_next_token *c, int thread, loom_job *job, float *logits, loom_tokens *tokens, int64_t room)
+bool loom_next_token_choose(loom_next_token *c, int thread, loom_job *job, float *logits, loom_tokens *tokens,
+                            int64_t room)
 {
     worker *w = &c->workers[thread];
-    loom_sampling how = {.temperature = job->temperature, .top_k = job->top_k, .top_p = job->top_p,
-                         .min_p = job->min_p};
+    loom_sampling how = {
+        .temperature = job->temperature, .top_k = job->top_k, .top_p = job->top_p, .min_p = job->min_p};
 
     if (job->guide) return next_guided(c, w, job, &how, logits, tokens, room);
     return next_free(c, w, job, &how, logits, tokens, room);

@@ -19,13 +19,13 @@ typedef struct loom_next_token loom_next_token;
 
 typedef struct loom_next_token_options {
     int64_t V;
-    int threads;   /* that may call loom_next_token_choose at the same time, on different jobs */
+    int threads; /* that may call loom_next_token_choose at the same time, on different jobs */
     bool no_jump;
     const loom_config *config; /* for the ids that end a text; borrowed */
 } loom_next_token_options;
 
 loom_status loom_next_token_new(loom_next_token **out, const loom_tokenizer *tok, const loom_next_token_options *o,
-                             loom_err *err);
+                                loom_err *err);
 void loom_next_token_free(loom_next_token *c);
 
 /* Once before jobs with a guide; does nothing the second time. */
@@ -36,6 +36,7 @@ loom_status loom_next_token_fits(loom_next_token *c, const loom_job *job, int64_
 void loom_next_token_begin(loom_next_token *c, loom_job *job);
 /* Chooses from logits (V; spoilt), appends one or more tokens to `tokens` and text to the job. `room`: tokens that may
  * still be appended (at least 1). True when the job has ended: stop, n_tokens and text are final. */
-bool loom_next_token_choose(loom_next_token *c, int thread, loom_job *job, float *logits, loom_tokens *tokens, int64_t room);
+bool loom_next_token_choose(loom_next_token *c, int thread, loom_job *job, float *logits, loom_tokens *tokens,
+                            int64_t room);
 
 #endif

@@ -63,8 +63,9 @@ typedef struct reader {
 static loom_status at_line(const reader *r, loom_status st, int64_t line, loom_err *err)
 {
     if (st == LOOM_STATUS_FORMAT)
-        loom_err_in(err, "%s:%lld (a line of `loom-eval prompts` or a record from \"" LOOM_TEXT_QUESTION "\" on is expected)",
-                    r->path, (long long)line);
+        loom_err_in(
+            err, "%s:%lld (a line of `loom-eval prompts` or a record from \"" LOOM_TEXT_QUESTION "\" on is expected)",
+            r->path, (long long)line);
     return st;
 }
 
@@ -180,7 +181,7 @@ loom_status loom_prompts_read(loom_prompts *p, const char *path, const loom_prom
     while (st == LOOM_OK && more) {
         if ((st = read_member(&text, in, path, err)) != LOOM_OK) break;
         st = text.data[strspn(text.data, " \t\r\n")] == '{' ? read_json_lines(&r, text.data, text.len, err)
-                                                           : read_records(&r, text.data, text.len, err);
+                                                            : read_records(&r, text.data, text.len, err);
         if (st == LOOM_OK) st = loom_in_next_member(in, &more, err);
     }
     loom_in_close(&in);
@@ -196,8 +197,8 @@ static void fill_wish(loom_attrs *a, const loom_wish *w, loom_mode mode, loom_ar
     if (w->service) a->id = loom_name_service(arena, w->service, strlen(w->service));
     loom_attrs_put(a, LOOM_ATTR_ID);
     if (mode != LOOM_MODE_TABULAR) {
-        a->start_node = w->start_node ? loom_name_microservice(arena, w->start_node, strlen(w->start_node))
-                                      : LOOM_TEXT_USER;
+        a->start_node =
+            w->start_node ? loom_name_microservice(arena, w->start_node, strlen(w->start_node)) : LOOM_TEXT_USER;
         loom_attrs_put(a, LOOM_ATTR_START_NODE);
     }
     a->num_edges = w->edges;
@@ -240,15 +241,18 @@ static loom_status check_wish(const loom_wish *w, loom_mode mode, loom_err *err)
         return loom_fail(err, LOOM_STATUS_ARG, "no graph has %lld edges and depth %lld: %s", (long long)w->edges,
                          (long long)w->depth, fault);
     if (mode == LOOM_MODE_TABULAR && (w->start_node || w->children >= 0))
-        return loom_fail(err, LOOM_STATUS_ARG, "tabular requests cannot name a start node or a number of children; "
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "tabular requests cannot name a start node or a number of children; "
                          "use --mode recursive or instruction");
     if (mode != LOOM_MODE_INSTRUCTION && (w->include || w->high_latency))
-        return loom_fail(err, LOOM_STATUS_ARG, "only instructions can ask for a call or for high latency; use --mode "
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "only instructions can ask for a call or for high latency; use --mode "
                          "instruction");
     if ((w->children == 0 && more) || (w->children > 0 && alone))
-        return loom_fail(err, LOOM_STATUS_ARG, "a graph of %s has %s below its first call, so %lld children "
-                         "contradict that", alone ? "one call" : "several calls", alone ? "nothing" : "one layer",
-                         (long long)w->children);
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "a graph of %s has %s below its first call, so %lld children "
+                         "contradict that",
+                         alone ? "one call" : "several calls", alone ? "nothing" : "one layer", (long long)w->children);
     if (w->high_latency && w->latency >= 0)
         return loom_fail(err, LOOM_STATUS_ARG, "ask for high latency or for a latency in milliseconds, not for both");
     return LOOM_OK;
@@ -262,8 +266,10 @@ static loom_status parse_include(loom_line *out, const char *text, loom_arena *a
 
     if (!text) return LOOM_OK;
     if (!two || one == text || two == one + 1 || loom_call_type_of(type, strlen(type)) == LOOM_CALL_TYPES)
-        return loom_fail(err, LOOM_STATUS_ARG, "--include is \"%s\", expected CALLER,CALLEE,TYPE like "
-                         "MS_00001,MS_00002,rpc with a type of call (http, rpc, mc, db, mq, ...)", text);
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--include is \"%s\", expected CALLER,CALLEE,TYPE like "
+                         "MS_00001,MS_00002,rpc with a type of call (http, rpc, mc, db, mq, ...)",
+                         text);
     *out = (loom_line){.kind = LOOM_LINE_INCLUDE,
                        .name = {loom_name_microservice(arena, text, (size_t)(one - text)),
                                 loom_name_microservice(arena, one + 1, (size_t)(two - one - 1)),
@@ -289,8 +295,12 @@ loom_status loom_prompts_wish(loom_prompts *p, const loom_wish *wish, loom_mode 
         loom_rng_shuffle(&rng, attrs.order, attrs.n_order, sizeof attrs.order[0]);
         loom_buf_reset(&text);
         loom_request_attrs_prompt(&text, &attrs, &conf, &rng);
-        loom_gen_prompt item = {.id = p->n, .mode = mode, .edges = wish->edges, .depth = wish->depth,
-                                .service = wish->service ? attrs.id : "", .len = text.len};
+        loom_gen_prompt item = {.id = p->n,
+                                .mode = mode,
+                                .edges = wish->edges,
+                                .depth = wish->depth,
+                                .service = wish->service ? attrs.id : "",
+                                .len = text.len};
         item.text = loom_arena_strdup(&p->arena, loom_buf_text(&text), text.len);
         p->arena.failed |= loom_buf_failed(&text);
         loom_status st = append(p, &item, err);

@@ -17,7 +17,7 @@ typedef struct loom_prompts {
     int64_t n;
     size_t cap;
     loom_arena arena; /* texts */
-} loom_prompts; /* zero-initialised is ready */
+} loom_prompts;       /* zero-initialised is ready */
 
 void loom_prompts_release(loom_prompts *p);
 
@@ -38,9 +38,9 @@ typedef struct loom_wish {
     const char *service;
     const char *start_node; /* caller of the first call; NULL: USER. Not tabular */
     int64_t edges, depth, latency;
-    int64_t children;       /* layers below the first call, 0 or 1. Not tabular */
-    const char *include;    /* "CALLER,CALLEE,TYPE": a call the graph must have. Instruction only */
-    bool high_latency;      /* Instruction only */
+    int64_t children;    /* layers below the first call, 0 or 1. Not tabular */
+    const char *include; /* "CALLER,CALLEE,TYPE": a call the graph must have. Instruction only */
+    bool high_latency;   /* Instruction only */
 } loom_wish;
 
 /* Appends n prompts that ask for the wish, with conditions in an order of their own. ARG when no graph can be like it,

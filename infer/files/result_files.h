@@ -15,12 +15,12 @@
 typedef struct loom_result_files_conf {
     const char *answers, *records, *csv; /* paths; NULL: not wanted */
     bool force;
-    bool safe_csv;      /* rows for spreadsheets (core/csv_cell.h) */
-    bool resume;        /* keep answers in FILE.partial while running, and go on from there */
-    loom_hash128 run;   /* resume: what the results depend on */
-    bool only_correct;  /* records and rows of graphs that also meet their request */
+    bool safe_csv;           /* rows for spreadsheets (core/csv_cell.h) */
+    bool resume;             /* keep answers in FILE.partial while running, and go on from there */
+    loom_hash128 run;        /* resume: what the results depend on */
+    bool only_correct;       /* records and rows of graphs that also meet their request */
     const loom_names *known; /* ... and call none but these microservices; NULL: any */
-    double temperature; /* written into every answer */
+    double temperature;      /* written into every answer */
     int64_t seed;
     int64_t first; /* place of the first result in the whole run (of a shard); trace ids of rows count from it */
     const char *constrain; /* "off", "syntax", "full" */
@@ -30,7 +30,7 @@ typedef struct loom_result_files {
     loom_result_files_conf conf;
     loom_out *answers, *records, *csv;
     loom_resume_log *partial; /* with resume: takes the place of `answers` until commit */
-    int64_t n_resumed;     /* results that were there */
+    int64_t n_resumed;        /* results that were there */
     loom_buf line;
     int64_t number;   /* results seen, those that were there included */
     int64_t n_graphs; /* in records and rows */

@@ -48,7 +48,8 @@ static bool is_still_there(int fd, const char *path)
 {
     struct stat mine, there;
 
-    return fstat(fd, &mine) == 0 && stat(path, &there) == 0 && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+    return fstat(fd, &mine) == 0 && stat(path, &there) == 0 && mine.st_ino == there.st_ino &&
+           mine.st_dev == there.st_dev;
 }
 
 /* One run at a time; again when the run before has removed its file in between. The lock dies with the process. */
@@ -106,8 +107,8 @@ done:
 int64_t loom_resume_log_count(const loom_resume_log *p) { return p->n; }
 
 loom_status loom_resume_log_each(loom_resume_log *p,
-                              loom_status (*fn)(void *arg, const char *line, size_t len, loom_err *err), void *arg,
-                              loom_err *err)
+                                 loom_status (*fn)(void *arg, const char *line, size_t len, loom_err *err), void *arg,
+                                 loom_err *err)
 {
     loom_map_file map;
     loom_status st;

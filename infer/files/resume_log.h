@@ -23,8 +23,8 @@ typedef struct loom_resume_log loom_resume_log;
 loom_status loom_resume_log_open(loom_resume_log **out, const char *path, loom_hash128 key, loom_err *err);
 int64_t loom_resume_log_count(const loom_resume_log *p);
 loom_status loom_resume_log_each(loom_resume_log *p,
-                              loom_status (*fn)(void *arg, const char *line, size_t len, loom_err *err), void *arg,
-                              loom_err *err);
+                                 loom_status (*fn)(void *arg, const char *line, size_t len, loom_err *err), void *arg,
+                                 loom_err *err);
 loom_status loom_resume_log_add(loom_resume_log *p, const char *line, size_t len, loom_err *err);
 loom_status loom_resume_log_copy(loom_resume_log *p, loom_out *out, loom_err *err);
 void loom_resume_log_close(loom_resume_log **p, bool remove);

@@ -25,9 +25,9 @@ loom_format loom_format_of_name(const char *path)
     static const struct {
         const char *end;
         loom_format format;
-    } endings[] = {{".graphs", LOOM_FORMAT_RECORDS}, {".csv", LOOM_FORMAT_CSV},   {".jsonl", LOOM_FORMAT_OTLP},
-                   {".ndjson", LOOM_FORMAT_OTLP},    {".json", LOOM_FORMAT_JAEGER}, {".dot", LOOM_FORMAT_DOT},
-                   {".gv", LOOM_FORMAT_DOT},       {".graphml", LOOM_FORMAT_GRAPHML}};
+    } endings[] = {{".graphs", LOOM_FORMAT_RECORDS}, {".csv", LOOM_FORMAT_CSV},        {".jsonl", LOOM_FORMAT_OTLP},
+                   {".ndjson", LOOM_FORMAT_OTLP},    {".json", LOOM_FORMAT_JAEGER},    {".dot", LOOM_FORMAT_DOT},
+                   {".gv", LOOM_FORMAT_DOT},         {".graphml", LOOM_FORMAT_GRAPHML}};
     size_t n = strlen(path);
     char name[64];
 
@@ -68,8 +68,8 @@ void loom_sink_span_id(char text[17], const loom_span_ids *ids, const loom_call 
 
 /* A graph that does not begin with its first call, and a call that ends before it starts, cannot be told by start and
  * duration alone: the two numbers are added then. */
-int loom_sink_call_attributes(loom_sink_attribute out[LOOM_SINK_ATTRIBUTES], const loom_sink *k, const loom_graph *g, const loom_call *c,
-                           bool late, loom_buf *edge_id)
+int loom_sink_call_attributes(loom_sink_attribute out[LOOM_SINK_ATTRIBUTES], const loom_sink *k, const loom_graph *g,
+                              const loom_call *c, bool late, loom_buf *edge_id)
 {
     int n = 0;
 
@@ -151,9 +151,11 @@ static loom_status check_times(const loom_sink *k, const loom_graph *g, loom_err
     for (int32_t i = 0; i < g->n_calls; i++) {
         int64_t start = loom_sink_base_ms(k, g) + g->calls[i].arrived;
         if (start >= 0 && start + loom_max_i64(g->calls[i].rt, 0) <= LOOM_TIME_MAX_MS / 1000) continue;
-        return loom_fail(err, LOOM_STATUS_ARG,
-                         "graph %lld has a call at %lld ms since 1970, which spans cannot say (0 to %lld); choose another "
-                         "--epoch or --gap", (long long)k->n, (long long)start, (long long)LOOM_TIME_MAX_MS / 1000);
+        return loom_fail(
+            err, LOOM_STATUS_ARG,
+            "graph %lld has a call at %lld ms since 1970, which spans cannot say (0 to %lld); choose another "
+            "--epoch or --gap",
+            (long long)k->n, (long long)start, (long long)LOOM_TIME_MAX_MS / 1000);
     }
     return LOOM_OK;
 }
@@ -170,8 +172,8 @@ static void jaeger_tag(loom_jw *w, const loom_sink_attribute *a)
     loom_jw_end_object(w);
 }
 
-static void jaeger_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const loom_span_ids *ids, bool late,
-                        loom_buf *scratch)
+static void jaeger_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const loom_span_ids *ids,
+                        bool late, loom_buf *scratch)
 {
     const loom_call *c = &g->calls[i];
     loom_sink_attribute a[LOOM_SINK_ATTRIBUTES];
@@ -271,8 +273,8 @@ static void otlp_time(loom_jw *w, const char *key, int64_t ms)
     loom_jw_kv_str(w, key, ms ? text : "0");
 }
 
-static void otlp_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const loom_span_ids *ids, bool late,
-                      loom_buf *scratch)
+static void otlp_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const loom_span_ids *ids,
+                      bool late, loom_buf *scratch)
 {
     const loom_call *c = &g->calls[i];
     loom_sink_attribute a[LOOM_SINK_ATTRIBUTES];

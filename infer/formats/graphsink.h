@@ -15,9 +15,18 @@
 #include "core/meta.h"
 #include "trace/graph/callgraph.h"
 
-typedef enum loom_format { LOOM_FORMAT_RECORDS, LOOM_FORMAT_CSV, LOOM_FORMAT_JAEGER, LOOM_FORMAT_OTLP, LOOM_FORMAT_DOT,
-                           LOOM_FORMAT_ZIPKIN, LOOM_FORMAT_CHROME, LOOM_FORMAT_GRAPHML, LOOM_FORMAT_FLAT,
-                           LOOM_FORMATS } loom_format;
+typedef enum loom_format {
+    LOOM_FORMAT_RECORDS,
+    LOOM_FORMAT_CSV,
+    LOOM_FORMAT_JAEGER,
+    LOOM_FORMAT_OTLP,
+    LOOM_FORMAT_DOT,
+    LOOM_FORMAT_ZIPKIN,
+    LOOM_FORMAT_CHROME,
+    LOOM_FORMAT_GRAPHML,
+    LOOM_FORMAT_FLAT,
+    LOOM_FORMATS
+} loom_format;
 #define LOOM_FORMAT_CHOICES "records|csv|jaeger|otlp|dot|zipkin|chrome|graphml|flat"
 /* By the ending of a name: .graphs[.zst], .csv, .jsonl/.ndjson (OTLP), .json (Jaeger), .dot/.gv, .graphml; LOOM_FORMATS: unknown.
  */
@@ -26,11 +35,11 @@ loom_format loom_format_of_name(const char *path);
 typedef struct loom_sink_conf {
     loom_format format;
     bool force;
-    bool safe_csv;      /* CSV: for spreadsheets (core/csv_cell.h) */
-    bool synthetic;     /* say so in the spans */
-    uint64_t seed;      /* of trace ids */
-    int64_t epoch_ms;   /* spans: when the day of the graphs began; CSV: added to their time of day */
-    int64_t gap_ms;     /* added from graph to graph */
+    bool safe_csv;    /* CSV: for spreadsheets (core/csv_cell.h) */
+    bool synthetic;   /* say so in the spans */
+    uint64_t seed;    /* of trace ids */
+    int64_t epoch_ms; /* spans: when the day of the graphs began; CSV: added to their time of day */
+    int64_t gap_ms;   /* added from graph to graph */
 } loom_sink_conf;
 
 typedef struct loom_sink loom_sink;

@@ -9,7 +9,7 @@ struct loom_sink {
     loom_sink_conf conf;
     loom_out *out;
     loom_buf text, one;
-    int32_t *process;      /* of each call of the graph at hand: the first call with the same destination */
+    int32_t *process; /* of each call of the graph at hand: the first call with the same destination */
     size_t cap_process;
     int64_t n;
 };

@@ -14,17 +14,21 @@ void loom_sink_table_head(loom_sink *k)
     case LOOM_FORMAT_ZIPKIN: loom_buf_str(&k->text, "[\n"); break;
     case LOOM_FORMAT_CHROME: loom_buf_str(&k->text, "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n"); break;
     case LOOM_FORMAT_FLAT:
-        loom_buf_str(&k->text, "graph:int,service:str,time_of_day_ms:int,edge:str,parent:str,depth:int,type:str,source:str,destination:str,"
-                               "start_ms:int,response_ms:int\n");
+        loom_buf_str(
+            &k->text,
+            "graph:int,service:str,time_of_day_ms:int,edge:str,parent:str,depth:int,type:str,source:str,destination:str,"
+            "start_ms:int,response_ms:int\n");
         break;
     case LOOM_FORMAT_GRAPHML:
-        loom_buf_str(&k->text, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<graphml xmlns=\"http://graphml.graphdrawing.org/xmlns\">\n"
-                               "  <key id=\"service\" for=\"graph\" attr.name=\"service\" attr.type=\"string\"/>\n"
-                               "  <key id=\"name\" for=\"node\" attr.name=\"name\" attr.type=\"string\"/>\n"
-                               "  <key id=\"edge\" for=\"edge\" attr.name=\"edge\" attr.type=\"string\"/>\n"
-                               "  <key id=\"type\" for=\"edge\" attr.name=\"type\" attr.type=\"string\"/>\n"
-                               "  <key id=\"start\" for=\"edge\" attr.name=\"start_ms\" attr.type=\"long\"/>\n"
-                               "  <key id=\"response\" for=\"edge\" attr.name=\"response_ms\" attr.type=\"long\"/>\n");
+        loom_buf_str(
+            &k->text,
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<graphml xmlns=\"http://graphml.graphdrawing.org/xmlns\">\n"
+            "  <key id=\"service\" for=\"graph\" attr.name=\"service\" attr.type=\"string\"/>\n"
+            "  <key id=\"name\" for=\"node\" attr.name=\"name\" attr.type=\"string\"/>\n"
+            "  <key id=\"edge\" for=\"edge\" attr.name=\"edge\" attr.type=\"string\"/>\n"
+            "  <key id=\"type\" for=\"edge\" attr.name=\"type\" attr.type=\"string\"/>\n"
+            "  <key id=\"start\" for=\"edge\" attr.name=\"start_ms\" attr.type=\"long\"/>\n"
+            "  <key id=\"response\" for=\"edge\" attr.name=\"response_ms\" attr.type=\"long\"/>\n");
         break;
     default: break;
     }
@@ -39,7 +43,8 @@ void loom_sink_table_tail(loom_sink *k)
 
 /* ---- spans ---- */
 
-static void attributes(loom_jw *w, const loom_sink *k, const loom_graph *g, const loom_call *c, bool late, loom_buf *scratch)
+static void attributes(loom_jw *w, const loom_sink *k, const loom_graph *g, const loom_call *c, bool late,
+                       loom_buf *scratch)
 {
     loom_sink_attribute a[LOOM_SINK_ATTRIBUTES];
     char digits[24];
@@ -61,8 +66,8 @@ static void endpoint(loom_jw *w, const char *key, const char *service)
 }
 
 /* Zipkin knows four kinds in capitals; a duration of 0 is written all the same, so that it is told from none. */
-static void zipkin_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const loom_span_ids *ids, bool late,
-                        loom_buf *scratch)
+static void zipkin_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32_t i, const loom_span_ids *ids,
+                        bool late, loom_buf *scratch)
 {
     const loom_call *c = &g->calls[i];
     char id[17], parent[17], kind[16] = "";
@@ -178,17 +183,20 @@ static int64_t graphml_node(loom_sink *k, loom_intern *nodes, const char *name)
 void loom_sink_graphml(loom_sink *k, const loom_graph *g)
 {
     loom_intern nodes = {0};
-    loom_buf_printf(&k->text, "  <graph id=\"g%lld\" edgedefault=\"directed\">\n    <data key=\"service\">", (long long)k->n);
+    loom_buf_printf(&k->text, "  <graph id=\"g%lld\" edgedefault=\"directed\">\n    <data key=\"service\">",
+                    (long long)k->n);
     xml_text(&k->text, g->service);
     loom_buf_str(&k->text, "</data>\n");
     for (int32_t i = 0; i < g->n_calls; i++) {
         const loom_call *c = &g->calls[i];
         int64_t from = graphml_node(k, &nodes, c->source), to = graphml_node(k, &nodes, c->destination);
-        loom_buf_printf(&k->text, "    <edge source=\"g%lldn%lld\" target=\"g%lldn%lld\"><data key=\"edge\">", (long long)k->n, (long long)from,
-                        (long long)k->n, (long long)to);
+        loom_buf_printf(&k->text, "    <edge source=\"g%lldn%lld\" target=\"g%lldn%lld\"><data key=\"edge\">",
+                        (long long)k->n, (long long)from, (long long)k->n, (long long)to);
         loom_id_render(&k->text, c->id, c->n_id);
-        loom_buf_printf(&k->text, "</data><data key=\"type\">%s</data><data key=\"start\">%lld</data><data key=\"response\">%lld</data></edge>\n",
-                        loom_call_type_name(c->type), (long long)c->arrived, (long long)c->rt);
+        loom_buf_printf(
+            &k->text,
+            "</data><data key=\"type\">%s</data><data key=\"start\">%lld</data><data key=\"response\">%lld</data></edge>\n",
+            loom_call_type_name(c->type), (long long)c->arrived, (long long)c->rt);
     }
     loom_buf_str(&k->text, "  </graph>\n");
     loom_intern_release(&nodes);

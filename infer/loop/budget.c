@@ -134,13 +134,17 @@ static loom_status most_subs(int64_t *most, int64_t *prompt, int64_t *answer, me
 static loom_status no_room(const loom_budget_conf *bc, int64_t c, int64_t prompt, int64_t answer, loom_err *err)
 {
     if (answer > bc->max_tokens)
-        return loom_fail(err, LOOM_STATUS_ARG,
-                         "--constrain full: a layer of %lld edges needs an answer of up to %lld tokens, --max-tokens is "
-                         "%lld; give more, or ask for smaller graphs", LL(c), LL(answer), LL(bc->max_tokens));
-    return loom_fail(err, LOOM_STATUS_ARG,
-                     "--constrain full: a layer of %lld edges needs up to %lld tokens (%lld of prompt, %lld of answer), "
-                     "the context has %lld; take a longer --context or a model that has one, ask for smaller graphs, or "
-                     "use --constrain syntax", LL(c), LL(prompt + answer), LL(prompt), LL(answer), LL(bc->context));
+        return loom_fail(
+            err, LOOM_STATUS_ARG,
+            "--constrain full: a layer of %lld edges needs an answer of up to %lld tokens, --max-tokens is "
+            "%lld; give more, or ask for smaller graphs",
+            LL(c), LL(answer), LL(bc->max_tokens));
+    return loom_fail(
+        err, LOOM_STATUS_ARG,
+        "--constrain full: a layer of %lld edges needs up to %lld tokens (%lld of prompt, %lld of answer), "
+        "the context has %lld; take a longer --context or a model that has one, ask for smaller graphs, or "
+        "use --constrain syntax",
+        LL(c), LL(prompt + answer), LL(prompt), LL(answer), LL(bc->context));
 }
 
 static loom_status fit_mode(loom_budget *out, measure *m, loom_mode mode, int64_t c, loom_err *err)

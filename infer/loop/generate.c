@@ -26,7 +26,7 @@ struct open_graph {
     loom_request *tree;
     loom_gen_layer *layers;
     size_t cap_layers;
-    int64_t out;  /* layers at the completer */
+    int64_t out; /* layers at the completer */
     bool ended;
     loom_buf refused;
     open_graph *next; /* in order of their number */
@@ -72,8 +72,10 @@ static loom_status begin_graph(loop *l, loom_err *err)
     s->number = l->next_number++;
     s->prompt = &l->prompts[s->number / o->samples];
     s->index = o->first_sample + s->number % o->samples;
-    loom_request_conf conf = {.mode = s->prompt->mode, .match_training = o->match_training,
-                              .keep_going = o->keep_going, .max_trials = o->max_trials};
+    loom_request_conf conf = {.mode = s->prompt->mode,
+                              .match_training = o->match_training,
+                              .keep_going = o->keep_going,
+                              .max_trials = o->max_trials};
     uint64_t which = loom_hash64(&s->prompt->id, sizeof s->prompt->id, (uint64_t)s->index);
     loom_rng_seed(&rng, o->seed, "conditions", which);
     st = loom_request_new(&s->tree, &conf, s->prompt->text, s->prompt->len, o->listed_order ? NULL : &rng, err);
@@ -137,15 +139,26 @@ static loom_status submit_layer(loop *l, open_graph *s, const loom_request_layer
     t->owner = s;
     t->layer = layer->index;
     loom_job *job = &t->job;
-    *job = (loom_job){.prompt = layer->prompt, .prompt_len = layer->prompt_len, .max_tokens = o->max_tokens,
-                      .temperature = o->temperature, .top_k = o->top_k, .top_p = o->top_p, .min_p = o->min_p,
-                      .bos = o->bos[s->prompt->mode], .owner = t};
+    *job = (loom_job){.prompt = layer->prompt,
+                      .prompt_len = layer->prompt_len,
+                      .max_tokens = o->max_tokens,
+                      .temperature = o->temperature,
+                      .top_k = o->top_k,
+                      .top_p = o->top_p,
+                      .min_p = o->min_p,
+                      .bos = o->bos[s->prompt->mode],
+                      .owner = t};
     job->stops = loom_stop_strings(s->prompt->mode, &job->n_stops);
     seed_layer(&job->rng, l, s, layer);
     if (o->constrain != LOOM_CONSTRAIN_OFF) {
-        loom_automaton_conf conf = {.mode = s->prompt->mode, .full = o->constrain == LOOM_CONSTRAIN_FULL,
-                                    .root = layer->parent < 0, .prompt = layer->prompt, .prompt_len = layer->prompt_len,
-                                    .max_subs = o->max_subs, .time_cap = o->time_cap, .reach = layer->reach};
+        loom_automaton_conf conf = {.mode = s->prompt->mode,
+                                    .full = o->constrain == LOOM_CONSTRAIN_FULL,
+                                    .root = layer->parent < 0,
+                                    .prompt = layer->prompt,
+                                    .prompt_len = layer->prompt_len,
+                                    .max_subs = o->max_subs,
+                                    .time_cap = o->time_cap,
+                                    .reach = layer->reach};
         if (o->names) {
             conf.names = o->names->items;
             conf.n_names = o->names->n;
@@ -232,8 +245,11 @@ static loom_status hand_on(loop *l, loom_err *err)
         open_graph *s = l->first;
         if (!s->ended) s->ended = s->out == 0 && loom_request_done(s->tree);
         if (!s->ended) break;
-        loom_gen_result r = {.prompt = s->prompt, .sample = s->index, .tree = s->tree,
-                             .outcome = loom_request_outcome(s->tree), .layers = s->layers,
+        loom_gen_result r = {.prompt = s->prompt,
+                             .sample = s->index,
+                             .tree = s->tree,
+                             .outcome = loom_request_outcome(s->tree),
+                             .layers = s->layers,
                              .refused = s->refused.len ? s->refused.data : NULL};
         r.n_unknown = loom_unknown_calls(r.outcome, l->o->known);
         l->totals.unknown += r.outcome->correct && r.n_unknown;

@@ -20,9 +20,9 @@ typedef enum loom_constrain { LOOM_CONSTRAIN_OFF, LOOM_CONSTRAIN_SYNTAX, LOOM_CO
 #define LOOM_CONSTRAIN_CHOICES "off|syntax|full"
 
 typedef struct loom_gen_prompt {
-    int64_t id;           /* names the request in seeds and results */
+    int64_t id; /* names the request in seeds and results */
     loom_mode mode;
-    const char *text;     /* sent to the model, exactly */
+    const char *text; /* sent to the model, exactly */
     size_t len;
     int64_t edges, depth; /* asked for (graph depth); -1: not */
     const char *service;  /* "" unknown */
@@ -42,28 +42,28 @@ typedef struct loom_gen_result {
     const loom_request *tree;
     const loom_outcome *outcome;
     const loom_gen_layer *layers; /* by layer index of the tree */
-    int32_t n_unknown;            /* calls of microservices that are not among options.known; 0: valid and none, or unknown */
-    const char *refused;          /* constrained: why no text was made; NULL otherwise */
-} loom_gen_result; /* all of it borrowed until the callback returns */
+    int32_t n_unknown;   /* calls of microservices that are not among options.known; 0: valid and none, or unknown */
+    const char *refused; /* constrained: why no text was made; NULL otherwise */
+} loom_gen_result;       /* all of it borrowed until the callback returns */
 
 typedef struct loom_gen_options {
-    bool match_training; /* child prompts like training text; else like the public program */
-    bool listed_order;   /* condition lines of child prompts in listed order, not in a random one */
+    bool match_training;  /* child prompts like training text; else like the public program */
+    bool listed_order;    /* condition lines of child prompts in listed order, not in a random one */
     bool bos[LOOM_MODES]; /* prompts of the mode begin with the BOS token */
-    bool keep_going;     /* go on with the other layers of a graph that has already failed */
+    bool keep_going;      /* go on with the other layers of a graph that has already failed */
     loom_constrain constrain;
     uint64_t seed;
-    int64_t samples;     /* per prompt; first_sample .. first_sample + samples - 1 */
+    int64_t samples; /* per prompt; first_sample .. first_sample + samples - 1 */
     int64_t first_sample;
-    int64_t skip;        /* results at the front that are not made (there already, or another shard's) */
-    int64_t count;       /* results behind these that are made; 0: all that are left */
-    int64_t max_tokens;  /* per layer */
-    int64_t max_trials;  /* attempts per layer; 0 and 1: no retry */
+    int64_t skip;       /* results at the front that are not made (there already, or another shard's) */
+    int64_t count;      /* results behind these that are made; 0: all that are left */
+    int64_t max_tokens; /* per layer */
+    int64_t max_trials; /* attempts per layer; 0 and 1: no retry */
     double temperature;
     int64_t top_k;
     double top_p, min_p;
-    int64_t max_subs;    /* constrained: most subgraphs of a layer; 0: no limit */
-    int64_t time_cap;    /* constrained: latest time in a layer, ms; 0: no limit */
+    int64_t max_subs;        /* constrained: most subgraphs of a layer; 0: no limit */
+    int64_t time_cap;        /* constrained: latest time in a layer, ms; 0: no limit */
     const loom_names *names; /* full constraint: the only destinations, sorted; NULL: any. Borrowed */
     const loom_names *known; /* a graph that calls others is not as requested; NULL: any will do. Borrowed */
     /* called now and then; may be NULL */
@@ -73,8 +73,8 @@ typedef struct loom_gen_options {
 
 typedef struct loom_gen_totals {
     int64_t graphs, finished, valid, correct, refused, layers, tokens, prompt_tokens;
-    int64_t stops[3];          /* by loom_stop */
-    int64_t codes[LOOM_CODES]; /* how often each code was given */
+    int64_t stops[3];           /* by loom_stop */
+    int64_t codes[LOOM_CODES];  /* how often each code was given */
     int64_t odd[LOOM_ODDITIES]; /* valid graphs of which no record is made, by reason */
     int64_t n_odd;              /* of any reason */
     int64_t unknown;            /* correct graphs with calls of microservices that are not known */

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#pragma GCC poison atoi atol atoll atof       /* loom_parse_i64, loom_parse_f64 */
+#pragma GCC poison atoi atol atoll atof                                /* loom_parse_i64, loom_parse_f64 */
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf gets /* loom_buf, snprintf */
-#pragma GCC poison strtok rand srand tmpnam mktemp /* loom_rng, loom_out_open */
+#pragma GCC poison strtok rand srand tmpnam mktemp                     /* loom_rng, loom_out_open */
 
 #endif

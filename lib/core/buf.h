@@ -28,7 +28,7 @@ typedef struct loom_buf {
 void loom_buf_release(loom_buf *b);
 /* Room for `extra` more bytes, to be written at data + len; false: no memory. */
 bool loom_buf_reserve(loom_buf *b, size_t extra) __attribute__((warn_unused_result));
-bool loom_buf_grow_(loom_buf *b, size_t extra);   /* slow path of the inlines below */
+bool loom_buf_grow_(loom_buf *b, size_t extra); /* slow path of the inlines below */
 void loom_buf_printf(loom_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void loom_buf_vprintf(loom_buf *b, const char *fmt, va_list args);
 void loom_buf_i64(loom_buf *b, int64_t value); /* decimal */

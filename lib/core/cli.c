@@ -18,14 +18,13 @@
 /* Section names that a configuration file may hold: "common" and every subcommand of the four executables, so that a
  * misspelt section is found by whichever command reads the file. tests/cli/test_sections.sh compares it with --help. */
 static const char *const known_sections[] = {
-    "common",
-    "recipe", /* read by the data rules (Makefile.recipe), no subcommand */
-    "sample-traces", "graphs", "anonymise", "canaries", "dedupe", "split", "stats", "describe", "encode", "balance", "tokenizer", "tokens",
-    "pretrain", "sft", "import", "merge", "average", "adapt", "export", "info", "bench",
-    "sample", "complete", "convert", "show",
-    "prompts", "heatmap", "similarity", "memorization", "privacy", "distribution", "baseline", "management", "tvae", "topology", "compare", "view", "following", "variants", "ladder", "few-shot",
-    "settings", "figures", "report", "oracle",
-    NULL};
+    "common",        "recipe", /* read by the data rules (Makefile.recipe), no subcommand */
+    "sample-traces", "graphs",   "anonymise", "canaries",   "dedupe",       "split",     "stats",        "describe",
+    "encode",        "balance",  "tokenizer", "tokens",     "pretrain",     "sft",       "import",       "merge",
+    "average",       "adapt",    "export",    "info",       "bench",        "sample",    "complete",     "convert",
+    "show",          "prompts",  "heatmap",   "similarity", "memorization", "privacy",   "distribution", "baseline",
+    "management",    "tvae",     "topology",  "compare",    "view",         "following", "variants",     "ladder",
+    "few-shot",      "settings", "figures",   "report",     "oracle",       NULL};
 
 /* --help and --version are handled before the table is consulted, but stand in it so that help lists them. */
 struct common_conf {
@@ -39,13 +38,18 @@ static const loom_opt common_opts[] = {
     LOOM_OPT_FLAG("version", 0, struct common_conf, version, "version, libraries and machine"),
     LOOM_OPT_STR("config", 'c', struct common_conf, common.config, NULL, "FILE",
                  "read options from FILE (key = value, # comments, [sections] named like subcommands)"),
-    LOOM_OPT_FLAG("print-config", 0, struct common_conf, print_config, "print the options in force as a configuration file, and stop"),
-    LOOM_OPT_I64("threads", 0, struct common_conf, common.threads, "0", 0, 1024, "N", "threads; 0: as many as this process may use"),
-    LOOM_OPT_I64("seed", 0, struct common_conf, common.seed, "1", 0, 9007199254740992.0, "N", "seed of every random draw"),
+    LOOM_OPT_FLAG("print-config", 0, struct common_conf, print_config,
+                  "print the options in force as a configuration file, and stop"),
+    LOOM_OPT_I64("threads", 0, struct common_conf, common.threads, "0", 0, 1024, "N",
+                 "threads; 0: as many as this process may use"),
+    LOOM_OPT_I64("seed", 0, struct common_conf, common.seed, "1", 0, 9007199254740992.0, "N",
+                 "seed of every random draw"),
     LOOM_OPT_FLAG("quiet", 'q', struct common_conf, common.quiet, "say only errors and warnings"),
     LOOM_OPT_FLAG("verbose", 'v', struct common_conf, common.verbose, "say more"),
-    LOOM_OPT_ENUM("progress", 0, struct common_conf, common.progress, "auto", "auto|always|never", "progress on standard error"),
-    LOOM_OPT_FLAG("json", 0, struct common_conf, common.json, "results as JSON on standard output, where there are any"),
+    LOOM_OPT_ENUM("progress", 0, struct common_conf, common.progress, "auto", "auto|always|never",
+                  "progress on standard error"),
+    LOOM_OPT_FLAG("json", 0, struct common_conf, common.json,
+                  "results as JSON on standard output, where there are any"),
     LOOM_OPT_FLAG("dry-run", 0, struct common_conf, common.dry_run, "check the request and say what would be done"),
     LOOM_OPT_FLAG("safe-csv", 0, struct common_conf, common.safe_csv,
                   "tables: an apostrophe before each cell that a spreadsheet would run as a formula"),
@@ -123,10 +127,8 @@ static void quote_command_line(loom_buf *into, int argc, char **argv)
         }
         loom_buf_char(into, '\'');
         for (const char *c = argv[i]; *c; c++) {
-            if (*c == '\'')
-                loom_buf_str(into, "'\\''");
-            else
-                loom_buf_char(into, *c);
+            if (*c == '\'') loom_buf_str(into, "'\\''");
+            else loom_buf_char(into, *c);
         }
         loom_buf_char(into, '\'');
     }
@@ -156,7 +158,8 @@ static const loom_opt *find_letter(struct run *r, char letter, void **conf)
 }
 
 /* An option by an older spelling: says what it is called now. NULL: there is none. */
-static const loom_opt *find_renamed(struct run *r, const char *where, const char *name, char letter, const loom_opt **was)
+static const loom_opt *find_renamed(struct run *r, const char *where, const char *name, char letter,
+                                    const loom_opt **was)
 {
     *was = loom_opt_find_was(r->cmd->opts, name, letter);
     if (!*was) return NULL;
@@ -207,7 +210,8 @@ static loom_status unknown_option(struct run *r, const char *word, const char *n
 {
     char hint[80];
     suggest_option(r, name, hint, sizeof hint);
-    return loom_fail(err, LOOM_STATUS_ARG, "unknown option %s%s (see %s %s --help)", word, hint, r->program, r->cmd->name);
+    return loom_fail(err, LOOM_STATUS_ARG, "unknown option %s%s (see %s %s --help)", word, hint, r->program,
+                     r->cmd->name);
 }
 
 /* Remembers that an option of the subcommand stands on the command line. */
@@ -232,22 +236,20 @@ static loom_status set_long(struct run *r, const char *word, const char *next, b
     LOOM_TRY(loom_arena_check(&r->arena, "options", err));
     const loom_opt *o = find_option(r, name, &conf);
     *used = false;
-    if (!o && strncmp(name, "no-", 3) == 0 && (o = find_option(r, name + 3, &conf)) && o->type == LOOM_OPT_TYPE_FLAG && !equals) {
+    if (!o && strncmp(name, "no-", 3) == 0 && (o = find_option(r, name + 3, &conf)) && o->type == LOOM_OPT_TYPE_FLAG &&
+        !equals) {
         note_given(r, conf, o);
         return loom_opt_set(conf, o, "false", word, &r->arena, err);
     }
     if (!o && (o = find_renamed(r, word, name, 0, &was))) conf = r->conf;
     if (!o) return unknown_option(r, word, name, err);
     note_given(r, conf, o);
-    if (equals)
-        value = equals + 1;
-    else if (o->type == LOOM_OPT_TYPE_FLAG)
-        value = "true";
+    if (equals) value = equals + 1;
+    else if (o->type == LOOM_OPT_TYPE_FLAG) value = "true";
     else if (next) {
         value = next;
         *used = true;
-    } else
-        return loom_fail(err, LOOM_STATUS_ARG, "--%s needs a value (%s)", o->name, o->meta ? o->meta : "VALUE");
+    } else return loom_fail(err, LOOM_STATUS_ARG, "--%s needs a value (%s)", o->name, o->meta ? o->meta : "VALUE");
     if (was) value = loom_opt_was_value(was, o, value, &r->arena);
     loom_buf where = {0};
     loom_buf_printf(&where, "--%s", o->name);
@@ -294,8 +296,7 @@ static loom_status parse_words(struct run *r, int argc, char **argv, loom_err *e
             LOOM_TRY(set_long(r, w, i + 1 < argc ? argv[i + 1] : NULL, &used, err));
         else if (options && w[0] == '-' && w[1])
             LOOM_TRY(set_letters(r, w, i + 1 < argc ? argv[i + 1] : NULL, &used, err));
-        else
-            r->args[r->n_args++] = w;
+        else r->args[r->n_args++] = w;
         i += used;
     }
     return LOOM_OK;
@@ -330,7 +331,9 @@ static loom_status parse_section(struct run *r, char *line, const char *where, b
         if (comma) *comma = 0;
         name = trim(name);
         if (!section_known(name))
-            return loom_fail(err, LOOM_STATUS_ARG, "%s: unknown section [%s]; sections are named like subcommands, or [common], [recipe]", where, name);
+            return loom_fail(err, LOOM_STATUS_ARG,
+                             "%s: unknown section [%s]; sections are named like subcommands, or [common], [recipe]",
+                             where, name);
         *common |= strcmp(name, "common") == 0;
         *own |= strcmp(name, r->cmd->name) == 0;
     }
@@ -355,8 +358,7 @@ static loom_status parse_value(char *text, const char *where, char **value, loom
         if (*c == '\\' && c[1]) {
             c++;
             *w++ = *c == 'n' ? '\n' : *c;
-        } else
-            *w++ = *c;
+        } else *w++ = *c;
     }
     if (*c != '"') return loom_fail(err, LOOM_STATUS_ARG, "%s: the quote is not closed", where);
     char *rest = trim(c + 1);
@@ -367,8 +369,8 @@ static loom_status parse_value(char *text, const char *where, char **value, loom
 }
 
 struct config_state {
-    bool common, own;  /* which tables the current section reaches */
-    loom_intern seen;  /* "section kind/key" already set */
+    bool common, own; /* which tables the current section reaches */
+    loom_intern seen; /* "section kind/key" already set */
 };
 
 static loom_status config_line(struct run *r, struct config_state *s, char *line, const char *where, loom_err *err)
@@ -404,8 +406,8 @@ static loom_status config_line(struct run *r, struct config_state *s, char *line
     if (!o) {
         char hint[80];
         suggest_option(r, key, hint, sizeof hint);
-        return loom_fail(err, LOOM_STATUS_ARG, "%s: unknown key \"%s\"%s (%s %s --print-config lists the keys)", where, key, hint,
-                         r->program, r->cmd->name);
+        return loom_fail(err, LOOM_STATUS_ARG, "%s: unknown key \"%s\"%s (%s %s --print-config lists the keys)", where,
+                         key, hint, r->program, r->cmd->name);
     }
     size_t before = s->seen.n;
     loom_buf mark = {0};
@@ -461,7 +463,8 @@ static const char *config_path(int argc, char **argv)
 
 static int print_program_help(const char *program, const char *summary, const loom_cmd *cmds, FILE *to)
 {
-    fprintf(to, "%s %s: %s\n\nUsage: %s SUBCOMMAND [options] ...\n\nSubcommands:\n", program, LOOM_VERSION, summary, program);
+    fprintf(to, "%s %s: %s\n\nUsage: %s SUBCOMMAND [options] ...\n\nSubcommands:\n", program, LOOM_VERSION, summary,
+            program);
     for (const loom_cmd *c = cmds; c->name; c++) fprintf(to, "  %-16s %s\n", c->name, c->summary);
     fprintf(to, "\n%s SUBCOMMAND --help tells the options of one.\n", program);
     return to == stdout && fflush(to) != 0 ? 1 : 0;
@@ -484,8 +487,8 @@ static loom_status print_version(const char *program, loom_err *err)
 static loom_status print_command_help(struct run *r, loom_err *err)
 {
     loom_buf text = {0};
-    loom_buf_printf(&text, "%s %s: %s\n\nUsage: %s %s [options]%s%s\n", r->program, r->cmd->name, r->cmd->summary, r->program,
-                    r->cmd->name, *r->cmd->args ? " " : "", r->cmd->args);
+    loom_buf_printf(&text, "%s %s: %s\n\nUsage: %s %s [options]%s%s\n", r->program, r->cmd->name, r->cmd->summary,
+                    r->program, r->cmd->name, *r->cmd->args ? " " : "", r->cmd->args);
     if (r->cmd->details) loom_buf_printf(&text, "\n%s\n", r->cmd->details);
     loom_opt_print_help(&text, r->conf, r->cmd->opts);
     struct common_conf fresh = {0};
@@ -502,7 +505,8 @@ static loom_status print_config(struct run *r, loom_err *err)
     loom_buf_str(&text, "[common]\n");
     loom_buf common = {0};
     loom_opt_print_config(&common, &r->common, common_opts, false);
-    for (char *line = loom_buf_failed(&common) ? NULL : common.data, *end; line && *line; line = end + 1) { /* without the keys that only make sense once */
+    for (char *line = loom_buf_failed(&common) ? NULL : common.data, *end; line && *line;
+         line = end + 1) { /* without the keys that only make sense once */
         end = strchr(line, '\n');
         size_t key = strcspn(line, " ");
         static const char *const once[] = {"help", "version", "print-config", "config", "#"};
@@ -522,13 +526,15 @@ static loom_status print_config(struct run *r, loom_err *err)
 static loom_status check_args(const struct run *r, loom_err *err)
 {
     if (r->common.common.update && !r->cmd->updates)
-        return loom_fail(err, LOOM_STATUS_ARG, "%s %s cannot tell whether its outputs are up to date; leave --update out, or give --force",
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "%s %s cannot tell whether its outputs are up to date; leave --update out, or give --force",
                          r->program, r->cmd->name);
     if (r->n_args < r->cmd->min_args)
-        return loom_fail(err, LOOM_STATUS_ARG, "missing argument: %s %s %s (see --help)", r->program, r->cmd->name, r->cmd->args);
+        return loom_fail(err, LOOM_STATUS_ARG, "missing argument: %s %s %s (see --help)", r->program, r->cmd->name,
+                         r->cmd->args);
     if (r->cmd->max_args >= 0 && r->n_args > r->cmd->max_args)
-        return loom_fail(err, LOOM_STATUS_ARG, "unexpected argument \"%s\" (usage: %s %s [options]%s%s)", r->args[r->cmd->max_args],
-                         r->program, r->cmd->name, *r->cmd->args ? " " : "", r->cmd->args);
+        return loom_fail(err, LOOM_STATUS_ARG, "unexpected argument \"%s\" (usage: %s %s [options]%s%s)",
+                         r->args[r->cmd->max_args], r->program, r->cmd->name, *r->cmd->args ? " " : "", r->cmd->args);
     return LOOM_OK;
 }
 
@@ -547,7 +553,8 @@ static void say_usage(double started)
     char wall[24], cpu[24], peak[24];
     double seconds = loom_time_now() - started;
     loom_verbose("%s wall, %s CPU, %s peak memory", loom_format_seconds(wall, sizeof wall, seconds),
-                 loom_format_seconds(cpu, sizeof cpu, loom_cpu_seconds()), loom_format_bytes(peak, sizeof peak, (double)loom_peak_bytes()));
+                 loom_format_seconds(cpu, sizeof cpu, loom_cpu_seconds()),
+                 loom_format_bytes(peak, sizeof peak, (double)loom_peak_bytes()));
 }
 
 static loom_status run_command(struct run *r, int argc, char **argv, loom_err *err)
@@ -565,12 +572,21 @@ static loom_status run_command(struct run *r, int argc, char **argv, loom_err *e
     LOOM_TRY(check_launch(r, err));
     r->common.common.force |= r->common.common.update;
     if (r->common.common.threads == 0) r->common.common.threads = loom_launch_threads(loom_cpu_count());
-    loom_log_set_level(r->common.common.quiet ? LOOM_LOG_QUIET : r->common.common.verbose ? LOOM_LOG_VERBOSE : LOOM_LOG_NORMAL);
-    loom_ctx ctx = {.program = r->program, .cmd = r->cmd, .common = r->common.common, .conf = r->conf,
-                    .args = r->args, .n_args = r->n_args, .command_line = loom_buf_text(&r->command_line), .given = r->given};
+    loom_log_set_level(r->common.common.quiet     ? LOOM_LOG_QUIET
+                       : r->common.common.verbose ? LOOM_LOG_VERBOSE
+                                                  : LOOM_LOG_NORMAL);
+    loom_ctx ctx = {.program = r->program,
+                    .cmd = r->cmd,
+                    .common = r->common.common,
+                    .conf = r->conf,
+                    .args = r->args,
+                    .n_args = r->n_args,
+                    .command_line = loom_buf_text(&r->command_line),
+                    .given = r->given};
     double started = loom_time_now();
     LOOM_TRY(r->cmd->run(&ctx, err));
-    if (fflush(stdout) != 0 || ferror(stdout)) return loom_fail(err, LOOM_STATUS_IO, "cannot write to standard output: %s", strerror(errno));
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return loom_fail(err, LOOM_STATUS_IO, "cannot write to standard output: %s", strerror(errno));
     LOOM_TRY(loom_nomem_check_end(err));
     say_usage(started);
     return LOOM_OK;
@@ -589,10 +605,8 @@ static const loom_cmd *find_command(const char *program, const loom_cmd *cmds, c
         }
     }
     loom_log_set_program(program);
-    if (close)
-        loom_error("unknown subcommand \"%s\"; did you mean %s? (see %s --help)", name, close->name, program);
-    else
-        loom_error("unknown subcommand \"%s\" (see %s --help)", name, program);
+    if (close) loom_error("unknown subcommand \"%s\"; did you mean %s? (see %s --help)", name, close->name, program);
+    else loom_error("unknown subcommand \"%s\" (see %s --help)", name, program);
     return NULL;
 }
 

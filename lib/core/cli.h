@@ -22,10 +22,10 @@ typedef struct loom_common {
     int64_t threads; /* never 0 here: resolved from CPU set and cgroup limit */
     int64_t seed;
     bool quiet, verbose, json, dry_run;
-    bool force;  /* replace outputs; --update sets it too */
+    bool force;    /* replace outputs; --update sets it too */
     bool safe_csv; /* no cell of a table that a spreadsheet would take for a formula (core/csv_cell.h) */
-    bool update; /* do nothing when the outputs are up to date (loom_meta_up_to_date) */
-    int progress; /* 0 auto, 1 always, 2 never */
+    bool update;   /* do nothing when the outputs are up to date (loom_meta_up_to_date) */
+    int progress;  /* 0 auto, 1 always, 2 never */
     const char *config;
 } loom_common;
 
@@ -33,31 +33,31 @@ typedef struct loom_cmd loom_cmd;
 
 /* What a subcommand gets. All borrowed until it returns. */
 typedef struct loom_ctx {
-    const char *program;       /* "loom-train" */
+    const char *program; /* "loom-train" */
     const loom_cmd *cmd;
     loom_common common;
-    const void *conf;          /* the subcommand's own options */
-    char **args;               /* positional arguments */
+    const void *conf; /* the subcommand's own options */
+    char **args;      /* positional arguments */
     int n_args;
-    const char *command_line;  /* as typed, shell-quoted */
-    const bool *given;         /* of each entry of cmd->opts: it stands on the command line; NULL: not known */
+    const char *command_line; /* as typed, shell-quoted */
+    const bool *given;        /* of each entry of cmd->opts: it stands on the command line; NULL: not known */
 } loom_ctx;
 
 /* True when the option was given on the command line, not by a configuration file or by default. */
 bool loom_ctx_given(const loom_ctx *ctx, const char *option);
 
 struct loom_cmd {
-    const char *name;    /* "pretrain" */
-    const char *summary; /* one line for the list of subcommands */
-    const char *args;    /* positional arguments in the usage line: "CSV...", "" */
+    const char *name;       /* "pretrain" */
+    const char *summary;    /* one line for the list of subcommands */
+    const char *args;       /* positional arguments in the usage line: "CSV...", "" */
     int min_args, max_args; /* max -1: no limit */
-    const char *details; /* paragraphs after the usage line; NULL: none. Examples belong here. */
+    const char *details;    /* paragraphs after the usage line; NULL: none. Examples belong here. */
     const loom_opt *opts;
     size_t conf_size;
     loom_status (*run)(const loom_ctx *ctx, loom_err *err);
     bool updates; /* knows --update */
     bool ranks;   /* may be one of several processes that mpirun started (core/ranks.h) */
-}; /* a table ends with {.name = NULL} */
+};                /* a table ends with {.name = NULL} */
 
 int loom_cli_main(const char *program, const char *summary, const loom_cmd *cmds, int argc, char **argv);
 

@@ -89,12 +89,9 @@ loom_status loom_digest_file(char text[33], int64_t *bytes, int fd, const char *
     loom_digest *d = loom_digest_new();
     void *block = loom_alloc(BLOCK, 1);
     loom_status st = LOOM_OK;
-    if (!d || !block)
-        st = loom_fail_nomem(err, "a file digest");
-    else if (fstat(fd, &info) != 0)
-        st = loom_fail(err, LOOM_STATUS_IO, "cannot read %s: %s", path, strerror(errno));
-    else
-        st = loom_digest_range(d, fd, 0, info.st_size, block, BLOCK, path, err);
+    if (!d || !block) st = loom_fail_nomem(err, "a file digest");
+    else if (fstat(fd, &info) != 0) st = loom_fail(err, LOOM_STATUS_IO, "cannot read %s: %s", path, strerror(errno));
+    else st = loom_digest_range(d, fd, 0, info.st_size, block, BLOCK, path, err);
     if (st == LOOM_OK) {
         loom_digest_text(d, text);
         *bytes = info.st_size;

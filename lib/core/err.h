@@ -8,13 +8,13 @@
 
 typedef enum loom_status {
     LOOM_OK = 0,
-    LOOM_STATUS_ARG,       /* wrong use: option, configuration key, request         -> exit 2 */
-    LOOM_STATUS_IO,        /* the world: file missing, disk full, read error        -> exit 1 */
-    LOOM_STATUS_FORMAT,    /* a file or text is not what it should be               -> exit 1 */
-    LOOM_STATUS_NOMEM,     /* memory                                                -> exit 1 */
-    LOOM_STATUS_NUMERIC,   /* NaN or infinity where a number was needed             -> exit 1 */
-    LOOM_STATUS_VERDICT,   /* ran, but the verdict is negative                      -> exit 3 */
-    LOOM_STATUS_INTERRUPT  /* stopped by SIGINT or SIGTERM after tidying up         -> exit 130 */
+    LOOM_STATUS_ARG,      /* wrong use: option, configuration key, request         -> exit 2 */
+    LOOM_STATUS_IO,       /* the world: file missing, disk full, read error        -> exit 1 */
+    LOOM_STATUS_FORMAT,   /* a file or text is not what it should be               -> exit 1 */
+    LOOM_STATUS_NOMEM,    /* memory                                                -> exit 1 */
+    LOOM_STATUS_NUMERIC,  /* NaN or infinity where a number was needed             -> exit 1 */
+    LOOM_STATUS_VERDICT,  /* ran, but the verdict is negative                      -> exit 3 */
+    LOOM_STATUS_INTERRUPT /* stopped by SIGINT or SIGTERM after tidying up         -> exit 130 */
 } loom_status;
 
 typedef struct loom_err {

@@ -20,16 +20,12 @@ static size_t next_shown(char out[ESCAPED_MAX], size_t *n_out, const char *text,
     const unsigned char *s = (const unsigned char *)text;
     size_t n = loom_utf8_length(text, len);
     int length;
-    if (lines && (s[0] == '\n' || s[0] == '\t'))
-        out[0] = text[0], length = 1;
-    else if (n == 0)
-        length = snprintf(out, ESCAPED_MAX, "\\x%02x", s[0]), n = 1;
+    if (lines && (s[0] == '\n' || s[0] == '\t')) out[0] = text[0], length = 1;
+    else if (n == 0) length = snprintf(out, ESCAPED_MAX, "\\x%02x", s[0]), n = 1;
     else if (s[0] == '\n' || s[0] == '\t' || s[0] == '\r')
         length = snprintf(out, ESCAPED_MAX, "\\%c", s[0] == '\n' ? 'n' : s[0] == '\t' ? 't' : 'r');
-    else if (s[0] < ' ' || s[0] == 0x7f)
-        length = snprintf(out, ESCAPED_MAX, "\\x%02x", s[0]);
-    else if (n == 2 && s[0] == 0xc2 && s[1] < 0xa0)
-        length = snprintf(out, ESCAPED_MAX, "\\u00%02x", s[1]);
+    else if (s[0] < ' ' || s[0] == 0x7f) length = snprintf(out, ESCAPED_MAX, "\\x%02x", s[0]);
+    else if (n == 2 && s[0] == 0xc2 && s[1] < 0xa0) length = snprintf(out, ESCAPED_MAX, "\\u00%02x", s[1]);
     else if (n == 3 && is_hidden_mark(s))
         length = snprintf(out, ESCAPED_MAX, "\\u20%02x", (unsigned)((s[1] & 3) << 6 | (s[2] & 0x3f)));
     else {

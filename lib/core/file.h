@@ -58,7 +58,7 @@ loom_status loom_out_commit(loom_out **out, loom_err *err);
 /* Several files get their names together, or none of them (core/temp_file.h); NULL members are passed over. */
 loom_status loom_out_commit_all(loom_out **outs, size_t n, loom_err *err);
 void loom_out_make_private(loom_out *out); /* for its owner only (0600): a mapping of names */
-void loom_out_abandon(loom_out **out); /* removes the temporary file; NULL is fine */
+void loom_out_abandon(loom_out **out);     /* removes the temporary file; NULL is fine */
 
 /* For who publishes files together with something else: flushes, syncs and reads back; the digest of what loom_out_temp
  * returns is known then. That is NULL for what is written in place. */
@@ -83,8 +83,8 @@ void loom_map_close(loom_map_file *map);
 
 bool loom_file_exists(const char *path);
 bool loom_file_is_dir(const char *path);
-bool loom_path_is_hidden(const char *path); /* does the last part of the name begin with a dot? */
-int64_t loom_file_size(const char *path); /* bytes, -1 when it cannot be told */
+bool loom_path_is_hidden(const char *path);                  /* does the last part of the name begin with a dot? */
+int64_t loom_file_size(const char *path);                    /* bytes, -1 when it cannot be told */
 loom_status loom_make_dirs(const char *path, loom_err *err); /* mkdir -p */
 /* Regular files in a folder whose names end in `suffix` ("" = all), sorted by name; *paths malloc'ed, each too. */
 loom_status loom_list_files(char ***paths, size_t *n, const char *dir, const char *suffix, loom_err *err);
@@ -99,7 +99,8 @@ bool loom_stop_requested(void); /* SIGINT, SIGTERM or SIGHUP seen */
 void loom_stop_mute(void);
 void loom_stop_unmute(void);
 void loom_stop_on_user_signal(void); /* SIGUSR1 asks for an end, too: mpirun passes it on */
-void loom_stop_install(void);   /* called once by loom_cli_main; a second signal removes temporary files and ends the process */
-void loom_stop_set(bool stop);  /* for tests */
+void loom_stop_install(
+    void); /* called once by loom_cli_main; a second signal removes temporary files and ends the process */
+void loom_stop_set(bool stop); /* for tests */
 
 #endif

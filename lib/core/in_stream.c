@@ -22,8 +22,8 @@ struct loom_in {
     size_t head_len, head_used;
     unsigned char peeked[512]; /* of a member, looked at and not read yet */
     size_t peeked_len, peeked_used;
-    unsigned char *feed;     /* input block of the decompressor */
-    loom_inflate *inflate;   /* gzip: between the file and libarchive; NULL: libarchive does it */
+    unsigned char *feed;   /* input block of the decompressor */
+    loom_inflate *inflate; /* gzip: between the file and libarchive; NULL: libarchive does it */
 };
 
 enum { FEED_BYTES = 256 << 10 };
@@ -85,7 +85,11 @@ static bool is_container(const unsigned char *h, size_t n)
     if (is_gzip(h, n)) return true;
     if (n >= 4 && memcmp(h, "\x28\xb5\x2f\xfd", 4) == 0) return true;
     if (n >= 4 && (h[0] & 0xf0) == 0x50 && memcmp(h + 1, "\x2a\x4d\x18", 3) == 0) return true; /* zstd skippable */
-    if (n >= 6 && memcmp(h, "\xfd" "7zXZ\0", 6) == 0) return true;
+    if (n >= 6 && memcmp(h,
+                         "\xfd"
+                         "7zXZ\0",
+                         6) == 0)
+        return true;
     if (n >= 4 && memcmp(h, "BZh", 3) == 0 && h[3] >= '1' && h[3] <= '9') return true;
     return n >= 262 && memcmp(h + 257, "ustar", 5) == 0;
 }

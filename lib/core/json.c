@@ -29,12 +29,15 @@ loom_status loom_json_parse(loom_json **out, const char *text, size_t len, const
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     json_error_t e;
     if (len > LOOM_BOUND_PLAIN && weigh(text, len) / LOOM_BOUND_RICHNESS > len)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: JSON of hardly anything but empty values, which would take %d times its size; "
-                         "is it the right file?", name, LOOM_BOUND_RICHNESS);
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s: JSON of hardly anything but empty values, which would take %d times its size; "
+                         "is it the right file?",
+                         name, LOOM_BOUND_RICHNESS);
     pthread_once(&once, use_own_memory);
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
     if (!root) LOOM_TRY(loom_nomem_check(name, err));
-    if (!root) return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%d:%d: not valid JSON: %s", name, e.line, e.column, e.text);
+    if (!root)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%d:%d: not valid JSON: %s", name, e.line, e.column, e.text);
     *out = (loom_json *)root;
     return LOOM_OK;
 }
@@ -107,7 +110,8 @@ const loom_json *loom_json_iter_value(void *it) { return wrap(json_object_iter_v
 
 static loom_status need(const char *key, const char *kind, const loom_json *found, loom_err *err)
 {
-    return loom_fail(err, LOOM_STATUS_FORMAT, found ? "\"%s\" should be %s" : "\"%s\" is missing, it should be %s", key, kind);
+    return loom_fail(err, LOOM_STATUS_FORMAT, found ? "\"%s\" should be %s" : "\"%s\" is missing, it should be %s", key,
+                     kind);
 }
 
 loom_status loom_json_need_i64(const loom_json *object, const char *key, int64_t *out, loom_err *err)

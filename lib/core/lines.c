@@ -29,8 +29,9 @@ void loom_lines_bound(loom_lines *lines, size_t bound) { lines->bound = bound; }
 static loom_status too_long(const loom_lines *lines, loom_err *err)
 {
     char text[32];
-    return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: a line of more than %s; is it the right file?", loom_in_path(lines->in),
-                     (long long)lines->number + 1, loom_format_bytes(text, sizeof text, (double)LOOM_BOUND_LINE));
+    return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: a line of more than %s; is it the right file?",
+                     loom_in_path(lines->in), (long long)lines->number + 1,
+                     loom_format_bytes(text, sizeof text, (double)LOOM_BOUND_LINE));
 }
 
 /* Appends one more block; goes on to the next member at the end of one. */
@@ -67,7 +68,8 @@ loom_status loom_lines_next(loom_lines *lines, char **line, size_t *len, loom_er
         size_t have = lines->block.len - lines->start;
         char *text = lines->block.data ? lines->block.data + lines->start : NULL;
         char *end = have > searched ? memchr(text + searched, '\n', have - searched) : NULL;
-        if (!end && lines->bound && lines->taken + have > lines->bound) return loom_fail_bound(err, loom_in_path(lines->in), lines->bound);
+        if (!end && lines->bound && lines->taken + have > lines->bound)
+            return loom_fail_bound(err, loom_in_path(lines->in), lines->bound);
         if (!end && have > LOOM_BOUND_LINE) return too_long(lines, err);
         if (!end && !lines->ended) {
             searched = have;
@@ -82,7 +84,8 @@ loom_status loom_lines_next(loom_lines *lines, char **line, size_t *len, loom_er
         size_t n = end ? (size_t)(end - text) : have;
         lines->start += n + (end != NULL);
         lines->taken += n + 1;
-        if (lines->bound && lines->taken > lines->bound) return loom_fail_bound(err, loom_in_path(lines->in), lines->bound);
+        if (lines->bound && lines->taken > lines->bound)
+            return loom_fail_bound(err, loom_in_path(lines->in), lines->bound);
         if (n > 0 && text[n - 1] == '\r') n--;
         text[n] = 0;
         lines->number++;

@@ -5,7 +5,7 @@
 
 typedef enum loom_log_level { LOOM_LOG_QUIET, LOOM_LOG_NORMAL, LOOM_LOG_VERBOSE } loom_log_level;
 
-void loom_log_set_level(loom_log_level level); /* once, in main */
+void loom_log_set_level(loom_log_level level);                                 /* once, in main */
 void loom_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));   /* always, "program: ..." */
 void loom_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));    /* always, "program: warning: ..." */
 void loom_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));    /* not with --quiet */

@@ -32,7 +32,9 @@ static void remember(const loom_map_file *map, const char *path)
         int n = snprintf(known[i].sentence, sizeof known[i].sentence,
                          "%s: %s was cut short while it was being read; put the whole file back and run again\n",
                          loom_log_program(), shown);
-        known[i].n_sentence = n < 0 ? 0 : (size_t)n < sizeof known[i].sentence ? (size_t)n : sizeof known[i].sentence - 1;
+        known[i].n_sentence = n < 0                                  ? 0
+                              : (size_t)n < sizeof known[i].sentence ? (size_t)n
+                                                                     : sizeof known[i].sentence - 1;
         known[i].data = map->data;
         known[i].len = map->len;
         atomic_store(&known[i].used, 2);

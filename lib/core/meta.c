@@ -125,7 +125,10 @@ static void render(const loom_meta *m, const loom_ctx *ctx, const loom_temp *out
 
 void loom_meta_render(const loom_meta *m, const loom_ctx *ctx, loom_buf *into) { render(m, ctx, NULL, false, into); }
 
-void loom_meta_render_inside(const loom_meta *m, const loom_ctx *ctx, loom_buf *into) { render(m, ctx, NULL, true, into); }
+void loom_meta_render_inside(const loom_meta *m, const loom_ctx *ctx, loom_buf *into)
+{
+    render(m, ctx, NULL, true, into);
+}
 
 /* The finished temporary file of PATH.meta.json, which tells of `output`. */
 static loom_status write_beside(loom_out **out, const loom_meta *m, const loom_ctx *ctx, const loom_temp *output,
@@ -183,8 +186,8 @@ loom_status loom_meta_commit(const loom_meta *m, const loom_ctx *ctx, loom_out *
     return st;
 }
 
-loom_status loom_meta_file_write(const loom_meta *m, const loom_ctx *ctx, const char *path, const void *data, size_t len,
-                                 bool force, loom_err *err)
+loom_status loom_meta_file_write(const loom_meta *m, const loom_ctx *ctx, const char *path, const void *data,
+                                 size_t len, bool force, loom_err *err)
 {
     loom_out *out = NULL;
     LOOM_TRY(loom_out_open(&out, path, force, err));

@@ -23,7 +23,7 @@ typedef struct loom_meta {
     loom_buf digests; /* the same without names */
     loom_buf extra;   /* ", \"key\": value" members gathered so far */
     bool unknown;     /* an input has no digest: stdin, a folder */
-} loom_meta;         /* zero-initialised is ready */
+} loom_meta;          /* zero-initialised is ready */
 
 /* Hashes the file and records it; "-" is recorded as stdin without digest. */
 loom_status loom_meta_input(loom_meta *m, const char *path, loom_err *err);
@@ -46,8 +46,8 @@ loom_status loom_meta_commit(const loom_meta *m, const loom_ctx *ctx, loom_out *
 loom_status loom_meta_publish(const loom_meta *m, const loom_ctx *ctx, loom_temp *const *outputs, size_t n,
                               size_t n_told, loom_err *err);
 /* loom_file_write with PATH.meta.json. */
-loom_status loom_meta_file_write(const loom_meta *m, const loom_ctx *ctx, const char *path, const void *data, size_t len,
-                                 bool force, loom_err *err);
+loom_status loom_meta_file_write(const loom_meta *m, const loom_ctx *ctx, const char *path, const void *data,
+                                 size_t len, bool force, loom_err *err);
 /* PATH.meta.json; NULL when there is none or it tells of another file than lies there: of another size, or (by_digest) of
  * other content, which takes reading all of it. Those of older versions say no digest, and are believed. */
 loom_json *loom_meta_load(const char *path, bool by_digest);

@@ -36,8 +36,7 @@ bool loom_parse_i64(const char *text, size_t len, int64_t *out)
         if (text[i] < '0' || text[i] > '9') return false;
         int digit = text[i] - '0';
         /* negative while adding up: the range of negatives is larger by one */
-        if (__builtin_mul_overflow(value, (int64_t)10, &value) ||
-            __builtin_sub_overflow(value, (int64_t)digit, &value))
+        if (__builtin_mul_overflow(value, (int64_t)10, &value) || __builtin_sub_overflow(value, (int64_t)digit, &value))
             return false;
     }
     if (!negative && __builtin_mul_overflow(value, (int64_t)-1, &value)) return false;
@@ -53,8 +52,7 @@ bool loom_parse_f64(const char *text, size_t len, double *out)
     if (len == 0 || len >= sizeof copy) return false;
     for (size_t i = 0; i < len; i++) {
         char c = text[i];
-        if (c >= '0' && c <= '9')
-            digits = true;
+        if (c >= '0' && c <= '9') digits = true;
         else if (c != '+' && c != '-' && c != '.' && c != 'e' && c != 'E')
             return false; /* keeps out spaces, hex, inf and nan, which strtod would take */
         copy[i] = c;
@@ -132,7 +130,12 @@ const char *loom_format_bytes(char *text, size_t cap, double bytes)
         bytes /= 1024;
         u++;
     }
-    snprintf(text, cap, u == 0 ? "%.0f %s" : bytes < 10 ? "%.2f %s" : bytes < 100 ? "%.1f %s" : "%.0f %s", bytes, units[u]);
+    snprintf(text, cap,
+             u == 0        ? "%.0f %s"
+             : bytes < 10  ? "%.2f %s"
+             : bytes < 100 ? "%.1f %s"
+                           : "%.0f %s",
+             bytes, units[u]);
     return text;
 }
 
@@ -155,9 +158,7 @@ const char *loom_format_seconds(char *text, size_t cap, double seconds)
         return text;
     }
     int64_t s = (int64_t)(seconds + 0.5);
-    if (s < 3600)
-        snprintf(text, cap, "%d:%02d", (int)(s / 60), (int)(s % 60));
-    else
-        snprintf(text, cap, "%lld:%02d:%02d", (long long)(s / 3600), (int)(s / 60 % 60), (int)(s % 60));
+    if (s < 3600) snprintf(text, cap, "%d:%02d", (int)(s / 60), (int)(s % 60));
+    else snprintf(text, cap, "%lld:%02d:%02d", (long long)(s / 3600), (int)(s / 60 % 60), (int)(s % 60));
     return text;
 }

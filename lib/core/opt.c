@@ -32,7 +32,8 @@ static loom_status bad_number(const loom_opt *opt, const char *text, const char 
                      opt->type == LOOM_OPT_TYPE_I64 ? "an integer" : "a number", opt->min, opt->max);
 }
 
-loom_status loom_opt_set(void *conf, const loom_opt *opt, const char *text, const char *where, loom_arena *arena, loom_err *err)
+loom_status loom_opt_set(void *conf, const loom_opt *opt, const char *text, const char *where, loom_arena *arena,
+                         loom_err *err)
 {
     void *p = field(conf, opt);
     size_t len = strlen(text);
@@ -128,7 +129,8 @@ void loom_opt_value_text(loom_buf *into, const void *conf, const loom_opt *opt)
 static bool stands_bare(const char *text)
 {
     size_t n = strlen(text);
-    return n > 0 && !strpbrk(text, "\"#\n\\") && !isspace((unsigned char)text[0]) && !isspace((unsigned char)text[n - 1]);
+    return n > 0 && !strpbrk(text, "\"#\n\\") && !isspace((unsigned char)text[0]) &&
+           !isspace((unsigned char)text[n - 1]);
 }
 
 void loom_opt_print_config(loom_buf *into, const void *conf, const loom_opt *opts, bool comments)
@@ -144,8 +146,7 @@ void loom_opt_print_config(loom_buf *into, const void *conf, const loom_opt *opt
         loom_buf_reset(&value);
         loom_opt_value_text(&value, conf, o);
         if (comments) loom_buf_printf(into, "# %s\n", o->help);
-        if (unset)
-            loom_buf_printf(into, "# %s =\n", o->name);
+        if (unset) loom_buf_printf(into, "# %s =\n", o->name);
         else if (o->type != LOOM_OPT_TYPE_STR || stands_bare(loom_buf_text(&value)))
             loom_buf_printf(into, "%s = %s\n", o->name, loom_buf_text(&value));
         else {
@@ -198,26 +199,21 @@ void loom_opt_print_help(loom_buf *into, const void *conf, const loom_opt *opts)
         if (hidden || o->type == LOOM_OPT_TYPE_WAS) continue;
         loom_buf_reset(&left);
         loom_buf_reset(&help);
-        if (o->letter)
-            loom_buf_printf(&left, "  -%c, --%s", o->letter, o->name);
-        else
-            loom_buf_printf(&left, "      --%s", o->name);
+        if (o->letter) loom_buf_printf(&left, "  -%c, --%s", o->letter, o->name);
+        else loom_buf_printf(&left, "      --%s", o->name);
         if (o->meta) loom_buf_printf(&left, " %s", o->meta);
         loom_buf_str(&help, o->help);
         bool unset = o->type == LOOM_OPT_TYPE_STR && !*(const char *const *)const_field(conf, o);
         bool off = o->type == LOOM_OPT_TYPE_FLAG && !*(const bool *)const_field(conf, o);
-        if (o->type == LOOM_OPT_TYPE_FLAG && !off)
-            loom_buf_printf(&help, " (on; --no-%s)", o->name);
+        if (o->type == LOOM_OPT_TYPE_FLAG && !off) loom_buf_printf(&help, " (on; --no-%s)", o->name);
         else if (!unset && !off) {
             loom_buf_str(&help, " (default ");
             loom_opt_value_text(&help, conf, o);
             loom_buf_char(&help, ')');
         }
         loom_buf_append(into, left.data, left.len);
-        if (left.len + 2 > INDENT)
-            loom_buf_printf(into, "\n%*s", INDENT, "");
-        else
-            loom_buf_printf(into, "%*s", (int)(INDENT - left.len), "");
+        if (left.len + 2 > INDENT) loom_buf_printf(into, "\n%*s", INDENT, "");
+        else loom_buf_printf(into, "%*s", (int)(INDENT - left.len), "");
         append_wrapped(into, loom_buf_text(&help), INDENT, INDENT);
     }
     loom_buf_release(&left);

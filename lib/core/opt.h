@@ -51,47 +51,80 @@ typedef struct loom_opt {
     size_t offset;
     const char *value; /* default, as text; NULL: none (STR only) */
     double min, max;
-    const char *meta;  /* placeholder in --help; for ENUM the choices "a|b|c" */
+    const char *meta; /* placeholder in --help; for ENUM the choices "a|b|c" */
     const char *help;
-    bool hidden;       /* GROUP: the options after it are left out of --help (testing aids) */
+    bool hidden; /* GROUP: the options after it are left out of --help (testing aids) */
     loom_opt_role role;
-    int mark;          /* the command's own note on the option, 0: none */
+    int mark; /* the command's own note on the option, 0: none */
 } loom_opt;
 
 /* The last argument of a macro is the help; what follows it sets members: "help text", .mark = MAY_CHANGE */
 
-#define LOOM_OPT_GROUP(title) {.type = LOOM_OPT_TYPE_GROUP, .name = (title)}
-#define LOOM_OPT_GROUP_HIDDEN(title) {.type = LOOM_OPT_TYPE_GROUP, .name = (title), .hidden = true}
-#define LOOM_OPT_FLAG(n, c, S, f, ...)                                                                                   \
-    {.type = LOOM_OPT_TYPE_FLAG, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = "false", .help = __VA_ARGS__}
-#define LOOM_OPT_FLAG_ON(n, c, S, f, ...)                                                                                \
-    {.type = LOOM_OPT_TYPE_FLAG, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = "true", .help = __VA_ARGS__}
-#define LOOM_OPT_I64(n, c, S, f, v, lo, hi, m, ...)                                                                      \
-    {.type = LOOM_OPT_TYPE_I64, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .min = (lo),        \
-     .max = (hi), .meta = (m), .help = __VA_ARGS__}
-#define LOOM_OPT_F64(n, c, S, f, v, lo, hi, m, ...)                                                                      \
-    {.type = LOOM_OPT_TYPE_F64, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .min = (lo),        \
-     .max = (hi), .meta = (m), .help = __VA_ARGS__}
-#define LOOM_OPT_STR(n, c, S, f, v, m, ...)                                                                              \
-    {.type = LOOM_OPT_TYPE_STR, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (m), .help = __VA_ARGS__}
-#define LOOM_OPT_IN(n, c, S, f, v, m, ...)                                                                               \
-    {.type = LOOM_OPT_TYPE_STR, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (m),        \
-     .role = LOOM_OPT_INPUT, .help = __VA_ARGS__}
-#define LOOM_OPT_OUT(n, c, S, f, v, m, ...)                                                                              \
-    {.type = LOOM_OPT_TYPE_STR, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (m),        \
-     .role = LOOM_OPT_OUTPUT, .help = __VA_ARGS__}
-#define LOOM_OPT_ENUM(n, c, S, f, v, choices, ...)                                                                       \
-    {.type = LOOM_OPT_TYPE_ENUM, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (choices), .help = __VA_ARGS__}
+#define LOOM_OPT_GROUP(title)                                                                                          \
+    {                                                                                                                  \
+        .type = LOOM_OPT_TYPE_GROUP, .name = (title)                                                                   \
+    }
+#define LOOM_OPT_GROUP_HIDDEN(title)                                                                                   \
+    {                                                                                                                  \
+        .type = LOOM_OPT_TYPE_GROUP, .name = (title), .hidden = true                                                   \
+    }
+#define LOOM_OPT_FLAG(n, c, S, f, ...)                                                                                 \
+    {                                                                                                                  \
+        .type = LOOM_OPT_TYPE_FLAG, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = "false",            \
+        .help = __VA_ARGS__                                                                                            \
+    }
+#define LOOM_OPT_FLAG_ON(n, c, S, f, ...)                                                                              \
+    {                                                                                                                  \
+        .type = LOOM_OPT_TYPE_FLAG, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = "true",             \
+        .help = __VA_ARGS__                                                                                            \
+    }
+#define LOOM_OPT_I64(n, c, S, f, v, lo, hi, m, ...)                                                                    \
+    {                                                                                                                  \
+        .type = LOOM_OPT_TYPE_I64, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .min = (lo),    \
+        .max = (hi), .meta = (m), .help = __VA_ARGS__                                                                  \
+    }
+#define LOOM_OPT_F64(n, c, S, f, v, lo, hi, m, ...)                                                                    \
+    {                                                                                                                  \
+        .type = LOOM_OPT_TYPE_F64, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .min = (lo),    \
+        .max = (hi), .meta = (m), .help = __VA_ARGS__                                                                  \
+    }
+#define LOOM_OPT_STR(n, c, S, f, v, m, ...)                                                                            \
+    {                                                                                                                  \
+        .type = LOOM_OPT_TYPE_STR, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (m),    \
+        .help = __VA_ARGS__                                                                                            \
+    }
+#define LOOM_OPT_IN(n, c, S, f, v, m, ...)                                                                             \
+    {                                                                                                                  \
+        .type = LOOM_OPT_TYPE_STR, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (m),    \
+        .role = LOOM_OPT_INPUT, .help = __VA_ARGS__                                                                    \
+    }
+#define LOOM_OPT_OUT(n, c, S, f, v, m, ...)                                                                            \
+    {                                                                                                                  \
+        .type = LOOM_OPT_TYPE_STR, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v), .meta = (m),    \
+        .role = LOOM_OPT_OUTPUT, .help = __VA_ARGS__                                                                   \
+    }
+#define LOOM_OPT_ENUM(n, c, S, f, v, choices, ...)                                                                     \
+    {                                                                                                                  \
+        .type = LOOM_OPT_TYPE_ENUM, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v),                \
+        .meta = (choices), .help = __VA_ARGS__                                                                         \
+    }
 /* An older spelling of the option `now`, which goes on working with a notice: its name (NULL: none) or its letter (0: none), and
  * the choices it had, in the order of those it has ("a|b|c"; NULL: the same). A letter means the same option in every subcommand
  * (tests/cli/test_help.sh). */
-#define LOOM_OPT_WAS(n, c, now, choices) {.type = LOOM_OPT_TYPE_WAS, .name = (n), .letter = (c), .value = (now), .meta = (choices)}
-#define LOOM_OPT_END {.type = LOOM_OPT_TYPE_END}
+#define LOOM_OPT_WAS(n, c, now, choices)                                                                               \
+    {                                                                                                                  \
+        .type = LOOM_OPT_TYPE_WAS, .name = (n), .letter = (c), .value = (now), .meta = (choices)                       \
+    }
+#define LOOM_OPT_END                                                                                                   \
+    {                                                                                                                  \
+        .type = LOOM_OPT_TYPE_END                                                                                      \
+    }
 
 /* Fills conf with the table's defaults. Strings live in `arena`. */
 loom_status loom_opt_defaults(void *conf, const loom_opt *opts, loom_arena *arena, loom_err *err);
 /* Sets one option from text; `where` names the place in messages ("--lr", "desk.conf:12"). */
-loom_status loom_opt_set(void *conf, const loom_opt *opt, const char *text, const char *where, loom_arena *arena, loom_err *err);
+loom_status loom_opt_set(void *conf, const loom_opt *opt, const char *text, const char *where, loom_arena *arena,
+                         loom_err *err);
 const loom_opt *loom_opt_find(const loom_opt *opts, const char *name);
 /* Does the entry hold a value: is it neither heading, end nor older spelling? */
 static inline bool loom_opt_is_value(const loom_opt *o)

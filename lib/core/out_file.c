@@ -14,8 +14,8 @@
 struct loom_out {
     char *path;
     loom_temp temp;
-    FILE *file;            /* of its own descriptor; NULL once finished */
-    loom_digest *digest;   /* of the bytes of the file; NULL: written in place (stdout, a device, a pipe) */
+    FILE *file;          /* of its own descriptor; NULL once finished */
+    loom_digest *digest; /* of the bytes of the file; NULL: written in place (stdout, a device, a pipe) */
     bool finished;
     ZSTD_CCtx *zstd;
     unsigned char *packed;

@@ -101,7 +101,8 @@ loom_status loom_pool_new(loom_pool **out, int n_threads, loom_err *err)
         p->workers[i] = (struct worker){.pool = p, .index = i};
         if (pthread_create(&p->workers[i].thread, NULL, worker_main, &p->workers[i]) != 0) {
             loom_pool_free(p);
-            return loom_fail(err, LOOM_STATUS_NOMEM, "cannot start thread %d of %d; use fewer --threads", i + 1, n_threads);
+            return loom_fail(err, LOOM_STATUS_NOMEM, "cannot start thread %d of %d; use fewer --threads", i + 1,
+                             n_threads);
         }
         p->n_threads = i + 1;
     }

@@ -11,7 +11,8 @@
 
 static const double quiet_seconds = 1, bar_interval = 1.0 / 6, line_interval = 10;
 
-void loom_progress_start(loom_progress *p, const loom_common *common, const char *label, int64_t total, const char *unit)
+void loom_progress_start(loom_progress *p, const loom_common *common, const char *label, int64_t total,
+                         const char *unit)
 {
     bool tty = isatty(STDERR_FILENO);
     *p = (loom_progress){.label = label, .unit = unit, .total = total, .started = loom_time_now()};
@@ -81,8 +82,9 @@ void loom_progress_finish(loom_progress *p, const char *note)
         char text[512], took[24];
         int columns = terminal_columns() - 1, n;
         char done[24];
-        n = snprintf(text, sizeof text, "%s: %s %s in %s", p->label, loom_format_count(done, sizeof done, (double)p->done),
-                     p->unit, loom_format_seconds(took, sizeof took, loom_time_now() - p->started));
+        n = snprintf(text, sizeof text, "%s: %s %s in %s", p->label,
+                     loom_format_count(done, sizeof done, (double)p->done), p->unit,
+                     loom_format_seconds(took, sizeof took, loom_time_now() - p->started));
         if (note && n > 0 && (size_t)n + 2 < sizeof text) put_note(text, sizeof text, (size_t)n, note);
         fprintf(stderr, "\r%-*.*s\n", columns, columns, text);
     }

@@ -16,7 +16,8 @@ typedef struct loom_progress {
     bool on, bar, shown;
 } loom_progress;
 
-void loom_progress_start(loom_progress *p, const loom_common *common, const char *label, int64_t total, const char *unit);
+void loom_progress_start(loom_progress *p, const loom_common *common, const char *label, int64_t total,
+                         const char *unit);
 /* `note` (may be NULL) stands after the bar: "loss 1.234  8123 tokens/s". */
 void loom_progress_update(loom_progress *p, int64_t done, const char *note);
 void loom_progress_finish(loom_progress *p, const char *note);

@@ -15,10 +15,10 @@ typedef struct loom_rng {
 
 void loom_rng_seed(loom_rng *r, uint64_t seed, const char *tag, uint64_t index);
 uint64_t loom_rng_u64(loom_rng *r);
-double loom_rng_f64(loom_rng *r);                  /* [0, 1), top 53 bits */
-uint64_t loom_rng_below(loom_rng *r, uint64_t n);  /* uniform in 0..n-1, n > 0, unbiased */
-bool loom_rng_chance(loom_rng *r, double p);       /* true with probability p; always draws */
-double loom_rng_normal(loom_rng *r);               /* N(0,1), polar method, no state kept between calls */
+double loom_rng_f64(loom_rng *r);                 /* [0, 1), top 53 bits */
+uint64_t loom_rng_below(loom_rng *r, uint64_t n); /* uniform in 0..n-1, n > 0, unbiased */
+bool loom_rng_chance(loom_rng *r, double p);      /* true with probability p; always draws */
+double loom_rng_normal(loom_rng *r);              /* N(0,1), polar method, no state kept between calls */
 void loom_rng_shuffle(loom_rng *r, void *array, size_t n, size_t size); /* Fisher-Yates, size <= 64 bytes */
 
 #endif

@@ -1,6 +1,6 @@
 /* The stop flag: signals that ask for an end, and what an interrupted read says. */
-#include <errno.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
@@ -135,10 +135,11 @@ loom_status loom_fail_interrupted(loom_err *err)
 
 loom_status loom_fail_changed(const char *shown, int64_t bytes_then, int64_t bytes_now, loom_err *err)
 {
-    return loom_fail(err, LOOM_STATUS_IO,
-                     "%s changed while it was being read: %lld bytes when it was opened, %lld at its end; run again when it "
-                     "stands still",
-                     shown, (long long)bytes_then, (long long)bytes_now);
+    return loom_fail(
+        err, LOOM_STATUS_IO,
+        "%s changed while it was being read: %lld bytes when it was opened, %lld at its end; run again when it "
+        "stands still",
+        shown, (long long)bytes_then, (long long)bytes_now);
 }
 
 ssize_t loom_read_fd(int fd, void *data, size_t cap)

@@ -206,10 +206,8 @@ loom_status loom_temp_open(loom_temp *t, const char *path, bool force, loom_err 
     if (loom_file_is_dir(path)) return loom_fail(err, LOOM_STATUS_ARG, "%s is a folder; name a file in it", path);
     t->path = loom_strdup(path);
     t->target = follow_links(path);
-    if (!t->path || !t->target)
-        st = loom_fail_nomem(err, "a file name");
-    else if (!force && loom_file_exists(t->target))
-        st = exists_already(t, err);
+    if (!t->path || !t->target) st = loom_fail_nomem(err, "a file name");
+    else if (!force && loom_file_exists(t->target)) st = exists_already(t, err);
     else {
         take_permissions(t);
         loom_temp_sweep(t->target);
@@ -247,7 +245,8 @@ static void keep_owner(loom_temp *t)
 
 static loom_status cannot_write(const loom_temp *t, int code, loom_err *err)
 {
-    return loom_fail(err, LOOM_STATUS_IO, "cannot write %s: %s; nothing was left half-written", t->path, strerror(code));
+    return loom_fail(err, LOOM_STATUS_IO, "cannot write %s: %s; nothing was left half-written", t->path,
+                     strerror(code));
 }
 
 loom_status loom_temp_sync(loom_temp *t, loom_err *err)
@@ -364,7 +363,8 @@ static bool is_own_folder(const char *dir)
     char pid[32];
     const char *dot = strrchr(dir, '.');
     int n = snprintf(pid, sizeof pid, ".%ld-", (long)getpid());
-    return dot && strncmp(dot, pid, (size_t)n) == 0 && strlen(dot) == (size_t)n + 16 && strspn(dot + n, "0123456789abcdef") == 16;
+    return dot && strncmp(dot, pid, (size_t)n) == 0 && strlen(dot) == (size_t)n + 16 &&
+           strspn(dot + n, "0123456789abcdef") == 16;
 }
 
 static int lock_folder_of(const char *path)

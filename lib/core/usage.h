@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-double loom_time_now(void);      /* monotonic seconds */
-double loom_cpu_seconds(void);   /* user + system of this process */
-int64_t loom_peak_bytes(void);   /* peak resident memory of this process */
+double loom_time_now(void);    /* monotonic seconds */
+double loom_cpu_seconds(void); /* user + system of this process */
+int64_t loom_peak_bytes(void); /* peak resident memory of this process */
 int64_t loom_resident_bytes(void);
 double loom_memory_there(void); /* bytes: what the machine and its control group have */
 /* "AMD EPYC 9B14", as the system calls the CPU, into text[cap], printable ASCII alone; "" when it does not say. */

@@ -27,8 +27,9 @@ loom_status loom_file_read(loom_buf *into, const char *path, size_t bound, loom_
             break;
         }
         if (n < 0) {
-            st = loom_stop_requested() ? loom_fail_interrupted(err)
-                           : loom_fail(err, LOOM_STATUS_IO, "cannot read %s: %s", loom_shown_path(path), strerror(errno));
+            st = loom_stop_requested()
+                     ? loom_fail_interrupted(err)
+                     : loom_fail(err, LOOM_STATUS_IO, "cannot read %s: %s", loom_shown_path(path), strerror(errno));
             break;
         }
         into->len += (size_t)n;

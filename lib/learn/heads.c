@@ -56,7 +56,8 @@ double loom_head_gaussian(double *dmean, double *ds, double x, double mean, doub
     return off * off * precision / 2 + s + half_log_two_pi;
 }
 
-double loom_kl_standard(float *dmu, float *dlogvar, const float *mu, const float *logvar, double scale, int64_t N, int64_t C)
+double loom_kl_standard(float *dmu, float *dlogvar, const float *mu, const float *logvar, double scale, int64_t N,
+                        int64_t C)
 {
     double sum = 0;
 

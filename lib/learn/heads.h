@@ -20,7 +20,8 @@ double loom_head_bernoulli(double *dz, double z, bool hit);
 double loom_head_gaussian(double *dmean, double *ds, double x, double mean, double s);
 
 /* KL of N(mu, e^logvar) from N(0, I):  -1/2 sum (1 + logvar - mu^2 - e^logvar);   mu, logvar (N,C) */
-double loom_kl_standard(float *dmu, float *dlogvar, const float *mu, const float *logvar, double scale, int64_t N, int64_t C);
+double loom_kl_standard(float *dmu, float *dlogvar, const float *mu, const float *logvar, double scale, int64_t N,
+                        int64_t C);
 
 /* KL of N(mu, e^logvar) from N(pmu, e^plogvar), all (N,C):
  *   1/2 sum (plogvar - logvar + (e^logvar + (mu - pmu)^2) / e^plogvar - 1) */

@@ -36,7 +36,8 @@ void loom_dense_bwd(float *dx, const float *dy, const float *x, loom_weights *w,
 
 /* ---- embedding ---- */
 
-void loom_embedding_fwd(float *y, const float *table, const float *b, const int32_t *id, int64_t N, int64_t A, int64_t C)
+void loom_embedding_fwd(float *y, const float *table, const float *b, const int32_t *id, int64_t N, int64_t A,
+                        int64_t C)
 {
     for (int64_t n = 0; n < N; n++) {
         float *row = y + n * C;
@@ -177,8 +178,8 @@ static void attend(float *y, const float *h, const float *st, float *p, const lo
     }
 }
 
-void loom_gat_fwd(float *y, float *h, float *st, float *p, const float *x, const loom_neighbours *e, const loom_weights *w,
-                  const loom_gat *l, int64_t N)
+void loom_gat_fwd(float *y, float *h, float *st, float *p, const float *x, const loom_neighbours *e,
+                  const loom_weights *w, const loom_gat *l, int64_t N)
 {
     int64_t H = l->H, D = l->D;
 

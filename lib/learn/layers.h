@@ -25,7 +25,8 @@ void loom_dense_bwd(float *dx, const float *dy, const float *x, loom_weights *w,
 /* ---- embedding: rows of a table, summed ----
  *   y[n] = b + sum_a table[id[n,a]]          a one-hot input of A columns, times its weights, without its zeros */
 /* y (N,C)   table (V,C)   b (C), NULL: 0   id (N,A), each in 0..V-1 */
-void loom_embedding_fwd(float *y, const float *table, const float *b, const int32_t *id, int64_t N, int64_t A, int64_t C);
+void loom_embedding_fwd(float *y, const float *table, const float *b, const int32_t *id, int64_t N, int64_t A,
+                        int64_t C);
 /* Adds to dtable (V,C) and db (C). */
 void loom_embedding_bwd(float *dtable, float *db, const float *dy, const int32_t *id, int64_t N, int64_t A, int64_t C);
 
@@ -59,8 +60,8 @@ typedef struct loom_neighbours {
 } loom_neighbours;
 loom_gat loom_gat_add(loom_weights *into, const char *name, int64_t H, int64_t D, int64_t I);
 /* y, h (N,H*D)   st (N,H,2): s and t   p (E,H)   x (N,I). h, st and p are kept for the backward pass. */
-void loom_gat_fwd(float *y, float *h, float *st, float *p, const float *x, const loom_neighbours *e, const loom_weights *w,
-                  const loom_gat *l, int64_t N);
+void loom_gat_fwd(float *y, float *h, float *st, float *p, const float *x, const loom_neighbours *e,
+                  const loom_weights *w, const loom_gat *l, int64_t N);
 /* dh (N,H*D), dst (N,H,2): scratch */
 void loom_gat_bwd(float *dx, float *dh, float *dst, const float *dy, const float *h, const float *st, const float *p,
                   const float *x, const loom_neighbours *e, loom_weights *w, const loom_gat *l, int64_t N);

@@ -19,7 +19,8 @@ double loom_digamma(double x)
     for (; x < 6; x += 1) shift -= 1 / x;
     double y = 1 / (x * x);
     return shift + log(x) - 0.5 / x -
-           y * (1.0 / 12 - y * (1.0 / 120 - y * (1.0 / 252 - y * (1.0 / 240 - y * (1.0 / 132 - y * (691.0 / 32760 - y / 12))))));
+           y * (1.0 / 12 -
+                y * (1.0 / 120 - y * (1.0 / 252 - y * (1.0 / 240 - y * (1.0 / 132 - y * (691.0 / 32760 - y / 12))))));
 }
 
 typedef struct fit {
@@ -28,7 +29,8 @@ typedef struct fit {
     int64_t n;
     int K;
     double m0, w0; /* prior mean and variance */
-    double N[LOOM_MIXTURE_MAX], mean[LOOM_MIXTURE_MAX], var[LOOM_MIXTURE_MAX], beta[LOOM_MIXTURE_MAX], nu[LOOM_MIXTURE_MAX];
+    double N[LOOM_MIXTURE_MAX], mean[LOOM_MIXTURE_MAX], var[LOOM_MIXTURE_MAX], beta[LOOM_MIXTURE_MAX],
+        nu[LOOM_MIXTURE_MAX];
     double a[LOOM_MIXTURE_MAX], b[LOOM_MIXTURE_MAX], log_weight[LOOM_MIXTURE_MAX];
 } fit;
 
@@ -105,7 +107,7 @@ static double bound_of(const fit *f, double entropy)
 
     for (int k = 0; k < f->K; k++) {
         double log_precision = -0.5 * log(f->var[k]) - 0.5 * log(f->nu[k]);
-        bound += f->nu[k] * log_precision + f->nu[k] * 0.5 * log(2) + log_gamma(0.5 * f->nu[k]);     /* Wishart norm */
+        bound += f->nu[k] * log_precision + f->nu[k] * 0.5 * log(2) + log_gamma(0.5 * f->nu[k]); /* Wishart norm */
         bound += log_gamma(f->a[k]) + log_gamma(f->b[k]) - log_gamma(f->a[k] + f->b[k]); /* norm of the weights */
         bound -= 0.5 * log(f->beta[k]);
     }

@@ -18,7 +18,7 @@
 #define LOOM_MIXTURE_MAX 16
 
 typedef struct loom_mixture {
-    int n; /* components kept */
+    int n;                                                                          /* components kept */
     double mean[LOOM_MIXTURE_MAX], std[LOOM_MIXTURE_MAX], weight[LOOM_MIXTURE_MAX]; /* weights before dropping */
     /* for responsibilities: variational parameters of those kept */
     double log_weight[LOOM_MIXTURE_MAX], beta[LOOM_MIXTURE_MAX], nu[LOOM_MIXTURE_MAX];

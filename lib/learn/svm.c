@@ -10,7 +10,8 @@
 
 loom_status loom_scaler_fit(loom_scaler *s, const float *x, int64_t n, int64_t F, loom_err *err)
 {
-    *s = (loom_scaler){.mean = loom_calloc((size_t)F, sizeof(double)), .factor = loom_calloc((size_t)F, sizeof(double)), .F = F};
+    *s = (loom_scaler){
+        .mean = loom_calloc((size_t)F, sizeof(double)), .factor = loom_calloc((size_t)F, sizeof(double)), .F = F};
     if (!s->mean || !s->factor) return loom_fail_nomem(err, "the scale of features");
     for (int64_t f = 0; f < F; f++) {
         double mean = 0, var = 0;
@@ -40,7 +41,8 @@ void loom_scaler_release(loom_scaler *s)
 
 loom_status loom_fourier_draw(loom_fourier *f, int64_t D, int64_t F, double gamma, loom_rng *rng, loom_err *err)
 {
-    *f = (loom_fourier){.w = loom_alloc((size_t)(D * F), sizeof(float)), .b = loom_alloc((size_t)D, sizeof(float)), .D = D, .F = F};
+    *f = (loom_fourier){
+        .w = loom_alloc((size_t)(D * F), sizeof(float)), .b = loom_alloc((size_t)D, sizeof(float)), .D = D, .F = F};
     if (!f->w || !f->b) return loom_fail_nomem(err, "random features");
     for (int64_t i = 0; i < D * F; i++) f->w[i] = (float)(sqrt(2 * gamma) * loom_rng_normal(rng));
     for (int64_t d = 0; d < D; d++) f->b[d] = (float)(2 * M_PI * loom_rng_f64(rng));
@@ -138,9 +140,16 @@ loom_status loom_svm_fit(loom_svm *s, const float *x, const bool *y, int64_t n, 
 
     for (int64_t i = 0; i < n; i++) of[y[i]]++;
     if (!of[0] || !of[1])
-        return loom_fail(err, LOOM_STATUS_FORMAT, "all %lld samples are of one class, there is nothing to tell apart", (long long)n);
-    dual d = {.s = s, .x = x, .y = y, .n = n, .F = F, .alpha = loom_calloc((size_t)n, sizeof(double)),
-              .q = loom_alloc((size_t)n, sizeof(double)), .order = loom_alloc((size_t)n, sizeof(int64_t))};
+        return loom_fail(err, LOOM_STATUS_FORMAT, "all %lld samples are of one class, there is nothing to tell apart",
+                         (long long)n);
+    dual d = {.s = s,
+              .x = x,
+              .y = y,
+              .n = n,
+              .F = F,
+              .alpha = loom_calloc((size_t)n, sizeof(double)),
+              .q = loom_alloc((size_t)n, sizeof(double)),
+              .order = loom_alloc((size_t)n, sizeof(int64_t))};
     for (int c = 0; c < 2; c++) d.C[c] = conf->C * (conf->balanced ? (double)n / (2.0 * (double)of[c]) : 1);
     *s = (loom_svm){.w = loom_calloc((size_t)F + 1, sizeof(double)), .F = F};
     if (d.alpha && d.q && d.order && s->w) solve(&d, conf);

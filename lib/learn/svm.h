@@ -40,11 +40,11 @@ void loom_fourier_release(loom_fourier *f);
 
 /* ---- machine ---- */
 typedef struct loom_svm_conf {
-    double C;          /* of every sample, times the weight of its class */
-    bool balanced;     /* class weights n / (2 n_class); else 1 */
-    double gap;        /* stop when primal - dual <= gap * primal */
-    int64_t passes;    /* and at the latest after so many */
-    uint64_t seed;     /* order of the samples in a pass */
+    double C;       /* of every sample, times the weight of its class */
+    bool balanced;  /* class weights n / (2 n_class); else 1 */
+    double gap;     /* stop when primal - dual <= gap * primal */
+    int64_t passes; /* and at the latest after so many */
+    uint64_t seed;  /* order of the samples in a pass */
 } loom_svm_conf;
 
 typedef struct loom_svm {

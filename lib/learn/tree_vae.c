@@ -52,8 +52,8 @@ struct loom_tree_vae {
     int64_t B, N;
     int32_t *first, *neighbour_first, *neighbour, *kind, *above, *count;
     float *value_of;
-    float *x, *c1, *c2, *dc1, *dc2, *g1, *g2, *dg1, *dg2, *place, *dplace, *logit, *dlogit, *tx, *sx, *out, *dout, *q1, *qm, *qv, *dq1, *dqm, *dqv,
-        *dtop, *da, *db, *dh, *dst, *dpool;
+    float *x, *c1, *c2, *dc1, *dc2, *g1, *g2, *dg1, *dg2, *place, *dplace, *logit, *dlogit, *tx, *sx, *out, *dout, *q1,
+        *qm, *qv, *dq1, *dqm, *dqv, *dtop, *da, *db, *dh, *dst, *dpool;
     double *each;
     verdict *verdicts;
     loom_arena arena;
@@ -189,7 +189,8 @@ static void gather(loom_tree_vae *v, const loom_trees *trees, const int64_t *ind
             v->value_of[n] = trees->value[from + i];
             v->neighbour_first[n] = e;
             for (int64_t k = 0; k < nodes; k++)
-                if (k == i || k == trees->parent[from + i] || trees->parent[from + k] == i) v->neighbour[e++] = v->first[b] + (int32_t)k;
+                if (k == i || k == trees->parent[from + i] || trees->parent[from + k] == i)
+                    v->neighbour[e++] = v->first[b] + (int32_t)k;
         }
     }
     v->first[B] = n;
@@ -295,7 +296,8 @@ static double judge_calls(loom_tree_vae *v, int64_t b, double scale)
 static double judge_types(loom_tree_vae *v, double scale)
 {
     for (int64_t b = 0; b < v->B; b++)
-        memcpy(v->place + (int64_t)v->first[b] * EMBED, v->g2 + b * MOST * EMBED, (size_t)(v->count[b] * EMBED) * sizeof *v->place);
+        memcpy(v->place + (int64_t)v->first[b] * EMBED, v->g2 + b * MOST * EMBED,
+               (size_t)(v->count[b] * EMBED) * sizeof *v->place);
     loom_dense_fwd(v->logit, through(v, &v->shape, v->place), &v->w, &v->type, v->N);
     memset(v->dlogit, 0, (size_t)(v->N * v->types) * sizeof *v->dlogit);
     double total = loom_head_categorical(v->dlogit, v->each, v->logit, v->types, v->kind, scale, v->N, v->types);
@@ -334,7 +336,8 @@ static double structure_gradient(loom_tree_vae *v, loom_rng *rng)
     loom_dense_bwd(v->dtop, v->dlogit, v->shape.act[1], &v->w, &v->type, v->N);
     back_through(v, &v->shape, v->place, v->dplace);
     for (int64_t b = 0; b < v->B; b++)
-        for (int64_t i = 0; i < (int64_t)v->count[b] * EMBED; i++) v->dg2[b * MOST * EMBED + i] += v->dplace[(int64_t)v->first[b] * EMBED + i];
+        for (int64_t i = 0; i < (int64_t)v->count[b] * EMBED; i++)
+            v->dg2[b * MOST * EMBED + i] += v->dplace[(int64_t)v->first[b] * EMBED + i];
     loom_dense_bwd(v->dg1, v->dg2, v->g1, &v->w, &v->place2, v->B);
     loom_relu_bwd(v->dg1, v->dg1, v->g1, 0, v->B * WIDE);
     loom_dense_bwd(c->dm, v->dg1, c->z, &v->w, &v->place1, v->B);
@@ -355,8 +358,10 @@ static double judge_values(loom_tree_vae *v, double scale)
     double total = 0;
     for (int64_t b = 0; b < v->B; b++)
         for (int32_t n = v->first[b]; n < v->first[b + 1]; n++) {
-            double mean = v->out[2 * n], raw = v->out[2 * n + 1], s = fmin(fmax(raw, LOGSTD_LEAST), v->most_logstd), dm, ds;
-            double far = VALUE_OFF * exp(s), x = scale > 0 ? fmin(fmax(v->value_of[n], mean - far), mean + far) : v->value_of[n];
+            double mean = v->out[2 * n], raw = v->out[2 * n + 1], s = fmin(fmax(raw, LOGSTD_LEAST), v->most_logstd), dm,
+                   ds;
+            double far = VALUE_OFF * exp(s),
+                   x = scale > 0 ? fmin(fmax(v->value_of[n], mean - far), mean + far) : v->value_of[n];
             double nats = loom_head_gaussian(&dm, &ds, x, mean, s);
             v->dout[2 * n] = (float)(scale * dm);
             v->dout[2 * n + 1] = s == raw ? (float)(scale * ds) : 0;
@@ -403,7 +408,8 @@ static double values_gradient(loom_tree_vae *v, loom_rng *rng)
         for (int32_t n = v->first[b]; n < v->first[b + 1]; n++)
             for (int k = 0; k < CODE; k++) c->dz[b * CODE + k] += v->place[n * (CODE + EMBED) + k];
     float *zeroed[] = {c->dm, c->dv, v->dqm, v->dqv};
-    for (size_t i = 0; i < sizeof zeroed / sizeof *zeroed; i++) memset(zeroed[i], 0, (size_t)(v->B * CODE) * sizeof *zeroed[i]);
+    for (size_t i = 0; i < sizeof zeroed / sizeof *zeroed; i++)
+        memset(zeroed[i], 0, (size_t)(v->B * CODE) * sizeof *zeroed[i]);
     total += loom_kl_gaussian(c->dm, c->dv, v->dqm, v->dqv, c->m, c->v, v->qm, v->qv, scale, v->B, CODE);
     for (int64_t i = 0; i < v->B * CODE; i++)
         if (v->structure.held[i]) v->dqv[i] = 0;
@@ -416,7 +422,8 @@ static double values_gradient(loom_tree_vae *v, loom_rng *rng)
     return total * scale;
 }
 
-double loom_tree_vae_gradient(loom_tree_vae *v, const loom_trees *trees, const int64_t *index, int64_t B, bool values, uint64_t seed)
+double loom_tree_vae_gradient(loom_tree_vae *v, const loom_trees *trees, const int64_t *index, int64_t B, bool values,
+                              uint64_t seed)
 {
     loom_rng rng;
     loom_rng_seed(&rng, seed, "tree noise", values);
@@ -430,7 +437,8 @@ double loom_tree_vae_gradient(loom_tree_vae *v, const loom_trees *trees, const i
 /* ---- training ---- */
 
 /* `late`: in the last quarter of the part's epochs. */
-static loom_status train_epoch(loom_tree_vae *v, const loom_trees *trees, int64_t *order, int64_t epoch, bool values, bool late, loom_err *err)
+static loom_status train_epoch(loom_tree_vae *v, const loom_trees *trees, int64_t *order, int64_t epoch, bool values,
+                               bool late, loom_err *err)
 {
     loom_descent_conf how = LOOM_RMSPROP;
     loom_rng rng;
@@ -442,7 +450,8 @@ static loom_status train_epoch(loom_tree_vae *v, const loom_trees *trees, int64_
     loom_rng_seed(&rng, v->conf.seed, "tree order", (uint64_t)epoch);
     loom_rng_shuffle(&rng, order, (size_t)trees->n, sizeof *order);
     for (int64_t at = 0; at < trees->n; at += v->batch) {
-        if (loom_stop_requested()) return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
+        if (loom_stop_requested())
+            return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
         loom_weights_zero_grad(&v->w);
         loom_tree_vae_gradient(v, trees, order + at, loom_min_i64(v->batch, trees->n - at), values, loom_rng_u64(&rng));
         LOOM_TRY(loom_weights_step(&v->w, &how, err));

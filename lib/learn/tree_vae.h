@@ -33,11 +33,11 @@
 /* Tree k has the nodes first[k] .. first[k+1]), 2 to LOOM_TREE_MOST of them, parents before children. */
 typedef struct loom_trees {
     int64_t n;
-    const int64_t *first; /* (n+1) */
-    const int32_t *type;  /* 0 .. types-1 */
+    const int64_t *first;  /* (n+1) */
+    const int32_t *type;   /* 0 .. types-1 */
     const int32_t *parent; /* place in the tree; -1: the root */
-    const float *value;   /* about standardised */
-} loom_trees;             /* borrowed */
+    const float *value;    /* about standardised */
+} loom_trees;              /* borrowed */
 
 typedef struct loom_tree_vae_conf {
     int64_t epochs, batch; /* batch 0: 64 */
@@ -56,6 +56,7 @@ loom_weights *loom_tree_vae_weights(loom_tree_vae *v);
 size_t loom_tree_vae_split(const loom_tree_vae *v); /* weights before are the structure's, from here on the values' */
 /* Mean loss of the trees `index` (B <= batch) and its gradient in the weights of that part (added). The noise is drawn
  * from `seed`. */
-double loom_tree_vae_gradient(loom_tree_vae *v, const loom_trees *trees, const int64_t *index, int64_t B, bool values, uint64_t seed);
+double loom_tree_vae_gradient(loom_tree_vae *v, const loom_trees *trees, const int64_t *index, int64_t B, bool values,
+                              uint64_t seed);
 
 #endif

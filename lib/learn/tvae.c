@@ -22,13 +22,13 @@
 struct loom_tvae {
     loom_table rows;
     loom_tvae_conf conf;
-    loom_mixture *mode;   /* (continuous columns) */
-    int64_t n_out, A;     /* outputs; one-hots of a row */
-    int32_t *out_at;      /* (A): first output of each one-hot */
-    int32_t *in_at;       /* (A): first input row of each */
-    int32_t *size;        /* (A): classes of each */
-    int32_t *component;   /* (n, continuous columns): drawn at the start */
-    float *scalar;        /* (n, continuous columns) */
+    loom_mixture *mode; /* (continuous columns) */
+    int64_t n_out, A;   /* outputs; one-hots of a row */
+    int32_t *out_at;    /* (A): first output of each one-hot */
+    int32_t *in_at;     /* (A): first input row of each */
+    int32_t *size;      /* (A): classes of each */
+    int32_t *component; /* (n, continuous columns): drawn at the start */
+    float *scalar;      /* (n, continuous columns) */
     loom_weights w;
     size_t hot, slope, hot_bias, sigma; /* first layer: rows of one-hots (inputs, width), of scalars, bias */
     loom_dense encode, mu, logvar, decode1, decode2, decode3;
@@ -56,7 +56,10 @@ void loom_tvae_free(loom_tvae *t)
     free(t);
 }
 
-static void *room(loom_tvae *t, int64_t n, size_t size) { return loom_arena_calloc(&t->arena, (size_t)loom_max_i64(n, 1), size); }
+static void *room(loom_tvae *t, int64_t n, size_t size)
+{
+    return loom_arena_calloc(&t->arena, (size_t)loom_max_i64(n, 1), size);
+}
 
 /* Mixtures, components and scalars of the continuous columns. */
 static loom_status transform(loom_tvae *t, loom_err *err)
@@ -167,7 +170,8 @@ loom_status loom_tvae_new(loom_tvae **out, const loom_table *rows, const loom_tv
     if (t->conf.batch == 0) t->conf.batch = 500;
     if (t->conf.lr == 0) t->conf.lr = 1e-3;
     if (t->conf.decay == 0) t->conf.decay = 1e-5;
-    loom_status st = rows->n < 1 ? loom_fail(err, LOOM_STATUS_FORMAT, "a table without rows cannot be learned") : prepare(t, err);
+    loom_status st =
+        rows->n < 1 ? loom_fail(err, LOOM_STATUS_FORMAT, "a table without rows cannot be learned") : prepare(t, err);
     if (st != LOOM_OK) loom_tvae_free(t);
     else *out = t;
     return st;
@@ -195,7 +199,8 @@ static void encode(loom_tvae *t, int64_t B)
     loom_embedding_fwd(t->h1, t->w.w + t->hot, t->w.w + t->hot_bias, t->id, B, t->A, C);
     for (int64_t b = 0; b < B; b++)
         for (int64_t q = 0; q < Q; q++)
-            for (int64_t c = 0; c < C; c++) t->h1[b * C + c] += t->x[b * Q + q] * t->w.w[t->slope + (size_t)(q * C + c)];
+            for (int64_t c = 0; c < C; c++)
+                t->h1[b * C + c] += t->x[b * Q + q] * t->w.w[t->slope + (size_t)(q * C + c)];
     loom_relu_fwd(t->h1, t->h1, 0, B * C);
     loom_dense_fwd(t->h2, t->h1, &t->w, &t->encode, B);
     loom_relu_fwd(t->h2, t->h2, 0, B * C);
@@ -235,7 +240,8 @@ static double reconstruct(loom_tvae *t, int64_t B, double scale)
     memset(t->dy, 0, (size_t)(B * t->n_out) * sizeof *t->dy);
     for (int64_t a = 0; a < t->A; a++) {
         for (int64_t b = 0; b < B; b++) t->label[b] = t->id[b * t->A + a] - t->in_at[a];
-        total += loom_head_categorical(t->dy + t->out_at[a], NULL, t->y + t->out_at[a], t->n_out, t->label, scale, B, t->size[a]);
+        total += loom_head_categorical(t->dy + t->out_at[a], NULL, t->y + t->out_at[a], t->n_out, t->label, scale, B,
+                                       t->size[a]);
     }
     for (int64_t q = 0; q < t->rows.n_continuous; q++) total += scalar_loss(t, q, B, scale);
     return total;
@@ -265,7 +271,8 @@ static void encode_back(loom_tvae *t, int64_t B)
     loom_embedding_bwd(t->w.dw + t->hot, t->w.dw + t->hot_bias, t->dh1, t->id, B, t->A, C);
     for (int64_t b = 0; b < B; b++)
         for (int64_t q = 0; q < Q; q++)
-            for (int64_t c = 0; c < C; c++) t->w.dw[t->slope + (size_t)(q * C + c)] += t->x[b * Q + q] * t->dh1[b * C + c];
+            for (int64_t c = 0; c < C; c++)
+                t->w.dw[t->slope + (size_t)(q * C + c)] += t->x[b * Q + q] * t->dh1[b * C + c];
 }
 
 void loom_tvae_gradient(loom_tvae *t, loom_tvae_loss *loss, const int64_t *index, const float *eps, int64_t B)

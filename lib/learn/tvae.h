@@ -25,7 +25,7 @@ typedef struct loom_table {
     const int32_t *discrete;  /* (n, n_discrete): class of each column */
     const int32_t *classes;   /* (n_discrete): how many classes a column has, >= 1 */
     const double *continuous; /* (n, n_continuous), finite */
-} loom_table; /* borrowed for the life of what was made from it */
+} loom_table;                 /* borrowed for the life of what was made from it */
 
 typedef struct loom_tvae_conf {
     int64_t width, code; /* of the hidden layers and of z; 0: 128 */
@@ -42,7 +42,8 @@ void loom_tvae_free(loom_tvae *t);
 loom_status loom_tvae_epoch(loom_tvae *t, double *loss, loom_err *err);
 /* n rows: discrete (n, n_discrete), continuous (n, n_continuous). Discrete values and components are the likeliest ones;
  * a scalar is drawn from Normal(tanh y, s), clipped to [-1, 1]. */
-loom_status loom_tvae_draw(loom_tvae *t, int32_t *discrete, double *continuous, int64_t n, loom_rng *rng, loom_err *err);
+loom_status loom_tvae_draw(loom_tvae *t, int32_t *discrete, double *continuous, int64_t n, loom_rng *rng,
+                           loom_err *err);
 
 /* ---- parts, for tests ---- */
 struct loom_weights *loom_tvae_weights(loom_tvae *t);

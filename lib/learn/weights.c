@@ -78,7 +78,8 @@ loom_status loom_weights_step(loom_weights *w, const loom_descent_conf *how, loo
     double norm = loom_weights_norm(w, how->first, last);
 
     if (!isfinite(norm))
-        return loom_fail(err, LOOM_STATUS_NUMERIC, "a gradient is not a finite number after %lld steps; lower the learning rate",
+        return loom_fail(err, LOOM_STATUS_NUMERIC,
+                         "a gradient is not a finite number after %lld steps; lower the learning rate",
                          (long long)w->step);
     w->step++;
     double scale = how->clip > 0 && norm > how->clip ? how->clip / norm : 1;

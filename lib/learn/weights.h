@@ -19,8 +19,8 @@
 #define LOOM_WEIGHTS_MAX 96 /* tensors of one network */
 
 typedef struct loom_weight {
-    const char *name; /* borrowed */
-    size_t at, n;     /* place in the block, number of floats */
+    const char *name;      /* borrowed */
+    size_t at, n;          /* place in the block, number of floats */
     double centre, spread; /* start values: uniform in centre +- spread */
 } loom_weight;
 
@@ -55,8 +55,14 @@ typedef struct loom_descent_conf {
     size_t first, last;
 } loom_descent_conf;
 
-#define LOOM_ADAM    {.kind = LOOM_DESCENT_ADAM, .lr = 1e-3, .b1 = 0.9, .b2 = 0.999, .eps = 1e-8}
-#define LOOM_RMSPROP {.kind = LOOM_DESCENT_RMSPROP, .lr = 1e-3, .b2 = 0.99, .eps = 1e-8}
+#define LOOM_ADAM                                                                                                      \
+    {                                                                                                                  \
+        .kind = LOOM_DESCENT_ADAM, .lr = 1e-3, .b1 = 0.9, .b2 = 0.999, .eps = 1e-8                                     \
+    }
+#define LOOM_RMSPROP                                                                                                   \
+    {                                                                                                                  \
+        .kind = LOOM_DESCENT_RMSPROP, .lr = 1e-3, .b2 = 0.99, .eps = 1e-8                                              \
+    }
 
 /* L2 norm of the gradients first .. last-1; not finite when one of them is not. */
 double loom_weights_norm(const loom_weights *w, size_t first, size_t last);

@@ -10,7 +10,10 @@
 #include "model/blas.h"
 #include "model/ops.h"
 
-static float *take_rows(loom_layout *c, int64_t rows, int64_t width) { return loom_layout_take(c, rows, width, sizeof(float)); }
+static float *take_rows(loom_layout *c, int64_t rows, int64_t width)
+{
+    return loom_layout_take(c, rows, width, sizeof(float));
+}
 
 static uint16_t *take_bf16(loom_layout *c, int64_t rows, int64_t width)
 {
@@ -48,8 +51,8 @@ static void place_thread(loom_acts *a, loom_thread_acts *t, loom_layout *c)
     t->dxa = take_rows(c, lora ? block : 0, a->R);
     t->r = take_rows(c, block, 1);
     t->how.widen = take_rows(c, a->frozen && !bf16 ? 1 : 0, loom_max_i64(LOOM_WIDEN_FLOATS, widest));
-    t->how.rounded =
-        take_bf16(c, bf16 ? LOOM_ROUND_ROWS : 0, loom_packed_width(loom_max_i64(a->c.V, loom_max_i64(broadest, widest))));
+    t->how.rounded = take_bf16(c, bf16 ? LOOM_ROUND_ROWS : 0,
+                               loom_packed_width(loom_max_i64(a->c.V, loom_max_i64(broadest, widest))));
     t->strip = take_rows(c, 1, loom_attention_scratch(a->o.max_seq, a->c.D, bf16));
     t->dlora = take_rows(c, lora ? 1 : 0, a->lora_floats);
 }
@@ -120,9 +123,10 @@ static void place_weights(loom_acts *a, loom_layout *c)
 
 static loom_weight_grad_side place_side(loom_layout *c, int64_t rows, int64_t cols)
 {
-    return (loom_weight_grad_side){.data = take_bf16(c, rows ? loom_weight_grad_rows(rows) : 0, loom_weight_grad_cols(cols)),
-                        .cols = cols,
-                        .stretch = loom_weight_grad_stretch(rows)};
+    return (loom_weight_grad_side){
+        .data = take_bf16(c, rows ? loom_weight_grad_rows(rows) : 0, loom_weight_grad_cols(cols)),
+        .cols = cols,
+        .stretch = loom_weight_grad_stretch(rows)};
 }
 
 /* bf16_compute: the operands of the weights' gradients */
@@ -213,7 +217,8 @@ static void point_layers(loom_acts *a)
     for (int64_t i = 0; a->packed && i < loom_acts_matrices(a) - 1; i++) {
         const loom_packed *p = &a->packed[2 * i];
 
-        if (p->out) a->packed_layers[i / LOOM_N_ADAPTABLE].w[i % LOOM_N_ADAPTABLE] = (loom_mat){.fwd = p, .back = p + 1};
+        if (p->out)
+            a->packed_layers[i / LOOM_N_ADAPTABLE].w[i % LOOM_N_ADAPTABLE] = (loom_mat){.fwd = p, .back = p + 1};
     }
 }
 

@@ -23,10 +23,10 @@
 #ifndef LOOM_MODEL_ACTS_IMPL_H
 #define LOOM_MODEL_ACTS_IMPL_H
 
-#include "model/step.h"
 #include "model/bf16.h"
 #include "model/ops.h"
 #include "model/packed.h"
+#include "model/step.h"
 
 #define LOOM_ROW_BLOCK 128
 
@@ -44,15 +44,15 @@ typedef struct loom_layer_acts {
 
 /* Private to one thread. Blocks have LOOM_ROW_BLOCK rows. */
 typedef struct loom_thread_acts {
-    float *h, *dh;                            /* (block, C) */
-    float *prod, *dprod;                      /* (block, F) */
-    float *dgu;                               /* (block, 2F), unless the whole one below is used */
-    float *drop, *mask_out;                   /* (block, max(C,Q,F)) LoRA: input after dropout, its gradient */
-    float *dxa;                               /* (block, R) */
-    float *r;                                 /* (block) */
-    loom_products how;                        /* for bfloat16 matrices */
-    float *strip;                             /* attention */
-    float *dlora;                             /* gradient of one layer's adapters */
+    float *h, *dh;          /* (block, C) */
+    float *prod, *dprod;    /* (block, F) */
+    float *dgu;             /* (block, 2F), unless the whole one below is used */
+    float *drop, *mask_out; /* (block, max(C,Q,F)) LoRA: input after dropout, its gradient */
+    float *dxa;             /* (block, R) */
+    float *r;               /* (block) */
+    loom_products how;      /* for bfloat16 matrices */
+    float *strip;           /* attention */
+    float *dlora;           /* gradient of one layer's adapters */
 } loom_thread_acts;
 
 struct loom_acts {
@@ -85,7 +85,7 @@ struct loom_acts {
                             when the base is borrowed bfloat16, or too large for copies */
     loom_llama_layer *packed_layers; /* (L) views of them */
     /* bf16_compute: operands of the weights' gradients, rounded */
-    loom_bf16_engine **engines; /* (n_threads), freed one by one */
+    loom_bf16_engine **engines;                                            /* (n_threads), freed one by one */
     loom_weight_grad_side h16, prod16, dgu16, dx16, dmid16, att16, dqkv16; /* columns C F 2F C C Q Q+2E */
     loom_weight_grad_side head_x16, logits16;                              /* C V, of head_rows rows */
     loom_acts_times times;
@@ -151,8 +151,9 @@ void loom_backward(loom_step *s);
 /* lora_step.c: adapter branch of one matrix on rows n0..n1-1. x is the input of these rows, y += s drop(x) Aᵀ Bᵀ; xa (all
  * rows) is kept. Backward: adds to this thread's dA, dB and to dx. */
 void loom_lora_step_fwd(const loom_step *s, loom_thread_acts *t, loom_role role, float *y, int64_t ldy, const float *x,
-                    int64_t ldx, float *xa, int64_t n0, int64_t n1);
-void loom_lora_step_bwd(const loom_step *s, loom_thread_acts *t, loom_role role, float *dx, int64_t ldx, const float *dy,
-                    int64_t ldy, const float *x, int64_t ld_in, const float *xa, int64_t n0, int64_t n1);
+                        int64_t ldx, float *xa, int64_t n0, int64_t n1);
+void loom_lora_step_bwd(const loom_step *s, loom_thread_acts *t, loom_role role, float *dx, int64_t ldx,
+                        const float *dy, int64_t ldy, const float *x, int64_t ld_in, const float *xa, int64_t n0,
+                        int64_t n1);
 
 #endif

@@ -9,7 +9,7 @@
 #include "model/peft_config.h"
 
 loom_status loom_adapter_file_put(loom_ckpt_writer *w, const loom_lora *lora, const char *base_path,
-                                    const char *base_digest, loom_err *err)
+                                  const char *base_digest, loom_err *err)
 {
     loom_buf text = {0}, name = {0};
     loom_jw jw;
@@ -64,7 +64,8 @@ static loom_status read_adapter(loom_lora *lora, const loom_tensor_source *s, bo
     int64_t in_group = 0;
 
     for (int64_t i = 0; i < lora->table.n; i++) {
-        if (!find_lora(&v, s, lora->table.tensors[i].name, odd)) loom_tensor_names_add(&missing, lora->table.tensors[i].name);
+        if (!find_lora(&v, s, lora->table.tensors[i].name, odd))
+            loom_tensor_names_add(&missing, lora->table.tensors[i].name);
     }
     for (size_t i = 0; i < loom_tensor_source_count(s); i++) in_group += loom_tensor_source_name(s, i) != NULL;
     if (!missing.n && in_group > lora->table.n) {
@@ -83,21 +84,18 @@ static loom_status read_adapter(loom_lora *lora, const loom_tensor_source *s, bo
 }
 
 loom_status loom_adapter_file_make(loom_lora **out, const loom_config *base, const loom_lora_config *config,
-                                const loom_tensor_source *s, bool *odd, loom_err *err)
+                                   const loom_tensor_source *s, bool *odd, loom_err *err)
 {
     loom_lora *lora = NULL;
     loom_status st = loom_lora_new(&lora, base, config, err);
 
     if (st == LOOM_OK && s) st = read_adapter(lora, s, odd, err);
-    if (st != LOOM_OK)
-        loom_lora_free(lora);
-    else
-        *out = lora;
+    if (st != LOOM_OK) loom_lora_free(lora);
+    else *out = lora;
     return st;
 }
 
-loom_status loom_adapter_file_read(loom_lora **out, const loom_config *base, loom_ckpt *c, bool weights,
-                                     loom_err *err)
+loom_status loom_adapter_file_read(loom_lora **out, const loom_config *base, loom_ckpt *c, bool weights, loom_err *err)
 {
     loom_tensor_source s = {.ckpt = c, .group = "adapter/", .path = loom_ckpt_path(c)};
     loom_lora_config config;

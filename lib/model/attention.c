@@ -225,7 +225,8 @@ static void scale_rows(float *x, int64_t ld, float scale, int64_t n, int64_t D)
         for (int64_t d = 0; d < D; d++) x[i * ld + d] *= scale;
 }
 
-static void backward_tile(float *dq, const float *d_o, const loom_attention *a, const workspace *w, int64_t g, int64_t i0)
+static void backward_tile(float *dq, const float *d_o, const loom_attention *a, const workspace *w, int64_t g,
+                          int64_t i0)
 {
     int64_t D = a->D, n = loom_min_i64(TILE, a->T - i0), width = i0 + n, at_q = i0 * a->ld_qkv + g * D;
     const float *go = d_o + i0 * a->ld_o + g * D, *o = a->o + i0 * a->ld_o + g * D;

@@ -224,8 +224,8 @@ static void embed_columns(void *arg, int thread, int n_threads)
     const loom_step *s = arg;
     int64_t C = s->a->c.C;
 
-    loom_embed_bwd(s->grads + loom_llama_tensor(s->m, -1, LOOM_ROLE_EMBED)->offset, s->a->dx, s->b->tokens, s->b->N, C, C * thread / n_threads,
-                   C * (thread + 1) / n_threads);
+    loom_embed_bwd(s->grads + loom_llama_tensor(s->m, -1, LOOM_ROLE_EMBED)->offset, s->a->dx, s->b->tokens, s->b->N, C,
+                   C * thread / n_threads, C * (thread + 1) / n_threads);
 }
 
 void loom_backward(loom_step *s)

@@ -236,8 +236,8 @@ static int64_t bite(int64_t left)
     return most;
 }
 
-void loom_bf16_nt(loom_bf16_engine *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
-                  int64_t M, int64_t N, int64_t K, bool add)
+void loom_bf16_nt(loom_bf16_engine *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b,
+                  int64_t ldb, int64_t M, int64_t N, int64_t K, bool add)
 {
     for (int64_t m = 0, n; m < M; m += n) {
         shape s = {n = bite(M - m), N, K, lda, 1, 1, ldb, ldc, add};
@@ -246,8 +246,8 @@ void loom_bf16_nt(loom_bf16_engine *h, float *c, int64_t ldc, const uint16_t *a,
     }
 }
 
-void loom_bf16_nn(loom_bf16_engine *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
-                  int64_t M, int64_t N, int64_t K, bool add)
+void loom_bf16_nn(loom_bf16_engine *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b,
+                  int64_t ldb, int64_t M, int64_t N, int64_t K, bool add)
 {
     for (int64_t m = 0, n; m < M; m += n) {
         shape s = {n = bite(M - m), N, K, lda, 1, ldb, 1, ldc, add};

@@ -24,9 +24,9 @@ void loom_bf16_round(uint16_t *to, int64_t ldto, const float *from, int64_t ldfr
 
 /* c (M,N) = op(a) op(b), or c += with `add`; as loom_gemm_nt and _nn (model/blas.h). A product that oneDNN refuses
  * runs in plain float32 on the same rounded numbers. */
-void loom_bf16_nt(loom_bf16_engine *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
-                  int64_t M, int64_t N, int64_t K, bool add);
-void loom_bf16_nn(loom_bf16_engine *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
-                  int64_t M, int64_t N, int64_t K, bool add);
+void loom_bf16_nt(loom_bf16_engine *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b,
+                  int64_t ldb, int64_t M, int64_t N, int64_t K, bool add);
+void loom_bf16_nn(loom_bf16_engine *h, float *c, int64_t ldc, const uint16_t *a, int64_t lda, const uint16_t *b,
+                  int64_t ldb, int64_t M, int64_t N, int64_t K, bool add);
 
 #endif

@@ -339,7 +339,8 @@ static void head_phase(void *arg, int thread, int n_threads)
     share(V, LOOM_PANEL, thread, n_threads, &v0, &v1);
     loom_rmsnorm_fwd(t->h, t->r, d->out, d->m->norm_out, c->rms_eps, d->n_out, C);
     round_rows(d, t, t->h, C, d->n_out, C);
-    product(d, t, d->packs ? &d->packed[c->L * LOOM_N_ADAPTABLE] : NULL, d->logits + v0, V, t->h, C, d->head, d->n_out, v0, v1, C, 0.0f);
+    product(d, t, d->packs ? &d->packed[c->L * LOOM_N_ADAPTABLE] : NULL, d->logits + v0, V, t->h, C, d->head, d->n_out,
+            v0, v1, C, 0.0f);
 }
 
 /* ---- the run ---- */

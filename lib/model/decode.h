@@ -25,7 +25,7 @@
 #include "model/llama.h"
 #include "model/lora.h"
 
-#define LOOM_KV_BLOCK 16 /* positions in a block */
+#define LOOM_KV_BLOCK  16                /* positions in a block */
 #define LOOM_PACK_MOST ((size_t)2 << 30) /* bytes of weights that are held a second time, packed */
 
 typedef struct loom_decode loom_decode;

@@ -10,8 +10,8 @@
 #ifndef LOOM_MODEL_DECODE_IMPL_H
 #define LOOM_MODEL_DECODE_IMPL_H
 
-#include "model/decode.h"
 #include "model/bf16.h"
+#include "model/decode.h"
 #include "model/ops.h"
 #include "model/packed.h"
 
@@ -23,10 +23,10 @@ typedef struct loom_sequence {
 } loom_sequence;
 
 typedef struct loom_decode_thread {
-    float *h;  /* (rows, C) rows after the norm, which every thread computes; behind it (rows, 2 shares of F) */
-    float *xa; /* (rows, R) */
-    float *r;  /* (rows) */
-    float *xt; /* loom_linear_few_rows's */
+    float *h;      /* (rows, C) rows after the norm, which every thread computes; behind it (rows, 2 shares of F) */
+    float *xa;     /* (rows, R) */
+    float *r;      /* (rows) */
+    float *xt;     /* loom_linear_few_rows's */
     uint16_t *x16; /* packed in bfloat16: the rows of the next products, rounded */
     loom_products how;
     float *scores; /* (H, positions) */
@@ -38,8 +38,8 @@ struct loom_decode {
     const loom_lora *lora;
     const loom_llama_layer *layers; /* the model's, or rounded ones */
     loom_mat head;
-    bool packs;                   /* weights are packed; else read where they are, by the members below */
-    loom_packed *packed;          /* (L * LOOM_N_ADAPTABLE + 1) by layer and role, the head last */
+    bool packs;                       /* weights are packed; else read where they are, by the members below */
+    loom_packed *packed;              /* (L * LOOM_N_ADAPTABLE + 1) by layer and role, the head last */
     loom_packed *packed_a, *packed_b; /* (L * LOOM_N_ADAPTABLE) of the adapter, its scale in b; data NULL: none */
     uint16_t *weights16; /* bf16_compute: all weights, rounded; NULL when the model's are bfloat16 already */
     loom_llama_layer *layers16;

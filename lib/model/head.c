@@ -74,8 +74,7 @@ static void loss_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64
     for (int64_t n = 0; n < rows; n++) {
         float *dx = a->dx + (int64_t)a->counted[first + n] * C;
 
-        loom_rmsnorm_bwd(dx, dnorm, dx, t->dh + n * C, t->h + n * C, s->m->norm_out, t->r + n, 1,
-                         C);
+        loom_rmsnorm_bwd(dx, dnorm, dx, t->dh + n * C, t->h + n * C, s->m->norm_out, t->r + n, 1, C);
     }
 }
 

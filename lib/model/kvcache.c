@@ -81,7 +81,8 @@ static void place(loom_decode *d, const loom_config *c, bool frozen, loom_layout
         t->h = loom_layout_take(k, rows, c->C + 2 * (c->F / d->n_threads + 2 * LOOM_PANEL), sizeof(float));
         t->xa = loom_layout_take(k, rows, d->R, sizeof(float));
         t->r = loom_layout_take(k, rows, 1, sizeof(float));
-        t->x16 = loom_layout_take(k, d->packs && bf16 ? (rows + 15) / 16 * 16 : 0, loom_packed_width(widest), sizeof(uint16_t));
+        t->x16 = loom_layout_take(k, d->packs && bf16 ? (rows + 15) / 16 * 16 : 0, loom_packed_width(widest),
+                                  sizeof(uint16_t));
         t->how.rounded = loom_layout_take(k, d->packs || !bf16 ? 0 : LOOM_ROUND_ROWS, widest, sizeof(uint16_t));
         t->how.widen = loom_layout_take(k, d->packs ? 0 : 1, loom_max_i64(LOOM_WIDEN_FLOATS, widest), sizeof(float));
         t->xt = loom_layout_take(k, d->packs ? 0 : 1, loom_linear_few_rows_scratch(widest), sizeof(float));
@@ -89,7 +90,8 @@ static void place(loom_decode *d, const loom_config *c, bool frozen, loom_layout
         t->sums = loom_layout_take(k, c->H, loom_kv_padded(c->D), sizeof(float));
     }
     d->engines = loom_layout_take(k, d->o.bf16_compute && !d->packs ? d->n_threads : 0, 1, sizeof *d->engines);
-    d->weights16 = loom_layout_take(k, own ? (int64_t)(loom_llama_bytes(c) / sizeof(float)) : 0, 1, sizeof *d->weights16);
+    d->weights16 =
+        loom_layout_take(k, own ? (int64_t)(loom_llama_bytes(c) / sizeof(float)) : 0, 1, sizeof *d->weights16);
     d->layers16 = loom_layout_take(k, own ? c->L : 0, 1, sizeof *d->layers16);
     place_packed(d, c, bf16, k);
     d->cache = loom_layout_take(k, c->L * d->n_blocks, loom_kv_numbers(c), d->number);
@@ -124,8 +126,8 @@ static void pack_item(void *arg, int64_t i, int thread)
 
     (void)thread;
     if (d->packs)
-        loom_packed_fill(&d->packed[i], i < n ? &d->m->layers[i / LOOM_N_ADAPTABLE].w[i % LOOM_N_ADAPTABLE] : &d->m->head,
-                         1.0f);
+        loom_packed_fill(&d->packed[i],
+                         i < n ? &d->m->layers[i / LOOM_N_ADAPTABLE].w[i % LOOM_N_ADAPTABLE] : &d->m->head, 1.0f);
     if (i == n || !d->lora || !d->packed_a[i].data) return;
     loom_packed_fill(&d->packed_a[i], &(loom_mat){.f32 = d->lora->adapters[i].a}, 1.0f);
     loom_packed_fill(&d->packed_b[i], &(loom_mat){.f32 = d->lora->adapters[i].b}, d->lora->scale);

@@ -1,8 +1,8 @@
 #include <assert.h>
 
 #include "core/num.h"
-#include "model/blas.h"
 #include "model/bf16.h"
+#include "model/blas.h"
 #include "model/ops.h"
 #include "model/packed.h"
 #include "model/vmath.h"
@@ -191,8 +191,8 @@ static void dot4_bf16(float sum[4], const float *restrict x, const uint16_t *res
     sum[3] = d;
 }
 
-void loom_linear_very_few_rows(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N, int64_t out,
-                     int64_t in, float beta)
+void loom_linear_very_few_rows(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N,
+                               int64_t out, int64_t in, float beta)
 {
     assert(N >= 1 && N <= LOOM_VERY_FEW_ROWS);
     for (int64_t o = 0, step; o < out; o += step) {

@@ -69,7 +69,7 @@ static void store(float *y, int64_t ldy, const float *sums, int64_t N, int64_t o
 }
 
 void loom_linear_few_rows(float *y, int64_t ldy, const float *x, int64_t ldx, const float *W, int64_t N, int64_t out,
-                        int64_t in, float beta, float *scratch)
+                          int64_t in, float beta, float *scratch)
 {
     static tile_fn *const tiles[] = {tile_14_1, tile_10_2, tile_8_3, tile_6_4};
     static tile_fn *const singles[] = {tile_1_1, tile_1_2, tile_1_3, tile_1_4};

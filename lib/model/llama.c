@@ -54,9 +54,11 @@ void loom_role_size(const loom_config *c, loom_role role, int64_t *out, int64_t 
     *out = *in = c->C;
     switch (role) {
     case LOOM_ROLE_Q: *out = Q; break;
-    case LOOM_ROLE_K: case LOOM_ROLE_V: *out = E; break;
+    case LOOM_ROLE_K:
+    case LOOM_ROLE_V: *out = E; break;
     case LOOM_ROLE_O: *in = Q; break;
-    case LOOM_ROLE_GATE: case LOOM_ROLE_UP: *out = c->F; break;
+    case LOOM_ROLE_GATE:
+    case LOOM_ROLE_UP: *out = c->F; break;
     case LOOM_ROLE_DOWN: *in = c->F; break;
     default: *out = c->V; break;
     }
@@ -75,9 +77,9 @@ static void add_matrix(loom_tensors *t, const loom_config *c, loom_role role, in
 static const struct {
     loom_role role;
     bool follows; /* the one before without a gap */
-} layer_order[] = {{LOOM_ROLE_NORM_ATT, false}, {LOOM_ROLE_Q, false},        {LOOM_ROLE_K, true},
-                   {LOOM_ROLE_V, true},         {LOOM_ROLE_O, false},        {LOOM_ROLE_NORM_FFN, false},
-                   {LOOM_ROLE_GATE, false},     {LOOM_ROLE_UP, true},        {LOOM_ROLE_DOWN, false}};
+} layer_order[] = {{LOOM_ROLE_NORM_ATT, false}, {LOOM_ROLE_Q, false}, {LOOM_ROLE_K, true},
+                   {LOOM_ROLE_V, true},         {LOOM_ROLE_O, false}, {LOOM_ROLE_NORM_FFN, false},
+                   {LOOM_ROLE_GATE, false},     {LOOM_ROLE_UP, true}, {LOOM_ROLE_DOWN, false}};
 enum { A_LAYER = sizeof layer_order / sizeof *layer_order };
 
 static void add_layer(loom_tensors *t, const loom_config *c, int64_t l)

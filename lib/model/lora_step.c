@@ -52,7 +52,7 @@ static const float *dropped(const loom_step *s, loom_thread_acts *t, loom_role r
 }
 
 void loom_lora_step_fwd(const loom_step *s, loom_thread_acts *t, loom_role role, float *y, int64_t ldy, const float *x,
-                    int64_t ldx, float *xa, int64_t n0, int64_t n1)
+                        int64_t ldx, float *xa, int64_t n0, int64_t n1)
 {
     const loom_adapter *ad = loom_step_adapter(s, role);
     int64_t out, in, R = s->a->R;
@@ -66,8 +66,9 @@ void loom_lora_step_fwd(const loom_step *s, loom_thread_acts *t, loom_role role,
 }
 
 /* With u = x' Aᵀ (kept as xa):  du = s dy B,   dB += s dyᵀ u,   dA += duᵀ x',   dx += drop'(du A) */
-void loom_lora_step_bwd(const loom_step *s, loom_thread_acts *t, loom_role role, float *dx, int64_t ldx, const float *dy,
-                    int64_t ldy, const float *x, int64_t ld_in, const float *xa, int64_t n0, int64_t n1)
+void loom_lora_step_bwd(const loom_step *s, loom_thread_acts *t, loom_role role, float *dx, int64_t ldx,
+                        const float *dy, int64_t ldy, const float *x, int64_t ld_in, const float *xa, int64_t n0,
+                        int64_t n1)
 {
     const loom_adapter *ad = loom_step_adapter(s, role);
     int64_t out, in, R = s->a->R, rows = n1 - n0;

@@ -268,8 +268,8 @@ static loom_status decode_all(double *tokens_per_s, loom_decode *d, float *logit
     return LOOM_OK;
 }
 
-loom_status loom_decode_bench(double *tokens_per_s, const loom_config *config, int64_t jobs, int64_t tokens,
-                              bool half, loom_pool *pool, loom_err *err)
+loom_status loom_decode_bench(double *tokens_per_s, const loom_config *config, int64_t jobs, int64_t tokens, bool half,
+                              loom_pool *pool, loom_err *err)
 {
     loom_llama *m = NULL;
     loom_decode *d = NULL;

@@ -8,8 +8,8 @@
 #define LOOM_MODEL_BENCH_H
 
 #include "core/buf.h"
-#include "model/step.h"
 #include "model/optimizer.h"
+#include "model/step.h"
 
 typedef struct loom_model_bench_options {
     int64_t B, T, steps;          /* sequences, their length, steps timed (after one to warm up) */

@@ -35,18 +35,18 @@ typedef struct loom_model_files {
     char tokenizer_digest[33]; /* loom_text_digest; "" without tokenizer */
     char *names;               /* names of the training data (trace/names.h), NUL-terminated; NULL: none are known */
     size_t names_len;
-    char *path;                /* of the weights: the file or folder really read */
-    char *adapter_path;        /* NULL: no adapter */
-    char *meta;                /* how the checkpoint was made (JSON); NULL: unknown */
-    char digest[17];           /* of the base weights (names, types, checksums); "" for Hugging Face folders */
-    int64_t step;              /* training steps behind it; -1 unknown */
-    loom_ckpt *ckpt;           /* kept open while weights are mapped */
+    char *path;         /* of the weights: the file or folder really read */
+    char *adapter_path; /* NULL: no adapter */
+    char *meta;         /* how the checkpoint was made (JSON); NULL: unknown */
+    char digest[17];    /* of the base weights (names, types, checksums); "" for Hugging Face folders */
+    int64_t step;       /* training steps behind it; -1 unknown */
+    loom_ckpt *ckpt;    /* kept open while weights are mapped */
     loom_safetensors *st;
     char note[256]; /* something a person may want to know about the files; "" nothing */
 } loom_model_files;
 
-loom_status loom_model_files_load(loom_model_files *out, const char *model, const char *adapter, const loom_model_files_options *o,
-                             loom_err *err);
+loom_status loom_model_files_load(loom_model_files *out, const char *model, const char *adapter,
+                                  const loom_model_files_options *o, loom_err *err);
 void loom_model_files_release(loom_model_files *b); /* zero-initialised is fine */
 
 /* The configuration that a checkpoint holds. */

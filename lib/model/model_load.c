@@ -127,10 +127,8 @@ static loom_status load_adapter(loom_model_files *b, const char *adapter, loom_e
     loom_buf_release(&path);
     if (peft) return load_peft(b, adapter, err);
     if ((st = loom_model_find(&file, &kind, adapter, err)) != LOOM_OK) return st;
-    if (kind != LOOM_MODEL_KIND_CKPT)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s is a model, not an adapter", adapter);
-    else
-        st = load_adapter_ckpt(b, file, err);
+    if (kind != LOOM_MODEL_KIND_CKPT) st = loom_fail(err, LOOM_STATUS_FORMAT, "%s is a model, not an adapter", adapter);
+    else st = load_adapter_ckpt(b, file, err);
     free(file);
     return st;
 }
@@ -210,20 +208,16 @@ static loom_status recorded_base(char **out, const loom_ckpt *c, loom_err *err)
                        "%s is an adapter and its base %.300s is not there; give the base as the model and "
                        "this file as --adapter",
                        loom_ckpt_path(c), path ? path : "(unknown)");
-    else if (!(*out = loom_strdup(path)))
-        st = loom_fail_nomem(err, "a file name");
+    else if (!(*out = loom_strdup(path))) st = loom_fail_nomem(err, "a file name");
     loom_json_free(root);
     return st;
 }
 
-static bool has_weights(const loom_ckpt *c)
-{
-    return loom_ckpt_find(c, "tensors/model.embed_tokens.weight") != NULL;
-}
+static bool has_weights(const loom_ckpt *c) { return loom_ckpt_find(c, "tensors/model.embed_tokens.weight") != NULL; }
 
 /* `path` is a checkpoint file. An adapter alone leads to its base, then to itself. */
-static loom_status load_ckpt_file(loom_model_files *b, const char *path, const char *adapter, const loom_model_files_options *o,
-                                  loom_err *err)
+static loom_status load_ckpt_file(loom_model_files *b, const char *path, const char *adapter,
+                                  const loom_model_files_options *o, loom_err *err)
 {
     loom_model_files_options plain = {.frozen = o->frozen};
     loom_ckpt *c = NULL;
@@ -244,10 +238,8 @@ static loom_status load_ckpt_file(loom_model_files *b, const char *path, const c
         st = loom_fail(err, LOOM_STATUS_ARG, "%s is an adapter itself; give its base as the model", path);
         goto done;
     }
-    if (o->base)
-        base = loom_strdup(o->base);
-    else if ((st = recorded_base(&base, c, err)) != LOOM_OK)
-        goto done;
+    if (o->base) base = loom_strdup(o->base);
+    else if ((st = recorded_base(&base, c, err)) != LOOM_OK) goto done;
     st = loom_model_files_load(b, base, path, &plain, err);
 done:
     free(base);
@@ -255,8 +247,8 @@ done:
     return st;
 }
 
-loom_status loom_model_files_load(loom_model_files *out, const char *model, const char *adapter, const loom_model_files_options *o,
-                             loom_err *err)
+loom_status loom_model_files_load(loom_model_files *out, const char *model, const char *adapter,
+                                  const loom_model_files_options *o, loom_err *err)
 {
     loom_model_files b = {.step = -1};
     loom_model_kind kind;

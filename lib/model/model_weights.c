@@ -19,13 +19,15 @@ static bool may_be_ignored(const char *name, const loom_config *c)
 }
 
 /* Exactly the tensors of the table, each with its shape. */
-static loom_status check_names(const loom_tensor_source *s, const loom_tensors *table, const loom_config *c, loom_err *err)
+static loom_status check_names(const loom_tensor_source *s, const loom_tensors *table, const loom_config *c,
+                               loom_err *err)
 {
     loom_tensor_names missing = {0}, extra = {0};
     loom_tensor_view v;
 
     for (int64_t i = 0; i < table->n; i++) {
-        if (!loom_tensor_source_find(&v, s, table->tensors[i].name)) loom_tensor_names_add(&missing, table->tensors[i].name);
+        if (!loom_tensor_source_find(&v, s, table->tensors[i].name))
+            loom_tensor_names_add(&missing, table->tensors[i].name);
     }
     for (size_t i = 0; i < loom_tensor_source_count(s); i++) {
         const char *name = loom_tensor_source_name(s, i);
@@ -66,26 +68,24 @@ static bool can_freeze(const loom_tensor_source *s, const loom_config *config)
 
     for (int64_t i = 0; i < table.n && can; i++) {
         if (table.tensors[i].n_dims != 2) continue;
-        can = loom_tensor_source_find(&v, s, table.tensors[i].name) && v.dtype == LOOM_DTYPE_BF16 && (uintptr_t)v.data % 2 == 0;
+        can = loom_tensor_source_find(&v, s, table.tensors[i].name) && v.dtype == LOOM_DTYPE_BF16 &&
+              (uintptr_t)v.data % 2 == 0;
     }
     loom_tensors_release(&table);
     return can;
 }
 
-loom_status loom_model_weights_make(loom_llama **out, const loom_config *config, const loom_tensor_source *s, bool freeze, loom_err *err)
+loom_status loom_model_weights_make(loom_llama **out, const loom_config *config, const loom_tensor_source *s,
+                                    bool freeze, loom_err *err)
 {
     loom_llama *m = NULL;
     loom_status st;
 
-    if (freeze && can_freeze(s, config))
-        st = loom_llama_new_frozen(&m, config, err);
-    else
-        st = loom_llama_new(&m, config, err);
+    if (freeze && can_freeze(s, config)) st = loom_llama_new_frozen(&m, config, err);
+    else st = loom_llama_new(&m, config, err);
     if (st == LOOM_OK) st = read_weights(m, s, err);
-    if (st != LOOM_OK)
-        loom_llama_free(m);
-    else
-        *out = m;
+    if (st != LOOM_OK) loom_llama_free(m);
+    else *out = m;
     return st;
 }
 
@@ -146,9 +146,7 @@ void loom_model_weights_digest(char digest[17], const loom_ckpt *c)
         if (strncmp(e->name, "tensors/", 8) == 0)
             loom_buf_printf(&b, "%s %s %016" PRIx64 "\n", e->name, loom_dtype_name(e->dtype), e->checksum);
     }
-    if (b.len)
-        snprintf(digest, 17, "%016" PRIx64, loom_hash64(b.data, b.len, 0));
-    else
-        digest[0] = 0;
+    if (b.len) snprintf(digest, 17, "%016" PRIx64, loom_hash64(b.data, b.len, 0));
+    else digest[0] = 0;
     loom_buf_release(&b);
 }

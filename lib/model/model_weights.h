@@ -7,8 +7,8 @@
 
 /* A model with the weights of `s`. freeze: matrices stay in the mapped file if all of them are bfloat16 there; the file must
  * then outlive the model. The caller frees *out. */
-loom_status loom_model_weights_make(loom_llama **out, const loom_config *config, const loom_tensor_source *s, bool freeze,
-                                    loom_err *err);
+loom_status loom_model_weights_make(loom_llama **out, const loom_config *config, const loom_tensor_source *s,
+                                    bool freeze, loom_err *err);
 /* Weights of one checkpoint into a model (float32 copies; both must have the same table) and back. */
 loom_status loom_model_weights_read(loom_llama *m, loom_ckpt *c, loom_err *err);
 loom_status loom_model_weights_put(loom_ckpt_writer *w, const loom_llama *m, loom_dtype dtype, loom_err *err);

@@ -14,8 +14,8 @@ static const float coefficient_a = 3.4445f, coefficient_b = -4.7750f, coefficien
 
 /* Workspace of a matrix of n rows and m columns, n <= m. */
 typedef struct space {
-    float *x;     /* (n,m) */
-    float *a, *b; /* (n,n) */
+    float *x;       /* (n,m) */
+    float *a, *b;   /* (n,n) */
     void *packed;   /* the right operand of a product */
     uint16_t *left; /* the left one rounded, NULL: products are float32's */
 } space;
@@ -47,11 +47,8 @@ static space lay_out(float *work, int64_t n, int64_t m, bool bf16)
 {
     float *a = work + x_floats(n, m), *b = a + x_floats(n, n), *packed = b + x_floats(n, n);
 
-    return (space){.x = work,
-                   .a = a,
-                   .b = b,
-                   .packed = packed,
-                   .left = bf16 ? (uint16_t *)(packed + packed_floats(n, m)) : NULL};
+    return (space){
+        .x = work, .a = a, .b = b, .packed = packed, .left = bf16 ? (uint16_t *)(packed + packed_floats(n, m)) : NULL};
 }
 
 /* The direction, and what it is computed with. */
@@ -117,10 +114,8 @@ static void multiply(const space *s, float *y, int64_t ldy, const float *x, cons
 {
     int64_t width = loom_packed_width(p->in);
 
-    if (s->left)
-        loom_packed_product16_upto(y, ldy, s->left + r0 * width, width, p, p->in, rows, 0, c1, false);
-    else
-        loom_packed_product(y, ldy, x + r0 * p->in, p->in, p, rows, 0, c1, false);
+    if (s->left) loom_packed_product16_upto(y, ldy, s->left + r0 * width, width, p, p->in, rows, 0, c1, false);
+    else loom_packed_product(y, ldy, x + r0 * p->in, p->in, p, rows, 0, c1, false);
 }
 
 static void rounded(const space *s, const float *x, int64_t rows, int64_t cols)

@@ -35,14 +35,14 @@ void loom_linear_fwd(float *y, int64_t ldy, const float *x, int64_t ldx, const l
                      int64_t in, float beta, const loom_products *how);
 /* The same for very few rows, where reading W is all the time: no panels, no packing. 1 <= N <= LOOM_VERY_FEW_ROWS. */
 #define LOOM_VERY_FEW_ROWS 6
-void loom_linear_very_few_rows(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N, int64_t out,
-                     int64_t in, float beta);
+void loom_linear_very_few_rows(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_mat *W, int64_t N,
+                               int64_t out, int64_t in, float beta);
 /* The same for up to LOOM_FEW_ROWS rows and float32: x is transposed, W read once. scratch: 64-byte aligned,
  * loom_linear_few_rows_scratch(in) floats. */
 #define LOOM_FEW_ROWS 64
 int64_t loom_linear_few_rows_scratch(int64_t in);
 void loom_linear_few_rows(float *y, int64_t ldy, const float *x, int64_t ldx, const float *W, int64_t N, int64_t out,
-                        int64_t in, float beta, float *scratch);
+                          int64_t in, float beta, float *scratch);
 /* dx (N,in) = beta * dx + dy (N,out) W */
 void loom_linear_bwd_x(float *dx, int64_t ldx, const float *dy, int64_t ldy, const loom_mat *W, int64_t N, int64_t out,
                        int64_t in, float beta, const loom_products *how);
@@ -71,7 +71,8 @@ int64_t loom_weight_grad_cols(int64_t cols);
 void loom_weight_grad_left(const loom_weight_grad_side *s, const float *dy, int64_t ld, int64_t n0, int64_t n1);
 void loom_weight_grad_right(const loom_weight_grad_side *s, const float *x, int64_t ld, int64_t n0, int64_t n1);
 /* Rows o0..o1-1 of dW (out,in) += over the first N rows of both sides; o0 is a multiple of 16. */
-void loom_weight_grad_product(float *dW, const loom_weight_grad_side *left, const loom_weight_grad_side *right, int64_t o0, int64_t o1, int64_t N);
+void loom_weight_grad_product(float *dW, const loom_weight_grad_side *left, const loom_weight_grad_side *right,
+                              int64_t o0, int64_t o1, int64_t N);
 
 /* ---- rmsnorm:  y[n,c] = g[c] * x[n,c] * r[n],   r[n] = 1 / sqrt(mean_c x[n,c]^2 + eps) ---- */
 /* y, x (N,C)   g (C)   r (N): kept for the backward pass */

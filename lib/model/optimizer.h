@@ -38,7 +38,7 @@ typedef struct loom_optimizer {
     int64_t n_muon;
     int *owner;          /* of each of them: the rank that updates it */
     double muon_seconds; /* spent on them so far */
-    float *work; /* work_floats a thread */
+    float *work;         /* work_floats a thread */
     size_t work_floats;
 } loom_optimizer;
 

@@ -26,7 +26,7 @@
 typedef struct loom_packed {
     void *data; /* 64-byte aligned */
     int64_t out, in;
-    bool bf16;  /* bfloat16 */
+    bool bf16; /* bfloat16 */
 } loom_packed;
 
 size_t loom_packed_bytes(int64_t out, int64_t in, bool bf16); /* a multiple of 64; SIZE_MAX when it overflows */
@@ -53,8 +53,8 @@ void loom_packed_product(float *y, int64_t ldy, const float *x, int64_t ldx, con
 /* The same for float32 weights and only the first `depth` inner indices; and with x turned over: x (depth,N). */
 void loom_packed_product_upto(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *p, int64_t depth,
                               int64_t N, int64_t c0, int64_t c1, bool add);
-void loom_packed_product_turned(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *p,
-                                int64_t depth, int64_t N, int64_t c0, int64_t c1, bool add);
+void loom_packed_product_turned(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *p, int64_t depth,
+                                int64_t N, int64_t c0, int64_t c1, bool add);
 
 /* loom_packed_product with x rounded to bfloat16, for bfloat16 weights: AMX tiles where the CPU has them, AVX512_BF16
  * else, plain vectors else; the three differ in rounding. x (whole groups of 16 rows, loom_packed_width(in)), columns

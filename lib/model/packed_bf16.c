@@ -90,7 +90,10 @@ TARGET_AMX static void amx_begin(void)
     } config = {.palette = 1};
 
     for (int i = 0; i < 8; i++) config.colsb[i] = 64, config.rows[i] = 16;
-    __asm__ volatile("" : : "r"(&config) : "memory"); /* gcc 12 takes the next line to read eight bytes of config only */
+    __asm__ volatile(""
+                     :
+                     : "r"(&config)
+                     : "memory"); /* gcc 12 takes the next line to read eight bytes of config only */
     _tile_loadconfig(&config);
 }
 
@@ -186,8 +189,8 @@ static inline void put_part(float *y, int64_t ldy, const float *part, int64_t ro
     }
 }
 
-static void product16(loom_bf16_unit unit, float *y, int64_t ldy, const uint16_t *x, int64_t ldx,
-                      const loom_packed *p, int64_t depth, int64_t N, int64_t c0, int64_t c1, bool add)
+static void product16(loom_bf16_unit unit, float *y, int64_t ldy, const uint16_t *x, int64_t ldx, const loom_packed *p,
+                      int64_t depth, int64_t N, int64_t c0, int64_t c1, bool add)
 {
     static tile16_fn *const tiles[] = {plain_tile16, avx512_tile16, amx_tile16};
     _Alignas(64) float part[32 * LOOM_PANEL];
@@ -195,7 +198,8 @@ static void product16(loom_bf16_unit unit, float *y, int64_t ldy, const uint16_t
     if (unit == LOOM_UNIT_AMX) amx_begin();
     for (int64_t panel = c0 / LOOM_PANEL; panel * LOOM_PANEL < c1; panel++) {
         const char *w = (const char *)p->data + (size_t)panel * panel_bytes(p);
-        int64_t first = panel * LOOM_PANEL, from = loom_max_i64(0, c0 - first), to = loom_min_i64(LOOM_PANEL, c1 - first);
+        int64_t first = panel * LOOM_PANEL, from = loom_max_i64(0, c0 - first),
+                to = loom_min_i64(LOOM_PANEL, c1 - first);
         bool whole = from == 0 && to == LOOM_PANEL && !add;
         operands in = {.ldx = ldx, .w = w, .v = w + panel_bytes(p) / 2, .depth = depth};
 

@@ -14,8 +14,7 @@ typedef void tile_fn(float *y, int64_t ldy, const float *x, int64_t ldx, const v
         const vec *w = panel;                                                                                          \
                                                                                                                        \
         ROWS_LOOP(ROWS) PARTS_LOOP acc[r][v] = (vec){0};                                                               \
-        for (int64_t k = 0; k < in; k++, w += PARTS)                                                                   \
-            ROWS_LOOP(ROWS)                                                                                            \
+        for (int64_t k = 0; k < in; k++, w += PARTS) ROWS_LOOP(ROWS)                                                   \
             {                                                                                                          \
                 float one = x[element];                                                                                \
                                                                                                                        \
@@ -23,8 +22,8 @@ typedef void tile_fn(float *y, int64_t ldy, const float *x, int64_t ldx, const v
             }                                                                                                          \
         store(y, ldy, acc, ROWS, add);                                                                                 \
     }
-#define TILE_F32(ROWS)    TILE_FLOATS(f32, ROWS, r * ldx + k)
-#define TILE_TURNED(ROWS) TILE_FLOATS(turned, ROWS, k * ldx + r) /* x (in,ROWS) */
+#define TILE_F32(ROWS)    TILE_FLOATS(f32, ROWS, r *ldx + k)
+#define TILE_TURNED(ROWS) TILE_FLOATS(turned, ROWS, k *ldx + r) /* x (in,ROWS) */
 
 /* bfloat16 weights times float32 rows, widened in registers. A pair of inner indices is one 32-bit number: first the
  * pairs of outputs 0..15, in the second half of the panel those of 16..31. */
@@ -51,8 +50,7 @@ typedef void tile_fn(float *y, int64_t ldy, const float *x, int64_t ldx, const v
                                                                                                                        \
                 PARTS_LOOP acc[r][v] += one * even[v];                                                                 \
             }                                                                                                          \
-            if (k + 1 < in)                                                                                            \
-                ROWS_LOOP(ROWS)                                                                                        \
+            if (k + 1 < in) ROWS_LOOP(ROWS)                                                                            \
                 {                                                                                                      \
                     float one = x[r * ldx + k + 1];                                                                    \
                                                                                                                        \
@@ -65,7 +63,8 @@ ALL_ROWS(TILE_F32)
 ALL_ROWS(TILE_TURNED)
 ALL_ROWS(TILE_WIDEN)
 
-static tile_fn *const f32_tiles[] = TABLE(f32), *const turned_tiles[] = TABLE(turned), *const widen_tiles[] = TABLE(widen);
+static tile_fn *const f32_tiles[] = TABLE(f32), *const turned_tiles[] = TABLE(turned),
+                      *const widen_tiles[] = TABLE(widen);
 
 /* step: from a row of x to the next */
 static void product(tile_fn *const *tiles, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t step,
@@ -75,7 +74,8 @@ static void product(tile_fn *const *tiles, float *y, int64_t ldy, const float *x
 
     for (int64_t panel = c0 / LOOM_PANEL; panel * LOOM_PANEL < c1; panel++) {
         const char *w = (const char *)p->data + (size_t)panel * panel_bytes(p);
-        int64_t first = panel * LOOM_PANEL, from = loom_max_i64(0, c0 - first), to = loom_min_i64(LOOM_PANEL, c1 - first);
+        int64_t first = panel * LOOM_PANEL, from = loom_max_i64(0, c0 - first),
+                to = loom_min_i64(LOOM_PANEL, c1 - first);
         bool whole = from == 0 && to == LOOM_PANEL;
 
         for (int64_t n = 0, rows; n < N; n += rows) {
@@ -104,8 +104,8 @@ void loom_packed_product_upto(float *y, int64_t ldy, const float *x, int64_t ldx
     product(f32_tiles, y, ldy, x, ldx, ldx, p, depth, N, c0, c1, add);
 }
 
-void loom_packed_product_turned(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *p,
-                                int64_t depth, int64_t N, int64_t c0, int64_t c1, bool add)
+void loom_packed_product_turned(float *y, int64_t ldy, const float *x, int64_t ldx, const loom_packed *p, int64_t depth,
+                                int64_t N, int64_t c0, int64_t c1, bool add)
 {
     product(turned_tiles, y, ldy, x, ldx, 1, p, depth, N, c0, c1, add);
 }

@@ -76,10 +76,7 @@ INLINE void transpose16(vec16u m[16])
 
 /* The instruction rounds as loom_f32_to_bf16 does, but takes numbers below the normal range for zero, as the products
  * do. Result: low's 16 numbers, then high's. */
-static inline vec16u rounded(vec16 low, vec16 high)
-{
-    return (vec16u)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
-}
+static inline vec16u rounded(vec16 low, vec16 high) { return (vec16u)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low); }
 
 /* Pair c is (low[c], high[c]). */
 static inline vec16u pairs(vec16 low, vec16 high)
@@ -206,7 +203,8 @@ static void fill_inner32(const loom_packed *p, const float *rows, int64_t ld, in
 
     for (int64_t k = k0; k < k1; k++, rows += ld)
         for (int64_t o = 0; o < whole_panels(p->out); o += 16) {
-            *(vec16_anywhere *)(data + (o / LOOM_PANEL * p->in + k) * LOOM_PANEL + o % LOOM_PANEL) = lanes(rows + o, p->out - o);
+            *(vec16_anywhere *)(data + (o / LOOM_PANEL * p->in + k) * LOOM_PANEL + o % LOOM_PANEL) =
+                lanes(rows + o, p->out - o);
         }
 }
 
@@ -253,7 +251,8 @@ void loom_packed_round(uint16_t *to, const float *x, int64_t ldx, int64_t N, int
         const float *f = x + n * ldx;
 
         for (int64_t k = 0; k < width; k += 32) {
-            *(vec16u_anywhere *)(to + n * width + k) = pairs_along(lanes(f + k, in - k), lanes(f + k + 16, in - k - 16));
+            *(vec16u_anywhere *)(to + n * width + k) =
+                pairs_along(lanes(f + k, in - k), lanes(f + k + 16, in - k - 16));
         }
     }
 }

@@ -15,20 +15,29 @@ typedef uint32_t vec16u_anywhere __attribute__((vector_size(64), aligned(2), may
 
 /* Sums of a tile are as many registers as the CPU has: gcc makes scalar code of vectors wider than its own. */
 #if defined(__AVX512F__)
-#define LANES            16
-#define ALL_ROWS(TILE)   TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8)
-#define TABLE(name)      {name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7, name##_8}
-#define MOST_ROWS        8
+#define LANES          16
+#define ALL_ROWS(TILE) TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8)
+#define TABLE(name)                                                                                                    \
+    {                                                                                                                  \
+        name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7, name##_8                                 \
+    }
+#define MOST_ROWS 8
 #elif defined(__AVX__)
-#define LANES            8
-#define ALL_ROWS(TILE)   TILE(1) TILE(2) TILE(3)
-#define TABLE(name)      {name##_1, name##_2, name##_3}
-#define MOST_ROWS        3
+#define LANES          8
+#define ALL_ROWS(TILE) TILE(1) TILE(2) TILE(3)
+#define TABLE(name)                                                                                                    \
+    {                                                                                                                  \
+        name##_1, name##_2, name##_3                                                                                   \
+    }
+#define MOST_ROWS 3
 #else
-#define LANES            4
-#define ALL_ROWS(TILE)   TILE(1)
-#define TABLE(name)      {name##_1}
-#define MOST_ROWS        1
+#define LANES          4
+#define ALL_ROWS(TILE) TILE(1)
+#define TABLE(name)                                                                                                    \
+    {                                                                                                                  \
+        name##_1                                                                                                       \
+    }
+#define MOST_ROWS 1
 #endif
 #define PARTS (LOOM_PANEL / LANES)
 
@@ -42,10 +51,8 @@ typedef float vec_anywhere __attribute__((vector_size(4 * LANES), aligned(4), ma
 
 INLINE void store(float *y, int64_t ldy, vec (*acc)[PARTS], int rows, bool add)
 {
-    if (add)
-        ROWS_LOOP(rows) PARTS_LOOP *(vec_anywhere *)(y + r * ldy + v * LANES) += acc[r][v];
-    else
-        ROWS_LOOP(rows) PARTS_LOOP *(vec_anywhere *)(y + r * ldy + v * LANES) = acc[r][v];
+    if (add) ROWS_LOOP(rows) PARTS_LOOP *(vec_anywhere *)(y + r * ldy + v * LANES) += acc[r][v];
+    else ROWS_LOOP(rows) PARTS_LOOP *(vec_anywhere *)(y + r * ldy + v * LANES) = acc[r][v];
 }
 
 static inline size_t panel_bytes(const loom_packed *p) { return loom_packed_bytes(LOOM_PANEL, p->in, p->bf16); }

@@ -35,9 +35,9 @@ static loom_status parse_targets(unsigned *out, const loom_json *node, const cha
 
 static loom_status parse_adapter(loom_lora_config *out, const loom_json *root, const char *name, loom_err *err)
 {
-    static const char *const unknown[] = {"use_dora",      "modules_to_save",     "rank_pattern",
-                                          "alpha_pattern", "layers_to_transform", "fan_in_fan_out",
-                                          "lora_bias",     "layer_replication",   "exclude_modules",
+    static const char *const unknown[] = {"use_dora",          "modules_to_save",        "rank_pattern",
+                                          "alpha_pattern",     "layers_to_transform",    "fan_in_fan_out",
+                                          "lora_bias",         "layer_replication",      "exclude_modules",
                                           "target_parameters", "trainable_token_indices"};
     const char *bias = loom_json_str(loom_json_get(root, "bias"), NULL);
     const char *type = loom_json_str(loom_json_get(root, "peft_type"), NULL);
@@ -58,8 +58,7 @@ static loom_status parse_adapter(loom_lora_config *out, const loom_json *root, c
     return LOOM_OK;
 }
 
-loom_status loom_peft_config_parse(loom_lora_config *out, const char *json, size_t len, const char *name,
-                                             loom_err *err)
+loom_status loom_peft_config_parse(loom_lora_config *out, const char *json, size_t len, const char *name, loom_err *err)
 {
     loom_json *root = NULL;
     loom_status st;

@@ -47,7 +47,8 @@ static bool translate(loom_buf *into, const char *text)
             at++;
         } else if (at[0] == '[') {
             size_t n = strcspn(at, "]");
-            if (!at[n] || memchr(at, '\\', n)) return false; /* a backslash is a character of its own within brackets there */
+            if (!at[n] || memchr(at, '\\', n))
+                return false; /* a backslash is a character of its own within brackets there */
             loom_buf_append(into, at, n + 1);
             at += n;
         } else {
@@ -65,16 +66,18 @@ static loom_status compile(pattern *p, const char *text, const char *name, loom_
 
     loom_buf_release(&posix);
     if (good) return LOOM_OK;
-    return loom_fail(err, LOOM_STATUS_FORMAT,
-                     "%s: target_modules is the regular expression \"%.200s\", which cannot be read here; name the matrices in a "
-                     "list, such as [\"q_proj\", \"v_proj\"]", name, text);
+    return loom_fail(
+        err, LOOM_STATUS_FORMAT,
+        "%s: target_modules is the regular expression \"%.200s\", which cannot be read here; name the matrices in a "
+        "list, such as [\"q_proj\", \"v_proj\"]",
+        name, text);
 }
 
 /* PEFT would adapt these as well, and there is no place for that here. */
 static const char *other_weight(const pattern *p)
 {
-    static const char *const others[] = {"lm_head", "model.embed_tokens", "model.norm", "model.layers.0.input_layernorm",
-                                         "model.layers.0.post_attention_layernorm"};
+    static const char *const others[] = {"lm_head", "model.embed_tokens", "model.norm",
+                                         "model.layers.0.input_layernorm", "model.layers.0.post_attention_layernorm"};
 
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (matches(p, others[i])) return others[i];
@@ -87,8 +90,8 @@ static loom_status bits_of(unsigned *out, const pattern *p, const char *text, co
     unsigned bits = 0, in_layer;
 
     if (other)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: target_modules \"%.200s\" adapts %s, which is not supported", name, text,
-                         other);
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: target_modules \"%.200s\" adapts %s, which is not supported",
+                         name, text, other);
     for (int layer = 0; layer < LAYERS; layer++) {
         in_layer = 0;
         for (int r = 0; r < LOOM_N_ADAPTABLE; r++) {
@@ -99,15 +102,18 @@ static loom_status bits_of(unsigned *out, const pattern *p, const char *text, co
         }
         if (layer && in_layer != bits)
             return loom_fail(err, LOOM_STATUS_FORMAT,
-                             "%s: target_modules \"%.200s\" does not adapt all layers alike, which is not supported", name,
-                             text);
+                             "%s: target_modules \"%.200s\" does not adapt all layers alike, which is not supported",
+                             name, text);
         bits = in_layer;
     }
     *out = bits;
-    return bits ? LOOM_OK
-                : loom_fail(err, LOOM_STATUS_FORMAT,
-                            "%s: target_modules \"%.200s\" is no matrix of a Llama (q_proj, k_proj, v_proj, o_proj, gate_proj, "
-                            "up_proj, down_proj)", name, text);
+    return bits
+               ? LOOM_OK
+               : loom_fail(
+                     err, LOOM_STATUS_FORMAT,
+                     "%s: target_modules \"%.200s\" is no matrix of a Llama (q_proj, k_proj, v_proj, o_proj, gate_proj, "
+                     "up_proj, down_proj)",
+                     name, text);
 }
 
 loom_status loom_peft_targets(unsigned *out, const char *text, bool whole, const char *name, loom_err *err)

@@ -60,7 +60,8 @@ loom_status loom_pissa_start(loom_lora *lora, loom_llama *base, loom_err *err)
                          "the base is mapped as bfloat16 and cannot be changed; load it as float32");
     LOOM_TRY(loom_blas_reserve(1, err));
     for (int64_t i = 0; i < lora->table.n; i += 2) {
-        const loom_tensor *ta = &lora->table.tensors[i], *tb = ta + 1, *t = loom_llama_tensor(base, ta->layer, ta->role);
+        const loom_tensor *ta = &lora->table.tensors[i], *tb = ta + 1,
+                          *t = loom_llama_tensor(base, ta->layer, ta->role);
         float *w = base->params + t->offset;
 
         if (principal_part(lora->params + ta->offset, lora->params + tb->offset, w, t->shape[0], t->shape[1],
@@ -103,7 +104,8 @@ loom_status loom_pissa_widen(loom_lora **out, const loom_lora *now, const loom_l
 
         memcpy(wide->params + to->offset, now->params + a->offset, a->count * sizeof(float));
         memcpy(wide->params + to->offset + a->count, start->params + a->offset, a->count * sizeof(float));
-        put_b(wide->params + to[1].offset, now->params + b->offset, start->params + b->offset, b->shape[0], now->config.R);
+        put_b(wide->params + to[1].offset, now->params + b->offset, start->params + b->offset, b->shape[0],
+              now->config.R);
     }
     *out = wide;
     return LOOM_OK;
@@ -113,14 +115,16 @@ bool loom_pissa_narrow(loom_lora *to, const loom_lora *wide)
 {
     int64_t R = to->config.R;
 
-    if (wide->config.R != 2 * R || wide->config.targets != to->config.targets || wide->table.n != to->table.n) return false;
+    if (wide->config.R != 2 * R || wide->config.targets != to->config.targets || wide->table.n != to->table.n)
+        return false;
     for (int64_t i = 0; i < to->table.n; i += 2) {
         const loom_tensor *a = &to->table.tensors[i], *b = a + 1, *from = &wide->table.tensors[i];
 
         if (from->count != 2 * a->count || from[1].count != 2 * b->count) return false;
         memcpy(to->params + a->offset, wide->params + from->offset, a->count * sizeof(float));
         for (int64_t o = 0; o < b->shape[0]; o++)
-            memcpy(to->params + b->offset + o * R, wide->params + from[1].offset + o * 2 * R, (size_t)R * sizeof(float));
+            memcpy(to->params + b->offset + o * R, wide->params + from[1].offset + o * 2 * R,
+                   (size_t)R * sizeof(float));
     }
     return true;
 }

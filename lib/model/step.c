@@ -117,7 +117,8 @@ static void pack_weights(loom_step *s)
         a->packed_layers[l].norm_ffn = s->m->layers[l].norm_ffn;
     }
     s->layers = a->packed_layers;
-    s->head = (loom_mat){.fwd = &a->packed[2 * loom_acts_matrices(a) - 2], .back = &a->packed[2 * loom_acts_matrices(a) - 1]};
+    s->head =
+        (loom_mat){.fwd = &a->packed[2 * loom_acts_matrices(a) - 2], .back = &a->packed[2 * loom_acts_matrices(a) - 1]};
 }
 
 static loom_status begin(loom_step *s, loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b,

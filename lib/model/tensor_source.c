@@ -53,14 +53,13 @@ loom_status loom_tensor_source_map(loom_tensor_view *v, const loom_tensor_source
 
 void loom_tensor_names_add(loom_tensor_names *list, const char *name)
 {
-    if (list->n < 5)
-        loom_buf_printf(&list->text, "%s%s", list->n ? ", " : "", name);
-    else if (list->n == 5)
-        loom_buf_str(&list->text, ", ...");
+    if (list->n < 5) loom_buf_printf(&list->text, "%s%s", list->n ? ", " : "", name);
+    else if (list->n == 5) loom_buf_str(&list->text, ", ...");
     list->n++;
 }
 
-loom_status loom_tensor_names_fail(loom_tensor_names *missing, loom_tensor_names *extra, const char *path, loom_err *err)
+loom_status loom_tensor_names_fail(loom_tensor_names *missing, loom_tensor_names *extra, const char *path,
+                                   loom_err *err)
 {
     loom_status st = LOOM_OK;
 
@@ -75,7 +74,8 @@ loom_status loom_tensor_names_fail(loom_tensor_names *missing, loom_tensor_names
     return st;
 }
 
-loom_status loom_tensor_source_check_shape(const loom_tensor *t, const loom_tensor_view *v, const char *path, loom_err *err)
+loom_status loom_tensor_source_check_shape(const loom_tensor *t, const loom_tensor_view *v, const char *path,
+                                           loom_err *err)
 {
     char text[128];
     bool same = v->rank == t->n_dims;

@@ -15,7 +15,7 @@ typedef struct loom_tensor_source {
     loom_ckpt *ckpt;   /* borrowed; NULL: st is read */
     const char *group; /* "tensors/" or "adapter/" */
     loom_safetensors *st;
-    const char *path;  /* for messages */
+    const char *path; /* for messages */
 } loom_tensor_source;
 
 size_t loom_tensor_source_count(const loom_tensor_source *s);
@@ -27,7 +27,8 @@ bool loom_tensor_source_find(loom_tensor_view *out, const loom_tensor_source *s,
 loom_status loom_tensor_source_read(float *out, const loom_tensor_source *s, const loom_tensor_view *v, loom_err *err);
 loom_status loom_tensor_source_map(loom_tensor_view *v, const loom_tensor_source *s, loom_err *err);
 /* FORMAT when v does not have the shape of t. */
-loom_status loom_tensor_source_check_shape(const loom_tensor *t, const loom_tensor_view *v, const char *path, loom_err *err);
+loom_status loom_tensor_source_check_shape(const loom_tensor *t, const loom_tensor_view *v, const char *path,
+                                           loom_err *err);
 
 /* The first five names of a list that may be long. */
 typedef struct loom_tensor_names {
@@ -36,6 +37,7 @@ typedef struct loom_tensor_names {
 } loom_tensor_names;
 void loom_tensor_names_add(loom_tensor_names *list, const char *name);
 /* OK when both lists are empty, else FORMAT with the names that are missing or too many; releases both. */
-loom_status loom_tensor_names_fail(loom_tensor_names *missing, loom_tensor_names *extra, const char *path, loom_err *err);
+loom_status loom_tensor_names_fail(loom_tensor_names *missing, loom_tensor_names *extra, const char *path,
+                                   loom_err *err);
 
 #endif

@@ -28,10 +28,10 @@ extern const char *const loom_training_starts[]; /* "random weights", "model", "
 typedef struct loom_training {
     const char *command; /* pretrain, sft */
     int64_t steps, tokens;
-    int64_t kept_step;     /* the weights are those of this step; -1: of the last */
-    double seconds;        /* of training, with its validations and checkpoints */
-    const char *machines;  /* JSON list (loom_training_add_machine); NULL: not known of all parts of the run */
-    const char *products;  /* bf16, f32 */
+    int64_t kept_step;    /* the weights are those of this step; -1: of the last */
+    double seconds;       /* of training, with its validations and checkpoints */
+    const char *machines; /* JSON list (loom_training_add_machine); NULL: not known of all parts of the run */
+    const char *products; /* bf16, f32 */
     loom_training_start start;
     const char *start_path, *start_digest; /* unless random */
     const char *start_training;            /* the start's own training.json; NULL: not known */

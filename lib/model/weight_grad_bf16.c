@@ -20,7 +20,10 @@ int64_t loom_weight_grad_rows(int64_t rows)
 int64_t loom_weight_grad_cols(int64_t cols) { return columns(cols); }
 
 /* Where stretch i begins. */
-static uint16_t *stretch_at(const loom_weight_grad_side *s, int64_t i) { return s->data + i * s->stretch * columns(s->cols); }
+static uint16_t *stretch_at(const loom_weight_grad_side *s, int64_t i)
+{
+    return s->data + i * s->stretch * columns(s->cols);
+}
 
 static loom_packed right_of(const loom_weight_grad_side *s, int64_t i)
 {
@@ -50,7 +53,8 @@ void loom_weight_grad_right(const loom_weight_grad_side *s, const float *x, int6
     }
 }
 
-void loom_weight_grad_product(float *dW, const loom_weight_grad_side *left, const loom_weight_grad_side *right, int64_t o0, int64_t o1, int64_t N)
+void loom_weight_grad_product(float *dW, const loom_weight_grad_side *left, const loom_weight_grad_side *right,
+                              int64_t o0, int64_t o1, int64_t N)
 {
     int64_t in = right->cols;
 

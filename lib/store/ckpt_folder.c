@@ -45,10 +45,8 @@ static loom_status list_steps(char ***paths, size_t *n, const char *dir, loom_er
 
     LOOM_TRY(loom_list_files(&all, &n_all, dir, ".h5", err));
     for (size_t i = 0; i < n_all; i++) {
-        if (step_of(all[i]) >= 0)
-            all[kept++] = all[i];
-        else
-            free(all[i]);
+        if (step_of(all[i]) >= 0) all[kept++] = all[i];
+        else free(all[i]);
     }
     if (kept) qsort(all, kept, sizeof *all, newest_first);
     *paths = all;
@@ -120,10 +118,7 @@ static bool is_of_a_run(const char *name)
     return step_of(name) >= 0;
 }
 
-void loom_ckpt_sweep(const char *dir)
-{
-    loom_temp_sweep_folder(dir, is_of_a_run);
-}
+void loom_ckpt_sweep(const char *dir) { loom_temp_sweep_folder(dir, is_of_a_run); }
 
 loom_status loom_ckpt_open(loom_ckpt **out, const char *path, loom_err *err)
 {

@@ -52,7 +52,8 @@ static loom_status describe(const walk *w, hid_t set, loom_ckpt_item *x)
     if (x->e.is_text) {
         x->e.bytes = H5Tis_variable_str(type) == 0 ? H5Tget_size(type) : 0;
         x->e.count = 1;
-        if (x->e.rank != 0 || x->e.bytes < 1 || x->e.bytes > LOOM_BOUND_JSON) st = bad_entry(w, x->e.name, "is no plain text");
+        if (x->e.rank != 0 || x->e.bytes < 1 || x->e.bytes > LOOM_BOUND_JSON)
+            st = bad_entry(w, x->e.name, "is no plain text");
     } else if (x->e.rank < 1 || x->e.rank > LOOM_TENSOR_MAX_RANK || !loom_h5_type_is(&x->e.dtype, type) ||
                H5Sget_simple_extent_dims(space, dims, NULL) < 0) {
         st = bad_entry(w, x->e.name, "has an unknown type or shape");
@@ -131,7 +132,8 @@ static loom_status read_directory(loom_ckpt *c, hid_t file, loom_err *err)
     char format[64] = "";
     int64_t version = 0, digest = 0;
 
-    if (loom_h5_get_attr_str(file, "format", format, sizeof format, NULL) != LOOM_OK || strcmp(format, LOOM_CKPT_FORMAT) != 0)
+    if (loom_h5_get_attr_str(file, "format", format, sizeof format, NULL) != LOOM_OK ||
+        strcmp(format, LOOM_CKPT_FORMAT) != 0)
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s is no checkpoint of Spanloom%s%s%s", c->path,
                          format[0] ? " but \"" : "", format, format[0] ? "\"" : "");
     if (loom_h5_get_attr_i64(file, "version", &version, NULL) != LOOM_OK || version != LOOM_CKPT_VERSION)
@@ -144,7 +146,8 @@ static loom_status read_directory(loom_ckpt *c, hid_t file, loom_err *err)
         loom_h5_forget_errors();
         return w.st != LOOM_OK ? w.st : bad_entry(&w, "its table of contents", "cannot be read");
     }
-    if (loom_h5_get_attr_i64(file, "digest", &digest, NULL) != LOOM_OK || (uint64_t)digest != loom_ckpt_entries_digest(&c->list))
+    if (loom_h5_get_attr_i64(file, "digest", &digest, NULL) != LOOM_OK ||
+        (uint64_t)digest != loom_ckpt_entries_digest(&c->list))
         return bad_entry(&w, "its table of contents", "does not agree with its digest");
     snprintf(c->digest, sizeof c->digest, "%016" PRIx64, (uint64_t)digest);
     return LOOM_OK;
@@ -152,8 +155,8 @@ static loom_status read_directory(loom_ckpt *c, hid_t file, loom_err *err)
 
 static loom_status damaged(const loom_ckpt *c, const loom_ckpt_item *x, loom_err *err)
 {
-    return loom_fail(err, LOOM_STATUS_FORMAT, "%s is damaged: the checksum of %s does not agree; use another checkpoint",
-                     c->path, x->e.name);
+    return loom_fail(err, LOOM_STATUS_FORMAT,
+                     "%s is damaged: the checksum of %s does not agree; use another checkpoint", c->path, x->e.name);
 }
 
 /* Bytes of an entry straight from the file, checked. */
@@ -227,25 +230,13 @@ void loom_ckpt_close(loom_ckpt **ckpt)
     *ckpt = NULL;
 }
 
-const char *loom_ckpt_path(const loom_ckpt *c)
-{
-    return c->path;
-}
+const char *loom_ckpt_path(const loom_ckpt *c) { return c->path; }
 
-const char *loom_ckpt_digest(const loom_ckpt *c)
-{
-    return c->digest;
-}
+const char *loom_ckpt_digest(const loom_ckpt *c) { return c->digest; }
 
-size_t loom_ckpt_count(const loom_ckpt *c)
-{
-    return c->list.n;
-}
+size_t loom_ckpt_count(const loom_ckpt *c) { return c->list.n; }
 
-const loom_ckpt_entry *loom_ckpt_at(const loom_ckpt *c, size_t i)
-{
-    return &c->list.items[i].e;
-}
+const loom_ckpt_entry *loom_ckpt_at(const loom_ckpt *c, size_t i) { return &c->list.items[i].e; }
 
 static loom_ckpt_item *find(const loom_ckpt *c, const char *name)
 {

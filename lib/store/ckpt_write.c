@@ -183,7 +183,8 @@ loom_status loom_ckpt_commit(loom_ckpt_writer **writer, loom_err *err)
 
     st = loom_h5_put_attr_str(w->out.file, "format", LOOM_CKPT_FORMAT, err);
     if (st == LOOM_OK) st = loom_h5_put_attr_i64(w->out.file, "version", LOOM_CKPT_VERSION, err);
-    if (st == LOOM_OK) st = loom_h5_put_attr_i64(w->out.file, "digest", (int64_t)loom_ckpt_entries_digest(&w->list), err);
+    if (st == LOOM_OK)
+        st = loom_h5_put_attr_i64(w->out.file, "digest", (int64_t)loom_ckpt_entries_digest(&w->list), err);
     if (st != LOOM_OK) w->out.broken = true;
     if (st == LOOM_OK) st = loom_h5_finish(&w->out, err);
     if (st == LOOM_OK) st = check_written(w, err);

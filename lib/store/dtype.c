@@ -18,15 +18,9 @@ static const struct {
     [LOOM_DTYPE_BOOL] = {"BOOL", 1},
 };
 
-size_t loom_dtype_size(loom_dtype type)
-{
-    return types[type].size;
-}
+size_t loom_dtype_size(loom_dtype type) { return types[type].size; }
 
-const char *loom_dtype_name(loom_dtype type)
-{
-    return types[type].name;
-}
+const char *loom_dtype_name(loom_dtype type) { return types[type].name; }
 
 bool loom_dtype_from_name(loom_dtype *out, const char *name)
 {

@@ -17,15 +17,9 @@ void loom_gguf_release(loom_gguf *g)
 
 /* ---- facts ---- */
 
-static void put_u32(loom_buf *b, uint32_t v)
-{
-    loom_buf_append(b, &v, sizeof v);
-}
+static void put_u32(loom_buf *b, uint32_t v) { loom_buf_append(b, &v, sizeof v); }
 
-static void put_u64(loom_buf *b, uint64_t v)
-{
-    loom_buf_append(b, &v, sizeof v);
-}
+static void put_u64(loom_buf *b, uint64_t v) { loom_buf_append(b, &v, sizeof v); }
 
 static void put_text(loom_buf *b, const char *text, size_t len)
 {
@@ -71,20 +65,11 @@ void loom_gguf_array(loom_gguf *g, const char *key, loom_gguf_kind kind, uint64_
     put_u64(&g->facts, n);
 }
 
-void loom_gguf_add_str(loom_gguf *g, const char *text, size_t len)
-{
-    put_text(&g->facts, text, len);
-}
+void loom_gguf_add_str(loom_gguf *g, const char *text, size_t len) { put_text(&g->facts, text, len); }
 
-void loom_gguf_add_i32(loom_gguf *g, int32_t v)
-{
-    loom_buf_append(&g->facts, &v, sizeof v);
-}
+void loom_gguf_add_i32(loom_gguf *g, int32_t v) { loom_buf_append(&g->facts, &v, sizeof v); }
 
-void loom_gguf_add_f32(loom_gguf *g, float v)
-{
-    loom_buf_append(&g->facts, &v, sizeof v);
-}
+void loom_gguf_add_f32(loom_gguf *g, float v) { loom_buf_append(&g->facts, &v, sizeof v); }
 
 /* ---- values ---- */
 
@@ -126,25 +111,21 @@ static loom_status check_values(const loom_gguf_item *item, const float *values,
 
     for (int64_t i = 0; i < n; i++)
         if (!(fabsf(values[i]) <= most))
-            return loom_fail(err, LOOM_STATUS_NUMERIC,
-                             "tensor %s holds %g, which its type cannot; write it with another --dtype, or see what became of the "
-                             "model",
-                             item->name, (double)values[i]);
+            return loom_fail(
+                err, LOOM_STATUS_NUMERIC,
+                "tensor %s holds %g, which its type cannot; write it with another --dtype, or see what became of the "
+                "model",
+                item->name, (double)values[i]);
     return LOOM_OK;
 }
 
 static void convert(void *to, loom_gguf_type type, const float *from, int64_t n)
 {
-    if (type == LOOM_GGUF_TENSOR_Q8_0)
-        loom_q8_from_f32(to, from, n);
-    else
-        loom_dtype_from_f32(to, type == LOOM_GGUF_TENSOR_F16 ? LOOM_DTYPE_F16 : LOOM_DTYPE_BF16, from, n);
+    if (type == LOOM_GGUF_TENSOR_Q8_0) loom_q8_from_f32(to, from, n);
+    else loom_dtype_from_f32(to, type == LOOM_GGUF_TENSOR_F16 ? LOOM_DTYPE_F16 : LOOM_DTYPE_BF16, from, n);
 }
 
-static int64_t count_of(const loom_gguf_item *item)
-{
-    return item->shape[0] * item->shape[1];
-}
+static int64_t count_of(const loom_gguf_item *item) { return item->shape[0] * item->shape[1]; }
 
 static loom_status write_values(loom_out *out, const loom_gguf_item *item, const float *values, loom_err *err)
 {
@@ -166,10 +147,7 @@ static loom_status write_values(loom_out *out, const loom_gguf_item *item, const
     return st;
 }
 
-static size_t padding(size_t at)
-{
-    return (LOOM_GGUF_ALIGNMENT - at % LOOM_GGUF_ALIGNMENT) % LOOM_GGUF_ALIGNMENT;
-}
+static size_t padding(size_t at) { return (LOOM_GGUF_ALIGNMENT - at % LOOM_GGUF_ALIGNMENT) % LOOM_GGUF_ALIGNMENT; }
 
 static loom_status write_padding(loom_out *out, size_t at, loom_err *err)
 {

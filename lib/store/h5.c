@@ -14,10 +14,7 @@
 #ifdef __SANITIZE_ADDRESS__
 /* HDF5 1.10 forgets some memory whenever it refuses a damaged file; that is no leak of ours. */
 const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libhdf5";
-}
+const char *__lsan_default_suppressions(void) { return "leak:libhdf5"; }
 #endif
 
 /* ---- errors ---- */
@@ -73,7 +70,7 @@ static bool settings(void) { return H5Eset_auto2(H5E_DEFAULT, NULL, NULL) >= 0 &
 /* The library starts up. When that fails for want of memory, every later call would try again and print why. */
 static bool start(void)
 {
-    H5dont_atexit(); /* must come before the library's first use */
+    H5dont_atexit();  /* must come before the library's first use */
     loom_stop_mute(); /* what HDF5 says before it can be told to be silent */
     state = settings() ? USABLE : UNUSABLE;
     loom_stop_unmute();
@@ -121,10 +118,7 @@ static hid_t list_without_times(hid_t class)
     return list;
 }
 
-hid_t loom_h5_set_list(void)
-{
-    return list_without_times(H5P_DATASET_CREATE);
-}
+hid_t loom_h5_set_list(void) { return list_without_times(H5P_DATASET_CREATE); }
 
 loom_status loom_h5_make_group(hid_t file, const char *name, loom_err *err)
 {
@@ -134,10 +128,8 @@ loom_status loom_h5_make_group(hid_t file, const char *name, loom_err *err)
     if (H5Lexists(file, name, H5P_DEFAULT) > 0) return LOOM_OK;
     list = list_without_times(H5P_GROUP_CREATE);
     group = H5Gcreate2(file, name, H5P_DEFAULT, list, H5P_DEFAULT);
-    if (group < 0)
-        st = loom_h5_fail(err, "cannot create %s", name);
-    else
-        loom_h5_closed(H5Gclose(group), &st, err, name);
+    if (group < 0) st = loom_h5_fail(err, "cannot create %s", name);
+    else loom_h5_closed(H5Gclose(group), &st, err, name);
     H5Pclose(list);
     return st;
 }
@@ -145,10 +137,8 @@ loom_status loom_h5_make_group(hid_t file, const char *name, loom_err *err)
 void loom_h5_closed(herr_t result, loom_status *st, loom_err *err, const char *what)
 {
     if (result >= 0) return;
-    if (*st == LOOM_OK)
-        *st = loom_h5_fail(err, "cannot finish %s", what);
-    else
-        loom_h5_forget_errors();
+    if (*st == LOOM_OK) *st = loom_h5_fail(err, "cannot finish %s", what);
+    else loom_h5_forget_errors();
 }
 
 static loom_status open_output(loom_h5_out *out, loom_err *err)
@@ -240,7 +230,10 @@ loom_status loom_h5_open(hid_t *file, const char *path, loom_err *err)
     if (access(path, R_OK) != 0) return loom_fail(err, LOOM_STATUS_IO, "cannot open %s: %s", path, strerror(errno));
     if (H5Fis_hdf5(path) <= 0) {
         loom_h5_forget_errors();
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s is not an HDF5 file; give a checkpoint of loom-train or a shard of loom-preprocess tokens (*.h5)", path);
+        return loom_fail(
+            err, LOOM_STATUS_FORMAT,
+            "%s is not an HDF5 file; give a checkpoint of loom-train or a shard of loom-preprocess tokens (*.h5)",
+            path);
     }
     list = access_list();
     opened = H5Fopen(path, H5F_ACC_RDONLY, list);
@@ -445,7 +438,8 @@ loom_status loom_h5_get_text(hid_t file, const char *name, char **text, size_t *
     copy[size] = 0;
     if (size == 1 && !copy[0]) size = 0;
     if (!checksum_agrees(set, copy, size)) {
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "text %s is damaged: its checksum does not agree; make the file again", name);
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "text %s is damaged: its checksum does not agree; make the file again",
+                       name);
         goto done;
     }
     *len = size;

@@ -12,8 +12,8 @@
 #include "core/json.h"
 #include "core/num.h"
 
-#define MAX_FILES  10000
-#define BLOCK      65536 /* floats converted at a time when writing */
+#define MAX_FILES 10000
+#define BLOCK     65536 /* floats converted at a time when writing */
 
 /* One file: mapped, or the caller's bytes. */
 typedef struct part {
@@ -146,10 +146,7 @@ static loom_status add_part(loom_safetensors *st, const char *path, const void *
 
 /* ---- models of several files ---- */
 
-static bool plain_name(const char *name)
-{
-    return name[0] && name[0] != '.' && !strchr(name, '/');
-}
+static bool plain_name(const char *name) { return name[0] && name[0] != '.' && !strchr(name, '/'); }
 
 static loom_status add_file_once(loom_safetensors *st, const char *dir, size_t dir_len, const char *name, loom_err *err)
 {
@@ -164,8 +161,7 @@ static loom_status add_file_once(loom_safetensors *st, const char *dir, size_t d
     for (size_t i = 0; i < st->n_parts && !known; i++) known = strcmp(st->parts[i].path, path.data) == 0;
     if (!known && st->n_parts >= MAX_FILES)
         status = loom_fail(err, LOOM_STATUS_FORMAT, "more than %d files", MAX_FILES);
-    else if (!known)
-        status = add_part(st, path.data, NULL, 0, err);
+    else if (!known) status = add_part(st, path.data, NULL, 0, err);
     loom_buf_release(&path);
     return status;
 }
@@ -205,10 +201,8 @@ static loom_status open_index(loom_safetensors *st, const char *path, loom_err *
     if (!loom_json_is_object(map)) status = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no weight_map", path);
     for (void *it = loom_json_iter(map); it && status == LOOM_OK; it = loom_json_iter_next(map, it)) {
         const char *file = loom_json_str(loom_json_iter_value(it), NULL);
-        if (!file)
-            status = loom_fail(err, LOOM_STATUS_FORMAT, "%s: weight_map holds no file names", path);
-        else if ((status = add_file_once(st, path, dir_len, file, err)) != LOOM_OK)
-            loom_err_in(err, "%s", path);
+        if (!file) status = loom_fail(err, LOOM_STATUS_FORMAT, "%s: weight_map holds no file names", path);
+        else if ((status = add_file_once(st, path, dir_len, file, err)) != LOOM_OK) loom_err_in(err, "%s", path);
     }
     if (status == LOOM_OK) status = check_unique(st, path, err);
     if (status == LOOM_OK && (status = check_map(st, map, err)) != LOOM_OK) loom_err_in(err, "%s", path);
@@ -249,21 +243,17 @@ loom_status loom_safetensors_open(loom_safetensors **out, const char *path, loom
     loom_status status;
 
     if (!st) return loom_fail_nomem(err, "a safetensors file");
-    if (loom_file_is_dir(path))
-        status = open_folder(st, path, err);
-    else if (ends_in(path, ".index.json"))
-        status = open_index(st, path, err);
-    else
-        status = add_part(st, path, NULL, 0, err);
+    if (loom_file_is_dir(path)) status = open_folder(st, path, err);
+    else if (ends_in(path, ".index.json")) status = open_index(st, path, err);
+    else status = add_part(st, path, NULL, 0, err);
     if (status == LOOM_OK) status = check_unique(st, path, err);
-    if (status != LOOM_OK)
-        loom_safetensors_close(&st);
-    else
-        *out = st;
+    if (status != LOOM_OK) loom_safetensors_close(&st);
+    else *out = st;
     return status;
 }
 
-loom_status loom_safetensors_open_bytes(loom_safetensors **out, const void *bytes, size_t len, const char *name, loom_err *err)
+loom_status loom_safetensors_open_bytes(loom_safetensors **out, const void *bytes, size_t len, const char *name,
+                                        loom_err *err)
 {
     loom_safetensors *st = loom_calloc(1, sizeof *st);
     loom_status status;
@@ -271,10 +261,8 @@ loom_status loom_safetensors_open_bytes(loom_safetensors **out, const void *byte
     if (!st) return loom_fail_nomem(err, "a safetensors file");
     status = add_part(st, name, bytes ? bytes : "", len, err);
     if (status == LOOM_OK) status = check_unique(st, name, err);
-    if (status != LOOM_OK)
-        loom_safetensors_close(&st);
-    else
-        *out = st;
+    if (status != LOOM_OK) loom_safetensors_close(&st);
+    else *out = st;
     return status;
 }
 
@@ -294,15 +282,9 @@ void loom_safetensors_close(loom_safetensors **ptr)
     *ptr = NULL;
 }
 
-size_t loom_safetensors_count(const loom_safetensors *st)
-{
-    return st->n;
-}
+size_t loom_safetensors_count(const loom_safetensors *st) { return st->n; }
 
-const loom_tensor_view *loom_safetensors_at(const loom_safetensors *st, size_t i)
-{
-    return &st->tensors[i];
-}
+const loom_tensor_view *loom_safetensors_at(const loom_safetensors *st, size_t i) { return &st->tensors[i]; }
 
 const loom_tensor_view *loom_safetensors_find(const loom_safetensors *st, const char *name)
 {
@@ -437,8 +419,8 @@ done:
     return st;
 }
 
-loom_status loom_safetensors_write(const char *path, bool force, loom_safetensors_item *items, size_t n, const char *const (*metadata)[2],
-                          size_t n_metadata, loom_err *err)
+loom_status loom_safetensors_write(const char *path, bool force, loom_safetensors_item *items, size_t n,
+                                   const char *const (*metadata)[2], size_t n_metadata, loom_err *err)
 {
     LOOM_TRY(prepare(items, n, err));
     return write_file(path, force, items, n, metadata, n_metadata, err);
@@ -453,18 +435,16 @@ static size_t file_end(const loom_safetensors_item *items, size_t n, size_t i, i
     return i;
 }
 
-static void part_name(loom_buf *b, size_t i, size_t n)
-{
-    loom_buf_printf(b, "model-%05zu-of-%05zu.safetensors", i, n);
-}
+static void part_name(loom_buf *b, size_t i, size_t n) { loom_buf_printf(b, "model-%05zu-of-%05zu.safetensors", i, n); }
 
 static void add_to_map(loom_jw *w, const loom_safetensors_item *items, size_t n, const char *file)
 {
     for (size_t i = 0; i < n; i++) loom_jw_kv_str(w, items[i].view.name, file);
 }
 
-static loom_status write_parts(const char *dir, bool force, const loom_safetensors_item *items, size_t n, size_t n_files,
-                               int64_t max_bytes, const char *const (*metadata)[2], size_t n_metadata, loom_err *err)
+static loom_status write_parts(const char *dir, bool force, const loom_safetensors_item *items, size_t n,
+                               size_t n_files, int64_t max_bytes, const char *const (*metadata)[2], size_t n_metadata,
+                               loom_err *err)
 {
     loom_buf index = {0}, name = {0}, path = {0};
     int64_t total = 0;
@@ -501,8 +481,9 @@ static loom_status write_parts(const char *dir, bool force, const loom_safetenso
     return st;
 }
 
-loom_status loom_safetensors_write_model(const char *dir, bool force, loom_safetensors_item *items, size_t n, int64_t max_bytes,
-                                const char *const (*metadata)[2], size_t n_metadata, loom_err *err)
+loom_status loom_safetensors_write_model(const char *dir, bool force, loom_safetensors_item *items, size_t n,
+                                         int64_t max_bytes, const char *const (*metadata)[2], size_t n_metadata,
+                                         loom_err *err)
 {
     size_t n_files = 0;
     loom_buf path = {0};

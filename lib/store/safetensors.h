@@ -21,7 +21,8 @@ typedef struct loom_safetensors loom_safetensors;
  * (then also adapter_model.safetensors, if it is the only one). */
 loom_status loom_safetensors_open(loom_safetensors **out, const char *path, loom_err *err);
 /* Opens the bytes of one file that the caller keeps alive; `name` is used in messages. */
-loom_status loom_safetensors_open_bytes(loom_safetensors **out, const void *bytes, size_t len, const char *name, loom_err *err);
+loom_status loom_safetensors_open_bytes(loom_safetensors **out, const void *bytes, size_t len, const char *name,
+                                        loom_err *err);
 void loom_safetensors_close(loom_safetensors **st); /* NULL and pointer to NULL are fine */
 
 /* Tensors in name order; views and their data are borrowed until close. Data may be unaligned for its type: read it
@@ -49,11 +50,12 @@ typedef struct loom_safetensors_item {
 
 /* Writes one file, whole or not at all. Items are reordered (by alignment, then name, as the reference writer does).
  * metadata: n_metadata pairs key, value; {"format": "pt"} is always written. */
-loom_status loom_safetensors_write(const char *path, bool force, loom_safetensors_item *items, size_t n, const char *const (*metadata)[2],
-                          size_t n_metadata, loom_err *err);
+loom_status loom_safetensors_write(const char *path, bool force, loom_safetensors_item *items, size_t n,
+                                   const char *const (*metadata)[2], size_t n_metadata, loom_err *err);
 
 /* Writes DIR/model.safetensors, or model-0000i-of-0000n.safetensors with an index once the tensors exceed max_bytes. */
-loom_status loom_safetensors_write_model(const char *dir, bool force, loom_safetensors_item *items, size_t n, int64_t max_bytes,
-                                const char *const (*metadata)[2], size_t n_metadata, loom_err *err);
+loom_status loom_safetensors_write_model(const char *dir, bool force, loom_safetensors_item *items, size_t n,
+                                         int64_t max_bytes, const char *const (*metadata)[2], size_t n_metadata,
+                                         loom_err *err);
 
 #endif

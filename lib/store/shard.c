@@ -11,9 +11,9 @@
 #include "core/num.h"
 #include "store/h5.h"
 
-#define FORMAT   "spanloom-tokens"
-#define VERSION  1
-#define CHUNK    32768 /* elements; also the block that is gathered before it is written */
+#define FORMAT  "spanloom-tokens"
+#define VERSION 1
+#define CHUNK   32768 /* elements; also the block that is gathered before it is written */
 
 void loom_text_digest(char digest[33], const char *text, size_t len)
 {
@@ -47,7 +47,7 @@ struct loom_shard_writer {
     int64_t vocab_size;
     column tokens, offsets, answers;
     int64_t n_tokens;
-    uint64_t names_sum;  /* of the names; they need not be there */
+    uint64_t names_sum; /* of the names; they need not be there */
     bool has_names;
     char spec_text[128]; /* the attributes and the tokenizer, for the digest */
 };
@@ -66,10 +66,8 @@ static loom_status column_open(column *c, hid_t file, const char *name, hid_t st
     H5Pset_deflate(create, 1);
     H5Pset_fletcher32(create);
     c->set = H5Dcreate2(file, name, stored, space, H5P_DEFAULT, create, H5P_DEFAULT);
-    if (!c->block || !c->sum)
-        st = loom_fail_nomem(err, "a token shard");
-    else if (c->set < 0)
-        st = loom_h5_fail(err, "cannot create /%s", name);
+    if (!c->block || !c->sum) st = loom_fail_nomem(err, "a token shard");
+    else if (c->set < 0) st = loom_h5_fail(err, "cannot create /%s", name);
     H5Pclose(create);
     H5Sclose(space);
     return st;
@@ -173,8 +171,8 @@ loom_status loom_shard_create(loom_shard_writer **out, const char *path, bool fo
         LOOM_OK)
         goto done;
     loom_text_digest(tokenizer, spec->tokenizer, spec->tokenizer_len);
-    snprintf(w->spec_text, sizeof w->spec_text, "%s %d %d %d %d %s", spec->mode, spec->bos_id, spec->eos_id, spec->has_bos,
-             spec->has_eos, tokenizer);
+    snprintf(w->spec_text, sizeof w->spec_text, "%s %d %d %d %d %s", spec->mode, spec->bos_id, spec->eos_id,
+             spec->has_bos, spec->has_eos, tokenizer);
     if ((st = write_attrs(w->out.file, spec, err)) != LOOM_OK) goto done;
     if ((st = column_add(&w->offsets, &zero, 1, err)) != LOOM_OK) goto done;
     *out = w;
@@ -245,9 +243,10 @@ static void content_digest(char digest[33], const loom_shard_writer *w)
 {
     loom_buf b = {0};
 
-    loom_buf_printf(&b, "%s %" PRId64 "\n%" PRId64 " %016" PRIx64 "\n%" PRId64 " %016" PRIx64 "\n%016" PRIx64 "\n", w->spec_text,
-                    w->vocab_size, w->n_tokens, loom_digest_64(w->tokens.sum), w->answers.written + w->answers.n_block,
-                    loom_digest_64(w->offsets.sum), loom_digest_64(w->answers.sum));
+    loom_buf_printf(&b, "%s %" PRId64 "\n%" PRId64 " %016" PRIx64 "\n%" PRId64 " %016" PRIx64 "\n%016" PRIx64 "\n",
+                    w->spec_text, w->vocab_size, w->n_tokens, loom_digest_64(w->tokens.sum),
+                    w->answers.written + w->answers.n_block, loom_digest_64(w->offsets.sum),
+                    loom_digest_64(w->answers.sum));
     if (w->has_names) loom_buf_printf(&b, "names %016" PRIx64 "\n", w->names_sum);
     loom_text_digest(digest, loom_buf_text(&b), b.len);
     loom_buf_release(&b);
@@ -391,17 +390,13 @@ static loom_status read_column(void **out, int64_t *n, const loom_shard *s, cons
     loom_status st;
 
     LOOM_TRY(open_column(&set, n, s, name, err));
-    if (!(values = loom_alloc((size_t)*n, size)))
-        st = loom_fail_nomem(err, "the table of samples");
+    if (!(values = loom_alloc((size_t)*n, size))) st = loom_fail_nomem(err, "the table of samples");
     else if (*n && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
         st = loom_h5_fail(err, "%s: cannot read /%s", s->path, name);
-    else
-        st = check_sum(s, set, name, loom_hash64(values, (size_t)*n * size, 0), err);
+    else st = check_sum(s, set, name, loom_hash64(values, (size_t)*n * size, 0), err);
     H5Dclose(set);
-    if (st == LOOM_OK)
-        *out = values;
-    else
-        free(values);
+    if (st == LOOM_OK) *out = values;
+    else free(values);
     return st;
 }
 
@@ -488,10 +483,8 @@ loom_status loom_shard_open(loom_shard **out, const char *path, loom_err *err)
 
     if (!s) return loom_fail_nomem(err, "a token shard");
     s->file = s->tokens = s->space = -1;
-    if (!(s->path = loom_strdup(path)))
-        st = loom_fail_nomem(err, "a token shard");
-    else
-        st = open_shard(s, err);
+    if (!(s->path = loom_strdup(path))) st = loom_fail_nomem(err, "a token shard");
+    else st = open_shard(s, err);
     if (st != LOOM_OK) {
         loom_shard_close(&s);
         if (err && !strstr(err->msg, path)) loom_err_in(err, "%s", path);
@@ -501,10 +494,7 @@ loom_status loom_shard_open(loom_shard **out, const char *path, loom_err *err)
     return LOOM_OK;
 }
 
-const loom_shard_info *loom_shard_get_info(const loom_shard *s)
-{
-    return &s->info;
-}
+const loom_shard_info *loom_shard_get_info(const loom_shard *s) { return &s->info; }
 
 void loom_shard_close(loom_shard **shard)
 {

@@ -41,9 +41,10 @@ static void list_children(loom_call_tree *t)
     for (int32_t i = 1; i < n; i++) t->first[t->parent[i] + 1]++;
     for (int32_t i = 0; i < n; i++) t->first[i + 1] += t->first[i];
     for (int32_t i = 0; i < n; i++) t->stage[i] = 0; /* children placed so far */
-    for (int32_t i = 1; i < n; i++) { /* sorted in as they come: ids mostly follow the starts */
+    for (int32_t i = 1; i < n; i++) {                /* sorted in as they come: ids mostly follow the starts */
         int32_t up = t->parent[i], from = t->first[up], at = from + t->stage[up];
-        for (; at > from && g->calls[t->child[at - 1]].arrived > g->calls[i].arrived; at--) t->child[at] = t->child[at - 1];
+        for (; at > from && g->calls[t->child[at - 1]].arrived > g->calls[i].arrived; at--)
+            t->child[at] = t->child[at - 1];
         t->child[at] = i;
         t->stage[up]++;
     }

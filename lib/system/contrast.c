@@ -7,7 +7,8 @@
 #include "core/num.h"
 
 const char *const loom_change_kind_names[LOOM_CHANGE_KINDS] = {"service", "operation", "dependency", "path"};
-const char *const loom_test_names[LOOM_TESTS] = {"graphs", "asked", "often", "own", "own_tail", "response", "response_tail"};
+const char *const loom_test_names[LOOM_TESTS] = {"graphs",   "asked",    "often",        "own",
+                                                 "own_tail", "response", "response_tail"};
 
 /* One thing in both sets; where a set lacks it, the empty one stands for it. */
 static const loom_contrast_operation no_operation;
@@ -45,7 +46,8 @@ static loom_change *new_change(comparing *x, loom_change_kind kind)
     if (loom_grow(&c->changes, &c->cap, (size_t)c->n_changes + 1, sizeof *c->changes, NULL) != LOOM_OK) return NULL;
     loom_change *one = &c->changes[c->n_changes++];
     *one = (loom_change){.kind = kind, .caller = -1, .callee = -1, .service = -1, .path = -1};
-    for (int t = 0; t < LOOM_TESTS; t++) one->tests[t] = (loom_tested){.p = NAN, .q = NAN, .before = NAN, .after = NAN, .superiority = NAN};
+    for (int t = 0; t < LOOM_TESTS; t++)
+        one->tests[t] = (loom_tested){.p = NAN, .q = NAN, .before = NAN, .after = NAN, .superiority = NAN};
     return one;
 }
 
@@ -67,7 +69,8 @@ static int64_t above(const loom_time_counts *t, int64_t limit)
 
 /* Of how many of each set lie above quantile q of both together; that says as much of one as of the other when nothing has
  * changed. */
-static bool test_above(const comparing *x, loom_tested *t, const loom_time_counts *a, const loom_time_counts *b, double q)
+static bool test_above(const comparing *x, loom_tested *t, const loom_time_counts *a, const loom_time_counts *b,
+                       double q)
 {
     loom_time_counts both = {0};
     if (a->total == 0 || b->total == 0) return true;
@@ -81,7 +84,8 @@ static bool test_above(const comparing *x, loom_tested *t, const loom_time_count
 }
 
 /* By ranks, which sees a shift of all, and by the share of slow ones, which sees what happens to few or from zero. */
-static bool test_times(const comparing *x, loom_tested *t, loom_tested *tail, const loom_time_counts *a, const loom_time_counts *b)
+static bool test_times(const comparing *x, loom_tested *t, loom_tested *tail, const loom_time_counts *a,
+                       const loom_time_counts *b)
 {
     t->before = loom_time_counts_quantile(a, .5);
     t->after = loom_time_counts_quantile(b, .5);
@@ -107,7 +111,8 @@ static bool compare_operation(comparing *x, int32_t op)
 }
 
 /* Whether the caller's invocations call it, and more often than the median of all that do, in both sets together. */
-static bool test_numbers(const comparing *x, loom_change *c, const loom_contrast_dependency *a, const loom_contrast_dependency *b)
+static bool test_numbers(const comparing *x, loom_change *c, const loom_contrast_dependency *a,
+                         const loom_contrast_dependency *b)
 {
     int64_t n1 = c->caller < 0 ? x->set[0]->graphs : operation_in(x, 0, c->caller)->graphs;
     int64_t n2 = c->caller < 0 ? x->set[1]->graphs : operation_in(x, 1, c->caller)->graphs;
@@ -127,8 +132,10 @@ static bool compare_dependency(comparing *x, int32_t caller, int32_t callee)
     c->calls[1] = b->calls;
     c->graphs[0] = a->graphs;
     c->graphs[1] = b->graphs;
-    if (caller >= 0) test_share(x, &c->tests[LOOM_TEST_GRAPHS], a->graphs, x->set[0]->graphs, b->graphs, x->set[1]->graphs);
-    return test_times(x, &c->tests[LOOM_TEST_RESPONSE], &c->tests[LOOM_TEST_RESPONSE_TAIL], &a->response, &b->response) &&
+    if (caller >= 0)
+        test_share(x, &c->tests[LOOM_TEST_GRAPHS], a->graphs, x->set[0]->graphs, b->graphs, x->set[1]->graphs);
+    return test_times(x, &c->tests[LOOM_TEST_RESPONSE], &c->tests[LOOM_TEST_RESPONSE_TAIL], &a->response,
+                      &b->response) &&
            test_numbers(x, c, a, b);
 }
 
@@ -202,7 +209,8 @@ static bool compare_dependencies(comparing *x, int32_t *rank)
     if (ok) qsort_r(list, n, sizeof *list, by_pair, rank);
     x->first_dep = (int32_t)x->c->n_changes;
     for (size_t i = 0; ok && i < n; i++)
-        if (i == 0 || list[i].a != list[i - 1].a || list[i].b != list[i - 1].b) ok = compare_dependency(x, list[i].a, list[i].b);
+        if (i == 0 || list[i].a != list[i - 1].a || list[i].b != list[i - 1].b)
+            ok = compare_dependency(x, list[i].a, list[i].b);
     x->n_deps = (int32_t)x->c->n_changes - x->first_dep;
     free(list);
     return ok;
@@ -226,7 +234,8 @@ static bool compare_services(comparing *x, const int32_t *order)
     int32_t *roots = loom_alloc((size_t)x->n_ops, sizeof *roots), n = 0;
     bool ok = list && roots;
     for (int32_t i = 0; ok && i < x->n_ops; i++)
-        if (loom_operation_is_root(&x->c->ops, order[i])) list[n++] = (rooted){loom_operation_service(&x->c->ops, order[i]), order[i]};
+        if (loom_operation_is_root(&x->c->ops, order[i]))
+            list[n++] = (rooted){loom_operation_service(&x->c->ops, order[i]), order[i]};
     if (ok) qsort(list, (size_t)n, sizeof *list, by_service);
     for (int32_t i = 0, m; ok && i < n; i += m) {
         for (m = 0; i + m < n && strcmp(list[i].service, list[i + m].service) == 0; m++) roots[m] = list[i + m].op;
@@ -274,7 +283,8 @@ static bool compare_paths(comparing *x)
         c->graphs[0] = a->graphs;
         c->graphs[1] = b->graphs;
         test_share(x, &c->tests[LOOM_TEST_GRAPHS], a->graphs, x->set[0]->graphs, b->graphs, x->set[1]->graphs);
-        ok = test_times(x, &c->tests[LOOM_TEST_RESPONSE], &c->tests[LOOM_TEST_RESPONSE_TAIL], &a->response, &b->response);
+        ok = test_times(x, &c->tests[LOOM_TEST_RESPONSE], &c->tests[LOOM_TEST_RESPONSE_TAIL], &a->response,
+                        &b->response);
     }
     for (int s = 0; s < 2; s++) {
         free(of[s]);
@@ -331,7 +341,10 @@ static bool place_dependency(comparing *x, int32_t i)
     if (by_asked < 0 && by_often < 0) return true;
     if (by_asked >= by_often)
         return add_place(x, i, LOOM_TEST_ASKED, by_asked,
-                         asked->after == 0 ? "gone" : asked->before == 0 ? "new" : asked->after < asked->before ? "fewer calls" : "more calls");
+                         asked->after == 0              ? "gone"
+                         : asked->before == 0           ? "new"
+                         : asked->after < asked->before ? "fewer calls"
+                                                        : "more calls");
     return add_place(x, i, LOOM_TEST_OFTEN, by_often, often->after < often->before ? "repeated less" : "repeated more");
 }
 
@@ -403,7 +416,8 @@ loom_status loom_contrast_compare(loom_contrast *c, const loom_contrast_tally *b
         rank[order[i]] = i;
         ok = compare_operation(&x, order[i]);
     }
-    ok = ok && compare_dependencies(&x, rank) && compare_services(&x, order) && compare_paths(&x) && judge(&x) && find_places(&x);
+    ok = ok && compare_dependencies(&x, rank) && compare_services(&x, order) && compare_paths(&x) && judge(&x) &&
+         find_places(&x);
     if (ok && c->n_places) qsort_r(c->places, (size_t)c->n_places, sizeof *c->places, by_affected, c->changes);
     if (ok) mark_explained(c);
     for (int s = 0; s < 2; s++) {

@@ -12,10 +12,10 @@
 #include "system/two_samples.h"
 
 typedef enum loom_change_kind {
-    LOOM_CHANGE_SERVICE,     /* share of the graphs; response time of its roots */
-    LOOM_CHANGE_OPERATION,   /* share of the graphs with it; own and response time */
-    LOOM_CHANGE_DEPENDENCY,  /* share of the graphs with it; of the caller's invocations that call it, and often; response time */
-    LOOM_CHANGE_PATH,        /* share of the graphs with it; response time */
+    LOOM_CHANGE_SERVICE,   /* share of the graphs; response time of its roots */
+    LOOM_CHANGE_OPERATION, /* share of the graphs with it; own and response time */
+    LOOM_CHANGE_DEPENDENCY, /* share of the graphs with it; of the caller's invocations that call it, and often; response time */
+    LOOM_CHANGE_PATH, /* share of the graphs with it; response time */
     LOOM_CHANGE_KINDS
 } loom_change_kind;
 extern const char *const loom_change_kind_names[LOOM_CHANGE_KINDS]; /* "service", ... */
@@ -33,11 +33,11 @@ typedef enum loom_test {
 extern const char *const loom_test_names[LOOM_TESTS];
 
 typedef struct loom_tested {
-    double p, q;            /* NaN: not tested */
-    bool found;             /* q at most the rate */
-    double before, after;   /* shares; for times medians, ms */
-    loom_log_ratio ratio;   /* shares */
-    double superiority;     /* times: P(after is longer) */
+    double p, q;          /* NaN: not tested */
+    bool found;           /* q at most the rate */
+    double before, after; /* shares; for times medians, ms */
+    loom_log_ratio ratio; /* shares */
+    double superiority;   /* times: P(after is longer) */
 } loom_tested;
 
 typedef struct loom_change {
@@ -47,16 +47,16 @@ typedef struct loom_change {
     int32_t path;           /* of paths: the change of the path above, -1: none */
     int64_t calls[2], graphs[2];
     loom_tested tests[LOOM_TESTS];
-    bool found;             /* any of them */
-    bool explained;         /* found, but by the change of something else */
+    bool found;     /* any of them */
+    bool explained; /* found, but by the change of something else */
 } loom_change;
 
 /* Where something has changed itself. */
 typedef struct loom_place {
-    int32_t change;         /* the operation or dependency */
+    int32_t change; /* the operation or dependency */
     loom_test test;
-    double affected;        /* graphs of the second set */
-    const char *what;       /* "slower", "faster", "gone", "new", "fewer calls", "more calls", "calls it more often", ... */
+    double affected;  /* graphs of the second set */
+    const char *what; /* "slower", "faster", "gone", "new", "fewer calls", "more calls", "calls it more often", ... */
 } loom_place;
 
 typedef struct loom_contrast_conf {
@@ -65,11 +65,11 @@ typedef struct loom_contrast_conf {
 } loom_contrast_conf;
 
 typedef struct loom_contrast {
-    loom_operations ops;    /* of both sets */
-    loom_change *changes;   /* operations by key, dependencies by caller and callee, services, paths */
+    loom_operations ops;  /* of both sets */
+    loom_change *changes; /* operations by key, dependencies by caller and callee, services, paths */
     int64_t n_changes, n_tests, n_found;
     size_t cap;
-    loom_place *places;     /* most affected first */
+    loom_place *places; /* most affected first */
     int64_t n_places;
     size_t place_cap;
     int64_t graphs[2];

@@ -77,16 +77,19 @@ static bool count_numbers(loom_contrast_tally *t, int32_t call, const int32_t *d
 }
 
 /* What was drawn is counted where the last call of its kind stands: once. */
-static bool count_drawn(loom_contrast_tally *t, const int32_t *op, const int32_t *dep, const int32_t *path, int32_t *room)
+static bool count_drawn(loom_contrast_tally *t, const int32_t *op, const int32_t *dep, const int32_t *path,
+                        int32_t *room)
 {
     const loom_graph *g = t->tree.g;
     for (int32_t i = 0; i < g->n_calls; i++) {
-        loom_contrast_draw *o = &t->op_draw[op[i]], *d = &t->dep_draw[dep[i]], *p = path[i] < 0 ? NULL : &t->path_draw[path[i]];
+        loom_contrast_draw *o = &t->op_draw[op[i]], *d = &t->dep_draw[dep[i]],
+                           *p = path[i] < 0 ? NULL : &t->path_draw[path[i]];
         if (--o->n == 0) {
             loom_contrast_operation *into = &t->op[op[i]];
             into->graphs++;
             if (!loom_time_counts_add(&into->own, t->tree.own[o->call], 1) ||
-                !loom_time_counts_add(&into->response, g->calls[o->call].rt, 1) || !count_numbers(t, o->call, dep, room))
+                !loom_time_counts_add(&into->response, g->calls[o->call].rt, 1) ||
+                !count_numbers(t, o->call, dep, room))
                 return false;
         }
         if (--d->n == 0) {
@@ -104,7 +107,8 @@ static bool count_drawn(loom_contrast_tally *t, const int32_t *op, const int32_t
 static bool add_graph(loom_contrast_tally *t, const loom_graph *g)
 {
     size_t n = (size_t)g->n_calls;
-    if (!loom_call_tree_fill(&t->tree, g) || loom_grow(&t->work, &t->work_cap, 4 * n, sizeof *t->work, NULL) != LOOM_OK) return false;
+    if (!loom_call_tree_fill(&t->tree, g) || loom_grow(&t->work, &t->work_cap, 4 * n, sizeof *t->work, NULL) != LOOM_OK)
+        return false;
     int32_t *op = t->work, *dep = op + n, *path = dep + n;
     uint64_t h = content_of(g);
     for (int32_t i = 0; i < g->n_calls; i++) {
@@ -114,7 +118,8 @@ static bool add_graph(loom_contrast_tally *t, const loom_graph *g)
         dep[i] = loom_pair_add(&t->pairs, up < 0 ? -1 : op[up], op[i]);
         if (!reach_dep(t, dep[i])) return false;
         path[i] = -1;
-        if (g->calls[i].n_id <= t->path_depth && !reach_path(t, path[i] = loom_pair_add(&t->paths, up < 0 ? -1 : path[up], op[i])))
+        if (g->calls[i].n_id <= t->path_depth &&
+            !reach_path(t, path[i] = loom_pair_add(&t->paths, up < 0 ? -1 : path[up], op[i])))
             return false;
         t->op[op[i]].calls++;
         t->dep[dep[i]].calls++;
@@ -146,11 +151,13 @@ static bool join(loom_contrast_tally *t, const loom_contrast_tally *from, int32_
         loom_contrast_operation *o = &t->op[op[i]];
         o->calls += from->op[i].calls;
         o->graphs += from->op[i].graphs;
-        if (!loom_time_counts_merge(&o->own, &from->op[i].own) || !loom_time_counts_merge(&o->response, &from->op[i].response))
+        if (!loom_time_counts_merge(&o->own, &from->op[i].own) ||
+            !loom_time_counts_merge(&o->response, &from->op[i].response))
             return false;
     }
     for (size_t i = 0; i < from->pairs.n; i++) {
-        int32_t a = loom_pair_a(&from->pairs, i), d = loom_pair_add(&t->pairs, a < 0 ? -1 : op[a], op[loom_pair_b(&from->pairs, i)]);
+        int32_t a = loom_pair_a(&from->pairs, i),
+                d = loom_pair_add(&t->pairs, a < 0 ? -1 : op[a], op[loom_pair_b(&from->pairs, i)]);
         if (!reach_dep(t, d)) return false;
         t->dep[d].calls += from->dep[i].calls;
         t->dep[d].graphs += from->dep[i].graphs;

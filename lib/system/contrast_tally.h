@@ -12,14 +12,14 @@
 #include "system/time_counts.h"
 
 typedef struct loom_contrast_operation {
-    int64_t calls, graphs;              /* invocations; graphs that have any */
-    loom_time_counts own, response;     /* of the one drawn from each graph */
+    int64_t calls, graphs;          /* invocations; graphs that have any */
+    loom_time_counts own, response; /* of the one drawn from each graph */
 } loom_contrast_operation;
 
 typedef struct loom_contrast_dependency {
     int64_t calls, graphs;
-    loom_time_counts number;            /* of calls, where the drawn invocation of the caller makes any */
-    loom_time_counts response;          /* of one call drawn from each graph */
+    loom_time_counts number;   /* of calls, where the drawn invocation of the caller makes any */
+    loom_time_counts response; /* of one call drawn from each graph */
 } loom_contrast_dependency;
 
 typedef struct loom_contrast_path {
@@ -34,14 +34,14 @@ typedef struct loom_contrast_draw {
 } loom_contrast_draw;
 
 typedef struct loom_contrast_tally {
-    int32_t path_depth;                 /* set before the first graph: paths of so many calls, at most */
+    int32_t path_depth; /* set before the first graph: paths of so many calls, at most */
     loom_operations ops;
     loom_contrast_operation *op;
     size_t op_cap;
-    loom_pair_map pairs;                /* (caller or -1, callee) */
+    loom_pair_map pairs; /* (caller or -1, callee) */
     loom_contrast_dependency *dep;
     size_t dep_cap;
-    loom_pair_map paths;                /* (path above or -1, operation) */
+    loom_pair_map paths; /* (path above or -1, operation) */
     loom_contrast_path *path;
     size_t path_cap;
     int64_t graphs, calls;
@@ -49,9 +49,9 @@ typedef struct loom_contrast_tally {
     loom_call_tree tree;
     loom_contrast_draw *op_draw, *dep_draw, *path_draw;
     size_t op_draw_cap, dep_draw_cap, path_draw_cap;
-    int32_t *work;                      /* of each call: operation, dependency, path; then room for children */
+    int32_t *work; /* of each call: operation, dependency, path; then room for children */
     size_t work_cap;
-} loom_contrast_tally;                  /* zero-initialised is ready, without paths */
+} loom_contrast_tally; /* zero-initialised is ready, without paths */
 
 loom_status loom_contrast_add(loom_contrast_tally *t, const loom_graph *g, loom_err *err);
 loom_status loom_contrast_join(loom_contrast_tally *t, const loom_contrast_tally *from, loom_err *err);

@@ -110,7 +110,8 @@ static loom_status fail_empty(const loom_source *source, char *const *paths, int
     return st;
 }
 
-loom_status loom_feed_read(loom_feed *f, char *const *paths, int n_paths, loom_pool *pool, loom_source *source, loom_err *err)
+loom_status loom_feed_read(loom_feed *f, char *const *paths, int n_paths, loom_pool *pool, loom_source *source,
+                           loom_err *err)
 {
     feeding w = {.f = f, .pool = pool, .source = source, .n_workers = loom_pool_threads(pool)};
     loom_status st = LOOM_OK;

@@ -17,10 +17,11 @@ typedef struct loom_feed {
     void *tallies; /* one for each thread of the pool, `size` bytes each */
     size_t size;
     loom_feed_add add;
-    int64_t done;  /* graphs so far; for who shows progress */
+    int64_t done; /* graphs so far; for who shows progress */
 } loom_feed;
 
 /* Valid graphs only; `source` has the counts, the caller releases it. Not one valid graph in all files is a FORMAT error. */
-loom_status loom_feed_read(loom_feed *f, char *const *paths, int n_paths, loom_pool *pool, loom_source *source, loom_err *err);
+loom_status loom_feed_read(loom_feed *f, char *const *paths, int n_paths, loom_pool *pool, loom_source *source,
+                           loom_err *err);
 
 #endif

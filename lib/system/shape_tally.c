@@ -65,14 +65,17 @@ static bool join(loom_shape_tally *t, const loom_shape_tally *from)
         loom_buf_append(&t->key, loom_intern_text(&from->shapes, (int64_t)i), len);
         if (loom_buf_failed(&t->key)) return false;
         int32_t *word = (int32_t *)(void *)t->key.data;
-        word[0] = (int32_t)loom_intern_find(&t->system.services, loom_intern_text(services, word[0]), loom_intern_len(services, word[0]));
+        word[0] = (int32_t)loom_intern_find(&t->system.services, loom_intern_text(services, word[0]),
+                                            loom_intern_len(services, word[0]));
         for (size_t k = 2; k < n; k += 2)
-            word[k] = (int32_t)loom_intern_find(&t->system.ops.keys, loom_intern_text(ops, word[k]), loom_intern_len(ops, word[k]));
+            word[k] = (int32_t)loom_intern_find(&t->system.ops.keys, loom_intern_text(ops, word[k]),
+                                                loom_intern_len(ops, word[k]));
         ok = count_shape(t, &t->key, from->seen[i]);
     }
     for (size_t i = 0; ok && i < from->windows.n; i++) {
         int32_t s = loom_pair_a(&from->windows, i);
-        loom_time_counts *w = window_of(t, loom_shape_service(t, loom_intern_text(services, s)), loom_pair_b(&from->windows, i));
+        loom_time_counts *w =
+            window_of(t, loom_shape_service(t, loom_intern_text(services, s)), loom_pair_b(&from->windows, i));
         ok = w && loom_time_counts_merge(w, &from->window[i]);
     }
     return ok;
@@ -102,7 +105,9 @@ int32_t loom_shape_operation(const loom_shape_tally *t, const loom_graph *g, int
 {
     loom_operations mine = {.per_service = t->system.ops.per_service};
     int32_t op = loom_operation_of(&mine, g, i);
-    if (op >= 0) op = (int32_t)loom_intern_find(&t->system.ops.keys, loom_intern_text(&mine.keys, op), loom_intern_len(&mine.keys, op));
+    if (op >= 0)
+        op = (int32_t)loom_intern_find(&t->system.ops.keys, loom_intern_text(&mine.keys, op),
+                                       loom_intern_len(&mine.keys, op));
     loom_operations_release(&mine);
     return op;
 }
@@ -139,7 +144,8 @@ static void pairs_of_graph(const loom_shape_tally *t, const loom_call_tree *tree
 {
     const loom_graph *g = tree->g;
     for (int32_t i = 0; i < g->n_calls; i++) {
-        int64_t op = loom_shape_operation(t, g, i), up = tree->parent[i] < 0 ? 0 : loom_shape_operation(t, g, tree->parent[i]) + 1;
+        int64_t op = loom_shape_operation(t, g, i),
+                up = tree->parent[i] < 0 ? 0 : loom_shape_operation(t, g, tree->parent[i]) + 1;
         out[i] = op < 0 ? -1 - i : up << 32 | op;
     }
     qsort(out, (size_t)g->n_calls, sizeof *out, by_value);
@@ -173,7 +179,8 @@ static void difference(const int64_t *a, int32_t n, const int64_t *b, int32_t m,
     }
 }
 
-int32_t loom_shape_nearest(const loom_shape_tally *t, const loom_graph *g, int64_t least, int32_t *missing, int32_t *extra)
+int32_t loom_shape_nearest(const loom_shape_tally *t, const loom_graph *g, int64_t least, int32_t *missing,
+                           int32_t *extra)
 {
     loom_call_tree tree = {0};
     int32_t service = loom_shape_service(t, g->service), best = -1;
@@ -191,7 +198,8 @@ int32_t loom_shape_nearest(const loom_shape_tally *t, const loom_graph *g, int64
         if (whose != service || t->seen[i] < least) continue;
         int32_t n = pairs_of_shape(t, (int32_t)i, theirs);
         difference(mine, g->n_calls, theirs, n, &more, &lack);
-        bool nearer = best < 0 || more + lack < *missing + *extra || (more + lack == *missing + *extra && t->seen[i] > t->seen[best]);
+        bool nearer = best < 0 || more + lack < *missing + *extra ||
+                      (more + lack == *missing + *extra && t->seen[i] > t->seen[best]);
         if (!nearer) continue;
         best = (int32_t)i;
         *missing = lack;

@@ -15,11 +15,11 @@
 
 typedef struct loom_shape_tally {
     loom_system_tally system;
-    loom_intern shapes;        /* service, then parent and operation of each call: int32_t each */
-    int64_t *seen;             /* graphs of each shape */
+    loom_intern shapes; /* service, then parent and operation of each call: int32_t each */
+    int64_t *seen;      /* graphs of each shape */
     size_t seen_cap;
-    loom_pair_map windows;     /* (service, window of the day) */
-    loom_time_counts *window;  /* response times of the roots in it */
+    loom_pair_map windows;    /* (service, window of the day) */
+    loom_time_counts *window; /* response times of the roots in it */
     size_t window_cap;
     loom_buf key;
 } loom_shape_tally; /* zero-initialised is ready */
@@ -37,6 +37,7 @@ int64_t loom_shape_seen(const loom_shape_tally *t, const loom_graph *g);
 /* The structure of the service that has most graphs among those nearest to g's: *missing calls of it are not in g, *extra
  * ones of g not in it (as multisets of caller and callee). Only structures of at least `least` graphs; g's own counts. -1:
  * there is none. Returns its number in `shapes`. */
-int32_t loom_shape_nearest(const loom_shape_tally *t, const loom_graph *g, int64_t least, int32_t *missing, int32_t *extra);
+int32_t loom_shape_nearest(const loom_shape_tally *t, const loom_graph *g, int64_t least, int32_t *missing,
+                           int32_t *extra);
 
 #endif

@@ -130,7 +130,8 @@ static bool count_stages(loom_system_tally *t, int32_t i)
 
     for (int32_t k = 0; k < n && state >= 0;) {
         int32_t m = 0, stage = tree->stage[tree->child[from + k]];
-        for (; k < n && tree->stage[tree->child[from + k]] == stage; k++) calls[m++] = t->entered[tree->child[from + k]];
+        for (; k < n && tree->stage[tree->child[from + k]] == stage; k++)
+            calls[m++] = t->entered[tree->child[from + k]];
         qsort(calls, (size_t)m, sizeof *calls, compare_ids);
         int32_t next = state_of(t, t->entered[i], calls, (size_t)m, now);
         if (next < 0 || !count_step(t, state, next, 1)) return false;
@@ -176,7 +177,8 @@ static bool add_graph(loom_system_tally *t, const loom_graph *g)
 {
     int32_t service;
     if (!loom_call_tree_fill(&t->tree, g) || !count_service(t, g->service, 1, &service)) return false;
-    if (loom_grow(&t->entered, &t->entered_cap, 2 * (size_t)g->n_calls, sizeof *t->entered, NULL) != LOOM_OK) return false;
+    if (loom_grow(&t->entered, &t->entered_cap, 2 * (size_t)g->n_calls, sizeof *t->entered, NULL) != LOOM_OK)
+        return false;
     for (int32_t i = 0; i < g->n_calls; i++) {
         if ((t->entered[i] = enter(t, g, i)) < 0 || !count_share(t, t->entered[i], service, 1)) return false;
         if (g->calls[i].n_id > t->depth) t->depth = g->calls[i].n_id;
@@ -212,7 +214,8 @@ static bool join_dependency(loom_dependency_tally *into, const loom_dependency_t
     into->with += from->with;
     into->sequential += from->sequential;
     into->overlapping += from->overlapping;
-    return loom_time_counts_merge(&into->response, &from->response) && loom_time_counts_merge(&into->own[0], &from->own[0]) &&
+    return loom_time_counts_merge(&into->response, &from->response) &&
+           loom_time_counts_merge(&into->own[0], &from->own[0]) &&
            loom_time_counts_merge(&into->own[1], &from->own[1]) && loom_time_counts_merge(&into->first, &from->first) &&
            loom_time_counts_merge(&into->gap, &from->gap) && loom_time_counts_merge(&into->offset, &from->offset) &&
            loom_time_counts_merge(&into->number, &from->number);
@@ -224,7 +227,8 @@ static bool join_operations(loom_system_tally *t, const loom_system_tally *from,
     for (size_t i = 0; i < from->ops.keys.n; i++) {
         const loom_intern *k = &from->ops.keys;
         op[i] = (int32_t)loom_intern_add(&t->ops.keys, loom_intern_text(k, (int64_t)i), loom_intern_len(k, (int64_t)i));
-        if (op[i] < 0 || !reach(&t->op, &t->op_cap, (size_t)op[i], sizeof *t->op) || !join_operation(&t->op[op[i]], &from->op[i]))
+        if (op[i] < 0 || !reach(&t->op, &t->op_cap, (size_t)op[i], sizeof *t->op) ||
+            !join_operation(&t->op[op[i]], &from->op[i]))
             return false;
     }
     for (size_t i = 0; i < from->pairs.n; i++) {
@@ -262,9 +266,11 @@ static bool join_states(loom_system_tally *t, const loom_system_tally *from, con
 static bool join_services(loom_system_tally *t, const loom_system_tally *from, const int32_t *op, int32_t *service)
 {
     for (size_t i = 0; i < from->services.n; i++)
-        if (!count_service(t, loom_intern_text(&from->services, (int64_t)i), from->service[i], &service[i])) return false;
+        if (!count_service(t, loom_intern_text(&from->services, (int64_t)i), from->service[i], &service[i]))
+            return false;
     for (size_t i = 0; i < from->shares.n; i++)
-        if (!count_share(t, op[loom_pair_a(&from->shares, i)], service[loom_pair_b(&from->shares, i)], from->share[i])) return false;
+        if (!count_share(t, op[loom_pair_a(&from->shares, i)], service[loom_pair_b(&from->shares, i)], from->share[i]))
+            return false;
     return true;
 }
 

@@ -6,11 +6,11 @@
 
 #include "core/num.h"
 
-#define EXACT 256  /* values below it have a bin of their own */
-#define PARTS 128  /* bins of each further power of two */
+#define EXACT    256 /* values below it have a bin of their own */
+#define PARTS    128 /* bins of each further power of two */
 #define BIN_BITS 13
-#define MOST_MS ((int64_t)1 << 40)
-#define FEW 48     /* cells before a bin for each value takes less */
+#define MOST_MS  ((int64_t)1 << 40)
+#define FEW      48 /* cells before a bin for each value takes less */
 
 int32_t loom_time_bin(int64_t ms)
 {
@@ -145,10 +145,7 @@ double loom_time_counts_quantile(const loom_time_counts *t, double q)
     return (double)loom_time_bin_value(n - 1);
 }
 
-double loom_time_counts_mean(const loom_time_counts *t)
-{
-    return t->total ? (double)t->sum / (double)t->total : NAN;
-}
+double loom_time_counts_mean(const loom_time_counts *t) { return t->total ? (double)t->sum / (double)t->total : NAN; }
 
 void loom_time_counts_lognormal(const loom_time_counts *t, double *mu, double *sigma)
 {

@@ -20,7 +20,7 @@ typedef struct loom_time_counts {
     int32_t n, cap;  /* cells in use, allocated */
     bool dense;
     int64_t total, sum; /* values, and their sum in ms */
-} loom_time_counts; /* zero-initialised is ready */
+} loom_time_counts;     /* zero-initialised is ready */
 
 #define LOOM_TIME_BINS 4608 /* bins are 0 .. this - 1 */
 

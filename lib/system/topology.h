@@ -26,15 +26,15 @@ loom_status loom_topology_render(loom_buf *into, const loom_system_tally *t, con
 typedef struct loom_stage {
     const int32_t *calls; /* operations, ascending, with repeats */
     int32_t n_calls;
-    int64_t n;            /* how often it was seen */
+    int64_t n; /* how often it was seen */
 } loom_stage;
 
 typedef struct loom_topology_state {
-    loom_stage *stages;   /* one; the pooled state: several, drawn by their n */
+    loom_stage *stages;       /* one; the pooled state: several, drawn by their n */
     int32_t n_stages, repeat; /* repeat: times before */
     int64_t n;
-    int32_t *next;        /* states, -1: the end */
-    int64_t *until;       /* running sums of how often */
+    int32_t *next;  /* states, -1: the end */
+    int64_t *until; /* running sums of how often */
     int32_t n_next;
 } loom_topology_state;
 
@@ -45,14 +45,14 @@ typedef struct loom_topology_operation {
     int64_t n;
     int64_t lead[LOOM_LEAD_PARTS + 1];
     loom_time_counts own, response;
-    loom_topology_state start;  /* without stages */
+    loom_topology_state start; /* without stages */
     loom_topology_state *states;
     int32_t n_states;
-    int32_t first, n_calls;     /* its dependencies: dependencies[first .. first + n_calls - 1] */
+    int32_t first, n_calls; /* its dependencies: dependencies[first .. first + n_calls - 1] */
 } loom_topology_operation;
 
 typedef struct loom_topology_dependency {
-    int32_t caller, callee;     /* operations; caller -1: USER */
+    int32_t caller, callee; /* operations; caller -1: USER */
     int64_t calls, with, sequential, overlapping;
     loom_time_counts number, response, own[2], first, gap, offset;
 } loom_topology_dependency;

@@ -12,7 +12,7 @@ typedef struct dependency_draw {
 struct loom_topology_drawing {
     const loom_topology *t;
     dependency_draw *deps;
-    int32_t n_roots;          /* dependencies 0 .. n_roots - 1 are those of USER */
+    int32_t n_roots; /* dependencies 0 .. n_roots - 1 are those of USER */
 };
 
 static bool init_dependency(dependency_draw *d, const loom_topology_dependency *from)
@@ -72,7 +72,8 @@ static bool make_room(drawn *w)
     if (w->n < w->cap) return true;
     size_t cap = w->cap ? 2 * w->cap : 64;
     loom_call *calls = loom_arena_alloc(w->arena, cap * sizeof *calls);
-    int32_t *numbers = loom_arena_alloc(w->arena, 4 * cap * sizeof *numbers), *old[] = {w->parent, w->dep, w->stage, w->n_children};
+    int32_t *numbers = loom_arena_alloc(w->arena, 4 * cap * sizeof *numbers),
+            *old[] = {w->parent, w->dep, w->stage, w->n_children};
     if (!calls || !numbers) return false;
     if (w->n) memcpy(calls, w->calls, w->n * sizeof *calls);
     for (size_t k = 0; k < 4 && w->n; k++) memcpy(numbers + k * cap, old[k], w->n * sizeof *numbers);
@@ -95,7 +96,10 @@ static bool add_call(drawn *w, int32_t parent, int32_t dep, int32_t stage)
     if (!id) return false;
     if (parent >= 0) memcpy(id, w->calls[parent].id, (size_t)(n_id - 1) * sizeof *id);
     id[n_id - 1] = parent < 0 ? 0 : ++w->n_children[parent];
-    w->calls[w->n] = (loom_call){.id = id, .n_id = n_id, .type = o->type, .destination = o->name,
+    w->calls[w->n] = (loom_call){.id = id,
+                                 .n_id = n_id,
+                                 .type = o->type,
+                                 .destination = o->name,
                                  .source = parent < 0 ? "USER" : w->calls[parent].destination};
     w->parent[w->n] = parent;
     w->dep[w->n] = dep;
@@ -193,7 +197,8 @@ static void lay_out(drawn *w, int32_t i, const int32_t *child, int32_t n)
 static bool draw_times(drawn *w)
 {
     size_t n = w->n;
-    int32_t *first = loom_arena_calloc(w->arena, n + 1, sizeof *first), *child = loom_arena_alloc(w->arena, n * sizeof *child);
+    int32_t *first = loom_arena_calloc(w->arena, n + 1, sizeof *first),
+            *child = loom_arena_alloc(w->arena, n * sizeof *child);
     if (!first || !child) return false;
     for (size_t i = 1; i < n; i++) first[w->parent[i] + 1]++;
     for (size_t i = 0; i < n; i++) first[i + 1] += first[i];
@@ -212,7 +217,8 @@ static int32_t pick_root(const loom_topology_drawing *d, const char *service, lo
     for (int pass = service ? 0 : 1; pass < 2; pass++) {
         int64_t sum = 0, u;
         for (int32_t i = 0; i < d->n_roots; i++)
-            if (pass || strcmp(t->operations[t->dependencies[i].callee].service, service) == 0) sum += t->dependencies[i].calls;
+            if (pass || strcmp(t->operations[t->dependencies[i].callee].service, service) == 0)
+                sum += t->dependencies[i].calls;
         if (sum == 0) continue;
         u = (int64_t)loom_rng_below(rng, (uint64_t)sum);
         for (int32_t i = 0; i < d->n_roots; i++) {
@@ -232,7 +238,8 @@ loom_status loom_topology_draw(loom_graph *g, const loom_topology_drawing *d, co
     bool ok = add_call(&w, -1, root, 0);
     for (size_t i = 0; ok && i < w.n; i++) ok = expand(&w, (int32_t)i);
     if (!ok || !draw_times(&w)) return loom_fail_nomem(err, "a drawn graph");
-    *g = (loom_graph){.service = service ? service : d->t->operations[d->t->dependencies[root].callee].service, .calls = w.calls,
+    *g = (loom_graph){.service = service ? service : d->t->operations[d->t->dependencies[root].callee].service,
+                      .calls = w.calls,
                       .n_calls = (int32_t)w.n};
     loom_graph_sort(g);
     return loom_arena_check(arena, "a drawn graph", err);

@@ -28,8 +28,8 @@ static size_t make_label(char text[LABEL + 1], const char *name)
     return n;
 }
 
-static loom_status make_labels(const char ***out, loom_buf *names, const char *const *from, int32_t n, loom_arena *arena,
-                               loom_err *err)
+static loom_status make_labels(const char ***out, loom_buf *names, const char *const *from, int32_t n,
+                               loom_arena *arena, loom_err *err)
 {
     const char **labels = loom_arena_alloc(arena, (size_t)n * sizeof *labels);
     loom_intern used = {0};
@@ -91,10 +91,10 @@ loom_status loom_topology_dot(loom_buf *into, const loom_topology *t, loom_err *
         if (d->caller < 0) loom_buf_str(into, "  user");
         else loom_buf_printf(into, "  o%d", d->caller);
         double per_graph = (double)d->calls / (double)t->graphs;
-        loom_buf_printf(into, " -> o%d [label=\"%.3g\", penwidth=%.2f, color=\"%s\", tooltip=\"%lld calls, median %.0f ms\"];\n",
-                        d->callee, loom_topology_share(t, d), 0.5 + 5 * sqrt(per_graph < 4 ? per_graph : 4) / 2,
-                        colours[t->operations[d->callee].type], (long long)d->calls,
-                        loom_time_counts_quantile(&d->response, .5));
+        loom_buf_printf(
+            into, " -> o%d [label=\"%.3g\", penwidth=%.2f, color=\"%s\", tooltip=\"%lld calls, median %.0f ms\"];\n",
+            d->callee, loom_topology_share(t, d), 0.5 + 5 * sqrt(per_graph < 4 ? per_graph : 4) / 2,
+            colours[t->operations[d->callee].type], (long long)d->calls, loom_time_counts_quantile(&d->response, .5));
     }
     loom_buf_str(into, "}\n");
     return loom_buf_check(into, "the picture of the topology", err);
@@ -115,7 +115,8 @@ static bool is_parallel(const loom_merged_call *c) { return c->overlapping > c->
 
 /* ---- muBench ---- */
 
-static void mubench_group(loom_jw *w, const loom_merged *m, const char **labels, const loom_merged_call *const *calls, int32_t n)
+static void mubench_group(loom_jw *w, const loom_merged *m, const char **labels, const loom_merged_call *const *calls,
+                          int32_t n)
 {
     loom_jw_begin_object(w);
     loom_jw_kv_i64(w, "seq_len", n);
@@ -126,15 +127,16 @@ static void mubench_group(loom_jw *w, const loom_merged *m, const char **labels,
     loom_jw_key(w, "probabilities");
     loom_jw_begin_object(w);
     for (int32_t i = 0; i < n; i++)
-        loom_jw_kv_f64(w, labels[calls[i]->callee], (double)calls[i]->with / (double)loom_max_i64(1, m->invocations[calls[i]->caller]));
+        loom_jw_kv_f64(w, labels[calls[i]->callee],
+                       (double)calls[i]->with / (double)loom_max_i64(1, m->invocations[calls[i]->caller]));
     loom_jw_end_object(w);
     loom_jw_end_object(w);
 }
 
 /* Groups run beside each other, the services of a group one after the other: so what is called in order is one group, what
  * overlaps its sibling has a group of its own. */
-static void mubench_groups(loom_jw *w, const loom_merged *m, const char **labels, const loom_merged_call *first, int32_t n,
-                           const loom_merged_call **list, loom_export_left *left)
+static void mubench_groups(loom_jw *w, const loom_merged *m, const char **labels, const loom_merged_call *first,
+                           int32_t n, const loom_merged_call **list, loom_export_left *left)
 {
     int32_t in_order = 0;
     for (int32_t i = 0; i < n; i++) {
@@ -190,9 +192,13 @@ static void mubench_stress(loom_jw *w, double sleep)
     loom_jw_end_object(w);
 }
 
-static double median_seconds(const loom_time_counts *t) { return t->total ? loom_time_counts_quantile(t, .5) / 1000 : 0; }
+static double median_seconds(const loom_time_counts *t)
+{
+    return t->total ? loom_time_counts_quantile(t, .5) / 1000 : 0;
+}
 
-loom_status loom_topology_mubench(loom_buf *into, loom_buf *names, const loom_topology *t, loom_export_left *left, loom_err *err)
+loom_status loom_topology_mubench(loom_buf *into, loom_buf *names, const loom_topology *t, loom_export_left *left,
+                                  loom_err *err)
 {
     loom_merged m;
     const char **labels;
@@ -287,7 +293,8 @@ static void hydragen_endpoint(loom_jw *w, const loom_topology *t, const loom_mer
 
 static void hydragen_deployment(loom_jw *w)
 {
-    static const char *const kinds[] = {"limits", "requests"}, *const cpu[] = {"1000m", "100m"}, *const memory[] = {"512M", "64M"};
+    static const char *const kinds[] = {"limits", "requests"}, *const cpu[] = {"1000m", "100m"},
+                             *const memory[] = {"512M", "64M"};
     loom_jw_key(w, "clusters");
     loom_jw_begin_array(w);
     loom_jw_begin_object(w);
@@ -311,7 +318,8 @@ static void hydragen_deployment(loom_jw *w)
     loom_jw_kv_i64(w, "readiness_probe", 2);
 }
 
-loom_status loom_topology_hydragen(loom_buf *into, loom_buf *names, const loom_topology *t, loom_export_left *left, loom_err *err)
+loom_status loom_topology_hydragen(loom_buf *into, loom_buf *names, const loom_topology *t, loom_export_left *left,
+                                   loom_err *err)
 {
     loom_merged m;
     const char **labels;
@@ -355,7 +363,8 @@ static void yaml_text(loom_buf *into, const char *text)
 
 static void lading_edge(loom_buf *into, const loom_topology *t, const loom_topology_dependency *d)
 {
-    const loom_topology_operation *callee = &t->operations[d->callee], *caller = d->caller < 0 ? NULL : &t->operations[d->caller];
+    const loom_topology_operation *callee = &t->operations[d->callee],
+                                  *caller = d->caller < 0 ? NULL : &t->operations[d->caller];
     bool stored = callee->type == LOOM_CALL_MC || callee->type == LOOM_CALL_DB;
     loom_buf_str(into, "  - caller: ");
     yaml_text(into, caller ? caller->name : "USER");
@@ -365,8 +374,12 @@ static void lading_edge(loom_buf *into, const loom_topology *t, const loom_topol
     yaml_text(into, callee->name);
     loom_buf_str(into, "\n    callee_operation: ");
     yaml_text(into, loom_call_type_name(callee->type));
-    loom_buf_printf(into, "\n    caller_span_kind: %d\n    callee_span_kind: %d\n    weight: %lld\n    max_repeat: %lld\n",
-                    callee->type == LOOM_CALL_MQ ? 4 : 3, callee->type == LOOM_CALL_MQ ? 5 : stored ? 3 : 2,
+    loom_buf_printf(into,
+                    "\n    caller_span_kind: %d\n    callee_span_kind: %d\n    weight: %lld\n    max_repeat: %lld\n",
+                    callee->type == LOOM_CALL_MQ ? 4 : 3,
+                    callee->type == LOOM_CALL_MQ ? 5
+                    : stored                     ? 3
+                                                 : 2,
                     (long long)loom_min_i64(UINT32_MAX / 4096, loom_max_i64(1, d->with)),
                     (long long)loom_max_i64(1, llround(2 * (double)d->calls / (double)loom_max_i64(1, d->with) - 1)));
 }
@@ -393,7 +406,8 @@ loom_status loom_topology_lading(loom_buf *into, const loom_topology *t, loom_ex
             calls += t->dependencies[k].with;
     }
     int64_t mean = callers ? llround((double)calls / (double)callers) : 1; /* 1 .. fanout are equally likely there */
-    loom_buf_printf(into, "error_rate: 0.0\nmax_fanout: %lld\n", (long long)loom_min_i64(255, loom_max_i64(1, 2 * mean - 1)));
+    loom_buf_printf(into, "error_rate: 0.0\nmax_fanout: %lld\n",
+                    (long long)loom_min_i64(255, loom_max_i64(1, 2 * mean - 1)));
     loom_merged_release(&m);
     return loom_buf_check(into, "the lading configuration", err);
 }

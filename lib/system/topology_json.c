@@ -23,7 +23,7 @@ static int32_t ranked(const writer *x, int32_t op) { return op < 0 ? -1 : x->ran
 static int by_pair(const void *a, const void *b, void *arg)
 {
     const writer *x = arg;
-    size_t i = (size_t)*(const int32_t *)a, j = (size_t)*(const int32_t *)b;
+    size_t i = (size_t) * (const int32_t *)a, j = (size_t) * (const int32_t *)b;
     int32_t ci = ranked(x, loom_pair_a(&x->t->pairs, i)), cj = ranked(x, loom_pair_a(&x->t->pairs, j));
     if (ci != cj) return ci < cj ? -1 : 1;
     ci = ranked(x, loom_pair_b(&x->t->pairs, i));
@@ -78,7 +78,8 @@ static bool key_of(const writer *x, int32_t id, state_key *key, loom_arena *aren
 {
     const int32_t *words;
     int32_t n = words_of(x, id, &words);
-    *key = (state_key){.op = x->rank[word(words, 0)], .repeat = n > 1 ? word(words, 1) : -1, .n = n > 2 ? n - 2 : 0, .id = id};
+    *key = (state_key){
+        .op = x->rank[word(words, 0)], .repeat = n > 1 ? word(words, 1) : -1, .n = n > 2 ? n - 2 : 0, .id = id};
     key->calls = loom_arena_alloc(arena, (size_t)key->n * sizeof(int32_t));
     if (!key->calls) return false;
     for (int32_t k = 0; k < key->n; k++) key->calls[k] = x->rank[word(words, k + 2)];
@@ -142,7 +143,7 @@ static void write_times(loom_jw *w, const char *key, const loom_time_counts *t, 
 typedef struct automaton {
     const state_key *states; /* of one operation */
     int32_t n;
-    int64_t *seen;           /* of each state of the tally: how often it was entered */
+    int64_t *seen; /* of each state of the tally: how often it was entered */
 } automaton;
 
 static void write_stage(loom_jw *w, const state_key *s)
@@ -295,7 +296,8 @@ static bool write_services(writer *x)
     const loom_system_tally *t = x->t;
     share_key *list = loom_alloc(t->services.n, sizeof *list);
     if (!list) return false;
-    for (size_t i = 0; i < t->services.n; i++) list[i] = (share_key){0, loom_intern_text(&t->services, (int64_t)i), t->service[i]};
+    for (size_t i = 0; i < t->services.n; i++)
+        list[i] = (share_key){0, loom_intern_text(&t->services, (int64_t)i), t->service[i]};
     qsort(list, t->services.n, sizeof *list, by_share);
     loom_jw_key(&x->w, "services");
     loom_jw_begin_object(&x->w);

@@ -44,7 +44,8 @@ static bool walk(const loom_topology *t, int32_t op, double *position, double *w
             const loom_topology_state *from = s < 0 ? &o->start : &o->states[s];
             double p = s < 0 ? 1 : now[s];
             for (int32_t k = 0; p > 0 && k < from->n_next; k++) {
-                double share = (double)(from->until[k] - (k ? from->until[k - 1] : 0)) / (double)from->until[from->n_next - 1];
+                double share =
+                    (double)(from->until[k] - (k ? from->until[k - 1] : 0)) / (double)from->until[from->n_next - 1];
                 if (from->next[k] >= 0) next[from->next[k]] += p * share;
             }
         }

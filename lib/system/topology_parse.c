@@ -16,7 +16,8 @@ typedef struct reader {
 
 static loom_status bad(const reader *r, const char *what)
 {
-    return loom_fail(r->err, LOOM_STATUS_FORMAT, "%s: %s; write the file again with `loom-eval topology`", r->name, what);
+    return loom_fail(r->err, LOOM_STATUS_FORMAT, "%s: %s; write the file again with `loom-eval topology`", r->name,
+                     what);
 }
 
 /* A count of the file; absent, negative or huge ones are -1. */
@@ -64,10 +65,12 @@ static loom_status read_names(const reader *r, const loom_json *o, loom_topology
     if (!into->name || !into->service || into->type == LOOM_CALL_TYPES || into->n < 0)
         return bad(r, "an operation has no microservice, type, service or invocations");
     if (!loom_name_fits_record(into->name, strlen(into->name)) ||
-        (into->service[0] && !loom_name_fits_record(into->service, strlen(into->service))) || (into->root && !into->service[0]))
+        (into->service[0] && !loom_name_fits_record(into->service, strlen(into->service))) ||
+        (into->root && !into->service[0]))
         return bad(r, "an operation has a name that no graph can have");
     const loom_json *lead = loom_json_get(o, "lead");
-    for (int p = 0; p <= LOOM_LEAD_PARTS; p++) into->lead[p] = loom_max_i64(0, loom_json_i64(loom_json_at(lead, (size_t)p), 0) % MOST);
+    for (int p = 0; p <= LOOM_LEAD_PARTS; p++)
+        into->lead[p] = loom_max_i64(0, loom_json_i64(loom_json_at(lead, (size_t)p), 0) % MOST);
     return LOOM_OK;
 }
 
@@ -119,7 +122,8 @@ static loom_status read_steps(const reader *r, const loom_json *steps, loom_topo
     size_t n = loom_json_len(steps);
     for (size_t i = 0, run; i < n; i += run) {
         int64_t from = loom_json_i64(loom_json_at(loom_json_at(steps, i), 0), -2);
-        for (run = 1; i + run < n && loom_json_i64(loom_json_at(loom_json_at(steps, i + run), 0), -2) == from; run++) continue;
+        for (run = 1; i + run < n && loom_json_i64(loom_json_at(loom_json_at(steps, i + run), 0), -2) == from; run++)
+            continue;
         if (from < -1 || from >= o->n_states) return bad(r, "a step begins at a state that is not there");
         loom_topology_state *s = from < 0 ? &o->start : &o->states[from];
         if (s->next) return bad(r, "the steps of an operation are not in order");
@@ -127,7 +131,8 @@ static loom_status read_steps(const reader *r, const loom_json *steps, loom_topo
             const loom_json *step = loom_json_at(steps, k);
             int64_t to = loom_json_i64(loom_json_at(step, 1), -2), times = loom_json_i64(loom_json_at(step, 2), 0);
             if (to < -1 || to >= o->n_states || times <= 0 || times > MOST) return bad(r, "a step leads nowhere");
-            if (!add_step(s, &r->t->arena, (int32_t)to, times, (int32_t)run)) return loom_fail_nomem(r->err, "the topology");
+            if (!add_step(s, &r->t->arena, (int32_t)to, times, (int32_t)run))
+                return loom_fail_nomem(r->err, "the topology");
         }
         if (s->until[s->n_next - 1] > MOST) return bad(r, "a state has too many steps");
     }
@@ -149,7 +154,8 @@ static loom_status read_operation(const reader *r, const loom_json *json, loom_t
 
 static loom_status read_dependency(const reader *r, const loom_json *json, loom_topology_dependency *d)
 {
-    int64_t caller = loom_json_i64(loom_json_get(json, "caller"), -2), callee = loom_json_i64(loom_json_get(json, "callee"), -1);
+    int64_t caller = loom_json_i64(loom_json_get(json, "caller"), -2),
+            callee = loom_json_i64(loom_json_get(json, "callee"), -1);
     if (caller < -1 || caller >= r->t->n_operations || callee < 0 || callee >= r->t->n_operations)
         return bad(r, "a dependency is between operations that are not in the file");
     if (r->t->operations[callee].root != (caller < 0)) return bad(r, "USER calls what is no root, or a root is called");
@@ -159,8 +165,10 @@ static loom_status read_dependency(const reader *r, const loom_json *json, loom_
     d->with = count(json, "with");
     d->sequential = count(json, "sequential");
     d->overlapping = count(json, "overlapping");
-    if (d->calls < 0 || d->with < 0 || d->sequential < 0 || d->overlapping < 0) return bad(r, "a dependency lacks a number");
-    if (!read_counts(loom_json_get(json, "number"), &d->number)) return bad(r, "a dependency has no valid number of calls");
+    if (d->calls < 0 || d->with < 0 || d->sequential < 0 || d->overlapping < 0)
+        return bad(r, "a dependency lacks a number");
+    if (!read_counts(loom_json_get(json, "number"), &d->number))
+        return bad(r, "a dependency has no valid number of calls");
     LOOM_TRY(read_times(r, json, "response", &d->response));
     LOOM_TRY(read_times(r, json, "own_alone", &d->own[0]));
     LOOM_TRY(read_times(r, json, "own_calling", &d->own[1]));
@@ -207,10 +215,12 @@ static loom_status check_stages(const reader *r)
 static loom_status read_all(const reader *r, const loom_json *root)
 {
     loom_topology *t = r->t;
-    const loom_json *operations = loom_json_get(root, "operations"), *dependencies = loom_json_get(root, "dependencies");
+    const loom_json *operations = loom_json_get(root, "operations"),
+                    *dependencies = loom_json_get(root, "dependencies");
     const char *format = loom_json_str(loom_json_get(root, "format"), NULL);
 
-    if (!format || strcmp(format, LOOM_TOPOLOGY_FORMAT) != 0) return bad(r, "not a topology (format " LOOM_TOPOLOGY_FORMAT ")");
+    if (!format || strcmp(format, LOOM_TOPOLOGY_FORMAT) != 0)
+        return bad(r, "not a topology (format " LOOM_TOPOLOGY_FORMAT ")");
     t->graphs = count(root, "graphs");
     t->calls = count(root, "calls");
     t->min_count = count(root, "min_count");
@@ -255,7 +265,8 @@ loom_status loom_topology_load(loom_topology **out, const char *path, loom_err *
 {
     loom_json *root = NULL;
     reader r = {.t = loom_calloc(1, sizeof(loom_topology)), .name = path, .err = err};
-    loom_status st = r.t ? loom_json_read_file(&root, path, LOOM_BOUND_STATS, err) : loom_fail_nomem(err, "the topology");
+    loom_status st =
+        r.t ? loom_json_read_file(&root, path, LOOM_BOUND_STATS, err) : loom_fail_nomem(err, "the topology");
     if (st == LOOM_OK) st = read_all(&r, root);
     loom_json_free(root);
     if (st != LOOM_OK) {
@@ -290,7 +301,10 @@ int32_t loom_topology_dependency_of(const loom_topology *t, int32_t caller, int3
     while (lo <= hi) {
         int32_t mid = lo + (hi - lo) / 2;
         const loom_topology_dependency *d = &t->dependencies[mid];
-        int below = d->caller != caller ? (d->caller < caller ? 1 : -1) : d->callee < callee ? 1 : d->callee > callee ? -1 : 0;
+        int below = d->caller != caller  ? (d->caller < caller ? 1 : -1)
+                    : d->callee < callee ? 1
+                    : d->callee > callee ? -1
+                                         : 0;
         if (below == 0) return mid;
         if (below > 0) lo = mid + 1;
         else hi = mid - 1;

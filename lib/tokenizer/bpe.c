@@ -8,10 +8,7 @@ static size_t slot_of(uint64_t pair, size_t mask)
     return (size_t)(pair ^ pair >> 32) & mask;
 }
 
-static uint64_t pair_of(int32_t left, int32_t right)
-{
-    return (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
-}
+static uint64_t pair_of(int32_t left, int32_t right) { return (uint64_t)(uint32_t)left << 32 | (uint32_t)right; }
 
 bool loom_merge_map_init(loom_merge_map *m, size_t n)
 {

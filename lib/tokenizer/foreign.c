@@ -28,7 +28,8 @@ enum { FREE = -1, INSIDE = -2 };
 
 loom_tok_kind loom_tokenizer_kind(const loom_tokenizer *tok)
 {
-    if (tok->family == LOOM_TOK_CHARS) return tok->prefix == LOOM_PREFIX_ALWAYS ? LOOM_TOK_KIND_LLAMA2 : LOOM_TOK_KIND_OTHER;
+    if (tok->family == LOOM_TOK_CHARS)
+        return tok->prefix == LOOM_PREFIX_ALWAYS ? LOOM_TOK_KIND_LLAMA2 : LOOM_TOK_KIND_OTHER;
     if (loom_tokenizer_format_size(tok) > 0) return LOOM_TOK_KIND_DOMAIN;
     return tok->pretok && loom_pretok_is_llama3(tok->pretok) && tok->ignore_merges ? LOOM_TOK_KIND_LLAMA3
                                                                                    : LOOM_TOK_KIND_OTHER;
@@ -64,7 +65,9 @@ bool loom_tokenizer_llama2_scores(float *scores, const loom_tokenizer *tok)
     digest_of_spellings(digest, tok);
     if (strcmp(digest, llama2_digest) != 0) return false;
     for (int64_t id = 0; id < tok->n_ids; id++)
-        scores[id] = id < LLAMA2_FIRST_PIECE ? 0 : only_blanks(&tok->texts[id]) ? -1e9f : -(float)(id - LLAMA2_FIRST_PIECE);
+        scores[id] = id < LLAMA2_FIRST_PIECE        ? 0
+                     : only_blanks(&tok->texts[id]) ? -1e9f
+                                                    : -(float)(id - LLAMA2_FIRST_PIECE);
     return true;
 }
 
@@ -157,8 +160,7 @@ static void push_symbol(loom_tokens *into, const loom_foreign *f, const symbol *
 {
     int32_t id = loom_tok_map_find(&f->tok->by_text, f->tok->texts, s->text, s->len);
 
-    if (id >= 0)
-        loom_tokens_push(into, id, 0);
+    if (id >= 0) loom_tokens_push(into, id, 0);
     else
         for (size_t i = 0; i < s->len; i++) loom_tokens_push(into, f->tok->byte_ids[(unsigned char)s->text[i]], 0);
 }
@@ -205,10 +207,8 @@ static bool encode_llama2(loom_tokens *into, loom_foreign *f, const char *text, 
     loom_buf_reset(b);
     if (len) loom_buf_str(b, LOOM_TOK_BLANK);
     for (size_t i = 0; i < len; i++)
-        if (text[i] == ' ')
-            loom_buf_str(b, LOOM_TOK_BLANK);
-        else
-            loom_buf_char(b, text[i]);
+        if (text[i] == ' ') loom_buf_str(b, LOOM_TOK_BLANK);
+        else loom_buf_char(b, text[i]);
     for (size_t i = 0, next; i < b->len && fine; i = next) {
         next = i;
         while (next < b->len && blank_at(b, next)) next += 3;

@@ -9,7 +9,12 @@
 
 #include "tokenizer/tokenizer.h"
 
-typedef enum loom_tok_kind { LOOM_TOK_KIND_OTHER, LOOM_TOK_KIND_DOMAIN, LOOM_TOK_KIND_LLAMA2, LOOM_TOK_KIND_LLAMA3 } loom_tok_kind;
+typedef enum loom_tok_kind {
+    LOOM_TOK_KIND_OTHER,
+    LOOM_TOK_KIND_DOMAIN,
+    LOOM_TOK_KIND_LLAMA2,
+    LOOM_TOK_KIND_LLAMA3
+} loom_tok_kind;
 
 /* OTHER: llama.cpp has no name for its way of cutting. */
 loom_tok_kind loom_tokenizer_kind(const loom_tokenizer *tok);

@@ -42,10 +42,7 @@ static const uint8_t class_of[256] = {
     ['>'] = STOP,
 };
 
-static bool is(unsigned char c, int classes)
-{
-    return (class_of[c] & classes) != 0;
-}
+static bool is(unsigned char c, int classes) { return (class_of[c] & classes) != 0; }
 
 static size_t span(const unsigned char *s, size_t len, size_t at, int classes)
 {
@@ -152,12 +149,9 @@ static size_t domain_tag(const unsigned char *s, size_t len, size_t at)
 static size_t domain_next(const unsigned char *s, size_t len, size_t at)
 {
     size_t end = 0;
-    if (s[at] == '<')
-        end = domain_tag(s, len, at);
-    else if (s[at] == ')')
-        return at + 1 + (at + 1 < len && s[at + 1] == '\n');
-    else if (is(s[at], STOP))
-        return at + 1;
+    if (s[at] == '<') end = domain_tag(s, len, at);
+    else if (s[at] == ')') return at + 1 + (at + 1 < len && s[at + 1] == '\n');
+    else if (is(s[at], STOP)) return at + 1;
     else if (starts_word(s, at)) {
         end = domain_value(s, len, at);
         if (!end && (end = domain_key(s, len, at)) != 0 && end < len && s[end] == ' ') end++;
@@ -210,15 +204,9 @@ void loom_pretok_free(loom_pretok *p)
     free(p);
 }
 
-bool loom_pretok_is_domain(const loom_pretok *p)
-{
-    return p->next == domain_next;
-}
+bool loom_pretok_is_domain(const loom_pretok *p) { return p->next == domain_next; }
 
-bool loom_pretok_is_llama3(const loom_pretok *p)
-{
-    return p->ascii_only;
-}
+bool loom_pretok_is_llama3(const loom_pretok *p) { return p->ascii_only; }
 
 loom_pretok_scratch *loom_pretok_scratch_new(const loom_pretok *p)
 {

@@ -30,7 +30,7 @@ int32_t loom_tok_map_put(loom_tok_map *m, const loom_tok_text *spans, int32_t id
 int32_t loom_tok_map_find(const loom_tok_map *m, const loom_tok_text *spans, const char *data, size_t len);
 /* The same with the hash at hand (loom_hash64, seed 0). */
 int32_t loom_tok_map_find_hashed(const loom_tok_map *m, const loom_tok_text *spans, const char *data, size_t len,
-                                  uint64_t hash);
+                                 uint64_t hash);
 
 typedef enum loom_tok_family { LOOM_TOK_CHARS, LOOM_TOK_BYTES } loom_tok_family;
 /* When a blank goes in front of a stretch of text between added tokens (character family). */
@@ -48,10 +48,10 @@ struct loom_tokenizer {
     loom_buf json;    /* the text it was loaded from */
     loom_tok_family family;
 
-    int64_t n_ids;    /* largest id + 1 */
+    int64_t n_ids;        /* largest id + 1 */
     loom_tok_text *texts; /* as spelt in the file */
     loom_tok_text *bytes; /* as decoded */
-    uint8_t *flags;   /* LOOM_TOK_... */
+    uint8_t *flags;       /* LOOM_TOK_... */
     int32_t bos, eos, unk;
 
     loom_tok_map by_text;  /* all tokens */
@@ -82,7 +82,7 @@ struct loom_tokenizer {
 loom_status loom_tokenizer_build(loom_tokenizer *tok, const char *name, loom_err *err);
 
 /* Byte-level alphabet: byte <-> printable character. */
-uint32_t loom_byte_char(unsigned char byte);      /* code point for a byte */
-int loom_char_byte(uint32_t code);                /* byte for a code point, -1 when it is not in the alphabet */
+uint32_t loom_byte_char(unsigned char byte); /* code point for a byte */
+int loom_char_byte(uint32_t code);           /* byte for a code point, -1 when it is not in the alphabet */
 
 #endif

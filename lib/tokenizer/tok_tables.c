@@ -40,7 +40,7 @@ int32_t loom_tok_map_put(loom_tok_map *m, const loom_tok_text *spans, int32_t id
 }
 
 int32_t loom_tok_map_find_hashed(const loom_tok_map *m, const loom_tok_text *spans, const char *data, size_t len,
-                                  uint64_t hash)
+                                 uint64_t hash)
 {
     return m->slots[probe(m, spans, data, len, hash)].id;
 }
@@ -52,10 +52,7 @@ int32_t loom_tok_map_find(const loom_tok_map *m, const loom_tok_text *spans, con
 
 /* ---- the byte-level alphabet ---- */
 
-static bool maps_to_itself(uint32_t b)
-{
-    return (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b <= 0xFF && b != 0xAD);
-}
+static bool maps_to_itself(uint32_t b) { return (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b <= 0xFF && b != 0xAD); }
 
 uint32_t loom_byte_char(unsigned char byte)
 {

@@ -21,8 +21,7 @@ static void append_lossy(loom_buf *into, const char *text, size_t len)
 {
     for (size_t i = 0, n; i < len; i += n) {
         n = loom_utf8_get(text + i, len - i, NULL);
-        if (n)
-            loom_buf_append(into, text + i, n);
+        if (n) loom_buf_append(into, text + i, n);
         else {
             loom_buf_str(into, replacement);
             n = broken_length(text + i, len - i);
@@ -35,8 +34,7 @@ static void flush_bytes(loom_buf *into, loom_buf *run)
 {
     size_t i = 0, n = 1;
     while (i < run->len && n) i += n = loom_utf8_get(run->data + i, run->len - i, NULL);
-    if (i >= run->len && n)
-        loom_buf_append(into, loom_buf_text(run), run->len);
+    if (i >= run->len && n) loom_buf_append(into, loom_buf_text(run), run->len);
     else
         for (size_t k = 0; k < run->len; k++) loom_buf_str(into, replacement);
     loom_buf_reset(run);
@@ -62,18 +60,15 @@ static void decode_utf8(loom_buf *into, const loom_tokenizer *tok, const int32_t
             loom_buf_append(into, b->data, b->len);
         }
     }
-    if (tok->family == LOOM_TOK_BYTES)
-        append_lossy(into, loom_buf_text(&run), run.len);
-    else
-        flush_bytes(into, &run);
+    if (tok->family == LOOM_TOK_BYTES) append_lossy(into, loom_buf_text(&run), run.len);
+    else flush_bytes(into, &run);
     loom_buf_release(&run);
 }
 
 void loom_tokenizer_decode(loom_buf *into, const loom_tokenizer *tok, const int32_t *ids, int64_t n, unsigned flags)
 {
     size_t from = into->len;
-    if (flags & LOOM_DECODE_UTF8)
-        decode_utf8(into, tok, ids, n, flags);
+    if (flags & LOOM_DECODE_UTF8) decode_utf8(into, tok, ids, n, flags);
     else
         for (int64_t i = 0; i < n; i++)
             if (!skipped(tok, ids[i], flags)) loom_buf_append(into, tok->bytes[ids[i]].data, tok->bytes[ids[i]].len);

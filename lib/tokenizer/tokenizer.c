@@ -23,10 +23,8 @@ loom_status loom_tokenizer_parse(loom_tokenizer **out, const char *json, size_t 
     loom_buf_append(&tok->json, json, len);
     loom_status st = loom_buf_check(&tok->json, "a tokenizer", err);
     if (st == LOOM_OK) st = loom_tokenizer_build(tok, name, err);
-    if (st == LOOM_OK)
-        *out = tok;
-    else
-        loom_tokenizer_free(tok);
+    if (st == LOOM_OK) *out = tok;
+    else loom_tokenizer_free(tok);
     return st;
 }
 
@@ -67,22 +65,10 @@ void loom_tokenizer_digest(const loom_tokenizer *tok, char text[33])
     snprintf(text, 33, "%016llx%016llx", (unsigned long long)h.hi, (unsigned long long)h.lo);
 }
 
-int64_t loom_tokenizer_vocab_size(const loom_tokenizer *tok)
-{
-    return tok->n_ids;
-}
-int32_t loom_tokenizer_bos(const loom_tokenizer *tok)
-{
-    return tok->bos;
-}
-int32_t loom_tokenizer_eos(const loom_tokenizer *tok)
-{
-    return tok->eos;
-}
-int32_t loom_tokenizer_unk(const loom_tokenizer *tok)
-{
-    return tok->unk;
-}
+int64_t loom_tokenizer_vocab_size(const loom_tokenizer *tok) { return tok->n_ids; }
+int32_t loom_tokenizer_bos(const loom_tokenizer *tok) { return tok->bos; }
+int32_t loom_tokenizer_eos(const loom_tokenizer *tok) { return tok->eos; }
+int32_t loom_tokenizer_unk(const loom_tokenizer *tok) { return tok->unk; }
 
 static bool has_token(const loom_tokenizer *tok, int32_t id)
 {
@@ -133,10 +119,7 @@ static inline void push(loom_tokens *t, int32_t id, int64_t offset)
     t->n++;
 }
 
-void loom_tokens_push(loom_tokens *tokens, int32_t id, int64_t offset)
-{
-    push(tokens, id, offset);
-}
+void loom_tokens_push(loom_tokens *tokens, int32_t id, int64_t offset) { push(tokens, id, offset); }
 
 void loom_tokens_release(loom_tokens *tokens)
 {
@@ -212,7 +195,8 @@ static void cache_keep(loom_tok_scratch *s, const char *word, size_t len, uint64
         loom_buf_reset(&s->kept);
     }
     cache_slot *c = cache_probe(s, word, len, hash);
-    cache_slot fresh = {hash, (uint32_t)s->keys.len, (uint32_t)len, (uint32_t)(s->kept.len / sizeof *symbols), (uint32_t)n};
+    cache_slot fresh = {hash, (uint32_t)s->keys.len, (uint32_t)len, (uint32_t)(s->kept.len / sizeof *symbols),
+                        (uint32_t)n};
     loom_buf_append(&s->keys, word, len);
     loom_buf_append(&s->kept, symbols, (size_t)n * sizeof *symbols);
     if (loom_buf_failed(&s->keys) || loom_buf_failed(&s->kept)) return;
@@ -244,8 +228,7 @@ static int64_t split_chars(loom_symbol *out, const loom_tokenizer *tok, const ch
         unsigned char c = (unsigned char)word[i];
         k = c < 128 ? 1 : loom_utf8_get(word + i, len - i, NULL);
         int32_t id = c < 128 ? tok->char_ids[c] : k ? loom_tokenizer_find(tok, word + i, k) : -1;
-        if (id >= 0)
-            out[n++] = (loom_symbol){id, (uint32_t)k};
+        if (id >= 0) out[n++] = (loom_symbol){id, (uint32_t)k};
         else {
             if (k == 0) k = 1; /* not UTF-8: one byte */
             for (size_t j = 0; j < k; j++) out[n++] = (loom_symbol){tok->byte_ids[(unsigned char)word[i + j]], 1};

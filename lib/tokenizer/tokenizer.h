@@ -77,10 +77,7 @@ typedef struct loom_tokens {
 } loom_tokens;
 
 void loom_tokens_push(loom_tokens *tokens, int32_t id, int64_t offset);
-static inline void loom_tokens_reset(loom_tokens *tokens)
-{
-    tokens->n = 0;
-}
+static inline void loom_tokens_reset(loom_tokens *tokens) { tokens->n = 0; }
 void loom_tokens_release(loom_tokens *tokens);
 
 /* Working memory of one thread: merge queue and the cache of words already encoded. Ids do not depend on its history.
@@ -123,10 +120,7 @@ typedef struct loom_tok_stream {
     bool at_start;
 } loom_tok_stream;
 
-static inline loom_tok_stream loom_tok_stream_start(bool at_start)
-{
-    return (loom_tok_stream){.at_start = at_start};
-}
+static inline loom_tok_stream loom_tok_stream_start(bool at_start) { return (loom_tok_stream){.at_start = at_start}; }
 void loom_tok_stream_push(loom_tok_stream *stream, loom_buf *into, const loom_tokenizer *tok, int32_t id);
 
 #endif

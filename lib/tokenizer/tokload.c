@@ -18,10 +18,7 @@ static const char *type_of(const loom_json *component)
     return type ? type : "without a type";
 }
 
-static bool has_type(const loom_json *component, const char *type)
-{
-    return strcmp(type_of(component), type) == 0;
-}
+static bool has_type(const loom_json *component, const char *type) { return strcmp(type_of(component), type) == 0; }
 
 static bool str_is(const loom_json *node, const char *text)
 {
@@ -155,7 +152,8 @@ static loom_status split_merge(const loom_json *merge, size_t rank, loom_tok_tex
     return loom_fail(err, LOOM_STATUS_FORMAT, "merge %zu is neither \"a b\" nor [\"a\", \"b\"]", rank);
 }
 
-static loom_status put_merge(loom_tokenizer *tok, const loom_tok_text side[2], size_t rank, loom_buf *joined, loom_err *err)
+static loom_status put_merge(loom_tokenizer *tok, const loom_tok_text side[2], size_t rank, loom_buf *joined,
+                             loom_err *err)
 {
     int32_t id[3];
     loom_buf_reset(joined);
@@ -212,10 +210,8 @@ static loom_status read_byte_pretokenizer(loom_tokenizer *tok, const loom_json *
     const loom_json *list = one ? NULL : loom_json_get(pre, "pretokenizers");
     for (size_t i = 0; i < (one ? 1 : loom_json_len(list)); i++) {
         const loom_json *step = one ? pre : loom_json_at(list, i);
-        if (has_type(step, "Split") && !pattern && !seen)
-            LOOM_TRY(read_split(step, &pattern, err));
-        else if (!has_type(step, "ByteLevel") || seen)
-            return refuse(err, "pre_tokenizer", type_of(step));
+        if (has_type(step, "Split") && !pattern && !seen) LOOM_TRY(read_split(step, &pattern, err));
+        else if (!has_type(step, "ByteLevel") || seen) return refuse(err, "pre_tokenizer", type_of(step));
         else {
             seen = true;
             if (loom_json_bool(loom_json_get(step, "add_prefix_space"), true))
@@ -292,13 +288,11 @@ static loom_status read_normalizer(loom_tokenizer *tok, const loom_json *normali
     if (loom_json_is_null(normalizer)) return LOOM_OK;
     for (size_t i = 0; i < (one ? 1 : loom_json_len(list)); i++) {
         const loom_json *step = one ? normalizer : loom_json_at(list, i);
-        if (is_blank_replace(step, " ", LOOM_TOK_BLANK) && !*blanks)
-            *blanks = true;
+        if (is_blank_replace(step, " ", LOOM_TOK_BLANK) && !*blanks) *blanks = true;
         else if (has_type(step, "Prepend") && str_is(loom_json_get(step, "prepend"), LOOM_TOK_BLANK) && !*blanks &&
                  tok->prefix == LOOM_PREFIX_NEVER)
             tok->prefix = LOOM_PREFIX_ALWAYS;
-        else
-            return refuse(err, "normalizer", type_of(step));
+        else return refuse(err, "normalizer", type_of(step));
     }
     if (!*blanks) return refuse(err, "normalizer", "without a Replace of blanks");
     return LOOM_OK;
@@ -312,12 +306,9 @@ static loom_status read_metaspace(loom_tokenizer *tok, const loom_json *pre, boo
     if (!str_is(loom_json_get(pre, "replacement"), LOOM_TOK_BLANK))
         return refuse(err, "pre_tokenizer Metaspace:", "a replacement other than U+2581");
     if (!scheme) scheme = loom_json_bool(loom_json_get(pre, "add_prefix_space"), true) ? "always" : "never";
-    if (strcmp(scheme, "always") == 0)
-        tok->prefix = LOOM_PREFIX_ALWAYS;
-    else if (strcmp(scheme, "first") == 0)
-        tok->prefix = LOOM_PREFIX_FIRST;
-    else if (strcmp(scheme, "never") != 0)
-        return refuse(err, "pre_tokenizer Metaspace: prepend_scheme", scheme);
+    if (strcmp(scheme, "always") == 0) tok->prefix = LOOM_PREFIX_ALWAYS;
+    else if (strcmp(scheme, "first") == 0) tok->prefix = LOOM_PREFIX_FIRST;
+    else if (strcmp(scheme, "never") != 0) return refuse(err, "pre_tokenizer Metaspace: prepend_scheme", scheme);
     tok->prefix_if_missing = true;
     *split = loom_json_bool(loom_json_get(pre, "split"), true);
     return LOOM_OK;
@@ -584,8 +575,7 @@ static loom_status build_chars(loom_tokenizer *tok, const loom_json *root, const
     if (!loom_json_is_null(pre)) {
         if (blanks) return refuse(err, "pre_tokenizer after a normalizer:", type_of(pre));
         LOOM_TRY(read_metaspace(tok, pre, &split, err));
-    } else if (!blanks)
-        return refuse(err, "pre_tokenizer null", "without a normalizer");
+    } else if (!blanks) return refuse(err, "pre_tokenizer null", "without a normalizer");
     LOOM_TRY(read_char_decoder(tok, loom_json_get(root, "decoder"), err));
     return build_char_family(tok, split, err);
 }
@@ -597,10 +587,8 @@ static loom_status build_from(loom_tokenizer *tok, const loom_json *root, loom_e
     LOOM_TRY(check_model(model, err));
     LOOM_TRY(read_tokens(tok, root, model, err));
     LOOM_TRY(read_merges(tok, model, err));
-    if (is_byte_level(loom_json_get(root, "pre_tokenizer")))
-        LOOM_TRY(build_bytes(tok, root, model, err));
-    else
-        LOOM_TRY(build_chars(tok, root, model, err));
+    if (is_byte_level(loom_json_get(root, "pre_tokenizer"))) LOOM_TRY(build_bytes(tok, root, model, err));
+    else LOOM_TRY(build_chars(tok, root, model, err));
     LOOM_TRY(index_added(tok, err));
     LOOM_TRY(read_postprocessor(tok, loom_json_get(root, "post_processor"), err));
     find_special_ids(tok, model);

@@ -35,7 +35,7 @@ typedef struct counter {
 
 struct loom_toktrain {
     loom_pretok *pretok;
-    bool failed; /* memory ran out for the format part */
+    bool failed;        /* memory ran out for the format part */
     loom_intern format; /* tokens of the format part behind the bytes, in their order */
     counter *threads;
     int n_threads;
@@ -90,10 +90,8 @@ loom_status loom_toktrain_new(loom_toktrain **out, const char *phrases, size_t l
         t->threads[i].pretok = loom_pretok_scratch_new(t->pretok);
         if (!t->threads[i].pretok) st = loom_fail_nomem(err, "the tokenizer training");
     }
-    if (st == LOOM_OK)
-        *out = t;
-    else
-        loom_toktrain_free(t);
+    if (st == LOOM_OK) *out = t;
+    else loom_toktrain_free(t);
     return st;
 }
 

@@ -21,7 +21,8 @@ typedef struct anonymise_conf {
 
 static const loom_opt anonymise_opts[] = {
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_OUT("output", 'o', anonymise_conf, output, NULL, "FILE", "graph store to write (.graphs.zst), - for stdout"),
+    LOOM_OPT_OUT("output", 'o', anonymise_conf, output, NULL, "FILE",
+                 "graph store to write (.graphs.zst), - for stdout"),
     LOOM_OPT_OUT("mapping", 0, anonymise_conf, mapping, NULL, "FILE",
                  "where the names that were replaced are kept, for its owner only; keep it to yourself"),
     LOOM_OPT_OUT("report", 0, anonymise_conf, report, NULL, "FILE", "JSON report of what was left out and pooled"),
@@ -33,10 +34,12 @@ static const loom_opt anonymise_opts[] = {
     LOOM_OPT_GROUP("What is rare"),
     LOOM_OPT_I64("min-graphs", 0, anonymise_conf, min_graphs, "1", 1, 1e9, "K",
                  "every service, operation (microservice and type of call) and dependency occurs in K graphs or more"),
-    LOOM_OPT_ENUM("rare", 0, anonymise_conf, rare, "drop", "drop|pool",
-                  "graphs with something rarer are left out; pool: rare services and microservices become one name before"),
+    LOOM_OPT_ENUM(
+        "rare", 0, anonymise_conf, rare, "drop", "drop|pool",
+        "graphs with something rarer are left out; pool: rare services and microservices become one name before"),
     LOOM_OPT_GROUP("Times"),
-    LOOM_OPT_I64("round", 0, anonymise_conf, round_ms, "1", 1, 86400000, "MS", "starts and finishes to multiples of so many ms"),
+    LOOM_OPT_I64("round", 0, anonymise_conf, round_ms, "1", 1, 86400000, "MS",
+                 "starts and finishes to multiples of so many ms"),
     LOOM_OPT_F64("log-grid", 0, anonymise_conf, log_grid, "0", 0, 10, "SHARE",
                  "starts and finishes to a grid whose steps grow by this share (0.1: ten percent); 0: none"),
     LOOM_OPT_GROUP("Reading"),
@@ -48,8 +51,8 @@ static const loom_opt anonymise_opts[] = {
 typedef struct anonymising {
     const loom_ctx *ctx;
     const anonymise_conf *conf;
-    loom_rare_keys plain;           /* of the graphs as they are: tells which names are pooled */
-    loom_rare_keys before, now;     /* of the graphs that were left by the pass before, and by this one */
+    loom_rare_keys plain;       /* of the graphs as they are: tells which names are pooled */
+    loom_rare_keys before, now; /* of the graphs that were left by the pass before, and by this one */
     bool first, writing;
     loom_intern names[LOOM_RENAME_KINDS];
     loom_rename rename;
@@ -182,7 +185,8 @@ static loom_status choose_numbers(anonymising *a, loom_err *err)
         loom_buf_char(&a->rename.remarks, '\n');
     }
     for (int kind = 0; kind < LOOM_RENAME_KINDS; kind++)
-        LOOM_TRY(loom_hide_names(&a->rename, (loom_rename_kind)kind, &a->names[kind], c->names == 0 ? &key : NULL, seed, err));
+        LOOM_TRY(loom_hide_names(&a->rename, (loom_rename_kind)kind, &a->names[kind], c->names == 0 ? &key : NULL, seed,
+                                 err));
     return LOOM_OK;
 }
 
@@ -202,8 +206,9 @@ static void report_json(const anonymising *a, const loom_source *s, loom_buf *in
     loom_jw_kv_i64(&w, "min_graphs", a->conf->min_graphs);
     loom_jw_kv_i64(&w, "microservices", (int64_t)a->rename.names[LOOM_RENAME_MICROSERVICE].n);
     loom_jw_kv_i64(&w, "services", (int64_t)a->rename.names[LOOM_RENAME_SERVICE].n);
-    loom_jw_kv_bool(&w, "pooled", loom_rename_has(&a->rename, LOOM_RENAME_MICROSERVICE, 0) ||
-                                      loom_rename_has(&a->rename, LOOM_RENAME_SERVICE, 0));
+    loom_jw_kv_bool(&w, "pooled",
+                    loom_rename_has(&a->rename, LOOM_RENAME_MICROSERVICE, 0) ||
+                        loom_rename_has(&a->rename, LOOM_RENAME_SERVICE, 0));
     loom_jw_kv_i64(&w, "passes", a->passes);
     loom_jw_key(&w, "input");
     loom_source_json_counts(s, &w);
@@ -261,11 +266,14 @@ static loom_status check_conf(const loom_ctx *ctx, loom_err *err)
 {
     const anonymise_conf *c = ctx->conf;
     if (!c->output) return loom_fail(err, LOOM_STATUS_ARG, "no output named; give -o FILE, or -o - for stdout");
-    if (!c->mapping) return loom_fail(err, LOOM_STATUS_ARG, "say where the mapping of names is to be kept: --mapping FILE");
-    if (c->key && c->names != 0) return loom_fail(err, LOOM_STATUS_ARG, "--key is for hashes; leave it out with --names numbers");
+    if (!c->mapping)
+        return loom_fail(err, LOOM_STATUS_ARG, "say where the mapping of names is to be kept: --mapping FILE");
+    if (c->key && c->names != 0)
+        return loom_fail(err, LOOM_STATUS_ARG, "--key is for hashes; leave it out with --names numbers");
     for (int i = 0; i < ctx->n_args; i++)
         if (strcmp(ctx->args[i], "-") == 0)
-            return loom_fail(err, LOOM_STATUS_ARG, "the input is read several times, which standard input cannot be; name a file");
+            return loom_fail(err, LOOM_STATUS_ARG,
+                             "the input is read several times, which standard input cannot be; name a file");
     return LOOM_OK;
 }
 
@@ -273,8 +281,9 @@ static loom_status nothing_left(const anonymising *a, const loom_source *s, loom
 {
     loom_buf counts = {0};
     loom_source_render_counts(s, &counts);
-    loom_status st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no graph to write: %s%s", a->ctx->args[0], loom_buf_text(&counts),
-                               a->read ? "; every one holds something rare, so give a smaller --min-graphs, or --rare pool" : "");
+    loom_status st =
+        loom_fail(err, LOOM_STATUS_FORMAT, "%s: no graph to write: %s%s", a->ctx->args[0], loom_buf_text(&counts),
+                  a->read ? "; every one holds something rare, so give a smaller --min-graphs, or --rare pool" : "");
     loom_buf_release(&counts);
     return st;
 }

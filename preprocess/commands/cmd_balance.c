@@ -11,8 +11,8 @@
 #include "core/num.h"
 #include "core/progress.h"
 #include "core/rng.h"
-#include "preprocess/texts/exchange.h"
 #include "preprocess/commands/preprocess_cmds.h"
+#include "preprocess/texts/exchange.h"
 #include "preprocess/texts/text_batch.h"
 
 typedef struct balance_conf {
@@ -28,18 +28,21 @@ static const loom_opt balance_opts[] = {
                  "n samples of a shape get a share in proportion to n^A; 1: as many as there are, 0: all shapes alike"),
     LOOM_OPT_I64("samples", 0, balance_conf, samples, "0", 0, 1000000000, "N",
                  "samples to write, about; 0: as many as are read"),
-    LOOM_OPT_F64("slow", 0, balance_conf, slow, "0", 0.0, 1.0, "P",
-                 "share of what is written for samples that ask for high latency, all services alike: how long that is, a "
-                 "model has to know of each service; 0: they share as all others do"),
-    LOOM_OPT_I64("repeats", 0, balance_conf, repeats, "20", 1, 1000000, "N", "times that one sample is written at most"),
+    LOOM_OPT_F64(
+        "slow", 0, balance_conf, slow, "0", 0.0, 1.0, "P",
+        "share of what is written for samples that ask for high latency, all services alike: how long that is, a "
+        "model has to know of each service; 0: they share as all others do"),
+    LOOM_OPT_I64("repeats", 0, balance_conf, repeats, "20", 1, 1000000, "N",
+                 "times that one sample is written at most"),
     LOOM_OPT_GROUP("Names"),
     LOOM_OPT_F64("renamed", 0, balance_conf, renamed, "0", 0.0, 1.0, "P",
                  "share of the instruction samples below the root in which every microservice (MS_ and digits) becomes "
                  "another one of the text, drawn by chance: names are then copied from where they stand, not guessed "
                  "from what usually calls"),
-    LOOM_OPT_STR("names", 0, balance_conf, names, NULL, "M:S",
-                 "draw the other names from M microservices and S services that are made up, the same in every run: then "
-                 "all samples of all encodings may be renamed, services and layers of the root included"),
+    LOOM_OPT_STR(
+        "names", 0, balance_conf, names, NULL, "M:S",
+        "draw the other names from M microservices and S services that are made up, the same in every run: then "
+        "all samples of all encodings may be renamed, services and layers of the root included"),
     LOOM_OPT_F64("spelled", 0, balance_conf, spelled, "0.15", 0.0, 1.0, "P",
                  "with --names: share of the names that are any number instead, too rare for a token of its own; from "
                  "sample to sample between none and all"),
@@ -195,7 +198,8 @@ static void rename_all(balance_run *run, const char *text, size_t text_len)
     for (const char *at = next_name(text, end, &len); at < end; done = at + len, at = next_name(done, end, &len)) {
         uint64_t i = (uint64_t)loom_intern_find(&run->names, at, len), to = (factor * i + shift) % n;
         loom_buf_append(&run->other, done, (size_t)(at - done));
-        loom_buf_append(&run->other, loom_intern_text(&run->names, (int64_t)to), loom_intern_len(&run->names, (int64_t)to));
+        loom_buf_append(&run->other, loom_intern_text(&run->names, (int64_t)to),
+                        loom_intern_len(&run->names, (int64_t)to));
     }
     loom_buf_append(&run->other, done, (size_t)(end - done));
 }
@@ -277,10 +281,8 @@ static loom_status write_one(balance_run *run, const char *text, const loom_text
 {
     size_t len = item->len;
 
-    if (run->exchange)
-        exchange_some(run, &text, &len);
-    else
-        rename_some(run, &text, &len, item->answer);
+    if (run->exchange) exchange_some(run, &text, &len);
+    else rename_some(run, &text, &len, item->answer);
     LOOM_TRY(loom_nomem_check("a sample", err));
     run->bytes += (int64_t)len + 1;
     LOOM_TRY(loom_out_write(run->out, text, len, err));
@@ -289,7 +291,8 @@ static loom_status write_one(balance_run *run, const char *text, const loom_text
 
 static loom_status changed(const balance_run *run, loom_err *err)
 {
-    return loom_fail(err, LOOM_STATUS_IO, "%s%s: cannot be read twice, or changed in between; give files that nobody writes to",
+    return loom_fail(err, LOOM_STATUS_IO,
+                     "%s%s: cannot be read twice, or changed in between; give files that nobody writes to",
                      run->ctx->args[0], run->ctx->n_args > 1 ? ", ..." : "");
 }
 
@@ -341,7 +344,8 @@ static loom_status set_rates(balance_run *run, const balance_conf *conf, loom_er
 {
     double sum[2] = {0, 0}, samples = (double)(conf->samples ? conf->samples : run->samples);
 
-    if (!(run->rate = loom_alloc(run->shapes.n, sizeof *run->rate))) return loom_fail_nomem(err, "the counts of shapes");
+    if (!(run->rate = loom_alloc(run->shapes.n, sizeof *run->rate)))
+        return loom_fail_nomem(err, "the counts of shapes");
     for (size_t i = 0; i < run->shapes.n; i++) sum[run->is_slow[i]] += pow((double)run->left[i], conf->exponent);
     double slow = sum[1] > 0 ? conf->slow : 0;
     for (size_t i = 0; i < run->shapes.n; i++) {
@@ -380,8 +384,7 @@ static loom_status finish(balance_run *run, loom_meta *meta, loom_err *err)
     loom_info("%lld samples, %s, of %lld shapes; %lld of the %lld read are among them", (long long)run->written,
               loom_format_bytes(size, sizeof size, (double)run->bytes), (long long)run->shapes.n, (long long)run->kept,
               (long long)run->samples);
-    if (conf->renamed > 0 && run->exchange)
-        loom_info("%lld of them with made-up names", (long long)run->renamed);
+    if (conf->renamed > 0 && run->exchange) loom_info("%lld of them with made-up names", (long long)run->renamed);
     else if (conf->renamed > 0)
         loom_info("%lld of them with other names, %zu names in all", (long long)run->renamed, (size_t)run->names.n);
     if (run->unnamed)

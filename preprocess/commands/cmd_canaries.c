@@ -17,7 +17,8 @@ typedef struct canaries_conf {
 
 static const loom_opt canaries_opts[] = {
     LOOM_OPT_GROUP("Output"),
-    LOOM_OPT_OUT("output", 'o', canaries_conf, output, NULL, "FILE", "the graphs of the store and the canaries behind them: to train on"),
+    LOOM_OPT_OUT("output", 'o', canaries_conf, output, NULL, "FILE",
+                 "the graphs of the store and the canaries behind them: to train on"),
     LOOM_OPT_OUT("planted", 0, canaries_conf, planted, NULL, "FILE", "the canaries alone"),
     LOOM_OPT_OUT("twins", 0, canaries_conf, twins, NULL, "FILE", "graphs made like them that are planted nowhere"),
     LOOM_OPT_GROUP("Canaries"),
@@ -69,7 +70,8 @@ static loom_status copy_store(planting *p, const char *path, loom_err *err)
         loom_arena_reset(&arena);
         if (!len) continue;
         if (!loom_record_read(&g, &why, line, len, &arena))
-            st = loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not a valid call graph; run the store through loom-preprocess dedupe", path,
+            st = loom_fail(err, LOOM_STATUS_FORMAT,
+                           "%s:%lld: not a valid call graph; run the store through loom-preprocess dedupe", path,
                            (long long)loom_lines_number(lines));
         if (st == LOOM_OK) st = consider(p, &g, err);
         if (st == LOOM_OK) st = loom_out_write(p->outs[0], line, len, err);
@@ -89,7 +91,8 @@ static void exchange_callees(planting *p, loom_graph *g)
         int32_t parent = loom_graph_parent(g, i);
         if (parent < 0) continue;
         g->calls[i].source = g->calls[parent].destination;
-        g->calls[i].destination = loom_intern_text(&p->microservices, (int64_t)loom_rng_below(&p->rng, p->microservices.n));
+        g->calls[i].destination =
+            loom_intern_text(&p->microservices, (int64_t)loom_rng_below(&p->rng, p->microservices.n));
     }
 }
 
@@ -106,7 +109,8 @@ static loom_status make_one(planting *p, int64_t number, loom_arena *arena, loom
     loom_record_render_untimed(&p->line, &g);
     loom_buf_char(&p->line, '\n');
     LOOM_TRY(loom_buf_check(&p->line, "a canary", err));
-    for (int64_t i = 0; planted && i < p->conf->repeats; i++) LOOM_TRY(loom_out_write(p->outs[0], p->line.data, p->line.len, err));
+    for (int64_t i = 0; planted && i < p->conf->repeats; i++)
+        LOOM_TRY(loom_out_write(p->outs[0], p->line.data, p->line.len, err));
     return loom_out_write(p->outs[planted ? 1 : 2], p->line.data, p->line.len, err);
 }
 
@@ -115,10 +119,12 @@ static loom_status make_all(planting *p, const char *store, loom_err *err)
     loom_arena arena = {0};
     loom_status st = LOOM_OK;
     if (p->n_models == 0)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: no graph with %lld calls or more to make canaries of; give a smaller --calls", store,
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s: no graph with %lld calls or more to make canaries of; give a smaller --calls", store,
                          (long long)p->conf->calls);
     if (p->microservices.n < 10)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s calls %zu microservices only: canaries of so few would not be rare", store,
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s calls %zu microservices only: canaries of so few would not be rare", store,
                          p->microservices.n);
     for (int64_t i = 0; i < p->conf->n + p->conf->n_twins && st == LOOM_OK; i++) st = make_one(p, i, &arena, err);
     loom_arena_release(&arena);
@@ -132,7 +138,8 @@ static loom_status open_outputs(planting *p, loom_err *err)
     const char *const paths[3] = {p->conf->output, p->conf->planted, p->conf->twins};
     for (int i = 0; i < 3; i++) {
         if (!paths[i] || strcmp(paths[i], "-") == 0)
-            return loom_fail(err, LOOM_STATUS_ARG, "three files are written: name them with --output, --planted and --twins");
+            return loom_fail(err, LOOM_STATUS_ARG,
+                             "three files are written: name them with --output, --planted and --twins");
         LOOM_TRY(loom_out_open(&p->outs[i], paths[i], p->ctx->common.force, err));
     }
     return LOOM_OK;
@@ -154,8 +161,8 @@ static loom_status run_canaries(const loom_ctx *ctx, loom_err *err)
     loom_meta_i64(&meta, "repeats", p.conf->repeats);
     if (st == LOOM_OK) st = loom_meta_commit(&meta, ctx, p.outs, 3, 3, err);
     if (st == LOOM_OK)
-        loom_info("%lld canaries planted behind %lld graphs, %lld times each; %lld twins kept apart", (long long)p.conf->n,
-                  (long long)p.graphs, (long long)p.conf->repeats, (long long)p.conf->n_twins);
+        loom_info("%lld canaries planted behind %lld graphs, %lld times each; %lld twins kept apart",
+                  (long long)p.conf->n, (long long)p.graphs, (long long)p.conf->repeats, (long long)p.conf->n_twins);
     for (int i = 0; i < 3; i++) loom_out_abandon(&p.outs[i]);
     free(p.models);
     loom_intern_release(&p.microservices);

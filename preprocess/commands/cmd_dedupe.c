@@ -3,13 +3,13 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "core/hash_set.h"
 #include "core/log.h"
 #include "core/num.h"
 #include "core/progress.h"
 #include "core/usage.h"
 #include "preprocess/commands/preprocess_cmds.h"
 #include "preprocess/stores/store_stream.h"
-#include "core/hash_set.h"
 #include "trace/graph/record.h"
 
 typedef struct dedupe_conf {
@@ -34,8 +34,8 @@ typedef enum dedupe_fate { FATE_CANDIDATE, FATE_INVALID, FATE_TOO_DEEP, FATE_DUP
 /* What became of one line; its text stands in the block's `records`. */
 typedef struct dedupe_line {
     loom_hash128 key;
-    size_t start, len; /* with line end */
-    int64_t number;    /* line of the file, from 1 */
+    size_t start, len;                 /* with line end */
+    int64_t number;                    /* line of the file, from 1 */
     int32_t first_verdict, n_verdicts; /* in the block's `reasons` */
     dedupe_fate fate;
 } dedupe_line;
@@ -113,12 +113,9 @@ static loom_status decide(dedupe_run *run, const dedupe_block *b, dedupe_line *l
 {
     bool fresh = false;
     run->graphs++;
-    if (line->fate == FATE_INVALID)
-        run->invalid[(unsigned char)b->reasons.data[line->first_verdict]]++;
-    else if (line->fate == FATE_TOO_DEEP)
-        run->too_deep++;
-    else if (!loom_hash_set_add(&run->seen, line->key, &fresh))
-        return loom_fail_nomem(err, "the graphs seen");
+    if (line->fate == FATE_INVALID) run->invalid[(unsigned char)b->reasons.data[line->first_verdict]]++;
+    else if (line->fate == FATE_TOO_DEEP) run->too_deep++;
+    else if (!loom_hash_set_add(&run->seen, line->key, &fresh)) return loom_fail_nomem(err, "the graphs seen");
     else if (fresh) {
         line->fate = FATE_KEPT;
         run->kept++;
@@ -270,8 +267,12 @@ static loom_status run_dedupe(const loom_ctx *ctx, loom_err *err)
 {
     const dedupe_conf *conf = ctx->conf;
     dedupe_run run = {.conf = conf};
-    loom_store_stream stream = {.result_size = sizeof(dedupe_block), .work = work, .take = take, .release = release_block,
-                             .progress = show_progress, .arg = &run};
+    loom_store_stream stream = {.result_size = sizeof(dedupe_block),
+                                .work = work,
+                                .take = take,
+                                .release = release_block,
+                                .progress = show_progress,
+                                .arg = &run};
     loom_meta meta = {0};
     char **paths = NULL;
     size_t n_paths = 0;

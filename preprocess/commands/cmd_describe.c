@@ -7,8 +7,8 @@
 #include "core/log.h"
 #include "core/num.h"
 #include "core/progress.h"
-#include "preprocess/stores/graph_profile.h"
 #include "preprocess/commands/preprocess_cmds.h"
+#include "preprocess/stores/graph_profile.h"
 #include "preprocess/stores/store_stream.h"
 #include "trace/graph/record.h"
 
@@ -23,8 +23,8 @@ static const loom_opt describe_opts[] = {LOOM_OPT_GROUP("Output"),
 
 typedef struct describe_run {
     loom_graph_profile *profiles; /* (threads) */
-    loom_arena *arenas;       /* (threads) */
-    int64_t *rare, *judged;   /* (threads), second pass */
+    loom_arena *arenas;           /* (threads) */
+    int64_t *rare, *judged;       /* (threads), second pass */
     loom_progress progress;
     bool second_pass;
 } describe_run;
@@ -42,7 +42,8 @@ static void work(void *arg, loom_store_block *block, int thread)
     describe_run *run = arg;
     loom_graph g;
     int64_t invalid = 0;
-    for (const char *at = NULL, *end = NULL; loom_store_block_graph(block, &at, &end, &g, &run->arenas[thread], &invalid);) {
+    for (const char *at = NULL, *end = NULL;
+         loom_store_block_graph(block, &at, &end, &g, &run->arenas[thread], &invalid);) {
         if (run->second_pass) look_again(run, &g, thread);
         else loom_graph_profile_add(&run->profiles[thread], &g);
     }
@@ -67,8 +68,8 @@ static loom_status add_stores(char ***paths, size_t *n, const char *arg, loom_er
     return LOOM_OK;
 }
 
-static loom_status two_passes(describe_run *run, loom_graph_profile *out, const loom_store_stream *stream, const char *arg,
-                              int n_threads, loom_err *err)
+static loom_status two_passes(describe_run *run, loom_graph_profile *out, const loom_store_stream *stream,
+                              const char *arg, int n_threads, loom_err *err)
 {
     char **paths = NULL;
     size_t n = 0;
@@ -152,8 +153,10 @@ static double share(int64_t part, int64_t of) { return of ? (double)part / (doub
 
 static void put_quantiles(sheet *s, const char *group, loom_value_counts *t, bool with_mean, bool with_zero)
 {
-    static const struct { const char *key; double share; } q[] = {{"p10", .1}, {"p25", .25}, {"p50", .5}, {"p75", .75},
-                                                                  {"p90", .9}, {"p95", .95}, {"p99", .99}};
+    static const struct {
+        const char *key;
+        double share;
+    } q[] = {{"p10", .1}, {"p25", .25}, {"p50", .5}, {"p75", .75}, {"p90", .9}, {"p95", .95}, {"p99", .99}};
     for (size_t i = 0; i < sizeof q / sizeof *q; i++)
         put(s, group, q[i].key, (double)loom_value_counts_quantile(t, q[i].share), 0);
     put(s, group, "max", (double)loom_value_counts_max(t), 0);
@@ -249,8 +252,8 @@ static void put_popularity(sheet *s, loom_graph_profile *p)
     put(s, "shapes of a service", "p50", (double)loom_value_counts_quantile(&p->shapes_per_service, .5), 0);
     put(s, "shapes of a service", "p90", (double)loom_value_counts_quantile(&p->shapes_per_service, .9), 0);
     put(s, "shapes of a service", "max", (double)loom_value_counts_max(&p->shapes_per_service), 0);
-    put(s, "shapes of a service", "share of the first, p50", (double)loom_value_counts_quantile(&p->dominant_share, .5) / 1000,
-        3);
+    put(s, "shapes of a service", "share of the first, p50",
+        (double)loom_value_counts_quantile(&p->dominant_share, .5) / 1000, 3);
     put(s, "rare", "graphs with a rare call", share(p->rare_graphs, p->judged_graphs), p->judged_graphs ? 3 : -1);
     put(s, "rare", "graphs judged", (double)p->judged_graphs, p->judged_graphs ? 0 : -1);
     put(s, "services with 10 graphs", "all", (double)with_latency, 0);
@@ -300,10 +303,8 @@ static void render_table(loom_buf *into, const sheet *sheets, char **names, int 
         else loom_buf_printf(into, "%-28s%-16.16s", same_group ? "" : l->group, l->key);
         for (int i = 0; i < n; i++) {
             const line *v = &sheets[i].lines[k];
-            if (v->digits < 0)
-                loom_buf_printf(into, " %16s", "-");
-            else
-                loom_buf_printf(into, " %16.*f", v->digits, v->value);
+            if (v->digits < 0) loom_buf_printf(into, " %16s", "-");
+            else loom_buf_printf(into, " %16.*f", v->digits, v->value);
         }
         loom_buf_char(into, '\n');
     }
@@ -341,12 +342,9 @@ static void render_json(loom_buf *into, const sheet *sheets, loom_graph_profile 
                 group = l->group;
             }
             loom_jw_key(&w, l->key);
-            if (l->digits < 0)
-                loom_jw_null(&w);
-            else if (l->digits == 0)
-                loom_jw_i64(&w, (int64_t)l->value);
-            else
-                loom_jw_f64(&w, l->value);
+            if (l->digits < 0) loom_jw_null(&w);
+            else if (l->digits == 0) loom_jw_i64(&w, (int64_t)l->value);
+            else loom_jw_f64(&w, l->value);
         }
         if (group) loom_jw_end_object(&w);
         render_histogram(&w, "graphs_by_depth", &profiles[i].depth);
@@ -371,7 +369,8 @@ static void render_axis(loom_buf *into, const char *name, const char *axis, loom
     loom_buf_release(&stem);
 }
 
-static loom_status write_csv(const describe_conf *conf, loom_graph_profile *profiles, const loom_ctx *ctx, loom_err *err)
+static loom_status write_csv(const describe_conf *conf, loom_graph_profile *profiles, const loom_ctx *ctx,
+                             loom_err *err)
 {
     loom_buf text = {0}, guarded = {0};
     loom_meta meta = {0};
@@ -384,7 +383,8 @@ static loom_status write_csv(const describe_conf *conf, loom_graph_profile *prof
     }
     if (ctx->common.safe_csv) loom_csv_guard(&guarded, text.data, text.len);
     const loom_buf *table = ctx->common.safe_csv ? &guarded : &text;
-    if (st == LOOM_OK) st = loom_meta_file_write(&meta, ctx, conf->csv, table->data, table->len, ctx->common.force, err);
+    if (st == LOOM_OK)
+        st = loom_meta_file_write(&meta, ctx, conf->csv, table->data, table->len, ctx->common.force, err);
     loom_meta_release(&meta);
     loom_buf_release(&text);
     loom_buf_release(&guarded);
@@ -417,10 +417,8 @@ static loom_status run_describe(const loom_ctx *ctx, loom_err *err)
                       (long long)profiles[i].invalid);
     }
     if (conf->csv && (st = write_csv(conf, profiles, ctx, err)) != LOOM_OK) goto done;
-    if (ctx->common.json)
-        render_json(&text, sheets, profiles, ctx->args, ctx->n_args);
-    else
-        render_table(&text, sheets, ctx->args, ctx->n_args);
+    if (ctx->common.json) render_json(&text, sheets, profiles, ctx->args, ctx->n_args);
+    else render_table(&text, sheets, ctx->args, ctx->n_args);
     st = loom_stdout_text(text.data, text.len, err);
 done:
     for (size_t i = 0; i < n; i++) {

@@ -4,8 +4,8 @@
 #include "core/meta.h"
 #include "core/num.h"
 #include "core/progress.h"
-#include "preprocess/texts/encode_batch.h"
 #include "preprocess/commands/preprocess_cmds.h"
+#include "preprocess/texts/encode_batch.h"
 #include "trace/text/textfile.h"
 
 typedef struct encode_conf {
@@ -20,7 +20,7 @@ static const loom_opt encode_opts[] = {
     LOOM_OPT_GROUP("Text"),
     LOOM_OPT_ENUM("mode", 0, encode_conf, mode, "instruction", LOOM_MODE_CHOICES, "encoding"),
     LOOM_OPT_IN("stats", 0, encode_conf, stats, NULL, "FILE",
-                 "output of loom-preprocess stats: needed for high-latency and uncommon-call conditions"),
+                "output of loom-preprocess stats: needed for high-latency and uncommon-call conditions"),
     LOOM_OPT_FLAG_ON("intermediate", 0, encode_conf, intermediate, "instruction: counting lines in the answers"),
     LOOM_OPT_FLAG_ON("finish", 0, encode_conf, finish, "instruction: end samples with \"### Finish\""),
     LOOM_OPT_FLAG("balanced-split", 0, encode_conf, balanced_split,
@@ -63,8 +63,8 @@ static const loom_opt encode_opts[] = {
 
 /* Selection sampling: of every N records exactly K, the last incomplete group pro rata. */
 typedef struct sampler {
-    int64_t k, n;         /* 0: everything */
-    int64_t seen, taken;  /* in the current group */
+    int64_t k, n;        /* 0: everything */
+    int64_t seen, taken; /* in the current group */
     loom_rng rng;
 } sampler;
 
@@ -79,14 +79,14 @@ typedef struct encoding {
     loom_meta meta;
     sampler sampler;
     loom_progress progress;
-    loom_arena records;     /* of the batch, or of the whole input when shuffling */
+    loom_arena records; /* of the batch, or of the whole input when shuffling */
     loom_encode_batch_line *lines;
     size_t n_lines, cap_lines, n_bytes;
-    int64_t read;           /* records read */
-    int64_t written;        /* bytes */
-    int64_t thinned;        /* samples left out to balance the answers */
+    int64_t read;    /* records read */
+    int64_t written; /* bytes */
+    int64_t thinned; /* samples left out to balance the answers */
     bool thin;
-    loom_rng rng;           /* order of graphs and samples */
+    loom_rng rng; /* order of graphs and samples */
 } encoding;
 
 static loom_status sampler_init(sampler *s, const char *text, uint64_t seed, loom_err *err)
@@ -289,10 +289,10 @@ static loom_status finish(encoding *e, loom_err *err)
     loom_buf_release(&text);
     if (c.invalid)
         loom_warn("%lld of %lld records hold no valid call graph and were left out; run the store through "
-                  "loom-preprocess dedupe to see why", (long long)(c.invalid / e->conf->copies), (long long)e->read);
-    loom_info("%lld %s samples of %lld graphs, %s", (long long)(c.samples - e->thinned),
-              loom_mode_names[e->conf->mode], (long long)(c.graphs / e->conf->copies),
-              loom_format_bytes(size, sizeof size, (double)e->written));
+                  "loom-preprocess dedupe to see why",
+                  (long long)(c.invalid / e->conf->copies), (long long)e->read);
+    loom_info("%lld %s samples of %lld graphs, %s", (long long)(c.samples - e->thinned), loom_mode_names[e->conf->mode],
+              (long long)(c.graphs / e->conf->copies), loom_format_bytes(size, sizeof size, (double)e->written));
     return st;
 }
 
@@ -300,13 +300,19 @@ static loom_status open_all(encoding *e, loom_err *err)
 {
     const encode_conf *conf = e->conf;
     uint64_t seed = (uint64_t)e->ctx->common.seed;
-    loom_encode_batch_conf batch = {.encode = {.mode = (loom_mode)conf->mode, .policy = (loom_draw_policy)conf->draws,
-                                        .no_intermediate = !conf->intermediate, .no_finish = !conf->finish,
-                                        .balanced_split = conf->balanced_split,
-                                        .listed_items = conf->items == 1,
-                                        .handed_down = conf->include == 1},
-                             .seed = seed, .asked = conf->asked, .max_edges = conf->max_edges,
-                             .max_depth = conf->max_depth, .task = conf->task - 1, .limit = (int32_t)conf->shown_edges};
+    loom_encode_batch_conf batch = {.encode = {.mode = (loom_mode)conf->mode,
+                                               .policy = (loom_draw_policy)conf->draws,
+                                               .no_intermediate = !conf->intermediate,
+                                               .no_finish = !conf->finish,
+                                               .balanced_split = conf->balanced_split,
+                                               .listed_items = conf->items == 1,
+                                               .handed_down = conf->include == 1},
+                                    .seed = seed,
+                                    .asked = conf->asked,
+                                    .max_edges = conf->max_edges,
+                                    .max_depth = conf->max_depth,
+                                    .task = conf->task - 1,
+                                    .limit = (int32_t)conf->shown_edges};
 
     e->thin = conf->balance && conf->task && loom_downstream_is_binary((loom_downstream_task)(conf->task - 1));
     if (conf->task == LOOM_DOWNSTREAM_ATTRIBUTE + 1 && conf->mode == LOOM_MODE_TABULAR)
@@ -318,7 +324,8 @@ static loom_status open_all(encoding *e, loom_err *err)
         LOOM_TRY(loom_stats_load(&e->stats, conf->stats, err));
         LOOM_TRY(loom_meta_input(&e->meta, conf->stats, err));
     } else if (conf->task && loom_downstream_is_binary((loom_downstream_task)(conf->task - 1))) {
-        return loom_fail(err, LOOM_STATUS_ARG, "this task needs the statistics of its services; give --stats FILE "
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "this task needs the statistics of its services; give --stats FILE "
                          "(loom-preprocess stats)");
     } else if (conf->mode == LOOM_MODE_INSTRUCTION && !conf->task) {
         loom_info("without --stats no text asks for high latency or for an uncommon call");

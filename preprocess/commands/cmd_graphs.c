@@ -8,8 +8,8 @@
 #include "core/num.h"
 #include "core/progress.h"
 #include "core/usage.h"
-#include "preprocess/rows/csv_graphs.h"
 #include "preprocess/commands/preprocess_cmds.h"
+#include "preprocess/rows/csv_graphs.h"
 
 typedef struct graphs_conf {
     const char *output, *report, *dropped, *verdicts, *type_map, *rename;
@@ -24,7 +24,8 @@ static const loom_opt graphs_opts[] = {
                  "JSON report of every row, span and graph dropped, by reason"),
     LOOM_OPT_OUT("dropped", 0, graphs_conf, dropped, NULL, "FILE",
                  "CSV list of the dropped rows of tables: file,line,trace,reason"),
-    LOOM_OPT_OUT("verdicts", 0, graphs_conf, verdicts, NULL, "FILE", "JSON lines, one per trace of tables: accepted or why not"),
+    LOOM_OPT_OUT("verdicts", 0, graphs_conf, verdicts, NULL, "FILE",
+                 "JSON lines, one per trace of tables: accepted or why not"),
     LOOM_OPT_GROUP("Reading"),
     LOOM_OPT_STR("type-map", 0, graphs_conf, type_map, NULL, "FROM=TO,...",
                  "rpctypes to read as rpc, http, mc, db or mq"),
@@ -81,9 +82,11 @@ static loom_status add_folder(char ***paths, size_t *n, size_t *cap, const char 
         else if (!loom_source_is_beside(found[i])) loom_source_left_file(left, found[i]);
     }
     if (st == LOOM_OK && *n == before)
-        st = loom_fail(err, LOOM_STATUS_FORMAT,
-                       "%s: no file of traces in this folder (.csv, .json, .jsonl, .ndjson, .tar; also .gz, .zst, .xz); "
-                       "name another", dir);
+        st =
+            loom_fail(err, LOOM_STATUS_FORMAT,
+                      "%s: no file of traces in this folder (.csv, .json, .jsonl, .ndjson, .tar; also .gz, .zst, .xz); "
+                      "name another",
+                      dir);
     loom_free_list(found, n_found);
     return st;
 }
@@ -93,10 +96,8 @@ static loom_status list_inputs(char ***paths, size_t *n, const loom_ctx *ctx, lo
 {
     size_t cap = 0;
     for (int i = 0; i < ctx->n_args; i++) {
-        if (loom_file_is_dir(ctx->args[i]))
-            LOOM_TRY(add_folder(paths, n, &cap, ctx->args[i], left, err));
-        else
-            LOOM_TRY(add_path(paths, n, &cap, ctx->args[i], err));
+        if (loom_file_is_dir(ctx->args[i])) LOOM_TRY(add_folder(paths, n, &cap, ctx->args[i], left, err));
+        else LOOM_TRY(add_path(paths, n, &cap, ctx->args[i], err));
     }
     return LOOM_OK;
 }
@@ -116,8 +117,10 @@ static loom_status no_graph_of_others(const loom_graphs_job *job, const char *in
     loom_source_render_counts(&job->other.source, &counts);
     loom_status st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: no valid call graph: %s%s",
                                strcmp(input, "-") == 0 ? "standard input" : input, loom_buf_text(&counts),
-                               job->other.source.spans.rejected[LOOM_REASON_CHILD_OUTLIVES_PARENT] && !job->other.source.cut_outliving
-                                   ? "; --cut-outliving ends calls with their callers" : "");
+                               job->other.source.spans.rejected[LOOM_REASON_CHILD_OUTLIVES_PARENT] &&
+                                       !job->other.source.cut_outliving
+                                   ? "; --cut-outliving ends calls with their callers"
+                                   : "");
     loom_buf_release(&counts);
     return st;
 }
@@ -130,17 +133,19 @@ static loom_status check_not_empty(const loom_graphs_job *job, const char *input
         return no_graph_of_others(job, input, err);
     loom_graphs_render_reasons(&job->report.total, &reasons);
     if (job->report.total.graphs + job->other.source.graphs == 0)
-        st = loom_fail(err, LOOM_STATUS_FORMAT,
-                       "%s: no valid graph in %lld row%s of %lld trace%s (%s); is it a CallGraph table?%s",
-                       job->report.n_files == 1 && strcmp(input, "-") != 0 ? input
-                       : job->report.n_files == 1                          ? "standard input"
-                                                                    : "all inputs",
-                       (long long)job->report.total.rows, job->report.total.rows == 1 ? "" : "s", (long long)job->report.total.traces,
-                       job->report.total.traces == 1 ? "" : "s", reasons.len ? reasons.data : "no rows",
-                       job->report.total.dropped[LOOM_DROP_TYPE_NOT_LISTED] * 2 > job->report.total.rows
-                           ? " --type-map maps other rpctypes"
-                       : job->report.total.dropped[LOOM_DROP_BAD_NAME] ? " --rename replaces names with white space or |"
-                                                                : "");
+        st =
+            loom_fail(err, LOOM_STATUS_FORMAT,
+                      "%s: no valid graph in %lld row%s of %lld trace%s (%s); is it a CallGraph table?%s",
+                      job->report.n_files == 1 && strcmp(input, "-") != 0 ? input
+                      : job->report.n_files == 1                          ? "standard input"
+                                                                          : "all inputs",
+                      (long long)job->report.total.rows, job->report.total.rows == 1 ? "" : "s",
+                      (long long)job->report.total.traces, job->report.total.traces == 1 ? "" : "s",
+                      reasons.len ? reasons.data : "no rows",
+                      job->report.total.dropped[LOOM_DROP_TYPE_NOT_LISTED] * 2 > job->report.total.rows
+                          ? " --type-map maps other rpctypes"
+                      : job->report.total.dropped[LOOM_DROP_BAD_NAME] ? " --rename replaces names with white space or |"
+                                                                      : "");
     loom_buf_release(&reasons);
     return st;
 }
@@ -149,10 +154,12 @@ static loom_status check_not_empty(const loom_graphs_job *job, const char *input
 static void say_need(const loom_graphs_job *job, const char *output)
 {
     char need[32], rows[32];
-    const char *than = job->other.source.files ? "all inputs have the columns of a CallGraph table, or are JSON or graph stores"
-                                               : "all inputs have the columns of a CallGraph table";
+    const char *than = job->other.source.files
+                           ? "all inputs have the columns of a CallGraph table, or are JSON or graph stores"
+                           : "all inputs have the columns of a CallGraph table";
     loom_info("%s; the graphs would be written to %s", than, output);
-    if (job->other.source.files) loom_info("JSON files and stores are read whole, one at a time; what is in them was not looked at");
+    if (job->other.source.files)
+        loom_info("JSON files and stores are read whole, one at a time; what is in them was not looked at");
     if (job->unknown) {
         loom_info("memory needed: at most %lld MiB and %d bytes a row; how many rows standard input has cannot be told",
                   LOOM_GRAPHS_BASE_BYTES >> 20, LOOM_GRAPHS_ROW_BYTES);
@@ -187,8 +194,10 @@ static void say_others(const loom_graphs_job *job)
     if (loom_other_traces_any(&job->other)) loom_info("no tables: %s", loom_buf_text(&counts));
     loom_buf_release(&counts);
     if (s->split_traces)
-        loom_warn("%lld traces of spans came back in a later file (first: %s): the pieces are graphs of their own, or lost; "
-                  "give --merge to put them together", (long long)s->split_traces, loom_buf_text(&s->first_split));
+        loom_warn(
+            "%lld traces of spans came back in a later file (first: %s): the pieces are graphs of their own, or lost; "
+            "give --merge to put them together",
+            (long long)s->split_traces, loom_buf_text(&s->first_split));
     if (s->files && (job->dropped || job->verdicts))
         loom_warn("--dropped and --verdicts list tables only; --report counts spans by reason");
 }
@@ -199,12 +208,13 @@ static void say_tables(const loom_graphs_job *job, double seconds)
     loom_buf reasons = {0};
     char rate[32], tables[32];
     loom_graphs_render_reasons(c, &reasons);
-    loom_info("%lld graphs with %lld calls from %lld rows of %lld traces, %lld file%s, %s rows/s, rows in memory %s%s%s",
-              (long long)c->graphs, (long long)c->edges, (long long)c->rows, (long long)c->traces,
-              (long long)job->report.n_files, job->report.n_files == 1 ? "" : "s",
-              loom_format_count(rate, sizeof rate, (double)c->rows / (seconds > 0 ? seconds : 1)),
-              loom_format_bytes(tables, sizeof tables, (double)c->table_bytes), reasons.len ? "; " : "",
-              loom_buf_text(&reasons));
+    loom_info(
+        "%lld graphs with %lld calls from %lld rows of %lld traces, %lld file%s, %s rows/s, rows in memory %s%s%s",
+        (long long)c->graphs, (long long)c->edges, (long long)c->rows, (long long)c->traces,
+        (long long)job->report.n_files, job->report.n_files == 1 ? "" : "s",
+        loom_format_count(rate, sizeof rate, (double)c->rows / (seconds > 0 ? seconds : 1)),
+        loom_format_bytes(tables, sizeof tables, (double)c->table_bytes), reasons.len ? "; " : "",
+        loom_buf_text(&reasons));
     if (c->other_case && c->dropped[LOOM_DROP_TYPE_NOT_LISTED])
         loom_warn("%lld rows have an rpctype in another case (RPC for rpc); --any-case accepts them",
                   (long long)c->other_case);
@@ -228,8 +238,9 @@ static void say_result(const loom_graphs_job *job, double seconds)
                   "replaces names",
                   odd);
     if (job->rename && job->rename->n_changed)
-        loom_info("%lld names were replaced; the mapping is private: convert and show have the names back with --names-from",
-                  (long long)job->rename->n_changed);
+        loom_info(
+            "%lld names were replaced; the mapping is private: convert and show have the names back with --names-from",
+            (long long)job->rename->n_changed);
 }
 
 /* Opens what the options name; nothing appears under its final name before commit_all. */
@@ -327,7 +338,8 @@ static loom_status run_graphs(const loom_ctx *ctx, loom_err *err)
 
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no output named; give -o FILE, or -o - for stdout");
     if (conf->keep_ids && !conf->rename)
-        return loom_fail(err, LOOM_STATUS_ARG, "--keep-ids says which names --rename leaves alone; give --rename FILE, too");
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--keep-ids says which names --rename leaves alone; give --rename FILE, too");
     rename.keep_ids = conf->keep_ids;
     job.other.source.merge = conf->merge;
     job.other.source.cut_outliving = conf->cut_outliving;

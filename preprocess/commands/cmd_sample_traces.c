@@ -83,10 +83,8 @@ static void totals_json(loom_jw *j, const loom_sample_totals *t, bool truth)
 static bool output_path(loom_buf *path, const sample_conf *conf, int64_t i)
 {
     loom_buf_reset(path);
-    if (i < conf->files)
-        loom_buf_printf(path, "%s/CallGraph_%lld.csv", conf->output, (long long)i);
-    else
-        loom_buf_printf(path, "%s/%s", conf->output, i == conf->files ? "truth.jsonl" : "templates.json");
+    if (i < conf->files) loom_buf_printf(path, "%s/CallGraph_%lld.csv", conf->output, (long long)i);
+    else loom_buf_printf(path, "%s/%s", conf->output, i == conf->files ? "truth.jsonl" : "templates.json");
     return i < conf->files + (conf->truth ? 2 : 0);
 }
 

@@ -43,10 +43,8 @@ typedef struct split_run {
 static void place(const split_run *run, split_block *b, const loom_graph *g)
 {
     loom_buf_reset(&b->key);
-    if (run->conf->by == 1)
-        loom_record_render_structure(&b->key, g);
-    else
-        loom_record_render_untimed(&b->key, g);
+    if (run->conf->by == 1) loom_record_render_structure(&b->key, g);
+    else loom_record_render_untimed(&b->key, g);
     int side = loom_hash64(b->key.data, b->key.len, run->seed) % (uint64_t)run->conf->modulo == 0;
     loom_record_render(&b->sides[side], g);
     loom_buf_char(&b->sides[side], '\n');
@@ -115,8 +113,12 @@ static loom_status run_split(const loom_ctx *ctx, loom_err *err)
 {
     const split_conf *conf = ctx->conf;
     split_run run = {.conf = conf, .seed = (uint64_t)ctx->common.seed};
-    loom_store_stream stream = {.result_size = sizeof(split_block), .work = work, .take = take, .release = release_block,
-                             .progress = show_progress, .arg = &run};
+    loom_store_stream stream = {.result_size = sizeof(split_block),
+                                .work = work,
+                                .take = take,
+                                .release = release_block,
+                                .progress = show_progress,
+                                .arg = &run};
     loom_meta meta = {0};
     char **paths = NULL;
     size_t n_paths = 0;

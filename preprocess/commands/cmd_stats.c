@@ -67,7 +67,8 @@ static void advise(const loom_variety *v)
 {
     loom_buf text = {0};
     loom_variety_advise(v, &text);
-    for (char *at = text.data, *end; at && (end = strchr(at, '\n')); at = end + 1) loom_warn("%.*s", (int)(end - at), at);
+    for (char *at = text.data, *end; at && (end = strchr(at, '\n')); at = end + 1)
+        loom_warn("%.*s", (int)(end - at), at);
     loom_buf_release(&text);
 }
 
@@ -147,8 +148,7 @@ static loom_status run_stats(const loom_ctx *ctx, loom_err *err)
                        "%s: no valid graph in the input (%lld invalid); make a graph store with "
                        "loom-preprocess dedupe",
                        ctx->args[0], (long long)run.workers[0].invalid);
-    else
-        st = write_stats(&run.workers[0], &meta, ctx, err);
+    else st = write_stats(&run.workers[0], &meta, ctx, err);
 done:
     for (size_t i = 0; i < n_workers; i++) {
         loom_stats_free(run.workers[i].stats);

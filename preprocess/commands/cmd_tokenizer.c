@@ -83,10 +83,7 @@ static void report_json(loom_jw *j, const learning *l, const loom_toktrain_repor
     loom_jw_end_object(j);
 }
 
-static double percent(int64_t part, int64_t all)
-{
-    return all ? 100.0 * (double)part / (double)all : 0;
-}
+static double percent(int64_t part, int64_t all) { return all ? 100.0 * (double)part / (double)all : 0; }
 
 static void say(const loom_toktrain_report *r)
 {

@@ -24,14 +24,15 @@ typedef struct tokens_conf {
 static const loom_opt tokens_opts[] = {
     LOOM_OPT_GROUP("Samples"),
     LOOM_OPT_IN("tokenizer", 0, tokens_conf, tokenizer, "tokenizer.json", "FILE",
-                 "tokenizer.json: ours, Llama-2's or Llama-3's"),
+                "tokenizer.json: ours, Llama-2's or Llama-3's"),
     LOOM_OPT_ENUM("bos", 0, tokens_conf, bos, "auto", "auto|yes|no",
                   "begin-of-text token in front of every sample; auto: instruction samples only"),
     LOOM_OPT_ENUM("eos", 0, tokens_conf, eos, "auto", "auto|yes|no",
                   "end-of-text token behind every sample; auto: instruction samples only"),
-    LOOM_OPT_ENUM("recursive-unit", 0, tokens_conf, unit, "graph", "graph|layer",
-                  "what a sample of recursive text is: a whole graph, as the paper trains, or one layer, as the sampler asks "
-                  "for it"),
+    LOOM_OPT_ENUM(
+        "recursive-unit", 0, tokens_conf, unit, "graph", "graph|layer",
+        "what a sample of recursive text is: a whole graph, as the paper trains, or one layer, as the sampler asks "
+        "for it"),
     LOOM_OPT_WAS("layers", 0, "recursive-unit", "together|apart"),
     LOOM_OPT_I64("max-tokens", 0, tokens_conf, max_tokens, "0", 0, 1000000000, "N",
                  "leave out longer samples; 0: none"),
@@ -79,10 +80,8 @@ static int64_t answer_token(const loom_tokens *t, int64_t from, size_t answer)
     int64_t low = from, high = t->n; /* offsets grow */
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
-        if (t->offsets[middle] < (int64_t)answer)
-            low = middle + 1;
-        else
-            high = middle;
+        if (t->offsets[middle] < (int64_t)answer) low = middle + 1;
+        else high = middle;
     }
     return low;
 }
@@ -271,9 +270,9 @@ static loom_status finish(tokenizing *k, loom_err *err)
     loom_status st;
 
     if (!k->samples)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s%s: no sample to write; give text made by loom-preprocess encode%s",
-                         k->ctx->args[0], k->ctx->n_args > 1 ? ", ..." : "",
-                         k->too_long ? ", or a larger --max-tokens" : "");
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "%s%s: no sample to write; give text made by loom-preprocess encode%s", k->ctx->args[0],
+                         k->ctx->n_args > 1 ? ", ..." : "", k->too_long ? ", or a larger --max-tokens" : "");
     loom_jw_init(&j, &counts, false);
     report_json(&j, k);
     loom_meta_json(&k->meta, "counts", counts.data);

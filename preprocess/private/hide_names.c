@@ -56,22 +56,23 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static loom_status set_all(loom_rename *r, loom_rename_kind kind, const char **names, size_t n, const loom_siphash_key *key,
-                           loom_err *err)
+static loom_status set_all(loom_rename *r, loom_rename_kind kind, const char **names, size_t n,
+                           const loom_siphash_key *key, loom_err *err)
 {
     int64_t next = 1;
     for (size_t i = 0; i < n; i++) {
         if (strcmp(names[i], "USER") == 0) continue;
         int64_t number = strcmp(names[i], LOOM_HIDDEN_RARE) == 0 ? 0 : key ? hashed(key, kind, names[i]) : next++;
         if (loom_rename_has(r, kind, number))
-            return loom_fail(err, LOOM_STATUS_FORMAT, "two names have the same hash under this key; give another one with --key FILE");
+            return loom_fail(err, LOOM_STATUS_FORMAT,
+                             "two names have the same hash under this key; give another one with --key FILE");
         if (!loom_rename_set(r, kind, names[i], number)) return loom_fail_nomem(err, "a mapping of names");
     }
     return LOOM_OK;
 }
 
-loom_status loom_hide_names(loom_rename *r, loom_rename_kind kind, const loom_intern *names, const loom_siphash_key *key,
-                            uint64_t seed, loom_err *err)
+loom_status loom_hide_names(loom_rename *r, loom_rename_kind kind, const loom_intern *names,
+                            const loom_siphash_key *key, uint64_t seed, loom_err *err)
 {
     loom_rng rng;
     const char **texts = loom_alloc(names->n + 1, sizeof *texts);

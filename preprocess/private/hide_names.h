@@ -17,7 +17,7 @@ loom_status loom_hide_key_read(loom_siphash_key *key, const char *path, loom_err
 loom_status loom_hide_key_draw(loom_siphash_key *key, loom_err *err);
 
 /* Give a number to every name of `names`: key NULL: drawn from `seed`. */
-loom_status loom_hide_names(loom_rename *r, loom_rename_kind kind, const loom_intern *names, const loom_siphash_key *key,
-                            uint64_t seed, loom_err *err);
+loom_status loom_hide_names(loom_rename *r, loom_rename_kind kind, const loom_intern *names,
+                            const loom_siphash_key *key, uint64_t seed, loom_err *err);
 
 #endif

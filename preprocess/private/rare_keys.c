@@ -60,7 +60,8 @@ loom_rare loom_rare_keys_find(loom_rare_keys *k, const loom_graph *g, int64_t le
     for (int32_t i = 0; i < g->n_calls; i++) {
         const loom_call *c = &g->calls[i];
         if (graphs_of(k, key_of(k, 'o', c->destination, NULL, type_letter(c))) < least) return LOOM_RARE_OPERATION;
-        if (graphs_of(k, key_of(k, 'd', c->source, c->destination, type_letter(c))) < least) return LOOM_RARE_DEPENDENCY;
+        if (graphs_of(k, key_of(k, 'd', c->source, c->destination, type_letter(c))) < least)
+            return LOOM_RARE_DEPENDENCY;
     }
     return LOOM_RARE_NONE;
 }

@@ -190,9 +190,11 @@ static loom_status each_member(loom_graphs_job *job, const char *path, const mem
         st = loom_in_next_member(in, &more, err);
     }
     if (st == LOOM_OK && !used)
-        st = loom_fail(err, LOOM_STATUS_FORMAT,
-                       "%s: no member holds traces; pack the CallGraph tables themselves (names that end in .csv), or Jaeger, "
-                       "OTLP or Zipkin JSON", path);
+        st = loom_fail(
+            err, LOOM_STATUS_FORMAT,
+            "%s: no member holds traces; pack the CallGraph tables themselves (names that end in .csv), or Jaeger, "
+            "OTLP or Zipkin JSON",
+            path);
     loom_in_close(&in);
     return st;
 }

@@ -15,28 +15,28 @@
 #include "core/pool.h"
 #include "preprocess/rows/graphs_report.h"
 #include "preprocess/rows/other_traces.h"
-#include "trace/graph/rename.h"
 #include "preprocess/rows/split_traces.h"
 #include "readers/rows/row_reader.h"
+#include "trace/graph/rename.h"
 
 /* What `graphs` may need: a base and this much for every row kept of the largest file (with merge: of all files). Traces
  * of one row each need half as much again. */
-#define LOOM_GRAPHS_ROW_BYTES 64
+#define LOOM_GRAPHS_ROW_BYTES  64
 #define LOOM_GRAPHS_BASE_BYTES (256LL << 20)
 
 typedef struct loom_graphs_job {
-    loom_row_reader_rules rules;    /* type maps, any_case, free_names, keep_dropped; columns are found by the run */
+    loom_row_reader_rules rules; /* type maps, any_case, free_names, keep_dropped; columns are found by the run */
     bool service_from_root;
-    bool merge;                     /* all inputs are one table: traces may straddle files */
-    bool several;                   /* there is more than one input: traces that come back are counted, unless merged */
+    bool merge;   /* all inputs are one table: traces may straddle files */
+    bool several; /* there is more than one input: traces that come back are counted, unless merged */
     loom_pool *pool;
-    loom_rename *rename;            /* NULL: names stay */
-    loom_out *out;                  /* the graph store */
-    loom_out *dropped, *verdicts;   /* listings, NULL: none */
-    bool safe_csv;                  /* `dropped` is a table for spreadsheets */
+    loom_rename *rename;                        /* NULL: names stay */
+    loom_out *out;                              /* the graph store */
+    loom_out *dropped, *verdicts;               /* listings, NULL: none */
+    bool safe_csv;                              /* `dropped` is a table for spreadsheets */
     void (*progress)(void *arg, int64_t bytes); /* bytes of text read so far; NULL: none */
     void *progress_arg;
-    loom_other_traces other;        /* its source's rules are set */
+    loom_other_traces other; /* its source's rules are set */
     /* results */
     loom_graphs_report report;
     bool estimated, unknown;        /* report.most_rows is; it cannot be told (standard input) */

@@ -15,7 +15,7 @@ typedef struct builder {
     loom_arena arena;
     loom_row *rows;
     size_t cap_rows;
-    bool failed; /* memory ran out */
+    bool failed;               /* memory ran out */
     loom_graphs_counts counts; /* graphs, edges, repeated ids, rejected, reasons */
 } builder;
 
@@ -26,13 +26,13 @@ typedef struct batch_item {
 /* Two sets of items: one is built while the other is written. */
 typedef struct build_run {
     const loom_graph_build *conf;
-    builder *builders;    /* (n_threads) */
+    builder *builders; /* (n_threads) */
     int n_threads;
     batch_item *items[2]; /* (n_items) each */
     int64_t n_items;
-    size_t first;         /* trace of item 0 of the set that is built */
-    int set;              /* index of that set */
-    loom_status status;   /* of writing */
+    size_t first;       /* trace of item 0 of the set that is built */
+    int set;            /* index of that set */
+    loom_status status; /* of writing */
     loom_err err;
 } build_run;
 
@@ -56,8 +56,7 @@ static uint32_t gather(const loom_graph_build *c, builder *b, const uint32_t *re
                                 .source = j->names[r->source],
                                 .destination = j->names[r->destination],
                                 .service = ""};
-        if (r->service != service && !from_root(c) &&
-            strcmp(j->service_raw[r->service], j->service_raw[service]) < 0)
+        if (r->service != service && !from_root(c) && strcmp(j->service_raw[r->service], j->service_raw[service]) < 0)
             service = r->service;
     }
     return service;
@@ -168,10 +167,8 @@ static void write_set(build_run *build)
 static void build_or_write(void *arg, int64_t item, int thread)
 {
     build_run *build = arg;
-    if (item == 0)
-        write_set(build);
-    else
-        build_item(build, item - 1, thread);
+    if (item == 0) write_set(build);
+    else build_item(build, item - 1, thread);
 }
 
 static void release_run(build_run *build)

@@ -97,10 +97,8 @@ void loom_graphs_report_file(loom_graphs_report *r, const char *place, int64_t n
     if (r->files.len) loom_buf_char(&r->files, ',');
     loom_jw_init(&w, &r->files, false);
     loom_jw_begin_object(&w);
-    if (place)
-        loom_jw_kv_str(&w, "file", place);
-    else
-        loom_jw_kv_i64(&w, "files_merged", n_files);
+    if (place) loom_jw_kv_str(&w, "file", place);
+    else loom_jw_kv_i64(&w, "files_merged", n_files);
     render_counts(&w, c, place != NULL);
     loom_jw_end_object(&w);
     loom_graphs_counts_add(&r->total, c);
@@ -109,7 +107,8 @@ void loom_graphs_report_file(loom_graphs_report *r, const char *place, int64_t n
     r->n_empty_files += c->graphs == 0;
 }
 
-void loom_graphs_report_render(const loom_graphs_report *r, int64_t not_sought, const loom_source *others, loom_buf *into)
+void loom_graphs_report_render(const loom_graphs_report *r, int64_t not_sought, const loom_source *others,
+                               loom_buf *into)
 {
     loom_jw w;
     loom_jw_init(&w, into, false);

@@ -20,9 +20,9 @@ const char *loom_trace_fault_name(int fault);
 typedef struct loom_graphs_counts {
     int64_t bytes, rows, kept, short_rows, blank_lines, other_case, repeated_ids;
     int64_t callee_twins, callee_only, moved_calls; /* with service_from_root: see preprocess/rows/record_pairs.h */
-    int64_t table_bytes;                 /* memory of the rows kept and their traces; of several files, the most */
+    int64_t table_bytes; /* memory of the rows kept and their traces; of several files, the most */
     int64_t dropped[LOOM_DROPS];
-    int64_t first_line[LOOM_DROPS];      /* of the first such row, 0: none; only for one file */
+    int64_t first_line[LOOM_DROPS]; /* of the first such row, 0: none; only for one file */
     int64_t traces, graphs, edges;
     int64_t split_traces;                /* traces that came back in a later file: in pieces, each by itself */
     int64_t rejected[LOOM_TRACE_FAULTS]; /* traces, by their first reason: adds up to traces - graphs */
@@ -49,7 +49,8 @@ void loom_graphs_report_file(loom_graphs_report *r, const char *place, int64_t n
 /* {"files":[...],"total":{...},"types_not_listed":{...},"no_tables":{...}}: of tables, and where there was any, of what is
  * none (other_traces.h).
  * `not_sought`: traces that split_traces.h had forgotten. */
-void loom_graphs_report_render(const loom_graphs_report *r, int64_t not_sought, const loom_source *others, loom_buf *into);
+void loom_graphs_report_render(const loom_graphs_report *r, int64_t not_sought, const loom_source *others,
+                               loom_buf *into);
 /* "3 rows: TYPE_NOT_LISTED 2, RT_NULL 1; 1 trace: NO_ROOT 1" for messages. */
 void loom_graphs_render_reasons(const loom_graphs_counts *c, loom_buf *into);
 /* A line of the verdicts: {"trace":...,"accepted":...,"reasons":[...]}, with `fault` for a trace that never was a graph. */

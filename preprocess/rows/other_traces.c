@@ -61,7 +61,8 @@ static loom_status write_waiting(loom_other_traces *o, loom_err *err)
     if (!number_names(o, LOOM_RENAME_MICROSERVICE) || !number_names(o, LOOM_RENAME_SERVICE))
         return loom_fail_nomem(err, "a mapping of names");
     for (size_t i = 0; i < o->n; i++) {
-        if (!loom_rename_graph(o->rename, &o->waiting[i], &o->arena)) return loom_fail_nomem(err, "the graphs of a file");
+        if (!loom_rename_graph(o->rename, &o->waiting[i], &o->arena))
+            return loom_fail_nomem(err, "the graphs of a file");
         LOOM_TRY(write_graph(o, &o->waiting[i], err));
     }
     o->n = 0;

@@ -21,7 +21,7 @@ typedef struct loom_other_traces {
     loom_out *out;       /* the graph store */
     /* results */
     int64_t calls;
-    char odd_name[64];   /* a name that the text encodings cannot carry, "" when there is none */
+    char odd_name[64]; /* a name that the text encodings cannot carry, "" when there is none */
     /* of the text at hand */
     loom_graph *waiting;
     size_t n, cap;

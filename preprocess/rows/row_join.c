@@ -55,12 +55,9 @@ static loom_status join_tables(loom_row_join *j, loom_row_tables *t, loom_err *e
 static const char *final_name(loom_row_join *j, loom_rename_kind kind, const char *raw)
 {
     loom_buf text = {0};
-    if (j->conf.rename)
-        loom_rename_append(j->conf.rename, kind, raw, &text);
-    else if (kind == LOOM_RENAME_SERVICE)
-        loom_name_append_service(&text, raw, strlen(raw));
-    else
-        loom_name_append_microservice(&text, raw, strlen(raw));
+    if (j->conf.rename) loom_rename_append(j->conf.rename, kind, raw, &text);
+    else if (kind == LOOM_RENAME_SERVICE) loom_name_append_service(&text, raw, strlen(raw));
+    else loom_name_append_microservice(&text, raw, strlen(raw));
     const char *name = loom_arena_strdup(&j->arena, loom_buf_text(&text), text.len);
     j->arena.failed |= loom_buf_failed(&text);
     loom_buf_release(&text);
@@ -112,8 +109,8 @@ static loom_status parse_ids(loom_row_join *j, loom_err *err)
     j->id_lens = loom_arena_alloc(a, (n + 1) * sizeof *j->id_lens);
     LOOM_TRY(loom_arena_check(a, "the ids of a file", err));
     for (size_t i = 0; i < n; i++) {
-        int32_t len = loom_id_parse(components, LOOM_ID_MAX_COMPONENTS, j->id_texts[i],
-                                    loom_intern_len(&j->all_ids, (int64_t)i));
+        int32_t len =
+            loom_id_parse(components, LOOM_ID_MAX_COMPONENTS, j->id_texts[i], loom_intern_len(&j->all_ids, (int64_t)i));
         int32_t *id = loom_arena_alloc(a, (size_t)(len > 0 ? len : 1) * sizeof *id);
         if (!id) break;
         if (len > 0) memcpy(id, components, (size_t)len * sizeof *id);

@@ -43,7 +43,8 @@ static loom_status bad_header(const loom_row_tables *t, loom_csv_kind kind, loom
         return loom_fail(err, LOOM_STATUS_FORMAT,
                          "%s: the file is empty; expected a CSV file whose first line names its columns", place);
     return loom_fail(err, LOOM_STATUS_FORMAT,
-                     "%s: line 1: not a CSV file (the header line is %s); expected a line that names the columns", place,
+                     "%s: line 1: not a CSV file (the header line is %s); expected a line that names the columns",
+                     place,
                      kind == LOOM_CSV_BAD_QUOTES                          ? "not closed by its quotes"
                      : kind == LOOM_CSV_TOO_LONG || kind == LOOM_CSV_MORE ? "longer than 1 MiB"
                                                                           : "binary data");
@@ -101,9 +102,9 @@ static loom_status take_chunk(void *arg, int32_t thread, uint32_t *chunk, loom_r
     pthread_mutex_lock(&t->lock);
     loom_chunks *c = &t->chunks;
     if (c->n >= CHUNKS_MAX)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: more than 4 billion rows; split the file", loom_row_tables_place(t));
-    else
-        st = loom_grow(&c->items, &c->cap, c->n + 1, sizeof *c->items, err);
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: more than 4 billion rows; split the file",
+                       loom_row_tables_place(t));
+    else st = loom_grow(&c->items, &c->cap, c->n + 1, sizeof *c->items, err);
     if (st == LOOM_OK) {
         c->items[c->n] = (loom_chunk){fresh, 0, thread};
         *chunk = (uint32_t)c->n++;

@@ -44,10 +44,10 @@ typedef struct loom_row_table {
 typedef struct loom_row_tables_conf {
     loom_row_reader_rules *rules; /* borrowed; the columns are found with every header */
     loom_pool *pool;
-    bool service_optional;        /* service_from_root: a service column is not needed, and not read */
+    bool service_optional;                      /* service_from_root: a service column is not needed, and not read */
     void (*progress)(void *arg, int64_t bytes); /* NULL: none */
     void *progress_arg;
-    int64_t bytes_before;         /* of earlier runs, for progress */
+    int64_t bytes_before; /* of earlier runs, for progress */
 } loom_row_tables_conf;
 
 typedef struct loom_row_tables {
@@ -57,13 +57,13 @@ typedef struct loom_row_tables {
     int n_threads;
     loom_row_reader *readers; /* (n_threads) */
     loom_chunks chunks;
-    loom_csv_reader csv;      /* of the table at hand */
+    loom_csv_reader csv; /* of the table at hand */
     loom_row_block *blocks;
     size_t n_blocks, cap_blocks;
-    int64_t bytes;            /* of the tables that were read */
+    int64_t bytes; /* of the tables that were read */
     double seconds;
-    pthread_mutex_t lock;     /* chunks, blocks, csv, and what follows */
-    loom_status status;       /* first failure of any thread */
+    pthread_mutex_t lock; /* chunks, blocks, csv, and what follows */
+    loom_status status;   /* first failure of any thread */
     loom_err err;
     bool stopping;
 } loom_row_tables;

@@ -16,14 +16,15 @@
 #define LOOM_SPLIT_TRACES_SPAN 2000000 /* two sets of at most 27 bytes each: 103 MiB */
 
 typedef struct loom_split_traces {
-    size_t span;            /* LOOM_SPLIT_TRACES_SPAN when 0 */
+    size_t span; /* LOOM_SPLIT_TRACES_SPAN when 0 */
     loom_hash_set recent, older;
-    int64_t n_back;         /* traces that came back */
-    int64_t n_forgotten;    /* ids that are no longer known */
-} loom_split_traces;        /* zero-initialised is ready */
+    int64_t n_back;      /* traces that came back */
+    int64_t n_forgotten; /* ids that are no longer known */
+} loom_split_traces;     /* zero-initialised is ready */
 
 /* *back: an earlier file had it too. A file names each of its traces once. False: no memory. */
-bool loom_split_traces_add(loom_split_traces *s, const char *id, size_t len, bool *back) __attribute__((warn_unused_result));
+bool loom_split_traces_add(loom_split_traces *s, const char *id, size_t len, bool *back)
+    __attribute__((warn_unused_result));
 void loom_split_traces_release(loom_split_traces *s);
 
 #endif

@@ -14,12 +14,12 @@ typedef struct loom_trace_key {
 } loom_trace_key;
 
 typedef struct loom_trace_groups {
-    uint32_t *starts; /* (n_traces + 1): rows starts[t] .. starts[t + 1] - 1 of `refs` belong to trace t */
-    uint32_t *refs;   /* (rows) chunk << 16 | row, see row_tables.h */
+    uint32_t *starts;      /* (n_traces + 1): rows starts[t] .. starts[t + 1] - 1 of `refs` belong to trace t */
+    uint32_t *refs;        /* (rows) chunk << 16 | row, see row_tables.h */
     loom_trace_key *order; /* (n) */
-    size_t n;         /* traces with rows */
-    int64_t bytes;    /* memory that the grouping took, with the rows */
-} loom_trace_groups; /* zero-initialised may be released */
+    size_t n;              /* traces with rows */
+    int64_t bytes;         /* memory that the grouping took, with the rows */
+} loom_trace_groups;       /* zero-initialised may be released */
 
 static inline const loom_raw_row *loom_raw_row_at(const loom_chunks *chunks, uint32_t ref)
 {

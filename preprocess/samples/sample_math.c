@@ -63,10 +63,7 @@ double loom_sample_normal(loom_rng *r, double mean, double sd)
     return mean + sd * (u * sqrt(-2 * loom_sample_log(q) / q));
 }
 
-double loom_sample_uniform(loom_rng *r, double low, double high)
-{
-    return low + (high - low) * loom_rng_f64(r);
-}
+double loom_sample_uniform(loom_rng *r, double low, double high) { return low + (high - low) * loom_rng_f64(r); }
 
 int64_t loom_sample_geometric(loom_rng *r, double mean, int64_t max)
 {
@@ -94,10 +91,8 @@ int64_t loom_sample_pick_cum(loom_rng *r, const double *cum, int64_t n)
     int64_t low = 0, high = n - 1; /* the first index with cum > at */
     while (low < high) {
         int64_t mid = low + (high - low) / 2;
-        if (cum[mid] > at)
-            high = mid;
-        else
-            low = mid + 1;
+        if (cum[mid] > at) high = mid;
+        else low = mid + 1;
     }
     return low;
 }

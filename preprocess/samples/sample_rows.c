@@ -37,10 +37,7 @@ static bool happens(maker *m, loom_sample_quirk q)
     return loom_rng_chance(&m->rng, c->harsh ? rates[q].harsh : rates[q].normal);
 }
 
-static void mark(maker *m, loom_sample_quirk q)
-{
-    m->out->quirks |= 1u << q;
-}
+static void mark(maker *m, loom_sample_quirk q) { m->out->quirks |= 1u << q; }
 
 /* A row that memory runs out for is left out: core/nomem.h keeps the file from its name. */
 static void add_row(loom_sample_rows *out, const loom_sample_row *row)
@@ -293,29 +290,21 @@ static void put_column(loom_buf *b, const loom_sample_world *w, const loom_sampl
     case 3: loom_buf_append(b, loom_sample_call_id(t, id), id->id_len); break;
     case 4: loom_buf_str(b, row->type_unknown ? "UNKNOWN" : loom_sample_type_names[slot->type]); break;
     case 5:
-        if (row->um_unknown)
-            loom_buf_str(b, row->um_unavailable ? "UNAVAILABLE" : "UNKNOWN");
-        else
-            put_name(b, w, row->um);
+        if (row->um_unknown) loom_buf_str(b, row->um_unavailable ? "UNAVAILABLE" : "UNKNOWN");
+        else put_name(b, w, row->um);
         break;
     case 6:
-        if (row->um_unknown)
-            loom_buf_str(b, "UNAVAILABLE");
-        else
-            put_pod(b, w, row->um, row->um_pod);
+        if (row->um_unknown) loom_buf_str(b, "UNAVAILABLE");
+        else put_pod(b, w, row->um, row->um_pod);
         break;
     case 7: loom_buf_append(b, slot->interface, LOOM_SAMPLE_INTERFACE); break;
     case 8:
-        if (row->dm_unknown)
-            loom_buf_str(b, "UNKNOWN");
-        else
-            put_name(b, w, c->destination);
+        if (row->dm_unknown) loom_buf_str(b, "UNKNOWN");
+        else put_name(b, w, c->destination);
         break;
     case 9:
-        if (row->dm_unknown)
-            loom_buf_str(b, "UNKNOWN");
-        else
-            put_pod(b, w, c->destination, c->pod);
+        if (row->dm_unknown) loom_buf_str(b, "UNKNOWN");
+        else put_pod(b, w, c->destination, c->pod);
         break;
     case 10:
         if (row->no_rt) break;

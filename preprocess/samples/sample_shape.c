@@ -7,15 +7,18 @@ static const loom_sample_shape fixed = {
     .max_name = LOOM_SAMPLE_MAX_NAME,
     .max_service = LOOM_SAMPLE_MAX_SERVICE,
     .n_entries = 60,
-    .name_slopes = {[LOOM_SAMPLE_STATELESS] = 0.9, [LOOM_SAMPLE_CACHE] = 1.0, [LOOM_SAMPLE_DB] = 0.9,
-                    [LOOM_SAMPLE_QUEUE] = 1.0},
+    .name_slopes =
+        {[LOOM_SAMPLE_STATELESS] = 0.9, [LOOM_SAMPLE_CACHE] = 1.0, [LOOM_SAMPLE_DB] = 0.9, [LOOM_SAMPLE_QUEUE] = 1.0},
     .depths = {6, {1, 2, 3, 4, 5, 6}, {.56, .18, .11, .085, .04, .025}},
     .children_first = {10, {1, 2, 3, 4, 5, 6, 8, 12, 20, 30}, {.23, .25, .24, .12, .07, .03, .02, .018, .013, .009}},
     .children_deeper = {7, {1, 2, 3, 4, 5, 8, 12}, {.42, .42, .07, .06, .02, .008, .002}},
     .rare_children = {5, {0, 1, 2, 3, 5}, {.15, .25, .25, .20, .15}},
     .further = 0.25,
     .root_http = 0.98,
-    .types = {{[LOOM_CALL_RPC] = .27, [LOOM_CALL_HTTP] = .01, [LOOM_CALL_MC] = .59, [LOOM_CALL_DB] = .12,
+    .types = {{[LOOM_CALL_RPC] = .27,
+               [LOOM_CALL_HTTP] = .01,
+               [LOOM_CALL_MC] = .59,
+               [LOOM_CALL_DB] = .12,
                [LOOM_CALL_MQ] = .01},
               {[LOOM_CALL_RPC] = .11, [LOOM_CALL_MC] = .64, [LOOM_CALL_DB] = .24, [LOOM_CALL_MQ] = .01},
               {[LOOM_CALL_RPC] = .06, [LOOM_CALL_MC] = .60, [LOOM_CALL_DB] = .34}},
@@ -35,10 +38,7 @@ static const loom_sample_shape fixed = {
     .apps = true,
 };
 
-void loom_sample_shape_fixed(loom_sample_shape *shape)
-{
-    *shape = fixed;
-}
+void loom_sample_shape_fixed(loom_sample_shape *shape) { *shape = fixed; }
 
 int32_t loom_sample_count_at(const loom_sample_counts *counts, double u)
 {

@@ -37,24 +37,24 @@ int32_t loom_sample_count_at(const loom_sample_counts *counts, double u); /* the
 #define LOOM_SAMPLE_TYPE_DEPTHS  3 /* of a callee: 2, 3, deeper */
 
 typedef struct loom_sample_shape {
-    int32_t max_name, max_service;        /* names are MS_1 .. MS_<max_name>, S_1 .. S_<max_service> */
-    int64_t n_entries;                    /* popular stateless names that serve as entry points, at most */
+    int32_t max_name, max_service;         /* names are MS_1 .. MS_<max_name>, S_1 .. S_<max_service> */
+    int64_t n_entries;                     /* popular stateless names that serve as entry points, at most */
     double name_slopes[LOOM_SAMPLE_KINDS]; /* popularity of names: weights 1 / (rank + 2)^slope */
-    loom_sample_counts depths;            /* that templates aim at */
-    loom_sample_counts children_first;    /* of the root */
+    loom_sample_counts depths;             /* that templates aim at */
+    loom_sample_counts children_first;     /* of the root */
     loom_sample_counts children_deeper;
-    loom_sample_counts rare_children;     /* uncommon branches of a caller */
-    double further;                       /* chance of a child besides the spine to go one level further */
-    double root_http;                     /* share of roots that are http; the others are rpc */
+    loom_sample_counts rare_children; /* uncommon branches of a caller */
+    double further;                   /* chance of a child besides the spine to go one level further */
+    double root_http;                 /* share of roots that are http; the others are rpc */
     double types[LOOM_SAMPLE_TYPE_DEPTHS][LOOM_CALL_TYPES];
     double repeats[LOOM_SAMPLE_REPEAT_MEANS]; /* weights of the means of further calls in a row, 0 1 3 8 */
-    double self_call, miss, overlap;      /* probabilities, see sample_world.c */
+    double self_call, miss, overlap;          /* probabilities, see sample_world.c */
     loom_sample_time times[LOOM_CALL_TYPES];
-    double slow;                          /* share of delayed calls */
-    double heavy;                         /* share of services that wait for seconds in half of their traces */
-    double heavy_mu;                      /* mean of ln(ms) of that wait */
-    int64_t longest;                      /* ms: own times are cut here */
-    bool apps;                            /* two popular services are heavy and three calls deep */
+    double slow;     /* share of delayed calls */
+    double heavy;    /* share of services that wait for seconds in half of their traces */
+    double heavy_mu; /* mean of ln(ms) of that wait */
+    int64_t longest; /* ms: own times are cut here */
+    bool apps;       /* two popular services are heavy and three calls deep */
 } loom_sample_shape;
 
 void loom_sample_shape_fixed(loom_sample_shape *shape);

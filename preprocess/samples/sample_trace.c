@@ -56,10 +56,7 @@ void loom_sample_trace_release(loom_sample_trace *trace)
 
 /* ---- executing a template ---- */
 
-static int64_t whole_ms(double x)
-{
-    return (int64_t)(x + 0.5);
-}
+static int64_t whole_ms(double x) { return (int64_t)(x + 0.5); }
 
 /* Own time of one call; *slow tells of an injected delay. */
 static int64_t own_time(run *g, int32_t slot, bool *slow)

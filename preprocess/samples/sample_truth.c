@@ -16,10 +16,7 @@
 /* ---- exact probabilities ---- */
 
 /* Probability of n calls in a row, n = 1 .. LOOM_SAMPLE_REPEATS, is q^(n-1) (1 - q), the rest at the last. */
-static double repeat_q(const loom_sample_slot *s)
-{
-    return s->repeat / (1 + s->repeat);
-}
+static double repeat_q(const loom_sample_slot *s) { return s->repeat / (1 + s->repeat); }
 
 static double mean_calls(const loom_sample_slot *s)
 {
@@ -207,10 +204,8 @@ static const int32_t *id_numbers(const loom_sample_trace *t, const loom_sample_c
     int32_t *id = loom_arena_calloc(a, (size_t)c->depth, sizeof *id);
     const char *text = loom_sample_call_id(t, c);
     for (int32_t at = 0; id && *text; text++) {
-        if (*text == '.')
-            at++;
-        else
-            id[at] = id[at] * 10 + (*text - '0');
+        if (*text == '.') at++;
+        else id[at] = id[at] * 10 + (*text - '0');
     }
     return id;
 }

@@ -37,10 +37,7 @@ void loom_sample_conf_init(loom_sample_conf *conf, loom_sample_profile profile, 
     if (profile == LOOM_SAMPLE_BASE) loom_sample_sizes_draw(&conf->n_services, &conf->zipf, conf->n_names, seed);
 }
 
-int64_t loom_sample_window(const loom_sample_conf *conf)
-{
-    return (int64_t)(conf->hours * 3600000.0 + 0.5);
-}
+int64_t loom_sample_window(const loom_sample_conf *conf) { return (int64_t)(conf->hours * 3600000.0 + 0.5); }
 
 /* ---- names ---- */
 
@@ -149,10 +146,7 @@ static const struct {
     {.3622, .3119, 1, 2, 5, 8, 18},  {.3248, .2897, 1, 2, 5, 9, 18},
 };
 
-static int32_t erms_row(int32_t depth)
-{
-    return depth < V2021_ROWS ? depth : V2021_ROWS - 1;
-}
+static int32_t erms_row(int32_t depth) { return depth < V2021_ROWS ? depth : V2021_ROWS - 1; }
 
 static bool erms_expands(loom_rng *r, int32_t depth)
 {
@@ -221,10 +215,8 @@ static void fill_common(builder *b, draft *d, int32_t parent)
     s->depth = parent < 0 ? 1 : b->drafts[parent].slot.depth + 1;
     if (parent < 0)
         s->name = (int32_t)loom_sample_pick_cum(r, b->world->name_cum[LOOM_SAMPLE_STATELESS], b->world->n_entries);
-    else if (s->type == LOOM_CALL_RPC && loom_rng_chance(r, shape->self_call))
-        s->name = b->drafts[parent].slot.name;
-    else
-        s->name = pick_name(b->world, s->type, r);
+    else if (s->type == LOOM_CALL_RPC && loom_rng_chance(r, shape->self_call)) s->name = b->drafts[parent].slot.name;
+    else s->name = pick_name(b->world, s->type, r);
     s->repeat = repeat_means[loom_sample_pick(r, shape->repeats, LOOM_SAMPLE_REPEAT_MEANS)];
     if (parent < 0) s->repeat = 0;
     s->offset = loom_sample_normal(r, 0, 0.40);
@@ -341,10 +333,7 @@ static loom_status expand(builder *b, int32_t parent)
     return LOOM_OK;
 }
 
-static double odds_to_p(double odds)
-{
-    return odds / (1 + odds);
-}
+static double odds_to_p(double odds) { return odds / (1 + odds); }
 
 /* Hidden request modes: each shifts the odds of every optional slot and the root's own time. */
 static void make_modes(builder *b)
@@ -462,8 +451,8 @@ static loom_status check_conf(const loom_sample_conf *c, loom_err *err)
         names += c->n_names[k];
     }
     if (names > LOOM_SAMPLE_MAX_NAME / 2)
-        return loom_fail(err, LOOM_STATUS_ARG, "sample traces have at most %d names, not %lld", LOOM_SAMPLE_MAX_NAME / 2,
-                         (long long)names);
+        return loom_fail(err, LOOM_STATUS_ARG, "sample traces have at most %d names, not %lld",
+                         LOOM_SAMPLE_MAX_NAME / 2, (long long)names);
     if (c->n_services < 1 || c->n_services > 1000000)
         return loom_fail(err, LOOM_STATUS_ARG, "sample traces have 1 to 1,000,000 services, not %lld",
                          (long long)c->n_services);
@@ -484,10 +473,8 @@ loom_status loom_sample_world_new(loom_sample_world **out, const loom_sample_con
     if (st != LOOM_OK) return st;
     if (!(w = loom_calloc(1, sizeof *w))) return loom_fail_nomem(err, "sample traces");
     w->conf = *conf;
-    if (conf->profile == LOOM_SAMPLE_BASE)
-        loom_sample_shape_draw(&w->shape, conf->seed);
-    else
-        loom_sample_shape_fixed(&w->shape);
+    if (conf->profile == LOOM_SAMPLE_BASE) loom_sample_shape_draw(&w->shape, conf->seed);
+    else loom_sample_shape_fixed(&w->shape);
     loom_rng_seed(&r, conf->seed, "catalogue", 0);
     w->trace_shift = loom_rng_u64(&r);
     for (int i = 0; i < SPREADS; i++) w->spread[i] = loom_rng_f64(&r);

@@ -282,7 +282,8 @@ static loom_status write_templates(writer *w, const char *dir, bool force, loom_
     return st;
 }
 
-static loom_status commit_files(writer *w, const loom_sample_totals *totals, const loom_sample_hooks *hooks, loom_err *err)
+static loom_status commit_files(writer *w, const loom_sample_totals *totals, const loom_sample_hooks *hooks,
+                                loom_err *err)
 {
     size_t n = (size_t)w->world->conf.n_files + 2;
     return hooks && hooks->commit ? hooks->commit(hooks->arg, totals, w->files, n, err)

@@ -173,7 +173,8 @@ static void add_children(loom_graph_profile *p, const loom_graph *g, int32_t par
 static void set_service(loom_graph_profile *p, int64_t shape, const char *name)
 {
     int64_t id = loom_intern_add(&p->service_names, name, strlen(name));
-    bool room = loom_grow(&p->shape_services, &p->cap_shape_services, p->shapes.texts.n, sizeof *p->shape_services, NULL) == LOOM_OK;
+    bool room = loom_grow(&p->shape_services, &p->cap_shape_services, p->shapes.texts.n, sizeof *p->shape_services,
+                          NULL) == LOOM_OK;
     if (room) p->shape_services[shape] = id < 0 ? 0 : (uint32_t)id;
 }
 
@@ -276,8 +277,8 @@ static loom_status finish_shapes(loom_graph_profile *p, loom_err *err)
     for (size_t s = 0; s < n; s++) {
         loom_value_counts_add(&p->shapes_per_service, shapes[s]);
         loom_value_counts_add(&p->dominant_share,
-                       most[s] * 1000 /
-                           loom_stats_service_graphs(p->stats, loom_intern_text(&p->service_names, (int64_t)s)));
+                              most[s] * 1000 /
+                                  loom_stats_service_graphs(p->stats, loom_intern_text(&p->service_names, (int64_t)s)));
     }
     free(shapes);
     free(most);
@@ -305,8 +306,8 @@ bool loom_graph_profile_is_rare(const loom_graph_profile *p, const loom_graph *g
 
 void loom_graph_profile_release(loom_graph_profile *p)
 {
-    loom_value_counts *tallies[] = {&p->depth,         &p->edges, &p->root_finish, &p->gap, &p->slack, &p->shapes_per_service,
-                             &p->dominant_share};
+    loom_value_counts *tallies[] = {
+        &p->depth, &p->edges, &p->root_finish, &p->gap, &p->slack, &p->shapes_per_service, &p->dominant_share};
     for (size_t i = 0; i < sizeof tallies / sizeof *tallies; i++) loom_value_counts_release(tallies[i]);
     for (int t = 0; t < LOOM_CALL_TYPES; t++) loom_value_counts_release(&p->rt[t]);
     loom_counter_release(&p->communications);

@@ -21,7 +21,8 @@ void loom_value_counts_add(loom_value_counts *t, int64_t value);
 void loom_value_counts_merge(loom_value_counts *into, const loom_value_counts *from);
 /* The smallest value with at least share * n values at or below it (0 without values); sorts the list of others. */
 int64_t loom_value_counts_quantile(loom_value_counts *t, double share);
-int64_t loom_value_counts_count(const loom_value_counts *t, int64_t value); /* value in 0 .. LOOM_VALUE_COUNTS_SMALL - 1 */
+int64_t loom_value_counts_count(const loom_value_counts *t,
+                                int64_t value); /* value in 0 .. LOOM_VALUE_COUNTS_SMALL - 1 */
 int64_t loom_value_counts_max(loom_value_counts *t);
 double loom_value_counts_mean(const loom_value_counts *t);
 void loom_value_counts_release(loom_value_counts *t);
@@ -44,25 +45,25 @@ void loom_counter_release(loom_counter *c);
 typedef struct loom_graph_profile {
     int64_t graphs, invalid, calls;
     loom_value_counts depth, edges;
-    loom_value_counts root_finish;                /* ms */
-    loom_value_counts rt[LOOM_CALL_TYPES];        /* ms */
-    loom_value_counts gap;                        /* start of a call - finish of the sibling before it, ms */
-    loom_value_counts slack;                      /* finish of a call - finish of its last child, ms */
+    loom_value_counts root_finish;         /* ms */
+    loom_value_counts rt[LOOM_CALL_TYPES]; /* ms */
+    loom_value_counts gap;                 /* start of a call - finish of the sibling before it, ms */
+    loom_value_counts slack;               /* finish of a call - finish of its last child, ms */
     int64_t types_at[LOOM_GRAPH_PROFILE_DEPTHS + 1][LOOM_CALL_TYPES]; /* by depth, 0: all depths */
     int64_t leaves_at[LOOM_GRAPH_PROFILE_DEPTHS + 1];                 /* rpc and http calls without children */
     int64_t http_roots, user_roots;
     int64_t sibling_pairs, overlapping_pairs, sibling_groups, repeated_groups, self_calls;
     int64_t rare_graphs,
-        judged_graphs; /* graphs with a rare communication, among those of services with enough graphs */
-    loom_counter communications;        /* "source|type|destination" by calls */
-    loom_counter microservices;         /* destinations by calls; after finish */
-    loom_counter shapes;                /* 16-byte hash of the structure by graphs */
-    uint32_t *shape_services;           /* service of each shape, number in service_names */
+        judged_graphs;           /* graphs with a rare communication, among those of services with enough graphs */
+    loom_counter communications; /* "source|type|destination" by calls */
+    loom_counter microservices;  /* destinations by calls; after finish */
+    loom_counter shapes;         /* 16-byte hash of the structure by graphs */
+    uint32_t *shape_services;    /* service of each shape, number in service_names */
     size_t cap_shape_services;
     loom_intern service_names;
-    loom_intern names;                  /* all microservices; after finish */
-    loom_value_counts shapes_per_service;      /* after finish */
-    loom_value_counts dominant_share;          /* per mille of a service's graphs that have its most frequent shape */
+    loom_intern names;                    /* all microservices; after finish */
+    loom_value_counts shapes_per_service; /* after finish */
+    loom_value_counts dominant_share;     /* per mille of a service's graphs that have its most frequent shape */
     loom_stats *stats;
     loom_buf scratch;
 } loom_graph_profile;

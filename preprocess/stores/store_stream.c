@@ -19,13 +19,13 @@ typedef struct stream_run {
     const char *const *paths;
     int64_t n_paths, next_path;
     loom_in *in;
-    const char *path;   /* of `in` */
-    loom_buf carry;     /* the beginning of a line */
-    int64_t line;       /* lines read from this file */
+    const char *path; /* of `in` */
+    loom_buf carry;   /* the beginning of a line */
+    int64_t line;     /* lines read from this file */
     int64_t bytes;
     block_set sets[2];
     int64_t n_blocks;
-    int current;        /* the set that is worked on */
+    int current; /* the set that is worked on */
     loom_status status;
     loom_err err;
 } stream_run;
@@ -191,8 +191,8 @@ bool loom_store_block_line(const loom_store_block *block, const char **at, const
     return true;
 }
 
-bool loom_store_block_graph(const loom_store_block *block, const char **at, const char **end, loom_graph *g, loom_arena *arena,
-                         int64_t *invalid)
+bool loom_store_block_graph(const loom_store_block *block, const char **at, const char **end, loom_graph *g,
+                            loom_arena *arena, int64_t *invalid)
 {
     while (loom_store_block_line(block, at, end)) {
         loom_verdict why;

@@ -23,13 +23,12 @@ typedef struct loom_store_block {
 typedef struct loom_store_stream {
     loom_pool *pool; /* NULL: one thread */
     size_t result_size;
-    void (*work)(void *arg, loom_store_block *block, int thread);                     /* any thread, any order */
+    void (*work)(void *arg, loom_store_block *block, int thread);           /* any thread, any order */
     loom_status (*take)(void *arg, loom_store_block *block, loom_err *err); /* one thread, in order; may be NULL */
-    void (*release)(void *result);                                                 /* NULL: nothing to release */
-    void (*progress)(void *arg, int64_t bytes);                                    /* NULL: none */
+    void (*release)(void *result);                                          /* NULL: nothing to release */
+    void (*progress)(void *arg, int64_t bytes);                             /* NULL: none */
     void *arg;
 } loom_store_stream;
-
 
 /* Runs through the files in the order given. */
 loom_status loom_store_stream_run(const loom_store_stream *s, const char *const *paths, int64_t n_paths, loom_err *err);
@@ -39,8 +38,8 @@ bool loom_store_block_line(const loom_store_block *block, const char **at, const
 
 /* The same for the valid graphs of a block, each in `arena` until the next: lines that hold none add to *invalid, empty
  * ones do not count. */
-bool loom_store_block_graph(const loom_store_block *block, const char **at, const char **end, loom_graph *g, loom_arena *arena,
-                         int64_t *invalid);
+bool loom_store_block_graph(const loom_store_block *block, const char **at, const char **end, loom_graph *g,
+                            loom_arena *arena, int64_t *invalid);
 
 /* Input files of a command: its arguments, folders replaced by the graph stores in them (sorted by name), each recorded
  * in `meta`. Free with loom_free_list. */

@@ -59,17 +59,24 @@ void loom_variety_advise(const loom_variety *v, loom_buf *into)
     int64_t filled = loom_variety_filled_sizes(v);
 
     if (v->trees.texts.n == 1)
-        loom_buf_str(into, "all graphs have the same tree of calls: a model can only learn to repeat it; give traces of "
-                           "more kinds of requests, of more services or of a longer time\n");
+        loom_buf_str(into,
+                     "all graphs have the same tree of calls: a model can only learn to repeat it; give traces of "
+                     "more kinds of requests, of more services or of a longer time\n");
     else if (uniform >= UNIFORM)
-        loom_buf_printf(into, "%.0f %% of the graphs have the same tree of calls: a model learns little but to repeat it; give "
-                              "traces of more kinds of requests, of more services or of a longer time\n", 100 * uniform);
+        loom_buf_printf(
+            into,
+            "%.0f %% of the graphs have the same tree of calls: a model learns little but to repeat it; give "
+            "traces of more kinds of requests, of more services or of a longer time\n",
+            100 * uniform);
     if (filled <= FEW_SIZES)
-        loom_buf_printf(into, "only %lld size%s of graph (calls and depth) occur%s in %d graphs or more: a model is right at "
-                              "sizes that it has seen, so ask for those only, or give traces of other sizes\n",
+        loom_buf_printf(into,
+                        "only %lld size%s of graph (calls and depth) occur%s in %d graphs or more: a model is right at "
+                        "sizes that it has seen, so ask for those only, or give traces of other sizes\n",
                         (long long)filled, filled == 1 ? "" : "s", filled == 1 ? "s" : "", LOOM_VARIETY_FILLED);
     if (v->graphs < FEW_GRAPHS)
-        loom_buf_printf(into, "only %lld graphs to learn from: they are soon known by heart; start from the base model, end in "
-                              "time (--patience 3), and look at the copies that loom-eval memorization counts\n",
-                        (long long)v->graphs);
+        loom_buf_printf(
+            into,
+            "only %lld graphs to learn from: they are soon known by heart; start from the base model, end in "
+            "time (--patience 3), and look at the copies that loom-eval memorization counts\n",
+            (long long)v->graphs);
 }

@@ -27,7 +27,8 @@ struct loom_encode_batch {
     int64_t n_lines;
 };
 
-loom_status loom_encode_batch_new(loom_encode_batch **out, const loom_encode_batch_conf *conf, loom_pool *pool, loom_err *err)
+loom_status loom_encode_batch_new(loom_encode_batch **out, const loom_encode_batch_conf *conf, loom_pool *pool,
+                                  loom_err *err)
 {
     loom_encode_batch *b = loom_calloc(1, sizeof *b);
     int n = loom_pool_threads(pool);
@@ -95,8 +96,8 @@ static loom_status ask(loom_encode_batch *b, worker *w, const loom_graph *g, con
     loom_arena_reset(&w->scratch);
     loom_buf_reset(&w->question);
     loom_buf_reset(&w->answer);
-    LOOM_TRY(
-        loom_downstream_make(&w->question, &w->answer, &made, (loom_downstream_task)b->conf.task, &view, facts, b->conf.limit, &w->err));
+    LOOM_TRY(loom_downstream_make(&w->question, &w->answer, &made, (loom_downstream_task)b->conf.task, &view, facts,
+                                  b->conf.limit, &w->err));
     if (made) loom_downstream_render_sample(into, loom_buf_text(&w->question), loom_buf_text(&w->answer));
     return LOOM_OK;
 }
@@ -123,10 +124,8 @@ static loom_status encode_line(loom_encode_batch *b, worker *w, const loom_encod
     uint64_t own = loom_hash64(w->key.data, w->key.len, (uint64_t)line->copy);
     loom_rng_seed(&rng, b->conf.seed, b->conf.task >= 0 ? "encode-task" : "encode", own);
     loom_facts facts = facts_of(b, &g, own ^ b->conf.seed);
-    if (b->conf.task >= 0)
-        LOOM_TRY(ask(b, w, &g, &facts, &rng, into));
-    else
-        LOOM_TRY(loom_encode_graph(into, &g, &facts, &b->conf.encode, &rng, &w->scratch, &w->err));
+    if (b->conf.task >= 0) LOOM_TRY(ask(b, w, &g, &facts, &rng, into));
+    else LOOM_TRY(loom_encode_graph(into, &g, &facts, &b->conf.encode, &rng, &w->scratch, &w->err));
     if (into->len == before) {
         w->counts.no_sample++;
         return LOOM_OK;
@@ -149,7 +148,8 @@ static void encode_item(void *arg, int64_t item, int thread)
         w->status = encode_line(b, w, &b->lines[i], &b->texts[item]);
 }
 
-loom_status loom_encode_batch_run(loom_encode_batch *batch, const loom_encode_batch_line *lines, int64_t n, int64_t *n_texts, loom_err *err)
+loom_status loom_encode_batch_run(loom_encode_batch *batch, const loom_encode_batch_line *lines, int64_t n,
+                                  int64_t *n_texts, loom_err *err)
 {
     int64_t n_items = (n + LINES_PER_ITEM - 1) / LINES_PER_ITEM;
 

@@ -6,17 +6,17 @@
 #define LOOM_PREPROCESS_TEXTS_ENCODE_BATCH_H
 
 #include "core/pool.h"
-#include "trace/text/encode.h"
 #include "trace/graph/stats.h"
 #include "trace/text/downstream_task.h"
+#include "trace/text/encode.h"
 
 /* Why a record gives no text. */
 typedef struct loom_encode_counts {
-    int64_t records;  /* read */
-    int64_t invalid;  /* no valid call graph */
+    int64_t records;   /* read */
+    int64_t invalid;   /* no valid call graph */
     int64_t too_large; /* over max_edges or max_depth */
     int64_t no_sample; /* valid, but the task makes no question of it */
-    int64_t graphs;   /* encoded, each once per copy */
+    int64_t graphs;    /* encoded, each once per copy */
     int64_t samples, bytes;
 } loom_encode_counts;
 
@@ -26,8 +26,8 @@ typedef struct loom_encode_batch_conf {
     double asked;            /* share of the layers that are asked for their first call */
     uint64_t seed;
     int64_t max_edges, max_depth; /* 0: any */
-    int task;                     /* loom_downstream_task: questions instead of encodings, the encoding's mode is their form; -1 */
-    int32_t limit;                /* edges a question shows (binary tasks) */
+    int task;      /* loom_downstream_task: questions instead of encodings, the encoding's mode is their form; -1 */
+    int32_t limit; /* edges a question shows (binary tasks) */
 } loom_encode_batch_conf;
 
 /* One piece of work: a record and which copy of its text is wanted. */
@@ -39,10 +39,12 @@ typedef struct loom_encode_batch_line {
 
 typedef struct loom_encode_batch loom_encode_batch;
 
-loom_status loom_encode_batch_new(loom_encode_batch **out, const loom_encode_batch_conf *conf, loom_pool *pool, loom_err *err);
+loom_status loom_encode_batch_new(loom_encode_batch **out, const loom_encode_batch_conf *conf, loom_pool *pool,
+                                  loom_err *err);
 void loom_encode_batch_free(loom_encode_batch **batch);
 /* Encodes n lines; afterwards text i of *n_texts (loom_encode_batch_text) holds whole samples, each ending with LF. */
-loom_status loom_encode_batch_run(loom_encode_batch *batch, const loom_encode_batch_line *lines, int64_t n, int64_t *n_texts, loom_err *err);
+loom_status loom_encode_batch_run(loom_encode_batch *batch, const loom_encode_batch_line *lines, int64_t n,
+                                  int64_t *n_texts, loom_err *err);
 const loom_buf *loom_encode_batch_text(const loom_encode_batch *batch, int64_t i); /* borrowed until the next run */
 loom_encode_counts loom_encode_batch_counts(const loom_encode_batch *batch);       /* over all runs */
 

@@ -23,10 +23,7 @@ const int64_t loom_exchange_max[LOOM_NAME_KINDS] = {10000, 10000};
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-static bool is_word(char c)
-{
-    return is_digit(c) || c == '_' || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-}
+static bool is_word(char c) { return is_digit(c) || c == '_' || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
 
 size_t loom_name_next(const char *text, size_t at, size_t len, size_t *name_len, loom_name_kind *kind)
 {
@@ -48,7 +45,6 @@ size_t loom_name_next(const char *text, size_t at, size_t len, size_t *name_len,
 }
 
 /* ---- the pool ---- */
-
 
 /* n different numbers: each of n equal parts of the range gives one. */
 static loom_status fill_pool(loom_exchange *x, loom_name_kind k, loom_err *err)
@@ -133,10 +129,8 @@ static double draw_share(double mean, loom_rng *r)
 
 static void put(loom_buf *into, const loom_exchange_name *name)
 {
-    if (name->kept)
-        loom_buf_append(into, name->from, name->len);
-    else
-        loom_buf_printf(into, "%s%0*d", kinds[name->kind].prefix, kinds[name->kind].digits, (int)name->to);
+    if (name->kept) loom_buf_append(into, name->from, name->len);
+    else loom_buf_printf(into, "%s%0*d", kinds[name->kind].prefix, kinds[name->kind].digits, (int)name->to);
 }
 
 static int32_t number_in(const char *name, size_t len, loom_name_kind k)
@@ -159,7 +153,10 @@ static bool gather(loom_exchange *x, const char *text, size_t len, double kept, 
         if (find(x, text + at, name_len)) continue;
         if (x->n == LOOM_EXCHANGE_MOST) return false;
         bool keep = kept > 0 && loom_rng_chance(r, kept);
-        x->names[x->n++] = (loom_exchange_name){.from = text + at, .len = name_len, .kind = k, .kept = keep,
+        x->names[x->n++] = (loom_exchange_name){.from = text + at,
+                                                .len = name_len,
+                                                .kind = k,
+                                                .kept = keep,
                                                 .to = keep ? number_in(text + at, name_len, k) : -1};
     }
     return x->n > 0;

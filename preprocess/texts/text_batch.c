@@ -25,10 +25,8 @@ static loom_status add_layers(loom_text_batch *b, const loom_textfile_sample *s,
 
 static loom_status add(loom_text_batch *b, const loom_textfile_sample *s, loom_err *err)
 {
-    if (b->apart && s->mode == LOOM_MODE_RECURSIVE)
-        LOOM_TRY(add_layers(b, s, err));
-    else
-        LOOM_TRY(add_item(b, (loom_text_item){b->text.len, s->len, s->answer, s->mode, s->line}, err));
+    if (b->apart && s->mode == LOOM_MODE_RECURSIVE) LOOM_TRY(add_layers(b, s, err));
+    else LOOM_TRY(add_item(b, (loom_text_item){b->text.len, s->len, s->answer, s->mode, s->line}, err));
     loom_buf_append(&b->text, s->text, s->len);
     return LOOM_OK;
 }

@@ -14,7 +14,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static bool same_text(const char *a, size_t n, const char *b, size_t m) { return n == m && !a == !b && (!a || memcmp(a, b, n) == 0); }
+static bool same_text(const char *a, size_t n, const char *b, size_t m)
+{
+    return n == m && !a == !b && (!a || memcmp(a, b, n) == 0);
+}
 
 /* What the fast reader accepts, the general one reads alike. */
 static void compare_readers(const char *line, size_t len)
@@ -24,8 +27,8 @@ static void compare_readers(const char *line, size_t len)
     if (loom_answer_scan(&a, line, len, &arena)) {
         if (loom_answer_parse_general(&b, line, len, "fuzz", 1, &arena, NULL) != LOOM_OK) abort();
         if (a.id != b.id || a.sample != b.sample || a.edges != b.edges || a.depth != b.depth || a.mode != b.mode ||
-            a.temperature != b.temperature || a.seed != b.seed || a.constrained != b.constrained || a.refused != b.refused ||
-            a.n_layers != b.n_layers)
+            a.temperature != b.temperature || a.seed != b.seed || a.constrained != b.constrained ||
+            a.refused != b.refused || a.n_layers != b.n_layers)
             abort();
         for (int32_t i = 0; i < a.n_layers; i++) {
             const loom_replay_layer *x = &a.layers[i], *y = &b.layers[i];

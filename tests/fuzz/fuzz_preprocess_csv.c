@@ -44,7 +44,8 @@ static void check_rows(const loom_row_reader *t)
 }
 
 /* Cuts the text where the first byte says, reads the first part with the rest in sight, then the rest. */
-static void read_table(const loom_row_reader_rules *rules, const char *text, size_t len, size_t cut, int64_t *rows, int64_t *kept)
+static void read_table(const loom_row_reader_rules *rules, const char *text, size_t len, size_t cut, int64_t *rows,
+                       int64_t *kept)
 {
     loom_row_reader t;
     loom_csv probe = {.n_columns = rules->n_columns};
@@ -79,7 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *at = data[0] & 1 ? text : header, *end = data[0] & 1 ? text + size - 1 : header + sizeof header - 1;
     bool own_header = (data[0] & 1) != 0;
     if (loom_csv_next(&csv, &at, end, true, &lines) == LOOM_CSV_RECORD &&
-        loom_row_reader_columns(&rules, &csv, (data[0] & 2) != 0, "input", &err) == LOOM_OK && rules.column[LOOM_COLUMN_SERVICE] >= 0) {
+        loom_row_reader_columns(&rules, &csv, (data[0] & 2) != 0, "input", &err) == LOOM_OK &&
+        rules.column[LOOM_COLUMN_SERVICE] >= 0) {
         const char *body = own_header ? at : text;
         size_t len = (size_t)(text + size - 1 - body);
         rules.any_case = (data[0] & 4) != 0;

@@ -34,7 +34,9 @@ TEST(cases)
     loom_json *cases = NULL;
     loom_err err;
     loom_arena arena = {0};
-    REQUIRE_OK(loom_json_read_file(&cases, LOOM_SOURCE_DIR "/tests/golden/spec/callgraph_check/cases.json", 1 << 24, &err), err);
+    REQUIRE_OK(
+        loom_json_read_file(&cases, LOOM_SOURCE_DIR "/tests/golden/spec/callgraph_check/cases.json", 1 << 24, &err),
+        err);
     REQUIRE(loom_json_len(cases) >= 29);
     for (size_t i = 0; i < loom_json_len(cases); i++) {
         const loom_json *c = loom_json_at(cases, i);

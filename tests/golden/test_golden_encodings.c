@@ -1,6 +1,6 @@
 /* Texts against the reference implementation: every draw succeeds ("all") or fails ("none"), nothing is shuffled. */
-#include "trace_cases.h"
 #include "trace/text/encode.h"
+#include "trace_cases.h"
 
 static const loom_json *rare_list;
 
@@ -68,7 +68,8 @@ static void check_case(const loom_json *one, loom_arena *arena)
     for (int i = 0; i < 8; i++) {
         char key[64];
         loom_encode_conf conf = {.mode = i / 2 < 3 ? (loom_mode)(i / 2) : LOOM_MODE_INSTRUCTION,
-                                 .policy = i % 2 ? LOOM_DRAW_NONE : LOOM_DRAW_ALL, .no_intermediate = i / 2 == 3};
+                                 .policy = i % 2 ? LOOM_DRAW_NONE : LOOM_DRAW_ALL,
+                                 .no_intermediate = i / 2 == 3};
         snprintf(key, sizeof key, "%s_%s", names[i / 2], i % 2 ? "none" : "all");
         check_texts(&g, &facts, &conf, loom_json_get(texts, key), arena);
     }

@@ -77,8 +77,12 @@ static void check_replay(loom_request *r, const loom_request_conf *conf)
 
     for (int32_t i = 0; i < n; i++) {
         const loom_request_layer *l = loom_request_at(r, i);
-        layers[i] = (loom_replay_layer){.parent = l->parent, .prefix = l->prefix, .prompt = l->prompt,
-                                        .prompt_len = l->prompt_len, .text = l->text, .text_len = l->text_len};
+        layers[i] = (loom_replay_layer){.parent = l->parent,
+                                        .prefix = l->prefix,
+                                        .prompt = l->prompt,
+                                        .prompt_len = l->prompt_len,
+                                        .text = l->text,
+                                        .text_len = l->text_len};
     }
     REQUIRE_OK(loom_request_replay(&again, conf, layers, n, &err), err);
     b = loom_request_outcome(again);

@@ -75,10 +75,8 @@ static void check_case(const loom_json *one, loom_arena *arena)
         CHECK(loom_parse_prompt(&head, mode, prompt, strlen(prompt), arena) == NULL);
         check_request(&head.req, loom_json_get(one, "instruction"));
     }
-    if (loom_json_is_object(loom_json_get(one, "parsed")))
-        check_parsed(&p, loom_json_get(one, "parsed"));
-    else
-        CHECK(!p.ok);
+    if (loom_json_is_object(loom_json_get(one, "parsed"))) check_parsed(&p, loom_json_get(one, "parsed"));
+    else CHECK(!p.ok);
 }
 
 TEST(layer_texts) { CHECK(trace_cases("layer_texts", check_case) >= 38); }

@@ -1,6 +1,6 @@
 /* Layer trees against the reference implementation (deterministic: k = 13). */
-#include "trace_cases.h"
 #include "trace/text/layer.h"
+#include "trace_cases.h"
 
 static void check_layer(const loom_graph *g, const loom_layer *l, const loom_json *want)
 {

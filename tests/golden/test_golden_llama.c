@@ -9,18 +9,18 @@
 
 #include "core/file.h"
 #include "core/num.h"
-#include "model/step.h"
 #include "model/adamw.h"
-#include "model/blas.h"
 #include "model/bf16.h"
+#include "model/blas.h"
+#include "model/step.h"
 #include "store/safetensors.h"
 
 #define TOLERANCE      1e-4
 #define HALF_TOLERANCE 2e-2
 #define HALF_GRADIENT  4e-2 /* of one tensor */
 #define HALF_GRADIENTS 3e-2 /* of all */
-#define B         3
-#define T         37
+#define B              3
+#define T              37
 
 typedef struct golden {
     const char *name;
@@ -103,7 +103,8 @@ static loom_status load_lora(golden *g, loom_err *err)
 
 static loom_status load_batch(golden *g, loom_err *err)
 {
-    const loom_tensor_view *tokens = loom_safetensors_find(g->expected, "tokens"), *labels = loom_safetensors_find(g->expected, "labels");
+    const loom_tensor_view *tokens = loom_safetensors_find(g->expected, "tokens"),
+                           *labels = loom_safetensors_find(g->expected, "labels");
 
     if (!tokens || !labels || tokens->count != B * T || labels->count != B * T)
         return loom_fail(err, LOOM_STATUS_FORMAT, "tokens or labels missing");
@@ -117,8 +118,7 @@ static loom_status load_batch(golden *g, loom_err *err)
 
 static loom_status load(golden *g, const char *name, int threads, bool recompute, bool half, loom_err *err)
 {
-    loom_acts_options o = {
-        .max_rows = B * T, .max_seq = T, .grad = true, .recompute = recompute, .bf16_compute = half};
+    loom_acts_options o = {.max_rows = B * T, .max_seq = T, .grad = true, .recompute = recompute, .bf16_compute = half};
     size_t bytes;
 
     *g = (golden){.name = name, .half = half, .tolerance = half ? HALF_TOLERANCE : TOLERANCE};
@@ -230,8 +230,9 @@ static void four_steps(golden *g)
         check_near(g, "steps.loss", loss.sum / (double)loss.count, expected_at(g, "steps.loss", step - 1));
         check_near(g, "steps.gradnorm", norm, expected_at(g, "steps.gradnorm", step - 1));
         check_near(g, "steps.lr", how.lr, expected_at(g, "steps.lr", step - 1));
-        if (step == 1) check_tensors(g, "grad.", g->grads, g->half ? HALF_GRADIENT : TOLERANCE,
-                                     g->half ? HALF_GRADIENTS : TOLERANCE);
+        if (step == 1)
+            check_tensors(g, "grad.", g->grads, g->half ? HALF_GRADIENT : TOLERANCE,
+                          g->half ? HALF_GRADIENTS : TOLERANCE);
         loom_adamw_step(g->pool, g->table, g->params, g->m1, g->m2, g->grads, &how);
     }
     check_tensors(g, "after.", g->params, g->tolerance, g->tolerance);

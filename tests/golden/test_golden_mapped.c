@@ -9,10 +9,10 @@
 #include "core/file.h"
 #include "core/num.h"
 #include "core/rng.h"
-#include "model/step.h"
+#include "model/bf16.h"
 #include "model/blas.h"
 #include "model/model_files.h"
-#include "model/bf16.h"
+#include "model/step.h"
 #include "model/vmath.h"
 #include "test.h"
 
@@ -20,7 +20,7 @@
 #define HALF_TOLERANCE 2e-2
 #define HALF_GRADIENT  4e-2 /* of one tensor */
 #define HALF_GRADIENTS 3e-2 /* of all */
-#define B              2 /* of the golden batch's sequences */
+#define B              2    /* of the golden batch's sequences */
 #define T              37
 
 /* ---- the twin: one sequence at a time, every formula as MATH.md states it ---- */
@@ -46,8 +46,7 @@ static void adapt(const twin *t, double *y, const double *x, loom_role role, int
             double ax = 0;
 
             for (int64_t i = 0; i < in; i++) ax += t->ab[ad->a_offset + (size_t)(r * in + i)] * x[n * in + i];
-            for (int64_t o = 0; o < out; o++)
-                y[n * out + o] += s * t->ab[ad->b_offset + (size_t)(o * R + r)] * ax;
+            for (int64_t o = 0; o < out; o++) y[n * out + o] += s * t->ab[ad->b_offset + (size_t)(o * R + r)] * ax;
         }
     }
 }
@@ -55,7 +54,8 @@ static void adapt(const twin *t, double *y, const double *x, loom_role role, int
 static const double *weight(const twin *t, loom_role role, int64_t l)
 {
     for (int64_t i = 0; i < t->table.n; i++)
-        if (t->table.tensors[i].role == role && t->table.tensors[i].layer == l) return t->w + t->table.tensors[i].offset;
+        if (t->table.tensors[i].role == role && t->table.tensors[i].layer == l)
+            return t->w + t->table.tensors[i].offset;
     return t->w; /* tied: the embedding stands first */
 }
 
@@ -243,8 +243,8 @@ static loom_status write_folder(bed *b, loom_err *err)
             break;
         }
         loom_dtype_to_f32(f + t->offset, v->data, v->dtype, v->count);
-        items[i].view = (loom_tensor_view){
-            .name = t->name, .dtype = LOOM_DTYPE_BF16, .rank = t->n_dims, .data = half + t->offset};
+        items[i].view =
+            (loom_tensor_view){.name = t->name, .dtype = LOOM_DTYPE_BF16, .rank = t->n_dims, .data = half + t->offset};
         items[i].from = LOOM_DTYPE_BF16;
         memcpy(items[i].view.shape, t->shape, sizeof t->shape);
     }
@@ -253,7 +253,8 @@ static loom_status write_folder(bed *b, loom_err *err)
         b->twin.w[i] = (double)loom_bf16_to_f32(half[i]);
     }
     if (st == LOOM_OK) st = loom_make_dirs(b->folder, err);
-    if (st == LOOM_OK) st = loom_safetensors_write_model(b->folder, true, items, (size_t)table->n, 100000, NULL, 0, err);
+    if (st == LOOM_OK)
+        st = loom_safetensors_write_model(b->folder, true, items, (size_t)table->n, 100000, NULL, 0, err);
     if (st == LOOM_OK) st = loom_file_read(&config, in(b->golden, "config.json"), 1 << 20, err);
     if (st == LOOM_OK) st = loom_file_write(in(b->folder, "config.json"), config.data, config.len, true, err);
     loom_buf_release(&config);
@@ -288,8 +289,8 @@ static loom_status load_batch(bed *b, loom_err *err)
     memcpy(b->labels, labels->data, sizeof b->labels);
     loom_safetensors_close(&st_file);
     for (int64_t i = 0; i <= B; i++) b->segments[i] = i * T;
-    b->batch = (loom_batch){
-        .N = B * T, .n_segments = B, .tokens = b->tokens, .labels = b->labels, .segments = b->segments};
+    b->batch =
+        (loom_batch){.N = B * T, .n_segments = B, .tokens = b->tokens, .labels = b->labels, .segments = b->segments};
     return LOOM_OK;
 }
 
@@ -308,7 +309,7 @@ static loom_status load(bed *b, const char *name, loom_err *err)
     b->logits = loom_calloc((size_t)(B * T * t->c.V), sizeof *b->logits);
     LOOM_TRY(write_folder(b, err));
     LOOM_TRY(loom_model_files_load(&b->bundle, b->folder,
-                              loom_file_exists(in(b->golden, "adapter_config.json")) ? b->golden : NULL, &o, err));
+                                   loom_file_exists(in(b->golden, "adapter_config.json")) ? b->golden : NULL, &o, err));
     if (!b->bundle.model->frozen) return loom_fail(err, LOOM_STATUS_FORMAT, "%s was not mapped", b->folder);
     LOOM_TRY(fresh_adapter(b, err));
     b->bundle.lora->config.dropout = 0;

@@ -67,7 +67,8 @@ static void run_case(int at, const loom_json *c, bool half, double *worst)
         CHECK(memcmp(m, m_again, sizeof m) == 0);
         check(at, s, "direction", off(x, loom_json_at(loom_json_get(c, "updates"), s), n), tolerance, worst);
         check(at, s, "momentum", off(m, loom_json_at(loom_json_get(c, "m"), s), n), TOLERANCE, worst);
-        check(at, s, "weight", off(w, loom_json_at(loom_json_get(c, "w"), s), n), half ? HALF_WEIGHTS : TOLERANCE, worst);
+        check(at, s, "weight", off(w, loom_json_at(loom_json_get(c, "w"), s), n), half ? HALF_WEIGHTS : TOLERANCE,
+              worst);
     }
     free(work);
 }

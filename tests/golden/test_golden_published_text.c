@@ -45,10 +45,8 @@ static int64_t round_trip(loom_textfile *f, loom_mode mode, void (*fn)(const loo
         }
         loom_text_render(&again, &text);
         CHECK(again.len >= s.len && memcmp(again.data, s.text, s.len) == 0 && again.len <= s.len + 1);
-        if (mode == LOOM_MODE_INSTRUCTION)
-            CHECK(s.answer > 0 && strncmp(s.text + s.answer, " \n<", 3) == 0);
-        else
-            CHECK(s.answer == 0);
+        if (mode == LOOM_MODE_INSTRUCTION) CHECK(s.answer > 0 && strncmp(s.text + s.answer, " \n<", 3) == 0);
+        else CHECK(s.answer == 0);
         if (fn) fn(&text, &arena);
     }
     loom_buf_release(&again);
@@ -75,7 +73,8 @@ static void judge_block(const loom_block *block, loom_mode mode, loom_arena *are
     size_t prompt = mode == LOOM_MODE_INSTRUCTION ? loom_sample_answer(text.data, text.len)
                                                   : (size_t)(strchr(text.data, '\n') + 1 - text.data);
     stop = strstr(text.data, mode == LOOM_MODE_TABULAR ? LOOM_TEXT_EDGES_END
-                                                       : block->split ? LOOM_TEXT_SPLIT_END : LOOM_TEXT_LAYER_END);
+                             : block->split            ? LOOM_TEXT_SPLIT_END
+                                                       : LOOM_TEXT_LAYER_END);
     loom_parse_answer(&p, mode, text.data, prompt, text.data + prompt, (size_t)(stop - text.data) - prompt, arena);
     loom_check_layer_codes(&codes, &p, arena);
     layers_seen++;
@@ -84,8 +83,7 @@ static void judge_block(const loom_block *block, loom_mode mode, loom_arena *are
         code_19 += codes.items[i].code == LOOM_CODE_SPLIT_EDGES;
         if (codes.items[i].code != LOOM_CODE_SPLIT_EDGES) TEST_FAIL_("%s", codes.items[i].message);
     }
-    for (int r = 0; r < LOOM_LAYER_RULES; r++)
-        rules_broken[r] += (loom_check_layer_rules(&p) & LOOM_RULE_BIT(r)) != 0;
+    for (int r = 0; r < LOOM_LAYER_RULES; r++) rules_broken[r] += (loom_check_layer_rules(&p) & LOOM_RULE_BIT(r)) != 0;
     CHECK(p.n_edges == block->n_edges && p.n_subs == block->n_subs);
     loom_buf_release(&text);
 }
@@ -109,8 +107,10 @@ static int32_t find_parents(const loom_text *t, int32_t i, int32_t parent, loom_
     bare.generate = false;
     loom_text_render(&text, &one);
     size_t prompt = (size_t)(strchr(text.data, '\n') + 1 - text.data);
-    layers[i] = (loom_replay_layer){.parent = parent, .prompt = loom_arena_strdup(arena, text.data, prompt),
-                                    .prompt_len = prompt, .text_len = text.len - prompt,
+    layers[i] = (loom_replay_layer){.parent = parent,
+                                    .prompt = loom_arena_strdup(arena, text.data, prompt),
+                                    .prompt_len = prompt,
+                                    .text_len = text.len - prompt,
                                     .text = loom_arena_strdup(arena, text.data + prompt, text.len - prompt)};
     loom_buf_release(&text);
     for (int32_t k = 0; k < bare.n_subs && next < t->n_blocks; k++) next = find_parents(t, next, i, layers, arena);

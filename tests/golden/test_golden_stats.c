@@ -165,13 +165,6 @@ TEST(refuses_what_is_not_statistics)
     }
 }
 
-TEST_MAIN(
-    loom_err err;
-    if (loom_json_read_file(&expected, FOLDER "expected.json", 1 << 24, &err) != LOOM_OK) return 1;
-    RUN(part_1)
-    RUN(part_2)
-    RUN(pooled)
-    RUN(merged_and_reloaded)
-    RUN(refuses_what_is_not_statistics)
-    loom_json_free(expected);
-)
+TEST_MAIN(loom_err err; if (loom_json_read_file(&expected, FOLDER "expected.json", 1 << 24, &err) != LOOM_OK) return 1;
+          RUN(part_1) RUN(part_2) RUN(pooled) RUN(merged_and_reloaded) RUN(refuses_what_is_not_statistics)
+              loom_json_free(expected);)

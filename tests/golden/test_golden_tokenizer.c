@@ -41,10 +41,8 @@ static void check_line(const loom_tokenizer *tok, loom_tok_scratch *scratch, con
     loom_buf back = {0}, want = {0};
 
     REQUIRE(text && ids);
-    if (loom_tokenizer_find(tok, "<0x0A>", 6) >= 0)
-        blanks_for_2581(&want, text, len);
-    else
-        loom_buf_append(&want, text, len);
+    if (loom_tokenizer_find(tok, "<0x0A>", 6) >= 0) blanks_for_2581(&want, text, len);
+    else loom_buf_append(&want, text, len);
     loom_tokenizer_encode(&got, tok, scratch, text, len, 0);
     bool same = got.n == (int64_t)loom_json_len(ids);
     for (int64_t i = 0; same && i < got.n; i++) same = got.ids[i] == loom_json_i64(loom_json_at(ids, (size_t)i), -1);
@@ -180,4 +178,5 @@ TEST(vocabularies)
     loom_tokenizer_free(three);
 }
 
-TEST_MAIN(RUN(own_characters) RUN(own_byte_level) RUN(llama2_ids) RUN(llama3_ids) RUN(llama2_there_and_back) RUN(llama3_there_and_back) RUN(vocabularies))
+TEST_MAIN(RUN(own_characters) RUN(own_byte_level) RUN(llama2_ids) RUN(llama3_ids) RUN(llama2_there_and_back)
+              RUN(llama3_there_and_back) RUN(vocabularies))

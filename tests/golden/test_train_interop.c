@@ -4,9 +4,9 @@
 
 #include "core/file.h"
 #include "core/log.h"
-#include "model/step.h"
 #include "model/blas.h"
 #include "model/model_files.h"
+#include "model/step.h"
 #include "test.h"
 #include "train/train_cmds.h"
 
@@ -78,7 +78,8 @@ static double logit_error(const char *which, const char *model, const char *adap
     loom_acts_options ao = {.max_rows = 111, .max_seq = 37};
 
     snprintf(path, sizeof path, "%s/expected.safetensors", golden(which));
-    if (loom_model_files_load(&b, model, adapter, &o, &err) != LOOM_OK || loom_safetensors_open(&expected, path, &err) != LOOM_OK ||
+    if (loom_model_files_load(&b, model, adapter, &o, &err) != LOOM_OK ||
+        loom_safetensors_open(&expected, path, &err) != LOOM_OK ||
         loom_acts_new(&acts, b.model, b.lora, &ao, &err) != LOOM_OK) {
         fprintf(stderr, "%s\n", err.msg);
         return INFINITY;
@@ -233,10 +234,8 @@ static void rewrite(const char *from, const char *to, const char *without, bool 
         const loom_tensor_view *v = loom_safetensors_at(st, i);
         const char *last = strrchr(v->name, '.');
         if (without && strcmp(v->name, without) == 0) continue;
-        if (odd)
-            snprintf(names[n], sizeof names[n], "%.*s.default%s", (int)(last - v->name), v->name, last);
-        else
-            snprintf(names[n], sizeof names[n], "%s", v->name);
+        if (odd) snprintf(names[n], sizeof names[n], "%.*s.default%s", (int)(last - v->name), v->name, last);
+        else snprintf(names[n], sizeof names[n], "%s", v->name);
         items[n] = (loom_safetensors_item){.view = *v, .from = v->dtype};
         items[n].view.name = names[n];
         n++;

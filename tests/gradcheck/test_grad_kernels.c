@@ -4,8 +4,8 @@
 
 #include "core/num.h"
 #include "core/rng.h"
-#include "model/blas.h"
 #include "model/bf16.h"
+#include "model/blas.h"
 #include "model/ops.h"
 #include "model/vmath.h"
 
@@ -219,7 +219,8 @@ TEST(outer_products)
 {
     int64_t N = LOOM_WEIGHT_GRAD_ROWS + 101, out = 37, in = 45, cut = LOOM_WEIGHT_GRAD_ROWS - 32;
     float *x = noise(N * in, 1), *dy = noise(N * out, 1), *dw = noise(out * in, 1), *want = noise(out * in, 1);
-    loom_weight_grad_side left = {.cols = out, .stretch = loom_weight_grad_stretch(N)}, right = {.cols = in, .stretch = left.stretch};
+    loom_weight_grad_side left = {.cols = out, .stretch = loom_weight_grad_stretch(N)},
+                          right = {.cols = in, .stretch = left.stretch};
 
     left.data = loom_alloc_aligned((size_t)(loom_weight_grad_rows(N) * loom_weight_grad_cols(out)) * sizeof(uint16_t));
     right.data = loom_alloc_aligned((size_t)(loom_weight_grad_rows(N) * loom_weight_grad_cols(in)) * sizeof(uint16_t));
@@ -228,8 +229,10 @@ TEST(outer_products)
     memcpy(want, dw, (size_t)(out * in) * sizeof *dw);
     loom_gemm_tn_plain(want, in, dy, out, x, in, out, in, N, 1.0f, 1.0f);
     for (int again = 0; again < 2; again++) { /* a second step over what the first one left */
-        memset(left.data, again ? 0xFF : 0, (size_t)(loom_weight_grad_rows(N) * loom_weight_grad_cols(out)) * sizeof(uint16_t));
-        memset(right.data, again ? 0xFF : 0, (size_t)(loom_weight_grad_rows(N) * loom_weight_grad_cols(in)) * sizeof(uint16_t));
+        memset(left.data, again ? 0xFF : 0,
+               (size_t)(loom_weight_grad_rows(N) * loom_weight_grad_cols(out)) * sizeof(uint16_t));
+        memset(right.data, again ? 0xFF : 0,
+               (size_t)(loom_weight_grad_rows(N) * loom_weight_grad_cols(in)) * sizeof(uint16_t));
         for (int64_t n = 0, end; n < N; n = end) {
             end = n < cut ? cut : loom_min_i64(n + 64, N); /* the second block lies across two stretches */
             loom_weight_grad_left(&left, dy + n * out, out, n, end);
@@ -497,5 +500,5 @@ TEST(xent)
 
 TEST_MAIN(loom_blas_start(0, NULL); loom_rng_seed(&rng, 11, "grad", 0);
           RUN(gemm_equals_plain) RUN(linear_bf16_and_few_rows) RUN(half_products) RUN(linear_of_few_rows)
-              RUN(linear_weight_gradient) RUN(outer_products) RUN(embed) RUN(rmsnorm) RUN(rope) RUN(attention) RUN(attention_half)
-                  RUN(attention_of_extreme_scores) RUN(swiglu) RUN(xent))
+              RUN(linear_weight_gradient) RUN(outer_products) RUN(embed) RUN(rmsnorm) RUN(rope) RUN(attention)
+                  RUN(attention_half) RUN(attention_of_extreme_scores) RUN(swiglu) RUN(xent))

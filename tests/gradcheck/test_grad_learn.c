@@ -184,7 +184,8 @@ typedef struct gat_case {
     loom_weights w;
     loom_gat l;
     loom_neighbours e;
-    float x[N * I], y[N * H * D], h[N * H * D], st[2 * N * H], p[E * H], u[N * H * D], dx[N * I], dh[N * H * D], dst[2 * N * H];
+    float x[N * I], y[N * H * D], h[N * H * D], st[2 * N * H], p[E * H], u[N * H * D], dx[N * I], dh[N * H * D],
+        dst[2 * N * H];
 } gat_case;
 static const int32_t gat_first[] = {0, 3, 5, 7, 10, 11}, gat_other[] = {0, 1, 3, 0, 1, 2, 3, 0, 2, 3, 4};
 
@@ -309,11 +310,20 @@ TEST(heads_of_numbers)
         for (int hit = 0; hit < 2; hit++) {
             double loss = loom_head_bernoulli(&d, z, hit);
             CHECK(isfinite(loss) && loss >= 0);
-            CHECK_NEAR(d, (loom_head_bernoulli(NULL, z + h, hit) - loom_head_bernoulli(NULL, z - h, hit)) / (2 * h), 1e-6);
+            CHECK_NEAR(d, (loom_head_bernoulli(NULL, z + h, hit) - loom_head_bernoulli(NULL, z - h, hit)) / (2 * h),
+                       1e-6);
         }
     CHECK_NEAR(loom_head_gaussian(&dm, &ds, 1.3, 0.4, -0.2), 0.5 * 0.81 * exp(0.4) - 0.2 + 0.5 * log(2 * M_PI), 1e-12);
-    CHECK_NEAR(dm, (loom_head_gaussian(NULL, NULL, 1.3, 0.4 + h, -0.2) - loom_head_gaussian(NULL, NULL, 1.3, 0.4 - h, -0.2)) / (2 * h), 1e-8);
-    CHECK_NEAR(ds, (loom_head_gaussian(NULL, NULL, 1.3, 0.4, -0.2 + h) - loom_head_gaussian(NULL, NULL, 1.3, 0.4, -0.2 - h)) / (2 * h), 1e-8);
+    CHECK_NEAR(
+        dm,
+        (loom_head_gaussian(NULL, NULL, 1.3, 0.4 + h, -0.2) - loom_head_gaussian(NULL, NULL, 1.3, 0.4 - h, -0.2)) /
+            (2 * h),
+        1e-8);
+    CHECK_NEAR(
+        ds,
+        (loom_head_gaussian(NULL, NULL, 1.3, 0.4, -0.2 + h) - loom_head_gaussian(NULL, NULL, 1.3, 0.4, -0.2 - h)) /
+            (2 * h),
+        1e-8);
     CHECK_NEAR(loom_log_sum_exp((double[]){1000, 1000}, 2), 1000 + log(2), 1e-12);
     CHECK(loom_log_sum_exp(NULL, 0) == -INFINITY);
 }
@@ -345,5 +355,5 @@ TEST(steps)
     loom_weights_release(&w);
 }
 
-TEST_MAIN(loom_rng_seed(&rng, 7, "gradcheck", 0); RUN(dense) RUN(embedding) RUN(relu) RUN(layer_norm) RUN(graph_attention)
-              RUN(pool_mean) RUN(heads_of_rows) RUN(heads_of_numbers) RUN(steps))
+TEST_MAIN(loom_rng_seed(&rng, 7, "gradcheck", 0); RUN(dense) RUN(embedding) RUN(relu) RUN(layer_norm)
+              RUN(graph_attention) RUN(pool_mean) RUN(heads_of_rows) RUN(heads_of_numbers) RUN(steps))

@@ -80,7 +80,8 @@ TEST(odd_trees_score_high)
     loom_rng_seed(&rng, 1, "chains", 0);
     for (int64_t i = 0; i < ALL; i++) {
         start[i + 1] = 3 * (i + 1);
-        for (int k = 0; k < 3; k++) kind[3 * i + k] = k, above[3 * i + k] = k - 1, x[3 * i + k] = (float)loom_rng_normal(&rng);
+        for (int k = 0; k < 3; k++)
+            kind[3 * i + k] = k, above[3 * i + k] = k - 1, x[3 * i + k] = (float)loom_rng_normal(&rng);
         if (i >= CHAINS + ODD) above[3 * i + 2] = 0;
         else if (i >= CHAINS) x[3 * i + 1] += 12;
     }

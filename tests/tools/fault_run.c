@@ -38,7 +38,8 @@
 #include "tools/fault_ops.h"
 
 enum { MAX_GLOBS = 16, SAME = 0, ERROR, N_FINE, SIGNAL = N_FINE, HANG, CODE, MUTE, WRONG, LEFT, N_OUTCOMES };
-static const char *const outcome_names[N_OUTCOMES] = {"same", "error", "signal", "hang", "code", "mute", "wrong", "left"};
+static const char *const outcome_names[N_OUTCOMES] = {"same", "error", "signal", "hang",
+                                                      "code", "mute",  "wrong",  "left"};
 
 typedef struct globs {
     const char *list[MAX_GLOBS];
@@ -92,7 +93,10 @@ static int add_file(const char *path, const struct stat *info, int kind, struct 
     return loom_file_read(&to->bytes, path, (size_t)1 << 30, NULL) == LOOM_OK ? 0 : -1;
 }
 
-static int compare_files(const void *a, const void *b) { return strcmp(((const file *)a)->name, ((const file *)b)->name); }
+static int compare_files(const void *a, const void *b)
+{
+    return strcmp(((const file *)a)->name, ((const file *)b)->name);
+}
 
 static tree read_tree(const char *dir)
 {
@@ -122,7 +126,8 @@ static const file *find_file(const tree *t, const char *name)
 
 static bool equal(const file *a, const file *b)
 {
-    return b && a->bytes.len == b->bytes.len && memcmp(loom_buf_text(&a->bytes), loom_buf_text(&b->bytes), a->bytes.len) == 0;
+    return b && a->bytes.len == b->bytes.len &&
+           memcmp(loom_buf_text(&a->bytes), loom_buf_text(&b->bytes), a->bytes.len) == 0;
 }
 
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *f)
@@ -300,16 +305,14 @@ static int judge(const ended *e, char *why, size_t cap)
     if (tmp.n) {
         outcome = LEFT;
         snprintf(why, cap, "%s is left in TMPDIR", tmp.files[0].name);
-    } else if (code == 0)
-        outcome = same_output(&now, why, cap) ? SAME : WRONG;
+    } else if (code == 0) outcome = same_output(&now, why, cap) ? SAME : WRONG;
     else if (code != 1) {
         outcome = CODE;
         snprintf(why, cap, "exit %d: %s", code, said);
     } else if (n != 1) {
         outcome = MUTE;
         snprintf(why, cap, "%" PRId64 " sentences: %s", n, said);
-    } else if (!nothing_left(&now, why, cap))
-        outcome = LEFT;
+    } else if (!nothing_left(&now, why, cap)) outcome = LEFT;
     free_tree(&now);
     free_tree(&tmp);
     return outcome;
@@ -327,7 +330,8 @@ static void undisturbed_run(int64_t calls[N_OPS])
         exit(2);
     }
     undisturbed.after = read_tree("o");
-    if (loom_file_read(&undisturbed.out, "fault.out", (size_t)1 << 30, NULL) != LOOM_OK) die("cannot read", "fault.out");
+    if (loom_file_read(&undisturbed.out, "fault.out", (size_t)1 << 30, NULL) != LOOM_OK)
+        die("cannot read", "fault.out");
     memcpy(calls, e.report.calls, sizeof e.report.calls);
 }
 

@@ -15,8 +15,9 @@
 enum { STEADY = 5000, INCIDENT = 500 };
 
 typedef enum fault { SLOWER_3, SLOWER_10, LOST_SOME, LOST_ALL, ADDED, RETRIES, SERVICE_GONE, FAULTS } fault;
-static const char *const fault_names[FAULTS] = {"operation 3 x slower", "operation 10 x slower", "dependency lost, p .3", "dependency lost, p 1",
-                                                "dependency new", "calls doubled", "service gone"};
+static const char *const fault_names[FAULTS] = {
+    "operation 3 x slower", "operation 10 x slower", "dependency lost, p .3", "dependency lost, p 1",
+    "dependency new",       "calls doubled",         "service gone"};
 
 /* ---- graphs ---- */
 
@@ -46,8 +47,8 @@ static bool load(store *s, const char *path, loom_err *err)
 typedef struct node {
     loom_call call;
     int32_t parent, first_child, next; /* children in order of start */
-    int64_t wait;       /* after the sibling's finish, or (overlapping) its start, or the caller's start */
-    int64_t rest;       /* after the last child has finished */
+    int64_t wait; /* after the sibling's finish, or (overlapping) its start, or the caller's start */
+    int64_t rest; /* after the last child has finished */
     bool overlaps;
 } node;
 
@@ -152,15 +153,16 @@ static bool is_callee(const node *c, const place *p, const loom_graph *g)
 static bool is_caller(const tree *t, int32_t i, const place *p)
 {
     const node *c = &t->nodes[i];
-    return c->call.type == p->caller_type && strcmp(c->call.destination, p->caller) == 0 && (c->parent >= 0) == !p->service[0] &&
-           (!p->service[0] || strcmp(p->service, t->g->service) == 0);
+    return c->call.type == p->caller_type && strcmp(c->call.destination, p->caller) == 0 &&
+           (c->parent >= 0) == !p->service[0] && (!p->service[0] || strcmp(p->service, t->g->service) == 0);
 }
 
 /* In dependencies `service` is the caller's, when that is a root. */
 static bool is_dependency(const tree *t, int32_t i, const place *p)
 {
     const node *c = &t->nodes[i];
-    return c->parent >= 0 && is_caller(t, c->parent, p) && c->call.type == p->type && strcmp(c->call.destination, p->callee) == 0;
+    return c->parent >= 0 && is_caller(t, c->parent, p) && c->call.type == p->type &&
+           strcmp(c->call.destination, p->callee) == 0;
 }
 
 static void slow_down(tree *t, const place *p, int times)
@@ -228,7 +230,8 @@ static void call_more(tree *t, const place *p, loom_rng *rng)
         int32_t at = add_node(t), *link = &t->nodes[i].first_child;
         while (*link >= 0) link = &t->nodes[*link].next;
         *link = at;
-        t->nodes[at].call = (loom_call){.type = p->type, .source = t->nodes[i].call.destination, .destination = p->callee};
+        t->nodes[at].call =
+            (loom_call){.type = p->type, .source = t->nodes[i].call.destination, .destination = p->callee};
         t->nodes[at].parent = i;
         t->nodes[at].rest = 1 + (int64_t)loom_rng_below(rng, 3);
     }
@@ -294,12 +297,17 @@ static bool is_place(const loom_contrast *c, const loom_place *found, fault f, c
 {
     const loom_change *x = &c->changes[found->change];
     const loom_operations *o = &c->ops;
-    if (strcmp(loom_operation_name(o, x->callee), p->callee) != 0 || loom_operation_type(o, x->callee) != p->type) return false;
+    if (strcmp(loom_operation_name(o, x->callee), p->callee) != 0 || loom_operation_type(o, x->callee) != p->type)
+        return false;
     if (f == SLOWER_3 || f == SLOWER_10)
         return x->kind == LOOM_CHANGE_OPERATION && strcmp(loom_operation_service(o, x->callee), p->service) == 0;
-    if (f == SERVICE_GONE) return x->caller < 0 && x->kind == LOOM_CHANGE_DEPENDENCY && strcmp(loom_operation_service(o, x->callee), p->service) == 0;
-    return x->kind == LOOM_CHANGE_DEPENDENCY && x->caller >= 0 && strcmp(loom_operation_name(o, x->caller), p->caller) == 0 &&
-           loom_operation_type(o, x->caller) == p->caller_type && strcmp(loom_operation_service(o, x->caller), p->service) == 0;
+    if (f == SERVICE_GONE)
+        return x->caller < 0 && x->kind == LOOM_CHANGE_DEPENDENCY &&
+               strcmp(loom_operation_service(o, x->callee), p->service) == 0;
+    return x->kind == LOOM_CHANGE_DEPENDENCY && x->caller >= 0 &&
+           strcmp(loom_operation_name(o, x->caller), p->caller) == 0 &&
+           loom_operation_type(o, x->caller) == p->caller_type &&
+           strcmp(loom_operation_service(o, x->caller), p->service) == 0;
 }
 
 /* ---- runs ---- */
@@ -344,8 +352,8 @@ static int64_t run(const store *s, fault f, uint64_t seed, int64_t *n_places, ch
     for (int64_t i = 0; chosen && i < c.n_places && rank == 0; i++)
         if (is_place(&c, &c.places[i], f, &p)) rank = i + 1;
     *n_places = c.n_found;
-    snprintf(what, cap, "%s -> %s %s %s: rank %lld of %lld%s", p.caller, p.callee, loom_call_type_name(p.type), p.service, (long long)rank,
-             (long long)c.n_places, chosen ? "" : ", no such place");
+    snprintf(what, cap, "%s -> %s %s %s: rank %lld of %lld%s", p.caller, p.callee, loom_call_type_name(p.type),
+             p.service, (long long)rank, (long long)c.n_places, chosen ? "" : ", no such place");
     for (int64_t i = 0; i < c.n_places && i < 3 && chosen; i++) {
         const loom_change *x = &c.changes[c.places[i].change];
         size_t at = strlen(what);
@@ -358,8 +366,8 @@ static int64_t run(const store *s, fault f, uint64_t seed, int64_t *n_places, ch
         size_t at = strlen(what);
         if (t->found)
             snprintf(what + at, cap - at, "; %s %s %lld/%lld %s q %.2g", loom_change_kind_names[x->kind],
-                     x->callee < 0 ? "" : loom_operation_name(&c.ops, x->callee), (long long)x->graphs[0], (long long)x->graphs[1],
-                     loom_test_names[i % LOOM_TESTS], t->q);
+                     x->callee < 0 ? "" : loom_operation_name(&c.ops, x->callee), (long long)x->graphs[0],
+                     (long long)x->graphs[1], loom_test_names[i % LOOM_TESTS], t->q);
     }
     loom_contrast_free(&c);
     loom_contrast_release(&before);
@@ -378,7 +386,10 @@ int main(int argc, char **argv)
     char what[1024];
 
     if (argc < 2 || !load(&s, argv[1], &err)) {
-        fprintf(stderr, "incident_bench: %s\n", argc < 2 ? "usage: incident_bench STORE [RUNS [SEED]]" : err.msg[0] ? err.msg : "too few graphs");
+        fprintf(stderr, "incident_bench: %s\n",
+                argc < 2     ? "usage: incident_bench STORE [RUNS [SEED]]"
+                : err.msg[0] ? err.msg
+                             : "too few graphs");
         return 1;
     }
     printf("| incident | runs | first, %% | first three, %% |\n|---|---:|---:|---:|\n");
@@ -390,19 +401,21 @@ int main(int argc, char **argv)
             third += rank >= 1 && rank <= 3;
             if (rank != 1) fprintf(stderr, "%s: %s\n", fault_names[f], what);
         }
-        printf("| %s | %lld | %.1f | %.1f |\n", fault_names[f], (long long)runs, 100 * (double)first / (double)runs, 100 * (double)third / (double)runs);
+        printf("| %s | %lld | %.1f | %.1f |\n", fault_names[f], (long long)runs, 100 * (double)first / (double)runs,
+               100 * (double)third / (double)runs);
         fflush(stdout);
         first_all += first;
         third_all += third;
     }
-    printf("| all | %lld | %.1f | %.1f |\n", (long long)(runs * FAULTS), 100 * (double)first_all / (double)(runs * FAULTS),
-           100 * (double)third_all / (double)(runs * FAULTS));
+    printf("| all | %lld | %.1f | %.1f |\n", (long long)(runs * FAULTS),
+           100 * (double)first_all / (double)(runs * FAULTS), 100 * (double)third_all / (double)(runs * FAULTS));
     for (int64_t r = 0; r < 5 * runs; r++) {
         run(&s, FAULTS, seed * 1000003 + (uint64_t)r, &n, what, sizeof what);
         alarms += n > 0;
         if (n > 0) fprintf(stderr, "false alarm: %s\n", what);
     }
-    printf("| nothing (a report is a false alarm) | %lld | %.2f | |\n", (long long)(5 * runs), 100 * (double)alarms / (double)(5 * runs));
+    printf("| nothing (a report is a false alarm) | %lld | %.2f | |\n", (long long)(5 * runs),
+           100 * (double)alarms / (double)(5 * runs));
     free(s.graphs);
     loom_arena_release(&s.arena);
     return 0;

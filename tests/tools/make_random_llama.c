@@ -119,9 +119,8 @@ static loom_status write_weights(const char *dir, const loom_config *c, int64_t 
     for (int64_t i = 0; i < m.table.n; i++) {
         const loom_tensor *t = &m.table.tensors[i];
 
-        items[i] = (loom_safetensors_item){.view = {.name = t->name, .dtype = LOOM_DTYPE_BF16, .rank = t->n_dims},
-                                  .fetch = fetch,
-                                  .arg = &m};
+        items[i] = (loom_safetensors_item){
+            .view = {.name = t->name, .dtype = LOOM_DTYPE_BF16, .rank = t->n_dims}, .fetch = fetch, .arg = &m};
         memcpy(items[i].view.shape, t->shape, sizeof t->shape);
     }
     st = loom_safetensors_write_model(dir, true, items, (size_t)m.table.n, shard_bytes, NULL, 0, err);

@@ -10,8 +10,8 @@
 #include "core/num.h"
 #include "core/usage.h"
 
-#define BYTES ((size_t)256 << 20)
-#define MAX   256
+#define BYTES  ((size_t)256 << 20)
+#define MAX    256
 #define PASSES 20
 
 typedef struct reader {

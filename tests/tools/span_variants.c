@@ -21,9 +21,12 @@ typedef struct variant {
 
 static const struct {
     const char *old, *now;
-} renamed[] = {{"http.method", "http.request.method"}, {"http.url", "url.full"},
-               {"http.status_code", "http.response.status_code"}, {"rpc.system", "rpc.system.name"},
-               {"db.system", "db.system.name"}, {"net.peer.name", "server.address"}};
+} renamed[] = {{"http.method", "http.request.method"},
+               {"http.url", "url.full"},
+               {"http.status_code", "http.response.status_code"},
+               {"rpc.system", "rpc.system.name"},
+               {"db.system", "db.system.name"},
+               {"net.peer.name", "server.address"}};
 
 static const char *str(const loom_json *o, const char *key)
 {
@@ -192,7 +195,7 @@ typedef struct plain_span {
 static void begin_span(loom_jw *w, const variant *v, const plain_span *s)
 {
     static const char *const kinds[] = {"SPAN_KIND_UNSPECIFIED", "SPAN_KIND_INTERNAL", "SPAN_KIND_SERVER",
-                                        "SPAN_KIND_CLIENT", "SPAN_KIND_PRODUCER", "SPAN_KIND_CONSUMER"};
+                                        "SPAN_KIND_CLIENT",      "SPAN_KIND_PRODUCER", "SPAN_KIND_CONSUMER"};
     loom_jw_begin_object(w);
     loom_jw_kv_str(w, key_of(v, "traceId"), id_of(v, s->trace, 32));
     loom_jw_kv_str(w, key_of(v, "spanId"), id_of(v, s->id, 16));
@@ -261,8 +264,13 @@ static void jaeger_span_as_otlp(loom_jw *w, const variant *v, const loom_json *s
 {
     const loom_json *tags = loom_json_get(span, "tags"), *ref = loom_json_at(loom_json_get(span, "references"), 0);
     int64_t start = loom_json_i64(loom_json_get(span, "startTime"), 0) * 1000;
-    plain_span s = {str(span, "traceID"), str(span, "spanID"), str(ref, "spanID"), str(span, "operationName"),
-                    jaeger_kind(tags), start, start + loom_json_i64(loom_json_get(span, "duration"), 0) * 1000};
+    plain_span s = {str(span, "traceID"),
+                    str(span, "spanID"),
+                    str(ref, "spanID"),
+                    str(span, "operationName"),
+                    jaeger_kind(tags),
+                    start,
+                    start + loom_json_i64(loom_json_get(span, "duration"), 0) * 1000};
 
     begin_resource(w, v, str(loom_json_get(processes, str(span, "processID")), "serviceName"));
     begin_span(w, v, &s);
@@ -276,8 +284,12 @@ static void jaeger_span_as_otlp(loom_jw *w, const variant *v, const loom_json *s
 static void otlp_span(loom_jw *w, const variant *v, const loom_json *span)
 {
     const loom_json *attributes = loom_json_get(span, "attributes");
-    plain_span s = {str(span, "traceId"), str(span, "spanId"), str(span, "parentSpanId"), str(span, "name"),
-                    loom_json_i64(loom_json_get(span, "kind"), 0), strtoll(str(span, "startTimeUnixNano"), NULL, 10),
+    plain_span s = {str(span, "traceId"),
+                    str(span, "spanId"),
+                    str(span, "parentSpanId"),
+                    str(span, "name"),
+                    loom_json_i64(loom_json_get(span, "kind"), 0),
+                    strtoll(str(span, "startTimeUnixNano"), NULL, 10),
                     strtoll(str(span, "endTimeUnixNano"), NULL, 10)};
 
     begin_span(w, v, &s);

@@ -34,8 +34,8 @@ static bool only_one(const loom_json *slots, const loom_json *slot)
     int alike = 0;
     for (size_t k = 0; k < loom_json_len(slots); k++) {
         const loom_json *s = loom_json_at(slots, k);
-        alike += strcmp(text(s, "destination"), text(slot, "destination")) == 0 && strcmp(text(s, "type"), text(slot, "type")) == 0 &&
-                 loom_json_i64(loom_json_get(s, "parent"), -1) >= 0;
+        alike += strcmp(text(s, "destination"), text(slot, "destination")) == 0 &&
+                 strcmp(text(s, "type"), text(slot, "type")) == 0 && loom_json_i64(loom_json_get(s, "parent"), -1) >= 0;
     }
     return alike == 1;
 }
@@ -54,7 +54,8 @@ static bool repeats(const loom_json *slots, const loom_json *slot)
 static bool holds(int64_t k, int64_t n, double p)
 {
     double z = 1.959964, share = (double)k / (double)n, m = (double)n;
-    double centre = (share + z * z / 2 / m) / (1 + z * z / m), half = z * sqrt(share * (1 - share) / m + z * z / 4 / m / m) / (1 + z * z / m);
+    double centre = (share + z * z / 2 / m) / (1 + z * z / m),
+           half = z * sqrt(share * (1 - share) / m + z * z / 4 / m / m) / (1 + z * z / m);
     return p >= centre - half - 1e-9 && p <= centre + half + 1e-9;
 }
 
@@ -75,7 +76,8 @@ static bool steps_hold(const loom_topology *t, int32_t caller, int32_t a, int32_
         for (int32_t k = 0; k < from->n_next; k++) {
             const loom_topology_state *to = from->next[k] < 0 ? NULL : &o->states[from->next[k]];
             if (!to || to->n_stages != 1 || !calls(to, b) || (s >= 0 && from->n_stages != 1)) continue;
-            bool follows = calls(to, a) || (s >= 0 && (calls(from, a) || (wanted && calls(from, b)))); /* or is repeated */
+            bool follows =
+                calls(to, a) || (s >= 0 && (calls(from, a) || (wanted && calls(from, b)))); /* or is repeated */
             if (follows != wanted && (wanted || follows)) return false;
         }
     }
@@ -99,11 +101,13 @@ int main(int argc, char **argv)
     loom_json *truth = NULL;
     loom_arena arena = {0};
     loom_err err = {0};
-    int64_t slots = 0, inside = 0, rules = 0, followed = 0, groups = 0, apart = 0, least = argc > 3 ? strtol(argv[3], NULL, 10) : 200;
+    int64_t slots = 0, inside = 0, rules = 0, followed = 0, groups = 0, apart = 0,
+            least = argc > 3 ? strtol(argv[3], NULL, 10) : 200;
 
     if (argc < 3 || loom_topology_load(&t, argv[1], &err) != LOOM_OK ||
         loom_json_read_file(&truth, argv[2], LOOM_BOUND_STATS, &err) != LOOM_OK) {
-        fprintf(stderr, "topology_truth: %s\n", argc < 3 ? "usage: topology_truth TOPOLOGY TEMPLATES [LEAST]" : err.msg);
+        fprintf(stderr, "topology_truth: %s\n",
+                argc < 3 ? "usage: topology_truth TOPOLOGY TEMPLATES [LEAST]" : err.msg);
         return 1;
     }
     const loom_json *services = loom_json_get(truth, "services");
@@ -115,26 +119,28 @@ int main(int argc, char **argv)
             int64_t up = loom_json_i64(loom_json_get(slot, "parent"), 0);
             const loom_json *parent = loom_json_at(list, (size_t)up);
             if (!only_one(list, slot) || repeats(list, parent) || (up > 0 && !only_one(list, parent))) continue;
-            int32_t caller = find(t, service, padded(&arena, text(parent, "destination")), text(parent, "type"), up == 0);
+            int32_t caller =
+                find(t, service, padded(&arena, text(parent, "destination")), text(parent, "type"), up == 0);
             int32_t callee = find(t, service, padded(&arena, text(slot, "destination")), text(slot, "type"), false);
             if (caller < 0 || t->operations[caller].n < least) continue;
             int32_t d = callee < 0 ? -1 : loom_topology_dependency_of(t, caller, callee);
             slots++;
-            inside += holds(d < 0 ? 0 : t->dependencies[d].with, t->operations[caller].n, number(slot, "p") / number(parent, "p"));
+            inside += holds(d < 0 ? 0 : t->dependencies[d].with, t->operations[caller].n,
+                            number(slot, "p") / number(parent, "p"));
             bool miss = strcmp(text(slot, "rule"), "miss") == 0, or = strcmp(text(slot, "rule"), "or") == 0;
             const loom_json *first = or ? either_of(list, slot) : loom_json_at(list, k - 1);
             if (loom_json_bool(loom_json_get(parent, "overlap"), false)) continue; /* their order does not show */
             int32_t before = find(t, service, padded(&arena, text(first, "destination")), text(first, "type"), false);
-            if ((!miss && !or) || d < 0 || before < 0 || !only_one(list, first)) continue;
+            if ((!miss && ! or) || d < 0 || before < 0 || !only_one(list, first)) continue;
             bool hold = steps_hold(t, caller, before, callee, miss);
             rules += miss;
             followed += miss && hold;
-            groups += or;
-            apart += or && hold;
+            groups += or ;
+            apart += or &&hold;
         }
     }
-    printf("slots %lld inside %lld rules %lld followed %lld groups %lld apart %lld\n", (long long)slots, (long long)inside,
-           (long long)rules, (long long)followed, (long long)groups, (long long)apart);
+    printf("slots %lld inside %lld rules %lld followed %lld groups %lld apart %lld\n", (long long)slots,
+           (long long)inside, (long long)rules, (long long)followed, (long long)groups, (long long)apart);
     loom_json_free(truth);
     loom_topology_free(t);
     loom_arena_release(&arena);

@@ -7,9 +7,9 @@
 #include "model/llama.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/toktrain.h"
+#include "trace/graph/record.h"
 #include "trace/text/encode.h"
 #include "trace/text/phrases.h"
-#include "trace/graph/record.h"
 
 typedef struct rig {
     loom_tokenizer *tok;

@@ -16,7 +16,10 @@
 #define SANITIZED 0
 #endif
 
-static void temp_path(char *path, size_t cap, const char *name) { snprintf(path, cap, "/tmp/loom-bounds-%ld-%s", (long)getpid(), name); }
+static void temp_path(char *path, size_t cap, const char *name)
+{
+    snprintf(path, cap, "/tmp/loom-bounds-%ld-%s", (long)getpid(), name);
+}
 
 /* A file of n times `text`, packed when its name ends in .zst. */
 static void write_many(const char *path, const char *text, int64_t n)
@@ -119,7 +122,8 @@ TEST(json_of_nothing_but_brackets)
     REQUIRE_OK(parse_many("[\"a\",\"b\", 1, 2.5, {\"key\": \"value\"}, ", 1, "0]", &err), err);
     loom_buf merges = {0}; /* the richest that is sound: merges as lists of two short words */
     loom_buf_char(&merges, '[');
-    for (int i = 0; i < 100000; i++) loom_buf_printf(&merges, "[\"%c\",\"%c%c\"],", 'a' + i % 26, 'a' + i % 25, 'a' + i % 24);
+    for (int i = 0; i < 100000; i++)
+        loom_buf_printf(&merges, "[\"%c\",\"%c%c\"],", 'a' + i % 26, 'a' + i % 25, 'a' + i % 24);
     REQUIRE_OK(parse_many(merges.data, 1, "0]", &err), err);
     loom_buf_release(&merges);
 }

@@ -8,7 +8,8 @@ static loom_arena arena;
 
 TEST(id_parse)
 {
-    static const char *const bad[] = {"", ".", "0.", ".0", "0..1", "a", "0.1a", "-1", "0.-1", "00", "0.01", "2147483648", " 0", "0 "};
+    static const char *const bad[] = {"",   ".",    "0.", ".0",   "0..1",       "a",  "0.1a",
+                                      "-1", "0.-1", "00", "0.01", "2147483648", " 0", "0 "};
     int32_t id[8];
     CHECK_I64(loom_id_parse(id, 8, "0.10.2147483647", 15), 3);
     CHECK(id[0] == 0 && id[1] == 10 && id[2] == 2147483647);
@@ -35,10 +36,11 @@ TEST(id_order)
 
 TEST(names)
 {
-    static const char *const microservices[][2] = {{"MS_1", "MS_00001"},   {"MS_12345", "MS_12345"},   {"MS_123456", "MS_123456"},
-                                                   {"USER", "USER"},       {"MS_", "MS_"},             {"MS_1a", "MS_1a"},
-                                                   {"S_1", "S_1"},         {"frontend", "frontend"},   {"MS_000007", "MS_000007"},
-                                                   {"(?)", "(?)"}};
+    static const char *const microservices[][2] = {
+        {"MS_1", "MS_00001"}, {"MS_12345", "MS_12345"}, {"MS_123456", "MS_123456"},
+        {"USER", "USER"},     {"MS_", "MS_"},           {"MS_1a", "MS_1a"},
+        {"S_1", "S_1"},       {"frontend", "frontend"}, {"MS_000007", "MS_000007"},
+        {"(?)", "(?)"}};
     for (size_t i = 0; i < sizeof microservices / sizeof *microservices; i++) {
         loom_buf b = {0};
         const char *from = microservices[i][0];
@@ -50,7 +52,8 @@ TEST(names)
     CHECK_STR(loom_name_service(&arena, "S_42", 4), "S_000000042");
     CHECK_STR(loom_name_service(&arena, "S_1234567890", 12), "S_1234567890");
     CHECK_STR(loom_name_service(&arena, "S_-1", 4), "S_-1");
-    CHECK(loom_name_is_unknown("UNKNOWN", 7) && loom_name_is_unknown("UNAVAILABLE", 11) && !loom_name_is_unknown("UNKNOWN_", 8));
+    CHECK(loom_name_is_unknown("UNKNOWN", 7) && loom_name_is_unknown("UNAVAILABLE", 11) &&
+          !loom_name_is_unknown("UNKNOWN_", 8));
     CHECK(loom_name_fits_record("a/b:c", 5) && !loom_name_fits_record("a b", 3) && !loom_name_fits_record("a|b", 3));
     CHECK(!loom_name_fits_record("", 0) && !loom_name_fits_record("a\tb", 3));
 }
@@ -65,10 +68,20 @@ static bool read_line(loom_graph *g, loom_verdict *why, const char *line)
 TEST(record_bad_edges)
 {
     static const char *const edges[] = {
-        "", "0|http|USER|MS_00001|ARRIVED_0", ROOT "||", "||" ROOT, ROOT "|x", "0|http|USER|MS_00001|ARRIVED_x|RT_1",
-        "0|http|USER|MS_00001|ARRIVED_0|RT_", "0|http|USER|MS_00001|ARRIVED_-|RT_1", "0|http|USER|MS_00001|ARRIVED_0|RT_1.5",
-        "0|ftp|USER|MS_00001|ARRIVED_0|RT_1", "|http|USER|MS_00001|ARRIVED_0|RT_1", "0|http||MS_00001|ARRIVED_0|RT_1",
-        "0.01|http|USER|MS_00001|ARRIVED_0|RT_1", "0|http|USER|MS_00001|ARRIVED_0|RT_99999999999999999999",
+        "",
+        "0|http|USER|MS_00001|ARRIVED_0",
+        ROOT "||",
+        "||" ROOT,
+        ROOT "|x",
+        "0|http|USER|MS_00001|ARRIVED_x|RT_1",
+        "0|http|USER|MS_00001|ARRIVED_0|RT_",
+        "0|http|USER|MS_00001|ARRIVED_-|RT_1",
+        "0|http|USER|MS_00001|ARRIVED_0|RT_1.5",
+        "0|ftp|USER|MS_00001|ARRIVED_0|RT_1",
+        "|http|USER|MS_00001|ARRIVED_0|RT_1",
+        "0|http||MS_00001|ARRIVED_0|RT_1",
+        "0.01|http|USER|MS_00001|ARRIVED_0|RT_1",
+        "0|http|USER|MS_00001|ARRIVED_0|RT_99999999999999999999",
         "0|http|USER|MS_00001|arrived_0|RT_1",
     };
     loom_graph g;
@@ -107,9 +120,10 @@ TEST(several_absent_links)
     loom_graph g;
     loom_verdict why;
     /* absent with a present parent: 0.1 (two children below it), 0.3 and, below the present 0.1.1, 0.1.1.5 */
-    CHECK(!read_line(&g, &why,
-                     "00h00m00s000ms S_1 " ROOT "||0.1.1|rpc|MS_2|MS_3|ARRIVED_1|RT_2||0.1.1.5.1|rpc|MS_4|MS_5|ARRIVED_1|RT_1"
-                     "||0.1.2|rpc|MS_2|MS_3|ARRIVED_1|RT_2||0.3.1.1|mc|MS_7|MS_8|ARRIVED_1|RT_1||2|rpc|MS_1|MS_2|ARRIVED_0|RT_1"));
+    CHECK(!read_line(
+        &g, &why,
+        "00h00m00s000ms S_1 " ROOT "||0.1.1|rpc|MS_2|MS_3|ARRIVED_1|RT_2||0.1.1.5.1|rpc|MS_4|MS_5|ARRIVED_1|RT_1"
+        "||0.1.2|rpc|MS_2|MS_3|ARRIVED_1|RT_2||0.3.1.1|mc|MS_7|MS_8|ARRIVED_1|RT_1||2|rpc|MS_1|MS_2|ARRIVED_0|RT_1"));
     CHECK_I64(why.n, 4);
     for (int i = 0; i < 4; i++) CHECK_I64(why.reasons[i], LOOM_REASON_NOT_CONNECTED);
     loom_verdict repeated = {0};
@@ -134,8 +148,13 @@ TEST(two_checks_agree)
             int32_t n = i ? 1 + (int32_t)loom_rng_below(&rng, 4) : 1;
             for (int32_t k = 1; k < n; k++) id[k] = 1 + (int32_t)loom_rng_below(&rng, 2);
             if (i && loom_rng_chance(&rng, .05)) id[0] = 1;
-            g.calls[i] = (loom_call){id, n, LOOM_CALL_RPC, names[loom_rng_below(&rng, 16) / 5], names[loom_rng_below(&rng, 16) / 5],
-                                     (int64_t)loom_rng_below(&rng, 5), 20 - 4 * n + (int64_t)loom_rng_below(&rng, 5)};
+            g.calls[i] = (loom_call){id,
+                                     n,
+                                     LOOM_CALL_RPC,
+                                     names[loom_rng_below(&rng, 16) / 5],
+                                     names[loom_rng_below(&rng, 16) / 5],
+                                     (int64_t)loom_rng_below(&rng, 5),
+                                     20 - 4 * n + (int64_t)loom_rng_below(&rng, 5)};
         }
         loom_graph_sort_unique(&g);
         loom_verdict fast = {0}, general = {0};
@@ -157,8 +176,10 @@ TEST(repeated_ids)
 {
     int32_t root[] = {0}, one[] = {0, 1};
     loom_call calls[] = {
-        {root, 1, LOOM_CALL_HTTP, "USER", "MS_00001", 0, 20}, {one, 2, LOOM_CALL_RPC, "MS_00001", "MS_00002", 1, 9},
-        {one, 2, LOOM_CALL_RPC, "MS_00001", "MS_00003", 1, 30}, {root, 1, LOOM_CALL_HTTP, "USER", "MS_00001", 0, 40},
+        {root, 1, LOOM_CALL_HTTP, "USER", "MS_00001", 0, 20},
+        {one, 2, LOOM_CALL_RPC, "MS_00001", "MS_00002", 1, 9},
+        {one, 2, LOOM_CALL_RPC, "MS_00001", "MS_00003", 1, 30},
+        {root, 1, LOOM_CALL_HTTP, "USER", "MS_00001", 0, 40},
     };
     loom_graph g = {"S_000000001", 0, calls, 4};
     loom_verdict v = {0};
@@ -185,7 +206,8 @@ TEST(sorting_large_graphs)
     for (int32_t i = 0; i < N; i++) {
         int32_t *id = loom_arena_calloc(&arena, 2, sizeof *id);
         id[1] = (int32_t)loom_rng_below(&rng, 300);
-        g.calls[i] = (loom_call){id, 2, LOOM_CALL_MC, "MS_00001", "MS_00002", i, 0}; /* arrived: the place in the file */
+        g.calls[i] =
+            (loom_call){id, 2, LOOM_CALL_MC, "MS_00001", "MS_00002", i, 0}; /* arrived: the place in the file */
     }
     loom_graph copy;
     loom_graph_copy(&copy, &g, &arena);
@@ -209,8 +231,9 @@ TEST(sorting_large_graphs)
 
 TEST(record_round_trip)
 {
-    static const char line[] = "01h02m03s004ms S_000000001 0|http|USER|MS_00001|ARRIVED_1|RT_20||0.1|rpc|MS_00001|MS_00001|ARRIVED_0|RT_-3"
-                               "||0.1.10|mq|MS_00001|MS_123456|ARRIVED_7|RT_0";
+    static const char line[] =
+        "01h02m03s004ms S_000000001 0|http|USER|MS_00001|ARRIVED_1|RT_20||0.1|rpc|MS_00001|MS_00001|ARRIVED_0|RT_-3"
+        "||0.1.10|mq|MS_00001|MS_123456|ARRIVED_7|RT_0";
     loom_graph g, again;
     loom_verdict why;
     loom_buf text = {0}, shape = {0};
@@ -240,8 +263,9 @@ TEST(rows_of_a_trace)
     loom_buf text = {0};
     CHECK_I64(loom_rows_to_graph(&g, rows, 4, &arena), 1);
     loom_record_render(&text, &g);
-    CHECK_STR(text.data, "01h00m00s005ms S_000000010 0|http|USER|MS_00001|ARRIVED_0|RT_9||0.1|rpc|MS_00001|MS_00002|ARRIVED_1|RT_3"
-                         "||0.10|mc|MS_00001|MS_00004|ARRIVED_1|RT_1");
+    CHECK_STR(text.data,
+              "01h00m00s005ms S_000000010 0|http|USER|MS_00001|ARRIVED_0|RT_9||0.1|rpc|MS_00001|MS_00002|ARRIVED_1|RT_3"
+              "||0.10|mc|MS_00001|MS_00004|ARRIVED_1|RT_1");
     loom_buf_reset(&text);
     g.n_calls = 1;
     loom_rows_render_graph(&text, &g, "T_1", 5);
@@ -249,17 +273,6 @@ TEST(rows_of_a_trace)
     loom_buf_release(&text);
 }
 
-TEST_MAIN(
-    RUN(id_parse)
-    RUN(id_order)
-    RUN(names)
-    RUN(record_bad_edges)
-    RUN(record_services_and_times)
-    RUN(several_absent_links)
-    RUN(two_checks_agree)
-    RUN(repeated_ids)
-    RUN(sorting_large_graphs)
-    RUN(record_round_trip)
-    RUN(rows_of_a_trace)
-    loom_arena_release(&arena);
-)
+TEST_MAIN(RUN(id_parse) RUN(id_order) RUN(names) RUN(record_bad_edges) RUN(record_services_and_times)
+              RUN(several_absent_links) RUN(two_checks_agree) RUN(repeated_ids) RUN(sorting_large_graphs)
+                  RUN(record_round_trip) RUN(rows_of_a_trace) loom_arena_release(&arena);)

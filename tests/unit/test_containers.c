@@ -31,7 +31,8 @@ static loom_status read_all(const loom_buf *bytes, loom_buf *text, loom_buf *nam
     loom_in *in = NULL;
     bool more = true;
     int fd = mkstemp(path);
-    if (fd < 0 || write(fd, bytes->data, bytes->len) != (ssize_t)bytes->len) return loom_fail(err, LOOM_STATUS_IO, "no temporary file");
+    if (fd < 0 || write(fd, bytes->data, bytes->len) != (ssize_t)bytes->len)
+        return loom_fail(err, LOOM_STATUS_IO, "no temporary file");
     close(fd);
     loom_status st = loom_in_open(&in, path, err);
     while (st == LOOM_OK && more) {

@@ -10,8 +10,8 @@
 #include "core/pool.h"
 #include "core/rng.h"
 
-#include <stdatomic.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -24,7 +24,8 @@ TEST(parses_integers_strictly)
     CHECK(loom_parse_i64("-9223372036854775808", 20, &v) && v == INT64_MIN);
     CHECK(loom_parse_i64("9223372036854775807", 19, &v) && v == INT64_MAX);
     v = 7;
-    static const char *const bad[] = {"", "-", "+", "9223372036854775808", "-9223372036854775809", "1 ", " 1", "1.0", "0x1", "--1"};
+    static const char *const bad[] = {"",    "-",   "+",  "9223372036854775808", "-9223372036854775809", "1 ", " 1",
+                                      "1.0", "0x1", "--1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) CHECK(!loom_parse_i64(bad[i], strlen(bad[i]), &v));
     CHECK_I64(v, 7);
 }
@@ -53,8 +54,16 @@ TEST(numbers_are_short_and_plain)
     static const struct {
         double value;
         const char *text;
-    } cases[] = {{30, "30"}, {1500, "1500"}, {-2e6, "-2000000"}, {0.1, "0.1"}, {1.5e-3, "0.0015"}, {1e-8, "1e-08"}, {1e15, "1e+15"},
-                 {1.0 / 3, "0.3333333333333333"}, {123456789.5, "123456789.5"}, {0, "0"}};
+    } cases[] = {{30, "30"},
+                 {1500, "1500"},
+                 {-2e6, "-2000000"},
+                 {0.1, "0.1"},
+                 {1.5e-3, "0.0015"},
+                 {1e-8, "1e-08"},
+                 {1e15, "1e+15"},
+                 {1.0 / 3, "0.3333333333333333"},
+                 {123456789.5, "123456789.5"},
+                 {0, "0"}};
     loom_buf b = {0};
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -160,7 +169,10 @@ TEST(random_streams_are_separate_and_repeatable)
     for (int i = 0; i < 6; i++) CHECK_NEAR(counts[i], 10000, 500); /* 5.5 standard errors */
 }
 
-static void temp_path(char *path, size_t cap, const char *name) { snprintf(path, cap, "/tmp/loom-test-%ld-%s", (long)getpid(), name); }
+static void temp_path(char *path, size_t cap, const char *name)
+{
+    snprintf(path, cap, "/tmp/loom-test-%ld-%s", (long)getpid(), name);
+}
 
 static void check_round_trip(const char *name, int64_t lines)
 {
@@ -170,7 +182,8 @@ static void check_round_trip(const char *name, int64_t lines)
     temp_path(path, sizeof path, name);
     REQUIRE_OK(loom_out_open(&out, path, false, &err), err);
     CHECK(!loom_file_exists(path)); /* nothing under the final name before the commit */
-    for (int64_t i = 0; i < lines; i++) REQUIRE_OK(loom_out_printf(out, &err, "line %lld%s", (long long)i, i % 2 ? "\r\n" : "\n"), err);
+    for (int64_t i = 0; i < lines; i++)
+        REQUIRE_OK(loom_out_printf(out, &err, "line %lld%s", (long long)i, i % 2 ? "\r\n" : "\n"), err);
     REQUIRE_OK(loom_out_write(out, "no end", 6, &err), err);
     REQUIRE_OK(loom_out_commit(&out, &err), err);
     CHECK(loom_out_open(&out, path, false, &err) == LOOM_STATUS_ARG);
@@ -227,10 +240,8 @@ TEST(full_disk_is_an_error)
     static char big[70000];
     REQUIRE_OK(loom_out_open(&out, "/dev/full", false, &err), err);
     loom_status st = loom_out_write(out, big, sizeof big, &err);
-    if (st == LOOM_OK)
-        st = loom_out_commit(&out, &err);
-    else
-        loom_out_abandon(&out);
+    if (st == LOOM_OK) st = loom_out_commit(&out, &err);
+    else loom_out_abandon(&out);
     CHECK_I64(st, LOOM_STATUS_IO);
     CHECK(strstr(err.msg, "No space left") != NULL);
 }
@@ -291,7 +302,8 @@ TEST(json_reads_and_writes)
     loom_jw_end_object(&w);
     loom_jw_end_array(&w);
     loom_jw_end_object(&w);
-    CHECK_STR(b.data, "{\"text\":\"a\\\"b\\\\c\\n\\t\\u0001\",\"big\":9007199254740993,\"tenth\":0.1,\"list\":[true,null,{}]}");
+    CHECK_STR(b.data,
+              "{\"text\":\"a\\\"b\\\\c\\n\\t\\u0001\",\"big\":9007199254740993,\"tenth\":0.1,\"list\":[true,null,{}]}");
     loom_json *root = NULL;
     loom_err err = {0};
     REQUIRE_OK(loom_json_parse(&root, b.data, b.len, "test", &err), err);
@@ -316,15 +328,14 @@ typedef struct demo_conf {
     int mode;
 } demo_conf;
 
-static const loom_opt demo_opts[] = {
-    LOOM_OPT_GROUP("Demo"),
-    LOOM_OPT_I64("n", 'n', demo_conf, n, "3", 0, 10, "N", "a number"),
-    LOOM_OPT_F64("x", 0, demo_conf, x, "0.1", 0, 1, "X", "a real"),
-    LOOM_OPT_STR("text", 0, demo_conf, text, NULL, "TEXT", "a text"),
-    LOOM_OPT_FLAG_ON("on", 0, demo_conf, on, "a flag"),
-    LOOM_OPT_ENUM("mode", 0, demo_conf, mode, "b", "a|b|c", "a choice"),
-    LOOM_OPT_WAS("way", 'w', "mode", "first|second|third"),
-    LOOM_OPT_END};
+static const loom_opt demo_opts[] = {LOOM_OPT_GROUP("Demo"),
+                                     LOOM_OPT_I64("n", 'n', demo_conf, n, "3", 0, 10, "N", "a number"),
+                                     LOOM_OPT_F64("x", 0, demo_conf, x, "0.1", 0, 1, "X", "a real"),
+                                     LOOM_OPT_STR("text", 0, demo_conf, text, NULL, "TEXT", "a text"),
+                                     LOOM_OPT_FLAG_ON("on", 0, demo_conf, on, "a flag"),
+                                     LOOM_OPT_ENUM("mode", 0, demo_conf, mode, "b", "a|b|c", "a choice"),
+                                     LOOM_OPT_WAS("way", 'w', "mode", "first|second|third"),
+                                     LOOM_OPT_END};
 
 TEST(options_take_their_table)
 {
@@ -336,7 +347,8 @@ TEST(options_take_their_table)
     CHECK(loom_opt_set(&conf, loom_opt_find(demo_opts, "n"), "11", "--n", &arena, &err) == LOOM_STATUS_ARG);
     CHECK_STR(err.msg, "--n is \"11\", expected an integer from 0 to 10");
     CHECK(loom_opt_set(&conf, loom_opt_find(demo_opts, "mode"), "d", "--mode", &arena, &err) == LOOM_STATUS_ARG);
-    CHECK(loom_opt_set(&conf, loom_opt_find(demo_opts, "mode"), "c", "--mode", &arena, &err) == LOOM_OK && conf.mode == 2);
+    CHECK(loom_opt_set(&conf, loom_opt_find(demo_opts, "mode"), "c", "--mode", &arena, &err) == LOOM_OK &&
+          conf.mode == 2);
     REQUIRE_OK(loom_opt_set(&conf, loom_opt_find(demo_opts, "text"), "a # \"b\"", "--text", &arena, &err), err);
     const loom_opt *was = loom_opt_find_was(demo_opts, "way", 0), *mode = loom_opt_find(demo_opts, "mode");
     REQUIRE(was && was == loom_opt_find_was(demo_opts, NULL, 'w') && !loom_opt_find(demo_opts, "way"));
@@ -392,9 +404,10 @@ TEST(pool_runs_every_item_once)
     }
 }
 
-TEST_MAIN(RUN(parses_integers_strictly) RUN(parses_numbers_strictly) RUN(checks_sizes) RUN(numbers_are_short_and_plain) RUN(buffers_grow)
-              RUN(arena_keeps_contents_and_reuses_memory) RUN(interns_strings) RUN(set_tells_new_from_old)
-                  RUN(random_streams_are_separate_and_repeatable) RUN(files_round_trip_plain_and_compressed)
-                      RUN(abandoned_output_leaves_nothing) RUN(full_disk_is_an_error) RUN(file_too_large_is_an_error)
-                          RUN(truncated_compressed_input_is_an_error) RUN(json_reads_and_writes)
-                              RUN(options_take_their_table) RUN(pool_runs_every_item_once))
+TEST_MAIN(RUN(parses_integers_strictly) RUN(parses_numbers_strictly) RUN(checks_sizes) RUN(numbers_are_short_and_plain)
+              RUN(buffers_grow) RUN(arena_keeps_contents_and_reuses_memory) RUN(interns_strings)
+                  RUN(set_tells_new_from_old) RUN(random_streams_are_separate_and_repeatable)
+                      RUN(files_round_trip_plain_and_compressed) RUN(abandoned_output_leaves_nothing)
+                          RUN(full_disk_is_an_error) RUN(file_too_large_is_an_error)
+                              RUN(truncated_compressed_input_is_an_error) RUN(json_reads_and_writes)
+                                  RUN(options_take_their_table) RUN(pool_runs_every_item_once))

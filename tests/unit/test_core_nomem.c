@@ -70,7 +70,8 @@ TEST(allocations_of_core_leave_the_mark)
 {
     size_t cap = 0;
     char *array = NULL;
-    void *p[] = {loom_alloc(TOO_MUCH, 1), loom_calloc(TOO_MUCH, 1), loom_realloc(NULL, TOO_MUCH, 1), loom_alloc_aligned(TOO_MUCH)};
+    void *p[] = {loom_alloc(TOO_MUCH, 1), loom_calloc(TOO_MUCH, 1), loom_realloc(NULL, TOO_MUCH, 1),
+                 loom_alloc_aligned(TOO_MUCH)};
     for (int i = 0; i < 4; i++) CHECK(p[i] == NULL);
     CHECK(loom_nomem_seen());
     loom_nomem_set(false);
@@ -111,4 +112,5 @@ TEST(a_consequence_is_told_by_its_cause)
 }
 
 TEST_MAIN(RUN(buffer_keeps_what_it_held) RUN(buffer_without_memory_is_an_empty_text) RUN(arena_goes_on_with_what_it_has)
-              RUN(allocations_of_core_leave_the_mark) RUN(no_output_gets_its_name) RUN(a_consequence_is_told_by_its_cause))
+              RUN(allocations_of_core_leave_the_mark) RUN(no_output_gets_its_name)
+                  RUN(a_consequence_is_told_by_its_cause))

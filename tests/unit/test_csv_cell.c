@@ -36,7 +36,8 @@ TEST(formulas_get_an_apostrophe)
     check_guard("a,b\n1,2\n", "a,b\n1,2\n");
     check_guard("-1,+2.5,-3e-4,1-2\n", "-1,+2.5,-3e-4,1-2\n");
     check_guard("=1+1,+cmd,-x,@SUM(A1)\n", "'=1+1,'+cmd,'-x,'@SUM(A1)\n");
-    check_guard("\"=A1,B1\",ok\n\"+\"\"x\"\"\",\"say \"\"=1\"\"\"\n", "\"'=A1,B1\",ok\n\"'+\"\"x\"\"\",\"say \"\"=1\"\"\"\n");
+    check_guard("\"=A1,B1\",ok\n\"+\"\"x\"\"\",\"say \"\"=1\"\"\"\n",
+                "\"'=A1,B1\",ok\n\"'+\"\"x\"\"\",\"say \"\"=1\"\"\"\n");
     check_guard("\tx,\"\r=x\",-\n", "'\tx,\"'\r=x\",'-\n");
     check_guard("a,=b", "a,'=b");
     check_guard("\"=never closed\n,=x", "\"'=never closed\n,=x");

@@ -27,10 +27,16 @@ TEST(control_characters_are_spelt_out)
     ESCAPED("a\nb\tc\rd", "a\\nb\\tc\\rd");
     ESCAPED("a\0b", "a\\x00b");
     ESCAPED("\x7f", "\\x7f");
-    ESCAPED("\xc2\x9b" "31m", "\\u009b31m");
+    ESCAPED("\xc2\x9b"
+            "31m",
+            "\\u009b31m");
     ESCAPED("\xc2\xa0\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\x99", "\xc2\xa0\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\x99");
-    ESCAPED("\xe2\x80\xae" "evil\xe2\x80\xa8\xe2\x81\xa6", "\\u202eevil\\u2028\\u2066");
-    ESCAPED("\x9b" "31m", "\\x9b31m");
+    ESCAPED("\xe2\x80\xae"
+            "evil\xe2\x80\xa8\xe2\x81\xa6",
+            "\\u202eevil\\u2028\\u2066");
+    ESCAPED("\x9b"
+            "31m",
+            "\\x9b31m");
     ESCAPED("\xff\xc0\x80\xed\xa0\x80", "\\xff\\xc0\\x80\\xed\\xa0\\x80");
     ESCAPED("cut \xe2\x82", "cut \\xe2\\x82");
     ESCAPED("back\\slash", "back\\slash");
@@ -42,8 +48,17 @@ TEST(control_characters_are_spelt_out)
 
 TEST(quoted_names_come_back)
 {
-    static const char *const names[] = {"cart", "a\\b", "\\x1b", "\\\\u009b", "\x1b[31m\t\n\r", "\xc2\x9b\xe2\x80\xae\xe2\x81\xa9",
-                                        "\xff\\", "\xc3\xa9", "\\", "C:\\new\\text\\u12", ""};
+    static const char *const names[] = {"cart",
+                                        "a\\b",
+                                        "\\x1b",
+                                        "\\\\u009b",
+                                        "\x1b[31m\t\n\r",
+                                        "\xc2\x9b\xe2\x80\xae\xe2\x81\xa9",
+                                        "\xff\\",
+                                        "\xc3\xa9",
+                                        "\\",
+                                        "C:\\new\\text\\u12",
+                                        ""};
     loom_buf quoted = {0}, back = {0};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         loom_buf_reset(&quoted);
@@ -67,11 +82,21 @@ TEST(what_does_not_fit_ends_in_dots)
     CHECK_STR(text, "12345678");
     loom_escape_into(text, sizeof text, "123456789", 9);
     CHECK_STR(text, "12345...");
-    loom_escape_into(text, sizeof text, "1234\x1b" "56789", 10); /* an escape is never cut */
+    loom_escape_into(text, sizeof text,
+                     "1234\x1b"
+                     "56789",
+                     10); /* an escape is never cut */
     CHECK_STR(text, "1234...");
-    loom_escape_into(text, sizeof text, "1234\xe2\x82\xac" "9", 8);
-    CHECK_STR(text, "1234\xe2\x82\xac" "9");
-    loom_escape_into(text, sizeof text, "1234\xe2\x82\xac" "99", 9);
+    loom_escape_into(text, sizeof text,
+                     "1234\xe2\x82\xac"
+                     "9",
+                     8);
+    CHECK_STR(text, "1234\xe2\x82\xac"
+                    "9");
+    loom_escape_into(text, sizeof text,
+                     "1234\xe2\x82\xac"
+                     "99",
+                     9);
     CHECK_STR(text, "1234...");
     for (size_t cap = 1; cap <= 4; cap++) {
         loom_escape_into(text, cap, "123456789", 9);
@@ -136,5 +161,5 @@ TEST(json_escapes_what_terminals_obey)
     loom_buf_release(&b);
 }
 
-TEST_MAIN(RUN(control_characters_are_spelt_out) RUN(quoted_names_come_back) RUN(what_does_not_fit_ends_in_dots) RUN(sentences_are_escaped)
-              RUN(log_lines_are_escaped) RUN(json_escapes_what_terminals_obey))
+TEST_MAIN(RUN(control_characters_are_spelt_out) RUN(quoted_names_come_back) RUN(what_does_not_fit_ends_in_dots)
+              RUN(sentences_are_escaped) RUN(log_lines_are_escaped) RUN(json_escapes_what_terminals_obey))

@@ -13,9 +13,10 @@ static loom_arena arena;
  *   E        |12 - 20|                               F  |61 -- 90|       */
 static loom_graph six(void)
 {
-    static const char record[] = "00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_100||0.1|rpc|MS_1|MS_2|ARRIVED_10|RT_30||"
-                                 "0.1.1|rpc|MS_2|MS_5|ARRIVED_12|RT_8||0.2|rpc|MS_1|MS_3|ARRIVED_30|RT_30||"
-                                 "0.3|rpc|MS_1|MS_4|ARRIVED_60|RT_35||0.4|rpc|MS_1|MS_6|ARRIVED_61|RT_29";
+    static const char record[] =
+        "00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_100||0.1|rpc|MS_1|MS_2|ARRIVED_10|RT_30||"
+        "0.1.1|rpc|MS_2|MS_5|ARRIVED_12|RT_8||0.2|rpc|MS_1|MS_3|ARRIVED_30|RT_30||"
+        "0.3|rpc|MS_1|MS_4|ARRIVED_60|RT_35||0.4|rpc|MS_1|MS_6|ARRIVED_61|RT_29";
     loom_graph g = {0};
     loom_verdict why = {0};
     test_checks_++;
@@ -101,7 +102,8 @@ TEST(cut)
     loom_forest f = {0};
     const int64_t index[] = {0};
     loom_err err;
-    for (int i = 1; i <= 40; i++) at += snprintf(record + at, sizeof record - (size_t)at, "||0.%d|mc|MS_1|MS_2|ARRIVED_1|RT_%d", i, i % 3);
+    for (int i = 1; i <= 40; i++)
+        at += snprintf(record + at, sizeof record - (size_t)at, "||0.%d|mc|MS_1|MS_2|ARRIVED_1|RT_%d", i, i % 3);
     REQUIRE(loom_record_read(&g, &why, record, strlen(record), &arena));
     REQUIRE_OK(loom_node_types_of(&types, &g, index, 1, &err), err);
     CHECK(types.n == 2 && types.of[0] == 0); /* the root was seen once */

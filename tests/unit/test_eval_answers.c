@@ -25,7 +25,8 @@ static bool play_script(loom_request *r, const loom_json *exchanges)
     return true;
 }
 
-static loom_status score_line(loom_score *score, loom_answer *answer, const loom_buf *line, loom_arena *arena, loom_err *err)
+static loom_status score_line(loom_score *score, loom_answer *answer, const loom_buf *line, loom_arena *arena,
+                              loom_err *err)
 {
     LOOM_TRY(loom_answer_parse(answer, line->data, line->len - 1, "x.jsonl", 3, arena, err));
     return loom_answer_score(score, answer, err);
@@ -35,7 +36,8 @@ TEST(golden_generations)
 {
     loom_err err;
     loom_json *cases = NULL;
-    REQUIRE_OK(loom_json_read_file(&cases, LOOM_SOURCE_DIR "/tests/golden/spec/generation/cases.json", 10 << 20, &err), err);
+    REQUIRE_OK(loom_json_read_file(&cases, LOOM_SOURCE_DIR "/tests/golden/spec/generation/cases.json", 10 << 20, &err),
+               err);
     CHECK(loom_json_len(cases) >= 5);
     for (size_t i = 0; i < loom_json_len(cases); i++) {
         const loom_json *c = loom_json_at(cases, i), *want = loom_json_get(c, "expected");
@@ -164,7 +166,8 @@ static void no_trust(loom_mode mode, const loom_graph *g, const char *record, co
         const loom_request_layer *l = loom_request_at(r, i);
         layers[i] = (loom_replay_layer){l->parent, NULL, l->prompt, l->prompt_len, l->text, l->text_len};
     }
-    loom_answer answer = {.mode = mode, .edges = g->n_calls, .depth = loom_graph_depth(g), .layers = layers, .n_layers = n};
+    loom_answer answer = {
+        .mode = mode, .edges = g->n_calls, .depth = loom_graph_depth(g), .layers = layers, .n_layers = n};
     REQUIRE_OK(loom_answer_score(&score, &answer, &err), err);
     CHECK(score.correct);
     loom_score_release(&score);
@@ -226,20 +229,25 @@ TEST(bad_lines)
     expect_error("{\"id\":1,\"mode\":\"baseline\",\"layers\":[]}", "mode is \"baseline\"");
     expect_error("{\"id\":1,\"layers\":[]}", "mode is missing");
     expect_error("{\"mode\":\"tabular\",\"layers\":[3]}", "layer 0 is no object");
-    expect_error("{\"mode\":\"tabular\",\"layers\":[{\"parent\":0,\"prompt\":\"x\",\"text\":\"y\"}]}", "layer 0 has parent 0");
+    expect_error("{\"mode\":\"tabular\",\"layers\":[{\"parent\":0,\"prompt\":\"x\",\"text\":\"y\"}]}",
+                 "layer 0 has parent 0");
     expect_error("{\"mode\":\"tabular\",\"layers\":[{\"parent\":-1,\"text\":\"y\"}]}", "has no \"prompt\"");
     expect_error("{\"mode\":\"tabular\",\"layers\":[{\"parent\":-1,\"prompt\":\"x\",\"text\":5}]}", "is no text");
-    expect_error("{\"mode\":\"tabular\",\"layers\":[{\"prompt\":\"x\",\"text\":\"y\"},{\"parent\":1,\"prompt\":\"x\"}]}",
-                 "layer 1 has parent 1");
+    expect_error(
+        "{\"mode\":\"tabular\",\"layers\":[{\"prompt\":\"x\",\"text\":\"y\"},{\"parent\":1,\"prompt\":\"x\"}]}",
+        "layer 1 has parent 1");
 }
 
-static bool same_text(const char *a, size_t n, const char *b, size_t m) { return n == m && !a == !b && (!a || memcmp(a, b, n) == 0); }
+static bool same_text(const char *a, size_t n, const char *b, size_t m)
+{
+    return n == m && !a == !b && (!a || memcmp(a, b, n) == 0);
+}
 
 static bool same_answer(const loom_answer *a, const loom_answer *b)
 {
-    if (a->id != b->id || a->sample != b->sample || a->edges != b->edges || a->depth != b->depth || a->mode != b->mode ||
-        a->temperature != b->temperature || a->seed != b->seed || a->constrained != b->constrained || a->refused != b->refused ||
-        a->n_layers != b->n_layers)
+    if (a->id != b->id || a->sample != b->sample || a->edges != b->edges || a->depth != b->depth ||
+        a->mode != b->mode || a->temperature != b->temperature || a->seed != b->seed ||
+        a->constrained != b->constrained || a->refused != b->refused || a->n_layers != b->n_layers)
         return false;
     for (int32_t i = 0; i < a->n_layers; i++) {
         const loom_replay_layer *x = &a->layers[i], *y = &b->layers[i];
@@ -275,7 +283,13 @@ static void oracle_by_both(loom_mode mode, const loom_graph *g, const char *reco
     loom_buf line = {0};
     loom_rng_seed(&rng, 5, "damage", 0);
     REQUIRE_OK(loom_oracle_answer(&r, mode, prompt->data, prompt->len, record, LOOM_DAMAGE_NONE, &rng, &err), err);
-    loom_answer head = {.id = 3, .sample = 2, .mode = mode, .seed = -7, .edges = g->n_calls, .depth = loom_graph_depth(g), .temperature = 0.25};
+    loom_answer head = {.id = 3,
+                        .sample = 2,
+                        .mode = mode,
+                        .seed = -7,
+                        .edges = g->n_calls,
+                        .depth = loom_graph_depth(g),
+                        .temperature = 0.25};
     loom_answer_render(&line, &head, r);
     line.data[line.len - 1] = 0;
     both_readers(line.data, true);
@@ -292,13 +306,13 @@ TEST(both_readers_agree)
     both_readers(LINE("\"id\":0", layer), true);
     both_readers(LINE("\"id\": 12 , \"constrain\":\"full\", \"temperature\":1.5e-1", layer), true);
     both_readers(LINE("\"refused\":\"too long\"", ""), true);
-    both_readers(LINE("\"id\":01", layer), false);                    /* not JSON */
-    both_readers(LINE("\"id\":1,\"id\":2", layer), false);            /* twice */
+    both_readers(LINE("\"id\":01", layer), false);         /* not JSON */
+    both_readers(LINE("\"id\":1,\"id\":2", layer), false); /* twice */
     both_readers(LINE("\"id\":1.5", layer), false);
     both_readers(LINE("\"temperature\":1.", layer), false);
     both_readers(LINE("\"temperature\":.5", layer), false);
     both_readers(LINE("\"temperature\":1e", layer), false);
-    both_readers(LINE("\"more\":1", layer), false);                   /* another key: valid, but not this reader's */
+    both_readers(LINE("\"more\":1", layer), false); /* another key: valid, but not this reader's */
     both_readers(LINE("\"constrain\":true", layer), false);
     both_readers(LINE("\"id\":1", "{\"parent\":-1,\"prompt\":\"\\u0041\"}"), false);
     both_readers(LINE("\"id\":1", "{\"parent\":-1,\"prompt\":\"\xc3\xa4\"}"), false);
@@ -325,7 +339,9 @@ static void both_prompt_readers(const char *line, bool fast)
         CHECK_I64(l.id, loom_json_i64(loom_json_get(root, "id"), -1));
         CHECK_I64(l.edges, loom_json_i64(loom_json_get(root, "edges"), -1));
         CHECK_I64(l.depth, loom_json_i64(loom_json_get(root, "depth"), -1));
-        CHECK_STR(l.mode ? l.mode : "-", loom_json_str(loom_json_get(root, "mode"), NULL) ? loom_json_str(loom_json_get(root, "mode"), NULL) : "-");
+        CHECK_STR(l.mode ? l.mode : "-", loom_json_str(loom_json_get(root, "mode"), NULL)
+                                             ? loom_json_str(loom_json_get(root, "mode"), NULL)
+                                             : "-");
         const char *prompt = loom_json_str(loom_json_get(root, "prompt"), &n);
         CHECK(same_text(l.prompt, l.prompt ? l.prompt_len : 0, prompt, prompt ? n : 0));
         loom_json_free(root);
@@ -335,8 +351,10 @@ static void both_prompt_readers(const char *line, bool fast)
 
 TEST(both_readers_of_prompts_agree)
 {
-    both_prompt_readers("{\"id\":7,\"mode\":\"tabular\",\"edges\":3,\"depth\":2,\"service\":\"S_1\",\"prompt\":\"id:S_000000001/num_edges:3 and so on, "
-                        "longer than one block\",\"record\":\"00h\"}", true);
+    both_prompt_readers(
+        "{\"id\":7,\"mode\":\"tabular\",\"edges\":3,\"depth\":2,\"service\":\"S_1\",\"prompt\":\"id:S_000000001/num_edges:3 and so on, "
+        "longer than one block\",\"record\":\"00h\"}",
+        true);
     both_prompt_readers("{\"id\":7,\"prompt\":\"sixteen letters.\\nand again sixteen letters\\\\\\\"\\tx\"}", true);
     both_prompt_readers("{\"prompt\":\"0123456789abcde\\n0123456789abcdef\\n\"}", true);
     both_prompt_readers("{\"id\":7,\"ask\":\"both\"}", false);
@@ -362,4 +380,5 @@ TEST(high_latency_at_the_bound)
     CHECK(loom_instruction_followed(&asked, &g, true));
 }
 
-TEST_MAIN(RUN(high_latency_at_the_bound) RUN(both_readers_of_prompts_agree) RUN(golden_generations) RUN(oracle) RUN(nothing_is_believed) RUN(bad_lines) RUN(both_readers_agree))
+TEST_MAIN(RUN(high_latency_at_the_bound) RUN(both_readers_of_prompts_agree) RUN(golden_generations) RUN(oracle)
+              RUN(nothing_is_believed) RUN(bad_lines) RUN(both_readers_agree))

@@ -3,8 +3,18 @@
 #include "eval/pages/figure.h"
 #include "test.h"
 
-static const char *const names[] = {"<script>alert(1)</script>", "a`touch owned`b", "say \"x\"", "back\\", "\\\" . system(\"touch owned\")",
-                                    "'; system('touch owned')", "$(touch owned)", "@macro", "%s%n", "two\nlines", "\x1b[31m", ""};
+static const char *const names[] = {"<script>alert(1)</script>",
+                                    "a`touch owned`b",
+                                    "say \"x\"",
+                                    "back\\",
+                                    "\\\" . system(\"touch owned\")",
+                                    "'; system('touch owned')",
+                                    "$(touch owned)",
+                                    "@macro",
+                                    "%s%n",
+                                    "two\nlines",
+                                    "\x1b[31m",
+                                    ""};
 enum { NAMES = sizeof names / sizeof *names };
 
 static void fill(loom_figure_vars *v)
@@ -46,12 +56,33 @@ TEST(what_is_written_is_ours)
 
 TEST(anything_else_is_not)
 {
-    static const char *const values[] = {
-        "system \"x\"\n", "title = system(\"x\")\n", "title = \"a\" . system(\"x\")\n", "title = \"`x`\"\n", "title = \"\\140x\\140\"\n",
-        "title = \"a\\\"\n", "title = \"a\n", "title = 'a'\n", "title=\"a\"\n", "csv = \"< x\"\n", "name = \"../x\"\n", "format = \"x\"\n",
-        "labels = \"a b\"\n", "labels = \"\\\"a\\\"b\"\n", "labels = \"\\\"a\\\\\\\"\"\n", "labels = \"\\\"a\"\n", "labels = \"\\\"a\\\"  \\\"b\\\"\"\n",
-        "labels = \"\\\"\\\\\\\"\\\"\"\n", "x_lo = 1 + system(\"x\")\n", "x_lo = 1;x\n", "x_lo = \n", "x_lo = \"1\"\n", "shades = nan\n", "S = 1\n", "\n",
-        "title = \"a\"", "title = \"a\"\n\ntitle = \"b\"\n"};
+    static const char *const values[] = {"system \"x\"\n",
+                                         "title = system(\"x\")\n",
+                                         "title = \"a\" . system(\"x\")\n",
+                                         "title = \"`x`\"\n",
+                                         "title = \"\\140x\\140\"\n",
+                                         "title = \"a\\\"\n",
+                                         "title = \"a\n",
+                                         "title = 'a'\n",
+                                         "title=\"a\"\n",
+                                         "csv = \"< x\"\n",
+                                         "name = \"../x\"\n",
+                                         "format = \"x\"\n",
+                                         "labels = \"a b\"\n",
+                                         "labels = \"\\\"a\\\"b\"\n",
+                                         "labels = \"\\\"a\\\\\\\"\"\n",
+                                         "labels = \"\\\"a\"\n",
+                                         "labels = \"\\\"a\\\"  \\\"b\\\"\"\n",
+                                         "labels = \"\\\"\\\\\\\"\\\"\"\n",
+                                         "x_lo = 1 + system(\"x\")\n",
+                                         "x_lo = 1;x\n",
+                                         "x_lo = \n",
+                                         "x_lo = \"1\"\n",
+                                         "shades = nan\n",
+                                         "S = 1\n",
+                                         "\n",
+                                         "title = \"a\"",
+                                         "title = \"a\"\n\ntitle = \"b\"\n"};
     loom_buf script = {0};
     const loom_figure *f = loom_figure_find("fig03a");
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
@@ -63,7 +94,8 @@ TEST(anything_else_is_not)
     CHECK(!loom_figure_is_ours("fig03b", script.data, script.len));
     for (size_t i = 0; i < script.len; i += 13) {
         script.data[i] ^= 2;
-        if (loom_figure_is_ours("fig03a", script.data, script.len)) CHECK(strstr(script.data, "\ntitle = \"c\"\n") != NULL);
+        if (loom_figure_is_ours("fig03a", script.data, script.len))
+            CHECK(strstr(script.data, "\ntitle = \"c\"\n") != NULL);
         script.data[i] ^= 2;
     }
     loom_buf_str(&script, "system \"x\"\n");

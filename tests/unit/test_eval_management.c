@@ -46,7 +46,8 @@ static void add_pair(loom_critical_paths *p, loom_intern *nodes, int ms)
     char record[200];
     loom_err err;
 
-    snprintf(record, sizeof record, "00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_%d||0.1|rpc|MS_1|MS_2|ARRIVED_5|RT_%d", ms + 10, ms);
+    snprintf(record, sizeof record,
+             "00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_%d||0.1|rpc|MS_1|MS_2|ARRIVED_5|RT_%d", ms + 10, ms);
     loom_graph g = graph_of(record);
     if (loom_critical_paths_add(p, nodes, &g, &err) != LOOM_OK) TEST_FAIL_("%s", err.msg);
 }
@@ -113,7 +114,8 @@ TEST(few_violations)
     CHECK_I64(s.n, 2);
     CHECK_I64(s.positive, 0);
     loom_firm_samples_release(&s);
-    REQUIRE_OK(loom_firm_samples_of(&s, LOOM_FIRM_BY_WINDOW, &r.seen, r.index, LOOM_FIRM_WINDOW - 1, &r.norms, &err), err);
+    REQUIRE_OK(loom_firm_samples_of(&s, LOOM_FIRM_BY_WINDOW, &r.seen, r.index, LOOM_FIRM_WINDOW - 1, &r.norms, &err),
+               err);
     CHECK_I64(s.n, 0); /* no whole window */
     loom_firm_samples_release(&s);
     tear_down(&r);
@@ -162,4 +164,5 @@ TEST(judge)
     }
 }
 
-TEST_MAIN(RUN(path_by_hand) RUN(norms_and_windows) RUN(few_violations) RUN(traces) RUN(judge) loom_arena_release(&arena);)
+TEST_MAIN(RUN(path_by_hand) RUN(norms_and_windows) RUN(few_violations) RUN(traces) RUN(judge)
+              loom_arena_release(&arena);)

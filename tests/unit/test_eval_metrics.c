@@ -109,7 +109,7 @@ TEST(ranks_and_moments)
 {
     double s[4] = {0.1, 0.4, 0.35, 0.8};
     bool pos[4] = {false, false, true, true};
-    CHECK_NEAR(loom_metrics_auc(s, pos, 4), 0.75, 1e-12);                            /* 3 of 4 pairs in order */
+    CHECK_NEAR(loom_metrics_auc(s, pos, 4), 0.75, 1e-12);                              /* 3 of 4 pairs in order */
     CHECK_NEAR(loom_metrics_average_precision(s, pos, 4), 0.5 + 0.5 * 2.0 / 3, 1e-12); /* at ranks 1 and 3 */
     /* the second formula: of all pairs (positive, negative), those in order, ties as half */
     loom_rng rng;
@@ -256,4 +256,5 @@ TEST(bootstrap_with_bias)
     covers_with_bias(0.5);
 }
 
-TEST_MAIN(RUN(wilson) RUN(divergence) RUN(top_k) RUN(earth_mover) RUN(ranks_and_moments) RUN(bootstrap) RUN(bootstrap_ends) RUN(bootstrap_with_bias))
+TEST_MAIN(RUN(wilson) RUN(divergence) RUN(top_k) RUN(earth_mover) RUN(ranks_and_moments) RUN(bootstrap)
+              RUN(bootstrap_ends) RUN(bootstrap_with_bias))

@@ -25,7 +25,8 @@ TEST(area_by_pairs)
     double x[37], y[53];
     loom_rng_seed(&rng, 1, "test", 0);
     for (int round = 0; round < 50; round++) {
-        for (int i = 0; i < 37; i++) x[i] = (double)loom_rng_below(&rng, 12) + round / 10.0 - (double)loom_rng_below(&rng, 3);
+        for (int i = 0; i < 37; i++)
+            x[i] = (double)loom_rng_below(&rng, 12) + round / 10.0 - (double)loom_rng_below(&rng, 3);
         for (int i = 0; i < 53; i++) y[i] = (double)loom_rng_below(&rng, 12);
         CHECK(loom_roc_of(&roc, x, 37, y, 53, &err) == LOOM_OK);
         CHECK(fabs(roc.auc.value - by_pairs(x, 37, y, 53)) < 1e-12);

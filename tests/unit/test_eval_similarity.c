@@ -174,10 +174,10 @@ TEST(memory_by_hand)
     CHECK_I64(loom_training_digests_graphs(m), 3);
     CHECK_I64(loom_training_digests_shapes(m), 2);
     /* a copy at another time of day; the shape of B with another time, twice; C is new, and so is MS_00003 */
-    write_lines(path, "09h00m00s000ms S_000000001 0|http|USER|MS_00001|ARRIVED_0|RT_10\n"
-                      A "||0.1|mc|MS_00001|MS_00002|ARRIVED_1|RT_2||0.2|mc|MS_00001|MS_00002|ARRIVED_4|RT_4\n"
-                      A "||0.1|mc|MS_00001|MS_00002|ARRIVED_1|RT_2||0.2|mc|MS_00001|MS_00002|ARRIVED_4|RT_4\n"
-                      C "\n" B "\nnonsense\n");
+    write_lines(path, "09h00m00s000ms S_000000001 0|http|USER|MS_00001|ARRIVED_0|RT_10\n" A
+                      "||0.1|mc|MS_00001|MS_00002|ARRIVED_1|RT_2||0.2|mc|MS_00001|MS_00002|ARRIVED_4|RT_4\n" A
+                      "||0.1|mc|MS_00001|MS_00002|ARRIVED_1|RT_2||0.2|mc|MS_00001|MS_00002|ARRIVED_4|RT_4\n" C "\n" B
+                      "\nnonsense\n");
     REQUIRE_OK(loom_copy_check(&r, &(loom_known_sets){.train = m}, path, 5, &err), err);
     CHECK_I64(r.n_requested, 6);
     CHECK_I64(r.n_rejected, 1);
@@ -270,7 +270,8 @@ TEST(probabilistic)
     loom_arena_reset(&scratch);
     loom_rng_seed(&rng, 1, "prob", 0);
     bool alike;
-    CHECK(loom_prob_draw_like(&alike, &g, p, &conf, 3, 2, "S_000000077", 200, &rng, &scratch, NULL) == LOOM_OK && alike);
+    CHECK(loom_prob_draw_like(&alike, &g, p, &conf, 3, 2, "S_000000077", 200, &rng, &scratch, NULL) == LOOM_OK &&
+          alike);
     CHECK_I64(g.n_calls, 3);
     CHECK_I64(loom_graph_depth(&g), 2);
     CHECK_STR(g.service, "S_000000077");
@@ -296,7 +297,8 @@ TEST(grid_and_tables)
     CHECK(loom_grid_range(&lo, &hi, "4:9", "x", NULL) == LOOM_OK && lo == 4 && hi == 9);
     CHECK(loom_grid_range(&lo, &hi, "7", "x", NULL) == LOOM_OK && lo == 7 && hi == 7);
     static const char *const bad[] = {"", ":", "0:3", "5:4", "1:1001", "1:2:3", "a", "1: 2", "-1:3"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) CHECK(loom_grid_range(&lo, &hi, bad[i], "x", NULL) == LOOM_STATUS_ARG);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CHECK(loom_grid_range(&lo, &hi, bad[i], "x", NULL) == LOOM_STATUS_ARG);
 
     loom_csv_table t;
     loom_csv_table_init(&t, "a,b,c,d");
@@ -309,5 +311,6 @@ TEST(grid_and_tables)
     loom_csv_table_release(&t);
 }
 
-TEST_MAIN(RUN(corpus_by_hand) RUN(corpus_degrees_by_hand) RUN(bootstrap_groups) RUN(distances_by_hand) RUN(memory_by_hand) RUN(formats_are_told_apart) RUN(probabilistic)
-              RUN(grid_and_tables) loom_arena_release(&arena);)
+TEST_MAIN(RUN(corpus_by_hand) RUN(corpus_degrees_by_hand) RUN(bootstrap_groups) RUN(distances_by_hand)
+              RUN(memory_by_hand) RUN(formats_are_told_apart) RUN(probabilistic) RUN(grid_and_tables)
+                  loom_arena_release(&arena);)

@@ -37,8 +37,11 @@ typedef struct batch_case {
 static loom_status complete_all(loom_job *jobs, const rig *r, const batch_case *bc, const loom_buf *prompts,
                                 loom_engine_counts *counts, loom_err *err)
 {
-    loom_engine_options o = {.batch = bc->batch, .cache_bytes = bc->cache_bytes, .prompt_rows = bc->prompt_rows,
-                             .no_sharing = bc->no_sharing, .pool = r->pool};
+    loom_engine_options o = {.batch = bc->batch,
+                             .cache_bytes = bc->cache_bytes,
+                             .prompt_rows = bc->prompt_rows,
+                             .no_sharing = bc->no_sharing,
+                             .pool = r->pool};
     static const char *const stops[] = {"##", "</edges>"};
     loom_engine *e = NULL;
     int64_t submitted = 0, ended = 0;
@@ -69,8 +72,8 @@ static loom_status complete_all(loom_job *jobs, const rig *r, const batch_case *
 
 TEST(company_does_not_matter)
 {
-    static const batch_case cases[] = {{1, 0, 0, false},  {14, 0, 0, false},   {5, 0, 3, false}, {14, 0, 0, true},
-                                       {14, 1, 16, true}, {14, 60000, 64, false}};
+    static const batch_case cases[] = {{1, 0, 0, false}, {14, 0, 0, false}, {5, 0, 3, false},
+                                       {14, 0, 0, true}, {14, 1, 16, true}, {14, 60000, 64, false}};
     loom_job first[JOBS], other[JOBS];
     loom_buf prompts[JOBS] = {{0}};
     loom_engine_counts counts;
@@ -173,7 +176,8 @@ static loom_status wish_all(loom_prompts *p, loom_mode mode, int64_t most, loom_
 {
     for (int64_t edges = 1; edges <= most; edges = edges < 6 ? edges + 1 : edges * 2)
         for (int64_t depth = edges > 1 ? 2 : 1; depth <= 6 && depth <= edges; depth++) {
-            loom_wish w = {.service = "S_7", .edges = edges, .depth = depth, .latency = edges % 2 ? -1 : 40, .children = -1};
+            loom_wish w = {
+                .service = "S_7", .edges = edges, .depth = depth, .latency = edges % 2 ? -1 : 40, .children = -1};
             LOOM_TRY(loom_prompts_wish(p, &w, mode, true, 1, 1, err));
         }
     return LOOM_OK;
@@ -309,7 +313,8 @@ TEST(what_cannot_be_is_refused)
 {
     loom_err err = {0};
     loom_prompts p = {0};
-    loom_wish deep = {.edges = 3, .depth = 4, .latency = -1, .children = -1}, flat = {.edges = 3, .depth = 1, .latency = -1, .children = -1};
+    loom_wish deep = {.edges = 3, .depth = 4, .latency = -1, .children = -1},
+              flat = {.edges = 3, .depth = 1, .latency = -1, .children = -1};
     loom_automaton *a = NULL;
     const char *bad = "id:S_1/start_node:USER/num_edges:2/remaining_depth:3\n<layer>\n<edges>\n";
     loom_automaton_conf conf = {
@@ -323,6 +328,7 @@ TEST(what_cannot_be_is_refused)
     loom_prompts_release(&p);
 }
 
-TEST_MAIN(loom_blas_start(argc, argv); RUN(company_does_not_matter) RUN(the_context_ends_a_text) RUN(untrained_models_meet_every_request)
-              RUN(small_contexts_are_enough) RUN(contexts_too_small_are_refused) RUN(batches_of_any_size_grow_the_same_graphs) RUN(llama_2_tokens)
-                  RUN(llama_3_tokens) RUN(what_cannot_be_is_refused))
+TEST_MAIN(loom_blas_start(argc, argv); RUN(company_does_not_matter) RUN(the_context_ends_a_text)
+              RUN(untrained_models_meet_every_request) RUN(small_contexts_are_enough)
+                  RUN(contexts_too_small_are_refused) RUN(batches_of_any_size_grow_the_same_graphs) RUN(llama_2_tokens)
+                      RUN(llama_3_tokens) RUN(what_cannot_be_is_refused))

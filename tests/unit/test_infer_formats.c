@@ -120,11 +120,13 @@ static int64_t faults; /* against a format */
 
 static bool is_hex(const char *text, size_t digits)
 {
-    return text && strlen(text) == digits && strspn(text, "0123456789abcdef") == digits &&
-           strspn(text, "0") < digits;
+    return text && strlen(text) == digits && strspn(text, "0123456789abcdef") == digits && strspn(text, "0") < digits;
 }
 
-static const char *str(const loom_json *object, const char *key) { return loom_json_str(loom_json_get(object, key), NULL); }
+static const char *str(const loom_json *object, const char *key)
+{
+    return loom_json_str(loom_json_get(object, key), NULL);
+}
 
 static bool only_keys(const loom_json *object, const char *const *keys)
 {
@@ -141,10 +143,11 @@ static void check_tag(const loom_json *tag)
     const char *type = str(tag, "type");
     const loom_json *value = loom_json_get(tag, "value");
 
-    MUST(str(tag, "key") && str(tag, "key")[0] && type && only_keys(tag, (const char *const[]){"key", "type", "value", NULL}));
+    MUST(str(tag, "key") && str(tag, "key")[0] && type &&
+         only_keys(tag, (const char *const[]){"key", "type", "value", NULL}));
     if (!type) return;
-    MUST(strcmp(type, "string") == 0 ? loom_json_is_string(value)
-         : strcmp(type, "bool") == 0 ? loom_json_is_bool(value)
+    MUST(strcmp(type, "string") == 0  ? loom_json_is_string(value)
+         : strcmp(type, "bool") == 0  ? loom_json_is_bool(value)
          : strcmp(type, "int64") == 0 ? loom_json_is_int(value)
                                       : strcmp(type, "float64") == 0 && loom_json_is_number(value));
 }
@@ -171,7 +174,7 @@ enum { MOST_SPANS = 16 };
 static void check_jaeger_trace(const loom_json *trace)
 {
     static const char *const span_keys[] = {"traceID", "spanID", "operationName", "references", "startTime", "duration",
-                                            "tags", "logs", "processID", "warnings", "flags", NULL};
+                                            "tags",    "logs",   "processID",     "warnings",   "flags",     NULL};
     const loom_json *spans = loom_json_get(trace, "spans"), *processes = loom_json_get(trace, "processes");
     const char *ids[MOST_SPANS], *parents[MOST_SPANS] = {0};
     size_t n = loom_json_len(spans);
@@ -179,7 +182,8 @@ static void check_jaeger_trace(const loom_json *trace)
     MUST(is_hex(str(trace, "traceID"), 32) && loom_json_is_array(spans) && n > 0 && n <= MOST_SPANS);
     MUST(loom_json_is_object(processes) && loom_json_is_null(loom_json_get(trace, "warnings")));
     for (size_t i = 0; i < n && i < MOST_SPANS; i++) {
-        const loom_json *s = loom_json_at(spans, i), *refs = loom_json_get(s, "references"), *tags = loom_json_get(s, "tags");
+        const loom_json *s = loom_json_at(spans, i), *refs = loom_json_get(s, "references"),
+                        *tags = loom_json_get(s, "tags");
         const loom_json *p = loom_json_get(processes, str(s, "processID") ? str(s, "processID") : "");
         MUST(only_keys(s, span_keys) && strcmp(str(s, "traceID"), str(trace, "traceID")) == 0);
         MUST(is_hex(ids[i] = str(s, "spanID"), 16) && str(s, "operationName"));
@@ -218,12 +222,13 @@ static bool is_decimal(const char *text) { return text && text[0] && strspn(text
 
 static void check_attributes(const loom_json *list)
 {
-    static const char *const values[] = {"stringValue", "boolValue", "intValue", "doubleValue", "arrayValue",
-                                        "kvlistValue", "bytesValue", NULL};
+    static const char *const values[] = {"stringValue", "boolValue",   "intValue",   "doubleValue",
+                                         "arrayValue",  "kvlistValue", "bytesValue", NULL};
     MUST(loom_json_is_array(list));
     for (size_t i = 0; i < loom_json_len(list); i++) {
         const loom_json *a = loom_json_at(list, i), *v = loom_json_get(a, "value");
-        MUST(str(a, "key") && str(a, "key")[0] && loom_json_len(a) == 2 && loom_json_len(v) == 1 && only_keys(v, values));
+        MUST(str(a, "key") && str(a, "key")[0] && loom_json_len(a) == 2 && loom_json_len(v) == 1 &&
+             only_keys(v, values));
         if (loom_json_get(v, "intValue")) MUST(is_decimal(str(v, "intValue")));
         if (loom_json_get(v, "stringValue")) MUST(str(v, "stringValue") != NULL);
         if (loom_json_get(v, "boolValue")) MUST(loom_json_is_bool(loom_json_get(v, "boolValue")));
@@ -232,8 +237,8 @@ static void check_attributes(const loom_json *list)
 
 static void check_otlp_span(const loom_json *s, const char **id, const char **parent, const char **trace)
 {
-    static const char *const keys[] = {"traceId", "spanId", "parentSpanId", "name", "kind", "startTimeUnixNano",
-                                       "endTimeUnixNano", "attributes", "status", NULL};
+    static const char *const keys[] = {"traceId",           "spanId",          "parentSpanId", "name",   "kind",
+                                       "startTimeUnixNano", "endTimeUnixNano", "attributes",   "status", NULL};
     const char *start = str(s, "startTimeUnixNano"), *end = str(s, "endTimeUnixNano"), *up = str(s, "parentSpanId");
     int64_t kind = loom_json_i64(loom_json_get(s, "kind"), -1);
     int64_t code = loom_json_i64(loom_json_get(loom_json_get(s, "status"), "code"), -1);
@@ -259,8 +264,10 @@ static void check_otlp_line(const char *text, size_t len)
     const loom_json *resources = loom_json_get(root, "resourceSpans");
     MUST(loom_json_is_array(resources) && loom_json_len(resources) > 0 && loom_json_len(root) == 1);
     for (size_t i = 0; i < loom_json_len(resources) && i < MOST_SPANS; i++) {
-        const loom_json *r = loom_json_at(resources, i), *attributes = loom_json_get(loom_json_get(r, "resource"), "attributes");
-        const loom_json *scope = loom_json_at(loom_json_get(r, "scopeSpans"), 0), *spans = loom_json_get(scope, "spans");
+        const loom_json *r = loom_json_at(resources, i),
+                        *attributes = loom_json_get(loom_json_get(r, "resource"), "attributes");
+        const loom_json *scope = loom_json_at(loom_json_get(r, "scopeSpans"), 0),
+                        *spans = loom_json_get(scope, "spans");
         check_attributes(attributes);
         MUST(strcmp(str(loom_json_at(attributes, 0), "key"), "service.name") == 0);
         services[i] = str(loom_json_get(loom_json_at(attributes, 0), "value"), "stringValue");
@@ -370,11 +377,11 @@ TEST(odd_names_and_times)
 
 /* ---- documents made to hurt ---- */
 #define SPAN(id, parent, start, duration)                                                                              \
-    "{\"traceID\":\"t\",\"spanID\":\"" id "\",\"processID\":\"p\",\"startTime\":" start ",\"duration\":" duration               \
+    "{\"traceID\":\"t\",\"spanID\":\"" id "\",\"processID\":\"p\",\"startTime\":" start ",\"duration\":" duration      \
     ",\"references\":[{\"refType\":\"CHILD_OF\",\"spanID\":\"" parent "\"}]}"
 #define JAEGER(spans) "{\"data\":[{\"processes\":{\"p\":{\"serviceName\":\"a\"}},\"spans\":[" spans "]}]}"
-#define OTLP(spans)                                                                                                    \
-    "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"a\"}}]},"   \
+#define OTLP(spans)                                                                                                      \
+    "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"a\"}}]}," \
     "\"scopeSpans\":[{\"spans\":[" spans "]}]}]}"
 #define OSPAN(id, start, end)                                                                                          \
     "{\"traceId\":\"t\",\"spanId\":\"" id "\",\"startTimeUnixNano\":" start ",\"endTimeUnixNano\":" end "}"
@@ -409,7 +416,8 @@ static const struct {
     {"{\"data\":[null]}", "without \"spans\"", "BAD_TRACE", 0},
     {"{\"data\":[{\"spans\":{},\"processes\":{}}]}", "without \"spans\"", "BAD_TRACE", 0},
     {"{\"data\":[{\"spans\":[{\"traceID\":\"t\",\"spanID\":\"1\",\"processID\":\"q\",\"startTime\":1,\"duration\":1}],"
-     "\"processes\":{\"p\":{}}}]}", "names a process that has no serviceName", "(NO_SERVICE, first: ", 0},
+     "\"processes\":{\"p\":{}}}]}",
+     "names a process that has no serviceName", "(NO_SERVICE, first: ", 0},
     {"{\"data\":[],\"data\":[]}", "not valid JSON", "NOT_JSON", 0},
     {"{\"data\":\"\xff\"}", "not valid JSON", "NOT_JSON", 0},
     {"[[[[1]]]]", "neither Jaeger", "NOT_SPANS", 0},
@@ -464,7 +472,8 @@ TEST(hostile_documents_get_a_sentence)
 
     for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
         loom_err err = {0};
-        REQUIRE_OK(loom_file_write(in_folder(&path, "hostile"), hostile[i].text, strlen(hostile[i].text), true, &err), err);
+        REQUIRE_OK(loom_file_write(in_folder(&path, "hostile"), hostile[i].text, strlen(hostile[i].text), true, &err),
+                   err);
         CHECK(hostile_as_told(i, false, path.data));
         CHECK(hostile_as_told(i, true, path.data));
     }
@@ -483,9 +492,12 @@ TEST(bottomless_documents)
     REQUIRE_OK(loom_file_write(in_folder(&path, "deep"), text.data, text.len, true, &err), err);
     CHECK(read_all(&none, path.data, &t, &err) == LOOM_STATUS_FORMAT && strstr(err.msg, "not valid JSON"));
     loom_buf_reset(&text);
-    loom_buf_str(&text, "{\"data\":[{\"processes\":{\"p0\":{\"serviceName\":\"a\"},\"p1\":{\"serviceName\":\"b\"}},\"spans\":[");
+    loom_buf_str(
+        &text, "{\"data\":[{\"processes\":{\"p0\":{\"serviceName\":\"a\"},\"p1\":{\"serviceName\":\"b\"}},\"spans\":[");
     for (int i = 1; i <= 1500; i++) {
-        loom_buf_printf(&text, "%s{\"traceID\":\"t\",\"spanID\":\"%d\",\"processID\":\"p%d\",\"startTime\":1,\"duration\":1", i > 1 ? "," : "", i, i % 2);
+        loom_buf_printf(&text,
+                        "%s{\"traceID\":\"t\",\"spanID\":\"%d\",\"processID\":\"p%d\",\"startTime\":1,\"duration\":1",
+                        i > 1 ? "," : "", i, i % 2);
         if (i > 1) loom_buf_printf(&text, ",\"references\":[{\"refType\":\"CHILD_OF\",\"spanID\":\"%d\"}]", i - 1);
         loom_buf_char(&text, '}');
     }
@@ -513,8 +525,8 @@ static void damage(loom_buf *b, loom_rng *r)
         b->data[b->len] = 0;
     } else if (what == 1) {
         for (uint64_t n = 1 + loom_rng_below(r, 4); n; n--)
-            b->data[loom_rng_below(r, b->len)] = loom_rng_chance(r, 0.8) ? likely[loom_rng_below(r, sizeof likely - 1)]
-                                                                        : (char)loom_rng_u64(r);
+            b->data[loom_rng_below(r, b->len)] =
+                loom_rng_chance(r, 0.8) ? likely[loom_rng_below(r, sizeof likely - 1)] : (char)loom_rng_u64(r);
     } else {
         size_t at = loom_rng_below(r, b->len), n = loom_rng_below(r, b->len - at);
         char *copy = malloc(n + 1);

@@ -207,7 +207,8 @@ TEST(another_attempt_has_another_stream)
     loom_gen_options o = {.samples = 2, .seed = 9, .max_trials = 3};
     loom_err err = {0};
     kept k = {0};
-    REQUIRE_OK(loom_json_read_file(&root, LOOM_SOURCE_DIR "/tests/golden/spec/generation/cases.json", 1 << 24, &err), err);
+    REQUIRE_OK(loom_json_read_file(&root, LOOM_SOURCE_DIR "/tests/golden/spec/generation/cases.json", 1 << 24, &err),
+               err);
     prompt.text = loom_json_str(loom_json_get(loom_json_at(root, 0), "root_prompt"), &prompt.len);
     REQUIRE_OK(loom_generate(&w.script.face, &prompt, 1, &o, keep, &k, NULL, &err), err);
     CHECK_I64(all.n, 6);
@@ -258,5 +259,4 @@ TEST(stop_strings_are_cut)
 }
 
 TEST_MAIN(RUN(golden_loops_in_any_order) RUN(streams_depend_on_the_layer_only) RUN(another_attempt_has_another_stream)
-          RUN(stopping_leaves_nothing_behind)
-              RUN(stop_strings_are_cut))
+              RUN(stopping_leaves_nothing_behind) RUN(stop_strings_are_cut))

@@ -98,7 +98,8 @@ static void draw_wish(wish *w, loom_rng *r, bool small)
     w->edges = draw_edges(r, small);
     if (w->mode == LOOM_MODE_TABULAR) w->edges = loom_min_i64(w->edges, small ? 12 : 150);
     w->depth = w->edges == 1 ? 1 : draw(r, 2, loom_min_i64(w->edges, 15));
-    if (loom_rng_chance(r, 0.5)) w->latency = loom_rng_chance(r, 0.1) ? 0 : draw(r, 1, loom_rng_chance(r, 0.5) ? 40 : 3000);
+    if (loom_rng_chance(r, 0.5))
+        w->latency = loom_rng_chance(r, 0.1) ? 0 : draw(r, 1, loom_rng_chance(r, 0.5) ? 40 : 3000);
     if (w->mode != LOOM_MODE_INSTRUCTION || !loom_rng_chance(r, 0.4)) return;
     w->to = names[loom_rng_below(r, NAMES)];
     w->type = types[loom_rng_below(r, 5)];
@@ -140,7 +141,9 @@ static void show_attrs(loom_attrs *a, wish *w, loom_rng *r)
 static void write_prompt(loom_buf *into, wish *w, bool training, loom_rng *r)
 {
     loom_line include = {.kind = LOOM_LINE_INCLUDE, .name = {w->from, w->to, w->type}};
-    loom_prompt_conf conf = {.mode = w->mode, .match_training = training, .include = w->from ? &include : NULL,
+    loom_prompt_conf conf = {.mode = w->mode,
+                             .match_training = training,
+                             .include = w->from ? &include : NULL,
                              .high_latency = loom_rng_chance(r, 0.2)};
     loom_attrs a;
 
@@ -151,9 +154,15 @@ static void write_prompt(loom_buf *into, wish *w, bool training, loom_rng *r)
 
 /* ---- judging ---- */
 enum { NOT_ACCURATE, WRONG_SIZE, NO_RECORD, DISOBEYED, NO_EDGE, ODD_NAME, WRONG_TIME, WRONG_START, REFUSED, KINDS };
-static const char *const kind_names[KINDS] = {"not accurate", "wrong size", "no record", "a condition is not obeyed",
-                                              "include edge missing", "name not listed", "latency exceeded",
-                                              "wrong start node or start", "refused"};
+static const char *const kind_names[KINDS] = {"not accurate",
+                                              "wrong size",
+                                              "no record",
+                                              "a condition is not obeyed",
+                                              "include edge missing",
+                                              "name not listed",
+                                              "latency exceeded",
+                                              "wrong start node or start",
+                                              "refused"};
 
 typedef struct tally {
     const wish *wishes;
@@ -164,7 +173,8 @@ typedef struct tally {
 static void fail(tally *t, int kind, const loom_gen_result *r, const char *what)
 {
     if (t->failures[kind]++) return;
-    const loom_request_layer *l = loom_request_at(r->tree, r->outcome->failed_layer >= 0 ? r->outcome->failed_layer : 0);
+    const loom_request_layer *l =
+        loom_request_at(r->tree, r->outcome->failed_layer >= 0 ? r->outcome->failed_layer : 0);
     fprintf(stderr, "%s: %s\nroot prompt: %s\nlayer prompt: %s\ntext: %.3000s\n%s\n", kind_names[kind], what,
             r->prompt->text, l->prompt, l->text ? l->text : "(none)", l->codes.n ? l->codes.items[0].message : "");
 }
@@ -203,8 +213,8 @@ static void judge_edges(tally *t, const loom_gen_result *r, const wish *w)
     }
     if (!found) fail(t, NO_EDGE, r, w->from);
     t->included += w->from != NULL;
-    if (w->latency >= 0 && (w->mode == LOOM_MODE_TABULAR ? root->finish - root->start != w->latency
-                                                         : root->finish > w->latency))
+    if (w->latency >= 0 &&
+        (w->mode == LOOM_MODE_TABULAR ? root->finish - root->start != w->latency : root->finish > w->latency))
         fail(t, WRONG_TIME, r, root->edge_id);
     if (strcmp(root->source, w->start_node) != 0 || (w->start >= 0 && root->start != w->start))
         fail(t, WRONG_START, r, root->source);
@@ -263,9 +273,13 @@ static void draw_settings(settings *s, const rig *r, int64_t round, loom_rng *rn
     static const int64_t top_k[] = {0, 50, 3};
 
     *s = (settings){.engine = {.batch = draw(rng, 1, 40), .pool = r->pool, .no_jump = loom_rng_chance(rng, 0.05)},
-                    .gen = {.match_training = loom_rng_chance(rng, 0.5), .constrain = LOOM_CONSTRAIN_FULL,
-                            .seed = (uint64_t)(seed * 1000 + round), .samples = 1, .temperature = 1,
-                            .top_k = top_k[loom_rng_below(rng, 3)], .max_tokens = 32768}};
+                    .gen = {.match_training = loom_rng_chance(rng, 0.5),
+                            .constrain = LOOM_CONSTRAIN_FULL,
+                            .seed = (uint64_t)(seed * 1000 + round),
+                            .samples = 1,
+                            .temperature = 1,
+                            .top_k = top_k[loom_rng_below(rng, 3)],
+                            .max_tokens = 32768}};
     if (loom_rng_chance(rng, 0.5)) s->gen.names = &lists[loom_rng_below(rng, LISTS)];
     for (int m = 0; m < LOOM_MODES; m++) s->gen.bos[m] = loom_rng_chance(rng, 0.5);
 }
@@ -274,8 +288,8 @@ static void draw_settings(settings *s, const rig *r, int64_t round, loom_rng *rn
 static loom_status find_room(settings *s, const rig *r, const loom_gen_prompt *prompts, int64_t n, bool tight,
                              loom_err *err)
 {
-    loom_budget_conf bc = {.context = 32768, .max_tokens = 32768, .match_training = s->gen.match_training,
-                           .names = s->gen.names};
+    loom_budget_conf bc = {
+        .context = 32768, .max_tokens = 32768, .match_training = s->gen.match_training, .names = s->gen.names};
     loom_budget b;
 
     for (int64_t room = 400; tight && room < 4000; room += 50) {
@@ -312,8 +326,12 @@ static loom_status run_round(tally *t, const rig *r, int64_t round, int64_t n, b
         while (tight && wishes[i].mode == LOOM_MODE_TABULAR); /* one text that must fit in whole */
         wishes[i].listed = s.gen.names;
         write_prompt(&text, &wishes[i], s.gen.match_training, &rng);
-        prompts[i] = (loom_gen_prompt){.id = i, .mode = wishes[i].mode, .edges = wishes[i].edges,
-                                       .depth = wishes[i].depth, .service = "", .len = text.len};
+        prompts[i] = (loom_gen_prompt){.id = i,
+                                       .mode = wishes[i].mode,
+                                       .edges = wishes[i].edges,
+                                       .depth = wishes[i].depth,
+                                       .service = "",
+                                       .len = text.len};
         prompts[i].text = loom_arena_strdup(&arena, text.data, text.len);
     }
     t->wishes = wishes;
@@ -340,8 +358,8 @@ static void check_many(const char *what, const char *tokenizer, int64_t count, b
         REQUIRE(t.n == before + n);
     }
     printf("%s: %" PRId64 " graphs of up to %d edges and depth %d, %" PRId64 " edges, %" PRId64 " layers (%" PRId64
-           " splits), %" PRId64 " with an edge to include; %.1f s of CPU\n", what, t.n, t.largest, t.deepest, t.edges,
-           t.layers, t.splits, t.included, loom_cpu_seconds() - started);
+           " splits), %" PRId64 " with an edge to include; %.1f s of CPU\n",
+           what, t.n, t.largest, t.deepest, t.edges, t.layers, t.splits, t.included, loom_cpu_seconds() - started);
     for (int k = 0; k < KINDS; k++) {
         if (t.failures[k]) fprintf(stderr, "%s: %" PRId64 " of %" PRId64 "\n", kind_names[k], t.failures[k], t.n);
         CHECK_I64(t.failures[k], 0);

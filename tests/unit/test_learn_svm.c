@@ -87,7 +87,10 @@ TEST(optimal)
             double C[2] = {0.02, 0.02};
             if (balanced) C[0] = 0.02 * N / (2.0 * N * 4 / 5), C[1] = 0.02 * N / (2.0 * N / 5);
             clouds(x, y, seed);
-            REQUIRE_OK(loom_svm_fit(&s, x, y, N, F, &(loom_svm_conf){.C = 0.02, .balanced = balanced, .gap = 1e-6, .passes = 5000}, &err), err);
+            REQUIRE_OK(loom_svm_fit(&s, x, y, N, F,
+                                    &(loom_svm_conf){.C = 0.02, .balanced = balanced, .gap = 1e-6, .passes = 5000},
+                                    &err),
+                       err);
             CHECK(s.primal - s.dual >= -1e-9 && s.primal - s.dual <= 1e-6 * s.primal);
             CHECK_NEAR(objective(s.w, x, y, C), s.primal, 1e-9);
             if (seed == 1) {
@@ -106,7 +109,8 @@ TEST(one_class_is_an_error)
     loom_svm s = {0};
     loom_err err;
 
-    CHECK(loom_svm_fit(&s, x, y, 2, 1, &(loom_svm_conf){.C = 1, .gap = 1e-3, .passes = 10}, &err) == LOOM_STATUS_FORMAT);
+    CHECK(loom_svm_fit(&s, x, y, 2, 1, &(loom_svm_conf){.C = 1, .gap = 1e-3, .passes = 10}, &err) ==
+          LOOM_STATUS_FORMAT);
     CHECK(strstr(err.msg, "one class"));
     loom_svm_release(&s);
 }
@@ -181,4 +185,5 @@ TEST(liblinear_agrees)
 #endif
 }
 
-TEST_MAIN(RUN(known_solution) RUN(optimal) RUN(one_class_is_an_error) RUN(scale) RUN(random_features) RUN(liblinear_agrees))
+TEST_MAIN(RUN(known_solution) RUN(optimal) RUN(one_class_is_an_error) RUN(scale) RUN(random_features)
+              RUN(liblinear_agrees))

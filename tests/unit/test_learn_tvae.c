@@ -25,13 +25,16 @@ TEST(agrees_with_numpy)
     int32_t discrete[2 * ROWS], classes[] = {3, 4}, component;
     double x[ROWS], norm = 0, along = 0;
     float eps[BATCH * CODE];
-    loom_table rows = {.n = ROWS, .n_discrete = 2, .n_continuous = 1, .discrete = discrete, .classes = classes, .continuous = x};
+    loom_table rows = {
+        .n = ROWS, .n_discrete = 2, .n_continuous = 1, .discrete = discrete, .classes = classes, .continuous = x};
     loom_tvae *t = NULL;
     loom_tvae_loss loss;
     loom_err err;
 
     rows_of(discrete, x);
-    REQUIRE_OK(loom_tvae_new(&t, &rows, &(loom_tvae_conf){.width = WIDTH, .code = CODE, .batch = BATCH, .seed = 1}, &err), err);
+    REQUIRE_OK(
+        loom_tvae_new(&t, &rows, &(loom_tvae_conf){.width = WIDTH, .code = CODE, .batch = BATCH, .seed = 1}, &err),
+        err);
     CHECK_NEAR(loom_tvae_scalar(t, 0, 0, &component), -0.03624187037348747, 1e-7);
     CHECK_I64(component, 3);
     CHECK_NEAR(loom_tvae_scalar(t, 1, 0, &component), -0.038580551743507385, 1e-7);
@@ -75,13 +78,16 @@ TEST(gradient)
     int32_t discrete[2 * ROWS], classes[] = {3, 4};
     double x[ROWS], size = 0, worst = 0;
     float eps[BATCH * CODE];
-    loom_table rows = {.n = ROWS, .n_discrete = 2, .n_continuous = 1, .discrete = discrete, .classes = classes, .continuous = x};
+    loom_table rows = {
+        .n = ROWS, .n_discrete = 2, .n_continuous = 1, .discrete = discrete, .classes = classes, .continuous = x};
     loom_tvae *t = NULL;
     loom_tvae_loss loss;
     loom_err err;
 
     rows_of(discrete, x);
-    REQUIRE_OK(loom_tvae_new(&t, &rows, &(loom_tvae_conf){.width = WIDTH, .code = CODE, .batch = BATCH, .seed = 3}, &err), err);
+    REQUIRE_OK(
+        loom_tvae_new(&t, &rows, &(loom_tvae_conf){.width = WIDTH, .code = CODE, .batch = BATCH, .seed = 3}, &err),
+        err);
     loom_weights *w = loom_tvae_weights(t);
     float *dw = loom_alloc(w->n, sizeof *dw);
     REQUIRE(dw);
@@ -115,7 +121,8 @@ TEST(learns)
     int32_t classes[] = {8, 2};
     int64_t rare = 0, torn = 0;
     double first = 0, last = 0;
-    loom_table rows = {.n = N, .n_discrete = 2, .n_continuous = 1, .discrete = discrete, .classes = classes, .continuous = x};
+    loom_table rows = {
+        .n = N, .n_discrete = 2, .n_continuous = 1, .discrete = discrete, .classes = classes, .continuous = x};
     loom_tvae *t = NULL;
     loom_rng rng;
     loom_err err;

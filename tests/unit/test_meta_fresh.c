@@ -14,14 +14,13 @@ typedef struct conf {
 
 static char dir[] = "/tmp/loom-test.XXXXXX";
 
-static const loom_opt opts[] = {
-    LOOM_OPT_GROUP("All"),
-    LOOM_OPT_OUT("output", 'o', conf, output, NULL, "FILE", "out"),
-    LOOM_OPT_OUT("report", 0, conf, report, NULL, "FILE", "another"),
-    LOOM_OPT_IN("model", 0, conf, model, NULL, "FILE", "in"),
-    LOOM_OPT_STR("word", 0, conf, word, NULL, "WORD", "a word"),
-    LOOM_OPT_I64("n", 0, conf, n, "1", 0, 100, "N", "a number"),
-    LOOM_OPT_END};
+static const loom_opt opts[] = {LOOM_OPT_GROUP("All"),
+                                LOOM_OPT_OUT("output", 'o', conf, output, NULL, "FILE", "out"),
+                                LOOM_OPT_OUT("report", 0, conf, report, NULL, "FILE", "another"),
+                                LOOM_OPT_IN("model", 0, conf, model, NULL, "FILE", "in"),
+                                LOOM_OPT_STR("word", 0, conf, word, NULL, "WORD", "a word"),
+                                LOOM_OPT_I64("n", 0, conf, n, "1", 0, 100, "N", "a number"),
+                                LOOM_OPT_END};
 
 static const loom_cmd cmd = {.name = "make", .opts = opts, .conf_size = sizeof(conf), .updates = true};
 
@@ -44,7 +43,10 @@ static void setup(fixture *f)
     snprintf(f->side, sizeof f->side, "%s/side", dir);
     put(f->in, "input");
     f->c = (conf){.output = f->out, .word = "a", .n = 1};
-    f->ctx = (loom_ctx){.program = "loom-test", .cmd = &cmd, .conf = &f->c, .command_line = "loom-test make",
+    f->ctx = (loom_ctx){.program = "loom-test",
+                        .cmd = &cmd,
+                        .conf = &f->c,
+                        .command_line = "loom-test make",
                         .common = {.seed = 1, .threads = 1}};
 }
 

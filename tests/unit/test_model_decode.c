@@ -3,10 +3,10 @@
 
 #include "core/num.h"
 #include "core/rng.h"
-#include "model/step.h"
+#include "model/bf16.h"
 #include "model/blas.h"
 #include "model/decode.h"
-#include "model/bf16.h"
+#include "model/step.h"
 
 #define T 53
 /* Two ways to sum some hundred products in float32 differ by a few 1e-7 of their size; logits here are about 1. */
@@ -53,9 +53,12 @@ static loom_status full_logits(bed *b, loom_err *err)
 static loom_status setup_how(bed *b, bool lora, bool half, bool in_place, int threads, int64_t positions, loom_err *err)
 {
     loom_lora_config lc = {.R = 3, .alpha = 6, .targets = 0x7f};
-    loom_decode_options o = {
-        .max_rows = 64, .max_seqs = 8, .positions = positions, .half_cache = half, .bf16_compute = half,
-        .in_place = in_place};
+    loom_decode_options o = {.max_rows = 64,
+                             .max_seqs = 8,
+                             .positions = positions,
+                             .half_cache = half,
+                             .bf16_compute = half,
+                             .in_place = in_place};
     loom_rng r;
 
     *b = (bed){0};
@@ -286,7 +289,6 @@ TEST(refuses_before_changing_anything)
     teardown(&b);
 }
 
-TEST_MAIN(loom_blas_start(0, NULL);
-          RUN(mixed_runs_equal_full_forward) RUN(mixed_runs_on_three_threads) RUN(mixed_runs_with_adapter)
-              RUN(mixed_runs_with_weights_in_place)
-              RUN(mixed_runs_in_bfloat16) RUN(company_changes_no_bit) RUN(forks_share_and_part) RUN(refuses_before_changing_anything))
+TEST_MAIN(loom_blas_start(0, NULL); RUN(mixed_runs_equal_full_forward) RUN(mixed_runs_on_three_threads)
+              RUN(mixed_runs_with_adapter) RUN(mixed_runs_with_weights_in_place) RUN(mixed_runs_in_bfloat16)
+                  RUN(company_changes_no_bit) RUN(forks_share_and_part) RUN(refuses_before_changing_anything))

@@ -38,7 +38,8 @@ typedef struct sizes {
 } sizes;
 
 /* Full and cut tiles of rows, of outputs, of the inner size; odd ones. */
-static const sizes cases[] = {{1, 32, 32}, {8, 64, 64}, {9, 45, 37}, {33, 96, 70}, {64, 70, 128}, {20, 5, 3}, {3, 33, 1}};
+static const sizes cases[] = {{1, 32, 32},   {8, 64, 64}, {9, 45, 37}, {33, 96, 70},
+                              {64, 70, 128}, {20, 5, 3},  {3, 33, 1}};
 enum { CASES = sizeof cases / sizeof *cases };
 
 typedef struct bed {
@@ -64,7 +65,10 @@ static void setup(bed *b, const sizes *s, bool half)
     loom_packed_round(b->x16, b->x, s->in, s->N, s->in);
 }
 
-static void twin(bed *b) { loom_gemm_nt_plain(b->want, b->s.out, b->x, b->s.in, b->w, b->s.in, b->s.N, b->s.out, b->s.in, 1, 0); }
+static void twin(bed *b)
+{
+    loom_gemm_nt_plain(b->want, b->s.out, b->x, b->s.in, b->w, b->s.in, b->s.N, b->s.out, b->s.in, 1, 0);
+}
 
 static void teardown(bed *b) { free(b->x), free(b->w), free(b->want), free(b->x16), free(b->p.data); }
 
@@ -73,7 +77,9 @@ static void run(const bed *b, int unit, float *y, int64_t from, int64_t n, int64
     int64_t width = loom_packed_width(b->s.in), ldy = b->s.out;
 
     if (unit < 0) loom_packed_product(y + from * ldy + c0, ldy, b->x + from * b->s.in, b->s.in, &b->p, n, c0, c1, add);
-    else loom_packed_product16_with((loom_bf16_unit)unit, y + from * ldy + c0, ldy, b->x16 + from * width, &b->p, n, c0, c1, add);
+    else
+        loom_packed_product16_with((loom_bf16_unit)unit, y + from * ldy + c0, ldy, b->x16 + from * width, &b->p, n, c0,
+                                   c1, add);
 }
 
 /* unit -1: rows in float32 */
@@ -95,8 +101,10 @@ static void check(int unit, bool half)
             if (unit >= 0 && n % 16) { /* rounded rows start a group of 16: move the row there */
                 int64_t width = loom_packed_width(b.s.in);
                 memcpy(b.x16 + n / 16 * 16 * width, b.x16 + n * width, (size_t)width * sizeof *b.x16);
-                loom_packed_product16_with((loom_bf16_unit)unit, parts + n * out, out, b.x16 + n / 16 * 16 * width, &b.p, 1, 0, cut, false);
-                loom_packed_product16_with((loom_bf16_unit)unit, parts + n * out + cut, out, b.x16 + n / 16 * 16 * width, &b.p, 1, cut, out, false);
+                loom_packed_product16_with((loom_bf16_unit)unit, parts + n * out, out, b.x16 + n / 16 * 16 * width,
+                                           &b.p, 1, 0, cut, false);
+                loom_packed_product16_with((loom_bf16_unit)unit, parts + n * out + cut, out,
+                                           b.x16 + n / 16 * 16 * width, &b.p, 1, cut, out, false);
                 continue;
             }
             run(&b, unit, parts, n, 1, 0, cut, false);
@@ -193,5 +201,5 @@ TEST(scaled)
     teardown(&b);
 }
 
-TEST_MAIN(RUN(float32) RUN(bfloat16_weights_and_float32_rows) RUN(bfloat16_plain) RUN(bfloat16_avx512)
-              RUN(bfloat16_amx) RUN(turned) RUN(rounds_alike) RUN(scaled))
+TEST_MAIN(RUN(float32) RUN(bfloat16_weights_and_float32_rows) RUN(bfloat16_plain) RUN(bfloat16_avx512) RUN(bfloat16_amx)
+              RUN(turned) RUN(rounds_alike) RUN(scaled))

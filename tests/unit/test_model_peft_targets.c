@@ -19,7 +19,8 @@ static void refused(const char *text, bool whole, const char *why)
     unsigned bits = 0;
     loom_err err = {0};
     CHECK(loom_peft_targets(&bits, text, whole, "a.json", &err) == LOOM_STATUS_FORMAT);
-    if (!strstr(err.msg, "a.json") || !strstr(err.msg, text) || !strstr(err.msg, why)) TEST_FAIL_("%s: %s", text, err.msg);
+    if (!strstr(err.msg, "a.json") || !strstr(err.msg, text) || !strstr(err.msg, why))
+        TEST_FAIL_("%s: %s", text, err.msg);
 }
 
 TEST(names_and_dotted_paths)
@@ -45,9 +46,9 @@ TEST(regular_expressions)
     refused(".*", true, "lm_head");
     refused(".*proj.", true, "no matrix");
     refused("model\\.layers\\.[0-9]\\.self_attn\\.q_proj", true, "all layers alike");
-    refused("(?!.*mlp).*_proj", true, "list");  /* looks ahead */
-    refused(".*(q_proj", true, "list");         /* no expression */
-    refused("(a{9999}){9999}", true, "list");   /* huge */
+    refused("(?!.*mlp).*_proj", true, "list"); /* looks ahead */
+    refused(".*(q_proj", true, "list");        /* no expression */
+    refused("(a{9999}){9999}", true, "list");  /* huge */
     refused(".*\\bq_proj", true, "list");
 }
 
@@ -57,7 +58,8 @@ static void config_refused(const char *more, const char *why)
     loom_lora_config c;
     loom_err err = {0};
 
-    loom_buf_printf(&text, "{\"peft_type\": \"LORA\", \"r\": 8, \"lora_alpha\": 16, \"target_modules\": [\"q_proj\"]%s}", more);
+    loom_buf_printf(
+        &text, "{\"peft_type\": \"LORA\", \"r\": 8, \"lora_alpha\": 16, \"target_modules\": [\"q_proj\"]%s}", more);
     loom_status st = loom_peft_config_parse(&c, text.data, text.len, "a.json", &err);
     CHECK(st == (why ? LOOM_STATUS_FORMAT : LOOM_OK));
     CHECK(!why || strstr(err.msg, why));

@@ -171,5 +171,5 @@ TEST(settings_are_checked)
     CHECK_I64(loom_sampling_check(&(loom_sampling){.top_k = -1}, &err), LOOM_STATUS_ARG);
 }
 
-TEST_MAIN(RUN(plain_temperature) RUN(top_k) RUN(top_k_of_many) RUN(top_p) RUN(min_p) RUN(greedy_masks_and_nan) RUN(log_probability)
-              RUN(settings_are_checked))
+TEST_MAIN(RUN(plain_temperature) RUN(top_k) RUN(top_k_of_many) RUN(top_p) RUN(min_p) RUN(greedy_masks_and_nan)
+              RUN(log_probability) RUN(settings_are_checked))

@@ -4,11 +4,11 @@
 #include "core/num.h"
 #include "core/rng.h"
 #include "core/utf8.h"
+#include "preprocess/rows/split_traces.h"
 #include "readers/rows/csv.h"
 #include "readers/rows/row_reader.h"
-#include "trace/graph/rename.h"
-#include "preprocess/rows/split_traces.h"
 #include "test.h"
+#include "trace/graph/rename.h"
 
 static loom_csv csv;
 
@@ -26,8 +26,7 @@ static void render_records(loom_buf *into, const char *text, size_t whole, size_
                 if (i) loom_buf_char(into, '|');
                 loom_buf_append(into, csv.fields[i].at, csv.fields[i].len);
             }
-        else
-            loom_buf_str(into, kind == LOOM_CSV_BAD_QUOTES ? "!Q" : kind == LOOM_CSV_BAD_BYTES ? "!N" : "!L");
+        else loom_buf_str(into, kind == LOOM_CSV_BAD_QUOTES ? "!Q" : kind == LOOM_CSV_BAD_BYTES ? "!N" : "!L");
         loom_buf_char(into, ';');
     }
     *left = (size_t)(text + whole - at);
@@ -58,7 +57,8 @@ TEST(records)
     expect_records(2, "a\"b,c\n", "a\"b|c;");
     expect_records(2, "\"a\"x,b\nc,d\n", "!Q;c|d;");
     expect_records(2, "\"a\nb\",c\nd,e\n", "a\nb|c;d|e;");
-    expect_records(2, "\"a\nb\",c,d\ne,f\n", "!Q;b\"|c|d;e|f;"); /* joined it has three fields: the lines stand for themselves */
+    expect_records(2, "\"a\nb\",c,d\ne,f\n",
+                   "!Q;b\"|c|d;e|f;"); /* joined it has three fields: the lines stand for themselves */
     expect_records(2, "\"a,b\nc,d\ne,f\n", "!Q;c|d;e|f;");
     expect_records(2, "x,\"a", "!Q;");
     expect_records(3, "\"a,1\n\"b,2\nc,3\n", "!Q;!Q;c|3;");
@@ -92,17 +92,13 @@ static void make_text(loom_buf *text, loom_rng *rng, size_t bytes, double quotes
     while (text->len < bytes) {
         double kind = loom_rng_f64(rng);
         unsigned long long n = loom_rng_below(rng, 1000000);
-        if (kind < quotes)
-            loom_buf_printf(text, "\"%llu\",\"x,\n%llu\",\"\"\"q\"\"\"\r\n", n, n);
-        else if (kind < quotes * 1.1)
-            loom_buf_printf(text, "%llu,\"open,%llu\n", n, n);
-        else if (kind < quotes * 1.11)
-            loom_buf_printf(text, "%llu,\"far%*s\n\n\n\",%llu\n", n, 5000, "", n);
+        if (kind < quotes) loom_buf_printf(text, "\"%llu\",\"x,\n%llu\",\"\"\"q\"\"\"\r\n", n, n);
+        else if (kind < quotes * 1.1) loom_buf_printf(text, "%llu,\"open,%llu\n", n, n);
+        else if (kind < quotes * 1.11) loom_buf_printf(text, "%llu,\"far%*s\n\n\n\",%llu\n", n, 5000, "", n);
         else if (kind > 0.99999) {
             for (int i = 0; i < 300000; i++) loom_buf_append(text, "long line,", 10);
             loom_buf_char(text, '\n');
-        } else
-            loom_buf_printf(text, "%llu,%llu,%llu\n", n, n * n, n + 1);
+        } else loom_buf_printf(text, "%llu,%llu,%llu\n", n, n * n, n + 1);
     }
 }
 
@@ -166,11 +162,33 @@ TEST(blocks_do_not_matter)
 
 TEST(milliseconds)
 {
-    static const struct { const char *text; bool ok; int64_t ms; } cases[] = {
-        {"5", true, 5}, {"2.999", true, 2}, {"-0.5", true, 0}, {"-2.0", true, -2}, {"0012", true, 12}, {"1e3", true, 1000},
-        {"+7", true, 7}, {".5", true, 0}, {"1.", true, 1}, {"4503599627370496", true, 4503599627370496}, {"4503599627370497", false, 0},
-        {"99999999999999999999", false, 0}, {"", false, 0}, {"-", false, 0}, {"abc", false, 0}, {"inf", false, 0}, {"nan", false, 0},
-        {"1,5", false, 0}, {"5 ", false, 0}, {"0x10", false, 0}, {"1.5.2", false, 0}, {".", false, 0},
+    static const struct {
+        const char *text;
+        bool ok;
+        int64_t ms;
+    } cases[] = {
+        {"5", true, 5},
+        {"2.999", true, 2},
+        {"-0.5", true, 0},
+        {"-2.0", true, -2},
+        {"0012", true, 12},
+        {"1e3", true, 1000},
+        {"+7", true, 7},
+        {".5", true, 0},
+        {"1.", true, 1},
+        {"4503599627370496", true, 4503599627370496},
+        {"4503599627370497", false, 0},
+        {"99999999999999999999", false, 0},
+        {"", false, 0},
+        {"-", false, 0},
+        {"abc", false, 0},
+        {"inf", false, 0},
+        {"nan", false, 0},
+        {"1,5", false, 0},
+        {"5 ", false, 0},
+        {"0x10", false, 0},
+        {"1.5.2", false, 0},
+        {".", false, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int64_t ms = 0;
@@ -224,12 +242,12 @@ TEST(split_traces)
 {
     loom_split_traces s = {.span = 10};
     for (int i = 0; i < 10; i++) CHECK(!came_back(&s, i));
-    CHECK(came_back(&s, 0));                                   /* the oldest of the span */
+    CHECK(came_back(&s, 0)); /* the oldest of the span */
     for (int i = 10; i < 18; i++) CHECK(!came_back(&s, i));
     CHECK_I64(s.n_back, 1);
     CHECK_I64(s.n_forgotten, 0);
     CHECK(came_back(&s, 9) && came_back(&s, 0) && came_back(&s, 17));
-    CHECK(!came_back(&s, 1));                                  /* more than ten others came between */
+    CHECK(!came_back(&s, 1)); /* more than ten others came between */
     CHECK_I64(s.n_forgotten, 10);
     CHECK(s.recent.n + s.older.n <= 20);
     CHECK(came_back(&s, 1));
@@ -316,18 +334,6 @@ TEST(renaming)
     loom_buf_release(&text);
 }
 
-TEST_MAIN(
-    RUN(records)
-    RUN(limits_of_joining)
-    RUN(blocks_do_not_matter)
-    RUN(milliseconds)
-    RUN(null_spellings_and_utf8)
-    RUN(seen_hashes)
-    RUN(split_traces)
-    RUN(split_traces_memory)
-    RUN(interned_traces)
-    RUN(texts_at_the_end_of_a_block)
-    RUN(texts_that_do_not_fit)
-    RUN(renaming)
-    loom_csv_release(&csv);
-)
+TEST_MAIN(RUN(records) RUN(limits_of_joining) RUN(blocks_do_not_matter) RUN(milliseconds) RUN(null_spellings_and_utf8)
+              RUN(seen_hashes) RUN(split_traces) RUN(split_traces_memory) RUN(interned_traces)
+                  RUN(texts_at_the_end_of_a_block) RUN(texts_that_do_not_fit) RUN(renaming) loom_csv_release(&csv);)

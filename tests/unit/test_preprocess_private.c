@@ -32,8 +32,9 @@ TEST(coarse_times_keep_their_order)
 
 TEST(coarse_graphs_stay_valid)
 {
-    const char *line = "00h00m00s000ms S_000000001 0|http|USER|MS_00001|ARRIVED_0|RT_97||0.1|rpc|MS_00001|MS_00002|"
-                       "ARRIVED_3|RT_94||0.1.1|db|MS_00002|MS_00003|ARRIVED_9|RT_88||0.2|mc|MS_00001|MS_00004|ARRIVED_96|RT_0";
+    const char *line =
+        "00h00m00s000ms S_000000001 0|http|USER|MS_00001|ARRIVED_0|RT_97||0.1|rpc|MS_00001|MS_00002|"
+        "ARRIVED_3|RT_94||0.1.1|db|MS_00002|MS_00003|ARRIVED_9|RT_88||0.2|mc|MS_00001|MS_00004|ARRIVED_96|RT_0";
     for (int64_t ms = 1; ms < 120; ms++) {
         loom_arena arena = {0};
         loom_graph g;
@@ -61,7 +62,8 @@ TEST(rare_in_graphs_not_in_calls)
     loom_rare_keys keys = {0};
     loom_err err;
     loom_graph twice = graph_of("00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_9||0.1|rpc|MS_1|MS_2|ARRIVED_1|RT_1||"
-                                "0.2|rpc|MS_1|MS_2|ARRIVED_3|RT_1", &arena);
+                                "0.2|rpc|MS_1|MS_2|ARRIVED_3|RT_1",
+                                &arena);
     loom_graph once = graph_of("00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_9", &arena);
     CHECK(loom_rare_keys_add(&keys, &twice, &err) == LOOM_OK && loom_rare_keys_add(&keys, &once, &err) == LOOM_OK);
     CHECK_I64(loom_rare_keys_service(&keys, "S_000000001"), 2);
@@ -101,4 +103,5 @@ TEST(hidden_names)
     loom_buf_release(&a), loom_buf_release(&b);
 }
 
-TEST_MAIN(RUN(siphash_of_the_paper) RUN(coarse_times_keep_their_order) RUN(coarse_graphs_stay_valid) RUN(rare_in_graphs_not_in_calls) RUN(hidden_names))
+TEST_MAIN(RUN(siphash_of_the_paper) RUN(coarse_times_keep_their_order) RUN(coarse_graphs_stay_valid)
+              RUN(rare_in_graphs_not_in_calls) RUN(hidden_names))

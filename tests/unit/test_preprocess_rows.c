@@ -53,8 +53,8 @@ TEST(rows_are_grouped_in_the_order_of_the_file)
 TEST(traces_are_ordered_by_time_of_day_and_id)
 {
     static const char *const ids[] = {"z", "late", "b", "a", "middle", "early", "before"};
-    static const int64_t times[] = {7,           LOOM_MS_PER_DAY - 1, 7 + 3 * LOOM_MS_PER_DAY, 7, 600 * 512,
-                                    LOOM_MS_PER_DAY + 1, -2};
+    static const int64_t times[] = {7, LOOM_MS_PER_DAY - 1, 7 + 3 * LOOM_MS_PER_DAY, 7, 600 * 512, LOOM_MS_PER_DAY + 1,
+                                    -2};
     static const char *const want[] = {"early", "a", "b", "z", "middle", "before", "late"};
     enum { N = 7 };
     loom_raw_row rows[N];
@@ -89,7 +89,7 @@ TEST(no_rows_are_no_groups)
 /* Three blocks of 10, 20 and 5 lines behind a header of 2; the first and last were read by reader 1. */
 static void fake_tables(loom_row_tables *t, loom_row_reader *readers, loom_row_block *blocks, loom_row_table *table)
 {
-    *table = (loom_row_table){(char *)(uintptr_t)"rows.csv", 2};
+    *table = (loom_row_table){(char *)(uintptr_t) "rows.csv", 2};
     blocks[0] = (loom_row_block){.n_lines = 10};
     blocks[1] = (loom_row_block){.n_lines = 20};
     blocks[2] = (loom_row_block){.n_lines = 5};
@@ -140,7 +140,7 @@ TEST(lines_begin_anew_with_every_table)
     loom_err err;
     memset(readers, 0, sizeof readers);
     fake_tables(&t, readers, blocks, tables);
-    tables[1] = (loom_row_table){(char *)(uintptr_t)"more.csv", 1};
+    tables[1] = (loom_row_table){(char *)(uintptr_t) "more.csv", 1};
     blocks[2].table = 1;
     t.n = 2;
     REQUIRE_OK(loom_row_tables_finish(&t, &c, &report, &err), err);

@@ -9,10 +9,10 @@
 #include "core/hash.h"
 #include "core/hash_set.h"
 #include "core/num.h"
-#include "preprocess/stores/graph_profile.h"
 #include "preprocess/samples/sample_math.h"
 #include "preprocess/samples/sample_truth.h"
 #include "preprocess/samples/sample_write.h"
+#include "preprocess/stores/graph_profile.h"
 #include "trace/graph/record.h"
 
 TEST(arithmetic_is_that_of_the_library)
@@ -444,10 +444,7 @@ static void mark_uncommon(stats *s)
     free(per_service);
 }
 
-static int64_t quantile(const int64_t *sorted, int64_t n, double q)
-{
-    return sorted[(int64_t)((double)n * q)];
-}
+static int64_t quantile(const int64_t *sorted, int64_t n, double q) { return sorted[(int64_t)((double)n * q)]; }
 
 /* Services with at least 10 graphs whose p90 lies more than 5 ms above the mean; *apps: those with 500 deep graphs. */
 static int64_t spread_services(const stats *s, int64_t *apps)
@@ -575,8 +572,7 @@ static bool paint(loom_graph_profile *p, double *clean, loom_sample_profile prof
         const char *untimed = strchr(text.data, ' ');
         bool fresh;
         CHECK(loom_hash_set_add(&seen, loom_hash128_of(untimed, strlen(untimed)), &fresh));
-        if (fresh && loom_record_read(&g, &why, text.data, text.len - 1, &a))
-            loom_graph_profile_add(p, &g);
+        if (fresh && loom_record_read(&g, &why, text.data, text.len - 1, &a)) loom_graph_profile_add(p, &g);
     }
     CHECK(loom_graph_profile_finish(p, NULL) == LOOM_OK);
     *clean = (double)survived / (double)n_traces;
@@ -778,10 +774,10 @@ TEST(damage_comes_at_its_rate)
 
 TEST_MAIN(RUN(arithmetic_is_that_of_the_library) RUN(clean_traces_pass_the_validator)
               RUN(a_trace_does_not_depend_on_how_many_there_are) RUN(every_seed_of_the_base_is_another_world)
-                  RUN(impossible_settings_are_refused)
-                  RUN(exact_probabilities_are_those_of_the_draws) RUN(same_seed_same_bytes)
-                      RUN(rows_are_in_order_of_writing) RUN(default_sample_has_the_published_shape)
-                          RUN(harsh_rows_leave_as_little_as_the_published_raw_sample)
-                              RUN(default_profile_is_within_its_bands) RUN(large_profile_is_within_its_bands)
-                                  RUN(tiny_profile_is_within_its_bands) RUN(v2021_profile_is_within_its_bands)
-                                      RUN(damage_comes_at_its_rate))
+                  RUN(impossible_settings_are_refused) RUN(exact_probabilities_are_those_of_the_draws)
+                      RUN(same_seed_same_bytes) RUN(rows_are_in_order_of_writing)
+                          RUN(default_sample_has_the_published_shape)
+                              RUN(harsh_rows_leave_as_little_as_the_published_raw_sample)
+                                  RUN(default_profile_is_within_its_bands) RUN(large_profile_is_within_its_bands)
+                                      RUN(tiny_profile_is_within_its_bands) RUN(v2021_profile_is_within_its_bands)
+                                          RUN(damage_comes_at_its_rate))

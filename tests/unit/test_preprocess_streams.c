@@ -74,7 +74,8 @@ TEST(streams_keep_the_order)
     }
     for (int threads = 1; threads <= 4; threads += 3) {
         gathered g = {.in_order = true};
-        loom_store_stream s = {.result_size = sizeof(lengths), .work = count_work, .take = gather, .release = release_lengths, .arg = &g};
+        loom_store_stream s = {
+            .result_size = sizeof(lengths), .work = count_work, .take = gather, .release = release_lengths, .arg = &g};
         REQUIRE_OK(loom_pool_new(&s.pool, threads, &err), err);
         REQUIRE_OK(loom_store_stream_run(&s, list, 3, &err), err);
         CHECK(g.in_order);
@@ -99,7 +100,8 @@ TEST(streams_stop_at_a_failure)
     char path[64];
     const char *list[] = {path, "/nonexistent/file"};
     loom_err err;
-    loom_store_stream s = {.result_size = sizeof(lengths), .work = count_work, .take = refuse, .release = release_lengths};
+    loom_store_stream s = {
+        .result_size = sizeof(lengths), .work = count_work, .take = refuse, .release = release_lengths};
     snprintf(path, sizeof path, "/tmp/loom-stream-%ld", (long)getpid());
     REQUIRE_OK(loom_file_write(path, "a\n", 2, true, &err), err);
     CHECK(loom_store_stream_run(&s, list, 1, &err) == LOOM_STATUS_IO);
@@ -127,7 +129,9 @@ TEST(quantiles_are_those_of_the_sorted_list)
     CHECK_I64(loom_value_counts_quantile(&t, .5), 0);
     for (int i = 0; i < N; i++) {
         uint64_t kind = loom_rng_below(&rng, 10);
-        values[i] = kind == 0 ? -(int64_t)loom_rng_below(&rng, 50) : kind == 1 ? (int64_t)loom_rng_below(&rng, 1000000) : (int64_t)kind;
+        values[i] = kind == 0   ? -(int64_t)loom_rng_below(&rng, 50)
+                    : kind == 1 ? (int64_t)loom_rng_below(&rng, 1000000)
+                                : (int64_t)kind;
         loom_value_counts_add(&halves[i % 2], values[i]);
     }
     loom_value_counts_merge(&t, &halves[0]);
@@ -162,9 +166,5 @@ TEST(counters)
     loom_counter_release(&b);
 }
 
-TEST_MAIN(
-    RUN(streams_keep_the_order)
-    RUN(streams_stop_at_a_failure)
-    RUN(quantiles_are_those_of_the_sorted_list)
-    RUN(counters)
-)
+TEST_MAIN(RUN(streams_keep_the_order) RUN(streams_stop_at_a_failure) RUN(quantiles_are_those_of_the_sorted_list)
+              RUN(counters))

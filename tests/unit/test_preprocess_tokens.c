@@ -81,7 +81,9 @@ TEST(instruction_samples)
     int64_t first, n, answer;
     write_samples("i.txt", instruction, 500);
     CHECK_I64(COMMAND("tokenizer", in_scratch("i.txt"), "-o", in_scratch("tok.json"), "-q"), 0);
-    CHECK_I64(COMMAND("tokens", in_scratch("i.txt"), "--tokenizer", in_scratch("tok.json"), "-o", in_scratch("i.h5"), "-q"), 0);
+    CHECK_I64(
+        COMMAND("tokens", in_scratch("i.txt"), "--tokenizer", in_scratch("tok.json"), "-o", in_scratch("i.h5"), "-q"),
+        0);
     loom_shard *s = open_shard("i.h5", &tok);
     REQUIRE(s && tok);
     const loom_shard_info *info = loom_shard_get_info(s);
@@ -109,9 +111,11 @@ TEST(tabular_samples)
     loom_tokenizer *tok = NULL;
     int64_t first, n, answer;
     write_samples("t.txt", tabular, 3);
-    CHECK_I64(COMMAND("tokens", in_scratch("t.txt"), "--tokenizer", in_scratch("tok.json"), "-o", in_scratch("t.h5"), "-q"), 0);
-    CHECK_I64(COMMAND("tokens", in_scratch("t.txt"), "--tokenizer", in_scratch("tok.json"), "-o", in_scratch("b.h5"), "-q",
-                      "--bos", "yes", "--eos", "yes"),
+    CHECK_I64(
+        COMMAND("tokens", in_scratch("t.txt"), "--tokenizer", in_scratch("tok.json"), "-o", in_scratch("t.h5"), "-q"),
+        0);
+    CHECK_I64(COMMAND("tokens", in_scratch("t.txt"), "--tokenizer", in_scratch("tok.json"), "-o", in_scratch("b.h5"),
+                      "-q", "--bos", "yes", "--eos", "yes"),
               0);
     loom_shard *s = open_shard("t.h5", &tok);
     REQUIRE(s && tok);
@@ -138,11 +142,11 @@ TEST(threads_do_not_matter)
 {
     loom_tokenizer *a_tok = NULL, *b_tok = NULL;
     write_samples("long.txt", instruction, 20000);
-    CHECK_I64(COMMAND("tokens", in_scratch("long.txt"), "--tokenizer", in_scratch("tok.json"), "-o", in_scratch("1.h5"), "-q",
-                      "--threads", "1"),
+    CHECK_I64(COMMAND("tokens", in_scratch("long.txt"), "--tokenizer", in_scratch("tok.json"), "-o", in_scratch("1.h5"),
+                      "-q", "--threads", "1"),
               0);
-    CHECK_I64(COMMAND("tokens", in_scratch("long.txt"), "--tokenizer", in_scratch("tok.json"), "-o", in_scratch("4.h5"), "-q",
-                      "--threads", "4"),
+    CHECK_I64(COMMAND("tokens", in_scratch("long.txt"), "--tokenizer", in_scratch("tok.json"), "-o", in_scratch("4.h5"),
+                      "-q", "--threads", "4"),
               0);
     loom_shard *a = open_shard("1.h5", &a_tok), *b = open_shard("4.h5", &b_tok);
     REQUIRE(a && b);

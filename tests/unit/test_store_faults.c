@@ -96,8 +96,13 @@ static loom_status write_shard(loom_err *err)
 {
     enum { N = 400, SAMPLES = 400 };
     static const char tokenizer[] = "{\"model\": {\"type\": \"BPE\"}}";
-    loom_shard_spec spec = {.vocab_size = 5000, .bos_id = 1, .eos_id = 2, .has_eos = true, .mode = "tabular",
-                            .tokenizer = tokenizer, .tokenizer_len = sizeof tokenizer - 1};
+    loom_shard_spec spec = {.vocab_size = 5000,
+                            .bos_id = 1,
+                            .eos_id = 2,
+                            .has_eos = true,
+                            .mode = "tabular",
+                            .tokenizer = tokenizer,
+                            .tokenizer_len = sizeof tokenizer - 1};
     loom_shard_writer *w = NULL;
     int32_t ids[N];
     loom_status st = loom_shard_create(&w, path, false, &spec, err);

@@ -48,8 +48,11 @@ static loom_status write_file(const char *path, loom_gguf_item *items, size_t n,
 
 static loom_gguf_item item(const char *name, loom_gguf_type type, int n_dims)
 {
-    loom_gguf_item it = {.type = type, .n_dims = n_dims, .shape = {n_dims == 1 ? 7 : ROWS, n_dims == 1 ? 1 : WIDTH},
-                         .fetch = fetch, .arg = values_};
+    loom_gguf_item it = {.type = type,
+                         .n_dims = n_dims,
+                         .shape = {n_dims == 1 ? 7 : ROWS, n_dims == 1 ? 1 : WIDTH},
+                         .fetch = fetch,
+                         .arg = values_};
     snprintf(it.name, sizeof it.name, "%s", name);
     return it;
 }
@@ -122,7 +125,8 @@ TEST(q8_0_is_its_plain_twin)
             float v = x[b * LOOM_Q8_BLOCK + i];
             wrong += (signed char)q[b * LOOM_Q8_BYTES + 2 + i] != twin(v, most);
             /* half a step, and what the scale loses as float16 (3e-8 where it is subnormal) */
-            far += fabs(gguf_value(&t, (uint64_t)(b * LOOM_Q8_BLOCK + i)) - v) > most / 127 * 0.5 + most / 2048 + 127 * 3.1e-8;
+            far += fabs(gguf_value(&t, (uint64_t)(b * LOOM_Q8_BLOCK + i)) - v) >
+                   most / 127 * 0.5 + most / 2048 + 127 * 3.1e-8;
         }
     }
     CHECK_I64(wrong, 0);
@@ -132,9 +136,11 @@ TEST(q8_0_is_its_plain_twin)
 
 TEST(values_that_do_not_fit)
 {
-    static const struct { loom_gguf_type type; float bad; } cases[] = {
-        {LOOM_GGUF_TENSOR_F16, 70000}, {LOOM_GGUF_TENSOR_F16, NAN}, {LOOM_GGUF_TENSOR_F32, INFINITY},
-        {LOOM_GGUF_TENSOR_Q8_0, -INFINITY}, {LOOM_GGUF_TENSOR_Q8_0, 1e9f}, {LOOM_GGUF_TENSOR_BF16, NAN}};
+    static const struct {
+        loom_gguf_type type;
+        float bad;
+    } cases[] = {{LOOM_GGUF_TENSOR_F16, 70000},      {LOOM_GGUF_TENSOR_F16, NAN},   {LOOM_GGUF_TENSOR_F32, INFINITY},
+                 {LOOM_GGUF_TENSOR_Q8_0, -INFINITY}, {LOOM_GGUF_TENSOR_Q8_0, 1e9f}, {LOOM_GGUF_TENSOR_BF16, NAN}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         loom_err err = {0};
         fill();
@@ -157,4 +163,5 @@ TEST(rows_that_blocks_do_not_fit)
     CHECK(write_file(path_of(), &one, 1, &err) == LOOM_STATUS_ARG);
 }
 
-TEST_MAIN(RUN(what_was_written_is_read) RUN(q8_0_is_its_plain_twin) RUN(values_that_do_not_fit) RUN(rows_that_blocks_do_not_fit))
+TEST_MAIN(RUN(what_was_written_is_read) RUN(q8_0_is_its_plain_twin) RUN(values_that_do_not_fit)
+              RUN(rows_that_blocks_do_not_fit))

@@ -300,5 +300,5 @@ TEST(damaged_texts_and_tables)
 }
 
 TEST_MAIN(start(); RUN(round_trip) RUN(refuses_bad_samples) RUN(keeps_old_file) RUN(cut_short) RUN(flipped_bytes)
-              RUN(foreign_files) RUN(many_texts_for_one) RUN(digest_of_the_content)
-              RUN(damaged_texts_and_tables) RUN(full_disk) finish();)
+              RUN(foreign_files) RUN(many_texts_for_one) RUN(digest_of_the_content) RUN(damaged_texts_and_tables)
+                  RUN(full_disk) finish();)

@@ -26,7 +26,8 @@ TEST(shares)
     CHECK_NEAR(loom_share_test(10, 10, 4, 4), 1, 0);
     CHECK(isnan(loom_share_test(0, 0, 1, 2)));
     /* Yates: n (|ad - bc| - n/2)^2 / (...) of 300/700, 360/640 is 7.8738..., p = .00501 */
-    CHECK_NEAR(loom_share_test(300, 1000, 360, 1000), erfc(sqrt(2000.0 * 59000 * 59000 / (1000.0 * 1000 * 660 * 1340) / 2)), 1e-12);
+    CHECK_NEAR(loom_share_test(300, 1000, 360, 1000),
+               erfc(sqrt(2000.0 * 59000 * 59000 / (1000.0 * 1000 * 660 * 1340) / 2)), 1e-12);
     CHECK(loom_share_test(5000, 5000, 250, 500) < 1e-100 && loom_share_test(0, 1000000, 30, 1000) < 1e-60);
     loom_log_ratio r = loom_share_ratio(10, 100, 20, 100);
     CHECK(fabs(r.value - log(20.5 / 10.5)) < 1e-12 && r.lo < r.value && r.hi > r.value);
@@ -41,9 +42,9 @@ TEST(exact_tests_hold_their_level)
         for (int64_t k = 0; k <= n1 + 7; k++) {
             double below = 0, all = 0;
             for (int64_t k1 = k > 7 ? k - 7 : 0; k1 <= k && k1 <= n1; k1++) {
-                double p = exp(lgamma((double)n1 + 1) - lgamma((double)k1 + 1) - lgamma((double)(n1 - k1) + 1) + lgamma(8) -
-                               lgamma((double)(k - k1) + 1) - lgamma((double)(7 - k + k1) + 1) - lgamma((double)n1 + 8) +
-                               lgamma((double)k + 1) + lgamma((double)(n1 + 7 - k) + 1));
+                double p = exp(lgamma((double)n1 + 1) - lgamma((double)k1 + 1) - lgamma((double)(n1 - k1) + 1) +
+                               lgamma(8) - lgamma((double)(k - k1) + 1) - lgamma((double)(7 - k + k1) + 1) -
+                               lgamma((double)n1 + 8) + lgamma((double)k + 1) + lgamma((double)(n1 + 7 - k) + 1));
                 all += p;
                 if (loom_share_test(k1, n1, k - k1, 7) <= .05) below += p;
             }
@@ -110,7 +111,8 @@ TEST(a_change_is_put_where_it_comes_from)
     for (int64_t i = 0; i < c.n_changes; i++) {
         explained += c.changes[i].explained;
         if (c.changes[i].kind == LOOM_CHANGE_OPERATION && c.changes[i].callee != x->callee)
-            CHECK(c.changes[i].explained && !c.changes[i].tests[LOOM_TEST_OWN].found && c.changes[i].tests[LOOM_TEST_RESPONSE].found);
+            CHECK(c.changes[i].explained && !c.changes[i].tests[LOOM_TEST_OWN].found &&
+                  c.changes[i].tests[LOOM_TEST_RESPONSE].found);
     }
     CHECK(explained >= 3); /* the root, the call, the service, the path */
     loom_contrast_free(&c);
@@ -121,8 +123,9 @@ TEST(a_change_is_put_where_it_comes_from)
 /* Calls that vanish with their caller are explained by whoever stopped calling that. */
 TEST(the_lowest_caller_that_is_still_invoked)
 {
-    static const char whole[] = "00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_9||0.1|rpc|MS_1|MS_2|ARRIVED_2|RT_5||0.1.1|rpc|MS_2|MS_3|ARRIVED_3|RT_3||"
-                                "0.1.1.1|db|MS_3|MS_4|ARRIVED_4|RT_1";
+    static const char whole[] =
+        "00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_9||0.1|rpc|MS_1|MS_2|ARRIVED_2|RT_5||0.1.1|rpc|MS_2|MS_3|ARRIVED_3|RT_3||"
+        "0.1.1.1|db|MS_3|MS_4|ARRIVED_4|RT_1";
     static const char cut[] = "00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_9||0.1|rpc|MS_1|MS_2|ARRIVED_2|RT_5";
     loom_contrast_tally before = {.path_depth = 5}, after = {.path_depth = 5}, part = {.path_depth = 5};
     loom_contrast c = {0};
@@ -137,7 +140,8 @@ TEST(the_lowest_caller_that_is_still_invoked)
     CHECK(x->kind == LOOM_CHANGE_DEPENDENCY && strcmp(loom_operation_name(&c.ops, x->callee), "MS_00003") == 0);
     CHECK_STR(c.places[0].what, "fewer calls");
     CHECK_NEAR(c.places[0].affected, 40, 1e-9);
-    for (int64_t i = 0; i < c.n_places; i++) CHECK(strcmp(loom_operation_name(&c.ops, c.changes[c.places[i].change].callee), "MS_00004") != 0);
+    for (int64_t i = 0; i < c.n_places; i++)
+        CHECK(strcmp(loom_operation_name(&c.ops, c.changes[c.places[i].change].callee), "MS_00004") != 0);
     loom_contrast_free(&c);
     loom_contrast_release(&before);
     loom_contrast_release(&after);
@@ -145,4 +149,5 @@ TEST(the_lowest_caller_that_is_still_invoked)
 }
 
 TEST_MAIN(RUN(shares) RUN(exact_tests_hold_their_level) RUN(ranks) RUN(discoveries_are_those_of_benjamini_and_hochberg)
-          RUN(a_change_is_put_where_it_comes_from) RUN(the_lowest_caller_that_is_still_invoked) loom_arena_release(&arena);)
+              RUN(a_change_is_put_where_it_comes_from) RUN(the_lowest_caller_that_is_still_invoked)
+                  loom_arena_release(&arena);)

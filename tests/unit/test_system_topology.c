@@ -62,7 +62,8 @@ TEST(quantiles_and_the_lognormal_fit)
     loom_time_counts t = {0};
     double mu, sigma;
     for (int i = 0; i < 100; i++) CHECK(loom_time_counts_add(&t, i, 1));
-    CHECK(loom_time_counts_quantile(&t, .5) == 50 && loom_time_counts_quantile(&t, 1) == 99 && loom_time_counts_quantile(&t, 0) == 0);
+    CHECK(loom_time_counts_quantile(&t, .5) == 50 && loom_time_counts_quantile(&t, 1) == 99 &&
+          loom_time_counts_quantile(&t, 0) == 0);
     CHECK(loom_time_counts_mean(&t) == 49.5);
     loom_time_counts_release(&t);
     CHECK(loom_time_counts_add(&t, 0, 7) && loom_time_counts_add(&t, 10, 1) && loom_time_counts_add(&t, 100, 1));
@@ -75,25 +76,27 @@ TEST(stages_and_own_time)
 {
     loom_call_tree t = {0};
     /* 0.1 and 0.2 overlap, 0.3 follows, 0.4 starts when 0.3 ends; 0.5 stands first by its start */
-    loom_graph g = graph("00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_100||0.1|rpc|MS_1|MS_2|ARRIVED_10|RT_20||"
-                         "0.2|rpc|MS_1|MS_3|ARRIVED_20|RT_20||0.3|rpc|MS_1|MS_4|ARRIVED_50|RT_10||0.4|mc|MS_1|MS_5|ARRIVED_60|RT_0||"
-                         "0.5|db|MS_1|MS_6|ARRIVED_5|RT_5");
+    loom_graph g = graph(
+        "00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_100||0.1|rpc|MS_1|MS_2|ARRIVED_10|RT_20||"
+        "0.2|rpc|MS_1|MS_3|ARRIVED_20|RT_20||0.3|rpc|MS_1|MS_4|ARRIVED_50|RT_10||0.4|mc|MS_1|MS_5|ARRIVED_60|RT_0||"
+        "0.5|db|MS_1|MS_6|ARRIVED_5|RT_5");
     CHECK(loom_call_tree_fill(&t, &g));
     CHECK_I64(t.own[0], 100 - 30 - 10 - 5);
     CHECK_I64(loom_call_tree_children(&t, 0), 5);
     CHECK_I64(t.child[0], 5);
     CHECK(t.stage[5] == 0 && t.stage[1] == 1 && t.stage[2] == 1 && t.stage[3] == 2 && t.stage[4] == 3);
     CHECK_I64(t.parent[0], -1);
-    g = graph("00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_9||0.1|rpc|MS_1|MS_2|ARRIVED_1|RT_8||0.1.1|rpc|MS_2|MS_3|ARRIVED_1|RT_3||"
-              "0.1.10|rpc|MS_2|MS_3|ARRIVED_4|RT_5||0.2|rpc|MS_1|MS_3|ARRIVED_9|RT_0");
+    g = graph(
+        "00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_9||0.1|rpc|MS_1|MS_2|ARRIVED_1|RT_8||0.1.1|rpc|MS_2|MS_3|ARRIVED_1|RT_3||"
+        "0.1.10|rpc|MS_2|MS_3|ARRIVED_4|RT_5||0.2|rpc|MS_1|MS_3|ARRIVED_9|RT_0");
     CHECK(loom_call_tree_fill(&t, &g));
     CHECK(t.parent[3] == 1 && t.parent[4] == 0 && t.own[0] == 1 && t.own[1] == 0 && t.own[2] == 3);
     loom_call_tree_release(&t);
 }
 
 #define CACHE "00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_10||0.1|mc|MS_1|MS_2|ARRIVED_2|RT_1"
-#define MISS CACHE "||0.2|db|MS_1|MS_3|ARRIVED_3|RT_4"
-#define LEFT "00h00m00s000ms S_2 0|http|USER|MS_4|ARRIVED_0|RT_5||0.1|rpc|MS_4|MS_5|ARRIVED_1|RT_2"
+#define MISS  CACHE "||0.2|db|MS_1|MS_3|ARRIVED_3|RT_4"
+#define LEFT  "00h00m00s000ms S_2 0|http|USER|MS_4|ARRIVED_0|RT_5||0.1|rpc|MS_4|MS_5|ARRIVED_1|RT_2"
 #define RIGHT "00h00m00s000ms S_2 0|http|USER|MS_4|ARRIVED_0|RT_5||0.1|rpc|MS_4|MS_6|ARRIVED_1|RT_3"
 
 static loom_system_tally small_system(void)
@@ -155,7 +158,9 @@ TEST(rules_survive_in_the_automaton)
         CHECK(why.n == 0);
         bool first = strcmp(g.service, "S_000000001") == 0;
         CHECK(first || i % 2 == 0);
-        if (first) CHECK(g.n_calls >= 2 && g.calls[1].type == LOOM_CALL_MC && (g.n_calls == 2 || g.calls[2].type == LOOM_CALL_DB));
+        if (first)
+            CHECK(g.n_calls >= 2 && g.calls[1].type == LOOM_CALL_MC &&
+                  (g.n_calls == 2 || g.calls[2].type == LOOM_CALL_DB));
         else CHECK_I64(g.n_calls, 2);
         caches += first;
         misses += first && g.n_calls == 3;
@@ -172,9 +177,10 @@ TEST(rules_survive_in_the_automaton)
 /* What a call takes is known when all has a single outcome. */
 TEST(drawn_times_are_those_that_were_seen)
 {
-    static const char line[] = "00h00m00s000ms S_000000001 0|http|USER|MS_00001|ARRIVED_0|RT_90||0.1|rpc|MS_00001|MS_00002|ARRIVED_15|RT_20||"
-                               "0.1.1|mc|MS_00002|MS_00003|ARRIVED_20|RT_6||0.2|db|MS_00001|MS_00004|ARRIVED_40|RT_10||"
-                               "0.3|db|MS_00001|MS_00005|ARRIVED_45|RT_30";
+    static const char line[] =
+        "00h00m00s000ms S_000000001 0|http|USER|MS_00001|ARRIVED_0|RT_90||0.1|rpc|MS_00001|MS_00002|ARRIVED_15|RT_20||"
+        "0.1.1|mc|MS_00002|MS_00003|ARRIVED_20|RT_6||0.2|db|MS_00001|MS_00004|ARRIVED_40|RT_10||"
+        "0.3|db|MS_00001|MS_00005|ARRIVED_45|RT_30";
     loom_system_tally tally = {0};
     loom_buf text = {0}, record = {0};
     loom_topology_drawing *draw = NULL;
@@ -226,7 +232,8 @@ TEST(repetitions_keep_their_distribution)
     for (int i = 0; i < 30; i++) { /* one call or three, never two */
         loom_buf_reset(&line);
         loom_buf_str(&line, "00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_10");
-        for (int k = 1; k <= (i % 3 ? 1 : 3); k++) loom_buf_printf(&line, "||0.%d|mc|MS_1|MS_2|ARRIVED_%d|RT_1", k, 2 * k);
+        for (int k = 1; k <= (i % 3 ? 1 : 3); k++)
+            loom_buf_printf(&line, "||0.%d|mc|MS_1|MS_2|ARRIVED_%d|RT_1", k, 2 * k);
         add(&tally, line.data);
     }
     loom_topology *t = topology_of(&tally, 5, &text);
@@ -250,11 +257,20 @@ TEST(repetitions_keep_their_distribution)
 TEST(damaged_topologies_are_refused)
 {
     static const char *const damage[][2] = {
-        {"spanloom-topology-1", "spanloom-topology-9"}, {"\"graphs\":200", "\"graphs\":-1"},      {"\"deepest\":2", "\"deepest\":2000"},
-        {"\"type\":\"mc\"", "\"type\":\"xx\""},         {"\"calls\":[", "\"calls\":[99,"},      {"\"calls\":[", "\"calls\":[-1,"},
-        {"\"caller\":", "\"caller\":7"},                {"\"callee\":", "\"callee\":-"},        {"\"counts\":[", "\"counts\":[1,"},
-        {"\"root\":true", "\"root\":false"},            {"\"microservice\":\"M", "\"microservice\":\"a b|"},
-        {"\"steps\":[[-1,0", "\"steps\":[[-1,9"},       {"\"with\":", "\"with\":-"},            {"\"number\":[1", "\"number\":[-1"},
+        {"spanloom-topology-1", "spanloom-topology-9"},
+        {"\"graphs\":200", "\"graphs\":-1"},
+        {"\"deepest\":2", "\"deepest\":2000"},
+        {"\"type\":\"mc\"", "\"type\":\"xx\""},
+        {"\"calls\":[", "\"calls\":[99,"},
+        {"\"calls\":[", "\"calls\":[-1,"},
+        {"\"caller\":", "\"caller\":7"},
+        {"\"callee\":", "\"callee\":-"},
+        {"\"counts\":[", "\"counts\":[1,"},
+        {"\"root\":true", "\"root\":false"},
+        {"\"microservice\":\"M", "\"microservice\":\"a b|"},
+        {"\"steps\":[[-1,0", "\"steps\":[[-1,9"},
+        {"\"with\":", "\"with\":-"},
+        {"\"number\":[1", "\"number\":[-1"},
     };
     loom_system_tally tally = small_system();
     loom_buf text = {0}, bad = {0};
@@ -271,7 +287,8 @@ TEST(damaged_topologies_are_refused)
             TEST_FAIL_("%s is taken", damage[i][1]);
         CHECK(!none && strstr(err.msg, "bad.json"));
     }
-    for (size_t n = 0; n < text.len; n += 37) CHECK(loom_topology_parse(&none, text.data, n, "cut.json", NULL) != LOOM_OK && !none);
+    for (size_t n = 0; n < text.len; n += 37)
+        CHECK(loom_topology_parse(&none, text.data, n, "cut.json", NULL) != LOOM_OK && !none);
     loom_topology_free(t);
     loom_system_tally_release(&tally);
     loom_buf_release(&text);
@@ -283,12 +300,14 @@ TEST(exports_name_services_apart)
     loom_system_tally tally = {0};
     loom_buf text = {0}, names = {0}, out = {0};
     loom_export_left left = {0};
-    add(&tally, "00h00m00s000ms S_1 0|http|USER|Front_End|ARRIVED_0|RT_9||0.1|rpc|Front_End|front-end|ARRIVED_1|RT_3||"
-                "0.2|rpc|Front_End|\xc3\xa9\xc3\xa9|ARRIVED_2|RT_3||0.3|rpc|Front_End|9<\"&|ARRIVED_6|RT_1||0.4|mc|Front_End|9<\"&|ARRIVED_8|RT_1");
+    add(&tally,
+        "00h00m00s000ms S_1 0|http|USER|Front_End|ARRIVED_0|RT_9||0.1|rpc|Front_End|front-end|ARRIVED_1|RT_3||"
+        "0.2|rpc|Front_End|\xc3\xa9\xc3\xa9|ARRIVED_2|RT_3||0.3|rpc|Front_End|9<\"&|ARRIVED_6|RT_1||0.4|mc|Front_End|9<\"&|ARRIVED_8|RT_1");
     loom_topology *t = topology_of(&tally, 1, &text);
     REQUIRE(t);
     CHECK(loom_topology_mubench(&out, &names, t, &left, NULL) == LOOM_OK);
-    CHECK_STR(loom_buf_text(&names), "label,microservice\ns9,\"9<\"\"&\"\nfront-end,Front_End\nfront-end-2,front-end\ns,\xc3\xa9\xc3\xa9\n");
+    CHECK_STR(loom_buf_text(&names),
+              "label,microservice\ns9,\"9<\"\"&\"\nfront-end,Front_End\nfront-end-2,front-end\ns,\xc3\xa9\xc3\xa9\n");
     CHECK(strstr(out.data, "\"front-end-2\": {"));
     loom_buf_reset(&out);
     CHECK(loom_topology_dot(&out, t, NULL) == LOOM_OK && strstr(out.data, "label=\"9<\\\"& rpc\""));
@@ -300,6 +319,7 @@ TEST(exports_name_services_apart)
 }
 
 TEST_MAIN(RUN(bins_are_exact_below_256_and_narrow_above) RUN(counts_merge_to_the_same_in_any_order)
-          RUN(quantiles_and_the_lognormal_fit) RUN(stages_and_own_time) RUN(rules_survive_in_the_automaton)
-          RUN(drawn_times_are_those_that_were_seen) RUN(tallies_join_to_the_same_bytes) RUN(repetitions_keep_their_distribution)
-          RUN(damaged_topologies_are_refused) RUN(exports_name_services_apart) loom_arena_release(&arena);)
+              RUN(quantiles_and_the_lognormal_fit) RUN(stages_and_own_time) RUN(rules_survive_in_the_automaton)
+                  RUN(drawn_times_are_those_that_were_seen) RUN(tallies_join_to_the_same_bytes)
+                      RUN(repetitions_keep_their_distribution) RUN(damaged_topologies_are_refused)
+                          RUN(exports_name_services_apart) loom_arena_release(&arena);)

@@ -272,4 +272,5 @@ TEST(clean_up)
 }
 
 TEST_MAIN(RUN(folder) RUN(a_name_taken_meanwhile) RUN(links_and_permissions) RUN(temporary_files_are_new)
-              RUN(both_or_neither_when_the_disk_fails) RUN(never_mixed_when_killed) RUN(folders_of_killed_runs) RUN(clean_up))
+              RUN(both_or_neither_when_the_disk_fails) RUN(never_mixed_when_killed) RUN(folders_of_killed_runs)
+                  RUN(clean_up))

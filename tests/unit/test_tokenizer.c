@@ -92,10 +92,8 @@ static void random_text(loom_buf *text, loom_rng *rng, bool ascii)
     size_t n_ascii = 57, n_all = sizeof parts / sizeof *parts, n = loom_rng_below(rng, 20);
     loom_buf_reset(text);
     for (size_t i = 0; i < n; i++) {
-        if (loom_rng_chance(rng, 0.3))
-            loom_buf_char(text, (char)loom_rng_below(rng, 128));
-        else
-            loom_buf_str(text, parts[loom_rng_below(rng, ascii ? n_ascii : n_all)]);
+        if (loom_rng_chance(rng, 0.3)) loom_buf_char(text, (char)loom_rng_below(rng, 128));
+        else loom_buf_str(text, parts[loom_rng_below(rng, ascii ? n_ascii : n_all)]);
     }
 }
 
@@ -128,10 +126,7 @@ static void compare_matchers(const char *pattern, bool ascii)
     loom_pretok_free(p);
 }
 
-TEST(llama3_matcher_equals_pcre2)
-{
-    compare_matchers(LOOM_PATTERN_LLAMA3, true);
-}
+TEST(llama3_matcher_equals_pcre2) { compare_matchers(LOOM_PATTERN_LLAMA3, true); }
 TEST(domain_matcher_equals_pcre2)
 {
     compare_matchers(LOOM_PATTERN_DOMAIN, true);

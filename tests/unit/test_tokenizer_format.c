@@ -4,9 +4,9 @@
 #include "tokenizer/pretok.h"
 #include "tokenizer/tokformat.h"
 #include "tokenizer/toktrain.h"
-#include "trace/text/phrases.h"
 #include "trace/request/prompt.h"
 #include "trace/text/downstream_task.h"
+#include "trace/text/phrases.h"
 #include "trace_random.h"
 
 static loom_tokenizer *format_only(void)
@@ -102,9 +102,10 @@ static void put_task(loom_buf *into, const loom_graph *g, const loom_facts *fact
     bool made = false;
     loom_downstream_view view = {.graph = g, .form = mode, .rng = rng, .arena = arena};
     loom_arena_reset(arena);
-    REQUIRE_OK(
-        loom_downstream_make(&question, &answer, &made, (loom_downstream_task)loom_rng_below(rng, LOOM_DOWNSTREAM_TASKS), &view, facts, 40, &err),
-        err);
+    REQUIRE_OK(loom_downstream_make(&question, &answer, &made,
+                                    (loom_downstream_task)loom_rng_below(rng, LOOM_DOWNSTREAM_TASKS), &view, facts, 40,
+                                    &err),
+               err);
     if (made) loom_downstream_render_sample(into, loom_buf_text(&question), loom_buf_text(&answer));
     loom_buf_release(&question);
     loom_buf_release(&answer);

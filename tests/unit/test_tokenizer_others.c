@@ -8,9 +8,9 @@
 #include "tokenizer/pretok.h"
 #include "tokenizer/tokformat.h"
 #include "tokenizer/toktrain.h"
-#include "trace/text/phrases.h"
 #include "trace/request/prompt.h"
 #include "trace/text/downstream_task.h"
+#include "trace/text/phrases.h"
 #include "trace/text/textfile.h"
 #include "trace_random.h"
 
@@ -140,10 +140,8 @@ static void second_pattern(void *arg, const char *text, size_t start, size_t len
 static void first_pattern(void *arg, const char *text, size_t start, size_t len)
 {
     speaker *s = arg;
-    if (s->n_patterns == 1)
-        spell_word(s, text + start, len);
-    else
-        loom_pretok_run(s->pretok[1], s->scratch[1], text + start, len, second_pattern, s);
+    if (s->n_patterns == 1) spell_word(s, text + start, len);
+    else loom_pretok_run(s->pretok[1], s->scratch[1], text + start, len, second_pattern, s);
 }
 
 static void speak(loom_tokens *into, speaker *s, const char *text, size_t len)
@@ -161,10 +159,8 @@ static void speak(loom_tokens *into, speaker *s, const char *text, size_t len)
         next = swap;
     }
     for (size_t i = 0; i < now.n; i++) {
-        if (now.all[i].id >= 0)
-            loom_tokens_push(into, now.all[i].id, 0);
-        else
-            loom_pretok_run(s->pretok[0], s->scratch[0], now.all[i].text, now.all[i].len, first_pattern, s);
+        if (now.all[i].id >= 0) loom_tokens_push(into, now.all[i].id, 0);
+        else loom_pretok_run(s->pretok[0], s->scratch[0], now.all[i].text, now.all[i].len, first_pattern, s);
     }
     free(now.all);
     free(next.all);
@@ -249,9 +245,10 @@ static void put_prompt_and_task(texts *t, const loom_graph *g, loom_mode mode, l
     end_text(t, mode);
     loom_downstream_view view = {.graph = g, .form = LOOM_MODE_INSTRUCTION, .rng = rng, .arena = arena};
     loom_arena_reset(arena);
-    REQUIRE_OK(
-        loom_downstream_make(&question, &answer, &made, (loom_downstream_task)loom_rng_below(rng, LOOM_DOWNSTREAM_TASKS), &view, &facts, 40, &err),
-        err);
+    REQUIRE_OK(loom_downstream_make(&question, &answer, &made,
+                                    (loom_downstream_task)loom_rng_below(rng, LOOM_DOWNSTREAM_TASKS), &view, &facts, 40,
+                                    &err),
+               err);
     if (made) loom_downstream_render_sample(&t->all, loom_buf_text(&question), loom_buf_text(&answer));
     end_text(t, mode);
     loom_buf_release(&question);

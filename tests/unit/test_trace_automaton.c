@@ -44,8 +44,10 @@ static void enumerate(bool *seen, const loom_sub_bounds *b, const loom_sub_state
                     if ((s->n >= 0 && s->n != n) || (s->d >= 0 && s->d != d) || (s->c >= 0 && s->c != c) ||
                         (s->k >= 0 && s->k != k) || !can_be_met(n, d, c, k, b->k_cap) || !within(b, n, d, c))
                         continue;
-                    int64_t v = which == LOOM_ATTR_NUM_EDGES ? n : which == LOOM_ATTR_REMAINING_DEPTH ? d
-                                : which == LOOM_ATTR_NUM_CURRENT_EDGES ? c : k;
+                    int64_t v = which == LOOM_ATTR_NUM_EDGES           ? n
+                                : which == LOOM_ATTR_REMAINING_DEPTH   ? d
+                                : which == LOOM_ATTR_NUM_CURRENT_EDGES ? c
+                                                                       : k;
                     seen[v] = true;
                 }
 }
@@ -64,9 +66,16 @@ TEST(ranges_equal_enumeration)
 
     loom_rng_seed(&r, 7, "ranges", 0);
     for (int round = 0; round < 3000; round++) {
-        loom_sub_bounds b = {.n_lo = draw(&r, 1, 4), .n_hi = draw(&r, 1, MOST), .c_lo = draw(&r, 1, 3),
-                             .c_hi = draw(&r, 1, MOST), .x_lo = draw(&r, 0, 2), .x_hi = draw(&r, 0, MOST), .d_lo = 0,
-                             .d_hi = draw(&r, 0, 6), .k_cap = draw(&r, 1, 15), .deep = draw(&r, -1, 4)};
+        loom_sub_bounds b = {.n_lo = draw(&r, 1, 4),
+                             .n_hi = draw(&r, 1, MOST),
+                             .c_lo = draw(&r, 1, 3),
+                             .c_hi = draw(&r, 1, MOST),
+                             .x_lo = draw(&r, 0, 2),
+                             .x_hi = draw(&r, 0, MOST),
+                             .d_lo = 0,
+                             .d_hi = draw(&r, 0, 6),
+                             .k_cap = draw(&r, 1, 15),
+                             .deep = draw(&r, -1, 4)};
         b.n_shallow = draw(&r, -1, MOST);
         b.x_shallow = draw(&r, -1, MOST);
         loom_sub_state s = {.n = -1, .d = -1, .c = -1, .k = -1};
@@ -227,9 +236,14 @@ static void grow(tally *t, const asked *q, loom_rng *r)
         goto done;
     }
     for (const loom_request_layer *l; (l = loom_request_take(tree));) {
-        loom_automaton_conf ac = {
-            .mode = mode, .full = true, .root = l->parent < 0, .prompt = l->prompt, .prompt_len = l->prompt_len,
-            .reach = l->reach, .names = q->names, .n_names = q->n_names};
+        loom_automaton_conf ac = {.mode = mode,
+                                  .full = true,
+                                  .root = l->parent < 0,
+                                  .prompt = l->prompt,
+                                  .prompt_len = l->prompt_len,
+                                  .reach = l->reach,
+                                  .names = q->names,
+                                  .n_names = q->n_names};
         loom_automaton *a = NULL;
         if (loom_automaton_new(&a, &ac, &err) != LOOM_OK || !walk(&text, a, r)) {
             if (t->stuck++ == 0)
@@ -326,9 +340,14 @@ TEST(edges_asked_for_are_there)
     for (int64_t edges = 1; edges <= 24; edges++)
         for (int64_t depth = edges > 1 ? 2 : 1; depth <= 6 && depth <= edges; depth++)
             for (int way = 0; way < 8; way++) {
-                asked q = {.mode = LOOM_MODE_INSTRUCTION, .edges = edges == 24 ? 90 : edges, .depth = depth,
-                           .latency = way & 1 ? -1 : 100, .training = way & 2, .to = "MS_00006",
-                           .type = types[edges % 3], .from = way & 4 || depth == 1 ? "USER" : "MS_00005"};
+                asked q = {.mode = LOOM_MODE_INSTRUCTION,
+                           .edges = edges == 24 ? 90 : edges,
+                           .depth = depth,
+                           .latency = way & 1 ? -1 : 100,
+                           .training = way & 2,
+                           .to = "MS_00006",
+                           .type = types[edges % 3],
+                           .from = way & 4 || depth == 1 ? "USER" : "MS_00005"};
                 if (loom_rng_chance(&r, 0.3)) q.names = names, q.n_names = 4;
                 if (edges == 7 && depth == 3 && !(way & 4)) q.from = q.to; /* it calls itself */
                 q.hide_depth = loom_rng_chance(&r, 0.2);
@@ -348,8 +367,8 @@ TEST(forced_text_ends_between_phrases)
     static const char *const before[] = {"edge_id is 0,type is db,destination is MS_00001,",
                                          "communication starts at 3 milliseconds,"};
     static const char *const after[] = {"", "communication finishes at "};
-    loom_automaton_conf conf = {.mode = LOOM_MODE_RECURSIVE, .full = true, .root = true, .prompt = prompt,
-                                .prompt_len = sizeof prompt - 1};
+    loom_automaton_conf conf = {
+        .mode = LOOM_MODE_RECURSIVE, .full = true, .root = true, .prompt = prompt, .prompt_len = sizeof prompt - 1};
     loom_automaton *a = NULL;
     loom_buf text = {0};
     loom_err err = {0};
@@ -374,7 +393,7 @@ typedef struct refusal {
     const char *attrs, *conditions, *why; /* why NULL: it can be met */
 } refusal;
 
-#define CHILD "id:S_1/start_node:MS_00001/caller:USER/start_edge_id:1/start_communication_at:3/latency:9/"
+#define CHILD   "id:S_1/start_node:MS_00001/caller:USER/start_edge_id:1/start_communication_at:3/latency:9/"
 #define INCLUDE "Include an edge from "
 
 static const refusal refusals[] = {
@@ -397,7 +416,7 @@ static const refusal refusals[] = {
      "start_communication_at is 9, but everything must finish by latency 8"},
     {LOOM_MODE_RECURSIVE, true, "id:S_1/num_edges:3/remaining_depth:1001", "", "depth is too large"},
     {LOOM_MODE_RECURSIVE, true, "id:S_1/num_edges:3/remaining_depth:2", "", NULL}, /* no start_node: USER */
-    {LOOM_MODE_RECURSIVE, true, "", "", NULL},                                    /* nothing is asked for */
+    {LOOM_MODE_RECURSIVE, true, "", "", NULL},                                     /* nothing is asked for */
     {LOOM_MODE_RECURSIVE, false, CHILD "num_edges:5/remaining_depth:1/num_current_edges:3/num_subgraphs:4", "",
      "num_subgraphs is 4 but the layer has 3 edges"},
     {LOOM_MODE_RECURSIVE, false, CHILD "num_edges:2/remaining_depth:1/num_current_edges:3/num_subgraphs:1", "",
@@ -413,14 +432,16 @@ static const refusal refusals[] = {
     {LOOM_MODE_RECURSIVE, false, "id:S_1/start_node:MS_00001/start_edge_id:x/num_edges:1/remaining_depth:0", "",
      "start_edge_id"},
     {LOOM_MODE_RECURSIVE, false, "id:S_1/num_edges:1/remaining_depth:0", "", "no start_node"},
-    {LOOM_MODE_INSTRUCTION, true, "id:S_1/start_node:USER/num_current_edges:1", "generate 2 edges following num_current_edges",
-     "a condition says num_current_edges is 2, the requirements say 1"},
-    {LOOM_MODE_INSTRUCTION, true, "id:S_1/start_node:USER", "generate 2 edges following num_current_edges", "exactly one edge"},
+    {LOOM_MODE_INSTRUCTION, true, "id:S_1/start_node:USER/num_current_edges:1",
+     "generate 2 edges following num_current_edges", "a condition says num_current_edges is 2, the requirements say 1"},
+    {LOOM_MODE_INSTRUCTION, true, "id:S_1/start_node:USER", "generate 2 edges following num_current_edges",
+     "exactly one edge"},
     {LOOM_MODE_INSTRUCTION, true, "id:S_1/start_node:USER/start_communication_at:7",
      "Also, communication should finish before latency 6 milliseconds", "must finish by latency 6"},
     {LOOM_MODE_INSTRUCTION, true, "id:S_1/start_node:USER", "copy caller from requirement's start_node:MS_00002",
      "a condition says start_node is MS_00002, the requirements say USER"},
-    {LOOM_MODE_INSTRUCTION, true, "id:S_1/start_node:USER/num_edges:3", "no subgraph to generate", "no subgraph may be generated"},
+    {LOOM_MODE_INSTRUCTION, true, "id:S_1/start_node:USER/num_edges:3", "no subgraph to generate",
+     "no subgraph may be generated"},
     {LOOM_MODE_INSTRUCTION, true, "id:S_1/num_edges:3", INCLUDE "USER to MS_00003 with http type", NULL},
     {LOOM_MODE_INSTRUCTION, true, "id:S_1/num_edges:3", INCLUDE "MS_00002 to MS_00003 with http type", NULL},
     {LOOM_MODE_INSTRUCTION, true, "id:S_1/num_edges:1", INCLUDE "MS_00002 to MS_00003 with http type",
@@ -443,15 +464,17 @@ static void try_refusal(const refusal *c)
     loom_err err = {0};
 
     if (c->mode == LOOM_MODE_INSTRUCTION)
-        loom_buf_printf(&prompt, LOOM_TEXT_QUESTION LOOM_TEXT_SYSTEM "\n" LOOM_TEXT_REQUIREMENTS "\n%s\n"
-                                 LOOM_TEXT_CONDITIONS "\n%s\n" LOOM_TEXT_ANSWER "\n",
+        loom_buf_printf(&prompt,
+                        LOOM_TEXT_QUESTION LOOM_TEXT_SYSTEM "\n" LOOM_TEXT_REQUIREMENTS "\n%s\n" LOOM_TEXT_CONDITIONS
+                                                            "\n%s\n" LOOM_TEXT_ANSWER "\n",
                         c->attrs, c->conditions);
     else loom_buf_printf(&prompt, "%s\n", c->attrs);
-    loom_automaton_conf conf = {.mode = c->mode, .full = true, .root = c->root, .prompt = prompt.data,
-                                .prompt_len = prompt.len};
+    loom_automaton_conf conf = {
+        .mode = c->mode, .full = true, .root = c->root, .prompt = prompt.data, .prompt_len = prompt.len};
     loom_status st = loom_automaton_new(&a, &conf, &err);
     if (c->why ? st != LOOM_STATUS_ARG || !strstr(err.msg, c->why) : st != LOOM_OK)
-        fprintf(stderr, "%s%s\n  gives: %s\n", prompt.data, c->why ? c->why : "can be met", st ? err.msg : "(accepted)");
+        fprintf(stderr, "%s%s\n  gives: %s\n", prompt.data, c->why ? c->why : "can be met",
+                st ? err.msg : "(accepted)");
     CHECK(c->why ? st == LOOM_STATUS_ARG && strstr(err.msg, c->why) : st == LOOM_OK);
     loom_automaton_free(a);
     loom_buf_release(&prompt);
@@ -469,7 +492,9 @@ TEST(names_bound_what_can_be_included)
     static const struct {
         const char *from, *to;
         bool good;
-    } cases[] = {{"USER", "MS_00005", true}, {"USER", "MS_00004", false}, {"MS_00003", "MS_00005", true},
+    } cases[] = {{"USER", "MS_00005", true},
+                 {"USER", "MS_00004", false},
+                 {"MS_00003", "MS_00005", true},
                  {"MS_00004", "MS_00005", false}};
 
     for (size_t i = 0; i < 4; i++) {
@@ -480,8 +505,13 @@ TEST(names_bound_what_can_be_included)
         loom_rng r;
         loom_rng_seed(&r, i, "names", 0);
         root_prompt(&prompt, &q, &r);
-        loom_automaton_conf conf = {.mode = q.mode, .full = true, .root = true, .names = names, .n_names = 2,
-                                    .prompt = prompt.data, .prompt_len = prompt.len};
+        loom_automaton_conf conf = {.mode = q.mode,
+                                    .full = true,
+                                    .root = true,
+                                    .names = names,
+                                    .n_names = 2,
+                                    .prompt = prompt.data,
+                                    .prompt_len = prompt.len};
         loom_status st = loom_automaton_new(&a, &conf, &err);
         CHECK(cases[i].good ? st == LOOM_OK : st == LOOM_STATUS_ARG && strstr(err.msg, "MS_00004"));
         loom_automaton_free(a);
@@ -565,7 +595,7 @@ TEST(published_text_is_within_the_grammar)
     CHECK(t.full > t.n * 85 / 100);
 }
 
-TEST_MAIN(RUN(published_text_is_within_the_grammar) RUN(ranges_equal_enumeration) RUN(what_cannot_be_met_is_refused) RUN(forced_text_ends_between_phrases)
-              RUN(names_bound_what_can_be_included) RUN(edges_asked_for_are_there)
-              RUN(random_recursive_graphs_meet_their_request) RUN(random_instruction_graphs_meet_their_request)
-                  RUN(random_tabular_graphs_meet_their_request))
+TEST_MAIN(RUN(published_text_is_within_the_grammar) RUN(ranges_equal_enumeration) RUN(what_cannot_be_met_is_refused)
+              RUN(forced_text_ends_between_phrases) RUN(names_bound_what_can_be_included) RUN(edges_asked_for_are_there)
+                  RUN(random_recursive_graphs_meet_their_request) RUN(random_instruction_graphs_meet_their_request)
+                      RUN(random_tabular_graphs_meet_their_request))

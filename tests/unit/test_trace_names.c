@@ -23,20 +23,25 @@ TEST(names_come_from_text)
     loom_names names = {0};
     loom_buf text = {0};
 
-    learn(&names, "[GENERATE GRAPH]latency:17/id:S_000000002\n<edges>\n" EDGE("MS_00002") LAST("MS_00010") "</edges>\n");
-    learn(&names, "[GENERATE GRAPH]num_edges:2/id:S_000000001\n<layer>\n<edges>\n" EDGE("MS_00002") "</edges>\n</layer>\n");
+    learn(&names,
+          "[GENERATE GRAPH]latency:17/id:S_000000002\n<edges>\n" EDGE("MS_00002") LAST("MS_00010") "</edges>\n");
+    learn(&names,
+          "[GENERATE GRAPH]num_edges:2/id:S_000000001\n<layer>\n<edges>\n" EDGE("MS_00002") "</edges>\n</layer>\n");
     /* a layer further down names the graph's service again, and does not count */
     learn(&names, "id:S_000000001/caller:USER/num_edges:1\n<layer>\n<edges>\n" EDGE("cart") "</edges>\n</layer>\n");
     /* one that no user began is a first layer all the same */
-    learn(&names, "### Question: You are.\nRequirements:\ncaller:None/id:S_000000001\nConditions:\ncopy start_node from edge 0 "
-                  "destination: MS_77777\n\n ### Answer: \n<layer>\n<edges>\n" EDGE("MS_00003") "</edges>\n</layer>\n");
+    learn(&names,
+          "### Question: You are.\nRequirements:\ncaller:None/id:S_000000001\nConditions:\ncopy start_node from edge 0 "
+          "destination: MS_77777\n\n ### Answer: \n<layer>\n<edges>\n" EDGE("MS_00003") "</edges>\n</layer>\n");
     /* a downstream question: no requirements, and a hole */
-    learn(&names, "### Question: Predict.\nid:S_9\n<edges>\n" EDGE("[MISSING]") EDGE("MS_00004") "</edges>\n ### Answer: x\n");
+    learn(&names,
+          "### Question: Predict.\nid:S_9\n<edges>\n" EDGE("[MISSING]") EDGE("MS_00004") "</edges>\n ### Answer: x\n");
     sort(&names);
     CHECK_I64(names.n, 5);
     CHECK_I64(names.longest, 8);
     CHECK_STR(names.items[names.shortest], "cart");
-    CHECK(loom_names_has(&names, "MS_00010") && !loom_names_has(&names, "MS_77777") && !loom_names_has(&names, "[MISSING]"));
+    CHECK(loom_names_has(&names, "MS_00010") && !loom_names_has(&names, "MS_77777") &&
+          !loom_names_has(&names, "[MISSING]"));
     loom_names_render(&text, &names);
     CHECK_STR(loom_buf_text(&text), "spanloom-names 1\nmicroservices 5\n0 MS_00002\n7 3\n7 4\n6 10\n0 cart\n"
                                     "services 2\n2 S_000000001\n1 S_000000002\n");
@@ -73,7 +78,8 @@ TEST(a_text_reads_back_and_adds_up)
 TEST(damaged_texts_are_refused)
 {
     static const char good[] = "spanloom-names 1\nmicroservices 2\n0 MS_00002\n7 3\nservices 1\n2 S_000000002\n";
-    static const char *const bad[] = {"spanloom-names 2\n", "spanloom-names 1\nmicroservices 1\n1 MS_1\nservices 0\n",
+    static const char *const bad[] = {"spanloom-names 2\n",
+                                      "spanloom-names 1\nmicroservices 1\n1 MS_1\nservices 0\n",
                                       "spanloom-names 1\nmicroservices -1\nservices 0\n",
                                       "spanloom-names 1\nmicroservices 1\n0 \nservices 0\n",
                                       "spanloom-names 1\nmicroservices 1\n0 a b\nservices 0\n",
@@ -121,4 +127,4 @@ TEST(services_are_drawn_as_often_as_they_have_graphs)
 }
 
 TEST_MAIN(RUN(names_come_from_text) RUN(a_text_reads_back_and_adds_up) RUN(damaged_texts_are_refused)
-          RUN(services_are_drawn_as_often_as_they_have_graphs))
+              RUN(services_are_drawn_as_often_as_they_have_graphs))

@@ -2,7 +2,7 @@
 #include "test.h"
 #include "trace/request/request.h"
 
-#define EDGE(id, to, from, until)                                                                                     \
+#define EDGE(id, to, from, until)                                                                                      \
     "(edge_id is " id ",type is rpc,destination is " to ",communication starts at " from                               \
     " milliseconds,communication finishes at " until " milliseconds)\n"
 #define PROMPT "id:S_000000001/start_node:USER/num_edges:3/remaining_depth:1\n<layer>\n<edges>\n"
@@ -18,7 +18,8 @@ static const loom_outcome *outcome(loom_request **r, const char *to, const char 
                     "(edge_id is 0,type is http,destination is %s,communication starts at 0 milliseconds,communication "
                     "finishes at 9 milliseconds)\n</edges>\n<subgraph of edge_id 0>id:%s/num_edges:2/start_node:%s/"
                     "start_edge_id:1/start_communication_at:0/latency:9/num_subgraphs:0/remaining_depth:0/"
-                    "num_current_edges:2/caller:USER</subgraph>\n", to, service, to);
+                    "num_current_edges:2/caller:USER</subgraph>\n",
+                    to, service, to);
     loom_buf_printf(&below, "<layer>\n<edges>\n%s</edges>\n", edges);
     *r = NULL;
     if (loom_request_new(r, &conf, PROMPT, strlen(PROMPT), NULL, &err) != LOOM_OK) TEST_FAIL_("%s", err.msg);

@@ -38,7 +38,8 @@ TEST(render_and_read_are_inverse)
         make(&g, i, &rng);
         for (int variant = 0; variant < 5; variant++) {
             loom_encode_conf conf = {.mode = variant < 3 ? (loom_mode)variant : LOOM_MODE_INSTRUCTION,
-                                     .no_intermediate = variant == 3, .no_finish = variant == 4,
+                                     .no_intermediate = variant == 3,
+                                     .no_finish = variant == 4,
                                      .balanced_split = i % 2};
             loom_text *texts, back;
             loom_buf text = {0}, again = {0};
@@ -63,7 +64,7 @@ TEST(render_and_read_are_inverse)
 typedef struct oracle {
     loom_graph g;
     loom_layers layers;
-    loom_text *texts; /* one per layer, instruction or recursive blocks as texts of their own */
+    loom_text *texts;  /* one per layer, instruction or recursive blocks as texts of their own */
     int32_t *layer_of; /* layer of every request layer */
 } oracle;
 
@@ -377,10 +378,10 @@ TEST(rules)
 TEST(broken_form_is_rule_one)
 {
     static const char *const texts[] = {
-        "<layer>\n<edges>\n(edge_id is 0,type is rpc)\n</edges>\n",     /* items missing */
-        "<layer>\n<edges>\nedge\n</edges>\n",                           /* no edge */
-        "<layer>\n<edges>\n",                                           /* not closed */
-        "<layer>\n<edges>\n</edges>\n<subgraph of edge_id 0>id:S_1\n",  /* subgraph not closed */
+        "<layer>\n<edges>\n(edge_id is 0,type is rpc)\n</edges>\n",    /* items missing */
+        "<layer>\n<edges>\nedge\n</edges>\n",                          /* no edge */
+        "<layer>\n<edges>\n",                                          /* not closed */
+        "<layer>\n<edges>\n</edges>\n<subgraph of edge_id 0>id:S_1\n", /* subgraph not closed */
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         loom_parsed p;
@@ -415,8 +416,8 @@ TEST(conditions_are_followed_or_not)
 
 TEST(graphs_no_record_could_hold)
 {
-    static const loom_edge_text root = {.edge_id = "0", .type = "http", .source = "USER", .destination = "MS_00001",
-                                        .start = 0, .finish = 9};
+    static const loom_edge_text root = {
+        .edge_id = "0", .type = "http", .source = "USER", .destination = "MS_00001", .start = 0, .finish = 9};
     loom_edge_text e = root;
     loom_graph_result g;
     loom_attrs req;
@@ -665,9 +666,28 @@ static const char *unblanked(const char *text) { return text + strspn(text, " ")
  * blanks in front, where a value is the whole item). */
 TEST(usual_items_are_read_like_any)
 {
-    static const char *const parts[] = {"edge_id is ", "type is ", "destination is ", "source is ", "communication starts at ",
-                                        "communication finishes at ", " is ", " at ", " milliseconds", "12", "-3", "+4", "rpc",
-                                        "MS_00001", "S_", "edge_id", "source", "type", "communication starts at", "e", " ", ""};
+    static const char *const parts[] = {"edge_id is ",
+                                        "type is ",
+                                        "destination is ",
+                                        "source is ",
+                                        "communication starts at ",
+                                        "communication finishes at ",
+                                        " is ",
+                                        " at ",
+                                        " milliseconds",
+                                        "12",
+                                        "-3",
+                                        "+4",
+                                        "rpc",
+                                        "MS_00001",
+                                        "S_",
+                                        "edge_id",
+                                        "source",
+                                        "type",
+                                        "communication starts at",
+                                        "e",
+                                        " ",
+                                        ""};
     enum { PARTS = sizeof parts / sizeof *parts };
     loom_rng rng;
     int read = 0;
@@ -679,7 +699,8 @@ TEST(usual_items_are_read_like_any)
         for (int item = 0; item < 6; item++) {
             const char *front = parts[loom_rng_chance(&rng, 0.9) ? (size_t)item : loom_rng_below(&rng, PARTS)];
             const char *value = parts[loom_rng_chance(&rng, 0.8) ? (item < 4 ? 13 : 9) : loom_rng_below(&rng, PARTS)];
-            const char *tail = parts[loom_rng_chance(&rng, 0.8) ? (item < 4 ? PARTS - 1 : 8) : loom_rng_below(&rng, PARTS)];
+            const char *tail =
+                parts[loom_rng_chance(&rng, 0.8) ? (item < 4 ? PARTS - 1 : 8) : loom_rng_below(&rng, PARTS)];
             for (int k = 0; k < 2; k++)
                 loom_buf_printf(&line[k], "%s%s%s%s%s", item ? "," : "", k ? " " : "", front, value, tail);
         }
@@ -709,6 +730,7 @@ TEST_MAIN(RUN(render_and_read_are_inverse) RUN(a_graph_grows_back_from_its_layer
                       RUN(trials_and_giving_up) RUN(summary_lines) RUN(rules) RUN(broken_form_is_rule_one)
                           RUN(conditions_are_followed_or_not) RUN(graphs_no_record_could_hold)
                               RUN(usual_items_are_read_like_any) RUN(damaged_text_is_a_verdict)
-                              RUN(recursive_samples_fall_into_their_layers) RUN(draws_have_their_probabilities) RUN(files_are_cut_into_samples)
-                                  RUN(foreign_files_are_refused) RUN(balanced_splits_have_no_single_part)
-                                      RUN(invalid_graphs_have_no_layers) release();)
+                                  RUN(recursive_samples_fall_into_their_layers) RUN(draws_have_their_probabilities)
+                                      RUN(files_are_cut_into_samples) RUN(foreign_files_are_refused)
+                                          RUN(balanced_splits_have_no_single_part) RUN(invalid_graphs_have_no_layers)
+                                              release();)

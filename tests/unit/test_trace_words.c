@@ -18,16 +18,18 @@ TEST(widest_parts)
     CHECK_STR(rendered(&text, loom_widest_edge),
               "(communication finishes at 99999999 milliseconds,destination is MS_999999999,type is http,edge_id is "
               "0.99.99.99.99,source is MS_999999999,communication starts at 99999999 milliseconds)\n");
-    CHECK_STR(rendered(&text, loom_widest_sub),
-              "Subgraph constraints:\nnum_edges <= num_remaining_edges:9999\nremaining_depth should be the requirement's "
-              "remaining_depth:99 - 1 = 98\ncopy start_node from edge 99 destination: MS_999999999\n<subgraph of edge_id "
-              "99>id:S_999999999/num_edges:9999/start_node:MS_999999999/start_edge_id:999/start_communication_at:99999999/"
-              "latency:99999999/num_subgraphs:99/remaining_depth:99/num_current_edges:9999/caller:MS_999999999"
-              "</subgraph>\nnow, num_remaining_edges is 9999 - 9999 = 9999\n,edge_id:99");
-    CHECK_STR(rendered(&text, loom_widest_frame),
-              "<layer>\n<edges>\n</edges>\nnum generated edges = the last edge id - the first edge id + 1 = 9999 - 9999 + "
-              "1 = 9999\n9999 edges generated out of num_edges:9999\nnum_remaining_edges = num_edges:9999 - "
-              "generated:9999 = 9999\n\ngenerate subgraphs of edge:9999\nfinish generation");
+    CHECK_STR(
+        rendered(&text, loom_widest_sub),
+        "Subgraph constraints:\nnum_edges <= num_remaining_edges:9999\nremaining_depth should be the requirement's "
+        "remaining_depth:99 - 1 = 98\ncopy start_node from edge 99 destination: MS_999999999\n<subgraph of edge_id "
+        "99>id:S_999999999/num_edges:9999/start_node:MS_999999999/start_edge_id:999/start_communication_at:99999999/"
+        "latency:99999999/num_subgraphs:99/remaining_depth:99/num_current_edges:9999/caller:MS_999999999"
+        "</subgraph>\nnow, num_remaining_edges is 9999 - 9999 = 9999\n,edge_id:99");
+    CHECK_STR(
+        rendered(&text, loom_widest_frame),
+        "<layer>\n<edges>\n</edges>\nnum generated edges = the last edge id - the first edge id + 1 = 9999 - 9999 + "
+        "1 = 9999\n9999 edges generated out of num_edges:9999\nnum_remaining_edges = num_edges:9999 - "
+        "generated:9999 = 9999\n\ngenerate subgraphs of edge:9999\nfinish generation");
     loom_buf_release(&text);
 }
 

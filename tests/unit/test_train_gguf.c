@@ -92,7 +92,8 @@ static int64_t row_there(loom_role role, int64_t row, int64_t D)
     return h * D + 2 * j + p;
 }
 
-static int64_t count_wrong(const gguf *g, const char *name, const float *ours, loom_role role, int64_t rows, int64_t width)
+static int64_t count_wrong(const gguf *g, const char *name, const float *ours, loom_role role, int64_t rows,
+                           int64_t width)
 {
     const gguf_tensor *t = gguf_tensor_of(g, name);
     int64_t wrong = 0;
@@ -136,8 +137,10 @@ TEST(vocabulary_and_spare_rows)
 {
     make(&r_, LOOM_ROPE_DEFAULT, 5);
     put(&r_, LOOM_GGUF_TENSOR_BF16, false);
-    const gguf_fact *tokens = gguf_fact_of(&r_.g, "tokenizer.ggml.tokens"), *types = gguf_fact_of(&r_.g, "tokenizer.ggml.token_type");
-    const gguf_fact *merges = gguf_fact_of(&r_.g, "tokenizer.ggml.merges"), *pre = gguf_fact_of(&r_.g, "tokenizer.ggml.pre");
+    const gguf_fact *tokens = gguf_fact_of(&r_.g, "tokenizer.ggml.tokens"),
+                    *types = gguf_fact_of(&r_.g, "tokenizer.ggml.token_type");
+    const gguf_fact *merges = gguf_fact_of(&r_.g, "tokenizer.ggml.merges"),
+                    *pre = gguf_fact_of(&r_.g, "tokenizer.ggml.pre");
     REQUIRE(tokens && types && merges && pre);
     CHECK(tokens->n == (uint64_t)r_.b.model->config.V && types->n == tokens->n && merges->n == 3);
     CHECK(pre->n == 6 && memcmp(pre->at, "smollm", 6) == 0);

@@ -11,10 +11,7 @@ static char *paths[2] = {path_a, path_b};
 enum { SAMPLES = 37 };
 
 /* Sample i of shard k has length 2 + (7 i + k) % 23; token j is 3 + (i * 31 + j) % 90. BOS first. */
-static int64_t length(int64_t k, int64_t i)
-{
-    return 2 + (7 * i + k) % 23;
-}
+static int64_t length(int64_t k, int64_t i) { return 2 + (7 * i + k) % 23; }
 
 static loom_status make(const char *path, int64_t k, const char *tokenizer, loom_err *err)
 {
@@ -143,10 +140,8 @@ TEST(answers)
     REQUIRE_OK(loom_loader_new(&l, paths, 1, &o, &err), err);
     for (int64_t i = 0; i < SAMPLES; i++) {
         int64_t n = length(0, i);
-        if (n - 1 > 12)
-            dropped++;
-        else
-            want += n - (n / 2 > 1 ? n / 2 : 1);
+        if (n - 1 > 12) dropped++;
+        else want += n - (n / 2 > 1 ? n / 2 : 1);
     }
     CHECK(dropped > 0);
     CHECK_I64(loom_loader_dropped(l), dropped);
@@ -278,5 +273,5 @@ static void finish(void)
     if (rmdir(dir) != 0) fprintf(stderr, "%s is not empty\n", dir);
 }
 
-TEST_MAIN(start(); RUN(samples_cover_everything) RUN(joined) RUN(answers) RUN(prompt_weight) RUN(resumes) RUN(orders_differ) RUN(refuses)
-              RUN(refuses_unanswered) finish();)
+TEST_MAIN(start(); RUN(samples_cover_everything) RUN(joined) RUN(answers) RUN(prompt_weight) RUN(resumes)
+              RUN(orders_differ) RUN(refuses) RUN(refuses_unanswered) finish();)

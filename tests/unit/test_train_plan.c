@@ -174,12 +174,14 @@ TEST(words)
     loom_run_plan_text(&p, &tried, NULL, &text);
     CHECK(strstr(loom_buf_text(&text), "from 4 steps at 2000 tokens/s with 3 threads"));
     loom_run_plan_json(&p, &tried, NULL, &json);
-    CHECK(strstr(loom_buf_text(&json), "\"trained\": 1234567") && strstr(loom_buf_text(&json), "\"measured_steps\": 4"));
+    CHECK(strstr(loom_buf_text(&json), "\"trained\": 1234567") &&
+          strstr(loom_buf_text(&json), "\"measured_steps\": 4"));
     loom_buf_reset(&text);
     c.minutes = 1.5;
     loom_run_plan_schedule(&p, 0);
     loom_run_plan_line(&p, &text);
-    CHECK(strstr(loom_buf_text(&text), "1.5 minutes, at least 100 steps of at most 4096 tokens, learning rate 0.002, 3 threads"));
+    CHECK(strstr(loom_buf_text(&text),
+                 "1.5 minutes, at least 100 steps of at most 4096 tokens, learning rate 0.002, 3 threads"));
     loom_buf_release(&text);
     loom_buf_release(&json);
 }
@@ -210,7 +212,8 @@ static const char *other_value(const loom_opt *o)
         const char *bar = strchr(o->meta, '|');
         size_t first = (size_t)(bar - o->meta);
         bool is_first = strlen(o->value) == first && strncmp(o->meta, o->value, first) == 0;
-        snprintf(text, sizeof text, "%.*s", is_first ? (int)strcspn(bar + 1, "|") : (int)first, is_first ? bar + 1 : o->meta);
+        snprintf(text, sizeof text, "%.*s", is_first ? (int)strcspn(bar + 1, "|") : (int)first,
+                 is_first ? bar + 1 : o->meta);
         return text;
     }
     case LOOM_OPT_TYPE_I64:
@@ -294,5 +297,5 @@ TEST(late_options)
     loom_buf_release(&rules);
 }
 
-TEST_MAIN(RUN(length) RUN(rows) RUN(shape) RUN(contradictions) RUN(memory) RUN(words) RUN(what_may_change) RUN(late_options)
-              loom_arena_release(&arena);)
+TEST_MAIN(RUN(length) RUN(rows) RUN(shape) RUN(contradictions) RUN(memory) RUN(words) RUN(what_may_change)
+              RUN(late_options) loom_arena_release(&arena);)

@@ -1,6 +1,6 @@
 /* What a measured speed makes of a plan. */
-#include "train/rehearsal.h"
 #include "test.h"
+#include "train/rehearsal.h"
 
 TEST(plans)
 {

@@ -13,9 +13,9 @@
 #include "core/num.h"
 #include "core/rng.h"
 #include "core/usage.h"
+#include "model/bf16.h"
 #include "model/blas.h"
 #include "model/model_files.h"
-#include "model/bf16.h"
 #include "store/ckpt.h"
 #include "store/shard.h"
 #include "test.h"
@@ -97,8 +97,7 @@ static loom_status pretrain(loom_err *err, const char *out, ...)
     memcpy(opts, cmd.opts, (n + 1) * sizeof *opts);
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < sizeof tiny / sizeof *tiny; j++) {
-            if (loom_opt_is_value(&opts[i]) && strcmp(opts[i].name, tiny[j][0]) == 0)
-                opts[i].value = tiny[j][1];
+            if (loom_opt_is_value(&opts[i]) && strcmp(opts[i].name, tiny[j][0]) == 0) opts[i].value = tiny[j][1];
         }
         if (loom_opt_is_value(&opts[i]) && strcmp(opts[i].name, "output") == 0) opts[i].value = out;
     }
@@ -217,7 +216,8 @@ TEST(moving_average)
     read_norm(next, in_dir("mean/best.h5"), "tensors");
     CHECK(memcmp(mean, next, sizeof mean) == 0);
 
-    REQUIRE_OK(pretrain(&err, in_dir("mean5"), "steps", "10", "ema", "0.3", "lr", "0.05", "stop-after", "5", NULL), err);
+    REQUIRE_OK(pretrain(&err, in_dir("mean5"), "steps", "10", "ema", "0.3", "lr", "0.05", "stop-after", "5", NULL),
+               err);
     CHECK(pretrain(&err, in_dir("mean5"), "steps", "10", "lr", "0.05", NULL) == LOOM_STATUS_ARG);
     CHECK(strstr(err.msg, "--ema"));
     REQUIRE_OK(pretrain(&err, in_dir("mean5"), "steps", "10", "ema", "0.3", "lr", "0.05", NULL), err);
@@ -278,8 +278,8 @@ TEST(patience)
 
     for (int i = 0; i < 2; i++) {
         for (int part = i == 0; part < 2; part++)
-            REQUIRE_OK(pretrain(&err, in_dir(runs[i]), "steps", "3000", "overfit", "2", "lr", "0.02", "valid", valid_shard,
-                                "valid-every", "5", "patience", "3", "ema", "0.5", "schedule", "constant",
+            REQUIRE_OK(pretrain(&err, in_dir(runs[i]), "steps", "3000", "overfit", "2", "lr", "0.02", "valid",
+                                valid_shard, "valid-every", "5", "patience", "3", "ema", "0.5", "schedule", "constant",
                                 part ? NULL : "stop-after", "7", NULL),
                        err);
     }
@@ -354,11 +354,17 @@ TEST(saves_by_time)
 {
     loom_err err = {0};
 
-    REQUIRE_OK(pretrain(&err, in_dir("often"), "steps", "6", "save-every", "0", "save-minutes", "1e-6", "keep", "100", NULL), err);
+    REQUIRE_OK(
+        pretrain(&err, in_dir("often"), "steps", "6", "save-every", "0", "save-minutes", "1e-6", "keep", "100", NULL),
+        err);
     CHECK_I64(step_files(in_dir("often")), 6);
-    REQUIRE_OK(pretrain(&err, in_dir("seldom"), "steps", "6", "save-every", "0", "save-minutes", "60", "keep", "100", NULL), err);
+    REQUIRE_OK(
+        pretrain(&err, in_dir("seldom"), "steps", "6", "save-every", "0", "save-minutes", "60", "keep", "100", NULL),
+        err);
     CHECK_I64(step_files(in_dir("seldom")), 1);
-    REQUIRE_OK(pretrain(&err, in_dir("never"), "steps", "6", "save-every", "0", "save-minutes", "0", "keep", "100", NULL), err);
+    REQUIRE_OK(
+        pretrain(&err, in_dir("never"), "steps", "6", "save-every", "0", "save-minutes", "0", "keep", "100", NULL),
+        err);
     CHECK_I64(step_files(in_dir("never")), 1);
 }
 
@@ -399,9 +405,9 @@ TEST(dropout_changes)
     const char *folders[] = {"dropped", "kept"};
 
     for (int i = 0; i < 2; i++)
-        REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir(folders[i]), "steps", "3", "context", "32", "overfit",
-                       "1", "batch-tokens", "32", "lora-rank", "4", "lora-dropout", i ? "0" : "0.5", "plot", "false", "lr",
-                       "1e-12", "log-every", "1", NULL),
+        REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir(folders[i]), "steps", "3", "context", "32",
+                       "overfit", "1", "batch-tokens", "32", "lora-rank", "4", "lora-dropout", i ? "0" : "0.5", "plot",
+                       "false", "lr", "1e-12", "log-every", "1", NULL),
                    err);
     read_curve(with, 3, in_dir("dropped/curve.csv"), 5);
     read_curve(without, 3, in_dir("kept/curve.csv"), 5);
@@ -452,10 +458,8 @@ TEST(survives_kill)
         usleep((useconds_t)(1e6 * took * (0.1 + 0.5 * loom_rng_f64(&rng))));
         kill(child, SIGKILL);
         REQUIRE(waitpid(child, &status, 0) == child);
-        if (WIFSIGNALED(status))
-            kills++;
-        else
-            CHECK(WEXITSTATUS(status) == 0);
+        if (WIFSIGNALED(status)) kills++;
+        else CHECK(WEXITSTATUS(status) == 0);
     }
     REQUIRE_OK(pretrain(&err, in_dir("killed"), "steps", "200", "save-every", "3", NULL), err);
     printf("killed %d times\n", kills);
@@ -588,8 +592,9 @@ TEST(pissa)
     loom_model_files_release(&b);
 
     /* before the first step the model is its base */
-    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("plain"), "steps", "2", "context", "32", "batch-tokens",
-                   "128", "lora-rank", "4", "plot", "false", "lr", "0.01", "log-every", "1", "lora-dropout", "0", NULL),
+    REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("plain"), "steps", "2", "context", "32",
+                   "batch-tokens", "128", "lora-rank", "4", "plot", "false", "lr", "0.01", "log-every", "1",
+                   "lora-dropout", "0", NULL),
                err);
     REQUIRE_OK(sft(&err, "base", in_dir("learn"), "output", in_dir("principal"), "steps", "2", "context", "32",
                    "batch-tokens", "128", "lora-rank", "4", "lora-init", "pissa", "plot", "false", "lr", "0.01",
@@ -605,8 +610,8 @@ TEST(pissa)
     CHECK(sft(&err, "base", in_dir("learn"), "output", in_dir("x"), "lora", "false", "lora-init", "pissa", NULL) ==
           LOOM_STATUS_ARG);
     CHECK(strstr(err.msg, "--lora-init"));
-    CHECK(sft(&err, "base", in_dir("learn"), "output", in_dir("x"), "context", "32", "lora-rank", "12", "lora-init", "pissa",
-              NULL) == LOOM_STATUS_ARG);
+    CHECK(sft(&err, "base", in_dir("learn"), "output", in_dir("x"), "context", "32", "lora-rank", "12", "lora-init",
+              "pissa", NULL) == LOOM_STATUS_ARG);
 }
 
 /* All weights, from given ones. */
@@ -678,7 +683,8 @@ static void finish(void)
     if (system(text) != 0) fprintf(stderr, "%s stays\n", dir);
 }
 
-TEST_MAIN(loom_blas_start(argc, argv); start();
-          RUN(ten_is_five_and_five) RUN(half_precision) RUN(moving_average) RUN(average_is_validated) RUN(time_and_steps) RUN(patience) RUN(stops_within_a_step) RUN(curve_goes_on) RUN(refuses_changes) RUN(saves_by_time) RUN(stops_by_time)
-              RUN(force) RUN(survives_kill) RUN(survives_damage) RUN(accumulation) RUN(learns) RUN(overfits)
-                  RUN(adapter) RUN(dropout_changes) RUN(pissa) RUN(full_tuning) RUN(refuses) RUN(stops_at_nan) finish();)
+TEST_MAIN(loom_blas_start(argc, argv); start(); RUN(ten_is_five_and_five) RUN(half_precision) RUN(moving_average)
+              RUN(average_is_validated) RUN(time_and_steps) RUN(patience) RUN(stops_within_a_step) RUN(curve_goes_on)
+                  RUN(refuses_changes) RUN(saves_by_time) RUN(stops_by_time) RUN(force) RUN(survives_kill)
+                      RUN(survives_damage) RUN(accumulation) RUN(learns) RUN(overfits) RUN(adapter) RUN(dropout_changes)
+                          RUN(pissa) RUN(full_tuning) RUN(refuses) RUN(stops_at_nan) finish();)

@@ -87,7 +87,8 @@ static void make_base(loom_model_files *b, bool tied, int microservices, int ser
     loom_tokenizer_free(tok);
 }
 
-static loom_status give(loom_model_files *b, loom_transplant_report *r, const loom_buf *json, uint64_t seed, loom_err *err)
+static loom_status give(loom_model_files *b, loom_transplant_report *r, const loom_buf *json, uint64_t seed,
+                        loom_err *err)
 {
     return loom_transplant(b, r, json->data, json->len, "the shard", seed, err);
 }

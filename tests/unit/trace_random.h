@@ -27,8 +27,13 @@ static inline void random_call(random_graph *r, const int32_t *parent_id, int32_
     int32_t *id = loom_arena_alloc(r->arena, (size_t)(n + 1) * sizeof *id);
     for (int32_t i = 0; i < n; i++) id[i] = parent_id[i];
     id[n] = number;
-    *c = (loom_call){.id = id, .n_id = n + 1, .type = (loom_call_type)loom_rng_below(r->rng, LOOM_CALL_TYPES),
-                     .source = source, .destination = random_name(r), .arrived = from, .rt = to - from};
+    *c = (loom_call){.id = id,
+                     .n_id = n + 1,
+                     .type = (loom_call_type)loom_rng_below(r->rng, LOOM_CALL_TYPES),
+                     .source = source,
+                     .destination = random_name(r),
+                     .arrived = from,
+                     .rt = to - from};
     const char *me = c->destination;
     if (n + 1 >= r->max_depth || (n && loom_rng_chance(r->rng, 0.6))) return;
     int32_t width = 1 + (int32_t)loom_rng_below(r->rng, (uint64_t)r->max_width), next = 1;

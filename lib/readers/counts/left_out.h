@@ -38,7 +38,7 @@ typedef enum loom_left {
 typedef struct loom_left_out {
     int64_t n[LOOM_LEFT_KINDS];
     loom_buf first[LOOM_LEFT_KINDS]; /* "file:line", or the trace; of the first one */
-} loom_left_out; /* zero-initialised is ready */
+} loom_left_out;                     /* zero-initialised is ready */
 
 void loom_left_add(loom_left_out *l, loom_left kind, const char *place);
 int64_t loom_left_spans(const loom_left_out *l); /* all spans that were left out */

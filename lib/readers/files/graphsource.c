@@ -107,7 +107,8 @@ static loom_status foreign(reader *r, loom_err *err)
     }
     return loom_fail(err, LOOM_STATUS_FORMAT,
                      "%s is no graph store, no JSON and no CallGraph table (the header needs timestamp, traceid, "
-                     "service, rpc_id, rpctype, um, dm, rt)", r->path);
+                     "service, rpc_id, rpctype, um, dm, rt)",
+                     r->path);
 }
 
 static loom_status read_csv(reader *r, const char *text, size_t len, loom_err *err)
@@ -149,7 +150,10 @@ static bool looks_like_record(const char *text, size_t len)
     return len > 15 && text[2] == 'h' && text[5] == 'm' && text[8] == 's';
 }
 
-static size_t mark_length(const char *text, size_t len) { return len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; }
+static size_t mark_length(const char *text, size_t len)
+{
+    return len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
 
 loom_text_kind loom_source_kind(const char *text, size_t len)
 {
@@ -260,7 +264,10 @@ loom_status loom_source_read_member(loom_source *s, loom_in *in, const char *pla
     return st;
 }
 
-void loom_source_left_file(loom_source *s, const char *place) { loom_left_add(&s->left, LOOM_LEFT_FOREIGN_FILE, place); }
+void loom_source_left_file(loom_source *s, const char *place)
+{
+    loom_left_add(&s->left, LOOM_LEFT_FOREIGN_FILE, place);
+}
 
 loom_status loom_source_read(loom_source *s, const char *path, loom_take_graph take, void *arg, loom_err *err)
 {

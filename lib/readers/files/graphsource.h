@@ -27,21 +27,26 @@ typedef struct loom_source {
     bool merge;                 /* traces may be spread over the files: all are read before the first graph is made */
     bool cut_outliving;         /* spans: see loom_spans */
     /* counts */
-    loom_span_counts spans;     /* of Jaeger, OTLP and Zipkin files */
-    loom_left_out left;         /* files and CSV rows */
+    loom_span_counts spans;                       /* of Jaeger, OTLP and Zipkin files */
+    loom_left_out left;                           /* files and CSV rows */
     int64_t files, records, traces, rows, graphs; /* traces, rows: of CSV */
-    int64_t rejected[LOOM_REASONS]; /* records and traces of CSV, by first reason */
-    int64_t split_traces;       /* traces that came back in a later file, without merge: more than one graph, or none */
-    loom_buf first_split;       /* "file, trace" of the first of them */
+    int64_t rejected[LOOM_REASONS];               /* records and traces of CSV, by first reason */
+    int64_t split_traces; /* traces that came back in a later file, without merge: more than one graph, or none */
+    loom_buf first_split; /* "file, trace" of the first of them */
     bool seen_records, seen_csv, seen_spans;
     /* between files */
-    loom_spans waiting_spans;   /* with merge */
+    loom_spans waiting_spans; /* with merge */
     loom_csv_rows waiting_rows;
-    loom_hash_set earlier;        /* traces of the files so far */
-} loom_source; /* zero-initialised is ready */
+    loom_hash_set earlier; /* traces of the files so far */
+} loom_source;             /* zero-initialised is ready */
 
 /* What a text holds, by its first bytes: some hundred of them tell. */
-typedef enum loom_text_kind { LOOM_TEXT_KIND_BLANK, LOOM_TEXT_KIND_SPANS, LOOM_TEXT_KIND_RECORDS, LOOM_TEXT_KIND_ROWS } loom_text_kind;
+typedef enum loom_text_kind {
+    LOOM_TEXT_KIND_BLANK,
+    LOOM_TEXT_KIND_SPANS,
+    LOOM_TEXT_KIND_RECORDS,
+    LOOM_TEXT_KIND_ROWS
+} loom_text_kind;
 loom_text_kind loom_source_kind(const char *text, size_t len); /* ROWS: also what is none of the others */
 /* Our notes beside files, and what file systems hide (macOS puts "._NAME" beside NAME into archives): no traces. */
 bool loom_source_is_beside(const char *path);

@@ -20,8 +20,7 @@ static void note_rejected(const loom_source *s, loom_buf *into)
         int64_t n = s->spans.rejected[i] + (i < LOOM_REASONS ? s->rejected[i] : 0);
         if (!n) continue;
         loom_buf_printf(into, "; %lld graphs not valid: %s", (long long)n, loom_spans_fault_name(i));
-        if (s->spans.rejected_spans[i])
-            loom_buf_printf(into, " (%lld spans)", (long long)s->spans.rejected_spans[i]);
+        if (s->spans.rejected_spans[i]) loom_buf_printf(into, " (%lld spans)", (long long)s->spans.rejected_spans[i]);
     }
 }
 

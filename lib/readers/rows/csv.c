@@ -4,10 +4,7 @@
 
 #include "core/num.h"
 
-void loom_csv_release(loom_csv *csv)
-{
-    loom_buf_release(&csv->scratch);
-}
+void loom_csv_release(loom_csv *csv) { loom_buf_release(&csv->scratch); }
 
 static void add_field(loom_csv *csv, const char *at, size_t len)
 {
@@ -117,14 +114,10 @@ loom_csv_kind loom_csv_next(loom_csv *csv, const char **at, const char *end, boo
     size_t len = (size_t)(stop - line);
     loom_csv_kind kind = LOOM_CSV_RECORD;
     *n_lines = 1;
-    if (len > LOOM_CSV_MAX_LINE)
-        kind = LOOM_CSV_TOO_LONG;
-    else if (len == 0)
-        kind = LOOM_CSV_BLANK;
-    else if (!memchr(line, '"', len))
-        split_plain(csv, line, stop);
-    else
-        kind = next_quoted(csv, line, stop, &next, end, last, n_lines);
+    if (len > LOOM_CSV_MAX_LINE) kind = LOOM_CSV_TOO_LONG;
+    else if (len == 0) kind = LOOM_CSV_BLANK;
+    else if (!memchr(line, '"', len)) split_plain(csv, line, stop);
+    else kind = next_quoted(csv, line, stop, &next, end, last, n_lines);
     if (kind == LOOM_CSV_MORE) return kind;
     if (kind == LOOM_CSV_RECORD && memchr(line, 0, (size_t)(next - line))) kind = LOOM_CSV_BAD_BYTES;
     *at = next;
@@ -141,7 +134,8 @@ void loom_csv_reader_release(loom_csv_reader *r)
 
 static loom_status fill(loom_csv_reader *r, loom_buf *block, size_t want, loom_err *err)
 {
-    if (!loom_buf_reserve(block, want > block->len ? want - block->len : 1)) return loom_fail_nomem(err, "a block of the file");
+    if (!loom_buf_reserve(block, want > block->len ? want - block->len : 1))
+        return loom_fail_nomem(err, "a block of the file");
     while (block->len < want && !r->ended) {
         size_t n;
         LOOM_TRY(loom_in_read(r->in, block->data + block->len, want - block->len, &n, err));

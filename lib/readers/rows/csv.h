@@ -14,10 +14,10 @@
 #include "core/err.h"
 #include "core/file.h"
 
-#define LOOM_CSV_MAX_LINE (1 << 20) /* bytes; a longer line is given back as LOOM_CSV_TOO_LONG */
+#define LOOM_CSV_MAX_LINE    (1 << 20) /* bytes; a longer line is given back as LOOM_CSV_TOO_LONG */
 #define LOOM_CSV_MAX_COLUMNS 1024
-#define LOOM_CSV_JOIN_LINES 16
-#define LOOM_CSV_JOIN_BYTES (16 << 10)
+#define LOOM_CSV_JOIN_LINES  16
+#define LOOM_CSV_JOIN_BYTES  (16 << 10)
 
 typedef struct loom_csv_field {
     const char *at; /* not NUL-terminated */
@@ -55,8 +55,8 @@ typedef struct loom_csv_reader {
     int32_t n_columns;
     loom_buf carry; /* bytes read and not given out */
     loom_csv probe;
-    size_t used;    /* bytes at the front of carry that the header took */
-    int64_t bytes;  /* read so far */
+    size_t used;   /* bytes at the front of carry that the header took */
+    int64_t bytes; /* read so far */
     bool ended;
 } loom_csv_reader; /* zero-initialise and set `in` */
 

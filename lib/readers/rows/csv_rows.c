@@ -14,8 +14,7 @@ static loom_status extend_names(loom_csv_names *to, const loom_intern *from, nam
 {
     LOOM_TRY(loom_grow(&to->texts, &to->cap, from->n, sizeof *to->texts, err));
     for (; to->n < from->n; to->n++)
-        to->texts[to->n] =
-            name(arena, loom_intern_text(from, (int64_t)to->n), loom_intern_len(from, (int64_t)to->n));
+        to->texts[to->n] = name(arena, loom_intern_text(from, (int64_t)to->n), loom_intern_len(from, (int64_t)to->n));
     return LOOM_OK;
 }
 

@@ -28,18 +28,18 @@ typedef struct loom_csv_names {
 typedef struct loom_csv_rows {
     loom_row_reader_rules rules; /* columns: of the file at hand */
     loom_row_reader reader;
-    loom_raw_row *room;          /* (LOOM_CHUNK_ROWS) where the reader puts rows; they move to `items` */
+    loom_raw_row *room; /* (LOOM_CHUNK_ROWS) where the reader puts rows; they move to `items` */
     loom_csv_names microservices, services;
-    const int32_t **ids;         /* by number of the reader */
+    const int32_t **ids; /* by number of the reader */
     int32_t *id_lens;
     size_t n_ids, cap_ids, cap_id_lens;
     loom_csv_row *items;
     size_t n, cap;
     int64_t files;
-    loom_intern traces;          /* those with rows, in order of first appearance */
-    size_t next;                 /* item of the trace that is given next */
+    loom_intern traces; /* those with rows, in order of first appearance */
+    size_t next;        /* item of the trace that is given next */
     bool sorted;
-    loom_row *rows;              /* of a trace */
+    loom_row *rows; /* of a trace */
     size_t cap_rows;
     loom_arena arena;
 } loom_csv_rows; /* zero-initialised is ready */

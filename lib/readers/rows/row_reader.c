@@ -12,9 +12,9 @@
 enum { TEXT_BLOCK = 1 << 20, TEXT_BLOCKS_MAX = 1 << 12, NAME_MAX_BYTES = 4095, TYPES_REMEMBERED = 1000 };
 
 static const char *const drop_names[LOOM_DROPS] = {
-    "BAD_FIELD_COUNT", "BAD_QUOTES",    "BAD_BYTES",  "LINE_TOO_LONG", "TYPE_NOT_LISTED", "UM_UNKNOWN",
-    "DM_UNKNOWN",      "RT_NULL",       "BAD_RT",     "BAD_TIMESTAMP", "NO_TRACEID",      "NO_SERVICE",
-    "BAD_RPC_ID",      "NO_UM",         "NO_DM",      "BAD_NAME",
+    "BAD_FIELD_COUNT", "BAD_QUOTES", "BAD_BYTES", "LINE_TOO_LONG", "TYPE_NOT_LISTED", "UM_UNKNOWN",
+    "DM_UNKNOWN",      "RT_NULL",    "BAD_RT",    "BAD_TIMESTAMP", "NO_TRACEID",      "NO_SERVICE",
+    "BAD_RPC_ID",      "NO_UM",      "NO_DM",     "BAD_NAME",
 };
 
 const char *loom_drop_name(loom_drop drop) { return drop < LOOM_DROPS ? drop_names[drop] : "KEPT"; }
@@ -29,9 +29,16 @@ bool loom_is_null_text(const char *text, size_t len)
     if (len == 0) return true;
     if (len > 8) return false;
     switch (text[0]) { /* nearly all values end here */
-    case 'N': case 'n': case '#': case '<': break;
-    case '1': if (len < 3 || text[2] != '#') return false; break;
-    case '-': if (len < 4 || (text[1] >= '0' && text[1] <= '9' && text[3] != '#')) return false; break;
+    case 'N':
+    case 'n':
+    case '#':
+    case '<': break;
+    case '1':
+        if (len < 3 || text[2] != '#') return false;
+        break;
+    case '-':
+        if (len < 4 || (text[1] >= '0' && text[1] <= '9' && text[3] != '#')) return false;
+        break;
     default: return false;
     }
     for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
@@ -122,7 +129,7 @@ static void list_columns(loom_buf *into, const loom_csv *header)
 }
 
 loom_status loom_row_reader_columns(loom_row_reader_rules *rules, const loom_csv *header, bool service_optional,
-                                const char *place, loom_err *err)
+                                    const char *place, loom_err *err)
 {
     loom_status st = LOOM_OK;
     loom_buf found = {0}, missing = {0};
@@ -319,7 +326,8 @@ static uint32_t intern_id(loom_row_reader *t, loom_csv_field f, bool *ok)
     return (uint32_t)id;
 }
 
-static loom_status trace_number(uint32_t *number, loom_row_reader *t, loom_csv_field f, const char *place, loom_err *err)
+static loom_status trace_number(uint32_t *number, loom_row_reader *t, loom_csv_field f, const char *place,
+                                loom_err *err)
 {
     bool hit;
     struct loom_quick_entry *e = quick_entry(&t->quick[QUICK_TRACES], f, &hit);
@@ -335,7 +343,8 @@ static void count_unlisted(loom_row_reader *t, loom_csv_field f)
     if (t->unlisted.n >= TYPES_REMEMBERED && loom_intern_find(&t->unlisted, f.at, f.len) < 0) return;
     size_t before = t->unlisted.n;
     int64_t id = loom_intern_add(&t->unlisted, f.at, f.len);
-    if (id < 0 || loom_grow(&t->unlisted_counts, &t->cap_unlisted, t->unlisted.n, sizeof *t->unlisted_counts, NULL) != LOOM_OK)
+    if (id < 0 ||
+        loom_grow(&t->unlisted_counts, &t->cap_unlisted, t->unlisted.n, sizeof *t->unlisted_counts, NULL) != LOOM_OK)
         return; /* the block fails */
     if (t->unlisted.n > before) t->unlisted_counts[id] = 0;
     t->unlisted_counts[id]++;
@@ -458,8 +467,8 @@ static loom_status take_record(loom_row_reader *t, int64_t block, int64_t line, 
     return LOOM_OK;
 }
 
-loom_status loom_row_reader_block(loom_row_reader *t, const char *text, size_t whole, size_t len, bool last, int64_t block,
-                              int64_t *n_lines, const loom_chunk_source *chunks, loom_err *err)
+loom_status loom_row_reader_block(loom_row_reader *t, const char *text, size_t whole, size_t len, bool last,
+                                  int64_t block, int64_t *n_lines, const loom_chunk_source *chunks, loom_err *err)
 {
     const char *at = text, *end = text + len;
     int64_t line = 0, taken = 0;
@@ -471,8 +480,7 @@ loom_status loom_row_reader_block(loom_row_reader *t, const char *text, size_t w
             continue;
         }
         t->rows++;
-        if (kind == LOOM_CSV_RECORD)
-            LOOM_TRY(take_record(t, block, line, chunks, err));
+        if (kind == LOOM_CSV_RECORD) LOOM_TRY(take_record(t, block, line, chunks, err));
         else
             count_drop(t,
                        kind == LOOM_CSV_BAD_QUOTES  ? LOOM_DROP_BAD_QUOTES

@@ -71,7 +71,7 @@ loom_status loom_type_maps_parse(loom_row_reader_rules *rules, const char *text,
 /* Finds the columns in a header record. With `service_optional` the service column may be absent. `place` names the
  * file in messages. */
 loom_status loom_row_reader_columns(loom_row_reader_rules *rules, const loom_csv *header, bool service_optional,
-                                const char *place, loom_err *err);
+                                    const char *place, loom_err *err);
 
 /* Set of texts with numbers 0, 1, 2, ...: 4 to 6 bytes, while texts are added 5 to 11 more, and the text for each. */
 typedef struct loom_texts {
@@ -86,8 +86,8 @@ typedef struct loom_texts {
  * len < 4096. */
 uint32_t loom_texts_add(loom_texts *t, const char *text, size_t len);
 loom_status loom_texts_fail(const char *place, loom_err *err); /* says that trace ids were LOOM_TEXTS_FULL */
-void loom_texts_seal(loom_texts *t); /* no more texts will come: lets go of what finds them */
-int64_t loom_texts_bytes(const loom_texts *t); /* memory held */
+void loom_texts_seal(loom_texts *t);                           /* no more texts will come: lets go of what finds them */
+int64_t loom_texts_bytes(const loom_texts *t);                 /* memory held */
 static inline const char *loom_texts_at(const loom_texts *t, uint32_t n)
 {
     return t->blocks[t->offsets[n] >> 20] + (t->offsets[n] & 0xfffff);
@@ -132,7 +132,7 @@ typedef struct loom_chunks {
 /* A small direct-mapped cache in front of a table of texts: rows that stand near each other name the same things, and
  * an entry holds the whole of a short text, so a hit costs one cache line instead of a walk through a large table. */
 #define LOOM_QUICK_ENTRIES 4096
-#define LOOM_QUICK_BYTES 24
+#define LOOM_QUICK_BYTES   24
 typedef struct loom_quick {
     struct loom_quick_entry {
         uint64_t words[LOOM_QUICK_BYTES / 8]; /* the text, filled up with zeros */
@@ -159,8 +159,8 @@ typedef struct loom_row_reader {
     loom_intern unlisted; /* types that were not listed, and how often */
     int64_t *unlisted_counts;
     size_t cap_unlisted;
-    loom_quick *quick;    /* (4): traces, services, names, ids */
-    loom_raw_row *room;   /* where the next row goes, room_left of them */
+    loom_quick *quick;  /* (4): traces, services, names, ids */
+    loom_raw_row *room; /* where the next row goes, room_left of them */
     int32_t room_left;
     uint32_t room_chunk;
 } loom_row_reader;
@@ -176,8 +176,8 @@ loom_status loom_row_reader_init(loom_row_reader *t, const loom_row_reader_rules
 void loom_row_reader_release(loom_row_reader *t);
 /* Reads the records that start in the first `whole` of `len` bytes (see loom_csv_reader_block). *n_lines is set to the
  * lines they take. The number of rows written to each chunk is in the segments. */
-loom_status loom_row_reader_block(loom_row_reader *t, const char *text, size_t whole, size_t len, bool last, int64_t block,
-                              int64_t *n_lines, const loom_chunk_source *chunks, loom_err *err);
+loom_status loom_row_reader_block(loom_row_reader *t, const char *text, size_t whole, size_t len, bool last,
+                                  int64_t block, int64_t *n_lines, const loom_chunk_source *chunks, loom_err *err);
 
 /* Is this one of the spellings of "no value" (empty, NA, NaN, null, None, ...)? */
 bool loom_is_null_text(const char *text, size_t len);

@@ -6,8 +6,10 @@
 
 static const loom_json *any_value(const loom_json *attribute)
 {
-    static const char *const kinds[][2] = {{"stringValue", "string_value"}, {"intValue", "int_value"},
-                                           {"doubleValue", "double_value"}, {"boolValue", "bool_value"}};
+    static const char *const kinds[][2] = {{"stringValue", "string_value"},
+                                           {"intValue", "int_value"},
+                                           {"doubleValue", "double_value"},
+                                           {"boolValue", "bool_value"}};
     const loom_json *value = loom_json_get(attribute, "value");
 
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -67,9 +69,9 @@ static loom_status otlp_span(loom_span_doc *d, const loom_json *node, const char
         loom_span_doc_attribute(d, &span, loom_json_str(loom_json_get(a, "key"), NULL), any_value(a));
     }
     loom_left fault = otlp_times(&span, node);
-    return loom_span_doc_end(d, &span, fault,
-                             fault == LOOM_LEFT_NO_START ? "has no start (startTimeUnixNano)"
-                                                         : "has no end (endTimeUnixNano)", err);
+    return loom_span_doc_end(
+        d, &span, fault,
+        fault == LOOM_LEFT_NO_START ? "has no start (startTimeUnixNano)" : "has no end (endTimeUnixNano)", err);
 }
 
 static loom_status otlp_scope(loom_span_doc *d, const loom_json *scope, const char *service, loom_err *err)
@@ -88,8 +90,8 @@ static loom_status otlp_scope(loom_span_doc *d, const loom_json *scope, const ch
 
 loom_status loom_otlp_resource(loom_span_doc *d, const loom_json *resource, loom_err *err)
 {
-    static const char *const keys[] = {"scopeSpans", "scope_spans",
-                                       "instrumentationLibrarySpans", "instrumentation_library_spans"}; /* before 0.16 */
+    static const char *const keys[] = {"scopeSpans", "scope_spans", "instrumentationLibrarySpans",
+                                       "instrumentation_library_spans"}; /* before 0.16 */
     const char *service = service_of(resource);
 
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {

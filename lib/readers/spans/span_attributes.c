@@ -109,11 +109,16 @@ static const struct {
     const char *key;
     int by;
 } host_keys[] = {
-    {"server.address", NAMED_BY_SERVER},      {"net.peer.name", NAMED_BY_HOST},
-    {"net.sock.peer.name", NAMED_BY_HOST},    {"peer.hostname", NAMED_BY_HOST},
-    {"http.host", NAMED_BY_URL},              {"network.peer.address", NAMED_BY_ADDRESS},
-    {"net.sock.peer.addr", NAMED_BY_ADDRESS}, {"net.peer.ip", NAMED_BY_ADDRESS},
-    {"peer.ipv4", NAMED_BY_ADDRESS},          {"peer.ipv6", NAMED_BY_ADDRESS},
+    {"server.address", NAMED_BY_SERVER},
+    {"net.peer.name", NAMED_BY_HOST},
+    {"net.sock.peer.name", NAMED_BY_HOST},
+    {"peer.hostname", NAMED_BY_HOST},
+    {"http.host", NAMED_BY_URL},
+    {"network.peer.address", NAMED_BY_ADDRESS},
+    {"net.sock.peer.addr", NAMED_BY_ADDRESS},
+    {"net.peer.ip", NAMED_BY_ADDRESS},
+    {"peer.ipv4", NAMED_BY_ADDRESS},
+    {"peer.ipv6", NAMED_BY_ADDRESS},
 };
 
 /* False: the attribute does not say who is called. */
@@ -171,8 +176,7 @@ static void take_hint(loom_span *span, const char *key, const char *value)
     else if (strncmp(key, "db.", 3) == 0) set_type(span, TYPED_BY_FIELD, LOOM_CALL_DB);
     else if (strncmp(key, "rpc.", 4) == 0) set_type(span, TYPED_BY_FIELD, LOOM_CALL_RPC);
     else if (strncmp(key, "http.", 5) == 0) set_type(span, TYPED_BY_HTTP, LOOM_CALL_HTTP);
-    else if (strcmp(key, "component") == 0 && strcmp(value, "gRPC") == 0)
-        set_type(span, TYPED_BY_FIELD, LOOM_CALL_RPC);
+    else if (strcmp(key, "component") == 0 && strcmp(value, "gRPC") == 0) set_type(span, TYPED_BY_FIELD, LOOM_CALL_RPC);
 }
 
 void loom_span_attribute(loom_span *span, const char *key, const char *value, loom_arena *arena)

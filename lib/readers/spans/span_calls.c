@@ -63,10 +63,13 @@ loom_status loom_span_calls_add(loom_span_calls *calls, int32_t parent, const ch
                                 const loom_span *span, loom_arena *arena, loom_err *err)
 {
     LOOM_TRY(loom_grow(&calls->items, &calls->cap, calls->n + 1, sizeof *calls->items, err));
-    calls->items[calls->n] = (loom_found_call){
-        .parent = parent, .start = span->start, .end = span->end, .order = (int32_t)calls->n,
-        .call = {.type = span->type, .source = loom_name_fit_record(arena, from),
-                 .destination = loom_name_fit_record(arena, to)}};
+    calls->items[calls->n] = (loom_found_call){.parent = parent,
+                                               .start = span->start,
+                                               .end = span->end,
+                                               .order = (int32_t)calls->n,
+                                               .call = {.type = span->type,
+                                                        .source = loom_name_fit_record(arena, from),
+                                                        .destination = loom_name_fit_record(arena, to)}};
     calls->n++;
     return LOOM_OK;
 }
@@ -93,8 +96,7 @@ static loom_status enter(walk *w, loom_span_node *n, int32_t *call, const char *
     loom_span_node *up = n->parent >= 0 ? &w->t->nodes[n->parent] : NULL;
     const loom_span *caller = up && (loom_span_is_outgoing(up->span) || up->span->callee[0]) ? up->span : NULL;
 
-    if (!caller || !loom_span_is_outgoing(n->span))
-        return add_call(w, call, from, n->span->service, n, caller, false);
+    if (!caller || !loom_span_is_outgoing(n->span)) return add_call(w, call, from, n->span->service, n, caller, false);
     if (up->implied < 0 || strcmp(up->implied_in, n->span->service) != 0) {
         LOOM_TRY(add_call(w, call, from, n->span->service, up, n->span, true));
         up->implied = *call;
@@ -155,8 +157,8 @@ static loom_status walk_down(walk *w)
     }
 }
 
-loom_status loom_span_calls_walk(loom_span_calls *calls, loom_span_tree *t, loom_span_counts *counts,
-                                 loom_arena *arena, loom_err *err)
+loom_status loom_span_calls_walk(loom_span_calls *calls, loom_span_tree *t, loom_span_counts *counts, loom_arena *arena,
+                                 loom_err *err)
 {
     walk w = {calls, t, counts, arena, err};
 

@@ -5,10 +5,10 @@
 #include "readers/spans/span_tree.h"
 
 typedef struct loom_found_call {
-    int32_t parent;      /* call, -1 for the root; a parent stands before its children */
-    int64_t start, end;  /* nanoseconds */
-    int32_t order;       /* of discovery: settles equal starts */
-    loom_call call;      /* arrived and rt in ms after loom_span_calls_time */
+    int32_t parent;     /* call, -1 for the root; a parent stands before its children */
+    int64_t start, end; /* nanoseconds */
+    int32_t order;      /* of discovery: settles equal starts */
+    loom_call call;     /* arrived and rt in ms after loom_span_calls_time */
 } loom_found_call;
 
 typedef struct loom_span_calls {
@@ -21,8 +21,8 @@ loom_status loom_span_calls_add(loom_span_calls *calls, int32_t parent, const ch
                                 const loom_span *span, loom_arena *arena, loom_err *err);
 /* Walks the tree from its root; nodes that were reached are `seen`. Adds to call_spans, second_calls, inside, untyped
  * and whose times the calls have. */
-loom_status loom_span_calls_walk(loom_span_calls *calls, loom_span_tree *t, loom_span_counts *counts,
-                                 loom_arena *arena, loom_err *err);
+loom_status loom_span_calls_walk(loom_span_calls *calls, loom_span_tree *t, loom_span_counts *counts, loom_arena *arena,
+                                 loom_err *err);
 /* Dotted ids, by start under each parent. False: no record holds as deep or as many ids. */
 bool loom_span_calls_number(loom_span_calls *calls, loom_arena *arena);
 /* A call that ends after its caller's ends with it, with all below; returns how many (of those that ms can tell). */

@@ -53,8 +53,16 @@ const char *loom_span_doc_keep(loom_span_doc *d, const char *text)
 
 loom_span loom_span_empty(void)
 {
-    return (loom_span){.id = "", .parent = "", .service = "", .operation = "", .callee = "", .type = LOOM_CALL_TYPES,
-                       .edge_id = "", .caller = "", .service_id = "", .arrived = LOOM_SPAN_UNTOLD,
+    return (loom_span){.id = "",
+                       .parent = "",
+                       .service = "",
+                       .operation = "",
+                       .callee = "",
+                       .type = LOOM_CALL_TYPES,
+                       .edge_id = "",
+                       .caller = "",
+                       .service_id = "",
+                       .arrived = LOOM_SPAN_UNTOLD,
                        .rt = LOOM_SPAN_UNTOLD};
 }
 

@@ -9,10 +9,10 @@ enum { LOOM_SPAN_DOC_STEPS = 12 };
 
 typedef struct loom_span_doc {
     loom_spans *s;
-    const char *name;  /* of the file */
-    const char *text;  /* of the document */
+    const char *name; /* of the file */
+    const char *text; /* of the document */
     size_t len;
-    int64_t line;      /* of the file where it begins, from 1 */
+    int64_t line;                             /* of the file where it begins, from 1 */
     loom_json_step path[LOOM_SPAN_DOC_STEPS]; /* to the value at hand */
     int depth;
 } loom_span_doc;

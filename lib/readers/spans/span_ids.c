@@ -67,7 +67,8 @@ const char *loom_span_id(loom_arena *arena, const char *text)
     if (zeros == len) return "";
     char *id = loom_arena_alloc(arena, len - zeros + 1);
     if (!id) return "";
-    for (size_t i = zeros; i < len; i++) id[i - zeros] = (char)(text[i] >= 'A' && text[i] <= 'F' ? text[i] - 'A' + 'a' : text[i]);
+    for (size_t i = zeros; i < len; i++)
+        id[i - zeros] = (char)(text[i] >= 'A' && text[i] <= 'F' ? text[i] - 'A' + 'a' : text[i]);
     id[len - zeros] = 0;
     return id;
 }

@@ -121,8 +121,7 @@ static void leave_out(const mapping *m, loom_left_out *left, loom_left kind, con
     loom_buf place = {0};
 
     if (!left->n[kind] && m->s->name) loom_buf_printf(&place, "%s, ", m->s->name);
-    if (!left->n[kind])
-        loom_buf_printf(&place, "trace %s, span %s", loom_intern_text(&m->s->traces, s->trace), s->id);
+    if (!left->n[kind]) loom_buf_printf(&place, "trace %s, span %s", loom_intern_text(&m->s->traces, s->trace), s->id);
     loom_left_add(left, kind, loom_buf_text(&place));
     loom_buf_release(&place);
 }
@@ -268,7 +267,4 @@ loom_status loom_spans_graphs(loom_spans *s, loom_take_graph take, void *arg, lo
     return st;
 }
 
-void loom_span_counts_release(loom_span_counts *c)
-{
-    loom_left_release(&c->left);
-}
+void loom_span_counts_release(loom_span_counts *c) { loom_left_release(&c->left); }

@@ -27,21 +27,21 @@ typedef enum loom_span_kind {
     LOOM_SPAN_CONSUMER
 } loom_span_kind;
 
-#define LOOM_SPAN_USER "USER"
+#define LOOM_SPAN_USER   "USER"
 #define LOOM_SPAN_UNTOLD INT64_MIN
 
 typedef struct loom_span {
-    int64_t trace;            /* number of the trace, in order of appearance */
-    const char *id, *parent;  /* as loom_span_id spells them; "" none */
+    int64_t trace;           /* number of the trace, in order of appearance */
+    const char *id, *parent; /* as loom_span_id spells them; "" none */
     const char *service, *operation;
-    int64_t start, end;       /* nanoseconds since 1970 */
+    int64_t start, end; /* nanoseconds since 1970 */
     loom_span_kind kind;
-    bool lost;                /* left out already: only its place between parent and children is known */
-    const char *callee;       /* named by the span; "" none */
-    loom_call_type type;      /* LOOM_CALL_TYPES: not told */
+    bool lost;                 /* left out already: only its place between parent and children is known */
+    const char *callee;        /* named by the span; "" none */
+    loom_call_type type;       /* LOOM_CALL_TYPES: not told */
     int8_t callee_by, type_by; /* how sure these are: span_attributes.c */
     const char *edge_id, *caller, *service_id; /* callgraph.*; "" none */
-    int64_t arrived, rt;      /* callgraph.arrived, .rt, ms; LOOM_SPAN_UNTOLD: not there */
+    int64_t arrived, rt;                       /* callgraph.arrived, .rt, ms; LOOM_SPAN_UNTOLD: not there */
 } loom_span;
 
 static inline bool loom_span_is_outgoing(const loom_span *s)
@@ -55,17 +55,17 @@ static inline bool loom_span_is_incoming(const loom_span *s)
 
 typedef struct loom_spans {
     /* set before the first document */
-    bool strict;              /* what cannot be read is an error, not a count */
-    bool cut_outliving;       /* a call that ends after its caller's ends with it */
+    bool strict;        /* what cannot be read is an error, not a count */
+    bool cut_outliving; /* a call that ends after its caller's ends with it */
     /* what was read */
     loom_span *items;
     int64_t n;
     size_t cap;
-    int64_t read;             /* files */
-    const char *name;         /* of the file, NULL when they are several */
-    int64_t met;              /* spans in the documents; some have no place among the items */
-    int64_t links;            /* references to spans of other traces, or further ones: no parents */
-    int64_t unnamed;          /* spans whose resource names no service: unknown_service */
+    int64_t read;     /* files */
+    const char *name; /* of the file, NULL when they are several */
+    int64_t met;      /* spans in the documents; some have no place among the items */
+    int64_t links;    /* references to spans of other traces, or further ones: no parents */
+    int64_t unnamed;  /* spans whose resource names no service: unknown_service */
     loom_left_out left;
     loom_intern traces;
     loom_arena arena;
@@ -83,19 +83,19 @@ const char *loom_spans_fault_name(int fault);
  * Calls: calls = call_spans + second_calls. */
 typedef struct loom_span_counts {
     int64_t traces, graphs, calls;
-    int64_t spans;         /* met */
-    int64_t call_spans;    /* that show a call or two */
-    int64_t second_calls;  /* calls beyond one of a span: it shows that it is called, and whom it calls */
-    int64_t inside;        /* spans within a service, and callers' spans of calls that the callee's shows */
+    int64_t spans;        /* met */
+    int64_t call_spans;   /* that show a call or two */
+    int64_t second_calls; /* calls beyond one of a span: it shows that it is called, and whom it calls */
+    int64_t inside;       /* spans within a service, and callers' spans of calls that the callee's shows */
     loom_left_out left;
     int64_t rejected[LOOM_SPANS_FAULTS];       /* traces, by first reason */
     int64_t rejected_spans[LOOM_SPANS_FAULTS]; /* their spans */
     /* of graphs; no spans are lost by these */
     int64_t links, unnamed;
-    int64_t not_exported;  /* PARENT_NOT_EXPORTED: graphs whose first span names a parent that is not there */
-    int64_t untyped;       /* calls without a hint of their type: taken as rpc */
+    int64_t not_exported; /* PARENT_NOT_EXPORTED: graphs whose first span names a parent that is not there */
+    int64_t untyped;      /* calls without a hint of their type: taken as rpc */
     int64_t callee_times, caller_times; /* calls, by whose span gave their times */
-    int64_t cut;           /* calls that ended after their caller's: with cut_outliving */
+    int64_t cut;                        /* calls that ended after their caller's: with cut_outliving */
 } loom_span_counts;
 
 /* All documents of a file: Jaeger, OTLP or Zipkin JSON, one after the other or one a line, any of them damaged. With

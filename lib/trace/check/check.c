@@ -1,7 +1,7 @@
 #include "trace/check/check.h"
 
-#include "core/num.h"
 #include "core/arena_array.h"
+#include "core/num.h"
 
 /* ---- codes ---- */
 typedef struct checker {
@@ -170,8 +170,10 @@ static void check_layer(checker *c, const loom_parsed *p)
              LL(req->latency), LL(latest_finish(p)));
     if (req->num_edges > 0 && req->remaining_depth >= 0 && req->num_edges - req->remaining_depth == 1 &&
         p->n_edges != 1)
-        give(c, LOOM_CODE_CHAIN, "More edges generated than required - desired edges: %lld, remaining_depth: %lld, "
-             "num_generated_edges: %d", LL(req->num_edges), LL(req->remaining_depth), p->n_edges);
+        give(c, LOOM_CODE_CHAIN,
+             "More edges generated than required - desired edges: %lld, remaining_depth: %lld, "
+             "num_generated_edges: %d",
+             LL(req->num_edges), LL(req->remaining_depth), p->n_edges);
 }
 
 static void check_tabular(checker *c, const loom_parsed *p)
@@ -198,12 +200,9 @@ void loom_check_layer_codes(loom_codes *out, const loom_parsed *parsed, loom_are
 {
     checker c = {.out = out, .arena = arena};
     *out = (loom_codes){0};
-    if (!parsed->ok)
-        give(&c, LOOM_CODE_PARSE, "Error during parsing - %s", parsed->why);
-    else if (parsed->mode == LOOM_MODE_TABULAR)
-        check_tabular(&c, parsed);
-    else
-        check_layer(&c, parsed);
+    if (!parsed->ok) give(&c, LOOM_CODE_PARSE, "Error during parsing - %s", parsed->why);
+    else if (parsed->mode == LOOM_MODE_TABULAR) check_tabular(&c, parsed);
+    else check_layer(&c, parsed);
 }
 
 /* ---- the paper's rules ---- */
@@ -391,8 +390,12 @@ static bool to_call(loom_call *call, const loom_edge_text *e, loom_arena *arena)
     int32_t n = !id ? -1 : loom_id_parse(id, (int32_t)(len / 2 + 1), e->edge_id, len);
 
     if (n < 1 || n > LOOM_ID_MAX_COMPONENTS) return false;
-    *call = (loom_call){.id = id, .n_id = n, .type = loom_call_type_of(e->type, strlen(e->type)), .source = e->source,
-                        .destination = e->destination, .arrived = e->start};
+    *call = (loom_call){.id = id,
+                        .n_id = n,
+                        .type = loom_call_type_of(e->type, strlen(e->type)),
+                        .source = e->source,
+                        .destination = e->destination,
+                        .arrived = e->start};
     if (e->start > LOOM_TIME_MAX_MS || e->start < -LOOM_TIME_MAX_MS) return false;
     if (e->finish > LOOM_TIME_MAX_MS || e->finish < -LOOM_TIME_MAX_MS) return false;
     call->rt = e->finish - e->start;
@@ -405,7 +408,8 @@ static void judge_counts(loom_graph_result *out, loom_mode mode, const loom_attr
     int64_t left = out->depth - (mode != LOOM_MODE_TABULAR); /* as the request counts; its own numbers may be any */
 
     if (req && req->num_edges > 0 && req->num_edges != out->n_edges) out->rules |= LOOM_RULE_BIT(LOOM_RULE_TOTAL_EDGES);
-    if (req && req->remaining_depth >= 0 && req->remaining_depth != left) out->rules |= LOOM_RULE_BIT(LOOM_RULE_TOTAL_DEPTH);
+    if (req && req->remaining_depth >= 0 && req->remaining_depth != left)
+        out->rules |= LOOM_RULE_BIT(LOOM_RULE_TOTAL_DEPTH);
     if (!out->valid) out->rules |= LOOM_RULE_BIT(LOOM_RULE_GRAPH);
     out->correct = out->rules == 0;
 }

@@ -3,28 +3,28 @@
 #ifndef LOOM_TRACE_CHECK_CHECK_H
 #define LOOM_TRACE_CHECK_CHECK_H
 
-#include "trace/text/parse.h"
 #include "trace/graph/validity.h"
+#include "trace/text/parse.h"
 
 /* ---- codes ---- */
 enum {
-    LOOM_CODE_BAD_SUB = 0,        /* attribute list of a subgraph incomplete */
+    LOOM_CODE_BAD_SUB = 0, /* attribute list of a subgraph incomplete */
     LOOM_CODE_NUM_EDGES = 3,
-    LOOM_CODE_SUB_EDGE = 4,       /* subgraph of an edge that is not there */
-    LOOM_CODE_SUB_NODE = 6,       /* start_node is not the edge's destination */
-    LOOM_CODE_SUB_START = 7,      /* starts after its own latency */
+    LOOM_CODE_SUB_EDGE = 4,  /* subgraph of an edge that is not there */
+    LOOM_CODE_SUB_NODE = 6,  /* start_node is not the edge's destination */
+    LOOM_CODE_SUB_START = 7, /* starts after its own latency */
     LOOM_CODE_SUB_LATENCY = 8,
     LOOM_CODE_SUB_DEPTH = 9,
     LOOM_CODE_NO_SUBS = 11,
     LOOM_CODE_LATENCY = 12,
-    LOOM_CODE_CHAIN = 13,         /* a chain must have one edge per layer */
+    LOOM_CODE_CHAIN = 13, /* a chain must have one edge per layer */
     LOOM_CODE_PARSE = 14,
-    LOOM_CODE_GRAPH = 15,         /* tabular: not a valid call graph */
+    LOOM_CODE_GRAPH = 15, /* tabular: not a valid call graph */
     LOOM_CODE_DEPTHS = 16,
-    LOOM_CODE_MAX_DEPTH = 17,     /* tabular */
+    LOOM_CODE_MAX_DEPTH = 17, /* tabular */
     LOOM_CODE_SPLIT_DEPTH = 18,
     LOOM_CODE_SPLIT_EDGES = 19,
-    LOOM_CODES                    /* 1, 2, 5, 10 are reserved and never given */
+    LOOM_CODES /* 1, 2, 5, 10 are reserved and never given */
 };
 
 typedef struct loom_code {
@@ -71,7 +71,7 @@ uint32_t loom_check_layer_rules(const loom_parsed *parsed);
  * bits of LOOM_CONDITION_BIT(kind). Never part of the codes. Lines that ask for nothing a layer could show (hidden
  * attributes, latencies by distribution, high latency) are not counted; latency limits and start before finish hold for
  * every edge, the subgraph lines for the number of sub lines, the caller line for each of them. */
-#define LOOM_CONDITION_BIT(kind) (1u << ((kind) - LOOM_LINE_NO_NUM_EDGES))
+#define LOOM_CONDITION_BIT(kind) (1u << ((kind)-LOOM_LINE_NO_NUM_EDGES))
 typedef struct loom_following {
     uint32_t asked, broken;
 } loom_following;
@@ -85,12 +85,12 @@ typedef enum loom_validity { LOOM_VALIDITY_PAPER, LOOM_VALIDITY_CODE } loom_vali
  * `req` = attribute list of the root request (NULL: nothing was asked for).
  * Counts are compared as the mode asks: tabular depth = graph depth, else remaining_depth = graph depth - 1. */
 typedef struct loom_graph_result {
-    bool valid;        /* a call graph */
-    bool correct;      /* valid, with the requested number of edges and depth, where these were stated */
+    bool valid;   /* a call graph */
+    bool correct; /* valid, with the requested number of edges and depth, where these were stated */
     int32_t n_edges, depth;
-    uint32_t rules;    /* LOOM_RULE_GRAPH, _TOTAL_EDGES, _TOTAL_DEPTH */
-    loom_verdict why;  /* reasons when not valid; BAD_EDGE for an id, type, name or time that no record could hold */
-    loom_graph graph;  /* dotted-id order, first of repeated ids; of use when valid. In `arena`, names borrowed */
+    uint32_t rules;   /* LOOM_RULE_GRAPH, _TOTAL_EDGES, _TOTAL_DEPTH */
+    loom_verdict why; /* reasons when not valid; BAD_EDGE for an id, type, name or time that no record could hold */
+    loom_graph graph; /* dotted-id order, first of repeated ids; of use when valid. In `arena`, names borrowed */
 } loom_graph_result;
 
 /* Recursive and instruction: repeated ids are judged, not removed. Tabular: the first of repeated ids is kept before

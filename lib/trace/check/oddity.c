@@ -2,8 +2,9 @@
 
 #include <string.h>
 
-const char *const loom_oddity_names[LOOM_ODDITIES] = {
-    [LOOM_ODD_DUPLICATE_IDS] = "duplicate_ids", [LOOM_ODD_SERVICE] = "other_service", [LOOM_ODD_TYPE_NAME] = "type_as_name"};
+const char *const loom_oddity_names[LOOM_ODDITIES] = {[LOOM_ODD_DUPLICATE_IDS] = "duplicate_ids",
+                                                      [LOOM_ODD_SERVICE] = "other_service",
+                                                      [LOOM_ODD_TYPE_NAME] = "type_as_name"};
 
 const char *const loom_oddity_meanings[LOOM_ODDITIES] = {
     [LOOM_ODD_DUPLICATE_IDS] = "two calls of a layer have one id",

@@ -30,9 +30,7 @@ bool loom_am_advance(loom_automaton *a, loom_automaton_state *s)
 static bool chosen(loom_automaton *a, loom_automaton_state *s, int i)
 {
     switch (s->place) {
-    case P_OPEN:
-        s->split = i == 1;
-        return s->split ? loom_am_begin_tail(a, s, true) : loom_am_begin_next_edge(a, s);
+    case P_OPEN: s->split = i == 1; return s->split ? loom_am_begin_tail(a, s, true) : loom_am_begin_next_edge(a, s);
     case P_EDGE:
         if (i == EDGE_MORE) return loom_am_begin_edge(a, s);
         if (tabular(a)) return s->done = true;

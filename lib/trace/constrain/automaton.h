@@ -39,20 +39,20 @@
 
 typedef struct loom_automaton_conf {
     loom_mode mode;
-    bool full;              /* else syntax */
-    bool root;              /* the first layer of a graph: exactly the edge 0 */
-    const char *prompt;     /* the whole prompt; its end says where the answer begins */
+    bool full;          /* else syntax */
+    bool root;          /* the first layer of a graph: exactly the edge 0 */
+    const char *prompt; /* the whole prompt; its end says where the answer begins */
     size_t prompt_len;
-    int64_t max_subs;       /* most subgraphs of a plain layer (small contexts); 0: as many as it has edges */
-    int64_t time_cap;       /* ms, latest time in a layer (small contexts); 0: 99999999 where no latency is given */
+    int64_t max_subs;         /* most subgraphs of a plain layer (small contexts); 0: as many as it has edges */
+    int64_t time_cap;         /* ms, latest time in a layer (small contexts); 0: 99999999 where no latency is given */
     const char *const *names; /* full: the only destinations allowed, sorted by bytes; NULL: any MS_<5 to 9 digits> */
     size_t n_names;
-    size_t shortest;        /* index of a name that short answers are made of */
-    size_t longest;         /* bytes of the longest name that can come up; 0: as long as MS_999999999 */
-    const char *reach;      /* full: a layer below must start at this microservice; NULL: no such debt */
+    size_t shortest;   /* index of a name that short answers are made of */
+    size_t longest;    /* bytes of the longest name that can come up; 0: as long as MS_999999999 */
+    const char *reach; /* full: a layer below must start at this microservice; NULL: no such debt */
 } loom_automaton_conf; /* borrowed until loom_automaton_free: names, reach */
 
-#define LOOM_AUTOMATON_RANGES 8
+#define LOOM_AUTOMATON_RANGES    8
 #define LOOM_AUTOMATON_MAX_EDGES ((int64_t)100000) /* of a request */
 
 /* Numbers that may be written at one place: a union of intervals. */
@@ -63,42 +63,42 @@ typedef struct loom_ranges {
 
 /* What is known of the subgraph whose attribute list is being written; -1: not yet. */
 typedef struct loom_sub_state {
-    int64_t index;            /* edge it hangs on, from 0 in this layer; split: the number written */
-    int64_t n, d, c, k;       /* num_edges, remaining_depth, num_current_edges, num_subgraphs */
+    int64_t index;      /* edge it hangs on, from 0 in this layer; split: the number written */
+    int64_t n, d, c, k; /* num_edges, remaining_depth, num_current_edges, num_subgraphs */
     int64_t start, latency;
-    uint32_t written;         /* LOOM_ATTR_BIT(...) */
+    uint32_t written; /* LOOM_ATTR_BIT(...) */
 } loom_sub_state;
 
 /* A value to copy; its members belong to automaton.c. */
 typedef struct loom_automaton_state {
-    bool done;                /* a stop string is complete */
-    bool split;               /* parts instead of edges */
-    bool counted;             /* the answer has counting lines */
-    bool deep_enough;         /* a subgraph reaches the depth that one of them must reach */
-    bool must_deep;           /* the subgraph being written was announced to do so */
-    bool wished;              /* the edge that the layer must have is there */
-    bool forced;              /* the edge being written must be it */
-    bool met;                 /* a subgraph leads to conf.reach */
-    uint8_t place, kind;      /* production, and how its current piece is matched */
-    uint8_t group;            /* alternatives: which list of texts */
+    bool done;                      /* a stop string is complete */
+    bool split;                     /* parts instead of edges */
+    bool counted;                   /* the answer has counting lines */
+    bool deep_enough;               /* a subgraph reaches the depth that one of them must reach */
+    bool must_deep;                 /* the subgraph being written was announced to do so */
+    bool wished;                    /* the edge that the layer must have is there */
+    bool forced;                    /* the edge being written must be it */
+    bool met;                       /* a subgraph leads to conf.reach */
+    uint8_t place, kind;            /* production, and how its current piece is matched */
+    uint8_t group;                  /* alternatives: which list of texts */
     uint8_t item, attr, line, type; /* last choices */
-    uint8_t hole;             /* of the line: next one */
-    uint8_t items, conds;     /* bits: edge items, condition lines written */
+    uint8_t hole;                   /* of the line: next one */
+    uint8_t items, conds;           /* bits: edge items, condition lines written */
     uint8_t n_digits;
-    uint32_t choices;         /* alternatives, or kinds of names, still possible */
-    int32_t at, line_at;      /* matched bytes of the piece; offset in the line's template */
-    int32_t n_edges;          /* finished edges */
+    uint32_t choices;                   /* alternatives, or kinds of names, still possible */
+    int32_t at, line_at;                /* matched bytes of the piece; offset in the line's template */
+    int32_t n_edges;                    /* finished edges */
     int32_t n_subs, n_listed, all_subs; /* finished; announced; in all (-1 open) */
-    int32_t name_lo, name_hi; /* names still possible */
-    uint64_t listed;          /* edges announced to have subgraphs; tabular: levels the next edge may stand on */
-    int64_t number;           /* being read */
-    int64_t total, depth;     /* num_edges and remaining depth of the layer as far as known, -1 */
-    int64_t edges_left;       /* for subgraphs to come, -1 unknown */
-    int64_t wide_left;        /* split: of edges_left those on this level */
-    int64_t start, finish;    /* of the edge being written, -1: not yet */
-    int32_t level, reached;   /* tabular: component of the id; deepest level so far */
-    int32_t last_sub;         /* edge that had the last subgraph */
-    const char *piece;        /* literal being matched; NULL: `small` */
+    int32_t name_lo, name_hi;           /* names still possible */
+    uint64_t listed;        /* edges announced to have subgraphs; tabular: levels the next edge may stand on */
+    int64_t number;         /* being read */
+    int64_t total, depth;   /* num_edges and remaining depth of the layer as far as known, -1 */
+    int64_t edges_left;     /* for subgraphs to come, -1 unknown */
+    int64_t wide_left;      /* split: of edges_left those on this level */
+    int64_t start, finish;  /* of the edge being written, -1: not yet */
+    int32_t level, reached; /* tabular: component of the id; deepest level so far */
+    int32_t last_sub;       /* edge that had the last subgraph */
+    const char *piece;      /* literal being matched; NULL: `small` */
     int32_t piece_len;
     char small[24];
     loom_ranges ranges;
@@ -140,8 +140,8 @@ const char *loom_automaton_infeasible(loom_mode mode, int64_t edges, int64_t dep
 /* What surrounds a subgraph allows of it; n = c + x. */
 typedef struct loom_sub_bounds {
     int64_t n_lo, n_hi, c_lo, c_hi, x_lo, x_hi, d_lo, d_hi;
-    int64_t k_cap;            /* most subgraphs of a plain layer */
-    int64_t deep;             /* depth that a subgraph still has to reach; -1: none has to */
+    int64_t k_cap;                /* most subgraphs of a plain layer */
+    int64_t deep;                 /* depth that a subgraph still has to reach; -1: none has to */
     int64_t n_shallow, x_shallow; /* instead of n_hi and x_hi when this one does not reach it */
 } loom_sub_bounds;
 /* The values of LOOM_ATTR_NUM_EDGES, _REMAINING_DEPTH, _NUM_CURRENT_EDGES or _NUM_SUBGRAPHS for which the others can be

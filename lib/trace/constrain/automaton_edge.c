@@ -94,7 +94,8 @@ static bool begin_time(const loom_automaton *a, loom_automaton_state *s, bool fi
     if (tabular(a)) {
         int64_t latest = latest_finish(a, s), exact = first ? a->latency_exact : -1;
         if (exact >= 0) {
-            if (finish) return loom_am_number_in(s, P_ITEM_VALUE, s->start >= 0 ? s->start + exact : exact,
+            if (finish)
+                return loom_am_number_in(s, P_ITEM_VALUE, s->start >= 0 ? s->start + exact : exact,
                                          s->start >= 0 ? s->start + exact : loom_max_i64(latest, exact));
             int64_t hi = s->finish >= 0 ? s->finish - exact : loom_max_i64(latest - exact, 0);
             return loom_am_number_in(s, P_ITEM_VALUE, s->finish >= 0 ? hi : 0, hi);

@@ -11,11 +11,11 @@
 #include "core/num.h"
 #include "trace/constrain/automaton.h"
 
-#define TIME_CAP ((int64_t)99999999)     /* ms; 27 hours */
-#define FREE_CAP ((int64_t)999999999)    /* syntax: any number of at most nine digits */
-#define COUNT_CAP ((int64_t)300)         /* edges, where the request does not say */
-#define DEPTH_CAP ((int64_t)15)
-#define ID_CAP ((int64_t)9999)
+#define TIME_CAP     ((int64_t)99999999)  /* ms; 27 hours */
+#define FREE_CAP     ((int64_t)999999999) /* syntax: any number of at most nine digits */
+#define COUNT_CAP    ((int64_t)300)       /* edges, where the request does not say */
+#define DEPTH_CAP    ((int64_t)15)
+#define ID_CAP       ((int64_t)9999)
 #define FIRST_ID_CAP ((int64_t)99)
 
 enum { KIND_LITERAL, KIND_CHOICE, KIND_NUMBER, KIND_NAME, KIND_DOTTED, KIND_SOURCE };
@@ -32,19 +32,31 @@ enum { NEXT_END, NEXT_SUB };
 enum { NAME_MS = 1, NAME_USER = 2, NAME_NONE = 4, NAME_SERVICE = 8, NAME_LISTED = 16 };
 
 enum {
-    P_TO_OPEN,     /* literal in front of <layer> or <split> */
-    P_OPEN,        /* <layer> or <split> */
-    P_TO_EDGES,    /* literal that ends behind <edges> */
-    P_TO_PARTS,    /* literal that ends behind <split> */
-    P_EDGE,        /* another edge or the end of the list */
-    P_ITEM, P_ITEM_VALUE, P_ITEM_END,
-    P_EDGES_LF, P_TAIL, P_PARTS,
-    P_LINE,        /* inside a line with holes */
-    P_LINE_HOLE, P_LINE_END,
-    P_MORE,        /* behind the counting lines */
-    P_LIST_INDEX, P_LIST,
-    P_COND, P_SUB_INDEX, P_SUB_OPEN, P_ATTR, P_ATTR_VALUE, P_ATTR_END,
-    P_NEXT, P_FINAL
+    P_TO_OPEN,  /* literal in front of <layer> or <split> */
+    P_OPEN,     /* <layer> or <split> */
+    P_TO_EDGES, /* literal that ends behind <edges> */
+    P_TO_PARTS, /* literal that ends behind <split> */
+    P_EDGE,     /* another edge or the end of the list */
+    P_ITEM,
+    P_ITEM_VALUE,
+    P_ITEM_END,
+    P_EDGES_LF,
+    P_TAIL,
+    P_PARTS,
+    P_LINE, /* inside a line with holes */
+    P_LINE_HOLE,
+    P_LINE_END,
+    P_MORE, /* behind the counting lines */
+    P_LIST_INDEX,
+    P_LIST,
+    P_COND,
+    P_SUB_INDEX,
+    P_SUB_OPEN,
+    P_ATTR,
+    P_ATTR_VALUE,
+    P_ATTR_END,
+    P_NEXT,
+    P_FINAL
 };
 
 typedef struct loom_am_text {
@@ -75,21 +87,21 @@ struct loom_automaton {
     loom_am_text texts[GROUPS][MAX_ALTERNATIVES];
     loom_am_edge *edges;
     size_t cap_edges;
-    int64_t first_id;       /* of the layer's edges */
-    int64_t c_lo, c_hi;     /* edges of the layer; equal when known */
-    int64_t latency;        /* latest finish */
-    int64_t latency_exact;  /* tabular: response time of the root, -1 open */
+    int64_t first_id;      /* of the layer's edges */
+    int64_t c_lo, c_hi;    /* edges of the layer; equal when known */
+    int64_t latency;       /* latest finish */
+    int64_t latency_exact; /* tabular: response time of the root, -1 open */
     int64_t k_cap;
-    loom_line include;      /* of the conditions; name[0] NULL: none */
+    loom_line include; /* of the conditions; name[0] NULL: none */
     loom_am_wish wish;
-    bool reach_now;         /* a subgraph of this very layer must start at conf.reach */
+    bool reach_now; /* a subgraph of this very layer must start at conf.reach */
     loom_automaton_state start;
 };
 
 static inline bool tabular(const loom_automaton *a) { return a->conf.mode == LOOM_MODE_TABULAR; }
 static inline bool full(const loom_automaton *a) { return a->conf.full; }
 
-#define ALL_ATTRS ((1u << (LOOM_ATTR_CALLER + 1)) - 1)
+#define ALL_ATTRS                ((1u << (LOOM_ATTR_CALLER + 1)) - 1)
 #define LITERAL(s, place, piece) loom_am_literal((s), (place), (piece), sizeof(piece) - 1)
 
 /* automaton_piece.c: what a piece is and when it is complete */

@@ -40,7 +40,8 @@ static bool begin_open_hole(const loom_automaton *a, loom_automaton_state *s)
         if (none) return loom_am_number_in(s, P_LINE_HOLE, g, g);
         return loom_am_number_in(s, P_LINE_HOLE, g + loom_max_i64(least, 0), g + COUNT_CAP);
     }
-    return loom_am_number_in(s, P_LINE_HOLE, owed ? 2 : 1, loom_min_i64(DEPTH_CAP, s->edges_left < 0 ? DEPTH_CAP : s->edges_left));
+    return loom_am_number_in(s, P_LINE_HOLE, owed ? 2 : 1,
+                             loom_min_i64(DEPTH_CAP, s->edges_left < 0 ? DEPTH_CAP : s->edges_left));
 }
 
 /* The one hole that holds a microservice: where the subgraph starts. */
@@ -131,8 +132,14 @@ static void sub_bounds(const loom_automaton *a, const loom_automaton_state *s, l
 {
     int64_t deepest = s->depth < 0 ? DEPTH_CAP : s->split ? s->depth : s->depth - 1;
 
-    *b = (loom_sub_bounds){.n_lo = 1, .c_lo = 1, .n_hi = COUNT_CAP, .c_hi = COUNT_CAP, .x_hi = COUNT_CAP,
-                           .d_hi = deepest, .k_cap = a->k_cap, .deep = -1};
+    *b = (loom_sub_bounds){.n_lo = 1,
+                           .c_lo = 1,
+                           .n_hi = COUNT_CAP,
+                           .c_hi = COUNT_CAP,
+                           .x_hi = COUNT_CAP,
+                           .d_hi = deepest,
+                           .k_cap = a->k_cap,
+                           .deep = -1};
     if (s->depth >= 0 && !s->deep_enough) b->deep = deepest;
     b->n_shallow = b->x_shallow = COUNT_CAP;
     if (s->split) {

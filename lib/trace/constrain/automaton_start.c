@@ -155,8 +155,9 @@ static const char *check_plain(loom_automaton *a)
     int64_t c = a->c_hi, left = r->num_edges - c;
 
     if (a->c_hi > 60) return "a layer that is not split has at most 60 edges";
-    if (a->c_lo == c && r->num_subgraphs > c) return explain(a, "num_subgraphs is %lld but the layer has %lld edge%s",
-                                                             LL(r->num_subgraphs), LL(c), c == 1 ? "" : "s");
+    if (a->c_lo == c && r->num_subgraphs > c)
+        return explain(a, "num_subgraphs is %lld but the layer has %lld edge%s", LL(r->num_subgraphs), LL(c),
+                       c == 1 ? "" : "s");
     if (a->c_lo == c && r->num_edges >= 0 && left < 0)
         return explain(a, "num_current_edges is %lld but num_edges is only %lld", LL(c), LL(r->num_edges));
     if (a->c_lo == c && r->num_edges >= 0 && r->remaining_depth > left)
@@ -234,9 +235,10 @@ static const char *read_conditions(loom_automaton *a)
 
 static const char *not_writable(loom_automaton *a, const char *name)
 {
-    return explain(a, a->conf.names ? "%s of the \"" LOOM_TEXT_INCLUDE "\" line is not among the names allowed"
-                                    : "%s of the \"" LOOM_TEXT_INCLUDE "\" line is no microservice that can be called "
-                                      "(MS_ and 5 to 9 digits)",
+    return explain(a,
+                   a->conf.names ? "%s of the \"" LOOM_TEXT_INCLUDE "\" line is not among the names allowed"
+                                 : "%s of the \"" LOOM_TEXT_INCLUDE "\" line is no microservice that can be called "
+                                   "(MS_ and 5 to 9 digits)",
                    name);
 }
 
@@ -313,7 +315,8 @@ static const char *check_request(const loom_automaton *a)
 
     if (r->num_edges > LOOM_AUTOMATON_MAX_EDGES || r->num_current_edges > LOOM_AUTOMATON_MAX_EDGES)
         return "num_edges is too large";
-    if (a->first_id < 0 || a->first_id > LOOM_AUTOMATON_MAX_EDGES) return "start_edge_id is no number that an edge can have";
+    if (a->first_id < 0 || a->first_id > LOOM_AUTOMATON_MAX_EDGES)
+        return "start_edge_id is no number that an edge can have";
     if (!tabular(a) && !loom_name_fits_record(r->start_node, strlen(r->start_node)))
         return "the request names no start_node";
     return a->conf.names && !a->conf.n_names ? "the list of names is empty" : NULL;

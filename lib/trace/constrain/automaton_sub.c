@@ -17,8 +17,16 @@ static void meet(int64_t *lo, int64_t *hi, int64_t a, int64_t b)
 
 static sub_case make_case(const loom_sub_bounds *b, const loom_sub_state *sub, bool shallow, bool below, bool plain)
 {
-    sub_case s = {.n_lo = b->n_lo, .n_hi = b->n_hi, .c_lo = b->c_lo, .c_hi = b->c_hi, .x_lo = b->x_lo, .x_hi = b->x_hi,
-                  .d_lo = b->d_lo, .d_hi = b->d_hi, .below = below, .plain = plain};
+    sub_case s = {.n_lo = b->n_lo,
+                  .n_hi = b->n_hi,
+                  .c_lo = b->c_lo,
+                  .c_hi = b->c_hi,
+                  .x_lo = b->x_lo,
+                  .x_hi = b->x_hi,
+                  .d_lo = b->d_lo,
+                  .d_hi = b->d_hi,
+                  .below = below,
+                  .plain = plain};
 
     if (b->deep >= 0 && shallow) {
         meet(&s.d_lo, &s.d_hi, 0, b->deep - 1);

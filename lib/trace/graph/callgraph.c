@@ -67,10 +67,8 @@ void loom_id_render(loom_buf *into, const int32_t *id, int32_t n_id)
 {
     for (int32_t i = 0; i < n_id; i++) {
         if (i) loom_buf_char(into, '.');
-        if (id[i] >= 0 && id[i] < 10)
-            loom_buf_char(into, (char)('0' + id[i]));
-        else
-            loom_buf_i64(into, id[i]);
+        if (id[i] >= 0 && id[i] < 10) loom_buf_char(into, (char)('0' + id[i]));
+        else loom_buf_i64(into, id[i]);
     }
 }
 
@@ -103,10 +101,7 @@ void loom_name_append_microservice(loom_buf *into, const char *text, size_t len)
     append_padded(into, text, len, "MS_", 5);
 }
 
-void loom_name_append_service(loom_buf *into, const char *text, size_t len)
-{
-    append_padded(into, text, len, "S_", 9);
-}
+void loom_name_append_service(loom_buf *into, const char *text, size_t len) { append_padded(into, text, len, "S_", 9); }
 
 static const char *copy_padded(loom_arena *arena, const char *text, size_t len, const char *prefix, size_t digits)
 {
@@ -186,10 +181,8 @@ static void merge_halves(loom_call *calls, int32_t half, int32_t n, loom_call *c
     memcpy(copy, calls, (size_t)half * sizeof *calls);
     int32_t left = 0, right = half, to = 0;
     while (left < half) {
-        if (right < n && compare_calls(&calls[right], &copy[left]) < 0)
-            calls[to++] = calls[right++];
-        else
-            calls[to++] = copy[left++];
+        if (right < n && compare_calls(&calls[right], &copy[left]) < 0) calls[to++] = calls[right++];
+        else calls[to++] = copy[left++];
     }
 }
 
@@ -241,10 +234,8 @@ int32_t loom_graph_find(const loom_graph *g, const int32_t *id, int32_t n_id)
     int32_t low = 0, high = g->n_calls; /* the first call that is not before id */
     while (low < high) {
         int32_t mid = low + (high - low) / 2;
-        if (loom_id_compare(g->calls[mid].id, g->calls[mid].n_id, id, n_id) < 0)
-            low = mid + 1;
-        else
-            high = mid;
+        if (loom_id_compare(g->calls[mid].id, g->calls[mid].n_id, id, n_id) < 0) low = mid + 1;
+        else high = mid;
     }
     if (low == g->n_calls || !loom_id_equal(g->calls[low].id, g->calls[low].n_id, id, n_id)) return -1;
     return low;

@@ -27,7 +27,7 @@ typedef enum loom_call_type {
 } loom_call_type;
 
 typedef struct loom_call {
-    const int32_t *id;  /* dotted id, n_id components, id[0] is 0 in a valid graph */
+    const int32_t *id; /* dotted id, n_id components, id[0] is 0 in a valid graph */
     int32_t n_id;
     loom_call_type type;
     const char *source, *destination; /* canonical names: "USER", "MS_00012"; never NULL */
@@ -35,9 +35,9 @@ typedef struct loom_call {
 } loom_call;
 
 typedef struct loom_graph {
-    const char *service;   /* "S_000000012" */
-    int64_t time_of_day;   /* ms in 0 .. 86,399,999; 0 after de-duplication */
-    loom_call *calls;      /* dotted-id order in everything the toolkit writes */
+    const char *service; /* "S_000000012" */
+    int64_t time_of_day; /* ms in 0 .. 86,399,999; 0 after de-duplication */
+    loom_call *calls;    /* dotted-id order in everything the toolkit writes */
     int32_t n_calls;
 } loom_graph; /* plain view: its arrays and names live in an arena named where the graph is made */
 
@@ -45,10 +45,10 @@ static inline int64_t loom_call_finish(const loom_call *c) { return c->arrived +
 
 /* ---- limits (longer ones are refused where text is read) ---- */
 #define LOOM_ID_MAX_COMPONENTS 1000
-#define LOOM_TIME_MAX_MS ((int64_t)1 << 52) /* |arrived|, |rt|: sums never overflow, doubles hold them exactly */
+#define LOOM_TIME_MAX_MS       ((int64_t)1 << 52) /* |arrived|, |rt|: sums never overflow, doubles hold them exactly */
 
 /* ---- call types ---- */
-const char *loom_call_type_name(loom_call_type type);                /* "rpc"; "UNKNOWN" for LOOM_CALL_TYPES */
+const char *loom_call_type_name(loom_call_type type);           /* "rpc"; "UNKNOWN" for LOOM_CALL_TYPES */
 loom_call_type loom_call_type_of(const char *text, size_t len); /* lower case only; LOOM_CALL_TYPES: none of them */
 
 /* ---- dotted ids ---- */

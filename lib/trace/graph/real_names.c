@@ -16,7 +16,8 @@ static bool add_number(loom_real_names *r, loom_rename_kind kind, int64_t place)
     loom_buf_release(&text);
     if (id < 0) return false;
     if (r->numbers[kind].n == before) return true;
-    if (loom_grow(&r->places[kind], &r->cap[kind], (size_t)id + 1, sizeof *r->places[kind], NULL) != LOOM_OK) return false;
+    if (loom_grow(&r->places[kind], &r->cap[kind], (size_t)id + 1, sizeof *r->places[kind], NULL) != LOOM_OK)
+        return false;
     r->places[kind][id] = place;
     return true;
 }
@@ -24,7 +25,8 @@ static bool add_number(loom_real_names *r, loom_rename_kind kind, int64_t place)
 loom_status loom_real_names_load(loom_real_names *r, const char *path, loom_err *err)
 {
     if (!loom_file_exists(path))
-        return loom_fail(err, LOOM_STATUS_IO, "there is no mapping of names %s; loom-preprocess graphs --rename writes one", path);
+        return loom_fail(err, LOOM_STATUS_IO,
+                         "there is no mapping of names %s; loom-preprocess graphs --rename writes one", path);
     LOOM_TRY(loom_rename_load(&r->mapping, path, err));
     for (int kind = 0; kind < LOOM_RENAME_KINDS; kind++)
         for (size_t i = 0; i < r->mapping.names[kind].n; i++)

@@ -15,8 +15,8 @@ typedef struct loom_real_names {
     loom_intern numbers[LOOM_RENAME_KINDS]; /* "MS_00001" */
     int64_t *places[LOOM_RENAME_KINDS];     /* of each number's name, in mapping.names */
     size_t cap[LOOM_RENAME_KINDS];
-    int64_t n_unknown;                      /* names met that the mapping does not have: they stay as they are */
-} loom_real_names; /* zero-initialised is ready */
+    int64_t n_unknown; /* names met that the mapping does not have: they stay as they are */
+} loom_real_names;     /* zero-initialised is ready */
 
 /* IO when there is no such file, FORMAT when it is no mapping. */
 loom_status loom_real_names_load(loom_real_names *r, const char *path, loom_err *err);

@@ -238,8 +238,7 @@ void loom_record_explain_bad_edge(loom_buf *into, const char *line, size_t len)
     parser w;
     loom_graph g;
     loom_arena arena = {0};
-    if (split_columns(columns, line, len) != 3)
-        loom_buf_str(into, "the line has not three columns");
+    if (split_columns(columns, line, len) != 3) loom_buf_str(into, "the line has not three columns");
     else if (!parse_columns(&g, &w, columns, &arena))
         loom_buf_printf(into, "edge %lld %s", (long long)w.n_calls + 1, w.fault);
     loom_arena_release(&arena);
@@ -271,10 +270,8 @@ static char *put_id(char *p, const int32_t *id, int32_t n_id)
 {
     for (int32_t i = 0; i < n_id; i++) {
         if (i) *p++ = '.';
-        if (id[i] >= 0 && id[i] < 10)
-            *p++ = (char)('0' + id[i]);
-        else
-            p = put_i64(p, id[i]);
+        if (id[i] >= 0 && id[i] < 10) *p++ = (char)('0' + id[i]);
+        else p = put_i64(p, id[i]);
     }
     return p;
 }

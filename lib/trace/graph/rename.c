@@ -23,8 +23,8 @@ static int64_t own_number(loom_rename_kind kind, const char *name, size_t len)
 {
     size_t n_prefix = strlen(prefixes[kind]), width = len - n_prefix;
     int64_t number;
-    if (len <= n_prefix || memcmp(name, prefixes[kind], n_prefix) != 0 || strspn(name + n_prefix, "0123456789") != width ||
-        !loom_parse_i64(name + n_prefix, width, &number))
+    if (len <= n_prefix || memcmp(name, prefixes[kind], n_prefix) != 0 ||
+        strspn(name + n_prefix, "0123456789") != width || !loom_parse_i64(name + n_prefix, width, &number))
         return -1;
     return width > (size_t)digits[kind] && name[n_prefix] == '0' ? -1 : number;
 }
@@ -36,7 +36,8 @@ static bool set_number(loom_rename *r, loom_rename_kind kind, const char *name, 
     int64_t id = loom_intern_add(&r->names[kind], name, len);
     if (id < 0) return false;
     if (r->names[kind].n == before) return true;
-    if (loom_grow(&r->numbers[kind], &r->cap[kind], r->names[kind].n, sizeof *r->numbers[kind], NULL) != LOOM_OK) return false;
+    if (loom_grow(&r->numbers[kind], &r->cap[kind], r->names[kind].n, sizeof *r->numbers[kind], NULL) != LOOM_OK)
+        return false;
     r->numbers[kind][id] = number;
     bool keeps = own_number(kind, name, len) == number;
     r->n_changed += !keeps;
@@ -67,7 +68,8 @@ static bool take_line(loom_rename *r, const char *line, size_t len)
         if (!loom_parse_i64(line + n_prefix, (size_t)(tab - line) - n_prefix, &number) || number < 0) return false;
         loom_buf name = {0};
         loom_unquote(&name, tab + 1, (size_t)(line + len - tab - 1));
-        bool kept = !loom_buf_failed(&name) && set_number(r, (loom_rename_kind)kind, loom_buf_text(&name), name.len, number);
+        bool kept =
+            !loom_buf_failed(&name) && set_number(r, (loom_rename_kind)kind, loom_buf_text(&name), name.len, number);
         loom_buf_release(&name);
         return kept;
     }
@@ -108,7 +110,8 @@ void loom_rename_render(const loom_rename *r, loom_buf *into)
         for (size_t i = 0; i < r->names[kind].n; i++) {
             append_number((loom_rename_kind)kind, r->numbers[kind][i], into);
             loom_buf_char(into, '\t');
-            loom_quote(into, loom_intern_text(&r->names[kind], (int64_t)i), loom_intern_len(&r->names[kind], (int64_t)i));
+            loom_quote(into, loom_intern_text(&r->names[kind], (int64_t)i),
+                       loom_intern_len(&r->names[kind], (int64_t)i));
             loom_buf_char(into, '\n');
         }
 }
@@ -131,7 +134,8 @@ static bool keep_numbers(loom_rename *r, loom_rename_kind kind, const char **nam
     for (size_t i = 0; i < n; i++) {
         size_t len = strlen(names[i]);
         int64_t own = own_number(kind, names[i], len);
-        bool others = loom_hash_set_has(&r->taken[kind], key_of(own)) && !loom_hash_set_has(&r->kept[kind], key_of(own));
+        bool others =
+            loom_hash_set_has(&r->taken[kind], key_of(own)) && !loom_hash_set_has(&r->kept[kind], key_of(own));
         if (own < 0 || others) continue;
         if (!set_number(r, kind, names[i], len, own)) return false;
     }
@@ -153,13 +157,12 @@ bool loom_rename_add(loom_rename *r, loom_rename_kind kind, const char **names, 
 void loom_rename_append(const loom_rename *r, loom_rename_kind kind, const char *name, loom_buf *into)
 {
     int64_t id = loom_intern_find(&r->names[kind], name, strlen(name));
-    if (id < 0)
-        loom_buf_str(into, name);
-    else
-        append_number(kind, r->numbers[kind][id], into);
+    if (id < 0) loom_buf_str(into, name);
+    else append_number(kind, r->numbers[kind][id], into);
 }
 
-static const char *new_name(const loom_rename *r, loom_rename_kind kind, const char *name, loom_buf *text, loom_arena *arena)
+static const char *new_name(const loom_rename *r, loom_rename_kind kind, const char *name, loom_buf *text,
+                            loom_arena *arena)
 {
     loom_buf_reset(text);
     loom_rename_append(r, kind, name, text);

@@ -24,10 +24,10 @@ typedef struct loom_rename {
     size_t cap[LOOM_RENAME_KINDS];
     int64_t next[LOOM_RENAME_KINDS];
     loom_hash_set taken[LOOM_RENAME_KINDS], kept[LOOM_RENAME_KINDS]; /* numbers; those of names that keep them */
-    loom_buf remarks;  /* lines that begin with "#", with their ends */
-    bool keep_ids;     /* set before anything is read or added */
+    loom_buf remarks;                                                /* lines that begin with "#", with their ends */
+    bool keep_ids;                                                   /* set before anything is read or added */
     int64_t n_changed; /* names that are written otherwise than they were */
-} loom_rename; /* zero-initialised is ready */
+} loom_rename;         /* zero-initialised is ready */
 
 /* Reads a mapping file; a file that does not exist is an empty mapping. */
 loom_status loom_rename_load(loom_rename *r, const char *path, loom_err *err);

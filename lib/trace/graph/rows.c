@@ -37,10 +37,8 @@ static void merge_sort(loom_row *rows, int64_t n, loom_row *copy)
     if (compare_rows(&rows[half - 1], &rows[half]) <= 0) return;
     memcpy(copy, rows, (size_t)half * sizeof *rows);
     while (left < half) {
-        if (right < n && compare_rows(&rows[right], &copy[left]) < 0)
-            rows[to++] = rows[right++];
-        else
-            rows[to++] = copy[left++];
+        if (right < n && compare_rows(&rows[right], &copy[left]) < 0) rows[to++] = rows[right++];
+        else rows[to++] = copy[left++];
     }
 }
 

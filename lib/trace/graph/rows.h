@@ -11,10 +11,10 @@
 #define LOOM_MS_PER_DAY ((int64_t)86400000)
 
 typedef struct loom_row {
-    int64_t timestamp;                /* ms */
-    int64_t rt;                       /* ms, truncated toward zero */
-    const char *id_text;              /* rpc_id as written; only for the order of rows with the same timestamp */
-    const int32_t *id;                /* the same, parsed; borrowed by the graph */
+    int64_t timestamp;   /* ms */
+    int64_t rt;          /* ms, truncated toward zero */
+    const char *id_text; /* rpc_id as written; only for the order of rows with the same timestamp */
+    const int32_t *id;   /* the same, parsed; borrowed by the graph */
     int32_t n_id;
     loom_call_type type;
     const char *source, *destination; /* canonical; borrowed by the graph */

@@ -34,7 +34,7 @@ struct loom_stats {
     size_t n_slots, n_triples;
     int64_t graphs;
     bool finished, loaded, failed; /* failed: memory ran out, something is missing */
-    int64_t *by_name; /* service ids in byte order */
+    int64_t *by_name;              /* service ids in byte order */
     loom_stats_triple *ordered;
 };
 
@@ -126,7 +126,8 @@ static triple_slot *slot_of(loom_stats *s, const triple_slot *key)
 
 static bool add_latency(service_entry *e, int64_t latency)
 {
-    if (loom_grow(&e->latencies, &e->cap_latencies, e->n_latencies + 1, sizeof *e->latencies, NULL) != LOOM_OK) return false;
+    if (loom_grow(&e->latencies, &e->cap_latencies, e->n_latencies + 1, sizeof *e->latencies, NULL) != LOOM_OK)
+        return false;
     e->latencies[e->n_latencies++] = latency;
     return true;
 }
@@ -172,8 +173,10 @@ static bool merge_triples(loom_stats *into, const loom_stats *from, const uint32
     for (size_t i = 0; i < from->n_slots; i++) {
         const triple_slot *slot = &from->slots[i];
         if (!slot->count) continue;
-        triple_slot key = {.service = services[slot->service], .source = names[slot->source],
-                           .destination = names[slot->destination], .type = slot->type};
+        triple_slot key = {.service = services[slot->service],
+                           .source = names[slot->source],
+                           .destination = names[slot->destination],
+                           .type = slot->type};
         triple_slot *to = slot_of(into, &key);
         if (!to) return false;
         to->count += slot->count;
@@ -308,7 +311,9 @@ bool loom_stats_is_rare(const loom_stats *s, const char *service, const char *so
                       loom_intern_find(&s->names, source, strlen(source)),
                       loom_intern_find(&s->names, destination, strlen(destination))};
     if (ids[0] < 0 || ids[1] < 0 || ids[2] < 0 || !s->n_slots) return false;
-    triple_slot key = {.service = (uint32_t)ids[0], .source = (uint32_t)ids[1], .destination = (uint32_t)ids[2],
+    triple_slot key = {.service = (uint32_t)ids[0],
+                       .source = (uint32_t)ids[1],
+                       .destination = (uint32_t)ids[2],
                        .type = (uint32_t)type};
     int64_t count = find_slot(s->slots, s->n_slots, &key)->count;
     return count > 0 && count * 10 < s->entries[ids[0]].graphs;
@@ -336,10 +341,8 @@ const loom_stats_triple *loom_stats_destinations(const loom_stats *s, const char
         int64_t mid = low + (high - low) / 2;
         int c = strcmp(t[mid].source, source);
         if (!c) c = strcmp(loom_call_type_name(t[mid].type), type_name);
-        if (c < 0)
-            low = mid + 1;
-        else
-            high = mid;
+        if (c < 0) low = mid + 1;
+        else high = mid;
     }
     *n = 0;
     while (low + *n < all && t[low + *n].type == type && strcmp(t[low + *n].source, source) == 0) ++*n;
@@ -504,8 +507,8 @@ static loom_status read_infilling(loom_stats *s, const loom_json *root, const ch
         for (void *k = loom_json_iter(counts); k; k = loom_json_iter_next(counts, k)) {
             triple_slot key = {.type = (uint32_t)type}, *slot;
             if (loom_buf_failed(&source) || !service_id(&key.service, s, loom_buf_text(&service)) ||
-                !name_id(&key.source, s, loom_buf_text(&source)) || !name_id(&key.destination, s, loom_json_iter_key(k)) ||
-                !(slot = slot_of(s, &key))) {
+                !name_id(&key.source, s, loom_buf_text(&source)) ||
+                !name_id(&key.destination, s, loom_json_iter_key(k)) || !(slot = slot_of(s, &key))) {
                 st = loom_fail_nomem(err, "the statistics");
                 break;
             }

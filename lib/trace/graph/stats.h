@@ -28,8 +28,8 @@ void loom_stats_merge(loom_stats *into, const loom_stats *from);
 loom_status loom_stats_finish(loom_stats *s, loom_err *err);
 
 /* Queries; names in canonical form ("S_000000011", "MS_00012"). Safe from several threads on a finished object. */
-int64_t loom_stats_graphs(const loom_stats *s);                               /* all graphs */
-int64_t loom_stats_service_graphs(const loom_stats *s, const char *service);  /* 0 for an unknown service */
+int64_t loom_stats_graphs(const loom_stats *s);                              /* all graphs */
+int64_t loom_stats_service_graphs(const loom_stats *s, const char *service); /* 0 for an unknown service */
 /* False, outputs 0, when the service has fewer than LOOM_STATS_MIN_GRAPHS graphs. Any output may be NULL. ms. */
 bool loom_stats_latency(const loom_stats *s, const char *service, int64_t *max, int64_t *p90, double *mean);
 /* count / graphs of the service < 0.1 and count > 0. */

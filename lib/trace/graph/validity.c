@@ -6,8 +6,8 @@
 #include "trace/graph/rows.h"
 
 static const char *const reason_names[LOOM_REASONS] = {
-    "NUM_COLUMNS",   "BAD_EDGE",      "BAD_TIMESTAMP",         "MISSING_INFO",      "BAD_SERVICE",       "INVALID_ROOT",
-    "NO_ROOT",       "NOT_CONNECTED", "CHILD_OUTLIVES_PARENT", "SRC_DEST_MISMATCH", "MULTIPLE_SRC_DEST",
+    "NUM_COLUMNS", "BAD_EDGE",      "BAD_TIMESTAMP",         "MISSING_INFO",      "BAD_SERVICE",       "INVALID_ROOT",
+    "NO_ROOT",     "NOT_CONNECTED", "CHILD_OUTLIVES_PARENT", "SRC_DEST_MISMATCH", "MULTIPLE_SRC_DEST",
 };
 
 const char *loom_reason_name(loom_reason r) { return r < LOOM_REASONS ? reason_names[r] : "?"; }
@@ -33,10 +33,7 @@ void loom_verdict_render(loom_buf *into, const loom_verdict *v)
     }
 }
 
-static bool name_is_missing(const char *name)
-{
-    return name[0] == 'U' && loom_name_is_unknown(name, strlen(name));
-}
+static bool name_is_missing(const char *name) { return name[0] == 'U' && loom_name_is_unknown(name, strlen(name)); }
 
 static bool call_has_missing_info(const loom_call *c)
 {
@@ -57,10 +54,8 @@ static void check_list(loom_verdict *v, const loom_graph *g)
     for (int32_t i = 0; i < g->n_calls; i++) {
         const loom_call *c = &g->calls[i];
         missing = missing || call_has_missing_info(c);
-        if (c->n_id > 0 && c->id[0] == 0)
-            has_root_tree = true;
-        else
-            is_foreign = true;
+        if (c->n_id > 0 && c->id[0] == 0) has_root_tree = true;
+        else is_foreign = true;
         if (i && loom_id_compare(c->id, c->n_id, first->id, first->n_id) < 0) first = c;
     }
     if (g->time_of_day < 0 || g->time_of_day >= LOOM_MS_PER_DAY) loom_verdict_add(v, LOOM_REASON_BAD_TIMESTAMP);
@@ -136,10 +131,8 @@ static int32_t tree_child(id_tree *t, int32_t parent, int32_t component)
         if (t->nodes[n].component == component) return n;
     int32_t fresh = t->n++;
     t->nodes[fresh] = (id_node){component, -1, -1, -1, parent, -1, -1};
-    if (last >= 0)
-        t->nodes[last].next_sibling = fresh;
-    else
-        t->nodes[parent].first_child = fresh;
+    if (last >= 0) t->nodes[last].next_sibling = fresh;
+    else t->nodes[parent].first_child = fresh;
     t->nodes[parent].last_child = fresh;
     return fresh;
 }
@@ -149,10 +142,8 @@ static void tree_add(id_tree *t, int32_t call)
     int32_t node = 0;
     for (int32_t i = 0; i < t->calls[call].n_id; i++) node = tree_child(t, node, t->calls[call].id[i]);
     t->next_call[call] = -1;
-    if (t->nodes[node].last_call >= 0)
-        t->next_call[t->nodes[node].last_call] = call;
-    else
-        t->nodes[node].first_call = call;
+    if (t->nodes[node].last_call >= 0) t->next_call[t->nodes[node].last_call] = call;
+    else t->nodes[node].first_call = call;
     t->nodes[node].last_call = call;
 }
 
@@ -163,10 +154,8 @@ static int count_names(const id_tree *t, const id_node *node, bool of_sources, c
     for (int32_t c = node->first_call; c >= 0; c = t->next_call[c]) {
         const char *name = of_sources ? t->calls[c].source : t->calls[c].destination;
         if (name_is_missing(name)) continue;
-        if (!*one)
-            *one = name;
-        else if (names_differ(*one, name))
-            return 2;
+        if (!*one) *one = name;
+        else if (names_differ(*one, name)) return 2;
     }
     return *one != NULL;
 }
@@ -189,8 +178,7 @@ static void check_repeated_node(loom_verdict *v, const id_tree *t, const id_node
 
     const char *source, *destination;
     int n_sources = count_names(t, node, true, &source), n_destinations = count_names(t, parent, false, &destination);
-    if (n_sources > 1 || n_destinations > 1)
-        loom_verdict_add(v, LOOM_REASON_MULTIPLE_SRC_DEST);
+    if (n_sources > 1 || n_destinations > 1) loom_verdict_add(v, LOOM_REASON_MULTIPLE_SRC_DEST);
     else if (n_sources == 1 && n_destinations == 1 && names_differ(source, destination))
         loom_verdict_add(v, LOOM_REASON_SRC_DEST_MISMATCH);
 }

@@ -64,10 +64,8 @@ static void render_lines(loom_buf *into, const prompt_lines *l, const char *cons
     if (rng && order) loom_rng_shuffle(rng, order, n, sizeof *order);
     for (size_t i = 0; i < n; i++) {
         size_t k = order ? order[i] : i;
-        if (k < l->n)
-            loom_line_render(into, &l->items[k]);
-        else
-            loom_buf_str(into, more[k - l->n]);
+        if (k < l->n) loom_line_render(into, &l->items[k]);
+        else loom_buf_str(into, more[k - l->n]);
         loom_buf_char(into, '\n');
     }
     free(order);
@@ -124,10 +122,8 @@ void loom_request_child_prompt(loom_buf *into, const loom_prompt_conf *conf, con
         split_lines(&lines, a);
     } else {
         loom_buf_str(into, LOOM_TEXT_CONDITIONS "\n");
-        if (match)
-            training_lines(&lines, a, false);
-        else
-            reference_lines(&lines, a);
+        if (match) training_lines(&lines, a, false);
+        else reference_lines(&lines, a);
     }
     render_lines(into, &lines, match ? fitting : includes, match ? n_fitting : (size_t)n_includes, rng);
     render_tail(into, split, match);
@@ -137,8 +133,7 @@ void loom_request_child_prompt(loom_buf *into, const loom_prompt_conf *conf, con
 /* ---- of a root ---- */
 static void root_tail(loom_buf *into, const loom_prompt_conf *conf)
 {
-    if (conf->mode == LOOM_MODE_INSTRUCTION)
-        render_tail(into, false, conf->match_training);
+    if (conf->mode == LOOM_MODE_INSTRUCTION) render_tail(into, false, conf->match_training);
     else
         loom_buf_str(into, conf->mode == LOOM_MODE_TABULAR ? LOOM_TEXT_EDGES "\n"
                                                            : LOOM_TEXT_LAYER "\n" LOOM_TEXT_EDGES "\n");
@@ -173,8 +168,8 @@ static void trim_end(loom_buf *b)
 loom_status loom_request_root_prompt(loom_buf *into, const loom_graph *graph, const loom_facts *facts,
                                      const loom_prompt_conf *conf, loom_rng *rng, loom_arena *arena, loom_err *err)
 {
-    loom_encode_conf encode = {.mode = conf->mode, .policy = rng ? LOOM_DRAW_RANDOM : LOOM_DRAW_ALL,
-                               .keep = kept(conf, rng)};
+    loom_encode_conf encode = {
+        .mode = conf->mode, .policy = rng ? LOOM_DRAW_RANDOM : LOOM_DRAW_ALL, .keep = kept(conf, rng)};
     loom_facts known = facts ? *facts : (loom_facts){0};
     loom_block root;
 
@@ -243,7 +238,8 @@ static const char *attrs_word(const char *record, size_t len, size_t *n)
         size_t from = i;
         while (i < len && !strchr(" \t\r\n", record[i])) i++;
         *n = i - from;
-        if (memmem(record + from, *n, loom_attr_table[LOOM_ATTR_ID].key, strlen(loom_attr_table[LOOM_ATTR_ID].key))) return record + from;
+        if (memmem(record + from, *n, loom_attr_table[LOOM_ATTR_ID].key, strlen(loom_attr_table[LOOM_ATTR_ID].key)))
+            return record + from;
         if (i == from) i++;
     }
     return NULL;
@@ -263,8 +259,10 @@ loom_status loom_request_record_prompt(loom_buf *into, loom_mode mode, bool matc
     const char *word = attrs_word(record, len, &n);
 
     if (!word)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "a prompt record without an attribute list (a word with \"id:\"): "
-                         "\"%.*s\"", (int)loom_min_i64(60, line_end(record, len)), record);
+        return loom_fail(err, LOOM_STATUS_FORMAT,
+                         "a prompt record without an attribute list (a word with \"id:\"): "
+                         "\"%.*s\"",
+                         (int)loom_min_i64(60, line_end(record, len)), record);
     if (mode != LOOM_MODE_INSTRUCTION) {
         if (match_training) loom_buf_str(into, LOOM_TEXT_GENERATE);
         loom_buf_append(into, word, n);

@@ -1,16 +1,16 @@
 #include "trace/request/request.h"
 
+#include "core/arena_array.h"
 #include "core/hash.h"
 #include "core/num.h"
-#include "core/arena_array.h"
 #include "trace/graph/record.h"
 
 /* A layer with what the public view does not show. The view comes first, so that both share their address. */
 typedef struct node {
     loom_request_layer view;
-    uint64_t path;            /* hash of the way from the root, seeds the layer's own draws */
-    int32_t depth;            /* of the tree of layers */
-    const char **includes;    /* lines handed down to the children */
+    uint64_t path;         /* hash of the way from the root, seeds the layer's own draws */
+    int32_t depth;         /* of the tree of layers */
+    const char **includes; /* lines handed down to the children */
     int32_t n_includes;
 } node;
 
@@ -29,7 +29,7 @@ struct loom_request {
     size_t n_waiting, cap_waiting;
     int32_t n_out, n_attempts;
     bool failed, random;
-    uint64_t seed;    /* of all draws, when random */
+    uint64_t seed; /* of all draws, when random */
     attempt *failures;
     size_t n_failures, cap_failures;
     loom_outcome outcome;
@@ -202,7 +202,8 @@ const loom_request_layer *loom_request_at(const loom_request *r, int32_t index) 
 
 static void remember_failure(loom_request *r, const node *n)
 {
-    attempt *failures = loom_arena_array_more(&r->arena, r->failures, r->n_failures, &r->cap_failures, sizeof *failures);
+    attempt *failures =
+        loom_arena_array_more(&r->arena, r->failures, r->n_failures, &r->cap_failures, sizeof *failures);
     if (!failures) return;
     r->failures = failures;
     r->failures[r->n_failures++] = (attempt){n->view.text, n->view.text_len, n->view.codes};
@@ -425,10 +426,8 @@ void loom_trace_line(loom_buf *into, int64_t id, loom_mode mode, const loom_outc
         loom_verdict_render(into, &v->graph.why);
         loom_buf_char(into, '[');
     }
-    if (mode == LOOM_MODE_TABULAR)
-        loom_record_render_calls(into, &v->graph.graph);
-    else
-        render_collected(into, v);
+    if (mode == LOOM_MODE_TABULAR) loom_record_render_calls(into, &v->graph.graph);
+    else render_collected(into, v);
     loom_buf_str(into, "]</s>\n");
 }
 
@@ -439,6 +438,5 @@ void loom_summary_line(loom_buf *into, int32_t edges, int32_t depth, int64_t fin
                     (long long)correct, (long long)repetitions);
     if (valid)
         loom_buf_printf(into, "(%.2f:%.2f)\n", (double)sum_edges / (double)valid, (double)sum_depth / (double)valid);
-    else
-        loom_buf_str(into, "(0:0)\n");
+    else loom_buf_str(into, "(0:0)\n");
 }

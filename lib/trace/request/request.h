@@ -20,7 +20,7 @@
 #include "trace/request/prompt.h"
 
 #define LOOM_REQUEST_MAX_LAYERS 100000 /* a graph that asks for more has failed */
-#define LOOM_REQUEST_MAX_DEPTH 1000    /* of the tree of layers */
+#define LOOM_REQUEST_MAX_DEPTH  1000   /* of the tree of layers */
 
 typedef struct loom_request_conf {
     loom_mode mode;
@@ -30,39 +30,42 @@ typedef struct loom_request_conf {
 } loom_request_conf;
 
 typedef enum loom_layer_state {
-    LOOM_LAYER_WAITING, LOOM_LAYER_OUT, LOOM_LAYER_VALID, LOOM_LAYER_FAILED
+    LOOM_LAYER_WAITING,
+    LOOM_LAYER_OUT,
+    LOOM_LAYER_VALID,
+    LOOM_LAYER_FAILED
 } loom_layer_state;
 
 typedef struct loom_request_layer {
-    int32_t index;             /* place in the request's list; 0 is the root */
-    int32_t parent;            /* -1 for the root */
+    int32_t index;                   /* place in the request's list; 0 is the root */
+    int32_t parent;                  /* -1 for the root */
     int32_t first_child, n_children; /* children stand together, in the order of the parent's sub lines */
-    const char *prefix;        /* id prefix of its edges: "", "0", "0.1", ... */
+    const char *prefix;              /* id prefix of its edges: "", "0", "0.1", ... */
     const char *prompt;
     size_t prompt_len;
-    const char *text;          /* last answer, NULL before */
+    const char *text; /* last answer, NULL before */
     size_t text_len;
     int32_t trials;
     loom_layer_state state;
-    loom_parsed parsed;        /* of the last answer */
-    loom_codes codes;          /* of the last answer */
-    uint32_t rules;            /* paper rules broken by the last answer */
-    const char *reach;         /* for an include line: a layer below must start at this microservice; NULL: none */
+    loom_parsed parsed; /* of the last answer */
+    loom_codes codes;   /* of the last answer */
+    uint32_t rules;     /* paper rules broken by the last answer */
+    const char *reach;  /* for an include line: a layer below must start at this microservice; NULL: none */
 } loom_request_layer;
 
 typedef struct loom_outcome {
-    bool finished;             /* every layer is code-free and none is missing */
-    bool valid;                /* finished, and the collected graph is a call graph */
-    bool correct;              /* valid, and number of edges and depth as requested */
-    bool accurate;             /* correct, and no layer breaks one of the paper's rules */
-    uint32_t rules;            /* LOOM_RULE_BIT of everything broken, layers and graph */
-    uint32_t odd;              /* LOOM_ODD_BIT of what a valid graph has and no record can show */
-    int32_t failed_layer;      /* first failed layer, -1 */
+    bool finished;        /* every layer is code-free and none is missing */
+    bool valid;           /* finished, and the collected graph is a call graph */
+    bool correct;         /* valid, and number of edges and depth as requested */
+    bool accurate;        /* correct, and no layer breaks one of the paper's rules */
+    uint32_t rules;       /* LOOM_RULE_BIT of everything broken, layers and graph */
+    uint32_t odd;         /* LOOM_ODD_BIT of what a valid graph has and no record can show */
+    int32_t failed_layer; /* first failed layer, -1 */
     int32_t n_layers, n_attempts;
     const loom_edge_text *edges; /* collected order, whole ids; n = 0 unless finished */
     int32_t n_edges;
-    loom_graph_result graph;    /* zero unless finished */
-} loom_outcome; /* everything is borrowed from the request */
+    loom_graph_result graph; /* zero unless finished */
+} loom_outcome;              /* everything is borrowed from the request */
 
 /* Is outcome->graph.graph all that was counted? Records and rows are made of such graphs only. */
 bool loom_outcome_has_record(const loom_outcome *v);
@@ -100,7 +103,7 @@ typedef struct loom_replay_layer {
     const char *prefix; /* NULL: worked out */
     const char *prompt;
     size_t prompt_len;
-    const char *text;   /* NULL: never answered */
+    const char *text; /* NULL: never answered */
     size_t text_len;
 } loom_replay_layer;
 loom_status loom_request_replay(loom_request **out, const loom_request_conf *conf, const loom_replay_layer *layers,

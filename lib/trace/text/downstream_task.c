@@ -48,7 +48,8 @@ static void drop_finish(loom_edge_text *e)
 }
 
 /* ---- the layers of each task ---- */
-static int32_t render_prefix(loom_buf *into, const loom_downstream_view *v, const loom_layer *l, int32_t limit, bool finish)
+static int32_t render_prefix(loom_buf *into, const loom_downstream_view *v, const loom_layer *l, int32_t limit,
+                             bool finish)
 {
     int32_t n = l->n_calls < limit ? l->n_calls : limit;
     loom_edge_text *edges = edges_of(v, l, n);
@@ -62,31 +63,30 @@ static int32_t render_prefix(loom_buf *into, const loom_downstream_view *v, cons
     return n;
 }
 
-int32_t loom_downstream_render_high_latency(loom_buf *into, const loom_downstream_view *v, const loom_layer *layer, int32_t limit)
+int32_t loom_downstream_render_high_latency(loom_buf *into, const loom_downstream_view *v, const loom_layer *layer,
+                                            int32_t limit)
 {
     return layer->split ? 0 : render_prefix(into, v, layer, limit, false);
 }
 
-int32_t loom_downstream_render_uncommon(loom_buf *into, const loom_downstream_view *v, const loom_layer *layer, int32_t limit,
-                                  bool first)
+int32_t loom_downstream_render_uncommon(loom_buf *into, const loom_downstream_view *v, const loom_layer *layer,
+                                        int32_t limit, bool first)
 {
     if (layer->split) return 0;
     if (first) put_first_line(into, v, LOOM_TEXT_ASK_UNCOMMON);
     return render_prefix(into, v, layer, limit, true);
 }
 
-const char *loom_downstream_render_attribute(loom_buf *into, const loom_downstream_view *v, const loom_layer *layer, int32_t target,
-                                       bool destination)
+const char *loom_downstream_render_attribute(loom_buf *into, const loom_downstream_view *v, const loom_layer *layer,
+                                             int32_t target, bool destination)
 {
     static const uint8_t order[] = {LOOM_ITEM_EDGE_ID, LOOM_ITEM_START, LOOM_ITEM_FINISH, LOOM_ITEM_TYPE,
                                     LOOM_ITEM_DESTINATION};
     loom_edge_text *edges = edges_of(v, layer, layer->n_calls), *e = &edges[target];
     const char *truth = destination ? e->destination : e->type;
 
-    if (destination)
-        e->destination = LOOM_TEXT_MISSING;
-    else
-        e->type = LOOM_TEXT_MISSING;
+    if (destination) e->destination = LOOM_TEXT_MISSING;
+    else e->type = LOOM_TEXT_MISSING;
     memcpy(e->order, order, sizeof order);
     e->n_items = sizeof order;
     if (v->rng) loom_rng_shuffle(v->rng, e->order, e->n_items, sizeof *e->order);
@@ -97,16 +97,15 @@ const char *loom_downstream_render_attribute(loom_buf *into, const loom_downstre
     return truth;
 }
 
-void loom_downstream_render_parent(loom_buf *into, const loom_downstream_view *v, const loom_layer *layer, int32_t target)
+void loom_downstream_render_parent(loom_buf *into, const loom_downstream_view *v, const loom_layer *layer,
+                                   int32_t target)
 {
     loom_edge_text *edges = edges_of(v, layer, layer->n_calls);
     put_first_line(into, v, LOOM_TEXT_ASK_PARENT);
     put_header(into, v, layer, true);
     for (int32_t i = 0; i < layer->n_calls; i++) {
-        if (i == target)
-            loom_buf_str(into, "(" LOOM_TEXT_MISSING ")\n");
-        else
-            put_edge(into, &edges[i]);
+        if (i == target) loom_buf_str(into, "(" LOOM_TEXT_MISSING ")\n");
+        else put_edge(into, &edges[i]);
     }
     put_end(into);
 }
@@ -128,8 +127,8 @@ static bool is_rare(const loom_facts *f, const loom_graph *g, const loom_call *c
 
 static void put_answer(loom_buf *answer, bool yes) { loom_buf_str(answer, yes ? LOOM_TEXT_YES : LOOM_TEXT_NO); }
 
-static bool make_high_latency(loom_buf *question, loom_buf *answer, const loom_downstream_view *v, const loom_layers *layers,
-                              const loom_facts *facts, int32_t limit)
+static bool make_high_latency(loom_buf *question, loom_buf *answer, const loom_downstream_view *v,
+                              const loom_layers *layers, const loom_facts *facts, int32_t limit)
 {
     if (!facts->has_latency) return false;
     for (int32_t i = 0; i < layers->n && limit > 0; i++)
@@ -146,8 +145,8 @@ static int32_t common_prefix(const loom_downstream_view *v, const loom_layer *l,
     return n;
 }
 
-static bool make_uncommon(loom_buf *question, loom_buf *answer, const loom_downstream_view *v, const loom_layers *layers,
-                          const loom_facts *facts, int32_t limit)
+static bool make_uncommon(loom_buf *question, loom_buf *answer, const loom_downstream_view *v,
+                          const loom_layers *layers, const loom_facts *facts, int32_t limit)
 {
     bool first = true, rare = false;
     if (!facts->is_rare || !facts->has_latency) return false; /* too few graphs to call anything rare */
@@ -167,7 +166,8 @@ static bool make_uncommon(loom_buf *question, loom_buf *answer, const loom_downs
 }
 
 /* A call drawn from the whole graph, so that every call is asked for equally often. */
-static bool make_attribute(loom_buf *question, loom_buf *answer, const loom_downstream_view *v, const loom_layers *layers)
+static bool make_attribute(loom_buf *question, loom_buf *answer, const loom_downstream_view *v,
+                           const loom_layers *layers)
 {
     int64_t target = (int64_t)loom_rng_below(v->rng, (uint64_t)v->graph->n_calls);
     bool destination = loom_rng_chance(v->rng, 0.5);
@@ -209,14 +209,14 @@ static bool make_edge(loom_buf *question, loom_buf *answer, const loom_downstrea
     int32_t target = parent_edge(v, parent, child);
     loom_downstream_render_parent(question, v, parent, target);
     loom_downstream_render_child(question, v, child);
-    loom_edge_text *truth = loom_encode_edges(v->graph, parent->calls + target, 1, v->form == LOOM_MODE_TABULAR, NULL,
-                                              v->arena);
+    loom_edge_text *truth =
+        loom_encode_edges(v->graph, parent->calls + target, 1, v->form == LOOM_MODE_TABULAR, NULL, v->arena);
     loom_edge_render(answer, truth);
     return true;
 }
 
-loom_status loom_downstream_make(loom_buf *question, loom_buf *answer, bool *made, loom_downstream_task task, const loom_downstream_view *v,
-                           const loom_facts *facts, int32_t limit, loom_err *err)
+loom_status loom_downstream_make(loom_buf *question, loom_buf *answer, bool *made, loom_downstream_task task,
+                                 const loom_downstream_view *v, const loom_facts *facts, int32_t limit, loom_err *err)
 {
     loom_layers layers;
     LOOM_TRY(loom_layers_build(&layers, v->graph, &(loom_split_conf){.rng = v->rng}, v->arena, err));

@@ -3,7 +3,7 @@
 #include "core/hash.h"
 
 #define MAX_CONDITIONS 16
-#define TEXTS "the text of a graph"
+#define TEXTS          "the text of a graph"
 
 /* What one graph's encoding needs at every step. */
 typedef struct encoder {
@@ -60,8 +60,11 @@ loom_edge_text *loom_encode_edges(const loom_graph *graph, const int32_t *calls,
         const loom_call *c = &graph->calls[calls ? calls[i] : i];
         loom_edge_text *t = &edges[i];
         *t = (loom_edge_text){.edge_id = tabular ? dotted(c, arena) : number(c->id[c->n_id - 1], arena),
-                              .type = loom_call_type_name(c->type), .source = tabular ? c->source : "",
-                              .destination = c->destination, .start = c->arrived, .finish = loom_call_finish(c)};
+                              .type = loom_call_type_name(c->type),
+                              .source = tabular ? c->source : "",
+                              .destination = c->destination,
+                              .start = c->arrived,
+                              .finish = loom_call_finish(c)};
         for (int item = 0; item < LOOM_ITEMS; item++)
             if (tabular || item != LOOM_ITEM_SOURCE) t->order[t->n_items++] = (uint8_t)item;
         if (rng) loom_rng_shuffle(rng, t->order, t->n_items, sizeof *t->order);
@@ -152,8 +155,7 @@ static void add_include(const encoder *e, lines *out, const loom_layer *l, const
     }
     const loom_call *c = call_asked_for(e, l);
     if (!c) return;
-    add(out,
-        (loom_line){.kind = LOOM_LINE_INCLUDE, .name = {c->source, c->destination, loom_call_type_name(c->type)}});
+    add(out, (loom_line){.kind = LOOM_LINE_INCLUDE, .name = {c->source, c->destination, loom_call_type_name(c->type)}});
 }
 
 static void add_invariants(const encoder *e, lines *out, const loom_layer *l)
@@ -228,8 +230,9 @@ static void plain_conditions(const encoder *e, loom_block *b, const loom_layer *
     maybe(e, &out, (loom_line){.kind = LOOM_LINE_FIRST_EDGE_ID, .name = {a->start_edge_id}});
     maybe(e, &out, (loom_line){.kind = LOOM_LINE_FIRST_START, .num = {a->start}});
     latency_lines(e, &out, a->latency);
-    maybe(e, &out, l->n_children ? (loom_line){.kind = LOOM_LINE_SUBGRAPHS, .num = {l->n_children}}
-                                 : (loom_line){.kind = LOOM_LINE_NO_SUBGRAPHS});
+    maybe(e, &out,
+          l->n_children ? (loom_line){.kind = LOOM_LINE_SUBGRAPHS, .num = {l->n_children}}
+                        : (loom_line){.kind = LOOM_LINE_NO_SUBGRAPHS});
     maybe(e, &out, (loom_line){.kind = LOOM_LINE_NUM_EDGES, .num = {a->num_current_edges}});
     add_include(e, &out, l, include);
     add_invariants(e, &out, l);
@@ -303,8 +306,11 @@ static void fill_block(const encoder *e, loom_block *b, const loom_layer *l, con
 {
     bool instruction = e->conf->mode == LOOM_MODE_INSTRUCTION;
 
-    *b = (loom_block){.split = l->split, .total = l->num_edges, .counted = instruction && !e->conf->no_intermediate,
-                      .finish = instruction && !e->conf->no_finish, .generate = !instruction && l->index == 0};
+    *b = (loom_block){.split = l->split,
+                      .total = l->num_edges,
+                      .counted = instruction && !e->conf->no_intermediate,
+                      .finish = instruction && !e->conf->no_finish,
+                      .generate = !instruction && l->index == 0};
     if (is_request(l)) {
         root_requirement(e, b, l, include);
     } else {

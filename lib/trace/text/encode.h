@@ -36,7 +36,7 @@ typedef struct loom_encode_conf {
     bool balanced_split;
     bool listed_items; /* items of edges, subgraph lines and requirements below the root: listed order, not shuffled */
     bool handed_down;  /* an uncommon call is asked for in the layers above its own as well, as the sampler does */
-    uint32_t keep;        /* attributes of the root that are always shown, LOOM_ATTR_BIT(...) (id always is) */
+    uint32_t keep;     /* attributes of the root that are always shown, LOOM_ATTR_BIT(...) (id always is) */
 } loom_encode_conf;
 
 /* Fills the samples of one graph: one text for tabular and recursive, one per layer for instruction (pre-order).

@@ -48,18 +48,41 @@ const loom_attr_info loom_attr_table[LOOM_ATTRS] = {
 
 const uint8_t loom_attrs_tabular[] = {LOOM_ATTR_ID, LOOM_ATTR_NUM_EDGES, LOOM_ATTR_LATENCY, LOOM_ATTR_DEPTH,
                                       LOOM_ATTRS};
-const uint8_t loom_attrs_other[] = {LOOM_ATTR_ID, LOOM_ATTR_NUM_EDGES, LOOM_ATTR_START_NODE, LOOM_ATTR_START_EDGE_ID,
-                                    LOOM_ATTR_START, LOOM_ATTR_LATENCY, LOOM_ATTR_NUM_SUBGRAPHS,
-                                    LOOM_ATTR_REMAINING_DEPTH, LOOM_ATTR_NUM_CURRENT_EDGES, LOOM_ATTR_CALLER,
+const uint8_t loom_attrs_other[] = {LOOM_ATTR_ID,
+                                    LOOM_ATTR_NUM_EDGES,
+                                    LOOM_ATTR_START_NODE,
+                                    LOOM_ATTR_START_EDGE_ID,
+                                    LOOM_ATTR_START,
+                                    LOOM_ATTR_LATENCY,
+                                    LOOM_ATTR_NUM_SUBGRAPHS,
+                                    LOOM_ATTR_REMAINING_DEPTH,
+                                    LOOM_ATTR_NUM_CURRENT_EDGES,
+                                    LOOM_ATTR_CALLER,
                                     LOOM_ATTRS};
-const uint8_t loom_attrs_listed[] = {LOOM_ATTR_ID, LOOM_ATTR_NUM_EDGES, LOOM_ATTR_START_NODE, LOOM_ATTR_START_EDGE_ID,
-                                     LOOM_ATTR_NUM_CURRENT_EDGES, LOOM_ATTR_NUM_SUBGRAPHS, LOOM_ATTR_REMAINING_DEPTH,
-                                     LOOM_ATTR_START, LOOM_ATTR_LATENCY, LOOM_ATTR_CALLER, LOOM_ATTRS};
+const uint8_t loom_attrs_listed[] = {LOOM_ATTR_ID,
+                                     LOOM_ATTR_NUM_EDGES,
+                                     LOOM_ATTR_START_NODE,
+                                     LOOM_ATTR_START_EDGE_ID,
+                                     LOOM_ATTR_NUM_CURRENT_EDGES,
+                                     LOOM_ATTR_NUM_SUBGRAPHS,
+                                     LOOM_ATTR_REMAINING_DEPTH,
+                                     LOOM_ATTR_START,
+                                     LOOM_ATTR_LATENCY,
+                                     LOOM_ATTR_CALLER,
+                                     LOOM_ATTRS};
 
 void loom_attrs_init(loom_attrs *a)
 {
-    *a = (loom_attrs){.id = "S_0", .start_edge_id = "0", .start_node = "", .caller = "", .num_edges = -1,
-                      .remaining_depth = -1, .latency = -1, .start = -1, .num_subgraphs = -1, .num_current_edges = -1};
+    *a = (loom_attrs){.id = "S_0",
+                      .start_edge_id = "0",
+                      .start_node = "",
+                      .caller = "",
+                      .num_edges = -1,
+                      .remaining_depth = -1,
+                      .latency = -1,
+                      .start = -1,
+                      .num_subgraphs = -1,
+                      .num_current_edges = -1};
 }
 
 void loom_attrs_put(loom_attrs *a, loom_attr which)
@@ -100,10 +123,8 @@ void loom_attrs_render(loom_buf *into, const loom_attrs *attrs)
         loom_attr which = (loom_attr)a.order[i];
         if (i) loom_buf_char(into, '/');
         loom_buf_str(into, loom_attr_table[which].key);
-        if (loom_attr_table[which].is_int)
-            loom_buf_i64(into, *attr_int(&a, which));
-        else
-            loom_buf_str(into, *attr_text(&a, which));
+        if (loom_attr_table[which].is_int) loom_buf_i64(into, *attr_int(&a, which));
+        else loom_buf_str(into, *attr_text(&a, which));
     }
 }
 
@@ -138,10 +159,8 @@ static const char *parse_attr(loom_attrs *a, const char *part, size_t len, loom_
     if (memchr(value, ':', value_len)) return "attribute with two colons";
     loom_attr which = attr_of(part, name_len);
     if (which == LOOM_ATTRS) return NULL;
-    if (!loom_attr_table[which].is_int)
-        *attr_text(a, which) = loom_arena_strdup(arena, value, value_len);
-    else if (!parse_int(value, value_len, attr_int(a, which)))
-        return "attribute value is not an integer";
+    if (!loom_attr_table[which].is_int) *attr_text(a, which) = loom_arena_strdup(arena, value, value_len);
+    else if (!parse_int(value, value_len, attr_int(a, which))) return "attribute value is not an integer";
     loom_attrs_put(a, which);
     return NULL;
 }
@@ -164,12 +183,12 @@ const char *loom_attrs_parse(loom_attrs *out, const char *text, size_t len, loom
 }
 
 /* ---- lines ---- */
-#define WORD_EDGE_ID "edge_id"
-#define WORD_TYPE "type"
-#define WORD_SOURCE "source"
+#define WORD_EDGE_ID     "edge_id"
+#define WORD_TYPE        "type"
+#define WORD_SOURCE      "source"
 #define WORD_DESTINATION "destination"
-#define WORD_START "communication starts" LOOM_TEXT_AT
-#define WORD_FINISH "communication finishes" LOOM_TEXT_AT
+#define WORD_START       "communication starts" LOOM_TEXT_AT
+#define WORD_FINISH      "communication finishes" LOOM_TEXT_AT
 
 const char *const loom_item_words[LOOM_ITEMS] = {
     [LOOM_ITEM_EDGE_ID] = WORD_EDGE_ID,         [LOOM_ITEM_TYPE] = WORD_TYPE,   [LOOM_ITEM_SOURCE] = WORD_SOURCE,
@@ -203,8 +222,7 @@ const char *const loom_line_templates[LOOM_LINES] = {
 
     [LOOM_LINE_SPLIT] = ("num_current_edges is over the threshold, so split the subgraph instructions into smaller "
                          "subgraph instructions"),
-    [LOOM_LINE_SPLIT_START_NODE] =
-        "When splitting the subgraph instructions, copy start_node:@ from the requirement",
+    [LOOM_LINE_SPLIT_START_NODE] = "When splitting the subgraph instructions, copy start_node:@ from the requirement",
     [LOOM_LINE_SPLIT_LATENCY] =
         "for all subgraph instructions, latency should not be larger than the requirement's latency",
     [LOOM_LINE_SPLIT_START] = "for all subgraph instructions, start_communication_at <= latency",

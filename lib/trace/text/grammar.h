@@ -32,30 +32,30 @@ bool loom_mode_parse(loom_mode *out, const char *name); /* false: no such mode *
 const char *const *loom_stop_strings(loom_mode mode, size_t *n);
 
 /* ---- markers ---- */
-#define LOOM_TEXT_GENERATE "[GENERATE GRAPH]"
-#define LOOM_TEXT_QUESTION "### Question: "
-#define LOOM_TEXT_SYSTEM "You are a trace generator that creates traces based on given requirements."
+#define LOOM_TEXT_GENERATE     "[GENERATE GRAPH]"
+#define LOOM_TEXT_QUESTION     "### Question: "
+#define LOOM_TEXT_SYSTEM       "You are a trace generator that creates traces based on given requirements."
 #define LOOM_TEXT_REQUIREMENTS "Requirements:"
-#define LOOM_TEXT_CONDITIONS "Conditions:"
-#define LOOM_TEXT_ANSWER " ### Answer: "    /* a line of its own, blanks included */
-#define LOOM_TEXT_ANSWER_MARK "### Answer:" /* where a prompt is cut when it is read back */
-#define LOOM_TEXT_FINISH " ### Finish"
-#define LOOM_TEXT_LAYER "<layer>"
-#define LOOM_TEXT_LAYER_END "</layer>"
-#define LOOM_TEXT_SPLIT "<split>"
-#define LOOM_TEXT_SPLIT_END "</split>"
-#define LOOM_TEXT_EDGES "<edges>"
-#define LOOM_TEXT_EDGES_END "</edges>"
-#define LOOM_TEXT_SUB "<subgraph of edge_id "
-#define LOOM_TEXT_SUB_END "</subgraph>"
-#define LOOM_TEXT_SUB_HEAD "Subgraph constraints:"
-#define LOOM_TEXT_DONE "finish generation"
-#define LOOM_TEXT_SUBS_OF "generate subgraphs of edge:" /* then index { ",edge_id:" index } */
-#define LOOM_TEXT_SUBS_NEXT ",edge_id:"
-#define LOOM_TEXT_INCLUDE "Include an edge from"        /* handed down to children */
+#define LOOM_TEXT_CONDITIONS   "Conditions:"
+#define LOOM_TEXT_ANSWER       " ### Answer: " /* a line of its own, blanks included */
+#define LOOM_TEXT_ANSWER_MARK  "### Answer:"   /* where a prompt is cut when it is read back */
+#define LOOM_TEXT_FINISH       " ### Finish"
+#define LOOM_TEXT_LAYER        "<layer>"
+#define LOOM_TEXT_LAYER_END    "</layer>"
+#define LOOM_TEXT_SPLIT        "<split>"
+#define LOOM_TEXT_SPLIT_END    "</split>"
+#define LOOM_TEXT_EDGES        "<edges>"
+#define LOOM_TEXT_EDGES_END    "</edges>"
+#define LOOM_TEXT_SUB          "<subgraph of edge_id "
+#define LOOM_TEXT_SUB_END      "</subgraph>"
+#define LOOM_TEXT_SUB_HEAD     "Subgraph constraints:"
+#define LOOM_TEXT_DONE         "finish generation"
+#define LOOM_TEXT_SUBS_OF      "generate subgraphs of edge:" /* then index { ",edge_id:" index } */
+#define LOOM_TEXT_SUBS_NEXT    ",edge_id:"
+#define LOOM_TEXT_INCLUDE      "Include an edge from" /* handed down to children */
 #define LOOM_TEXT_HIGH_LATENCY "Build a call graph with high latency"
-#define LOOM_TEXT_USER "USER"
-#define LOOM_TEXT_NO_CALLER "None"
+#define LOOM_TEXT_USER         "USER"
+#define LOOM_TEXT_NO_CALLER    "None"
 
 #define LOOM_LAYER_MAX_EDGES 15 /* a layer with more is split */
 #define LOOM_SPLIT_MAX_PARTS 5
@@ -66,13 +66,13 @@ typedef enum loom_attr {
     LOOM_ATTR_NUM_EDGES,
     LOOM_ATTR_START_NODE,
     LOOM_ATTR_START_EDGE_ID,
-    LOOM_ATTR_START,           /* start_communication_at */
+    LOOM_ATTR_START, /* start_communication_at */
     LOOM_ATTR_LATENCY,
     LOOM_ATTR_NUM_SUBGRAPHS,
     LOOM_ATTR_REMAINING_DEPTH,
     LOOM_ATTR_NUM_CURRENT_EDGES,
     LOOM_ATTR_CALLER,
-    LOOM_ATTR_DEPTH,           /* tabular only; shares its value with remaining_depth */
+    LOOM_ATTR_DEPTH, /* tabular only; shares its value with remaining_depth */
     LOOM_ATTRS
 } loom_attr;
 
@@ -100,15 +100,15 @@ typedef struct loom_attrs {
     const char *start_node;    /* "" */
     const char *caller;        /* "" */
     int64_t num_edges, remaining_depth /* tabular: depth */, latency, start, num_subgraphs, num_current_edges; /* -1 */
-    uint32_t present;          /* LOOM_ATTR_BIT(...) */
+    uint32_t present; /* LOOM_ATTR_BIT(...) */
     uint8_t order[LOOM_ATTRS + 1];
     uint8_t n_order;
 } loom_attrs;
 
-void loom_attrs_init(loom_attrs *a);                          /* nothing present, all defaults */
-void loom_attrs_put(loom_attrs *a, loom_attr which);          /* marks as present, last in the order */
+void loom_attrs_init(loom_attrs *a);                 /* nothing present, all defaults */
+void loom_attrs_put(loom_attrs *a, loom_attr which); /* marks as present, last in the order */
 bool loom_attrs_has(const loom_attrs *a, loom_attr which);
-void loom_attrs_render(loom_buf *into, const loom_attrs *a);  /* no line end */
+void loom_attrs_render(loom_buf *into, const loom_attrs *a); /* no line end */
 /* Tolerant reading (generation and validation, section 3): empty parts are skipped, unknown names ignored, the last of
  * a repeated name wins. Strings are copied into `arena`. NULL on success, else a constant or arena text saying why not
  * (the free text of code 14). */
@@ -117,18 +117,43 @@ const char *loom_attrs_parse(loom_attrs *out, const char *text, size_t len, loom
 /* ---- lines ---- */
 typedef enum loom_line_kind {
     /* items of an edge, in listed order */
-    LOOM_ITEM_EDGE_ID, LOOM_ITEM_TYPE, LOOM_ITEM_SOURCE, LOOM_ITEM_DESTINATION, LOOM_ITEM_START, LOOM_ITEM_FINISH,
+    LOOM_ITEM_EDGE_ID,
+    LOOM_ITEM_TYPE,
+    LOOM_ITEM_SOURCE,
+    LOOM_ITEM_DESTINATION,
+    LOOM_ITEM_START,
+    LOOM_ITEM_FINISH,
     /* conditions of a plain layer, in listed order */
-    LOOM_LINE_NO_NUM_EDGES, LOOM_LINE_FIRST_EDGE_ID, LOOM_LINE_FIRST_START, LOOM_LINE_START_WITHIN,
-    LOOM_LINE_FINISH_WITHIN, LOOM_LINE_DISTRIBUTIONS, LOOM_LINE_SUBGRAPHS_IF_NEEDED, LOOM_LINE_SUBGRAPHS,
-    LOOM_LINE_NO_SUBGRAPHS, LOOM_LINE_NO_DEPTH, LOOM_LINE_NUM_EDGES, LOOM_LINE_INCLUDE, LOOM_LINE_HIGH_LATENCY,
-    LOOM_LINE_START_BEFORE_FINISH, LOOM_LINE_COPY_CALLER,
+    LOOM_LINE_NO_NUM_EDGES,
+    LOOM_LINE_FIRST_EDGE_ID,
+    LOOM_LINE_FIRST_START,
+    LOOM_LINE_START_WITHIN,
+    LOOM_LINE_FINISH_WITHIN,
+    LOOM_LINE_DISTRIBUTIONS,
+    LOOM_LINE_SUBGRAPHS_IF_NEEDED,
+    LOOM_LINE_SUBGRAPHS,
+    LOOM_LINE_NO_SUBGRAPHS,
+    LOOM_LINE_NO_DEPTH,
+    LOOM_LINE_NUM_EDGES,
+    LOOM_LINE_INCLUDE,
+    LOOM_LINE_HIGH_LATENCY,
+    LOOM_LINE_START_BEFORE_FINISH,
+    LOOM_LINE_COPY_CALLER,
     /* of a split */
-    LOOM_LINE_SPLIT, LOOM_LINE_SPLIT_START_NODE, LOOM_LINE_SPLIT_LATENCY, LOOM_LINE_SPLIT_START,
+    LOOM_LINE_SPLIT,
+    LOOM_LINE_SPLIT_START_NODE,
+    LOOM_LINE_SPLIT_LATENCY,
+    LOOM_LINE_SPLIT_START,
     /* of a subgraph, in listed order */
-    LOOM_LINE_SUB_NUM_EDGES, LOOM_LINE_SUB_DEPTH, LOOM_LINE_SUB_SPLIT_DEPTH, LOOM_LINE_SUB_START_NODE,
+    LOOM_LINE_SUB_NUM_EDGES,
+    LOOM_LINE_SUB_DEPTH,
+    LOOM_LINE_SUB_SPLIT_DEPTH,
+    LOOM_LINE_SUB_START_NODE,
     /* counting, in order of appearance */
-    LOOM_LINE_COUNTED, LOOM_LINE_OUT_OF, LOOM_LINE_REMAINING, LOOM_LINE_NOW_REMAINING,
+    LOOM_LINE_COUNTED,
+    LOOM_LINE_OUT_OF,
+    LOOM_LINE_REMAINING,
+    LOOM_LINE_NOW_REMAINING,
     LOOM_LINES
 } loom_line_kind;
 #define LOOM_ITEMS (LOOM_ITEM_FINISH + 1)
@@ -139,8 +164,8 @@ typedef struct loom_line {
     int64_t num[3];      /* values of the '#' holes, in order */
 } loom_line;
 
-#define LOOM_TEXT_IS " is "           /* between the word of an item and its value */
-#define LOOM_TEXT_AT " at"            /* ends the word of a time, which a blank follows */
+#define LOOM_TEXT_IS   " is "          /* between the word of an item and its value */
+#define LOOM_TEXT_AT   " at"           /* ends the word of a time, which a blank follows */
 #define LOOM_TEXT_UNIT " milliseconds" /* behind a time */
 /* By what a reader knows an item: "edge_id", "communication starts at". */
 extern const char *const loom_item_words[LOOM_ITEMS];

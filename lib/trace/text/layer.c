@@ -25,16 +25,20 @@ static loom_status find_parents(builder *b, loom_err *err)
     for (int32_t i = 0; i < n; i++) {
         const loom_call *c = &g->calls[i];
         if (c->n_id < 1 || c->n_id > LOOM_ID_MAX_COMPONENTS || (c->n_id == 1) != (i == 0) || c->id[0] != 0)
-            return loom_fail(err, LOOM_STATUS_FORMAT, "call %d of a graph of %s: a valid graph starts with call 0 and "
-                             "has no second root; run it through loom-preprocess dedupe first", i, g->service);
+            return loom_fail(err, LOOM_STATUS_FORMAT,
+                             "call %d of a graph of %s: a valid graph starts with call 0 and "
+                             "has no second root; run it through loom-preprocess dedupe first",
+                             i, g->service);
         path[c->n_id] = i;
         b->parent[i] = -1;
         if (i == 0) continue;
         /* in id order the latest call one level up is the parent, if the parent is there at all */
         int32_t p = path[c->n_id - 1];
         if (!loom_id_is_prefix(g->calls[p].id, g->calls[p].n_id, c->id, c->n_id) || g->calls[p].n_id != c->n_id - 1)
-            return loom_fail(err, LOOM_STATUS_FORMAT, "call %d of a graph of %s has no parent in the graph; run it "
-                             "through loom-preprocess dedupe first", i, g->service);
+            return loom_fail(err, LOOM_STATUS_FORMAT,
+                             "call %d of a graph of %s has no parent in the graph; run it "
+                             "through loom-preprocess dedupe first",
+                             i, g->service);
         b->parent[i] = p;
     }
     return LOOM_OK;
@@ -62,10 +66,15 @@ static loom_layer *new_layer(builder *b, const int32_t *calls, int32_t n, const 
     loom_layer *l = loom_arena_calloc(b->arena, 1, sizeof *l);
 
     if (!l) return NULL;
-    *l = (loom_layer){.calls = calls, .n_calls = n, .caller = caller, .start_node = first->source,
+    *l = (loom_layer){.calls = calls,
+                      .n_calls = n,
+                      .caller = caller,
+                      .start_node = first->source,
                       .start_edge_id = first->id[first->n_id - 1],
-                      .subgraph_index = first->n_id > 1 ? first->id[first->n_id - 2] : 0, .start = first->arrived,
-                      .level = first->n_id, .depth = first->n_id};
+                      .subgraph_index = first->n_id > 1 ? first->id[first->n_id - 2] : 0,
+                      .start = first->arrived,
+                      .level = first->n_id,
+                      .depth = first->n_id};
     b->n_layers++;
     return l;
 }
@@ -173,8 +182,8 @@ static void list(loom_layers *out, loom_layer *l)
     for (int32_t i = 0; i < l->n_children; i++) list(out, l->children[i]);
 }
 
-loom_status loom_layers_build(loom_layers *out, const loom_graph *graph, const loom_split_conf *conf,
-                              loom_arena *arena, loom_err *err)
+loom_status loom_layers_build(loom_layers *out, const loom_graph *graph, const loom_split_conf *conf, loom_arena *arena,
+                              loom_err *err)
 {
     static const int32_t root_call[1] = {0};
     size_t n = (size_t)graph->n_calls;

@@ -6,8 +6,8 @@
 #include "core/arena.h"
 #include "core/file.h"
 #include "core/num.h"
-#include "trace/text/grammar.h"
 #include "trace/graph/record.h"
+#include "trace/text/grammar.h"
 
 #define HEAD "spanloom-names 1\n"
 enum { MOST_BYTES = 4096 }; /* of a name */
@@ -145,9 +145,11 @@ static loom_status check_names(const loom_names *names, const char *path, loom_e
     for (size_t i = 0; i < names->n; i++) {
         const char *name = names->items[i];
         if (strpbrk(name, ",/:()<>") || strstr(name, "##"))
-            return loom_fail(err, LOOM_STATUS_FORMAT,
-                             "%s: the name \"%s\" cannot stand in a text (it holds one of , / : ( ) < > or ##); rename it, "
-                             "as loom-preprocess graphs does", path, name);
+            return loom_fail(
+                err, LOOM_STATUS_FORMAT,
+                "%s: the name \"%s\" cannot stand in a text (it holds one of , / : ( ) < > or ##); rename it, "
+                "as loom-preprocess graphs does",
+                path, name);
     }
     return LOOM_OK;
 }
@@ -255,8 +257,8 @@ typedef struct text_reader {
 
 static loom_status damaged(const text_reader *r, loom_err *err)
 {
-    return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not a list of names as loom-preprocess tokens writes it", r->place,
-                     (long long)r->line);
+    return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: not a list of names as loom-preprocess tokens writes it",
+                     r->place, (long long)r->line);
 }
 
 /* "WORD REST" or "NUMBER REST": the two parts of the next line. */
@@ -280,8 +282,8 @@ static bool read_count(text_reader *r, const char *word, int64_t *count)
     const char *first, *rest;
     size_t n_first, n_rest;
 
-    return next_line(r, &first, &n_first, &rest, &n_rest) && n_first == strlen(word) && memcmp(first, word, n_first) == 0 &&
-           loom_parse_i64(rest, n_rest, count) && *count >= 0;
+    return next_line(r, &first, &n_first, &rest, &n_rest) && n_first == strlen(word) &&
+           memcmp(first, word, n_first) == 0 && loom_parse_i64(rest, n_rest, count) && *count >= 0;
 }
 
 static loom_status read_microservices(loom_names *names, text_reader *r, loom_err *err)

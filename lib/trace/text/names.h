@@ -34,9 +34,9 @@ typedef struct loom_names {
     /* filled by loom_names_sort; adding names empties them */
     const char **items; /* microservices, sorted by bytes */
     size_t n;
-    size_t shortest, longest; /* index of a shortest one; bytes of a longest one */
+    size_t shortest, longest;   /* index of a shortest one; bytes of a longest one */
     const char **service_items; /* services with graphs, sorted by bytes */
-    int64_t *upto;      /* graphs of service_items[0 .. i] */
+    int64_t *upto;              /* graphs of service_items[0 .. i] */
     size_t n_services;
 } loom_names; /* zero-initialised is ready */
 

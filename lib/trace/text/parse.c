@@ -1,7 +1,7 @@
 #include "trace/text/parse.h"
 
-#include "core/num.h"
 #include "core/arena_array.h"
+#include "core/num.h"
 
 /* No verdict, but it ends up beside a status: the arena has failed, and core/nomem.h keeps it out of every result. */
 #define NO_MEMORY "memory ran out"
@@ -15,10 +15,7 @@ typedef struct span {
 static span between(const char *from, const char *to) { return (span){from, (size_t)(to - from)}; }
 static const char *end_of(span s) { return s.text + s.len; }
 
-static const char *find(span s, const char *what)
-{
-    return s.len ? memmem(s.text, s.len, what, strlen(what)) : NULL;
-}
+static const char *find(span s, const char *what) { return s.len ? memmem(s.text, s.len, what, strlen(what)) : NULL; }
 
 static const char *find_last(span s, const char *what)
 {
@@ -308,7 +305,8 @@ const char *loom_parse_prompt(loom_parsed_prompt *out, loom_mode mode, const cha
     for (rest = all; mode == LOOM_MODE_INSTRUCTION && rest.len && rest.text < answer.text;) {
         span line = first_line(rest);
         if (starts_with(line, LOOM_TEXT_INCLUDE)) {
-            const char **includes = loom_arena_array_more(arena, out->includes, (size_t)out->n_includes, &cap, sizeof *includes);
+            const char **includes =
+                loom_arena_array_more(arena, out->includes, (size_t)out->n_includes, &cap, sizeof *includes);
             if (!includes) return NO_MEMORY;
             out->includes = includes;
             out->includes[out->n_includes++] = loom_arena_strdup(arena, line.text, line.len);

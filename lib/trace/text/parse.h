@@ -19,18 +19,18 @@ typedef struct loom_parsed_sub {
 typedef struct loom_parsed {
     loom_mode mode;
     bool ok;
-    const char *why;       /* !ok: free text of code 14 */
-    const char *req_text;  /* attribute list of the prompt as written, [GENERATE GRAPH] removed */
+    const char *why;      /* !ok: free text of code 14 */
+    const char *req_text; /* attribute list of the prompt as written, [GENERATE GRAPH] removed */
     loom_attrs req;
     loom_edge_text *edges; /* source = start_node of the request (tabular: as written) */
     int32_t n_edges;
     loom_parsed_sub *subs;
     int32_t n_subs;
     /* seen on the way, for the paper's rules */
-    bool split;            /* the answer opens with <split> */
+    bool split; /* the answer opens with <split> */
     bool edges_opened, edges_closed;
-    int32_t odd_lines;     /* non-empty lines among the edges that are no edges */
-    int32_t missing_subs;  /* <subgraph ...> without </subgraph> or the reverse */
+    int32_t odd_lines;    /* non-empty lines among the edges that are no edges */
+    int32_t missing_subs; /* <subgraph ...> without </subgraph> or the reverse */
 } loom_parsed;
 
 /* Prompt and generated text (stop string removed). Everything lives in `arena`. */

@@ -1,7 +1,7 @@
 #include "trace/text/phrases.h"
 
-#include "trace/text/grammar.h"
 #include "trace/text/downstream_task.h"
+#include "trace/text/grammar.h"
 
 static void put_line(loom_buf *b, const char *text)
 {
@@ -24,8 +24,11 @@ static void put_attributes(loom_buf *b)
 static void put_edges(loom_buf *b)
 {
     for (int type = 0; type < LOOM_CALL_TYPES; type++) {
-        loom_edge_text e = {.edge_id = "0", .type = loom_call_type_name((loom_call_type)type),
-                            .source = LOOM_TEXT_USER, .destination = LOOM_TEXT_USER, .n_items = LOOM_ITEMS};
+        loom_edge_text e = {.edge_id = "0",
+                            .type = loom_call_type_name((loom_call_type)type),
+                            .source = LOOM_TEXT_USER,
+                            .destination = LOOM_TEXT_USER,
+                            .n_items = LOOM_ITEMS};
         for (int item = 0; item < LOOM_ITEMS; item++) e.order[item] = (uint8_t)item;
         loom_edge_render(b, &e);
         loom_buf_char(b, '\n');

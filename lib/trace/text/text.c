@@ -124,10 +124,8 @@ void loom_text_render(loom_buf *into, const loom_text *text)
         if (block->generate) loom_buf_str(into, LOOM_TEXT_GENERATE);
         loom_attrs_render(into, &block->req);
         loom_buf_char(into, '\n');
-        if (text->mode == LOOM_MODE_TABULAR)
-            render_edges(into, block);
-        else
-            render_body(into, block);
+        if (text->mode == LOOM_MODE_TABULAR) render_edges(into, block);
+        else render_body(into, block);
     }
 }
 
@@ -136,7 +134,7 @@ typedef struct reader {
     const char *p, *end; /* next line starts at p */
     const char *text;    /* current line, without LF */
     size_t len;
-    int64_t line;        /* number of the current line, from 1 */
+    int64_t line; /* number of the current line, from 1 */
     loom_arena *arena;
     loom_err *err;
 } reader;

@@ -9,20 +9,20 @@
 #include "trace/text/grammar.h"
 
 typedef struct loom_sub_text {
-    const char *index;       /* "<subgraph of edge_id INDEX>" */
+    const char *index; /* "<subgraph of edge_id INDEX>" */
     loom_attrs attrs;
-    const loom_line *lines;  /* "Subgraph constraints", instruction mode with counting */
+    const loom_line *lines; /* "Subgraph constraints", instruction mode with counting */
     int32_t n_lines;
 } loom_sub_text;
 
 typedef struct loom_block {
     loom_attrs req;
-    bool generate;           /* [GENERATE GRAPH] in front (tabular, recursive) */
+    bool generate; /* [GENERATE GRAPH] in front (tabular, recursive) */
     bool split;
-    bool counted;            /* instruction: with the intermediate instructions */
-    bool finish;             /* instruction: " ### Finish" at the end */
-    int64_t total;           /* counted: num_edges of the layer, also when the attribute is not shown */
-    const loom_line *conds;  /* instruction: condition lines in printed order; of a split: its four lines */
+    bool counted;           /* instruction: with the intermediate instructions */
+    bool finish;            /* instruction: " ### Finish" at the end */
+    int64_t total;          /* counted: num_edges of the layer, also when the attribute is not shown */
+    const loom_line *conds; /* instruction: condition lines in printed order; of a split: its four lines */
     int32_t n_conds;
     const loom_edge_text *edges;
     int32_t n_edges;

@@ -5,9 +5,9 @@
 
 struct loom_textfile {
     loom_lines *lines;
-    loom_buf sample;  /* the sample being gathered */
-    loom_buf next;    /* first line of the one after it */
-    int64_t line;     /* where the sample being gathered begins */
+    loom_buf sample; /* the sample being gathered */
+    loom_buf next;   /* first line of the one after it */
+    int64_t line;    /* where the sample being gathered begins */
     bool started, ended;
 };
 
@@ -57,7 +57,8 @@ size_t loom_sample_layer(const char *text, size_t len, size_t *next)
         const char *lf = memchr(text + at, '\n', len - at);
         size_t end = lf ? (size_t)(lf - text) : len;
         *next = lf ? end + 1 : len;
-        if (is_line(text + at, end - at, LOOM_TEXT_LAYER_END) || is_line(text + at, end - at, LOOM_TEXT_SPLIT_END)) return end;
+        if (is_line(text + at, end - at, LOOM_TEXT_LAYER_END) || is_line(text + at, end - at, LOOM_TEXT_SPLIT_END))
+            return end;
     }
     *next = len;
     return len;

@@ -18,9 +18,9 @@
 typedef struct loom_textfile_sample {
     const char *text; /* NULL at the end; borrowed until the next call; NUL-terminated */
     size_t len;
-    size_t answer;    /* instruction: offset of the first byte after " ### Answer:"; its loss counts. 0: all counts */
-    int64_t line;     /* of the file, from 1 */
-    loom_mode mode;   /* instruction by its first line; recursive by <layer> or <split> after the attributes */
+    size_t answer;  /* instruction: offset of the first byte after " ### Answer:"; its loss counts. 0: all counts */
+    int64_t line;   /* of the file, from 1 */
+    loom_mode mode; /* instruction by its first line; recursive by <layer> or <split> after the attributes */
 } loom_textfile_sample;
 
 typedef struct loom_textfile loom_textfile;
