@@ -1,5 +1,5 @@
-/* A reader of GGUF for tests, from docs/FORMATS.md alone: facts and tensors of a file in memory. Nothing of it is trusted:
- * a place behind the end fails the test. */
+/* A reader of GGUF for tests, from docs/FORMATS.md alone: facts and tensors of a file in memory. Nothing of it is
+ * trusted: a place behind the end fails the test. */
 #ifndef LOOM_TEST_GGUF_READER_H
 #define LOOM_TEST_GGUF_READER_H
 

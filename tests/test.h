@@ -3,8 +3,10 @@
  *   TEST(adds_numbers) { CHECK(1 + 1 == 2); CHECK_I64(2 + 2, 4); }
  *   TEST_MAIN(RUN(adds_numbers))
  *
- * A failed check prints file, line and values; the program exits 1 if any check failed, 77 if it only skipped. A test that
- * neither checks nor skips has failed, and so has a program without tests. Each program ends with a line "name: N checks, N
+ * A failed check prints file, line and values; the program exits 1 if any check failed, 77 if it only skipped. A
+ * test that
+ * neither checks nor skips has failed, and so has a program without tests. Each program ends with a line "name: N
+ * checks, N
  * failed, N skipped". SKIP("why") leaves the test, says so and is counted. */
 #ifndef LOOM_TEST_H
 #define LOOM_TEST_H

@@ -1,5 +1,5 @@
-/* loom-train export: checkpoints and adapters as folders that Hugging Face's libraries read, as GGUF for llama.cpp, or as
- * weights alone. */
+/* loom-train export: checkpoints and adapters as folders that Hugging Face's libraries read, as GGUF for llama.cpp,
+ * or as weights alone. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -21,8 +21,8 @@ loom_status loom_gguf_write_model(loom_out *out, const loom_model_files *b, cons
 /* The bundle's adapter, for a GGUF file of its base. */
 loom_status loom_gguf_write_adapter(loom_out *out, const loom_model_files *b, const loom_gguf_how *how, loom_err *err);
 
-/* Appends a Modelfile: the file, the prompt as it is, the context, and where texts of this form end. `gguf` is the file's
- * path; ARG when its last part cannot stand in a Modelfile. */
+/* Appends a Modelfile: the file, the prompt as it is, the context, and where texts of this form end. `gguf` is the
+ * file's path; ARG when its last part cannot stand in a Modelfile. */
 loom_status loom_gguf_modelfile(loom_buf *into, const char *gguf, const loom_config *c, loom_mode form, loom_err *err);
 
 #endif

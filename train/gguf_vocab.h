@@ -12,8 +12,8 @@ typedef struct loom_gguf_vocab {
     float *scores; /* of each id, LLAMA2; else NULL */
 } loom_gguf_vocab;
 
-/* Of the model's own tokenizer. FORMAT when there is none, llama.cpp has no way of cutting like it, or a Llama-2 kind is not
- * the published one and its folder has no tokenizer.model with the scores. */
+/* Of the model's own tokenizer. FORMAT when there is none, llama.cpp has no way of cutting like it, or a Llama-2
+ * kind is not the published one and its folder has no tokenizer.model with the scores. */
 loom_status loom_gguf_vocab_init(loom_gguf_vocab *v, const loom_model_files *b, loom_err *err);
 void loom_gguf_vocab_release(loom_gguf_vocab *v);
 /* The facts tokenizer.ggml.*. Ids from the tokenizer's size to V are unused. */

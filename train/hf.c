@@ -218,8 +218,8 @@ static bool is_part(const char *name)
     return false;
 }
 
-/* A part of a model is none: after a failure, removes what was written (*.safetensors, *.json, names.txt that were not there
- * before), and the folder if it was made for it. Needs no memory: it may be the want of it that failed. */
+/* A part of a model is none: after a failure, removes what was written (*.safetensors, *.json, names.txt that were
+ * not there before), and the folder if it was made for it. Needs no memory: it may be the want of it that failed. */
 static void undo(const before *b, const char *dir)
 {
     if (b->known && b->open) {

@@ -6,8 +6,8 @@
 #include "core/file.h"
 #include "core/num.h"
 
-/* The rest of a message. Fields: a number (tag << 3 | kind), then by kind 0 a number, 1 eight bytes, 2 a length and that many
- * bytes, 5 four bytes. */
+/* The rest of a message. Fields: a number (tag << 3 | kind), then by kind 0 a number, 1 eight bytes, 2 a length and
+ * that many bytes, 5 four bytes. */
 typedef struct message {
     const unsigned char *at, *end;
 } message;

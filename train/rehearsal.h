@@ -1,5 +1,5 @@
-/* A few real steps, to foretell how long a run takes: its very shape, batches, optimizer and threads. The weights that come
- * out of it are of no use (the learning rate is 0). */
+/* A few real steps, to foretell how long a run takes: its very shape, batches, optimizer and threads. The weights
+ * that come out of it are of no use (the learning rate is 0). */
 #ifndef LOOM_TRAIN_REHEARSAL_H
 #define LOOM_TRAIN_REHEARSAL_H
 
@@ -13,7 +13,8 @@ typedef struct loom_rehearsal {
     size_t floats, muon_floats; /* trained; of Muon's matrices */
 } loom_rehearsal;
 
-/* About a second of steps after one to warm up, or that one alone when it takes seconds. As the errors of loom_trainer_step. */
+/* About a second of steps after one to warm up, or that one alone when it takes seconds. As the errors of
+ * loom_trainer_step. */
 loom_status loom_rehearse(loom_rehearsal *out, const loom_trainer_options *how, loom_llama *model, loom_lora *lora,
                           loom_loader *loader, loom_pool *pool, loom_err *err);
 

@@ -90,8 +90,8 @@ static void say_plan(const run *r)
     loom_buf_release(&text);
 }
 
-/* What the checkpoints carry. A run that goes on keeps the names that it had, those of a base that need not be read again
- * among them. */
+/* What the checkpoints carry. A run that goes on keeps the names that it had, those of a base that need not be read
+ * again among them. */
 static loom_status gather_texts(run *r, const loom_ckpt *c, loom_snapshot_texts *out, loom_err *err)
 {
     const loom_shard_info *info = loom_loader_info(r->data.train);

@@ -1,5 +1,5 @@
-/* What makes a run this run: the options that must stay the same when it goes on, and the checksums of its base and shards;
- * and what its files tell of where they came from. */
+/* What makes a run this run: the options that must stay the same when it goes on, and the checksums of its base and
+ * shards; and what its files tell of where they came from. */
 #ifndef LOOM_TRAIN_RUN_IDENTITY_H
 #define LOOM_TRAIN_RUN_IDENTITY_H
 

@@ -40,7 +40,8 @@ static loom_status look_for_end(const loom_run_loop *r, bool *last, loom_err *er
     return r->plan->timed ? loom_ranks_tell(last, sizeof *last, err) : LOOM_OK;
 }
 
-/* Ranks hold the same weights and moments, each in its own memory: machines that compute otherwise would train several models. */
+/* Ranks hold the same weights and moments, each in its own memory: machines that compute otherwise would train
+ * several models. */
 static loom_status check_alike(const loom_run_loop *r, loom_err *err)
 {
     const loom_trainer *t = r->trainer;

@@ -29,15 +29,16 @@ typedef struct loom_run_loop {
     bool stopping;      /* somebody asked a rank to stop */
 } loom_run_loop;
 
-/* Makes the trainer; puts back the state of the checkpoint `c` unless it is NULL. Sums of an adapter depend on the number of
- * threads: going on with another one is warned of. */
+/* Makes the trainer; puts back the state of the checkpoint `c` unless it is NULL. Sums of an adapter depend on the
+ * number of threads: going on with another one is warned of. */
 loom_status loom_run_loop_open(loom_run_loop *r, const loom_run_model *m, loom_pool *pool, loom_ckpt *c, loom_err *err);
 /* Is there nothing left to do? */
 bool loom_run_loop_is_finished(const loom_run_loop *r);
 /* Did this part of the run train at all? Else it was finished before, and its files stay as they are. */
 bool loom_run_loop_worked(const loom_run_loop *r);
-/* Steps until the end (*done), a stop (saved, not *done) or an error. The state saved at a stop is that after a whole step:
- * a step that was broken off is done again from its beginning. Ranks decide together, and rank 0 alone writes and looks at the clock. */
+/* Steps until the end (*done), a stop (saved, not *done) or an error. The state saved at a stop is that after a
+ * whole step: a step that was broken off is done again from its beginning. Ranks decide together, and rank 0 alone
+ * writes and looks at the clock. */
 loom_status loom_run_loop_run(loom_run_loop *r, bool *done, loom_err *err);
 void loom_run_loop_close(loom_run_loop *r);
 

@@ -240,8 +240,8 @@ bool loom_run_plan_fits(const loom_run_plan *p)
     return (double)loom_run_plan_memory(p, &m) <= p->memory;
 }
 
-/* The same bits in more time. A tenth is left to others; mapped weights count, since each step that finds them gone reads
- * them from the disk. */
+/* The same bits in more time. A tenth is left to others; mapped weights count, since each step that finds them gone
+ * reads them from the disk. */
 bool loom_run_plan_choose_recompute(loom_run_plan *p, loom_buf *text)
 {
     double have = 0.9 * p->memory, need;

@@ -1,5 +1,5 @@
-/* What a run is going to do, worked out from its options before anything is made: its length and learning rates, the shape
- * of a new model, the trainer's settings, the memory that it takes, and what --dry-run says of all that.
+/* What a run is going to do, worked out from its options before anything is made: its length and learning rates,
+ * the shape of a new model, the trainer's settings, the memory that it takes, and what --dry-run says of all that.
  *
  *   loom_run_plan p = {.conf = conf, .kind = LOOM_RUN_SFT, .threads = 8, .seed = 1, .memory = loom_memory_there()};
  *   LOOM_TRY(loom_run_plan_check(&p, err));

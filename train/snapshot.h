@@ -1,8 +1,10 @@
 /* Checkpoints of a training run: all that is needed to go on as if nothing had happened.
  *
- * step-N.h5 holds the trained weights (all of the model, or the adapter), the optimizer's moments, the moving average of the
+ * step-N.h5 holds the trained weights (all of the model, or the adapter), the optimizer's moments, the moving
+ * average of the
  * weights if one is kept, the step, the tokens seen, the position in the data, and text/train: "key=value" lines of
- * everything that must be the same when the run goes on. Random numbers are drawn from streams seeded by (seed, purpose, index), so the seed and these counters are
+ * everything that must be the same when the run goes on. Random numbers are drawn from streams seeded by (seed,
+ * purpose, index), so the seed and these counters are
  * their state. model.h5 / adapter.h5, written at the end, hold the weights alone, as does best.h5, written whenever a
  * validation is better than all before; both hold the moving average if one is kept. */
 #ifndef LOOM_TRAIN_SNAPSHOT_H
@@ -59,8 +61,8 @@ char *loom_snapshot_exported(const char *dir, const loom_trainer *t);
 /* Puts a checkpoint back into trainer, loader and run. The model must have the checkpoint's shape. */
 loom_status loom_snapshot_restore(loom_trainer *t, loom_snapshot_run *run, loom_ckpt *c, loom_err *err);
 
-/* OK when every key of `now` has the same value in `then` (all: and is there); else ARG with a sentence that names the first
- * one that differs. */
+/* OK when every key of `now` has the same value in `then` (all: and is there); else ARG with a sentence that names
+ * the first one that differs. */
 loom_status loom_snapshot_same_rules(const char *now, const char *then, bool all, const char *dir, loom_err *err);
 
 #endif

@@ -110,7 +110,8 @@ static loom_status not_finite(const loom_trainer *t, loom_err *err)
     return loom_fail(err, LOOM_STATUS_NUMERIC, "step %" PRId64 ": the loss is not finite", t->step + 1);
 }
 
-/* Adds the gradient of a batch, a step or a shard of one, to g. The dropout of its micro-batches is that of `micro` and on. */
+/* Adds the gradient of a batch, a step or a shard of one, to g. The dropout of its micro-batches is that of `micro`
+ * and on. */
 static loom_status accumulate(loom_trainer *t, const loom_batch *batch, int64_t micro, double scale, float *g,
                               loom_loss *total, loom_err *err)
 {

@@ -67,16 +67,18 @@ loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, 
 void loom_trainer_free(loom_trainer *t); /* NULL is fine */
 
 /* One update with this learning rate. NUMERIC when loss or gradient is not finite: names the step and the tensor.
- * INTERRUPT when loom_stop_requested() between two micro-batches. With ranks, all return the same. After both, weights, moments and the loader are as
+ * INTERRUPT when loom_stop_requested() between two micro-batches. With ranks, all return the same. After both,
+ * weights, moments and the loader are as
  * before the step. */
 loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *report, loom_err *err);
 
-/* Exchanges the weights and their moving average, if one is kept: between two steps, to write the average; exchange again
- * before the next step. */
+/* Exchanges the weights and their moving average, if one is kept: between two steps, to write the average; exchange
+ * again before the next step. */
 void loom_trainer_swap_mean(loom_trainer *t);
 
-/* Mean loss of the weights, or of their moving average if one is kept, over the first `max_rows` rows of a loader, from its
- * beginning, without dropout; count 0 when a stop was requested meanwhile. Ranks share the batches; the sum is that of one. */
+/* Mean loss of the weights, or of their moving average if one is kept, over the first `max_rows` rows of a loader,
+ * from its beginning, without dropout; count 0 when a stop was requested meanwhile. Ranks share the batches; the
+ * sum is that of one. */
 loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t max_rows, loom_loss *out, loom_err *err);
 
 /* Bytes a run needs, for --dry-run; the peak of a run is within 10 % of their sum and the data's. */

@@ -1,5 +1,5 @@
-/* Accuracy as rows of a table and as lines of a picture: Figs 3, 13 and 14 differ in what a line stands for (a method, a
- * variant, a model) and are otherwise the same. */
+/* Accuracy as rows of a table and as lines of a picture: Figs 3, 13 and 14 differ in what a line stands for (a
+ * method, a variant, a model) and are otherwise the same. */
 #ifndef LOOM_EVAL_ACCURACY_H
 #define LOOM_EVAL_ACCURACY_H
 
@@ -13,8 +13,8 @@ void loom_accuracy_proportion(loom_csv_table *t, int64_t k, int64_t n);
 /* k of n under one set of rules, 0..1; NaN for n = 0. */
 double loom_accuracy_share(const loom_tally_cell *c, loom_validity v);
 
-/* Fields validity,axis,x,k,n,value,lo,hi, once for each edges, depth and the temperature that has answers; `lead` writes
- * the fields before them. */
+/* Fields validity,axis,x,k,n,value,lo,hi, once for each edges, depth and the temperature that has answers; `lead`
+ * writes the fields before them. */
 typedef void (*loom_accuracy_lead)(loom_csv_table *t, const void *arg, const loom_series *s);
 #define LOOM_ACCURACY_COLUMNS "validity,axis,x,k,n,value,lo,hi"
 #define LOOM_AXIS_SIZES       1 /* edges and depth */

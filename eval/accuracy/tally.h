@@ -4,7 +4,7 @@
  *   LOOM_TRY(loom_tally_init(&t, &grid, err));
  *   LOOM_TRY(loom_tally_prompts(&t, "x.prompts.jsonl", err));           optional: coverage, and answers must fit
  *   LOOM_TRY(loom_tally_answers(&t, "x.answers.jsonl", NULL, pool, err));
- *   LOOM_TRY(loom_tally_finish(&t, false, err));                        prompts without an answer become failures; sorts
+ *   LOOM_TRY(loom_tally_finish(&t, false, err));    prompts without an answer become failures; sorts
  *   for (int64_t i = 0; i < t.n_series; i++) use(&t.series[i]);
  *   loom_tally_release(&t);
  */
@@ -40,7 +40,8 @@ typedef struct loom_series {
     size_t n_answers, cap_answers;
     int64_t samples; /* of each prompt: the largest `sample` + 1 */
     char *
-        trained; /* how the model was trained (eval/answers/trained.h); NULL: not known, or not the same for all files */
+        /* how the model was trained (eval/answers/trained.h); NULL: not known, or not the same for all files */
+        trained;
     int64_t files; /* that its answers come from */
     bool touched;  /* by the file that is being read */
 } loom_series;
@@ -72,16 +73,17 @@ loom_status loom_tally_init(loom_tally *t, const loom_grid *grid, loom_err *err)
 void loom_tally_extent(loom_grid *g, bool *any, const char *prompts_path);
 /* Reads prompts and FILE.meta.json (which may be missing). */
 loom_status loom_tally_prompts(loom_tally *t, const char *path, loom_err *err);
-/* Scores every answer of a file, of our sampler or of programs of others (eval/answers/outside_answers.h; those need the tabular
- * prompts); `method` names the series, NULL: the mode. An empty file is a FORMAT error. */
+/* Scores every answer of a file, of our sampler or of programs of others (eval/answers/outside_answers.h; those
+ * need the tabular prompts); `method` names the series, NULL: the mode. An empty file is a FORMAT error. */
 loom_status loom_tally_answers(loom_tally *t, const char *path, const char *method, loom_pool *pool, loom_err *err);
-/* Scores graphs of any origin (eval/answers/graphs.h) as answers to the prompts of one mode, the k-th graph to the k-th prompt. A line
- * that holds no valid graph is a failure; as many as there are prompts must be there. Only the whole graph can be judged:
- * rule 3 (no call starts before its caller or ends before it starts) stands for the layers' rules. */
+/* Scores graphs of any origin (eval/answers/graphs.h) as answers to the prompts of one mode, the k-th graph to the
+ * k-th prompt. A line that holds no valid graph is a failure; as many as there are prompts must be there. Only the
+ * whole graph can be judged: rule 3 (no call starts before its caller or ends before it starts) stands for the
+ * layers' rules. */
 loom_status loom_tally_graphs(loom_tally *t, const char *path, const char *method, loom_err *err);
-/* Counts prompts without an answer as failures, for each method and temperature by itself, then puts the methods in order:
- * tabular, recursive, instruction, others; within a method by temperature. Prompts of a mode that no answer has are an
- * error; `strict`: so are answers of a mode that has no prompts. */
+/* Counts prompts without an answer as failures, for each method and temperature by itself, then puts the methods in
+ * order: tabular, recursive, instruction, others; within a method by temperature. Prompts of a mode that no answer
+ * has are an error; `strict`: so are answers of a mode that has no prompts. */
 loom_status loom_tally_finish(loom_tally *t, bool strict, loom_err *err);
 
 /* Sums over cells with lo <= edges <= hi and the like; -1: no bound. */

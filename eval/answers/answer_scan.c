@@ -4,8 +4,8 @@
 
 #include "core/num.h"
 
-/* A place in the line, and where unescaped texts go: one block as long as the line holds them all, since every text loses
- * its two quotes and gains one NUL. */
+/* A place in the line, and where unescaped texts go: one block as long as the line holds them all, since every text
+ * loses its two quotes and gains one NUL. */
 typedef struct scan {
     const char *at, *end;
     char *space;

@@ -1,6 +1,7 @@
-/* Lines of answers and prompts files as we write them, read without building a tree: about ten times as fast as a general
- * JSON reader. What is not written that way (other keys, escapes by number, bytes beyond ASCII, anything wrong) is left to the
- * general reader, whose verdict and messages hold: eval/answers/answers.c tries this one first. */
+/* Lines of answers and prompts files as we write them, read without building a tree: about ten times as fast as a
+ * general JSON reader. What is not written that way (other keys, escapes by number, bytes beyond ASCII, anything
+ * wrong) is left to the general reader, whose verdict and messages hold: eval/answers/answers.c tries this one
+ * first. */
 #ifndef LOOM_EVAL_ANSWER_SCAN_H
 #define LOOM_EVAL_ANSWER_SCAN_H
 

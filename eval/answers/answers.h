@@ -1,5 +1,5 @@
-/* Raw answers of a sampler (*.answers.jsonl), judged anew: the texts are parsed and checked again, and no verdict of the
- * file is believed.
+/* Raw answers of a sampler (*.answers.jsonl), judged anew: the texts are parsed and checked again, and no verdict
+ * of the file is believed.
  *
  *   loom_lines *lines = NULL; char *line; size_t len;
  *   LOOM_TRY(loom_lines_open(&lines, path, err));

@@ -22,13 +22,14 @@ loom_status loom_graphs_open(loom_graphs **out, const char *path, loom_err *err)
 /* *g is borrowed until the next call. A file without a single valid graph is a FORMAT error that says why, but for
  * answers: a model may well get none right. */
 loom_status loom_graphs_next(loom_graphs *in, loom_graph *g, bool *more, loom_err *err);
-/* The same, but graphs that are not valid are returned too (*valid false, *g not to be read), and a file with none that is
- * valid is no error. */
+/* The same, but graphs that are not valid are returned too (*valid false, *g not to be read), and a file with none
+ * that is valid is no error. */
 loom_status loom_graphs_next_any(loom_graphs *in, loom_graph *g, bool *valid, bool *more, loom_err *err);
 int64_t loom_graphs_read(const loom_graphs *in);     /* graphs seen so far, valid or not */
 int64_t loom_graphs_rejected(const loom_graphs *in); /* of those, not valid (answers: not correct, or no record
                                                       can be made of them, trace/oddity.h) */
-/* Of the answer read last: its temperature and whether it was decoded under constraints; NaN and false for other graphs. */
+/* Of the answer read last: its temperature and whether it was decoded under constraints; NaN and false for other
+ * graphs. */
 double loom_graphs_temperature(const loom_graphs *in);
 bool loom_graphs_constrained(const loom_graphs *in);
 const char *loom_graphs_format(const loom_graphs *in); /* "records", "reference output", "answers", "CSV" */

@@ -15,8 +15,8 @@ typedef loom_status (*loom_jsonl_fn)(void *arg, const loom_json *root, int64_t n
 typedef bool (*loom_jsonl_quick_fn)(void *arg, const char *line, size_t len, int64_t number, loom_status *st,
                                     loom_err *err);
 
-/* Calls `take` for every line that `quick` (may be NULL) leaves. `what` ("prompts") and `maker` (the command that writes such files) go into messages. A
- * line that is no JSON and a file without a line are FORMAT errors. */
+/* Calls `take` for every line that `quick` (may be NULL) leaves. `what` ("prompts") and `maker` (the command that
+ * writes such files) go into messages. A line that is no JSON and a file without a line are FORMAT errors. */
 loom_status loom_jsonl_read(const char *path, const char *what, const char *maker, loom_jsonl_quick_fn quick,
                             loom_jsonl_fn take, void *arg, loom_err *err);
 

@@ -1,5 +1,5 @@
-/* Calls of graphs as rows of a table (learn/tvae.h): source, destination and type as classes, start and response time as
- * numbers; a random sample of them where there are more than wanted. */
+/* Calls of graphs as rows of a table (learn/tvae.h): source, destination and type as classes, start and response
+ * time as numbers; a random sample of them where there are more than wanted. */
 #ifndef LOOM_EVAL_CALL_ROWS_H
 #define LOOM_EVAL_CALL_ROWS_H
 
@@ -17,8 +17,8 @@ typedef struct loom_call_rows {
     int64_t n, seen; /* rows kept; calls seen */
 } loom_call_rows;    /* zero-initialised is ready */
 
-/* A sample of `most` calls of the valid graphs of a file, every call equally likely (reservoir sampling). FORMAT when there
- * is none. */
+/* A sample of `most` calls of the valid graphs of a file, every call equally likely (reservoir sampling). FORMAT
+ * when there is none. */
 loom_status loom_call_rows_load(loom_call_rows *r, const char *path, int64_t most, uint64_t seed, loom_err *err);
 loom_table loom_call_rows_table(const loom_call_rows *r);
 /* The call that a row means; its names are borrowed from r. Times are rounded, and 0 where they are below. */

@@ -95,8 +95,8 @@ static const char style[] =
     "details{margin:.7rem 0}summary{cursor:pointer;color:#0b5e96}summary:hover{text-decoration:underline}"
     "code{font:.85em ui-monospace,'DejaVu Sans Mono',monospace;overflow-wrap:anywhere}"
     ".yes{color:#00714f;font-weight:600}.no{color:#a33d00;font-weight:600}"
-    /* on a phone a picture has the width of the screen, and its own once it is touched or reached by the keyboard; a row of a
-     * table is a card */
+    /* on a phone a picture has the width of the screen, and its own once it is touched or reached by the keyboard;
+     * a row of a table is a card */
     "@media(max-width:600px){body{padding:1rem .8rem 3rem;font-size:15px}h1{font-size:1.35rem}"
     ".wide svg,.wide.map svg{min-width:0}.wide:focus svg{min-width:34rem}.wide.map:focus svg{min-width:54rem}.wide table{min-width:0}"
     "table.cards,.cards tbody,.cards tr,.cards td{display:block}.cards tr.h{display:none}.cards td{border:0;padding:.1rem 0;overflow-wrap:anywhere}"
@@ -115,7 +115,8 @@ typedef struct page {
     loom_err trouble;
 } page;
 
-/* The text of a file of the folder; false when it is not there, or when it cannot be read, which the page keeps in mind. */
+/* The text of a file of the folder; false when it is not there, or when it cannot be read, which the page keeps in
+ * mind. */
 static bool read_part(page *p, loom_buf *into, const char *name, const char *ending)
 {
     loom_buf path = {0};

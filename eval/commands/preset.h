@@ -1,4 +1,5 @@
-/* How many graphs each figure rests on: the paper's numbers (eval/pages/paper.h) or those of a desk machine, which stand here.
+/* How many graphs each figure rests on: the paper's numbers (eval/pages/paper.h) or those of a desk machine, which
+ * stand here.
  *
  * An option that stands at 0 takes the preset's number, so that a configuration file or the command line can still set
  * each alone. */

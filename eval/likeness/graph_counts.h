@@ -47,13 +47,14 @@ typedef struct loom_graph_counts {
  * has no in-degree, and an out-degree only `with_user`. Response time: one value per call, ms. */
 loom_status loom_graph_counts_add(loom_graph_counts *c, loom_vocabulary *words, const loom_graph *g, bool with_user,
                                   loom_err *err);
-/* Adds the valid graphs of a file, the first `limit` (0: all); of a table of calls (eval/baselines/call_table.h) all calls. */
+/* Adds the valid graphs of a file, the first `limit` (0: all); of a table of calls (eval/baselines/call_table.h)
+ * all calls. */
 loom_status loom_graph_counts_load(loom_graph_counts *c, loom_vocabulary *words, const char *path, int64_t limit,
                                    bool with_user, loom_err *err);
 void loom_graph_counts_release(loom_graph_counts *c);
 
-/* Counts over the graphs `index[0..n)` (NULL: all): of calls, of triggered microservices (USER left out). The arrays hold
- * words->calls.n and words->nodes.n counts and are zeroed first. */
+/* Counts over the graphs `index[0..n)` (NULL: all): of calls, of triggered microservices (USER left out). The
+ * arrays hold words->calls.n and words->nodes.n counts and are zeroed first. */
 void loom_graph_counts_calls(const loom_graph_counts *c, const int64_t *index, int64_t n, int64_t *counts,
                              int64_t n_calls);
 void loom_graph_counts_nodes(const loom_graph_counts *c, const int64_t *index, int64_t n, int64_t *counts,
@@ -62,9 +63,9 @@ void loom_graph_counts_nodes(const loom_graph_counts *c, const int64_t *index, i
 /* The corpus as its first n graphs alone; borrows everything from *c, not to be released. */
 loom_graph_counts loom_graph_counts_head(const loom_graph_counts *c, int64_t n);
 
-/* Degrees over the whole corpus: one value for each microservice that occurs in the graphs `index` (NULL: all), its calls
- * received (LOOM_FIELD_IN) or made (LOOM_FIELD_OUT), divided by the number of graphs. Fills out[n_nodes + 1], unsorted;
- * returns how many there are. */
+/* Degrees over the whole corpus: one value for each microservice that occurs in the graphs `index` (NULL: all), its
+ * calls received (LOOM_FIELD_IN) or made (LOOM_FIELD_OUT), divided by the number of graphs. Fills out[n_nodes + 1],
+ * unsorted; returns how many there are. */
 int64_t loom_graph_counts_degrees(const loom_graph_counts *c, const int64_t *index, int64_t n, loom_field field,
                                   double *out, int64_t n_nodes);
 
@@ -72,9 +73,10 @@ int64_t loom_graph_counts_degrees(const loom_graph_counts *c, const int64_t *ind
  * are (calls with a count). */
 int64_t loom_graph_counts_top_calls(const loom_vocabulary *words, const int64_t *counts, int64_t *ids, int64_t n);
 
-/* Units of the bootstrap: the graphs themselves, or, where there are more than LOOM_GRAPH_COUNTS_GROUPS, that many groups of
- * graphs drawn at random, so that a resample costs as much as a thousand graphs however many there are. Sums over groups vary
- * as sums over graphs do (by a factor of 1 - 1/groups in the variance). Graphs of group k: order[first[k] .. first[k + 1]). */
+/* Units of the bootstrap: the graphs themselves, or, where there are more than LOOM_GRAPH_COUNTS_GROUPS, that many
+ * groups of graphs drawn at random, so that a resample costs as much as a thousand graphs however many there are.
+ * Sums over groups vary as sums over graphs do (by a factor of 1 - 1/groups in the variance). Graphs of group k:
+ * order[first[k] .. first[k + 1]). */
 #define LOOM_GRAPH_COUNTS_GROUPS 1000
 typedef struct loom_graph_counts_groups {
     int64_t n, *first, *order;

@@ -217,7 +217,8 @@ static loom_status draw(const calls_job *j, loom_results *r, const loom_estimate
 /* The paper's order: models, then TVAE, then the probabilistic generator. */
 static int rank_of(const char *name) { return strcmp(name, "probabilistic") == 0 ? 2 : strcmp(name, "tvae") == 0; }
 
-/* 1: everything of another rank is on the side of this one that it has in the paper; 0: not; -1: nothing of another rank. */
+/* 1: everything of another rank is on the side of this one that it has in the paper; 0: not; -1: nothing of another
+ * rank. */
 static int same_order(const loom_similarity *s, const loom_estimate *kl, int64_t i)
 {
     int same = -1;

@@ -1,11 +1,14 @@
 /* Critical components: which microservice is to blame when requests of an application are slow, after FIRM (Qiu et al.,
- * OSDI 2020). The paper trains FIRM's support vector machine on generated graphs and tests it on real ones; features, unit
+ * OSDI 2020). The paper trains FIRM's support vector machine on generated graphs and tests it on real ones;
+ * features, unit
  * and labels of it are not published, so that what stands here is one reading:
  *
  *   window  a sample is (50 consecutive graphs of an application, a microservice on the critical path of at least 10);
- *           features RI: correlation of its exclusive time with the response time, over the graphs that have it on the path;
+ *           features RI: correlation of its exclusive time with the response time, over the graphs that have it on
+ *           the path;
  *                    CI: p99 / p50 of its exclusive time, the median at least .5 ms
- *           critical: of the graphs that violate the objective (at least 3), its excess over its median is at least 30 % of
+ *           critical: of the graphs that violate the objective (at least 3), its excess over its median is at least
+ *           30 % of
  *           what their response times have above the median
  *   trace   a sample is (a graph, a microservice on its critical path); features exclusive / response time, exclusive /
  *           median; critical: the graph violates the objective and its exclusive time is at least its p90
@@ -48,7 +51,8 @@ typedef struct loom_firm_score {
     int64_t n_train, n_test, tp, fp, tn, fn;
     double accuracy, balanced, majority, auc, average_precision;
 } loom_firm_score;
-/* rbf: random features of a Gaussian kernel; else a linear machine. FORMAT when the training samples are of one class. */
+/* rbf: random features of a Gaussian kernel; else a linear machine. FORMAT when the training samples are of one
+ * class. */
 loom_status loom_firm_judge(loom_firm_score *score, const loom_firm_samples *train, const loom_firm_samples *test,
                             bool rbf, uint64_t seed, loom_err *err);
 

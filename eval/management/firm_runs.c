@@ -146,7 +146,7 @@ static double seed_noise(const double *v, int64_t n)
 
     for (int64_t i = 0; i < n; i++)
         for (int64_t k = 0; k < i; k++) sum += fabs(v[i] - v[k]);
-    return n > 1 ? sum / (double)(n * (n - 1) / 2) : NAN;
+    return n > 1 ? sum / ((double)n * (double)(n - 1) / 2) : NAN;
 }
 
 /* Graphs of an application that every origin can give, so that none has the advantage of numbers. */

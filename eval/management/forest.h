@@ -1,6 +1,7 @@
 /* Call graphs as trees of typed nodes with standardised response times, as TraceVAE takes them (Fig 5).
  *
- * The type of a node is (destination, type of call); types seen less than LOOM_FOREST_SEEN times in training are one type
+ * The type of a node is (destination, type of call); types seen less than LOOM_FOREST_SEEN times in training are
+ * one type
  * "other", number 0. Graphs of more than LOOM_TREE_MOST calls are cut breadth-first; those of one call are no trees. */
 #ifndef LOOM_EVAL_FOREST_H
 #define LOOM_EVAL_FOREST_H
@@ -38,7 +39,8 @@ typedef struct loom_forest {
 /* Adds a valid, sorted graph of at least two calls. */
 loom_status loom_forest_add(loom_forest *f, const loom_node_types *t, const loom_graph *g, loom_err *err);
 loom_trees loom_forest_trees(const loom_forest *f);
-/* Without the graph around it: how far the strangest response time of tree i lies from its type's mean, in standard deviations. */
+/* Without the graph around it: how far the strangest response time of tree i lies from its type's mean, in standard
+ * deviations. */
 double loom_forest_farthest(const loom_forest *f, int64_t i);
 void loom_forest_release(loom_forest *f);
 

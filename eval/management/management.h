@@ -29,7 +29,8 @@ loom_status loom_management_apps(loom_management *m, const char *real, loom_err 
 /* Adds the graphs of both applications in a file. */
 loom_status loom_management_load(loom_management *m, loom_critical_paths paths[LOOM_APPS], int64_t *n_graphs,
                                  const char *path, loom_err *err);
-/* Trains and tests FIRM for every application, unit, origin and seed; writes fig05.csv and fig05_mean.csv, draws fig05. */
+/* Trains and tests FIRM for every application, unit, origin and seed; writes fig05.csv and fig05_mean.csv, draws
+ * fig05. */
 loom_status loom_management_firm(const loom_management *m, loom_results *r, loom_err *err);
 void loom_management_release(loom_management *m);
 

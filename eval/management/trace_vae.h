@@ -1,5 +1,5 @@
-/* TraceVAE on graphs of several origins: trained on the graphs of each, tested on the same real graphs, some of them with an
- * anomaly (Fig 5). */
+/* TraceVAE on graphs of several origins: trained on the graphs of each, tested on the same real graphs, some of
+ * them with an anomaly (Fig 5). */
 #ifndef LOOM_EVAL_TRACE_VAE_H
 #define LOOM_EVAL_TRACE_VAE_H
 

@@ -46,8 +46,8 @@ loom_status loom_figure_draw(const loom_figure *f, const char *dir, const loom_f
 /* Draws NAME.png and NAME.svg from DIR/NAME.gp as it stands, a user's changes included. */
 loom_status loom_figure_redraw(const char *name, const char *dir, char *why, size_t cap, loom_err *err);
 
-/* A script is head, values, tail. Is `text` one, with the head and tail that this program writes for NAME and with values
- * that cannot be anything but values? Only such a script can be run without trusting who wrote it. */
+/* A script is head, values, tail. Is `text` one, with the head and tail that this program writes for NAME and with
+ * values that cannot be anything but values? Only such a script can be run without trusting who wrote it. */
 void loom_figure_head(loom_buf *into, const loom_figure *f);
 void loom_figure_tail(loom_buf *into, const loom_figure *f);
 bool loom_figure_is_ours(const char *name, const char *text, size_t len);

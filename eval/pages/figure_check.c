@@ -1,6 +1,6 @@
-/* Is a script one of ours? A gnuplot script may run any program, so a folder from elsewhere must not bring its own. Checked is
- * what the script says, not a mark in it that anybody could put there: every line that draws is the one written here, and in
- * between stand only values, each a number or a string in which nothing can be hidden. */
+/* Is a script one of ours? A gnuplot script may run any program, so a folder from elsewhere must not bring its own.
+ * Checked is what the script says, not a mark in it that anybody could put there: every line that draws is the one
+ * written here, and in between stand only values, each a number or a string in which nothing can be hidden. */
 #include <string.h>
 
 #include "core/num.h"
@@ -20,7 +20,8 @@ static const struct {
                     {"x_lo", VALUE_NUMBER},       {"x_hi", VALUE_NUMBER},         {"x_step", VALUE_NUMBER},
                     {"shades", VALUE_NUMBER},     {"shown", VALUE_NUMBER},        {"y_most", VALUE_NUMBER}};
 
-/* The inside of a double-quoted string as loom_figure_str writes it: of backslashes only those before a quote or another. */
+/* The inside of a double-quoted string as loom_figure_str writes it: of backslashes only those before a quote or
+ * another. */
 static bool is_text(const char *c, const char *end)
 {
     for (; c < end; c++) {

@@ -1,6 +1,6 @@
-/* The gnuplot scripts, line by line, and the table of figures. A script sees the variables of eval/pages/figure.h first, then
- * its own size lines, then the common lines, then its body (with a key: the lines on keys and axes in between); `name` and
- * `csv` are always set. To change a picture, edit
+/* The gnuplot scripts, line by line, and the table of figures. A script sees the variables of eval/pages/figure.h
+ * first, then its own size lines, then the common lines, then its body (with a key: the lines on keys and axes in
+ * between); `name` and `csv` are always set. To change a picture, edit
  * the .gp file that a run wrote, and bring the lines back here. */
 #include "eval/pages/figure.h"
 
@@ -100,7 +100,8 @@ static const char *const fig12_size[] = {
     "H = top + bottom + n_panels * panel_h + (n_panels - 1) * gap",
     NULL};
 
-/* Heat maps: edges_lo, edges_hi, depth_lo, depth_hi, min_train, validity; lists panels (method), temperatures, labels, trained */
+/* Heat maps: edges_lo, edges_hi, depth_lo, depth_hi, min_train, validity; lists panels (method), temperatures,
+ * labels, trained */
 static const char *const fig12_body[] = {
     "set palette defined (0 \"#440154\", 0.125 \"#472d7b\", 0.25 \"#3b528b\", 0.375 \"#2c728e\", 0.5 \"#21918c\", \\",
     "    0.625 \"#28ae80\", 0.75 \"#5ec962\", 0.875 \"#addc30\", 1 \"#fde725\")",
@@ -157,7 +158,8 @@ static const char *const fig12_body[] = {
 
 static const char *const fig03_size[] = {"W = 860; H = 480; left = 86.0; bottom = 66.0", NULL};
 
-/* Accuracy lines: who (column of the series), axis, x_label, x_lo, x_hi, x_step, validity; lists series (method), temperatures, labels */
+/* Accuracy lines: who (column of the series), axis, x_label, x_lo, x_hi, x_step, validity; lists series (method),
+ * temperatures, labels */
 static const char *const fig03_body[] = {
     "set xlabel x_label textcolor rgb \"#333333\"",
     "set ylabel \"correct graphs, %\" offset 0.6,0 textcolor rgb \"#333333\"",

@@ -108,8 +108,8 @@ void loom_results_called(loom_results *r, const char *name)
     loom_jw_str(&w, name);
 }
 
-/* New files stand in DIR/.part.<pid>-<random> until all of them are there; the folder is made when the first one comes, and
- * those of killed runs go. */
+/* New files stand in DIR/.part.<pid>-<random> until all of them are there; the folder is made when the first one
+ * comes, and those of killed runs go. */
 static loom_status make_stage(loom_results *r, loom_err *err)
 {
     if (r->stage.len) return LOOM_OK;

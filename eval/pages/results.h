@@ -8,7 +8,8 @@
  *   st = loom_results_close(&r, err);                       writes this command's part of the manifest
  *   loom_results_release(&r);
  *
- * Several commands may share a folder: each replaces its own part of the manifest and leaves the others. Files get their
+ * Several commands may share a folder: each replaces its own part of the manifest and leaves the others. Files get
+ * their
  * names in the folder when all of them are there; a command that fails (full disk, bad input) leaves none. */
 #ifndef LOOM_EVAL_RESULTS_H
 #define LOOM_EVAL_RESULTS_H
@@ -41,15 +42,16 @@ loom_status loom_results_open(loom_results *r, const loom_ctx *ctx, const char *
 loom_status loom_results_input(loom_results *r, const char *path, loom_err *err);
 /* How an input is called in the tables; like the inputs themselves it decides whether the results are up to date. */
 void loom_results_called(loom_results *r, const char *name);
-/* Under --update: true, and said to the user, when the folder holds what this run would write. All inputs and names must
- * have been recorded. */
+/* Under --update: true, and said to the user, when the folder holds what this run would write. All inputs and names
+ * must have been recorded. */
 bool loom_results_up_to_date(const loom_results *r);
 loom_status loom_results_table(loom_results *r, const char *name, const loom_csv_table *table, loom_err *err);
 loom_status loom_results_text(loom_results *r, const char *name, const char *text, size_t len, loom_err *err);
 /* Writes the script and the pictures; without gnuplot warns once and goes on. */
 loom_status loom_results_figure(loom_results *r, const char *name, const loom_figure_vars *vars, loom_err *err);
 
-/* One line of "the paper's number beside ours". `same` 1: same direction, 0: not, -1: not to be told. NULL texts: none. */
+/* One line of "the paper's number beside ours". `same` 1: same direction, 0: not, -1: not to be told. NULL texts:
+ * none. */
 void loom_results_summary(loom_results *r, const char *figure, const char *what, const char *paper, const char *ours,
                           int same, const char *note);
 

@@ -1,12 +1,15 @@
-/* How surprised a model is by graphs: the mean loss of each graph's tokens, in nats, from token shards as training reads them.
+/* How surprised a model is by graphs: the mean loss of each graph's tokens, in nats, from token shards as training
+ * reads them.
  *
  *   loom_loss_model m = {0};
  *   LOOM_TRY(loom_loss_model_open(&m, "run", NULL, 0, threads, err));
- *   LOOM_TRY(loom_graph_losses_read(&losses, &m, "train.tokens.h5", 1000, seed, err));     1000 graphs drawn from it; 0: all
+ *   LOOM_TRY(loom_graph_losses_read(&losses, &m, "train.tokens.h5", 1000, seed, err));     1000 graphs drawn from
+ *   it; 0: all
  *   loom_graph_losses_release(&losses);
  *   loom_loss_model_close(&m);
  *
- * The samples of a graph stand together in a shard, the layer that nobody calls first (not in shuffled or balanced text).
+ * The samples of a graph stand together in a shard, the layer that nobody calls first (not in shuffled or balanced
+ * text).
  * Of instruction text, the answers count, as in training. A sample is cut at the model's context. */
 #ifndef LOOM_EVAL_GRAPH_LOSSES_H
 #define LOOM_EVAL_GRAPH_LOSSES_H

@@ -8,13 +8,17 @@
  *   loom_copy_report_release(&rep);
  *   loom_training_digests_free(m);
  *
- * Exact: the canonical text without time of day, i.e. service and id, type, source, destination, start, response time of
- * every call. Structure: the same without the times; a near-duplicate has the structure, but other times. About 60 bytes
+ * Exact: the canonical text without time of day, i.e. service and id, type, source, destination, start, response
+ * time of
+ * every call. Structure: the same without the times; a near-duplicate has the structure, but other times. About 60
+ * bytes
  * a training graph.
  *
  * A graph may be in the training data because the model remembers it or because every system makes that graph all the
- * time. Held-out graphs tell the two apart: against as many training graphs (drawn at random) as there are held-out ones, a
- * model that leaks finds more copies than against the held-out ones, a model that knows what is common finds as many. */
+ * time. Held-out graphs tell the two apart: against as many training graphs (drawn at random) as there are held-out
+ * ones, a
+ * model that leaks finds more copies than against the held-out ones, a model that knows what is common finds as
+ * many. */
 #ifndef LOOM_EVAL_TRAINING_DIGESTS_H
 #define LOOM_EVAL_TRAINING_DIGESTS_H
 
@@ -31,7 +35,8 @@ typedef struct loom_training_digests loom_training_digests;
 
 loom_training_digests *loom_training_digests_new(void); /* NULL: no memory */
 loom_status loom_training_digests_add(loom_training_digests *m, const loom_graph *g, loom_err *err);
-/* `most` > 0: that many of the file's `n` graphs, drawn at random from `seed`. Any graphs, see eval/answers/graphs.h. */
+/* `most` > 0: that many of the file's `n` graphs, drawn at random from `seed`. Any graphs, see
+ * eval/answers/graphs.h. */
 loom_status loom_training_digests_load(loom_training_digests **out, const char *path, loom_err *err);
 loom_status loom_training_digests_load_some(loom_training_digests **out, const char *path, int64_t most, int64_t n,
                                             uint64_t seed, loom_err *err);

@@ -6,8 +6,8 @@
 #include "core/escape.h"
 #include "eval/pages/html.h"
 
-/* Colours are told by name, so that dark and light differ in one place. Every pair of text and ground has a contrast of at
- * least 4.5. */
+/* Colours are told by name, so that dark and light differ in one place. Every pair of text and ground has a
+ * contrast of at least 4.5. */
 static const char style[] =
     ":root{color-scheme:light dark;--ground:#fff;--text:#1b1b1b;--soft:#595959;--line:#d8d8d8;--faint:#f3f4f6;--link:#0b5e96;"
     "--more:#b3261e;--less:#0b57a4;--same:#767676;--rpc:#1f6fb2;--http:#23783d;--mc:#9a5b00;--db:#b3261e;--mq:#7b4fb0;--mark:#b3261e}"

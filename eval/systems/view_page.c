@@ -234,7 +234,8 @@ static void call_row(view *w, int32_t i)
     loom_buf_str(w->html, "</div></details></li>\n");
 }
 
-/* When in the window roots of this service were slow: the share of each five minutes above the service's 90 % quantile. */
+/* When in the window roots of this service were slow: the share of each five minutes above the service's 90 %
+ * quantile. */
 static void times_of_day(view *w)
 {
     const loom_shape_tally *t = w->t;

@@ -264,7 +264,8 @@ static loom_status generate(cell *c, loom_engine *e, const bench *b, loom_err *e
     return LOOM_OK;
 }
 
-/* Floating-point operations of the matrix products so far: every row through the layers, drawn rows through the head. */
+/* Floating-point operations of the matrix products so far: every row through the layers, drawn rows through the
+ * head. */
 static double flops(const cell *c, const loom_config *m)
 {
     double layers = (double)weight_bytes(m, false) / 4 - (double)(m->V * m->C);

@@ -143,8 +143,8 @@ static bool has_later_sibling(const loom_graph *g, int32_t i, int32_t level)
     return false;
 }
 
-/* "├─ " and what stands in front of it; a call that is too deep shows how deep, and its innermost levels. Returns the
- * columns taken. */
+/* "├─ " and what stands in front of it; a call that is too deep shows how deep, and its innermost levels. Returns
+ * the columns taken. */
 static int64_t branch(show_state *s, const loom_graph *g, int32_t i, int32_t most)
 {
     int32_t depth = g->calls[i].n_id, first = 2, levels = depth - 1;

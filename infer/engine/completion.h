@@ -1,5 +1,6 @@
-/* Completions: prompts go in, texts come out, many at a time. The loop that grows call graphs (infer/loop/generate.h) knows
- * only this interface; behind it stands a model (infer/engine/engine.h) or, in tests, a table of answers.
+/* Completions: prompts go in, texts come out, many at a time. The loop that grows call graphs
+ * (infer/loop/generate.h) knows only this interface; behind it stands a model (infer/engine/engine.h) or, in tests,
+ * a table of answers.
  *
  *   loom_job job = {.prompt = "...", .prompt_len = n, .stops = stops, .n_stops = 3, .max_tokens = 4096};
  *   loom_rng_seed(&job.rng, seed, "sample", index);

@@ -18,8 +18,8 @@
 
 typedef struct loom_resume_log loom_resume_log;
 
-/* ARG when there is a partial file of another run, IO when another process is at work on it (it is locked until close). A
- * line cut off by a crash is forgotten. */
+/* ARG when there is a partial file of another run, IO when another process is at work on it (it is locked until
+ * close). A line cut off by a crash is forgotten. */
 loom_status loom_resume_log_open(loom_resume_log **out, const char *path, loom_hash128 key, loom_err *err);
 int64_t loom_resume_log_count(const loom_resume_log *p);
 loom_status loom_resume_log_each(loom_resume_log *p,

@@ -28,7 +28,8 @@ typedef enum loom_format {
     LOOM_FORMATS
 } loom_format;
 #define LOOM_FORMAT_CHOICES "records|csv|jaeger|otlp|dot|zipkin|chrome|graphml|flat"
-/* By the ending of a name: .graphs[.zst], .csv, .jsonl/.ndjson (OTLP), .json (Jaeger), .dot/.gv, .graphml; LOOM_FORMATS: unknown.
+/* By the ending of a name: .graphs[.zst], .csv, .jsonl/.ndjson (OTLP), .json (Jaeger), .dot/.gv, .graphml;
+ * LOOM_FORMATS: unknown.
  */
 loom_format loom_format_of_name(const char *path);
 

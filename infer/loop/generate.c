@@ -1,6 +1,6 @@
-/* The loop: one `open_graph` per graph in flight, one `layer_job` per layer that is out at the completer. New graphs are begun
- * only while the completer has room that waiting layers of older graphs do not fill, so that few graphs are open at a
- * time and results leave early. */
+/* The loop: one `open_graph` per graph in flight, one `layer_job` per layer that is out at the completer. New
+ * graphs are begun only while the completer has room that waiting layers of older graphs do not fill, so that few
+ * graphs are open at a time and results leave early. */
 #include "infer/loop/generate.h"
 
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 /* Arena: many small allocations that die together. Chunks are kept on reset, so a loop allocates only in its first
  * rounds. Not thread-safe: one arena per thread.
  *
- * When memory runs out the arena is marked as failed until its release: who filled it with many small pieces asks once at
+ * When memory runs out the arena is marked as failed until its release: who filled it with many small pieces asks
+ * once at
  * the end (loom_arena_check), and need not after every piece of text. */
 #ifndef LOOM_CORE_ARENA_H
 #define LOOM_CORE_ARENA_H

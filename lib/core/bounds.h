@@ -1,6 +1,7 @@
 /* How large what is read whole may be: one table, so that no small file can ask for all memory.
  *
- * Bytes are counted after unpacking. Graph stores, training text, answers and CSV tables are read piece by piece and may
+ * Bytes are counted after unpacking. Graph stores, training text, answers and CSV tables are read piece by piece
+ * and may
  * have any size; of them a line or a sample is bounded. docs/FORMATS.md states the same numbers. */
 #ifndef LOOM_CORE_BOUNDS_H
 #define LOOM_CORE_BOUNDS_H
@@ -22,8 +23,8 @@
 #define LOOM_BOUND_TRACES                                                                                              \
     ((size_t)2 << 30) /* a file of traces that is read at once: Jaeger and OTLP JSON, tables to convert */
 
-/* What is packed and read whole may grow to this many times its packed size; below LOOM_BOUND_UNPACKED always. Traces and
- * texts reach some 20 to 60 times, a bomb of zeros several thousand times. */
+/* What is packed and read whole may grow to this many times its packed size; below LOOM_BOUND_UNPACKED always.
+ * Traces and texts reach some 20 to 60 times, a bomb of zeros several thousand times. */
 #define LOOM_BOUND_RATIO    200
 #define LOOM_BOUND_UNPACKED ((size_t)64 << 20)
 

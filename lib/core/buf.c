@@ -4,8 +4,8 @@
 
 #include "core/nomem.h"
 
-/* What a buffer points to that never got memory: readers of `data` need not ask for NULL once they have appended. Nothing
- * but its NUL is ever written to it. */
+/* What a buffer points to that never got memory: readers of `data` need not ask for NULL once they have appended.
+ * Nothing but its NUL is ever written to it. */
 static char nothing[1];
 
 static bool fail(loom_buf *b)

@@ -69,7 +69,8 @@ int64_t loom_cpu_count(void);
 
 /* Results on stdout: writes and reports a failed write (full disk, closed pipe) as an IO error. */
 loom_status loom_stdout_write(const void *data, size_t len, loom_err *err);
-/* The same for text that people read: what a terminal would obey is escaped (core/escape.h), line ends and tabs stay. */
+/* The same for text that people read: what a terminal would obey is escaped (core/escape.h), line ends and tabs
+ * stay. */
 loom_status loom_stdout_text(const void *data, size_t len, loom_err *err);
 
 #endif

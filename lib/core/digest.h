@@ -17,7 +17,8 @@ typedef struct loom_digest loom_digest;
 loom_digest *loom_digest_new(void);
 void loom_digest_add(loom_digest *d, const void *bytes, size_t len);
 void loom_digest_text(const loom_digest *d, char text[33]);
-/* Of 64 bits: what loom_hash64 with seed 0 gives for the bytes in one piece. Neither width can be asked of the other. */
+/* Of 64 bits: what loom_hash64 with seed 0 gives for the bytes in one piece. Neither width can be asked of the
+ * other. */
 loom_digest *loom_digest_new_64(void);
 uint64_t loom_digest_64(const loom_digest *d);
 void loom_digest_reset(loom_digest *d);

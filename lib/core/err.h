@@ -29,8 +29,8 @@ loom_status loom_fail(loom_err *err, loom_status status, const char *fmt, ...) _
 /* Puts "<fmt>: " in front of the recorded sentence; returns the recorded status. */
 loom_status loom_err_in(loom_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* loom_fail with LOOM_STATUS_NOMEM and a standard sentence; sets the mark of core/nomem.h, so that a caller which goes on
- * without what failed cannot make a result of it. */
+/* loom_fail with LOOM_STATUS_NOMEM and a standard sentence; sets the mark of core/nomem.h, so that a caller which
+ * goes on without what failed cannot make a result of it. */
 loom_status loom_fail_nomem(loom_err *err, const char *what);
 
 /* The process exit code that belongs to a status (see the enum). */

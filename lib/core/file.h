@@ -1,8 +1,10 @@
 /* Files: reading any container, writing whole files or nothing.
  *
  * Reading: plain, .gz, .zst, .xz and .tar.* through libarchive, by content, not by name; "-" is stdin.
- * Writing: a temporary file (core/temp_file.h), then flush, fsync, rename on commit; ".zst" in the name compresses; "-" is
- * stdout; a device or pipe (/dev/null) is written in place. A commit removes `path.meta.json`, which told of the file that
+ * Writing: a temporary file (core/temp_file.h), then flush, fsync, rename on commit; ".zst" in the name compresses;
+ * "-" is
+ * stdout; a device or pipe (/dev/null) is written in place. A commit removes `path.meta.json`, which told of the
+ * file that
  * is replaced; loom_meta_commit (core/meta.h) writes a new one in the same breath.
  * Reads return LOOM_STATUS_INTERRUPT once loom_stop_requested() is true, so that streaming commands unwind cleanly. */
 #ifndef LOOM_CORE_FILE_H
@@ -24,8 +26,8 @@ typedef struct loom_in loom_in;
 loom_status loom_in_open(loom_in **out, const char *path, loom_err *err);
 /* Up to cap bytes; *n = 0 at the end of the member. A truncated container is an error, never a short file. */
 loom_status loom_in_read(loom_in *in, void *data, size_t cap, size_t *n, loom_err *err);
-/* Up to 512 bytes of what the member has next, which loom_in_read returns all the same; *n = 0 at its end. Borrowed until
- * the next call. */
+/* Up to 512 bytes of what the member has next, which loom_in_read returns all the same; *n = 0 at its end. Borrowed
+ * until the next call. */
 loom_status loom_in_peek(loom_in *in, const char **data, size_t *n, loom_err *err);
 /* Goes to the next regular member of a tar file; *more = false at the end. */
 loom_status loom_in_next_member(loom_in *in, bool *more, loom_err *err);
@@ -40,7 +42,8 @@ typedef struct loom_lines loom_lines;
 loom_status loom_lines_open(loom_lines **out, const char *path, loom_err *err);
 /* *line = NULL at the end; else borrowed until the next call, NUL-terminated, without line end. */
 loom_status loom_lines_next(loom_lines *lines, char **line, size_t *len, loom_err *err);
-/* All lines together must not be longer than `bound`: for files whose lines are kept. A line has its own (core/bounds.h). */
+/* All lines together must not be longer than `bound`: for files whose lines are kept. A line has its own
+ * (core/bounds.h). */
 void loom_lines_bound(loom_lines *lines, size_t bound);
 int64_t loom_lines_number(const loom_lines *lines); /* number of the last line returned, from 1 */
 void loom_lines_close(loom_lines **lines);
@@ -74,8 +77,8 @@ typedef struct loom_map_file {
     const unsigned char *data;
     size_t len;
 } loom_map_file;
-/* Read-only: mapped_file.c. A file that is cut short while it is mapped ends the process with a sentence (a program that
- * has called loom_stop_install, else with SIGBUS): there is no way back from a missing page. */
+/* Read-only: mapped_file.c. A file that is cut short while it is mapped ends the process with a sentence (a program
+ * that has called loom_stop_install, else with SIGBUS): there is no way back from a missing page. */
 loom_status loom_map_open(loom_map_file *out, const char *path, loom_err *err);
 /* The first `len` bytes of an open file; `path` is for the sentence. */
 loom_status loom_map_fd(loom_map_file *out, int fd, size_t len, const char *path, loom_err *err);
@@ -94,8 +97,8 @@ void loom_free_list(char **paths, size_t n);
 
 /* ---- stop flag: stop.c ---- */
 bool loom_stop_requested(void); /* SIGINT, SIGTERM or SIGHUP seen */
-/* Between the two standard error leads nowhere, but for the last words of a crash: for a library that starts up and cannot
- * be told to be silent before. A crash in between counts as one for want of memory. */
+/* Between the two standard error leads nowhere, but for the last words of a crash: for a library that starts up and
+ * cannot be told to be silent before. A crash in between counts as one for want of memory. */
 void loom_stop_mute(void);
 void loom_stop_unmute(void);
 void loom_stop_on_user_signal(void); /* SIGUSR1 asks for an end, too: mpirun passes it on */

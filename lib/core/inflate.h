@@ -1,6 +1,6 @@
-/* gzip (RFC 1952) through ISA-L, several times as fast as zlib: concatenated members, header and trailer checked (CRC and
- * size), zero bytes behind the last member passed over; anything else behind it, and an input that ends within a member,
- * is an error. core/file.h uses it where the build has ISA-L, libarchive's zlib elsewhere. */
+/* gzip (RFC 1952) through ISA-L, several times as fast as zlib: concatenated members, header and trailer checked
+ * (CRC and size), zero bytes behind the last member passed over; anything else behind it, and an input that ends
+ * within a member, is an error. core/file.h uses it where the build has ISA-L, libarchive's zlib elsewhere. */
 #ifndef LOOM_CORE_INFLATE_H
 #define LOOM_CORE_INFLATE_H
 

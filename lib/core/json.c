@@ -11,12 +11,13 @@
 static json_t *node(const loom_json *n) { return (json_t *)(uintptr_t)n; } /* jansson's readers take non-const */
 static const loom_json *wrap(json_t *n) { return (const loom_json *)n; }
 
-/* Jansson tells neither its caller nor its error text apart from bad input when memory is out: so core's own are used. */
+/* Jansson tells neither its caller nor its error text apart from bad input when memory is out: so core's own are
+ * used. */
 static void *json_alloc(size_t n) { return loom_alloc(n, 1); }
 static void use_own_memory(void) { json_set_alloc_funcs(json_alloc, free); }
 
-/* About the bytes that the values of a text take: an object 320, a list 140, anything else 40 and its letters. Commas stand
- * between values; those within strings count too much, which their letters make up for. */
+/* About the bytes that the values of a text take: an object 320, a list 140, anything else 40 and its letters.
+ * Commas stand between values; those within strings count too much, which their letters make up for. */
 static size_t weigh(const char *text, size_t len)
 {
     size_t weight = len;

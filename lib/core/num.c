@@ -90,8 +90,8 @@ void *loom_realloc(void *old, size_t n, size_t size)
 
 char *loom_strdup(const char *text) { return noted(strdup(text)); }
 
-/* Large blocks on large pages, where the system gives them: products walk down columns, which would need an entry of the
- * page table for every row. */
+/* Large blocks on large pages, where the system gives them: products walk down columns, which would need an entry
+ * of the page table for every row. */
 #define LARGE_PAGE ((size_t)2 << 20)
 
 void *loom_alloc_aligned(size_t bytes)

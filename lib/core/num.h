@@ -20,8 +20,8 @@ bool loom_parse_f64(const char *text, size_t len, double *out);
 static inline int64_t loom_min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t loom_max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* malloc/calloc/realloc of n elements of `size` bytes with checked multiplication; n = 0 gives a valid pointer. NULL when
- * memory is out, as all allocations here (and see core/nomem.h). */
+/* malloc/calloc/realloc of n elements of `size` bytes with checked multiplication; n = 0 gives a valid pointer.
+ * NULL when memory is out, as all allocations here (and see core/nomem.h). */
 void *loom_alloc(size_t n, size_t size);
 void *loom_calloc(size_t n, size_t size);
 void *loom_realloc(void *old, size_t n, size_t size);

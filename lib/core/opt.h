@@ -108,9 +108,9 @@ typedef struct loom_opt {
         .type = LOOM_OPT_TYPE_ENUM, .name = (n), .letter = (c), .offset = offsetof(S, f), .value = (v),                \
         .meta = (choices), .help = __VA_ARGS__                                                                         \
     }
-/* An older spelling of the option `now`, which goes on working with a notice: its name (NULL: none) or its letter (0: none), and
- * the choices it had, in the order of those it has ("a|b|c"; NULL: the same). A letter means the same option in every subcommand
- * (tests/cli/test_help.sh). */
+/* An older spelling of the option `now`, which goes on working with a notice: its name (NULL: none) or its letter
+ * (0: none), and the choices it had, in the order of those it has ("a|b|c"; NULL: the same). A letter means the
+ * same option in every subcommand (tests/cli/test_help.sh). */
 #define LOOM_OPT_WAS(n, c, now, choices)                                                                               \
     {                                                                                                                  \
         .type = LOOM_OPT_TYPE_WAS, .name = (n), .letter = (c), .value = (now), .meta = (choices)                       \

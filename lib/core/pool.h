@@ -16,9 +16,9 @@ int loom_pool_threads(const loom_pool *pool); /* 1 for NULL */
  * done. NULL pool: inline. */
 void loom_pool_for(loom_pool *pool, int64_t n, void (*fn)(void *arg, int64_t item, int thread), void *arg);
 
-/* The same, but each thread begins with a share of its own (items n*t/threads to n*(t+1)/threads - 1, so that calls with
- * the same n find in its cache what it left there) and then helps the others: one that the system takes off its core holds
- * up a single item. */
+/* The same, but each thread begins with a share of its own (items n*t/threads to n*(t+1)/threads - 1, so that calls
+ * with the same n find in its cache what it left there) and then helps the others: one that the system takes off
+ * its core holds up a single item. */
 void loom_pool_share(loom_pool *pool, int64_t n, void (*fn)(void *arg, int64_t item, int thread), void *arg);
 
 /* Calls fn(arg, thread, n_threads) once on every thread; low latency (workers spin shortly before they sleep), for the

@@ -1,4 +1,5 @@
-/* Messages between two ranks carry everything: MPI's own sums may be made in another order for every number of ranks. */
+/* Messages between two ranks carry everything: MPI's own sums may be made in another order for every number of
+ * ranks. */
 #include "core/ranks.h"
 
 #include <limits.h>
@@ -78,8 +79,8 @@ static loom_status room_for(requests *q, int64_t n, loom_err *err)
     return q->list ? LOOM_OK : loom_fail_nomem(err, "messages between ranks");
 }
 
-/* Seconds of looking before naps begin: at a meeting others may be late by much; floats are carried when all are there, and
- * move on only while somebody looks. */
+/* Seconds of looking before naps begin: at a meeting others may be late by much; floats are carried when all are
+ * there, and move on only while somebody looks. */
 static const double meeting_patience = 0.005, carrying_patience = 1;
 
 static void rest(double since, double patience)

@@ -1,12 +1,15 @@
-/* Processes of one command, started by mpirun, that work on one thing and agree at every point where they meet. Rank 0 speaks
- * and writes. This is the only door to MPI; without it, or without mpirun, there is one process and every call returns at once.
+/* Processes of one command, started by mpirun, that work on one thing and agree at every point where they meet.
+ * Rank 0 speaks and writes. This is the only door to MPI; without it, or without mpirun, there is one process and
+ * every call returns at once.
  *
  *   LOOM_TRY(loom_ranks_start(err));
  *   st = loom_ranks_agree(work(err), err);      all went well, or all return the same failure
  *   loom_ranks_end();
  *
- * All but start and end are collective: every rank calls the same ones in the same order. A rank that fails where the others do not wait
- * for it cannot leave quietly: loom_ranks_agreed says so, and loom_ranks_abort takes them along. mpirun does that when a rank dies.
+ * All but start and end are collective: every rank calls the same ones in the same order. A rank that fails where
+ * the others do not wait
+ * for it cannot leave quietly: loom_ranks_agreed says so, and loom_ranks_abort takes them along. mpirun does that
+ * when a rank dies.
  *
  * Waiting spins for a while, then sleeps between looks, so that ranks which share CPUs leave them to those at work. */
 #ifndef LOOM_CORE_RANKS_H
@@ -18,8 +21,8 @@
 
 #include "core/err.h"
 
-/* Joins the other processes; OK and alone when there are none. ARG when mpirun started several and this build cannot join
- * them. Ranks other than 0 fall silent (core/log.h). */
+/* Joins the other processes; OK and alone when there are none. ARG when mpirun started several and this build
+ * cannot join them. Ranks other than 0 fall silent (core/log.h). */
 loom_status loom_ranks_start(loom_err *err);
 void loom_ranks_end(void); /* leaves them; after that there is one */
 

@@ -1,5 +1,5 @@
-/* SipHash-2-4 (Aumasson, Bernstein, "SipHash: a fast short-input PRF", 2012): a hash that says nothing of its input to who
- * does not have the key. For names that shall not be guessed; hash.h is faster, and not for that. */
+/* SipHash-2-4 (Aumasson, Bernstein, "SipHash: a fast short-input PRF", 2012): a hash that says nothing of its input
+ * to who does not have the key. For names that shall not be guessed; hash.h is faster, and not for that. */
 #ifndef LOOM_CORE_SIPHASH_H
 #define LOOM_CORE_SIPHASH_H
 

@@ -76,9 +76,9 @@ static _Noreturn void die_starved(void)
     _exit(1);
 }
 
-/* Some libraries use memory without asking whether they got it (HDF5 1.10, libarchive 3.6). When one dies of that, the run
- * ends like any that memory runs out for: a sentence, no temporary file, no core file with traces in it. Any other crash
- * stays one; it only takes its temporary files along. */
+/* Some libraries use memory without asking whether they got it (HDF5 1.10, libarchive 3.6). When one dies of that,
+ * the run ends like any that memory runs out for: a sentence, no temporary file, no core file with traces in it.
+ * Any other crash stays one; it only takes its temporary files along. */
 static void on_crash(int signal_number, siginfo_t *info, void *context)
 {
     bool starved = kept_stderr >= 0 || errno == ENOMEM || loom_nomem_seen() || inside_a_careless_library(context);

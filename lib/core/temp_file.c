@@ -356,8 +356,8 @@ int loom_temp_lock_folder(const char *dir)
     return fd;
 }
 
-/* Is it a folder of loom_temp_dir_open that this process fills? Nobody else gives names there, and this process holds its
- * lock already: to wait for that would be to wait for itself. */
+/* Is it a folder of loom_temp_dir_open that this process fills? Nobody else gives names there, and this process
+ * holds its lock already: to wait for that would be to wait for itself. */
 static bool is_own_folder(const char *dir)
 {
     char pid[32];

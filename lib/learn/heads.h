@@ -1,6 +1,6 @@
-/* Heads: what the last layer of a small network means, as negative log-likelihood with its gradient, and the divergence of
- * Gaussian codes. Each returns the sum over all rows in nats and ADDS scale times the gradient where a gradient is wanted
- * (NULL: not). Rows N, columns C. */
+/* Heads: what the last layer of a small network means, as negative log-likelihood with its gradient, and the
+ * divergence of Gaussian codes. Each returns the sum over all rows in nats and ADDS scale times the gradient where
+ * a gradient is wanted (NULL: not). Rows N, columns C. */
 #ifndef LOOM_LEARN_HEADS_H
 #define LOOM_LEARN_HEADS_H
 

@@ -196,7 +196,8 @@ void loom_gat_fwd(float *y, float *h, float *st, float *p, const float *x, const
     }
 }
 
-/* Of one node and head: dp[j] = dy[i] . h[j], through the softmax and the rectifier to s[i] and t[j]; and dh[j] += p dy[i]. */
+/* Of one node and head: dp[j] = dy[i] . h[j], through the softmax and the rectifier to s[i] and t[j]; and dh[j] +=
+ * p dy[i]. */
 static void attend_back(float *dh, float *dst, const float *dy, const float *h, const float *st, const float *p,
                         const loom_neighbours *e, const loom_gat *l, int64_t i, int64_t k)
 {

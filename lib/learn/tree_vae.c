@@ -465,7 +465,8 @@ static int by_size(const void *a, const void *b)
     return *x < *y ? -1 : *x > *y;
 }
 
-/* The 99th percentile of the decoder's log standard deviations over the training trees, at the middle of their codes. */
+/* The 99th percentile of the decoder's log standard deviations over the training trees, at the middle of their
+ * codes. */
 static loom_status limit_spread(loom_tree_vae *v, const loom_trees *trees, loom_err *err)
 {
     int64_t n = 0, total = trees->first[trees->n], index[1];

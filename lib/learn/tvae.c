@@ -17,8 +17,8 @@
 #define SIGMA_MOST  1.0f
 #define FACTOR      2.0 /* of the reconstruction */
 
-/* Outputs of a row: the classes of discrete column 0, 1, ...; then for each continuous column its scalar and its components.
- * Inputs: the same order without the scalars, which have weight rows of their own. */
+/* Outputs of a row: the classes of discrete column 0, 1, ...; then for each continuous column its scalar and its
+ * components. Inputs: the same order without the scalars, which have weight rows of their own. */
 struct loom_tvae {
     loom_table rows;
     loom_tvae_conf conf;

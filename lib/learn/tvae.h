@@ -1,6 +1,7 @@
 /* TVAE, a variational autoencoder of table rows (Xu et al., NeurIPS 2019, as their public program does it).
  *
- *   loom_table rows = {.n = n, .n_discrete = 3, .n_continuous = 2, .discrete = ids, .classes = sizes, .continuous = values};
+ *   loom_table rows = {.n = n, .n_discrete = 3, .n_continuous = 2, .discrete = ids, .classes = sizes, .continuous =
+ *   values};
  *   loom_tvae *t = NULL;
  *   LOOM_TRY(loom_tvae_new(&t, &rows, &conf, err));           fits a mixture to every continuous column
  *   for (int64_t epoch = 0; epoch < 300; epoch++) LOOM_TRY(loom_tvae_epoch(t, &loss, err));
@@ -40,15 +41,15 @@ void loom_tvae_free(loom_tvae *t);
 
 /* One pass over the rows in a new order, the last incomplete batch included. *loss: mean over the batches. */
 loom_status loom_tvae_epoch(loom_tvae *t, double *loss, loom_err *err);
-/* n rows: discrete (n, n_discrete), continuous (n, n_continuous). Discrete values and components are the likeliest ones;
- * a scalar is drawn from Normal(tanh y, s), clipped to [-1, 1]. */
+/* n rows: discrete (n, n_discrete), continuous (n, n_continuous). Discrete values and components are the likeliest
+ * ones; a scalar is drawn from Normal(tanh y, s), clipped to [-1, 1]. */
 loom_status loom_tvae_draw(loom_tvae *t, int32_t *discrete, double *continuous, int64_t n, loom_rng *rng,
                            loom_err *err);
 
 /* ---- parts, for tests ---- */
 struct loom_weights *loom_tvae_weights(loom_tvae *t);
-/* Loss of the rows `index` (B <= batch) with the noise eps (B, code), and its gradient in the weights (added). Components
- * are those drawn at the start. */
+/* Loss of the rows `index` (B <= batch) with the noise eps (B, code), and its gradient in the weights (added).
+ * Components are those drawn at the start. */
 typedef struct loom_tvae_loss {
     double reconstruction, kl; /* each over B; their sum is the loss */
 } loom_tvae_loss;

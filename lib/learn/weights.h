@@ -1,4 +1,5 @@
-/* The parameters of a small network: one block of floats, its gradients, and the two moments of the optimizer beside it.
+/* The parameters of a small network: one block of floats, its gradients, and the two moments of the optimizer
+ * beside it.
  *
  *   loom_weights w = {0};
  *   loom_dense in = loom_dense_add(&w, "in", 128, 40);       (learn/layers.h)
@@ -33,7 +34,8 @@ typedef struct loom_weights {
     int64_t step;  /* steps taken */
 } loom_weights;    /* zero-initialised is ready */
 
-/* Adds a tensor of n floats; returns its place. All before loom_weights_start; more than LOOM_WEIGHTS_MAX is an assertion. */
+/* Adds a tensor of n floats; returns its place. All before loom_weights_start; more than LOOM_WEIGHTS_MAX is an
+ * assertion. */
 size_t loom_weights_add(loom_weights *w, const char *name, int64_t n, double centre, double spread);
 /* Allocates and draws the start values in the order of the table. */
 loom_status loom_weights_start(loom_weights *w, loom_rng *rng, loom_err *err);

@@ -1,5 +1,5 @@
-/* What a step of the model computes in: activations, their gradients and scratch, in one block that is made once for the
- * largest batch; no step allocates.
+/* What a step of the model computes in: activations, their gradients and scratch, in one block that is made once
+ * for the largest batch; no step allocates.
  *
  *   loom_acts *acts = NULL;
  *   loom_acts_options o = {.max_rows = 4096, .max_seq = 512, .grad = true, .pool = pool};

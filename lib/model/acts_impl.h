@@ -1,9 +1,13 @@
 /* Inside of loom_acts and of a step; nothing outside lib/model includes it.
  *
- * A step is a list of phases; a phase runs on every thread of the pool at once. Phases over rows walk the N rows in blocks
- * of at most LOOM_ROW_BLOCK, so that what one product leaves in the cache is still there for the next; each thread begins
- * with one stretch of them and then helps the others. Attention is a phase over (sequence, key/value head); gradients of
- * weights are phases over pieces of the matrices, each summed over all rows by one thread: nothing is added up in an order
+ * A step is a list of phases; a phase runs on every thread of the pool at once. Phases over rows walk the N rows in
+ * blocks
+ * of at most LOOM_ROW_BLOCK, so that what one product leaves in the cache is still there for the next; each thread
+ * begins
+ * with one stretch of them and then helps the others. Attention is a phase over (sequence, key/value head);
+ * gradients of
+ * weights are phases over pieces of the matrices, each summed over all rows by one thread: nothing is added up in
+ * an order
  * that depends on timing.
  *
  * The files, each using those before it: acts (the block), phases, lora_step, forward, head, backward, step.
@@ -126,8 +130,8 @@ const loom_adapter *loom_step_adapter(const loom_step *s, loom_role role); /* NU
 /* True when operands of weight gradients are kept rounded (bf16_compute), false when in float32. */
 static inline bool loom_step_bf16(const loom_step *s) { return s->a->o.bf16_compute; }
 
-/* Rows of a matrix whose gradient one thread sums at a time: few, so that threads end together; BLAS lays its right operand
- * out anew for each piece, which takes a few percent more with pieces this small. */
+/* Rows of a matrix whose gradient one thread sums at a time: few, so that threads end together; BLAS lays its right
+ * operand out anew for each piece, which takes a few percent more with pieces this small. */
 static inline int64_t loom_step_piece(const loom_step *s) { return loom_step_bf16(s) ? 96 : 256; }
 
 /* Runs fn on blocks of rows 0..n-1. Blocks start at multiples of 32. */
@@ -148,8 +152,8 @@ void loom_head_logits(loom_step *s, float *logits);
 /* backward.c: from a->dx down to the embedding */
 void loom_backward(loom_step *s);
 
-/* lora_step.c: adapter branch of one matrix on rows n0..n1-1. x is the input of these rows, y += s drop(x) Aᵀ Bᵀ; xa (all
- * rows) is kept. Backward: adds to this thread's dA, dB and to dx. */
+/* lora_step.c: adapter branch of one matrix on rows n0..n1-1. x is the input of these rows, y += s drop(x) Aᵀ Bᵀ;
+ * xa (all rows) is kept. Backward: adds to this thread's dA, dB and to dx. */
 void loom_lora_step_fwd(const loom_step *s, loom_thread_acts *t, loom_role role, float *y, int64_t ldy, const float *x,
                         int64_t ldx, float *xa, int64_t n0, int64_t n1);
 void loom_lora_step_bwd(const loom_step *s, loom_thread_acts *t, loom_role role, float *dx, int64_t ldx,

@@ -34,8 +34,8 @@ double loom_clip_scale(double norm, double clip);
 void loom_adamw_step(loom_pool *pool, const loom_tensors *table, float *w, float *m, float *v, const float *g,
                      const loom_adamw *how);
 
-/* The same for some of the tensors: v_at[i] says where the v of tensor i begins in v, LOOM_ADAMW_NOT that the tensor is left
- * alone. v_at NULL: all of them, v laid out as the table. */
+/* The same for some of the tensors: v_at[i] says where the v of tensor i begins in v, LOOM_ADAMW_NOT that the
+ * tensor is left alone. v_at NULL: all of them, v laid out as the table. */
 #define LOOM_ADAMW_NOT SIZE_MAX
 void loom_adamw_step_some(loom_pool *pool, const loom_tensors *table, const size_t *v_at, float *w, float *m, float *v,
                           const float *g, const loom_adamw *how);

@@ -1,6 +1,6 @@
-/* The rows of a key/value head are laid out once (model/packed.h); a tile of at most LOOM_ATT_TILE queries then meets all keys
- * up to its own last position. Its scores are a strip that stays in the second-level cache; entries above the diagonal are
- * computed and then set to zero.
+/* The rows of a key/value head are laid out once (model/packed.h); a tile of at most LOOM_ATT_TILE queries then
+ * meets all keys up to its own last position. Its scores are a strip that stays in the second-level cache; entries
+ * above the diagonal are computed and then set to zero.
  *
  * With `bf16` the products are of bfloat16 numbers: rows, probabilities and their gradients are rounded. Softmax, its
  * gradient, the log of the denominators and all sums are float32 either way. */
@@ -130,8 +130,8 @@ static void turned(const workspace *w, float *y, const float *s, const loom_pack
 }
 
 /* ---- forward ---- */
-/* Whole vectors only: what lies beyond the n scores of a row counts as minus infinity, which adds 1e-38 to a sum that is
- * 1 or more. */
+/* Whole vectors only: what lies beyond the n scores of a row counts as minus infinity, which adds 1e-38 to a sum
+ * that is 1 or more. */
 static int64_t whole_vectors(float *s, int64_t n)
 {
     int64_t all = (n + 15) / 16 * 16;

@@ -225,7 +225,8 @@ static void multiply(loom_bf16_engine *h, const shape *s, float *c, const uint16
     if (s->M > 0 && s->N > 0 && s->K > 0 && !run(h, s, c, a, b)) plain(s, c, a, b);
 }
 
-/* Batches differ in their number of rows. Rows are taken in powers of two up to MOST_ROWS, so that few shapes ever occur. */
+/* Batches differ in their number of rows. Rows are taken in powers of two up to MOST_ROWS, so that few shapes ever
+ * occur. */
 #define MOST_ROWS 128
 
 static int64_t bite(int64_t left)

@@ -2,7 +2,8 @@
  *
  * On a CPU with AVX512_BF16 they run about twice as fast as float32's. Operands are rounded to 8 bits of mantissa, sums
  * are not: the usual "mixed precision" of training, where weights, moments, gradients and everything between the
- * products stay float32. One loom_bf16_engine belongs to one thread; it keeps a primitive for every shape it has met. */
+ * products stay float32. One loom_bf16_engine belongs to one thread; it keeps a primitive for every shape it has
+ * met. */
 #ifndef LOOM_MODEL_BF16_H
 #define LOOM_MODEL_BF16_H
 

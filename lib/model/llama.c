@@ -72,8 +72,8 @@ static void add_matrix(loom_tensors *t, const loom_config *c, loom_role role, in
     add(t, role, layer, out, in);
 }
 
-/* The tensors of a layer. q, k, v follow each other without gaps, and so do gate and up: each group is one matrix to the
- * products. */
+/* The tensors of a layer. q, k, v follow each other without gaps, and so do gate and up: each group is one matrix
+ * to the products. */
 static const struct {
     loom_role role;
     bool follows; /* the one before without a gap */

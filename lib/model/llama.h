@@ -90,8 +90,8 @@ typedef struct loom_llama {
     float *rope_cos, *rope_sin; /* (max_positions, D/2) */
 } loom_llama;
 
-/* The tensor with this role: of layer 0..L-1, or (layer -1) the embedding, the last norm or the head, which is the embedding
- * when they are tied. */
+/* The tensor with this role: of layer 0..L-1, or (layer -1) the embedding, the last norm or the head, which is the
+ * embedding when they are tied. */
 const loom_tensor *loom_llama_tensor(const loom_llama *m, int64_t layer, loom_role role);
 
 /* Weights are zero (norms included). Checks the configuration; NOMEM names the size needed. */

@@ -6,8 +6,10 @@
  *   ... b.model, b.lora (or NULL), b.tokenizer (JSON text) ...
  *   loom_model_files_release(&b);
  *
- * A model is given by one path (model/model_find.h): a checkpoint, a run folder or a Hugging Face folder with config.json,
- * model.safetensors (or shards with an index) and, if it is there, tokenizer.json. A checkpoint may hold an adapter only: its
+ * A model is given by one path (model/model_find.h): a checkpoint, a run folder or a Hugging Face folder with
+ * config.json,
+ * model.safetensors (or shards with an index) and, if it is there, tokenizer.json. A checkpoint may hold an adapter
+ * only: its
  * base is then found at the path recorded in it (text/base), and must be the very base it was trained on (same digest).
  *
  * An adapter is given by a second path (NULL: none): an adapter checkpoint, a run folder holding one, or a PEFT folder

@@ -1,12 +1,12 @@
-/* The weights of a model in files: exactly the tensors of its table, each with its shape. Missing, left-over or wrongly shaped
- * ones are FORMAT errors. */
+/* The weights of a model in files: exactly the tensors of its table, each with its shape. Missing, left-over or
+ * wrongly shaped ones are FORMAT errors. */
 #ifndef LOOM_MODEL_MODEL_WEIGHTS_H
 #define LOOM_MODEL_MODEL_WEIGHTS_H
 
 #include "model/tensor_source.h"
 
-/* A model with the weights of `s`. freeze: matrices stay in the mapped file if all of them are bfloat16 there; the file must
- * then outlive the model. The caller frees *out. */
+/* A model with the weights of `s`. freeze: matrices stay in the mapped file if all of them are bfloat16 there; the
+ * file must then outlive the model. The caller frees *out. */
 loom_status loom_model_weights_make(loom_llama **out, const loom_config *config, const loom_tensor_source *s,
                                     bool freeze, loom_err *err);
 /* Weights of one checkpoint into a model (float32 copies; both must have the same table) and back. */

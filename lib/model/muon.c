@@ -1,5 +1,6 @@
-/* X Xᵀ and A A are symmetric: their blocks beside and below the diagonal are computed, the others mirrored. Products run
- * on packed operands (model/packed.h), which costs little to lay out at these sizes and is one sum in a fixed order. */
+/* X Xᵀ and A A are symmetric: their blocks beside and below the diagonal are computed, the others mirrored.
+ * Products run on packed operands (model/packed.h), which costs little to lay out at these sizes and is one sum in
+ * a fixed order. */
 #include "model/muon.h"
 
 #include <math.h>
@@ -107,8 +108,8 @@ static void mirror(float *a, int64_t n)
             for (int64_t r = r0; r < loom_min_i64(n, r0 + BLOCK); r++) a[c * n + r] = a[r * n + c];
 }
 
-/* y (rows, c1) = rows r0.. of the left operand times columns 0..c1-1 of the right one, `p`, which lies in s->packed. The
- * left one is x (.,p->in), or what rounded() made of it. */
+/* y (rows, c1) = rows r0.. of the left operand times columns 0..c1-1 of the right one, `p`, which lies in
+ * s->packed. The left one is x (.,p->in), or what rounded() made of it. */
 static void multiply(const space *s, float *y, int64_t ldy, const float *x, const loom_packed *p, int64_t r0,
                      int64_t rows, int64_t c1)
 {

@@ -58,7 +58,8 @@ void loom_linear_bwd_w(float *dW, const float *dy, int64_t ldy, const float *x, 
                        int64_t in);
 
 /* ---- dW = dyᵀ x in bfloat16: both sides are rounded and laid out block by block while their rows are in cache ----
- * A side holds N rows of `cols` columns; data: loom_weight_grad_rows(N) * loom_weight_grad_cols(cols) numbers, 64-byte aligned. */
+ * A side holds N rows of `cols` columns; data: loom_weight_grad_rows(N) * loom_weight_grad_cols(cols) numbers,
+ * 64-byte aligned. */
 #define LOOM_WEIGHT_GRAD_ROWS 512
 typedef struct loom_weight_grad_side {
     uint16_t *data;
@@ -111,7 +112,8 @@ typedef struct loom_attention {
 } loom_attention;
 
 #define LOOM_ATT_TILE 64 /* queries handled together */
-/* bf16: products of bfloat16 numbers. scratch: so many floats, 64-byte aligned, for sequences of at most T positions. */
+/* bf16: products of bfloat16 numbers. scratch: so many floats, 64-byte aligned, for sequences of at most T
+ * positions. */
 int64_t loom_attention_scratch(int64_t T, int64_t D, bool bf16);
 void loom_attention_fwd(const loom_attention *a, bool bf16, float *scratch);
 /* Writes dq, dk, dv (same layout as q, k, v, row distance ld_qkv). d_o has row distance ld_o. */

@@ -1,5 +1,5 @@
-/* The optimizer of a block of tensors: AdamW for all of it, or Muon for the matrices inside the layers and AdamW for the
- * rest (embedding, head, norms).
+/* The optimizer of a block of tensors: AdamW for all of it, or Muon for the matrices inside the layers and AdamW
+ * for the rest (embedding, head, norms).
  *
  *   loom_optimizer_options o = {.kind = LOOM_OPTIMIZER_MUON, .beta1 = .9, ..., .momentum = .95, .nesterov = true};
  *   loom_optimizer *opt = NULL;

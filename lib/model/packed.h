@@ -39,11 +39,12 @@ void loom_packed_fill_outs(const loom_packed *p, const loom_mat *W, float scale,
 void loom_packed_fill_rows(const loom_packed *p, const float *rows, int64_t ld);
 
 /* For matrices stored the other way round, as training needs them. rows (k1-k0, out) are inner indices k0..k1-1 of all
- * outputs: dx = dy W has them in W, dW = dyᵀ x in x. In bfloat16 k0 is a multiple of 32, k1 too or the last one: up to the
+ * outputs: dx = dy W has them in W, dW = dyᵀ x in x. In bfloat16 k0 is a multiple of 32, k1 too or the last one: up
+ * to the
  * next multiple of 32 data becomes zero. */
 void loom_packed_fill_inner(const loom_packed *p, const float *rows, int64_t ld, int64_t k0, int64_t k1);
-/* In bfloat16: the left operand of dW = dyᵀ x: to (cols, width) = columns k0..k1-1 from rows (k1-k0, cols), rounded; k0,
- * k1 as above. Rows of `to` up to a multiple of 16 are written. */
+/* In bfloat16: the left operand of dW = dyᵀ x: to (cols, width) = columns k0..k1-1 from rows (k1-k0, cols),
+ * rounded; k0, k1 as above. Rows of `to` up to a multiple of 16 are written. */
 void loom_packed_turn(uint16_t *to, int64_t width, const float *rows, int64_t ld, int64_t cols, int64_t k0, int64_t k1);
 
 /* y (N, c1-c0) = x (N,in) times columns c0..c1-1, or y += with `add`. x is not rounded. y points at column c0. */

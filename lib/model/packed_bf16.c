@@ -1,4 +1,5 @@
-/* Products with rows rounded to bfloat16, on the best unit that the CPU has for them: AMX tiles, AVX512_BF16, plain vectors. */
+/* Products with rows rounded to bfloat16, on the best unit that the CPU has for them: AMX tiles, AVX512_BF16, plain
+ * vectors. */
 #include <stdatomic.h>
 #include <string.h>
 

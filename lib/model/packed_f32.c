@@ -1,5 +1,5 @@
-/* Products with float32 rows. Tiles of up to 8 rows by 32 outputs: sixteen sums of 16 floats stay in registers while a panel
- * streams by. A panel meets all rows before the next one is read, so that W comes from memory once. */
+/* Products with float32 rows. Tiles of up to 8 rows by 32 outputs: sixteen sums of 16 floats stay in registers
+ * while a panel streams by. A panel meets all rows before the next one is read, so that W comes from memory once. */
 #include "core/num.h"
 #include "model/packed_impl.h"
 

@@ -129,7 +129,8 @@ static inline vec16 lanes(const float *from, int64_t n)
     return f;
 }
 
-/* Outputs o0..o0+15 and inner indices k0..k0+31 of bfloat16 weights: 16 rows of 16 pairs, turned over. ld: of W's rows */
+/* Outputs o0..o0+15 and inner indices k0..k0+31 of bfloat16 weights: 16 rows of 16 pairs, turned over. ld: of W's
+ * rows */
 static void fill_tile16(const loom_packed *p, const loom_mat *W, int64_t ld, float scale, int64_t o0, int64_t k0)
 {
     int64_t width = loom_packed_width(p->in);

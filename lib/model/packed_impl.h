@@ -8,7 +8,8 @@
 
 typedef float vec16 __attribute__((vector_size(64)));
 typedef uint32_t vec16u __attribute__((vector_size(64)));
-/* The same in rows of any length. Read and written as themselves: gcc 12 takes a memcpy of this size through the stack. */
+/* The same in rows of any length. Read and written as themselves: gcc 12 takes a memcpy of this size through the
+ * stack. */
 typedef float vec16_anywhere __attribute__((vector_size(64), aligned(4), may_alias));
 typedef uint32_t vec16u_anywhere __attribute__((vector_size(64), aligned(2), may_alias));
 #pragma GCC diagnostic ignored "-Wpsabi" /* where vectors are narrower; they pass between functions of this file only */

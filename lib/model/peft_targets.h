@@ -1,5 +1,5 @@
-/* Which matrices PEFT's target_modules mean: a name ("q_proj"), a dotted path ("self_attn.q_proj"), "all-linear", or one
- * regular expression that the whole name of a matrix must match ("model.layers.0.self_attn.q_proj"). */
+/* Which matrices PEFT's target_modules mean: a name ("q_proj"), a dotted path ("self_attn.q_proj"), "all-linear",
+ * or one regular expression that the whole name of a matrix must match ("model.layers.0.self_attn.q_proj"). */
 #ifndef LOOM_MODEL_PEFT_TARGETS_H
 #define LOOM_MODEL_PEFT_TARGETS_H
 

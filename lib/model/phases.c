@@ -5,8 +5,8 @@
 #include "core/usage.h"
 #include "model/acts_impl.h"
 
-/* Rows of a block: some sixteen blocks, so that threads can help each other, of whole groups of 32 rows. The number of threads
- * has no say in it, nor in any sum. */
+/* Rows of a block: some sixteen blocks, so that threads can help each other, of whole groups of 32 rows. The number
+ * of threads has no say in it, nor in any sum. */
 static int64_t block_rows(int64_t n)
 {
     return loom_min_i64(LOOM_ROW_BLOCK, (n / 16 + 31) / 32 * 32 + (n < 16 ? 32 : 0));

@@ -1,5 +1,5 @@
-/* A stack of nodes on which equal neighbours are added up at once, as a binary counter carries: it makes the tree of any
- * number of shards in their order, on one rank's blocks and on the slices of all. */
+/* A stack of nodes on which equal neighbours are added up at once, as a binary counter carries: it makes the tree
+ * of any number of shards in their order, on one rank's blocks and on the slices of all. */
 #include "model/shard_tree.h"
 
 #include <math.h>
@@ -190,7 +190,8 @@ static size_t slice_floats(const loom_shard_tree *t, const stretch *s, int rank)
     return slice_from(t, s, rank + 1) - slice_from(t, s, rank);
 }
 
-/* My slice of every node of others comes to me, and theirs of mine goes to them. at[i]: where my slice of node i lies. */
+/* My slice of every node of others comes to me, and theirs of mine goes to them. at[i]: where my slice of node i
+ * lies. */
 static loom_status scatter(loom_shard_tree *t, const stretch *s, float **at, loom_err *err)
 {
     size_t mine = slice_floats(t, s, t->me);

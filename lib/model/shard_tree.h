@@ -1,8 +1,11 @@
 /* Gradients of the shards of a step, summed in an order that does not depend on who computed them.
  *
- * A step is cut into V shards, V a power of two. The sum is that of a binary tree whose leaves they are: ((0+1)+(2+3))+((4+5)+(6+7)).
- * Each of R ranks, R <= V, computes the shards r V/R .. (r+1) V/R - 1 and adds up what is whole in them (its nodes). Then rank j
- * receives its slice of all nodes, adds them up along the tree, and sends the sum to the others: every rank sends and receives
+ * A step is cut into V shards, V a power of two. The sum is that of a binary tree whose leaves they are:
+ * ((0+1)+(2+3))+((4+5)+(6+7)).
+ * Each of R ranks, R <= V, computes the shards r V/R .. (r+1) V/R - 1 and adds up what is whole in them (its
+ * nodes). Then rank j
+ * receives its slice of all nodes, adds them up along the tree, and sends the sum to the others: every rank sends
+ * and receives
  * 2 (R-1)/R of a gradient, and nodes beyond the first where R is no power of two.
  *
  *   loom_shard_tree t;
@@ -49,7 +52,8 @@ typedef struct loom_shard_tree {
 
 /* Blocks of a gradient's size that a rank needs, g among them. */
 int loom_shard_tree_blocks(int shards, int ranks, int me);
-/* What the rank with most to do sends or receives in loom_shard_tree_sum, in gradients: 2 (R-1)/R where R is a power of two. */
+/* What the rank with most to do sends or receives in loom_shard_tree_sum, in gradients: 2 (R-1)/R where R is a
+ * power of two. */
 double loom_shard_tree_traffic(int shards, int ranks);
 /* How often ranks exchange one after the other in it. */
 int64_t loom_shard_tree_rounds(size_t floats);

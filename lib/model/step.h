@@ -47,8 +47,8 @@ loom_status loom_llama_loss(loom_acts *a, const loom_llama *m, const loom_lora *
 loom_status loom_llama_row_losses(loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b,
                                   float *losses, loom_err *err);
 
-/* Forward and backward: adds scale * d(sum of the rows' losses times their weights)/d(parameter) to grads, a block laid out as lora->table when there is an
- * adapter and as m->table otherwise. */
+/* Forward and backward: adds scale * d(sum of the rows' losses times their weights)/d(parameter) to grads, a block
+ * laid out as lora->table when there is an adapter and as m->table otherwise. */
 loom_status loom_llama_grad(loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b, double scale,
                             float *grads, loom_loss *out, loom_err *err);
 

@@ -1,6 +1,6 @@
-/* How a model came to be, with what was measured: training.json beside model.h5 or adapter.h5. The model itself must not
- * hold times and machines, since the same training gives the same bytes; this file may, and is believed only while the
- * checkpoint that it tells of lies beside it.
+/* How a model came to be, with what was measured: training.json beside model.h5 or adapter.h5. The model itself
+ * must not hold times and machines, since the same training gives the same bytes; this file may, and is believed
+ * only while the checkpoint that it tells of lies beside it.
  *
  *   loom_training t = {.command = "pretrain", .steps = 1021, ...};
  *   LOOM_TRY(loom_training_write("runs/small/model.h5", &t, err));
@@ -44,8 +44,9 @@ loom_status loom_training_write(const char *checkpoint, const loom_training *t, 
  * another checkpoint. An error when it is there and cannot be read. A folder (Hugging Face) has none. */
 loom_status loom_training_find(loom_buf *into, const char *checkpoint, loom_err *err);
 
-/* Puts this machine ([{"threads": 2, "cpu": "..."}], the CPU only if the system names it) into a JSON list of them, unless
- * it is there. An empty text becomes a list. ranks: processes with as many threads each, told if there are several. */
+/* Puts this machine ([{"threads": 2, "cpu": "..."}], the CPU only if the system names it) into a JSON list of them,
+ * unless it is there. An empty text becomes a list. ranks: processes with as many threads each, told if there are
+ * several. */
 loom_status loom_training_add_machine(loom_buf *list, int64_t threads, int ranks, loom_err *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* Gradients of weights in bfloat16. A stretch of LOOM_WEIGHT_GRAD_ROWS rows is one packed product: its left side has the
- * columns of dy as rows, its right side is packed as if x's columns were outputs (model/packed.h). */
+/* Gradients of weights in bfloat16. A stretch of LOOM_WEIGHT_GRAD_ROWS rows is one packed product: its left side
+ * has the columns of dy as rows, its right side is packed as if x's columns were outputs (model/packed.h). */
 #include <assert.h>
 
 #include "core/num.h"

@@ -105,8 +105,8 @@ loom_status loom_ckpt_newest(char **path, const char *dir, void (*note)(void *ar
                              loom_err *err);
 /* Deletes all but the newest `keep` (>= 1) step files of the folder. */
 loom_status loom_ckpt_prune(const char *dir, int64_t keep, loom_err *err);
-/* Removes temporary files of checkpoints and curves that a killed run left in the folder. Never those of a living process,
- * nor of anybody else. */
+/* Removes temporary files of checkpoints and curves that a killed run left in the folder. Never those of a living
+ * process, nor of anybody else. */
 void loom_ckpt_sweep(const char *dir);
 
 #endif

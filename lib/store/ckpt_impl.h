@@ -1,4 +1,5 @@
-/* Inside of checkpoints: ckpt_entries.c below ckpt_read.c, that below ckpt_write.c (which reads back) and ckpt_folder.c. */
+/* Inside of checkpoints: ckpt_entries.c below ckpt_read.c, that below ckpt_write.c (which reads back) and
+ * ckpt_folder.c. */
 #ifndef LOOM_STORE_CKPT_IMPL_H
 #define LOOM_STORE_CKPT_IMPL_H
 

@@ -1,6 +1,6 @@
-/* Reading a checkpoint. HDF5 is used for the table of contents only: every data set is contiguous and unfiltered, so its bytes
- * are read (or mapped) straight from the file at the offset HDF5 names, and checked against their checksum before anyone
- * believes them. */
+/* Reading a checkpoint. HDF5 is used for the table of contents only: every data set is contiguous and unfiltered,
+ * so its bytes are read (or mapped) straight from the file at the offset HDF5 names, and checked against their
+ * checksum before anyone believes them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

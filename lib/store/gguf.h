@@ -7,7 +7,8 @@
  *   st = loom_gguf_write(out, &g, items, n_items, err);         header, then tensor after tensor
  *   loom_gguf_release(&g);
  *
- *   "GGUF" u32 3, u64 tensors, u64 facts | facts: key, type, value | tensors: name, sizes (contiguous one first), type, place
+ *   "GGUF" u32 3, u64 tensors, u64 facts | facts: key, type, value | tensors: name, sizes (contiguous one first),
+ *   type, place
  *   | zeros up to a multiple of 32 | values of the tensors, each from a multiple of 32
  *
  * Little-endian. docs/FORMATS.md has the facts that a Llama needs. */
@@ -76,8 +77,8 @@ bool loom_gguf_bytes(size_t *bytes, loom_gguf_type type, int64_t count);
 #define LOOM_Q8_BLOCK 32
 #define LOOM_Q8_BYTES 34 /* float16 d, then 32 int8 q: value = d q */
 
-/* d = max |x| / 127, q = x / d rounded, halves away from zero (with d before it is rounded to float16). n is a multiple of
- * LOOM_Q8_BLOCK. */
+/* d = max |x| / 127, q = x / d rounded, halves away from zero (with d before it is rounded to float16). n is a
+ * multiple of LOOM_Q8_BLOCK. */
 void loom_q8_from_f32(unsigned char *restrict to, const float *restrict from, int64_t n);
 
 #endif

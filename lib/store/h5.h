@@ -16,7 +16,8 @@
 loom_status loom_h5_fail(loom_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* A file being written under a temporary name (core/temp_file.h), through a driver that hides failures of the disk from
- * HDF5 (store/h5_driver.h): loom_h5_check tells of them. Whoever writes into `file` sets `broken` when HDF5 itself reports
+ * HDF5 (store/h5_driver.h): loom_h5_check tells of them. Whoever writes into `file` sets `broken` when HDF5 itself
+ * reports
  * a failure, which it may not survive a second time: such a file is left open.
  *
  *   LOOM_TRY(loom_h5_create(&out, path, force, err));
@@ -58,8 +59,8 @@ loom_status loom_h5_put_attr_str(hid_t object, const char *name, const char *tex
 loom_status loom_h5_get_attr_i64(hid_t object, const char *name, int64_t *v, loom_err *err);
 loom_status loom_h5_get_attr_str(hid_t object, const char *name, char *text, size_t cap, loom_err *err);
 
-/* Scalar string data sets (NUL-padded UTF-8, contiguous) with an attribute "checksum" (XXH3-64), which get compares where
- * there is one. get: malloc'ed, NUL-terminated, at most max bytes. */
+/* Scalar string data sets (NUL-padded UTF-8, contiguous) with an attribute "checksum" (XXH3-64), which get compares
+ * where there is one. get: malloc'ed, NUL-terminated, at most max bytes. */
 loom_status loom_h5_put_text(hid_t file, const char *name, const char *text, size_t len, loom_err *err);
 loom_status loom_h5_get_text(hid_t file, const char *name, char **text, size_t *len, size_t max, loom_err *err);
 

@@ -67,8 +67,8 @@ static int64_t above(const loom_time_counts *t, int64_t limit)
     return sum;
 }
 
-/* Of how many of each set lie above quantile q of both together; that says as much of one as of the other when nothing has
- * changed. */
+/* Of how many of each set lie above quantile q of both together; that says as much of one as of the other when
+ * nothing has changed. */
 static bool test_above(const comparing *x, loom_tested *t, const loom_time_counts *a, const loom_time_counts *b,
                        double q)
 {

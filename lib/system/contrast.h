@@ -14,7 +14,8 @@
 typedef enum loom_change_kind {
     LOOM_CHANGE_SERVICE,   /* share of the graphs; response time of its roots */
     LOOM_CHANGE_OPERATION, /* share of the graphs with it; own and response time */
-    LOOM_CHANGE_DEPENDENCY, /* share of the graphs with it; of the caller's invocations that call it, and often; response time */
+    /* share of the graphs with it; of the caller's invocations that call it, and often; response time */
+    LOOM_CHANGE_DEPENDENCY,
     LOOM_CHANGE_PATH, /* share of the graphs with it; response time */
     LOOM_CHANGE_KINDS
 } loom_change_kind;

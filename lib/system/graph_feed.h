@@ -20,7 +20,8 @@ typedef struct loom_feed {
     int64_t done; /* graphs so far; for who shows progress */
 } loom_feed;
 
-/* Valid graphs only; `source` has the counts, the caller releases it. Not one valid graph in all files is a FORMAT error. */
+/* Valid graphs only; `source` has the counts, the caller releases it. Not one valid graph in all files is a FORMAT
+ * error. */
 loom_status loom_feed_read(loom_feed *f, char *const *paths, int n_paths, loom_pool *pool, loom_source *source,
                            loom_err *err);
 

@@ -1,7 +1,8 @@
-/* Operations: what a system does, told apart by the microservice and the type of the call that enters it. The operation at
- * the root of a graph belongs to its service too, and so does every one when services are kept apart.
+/* Operations: what a system does, told apart by the microservice and the type of the call that enters it. The
+ * operation at the root of a graph belongs to its service too, and so does every one when services are kept apart.
  *
- * Key of an operation: one byte for the type, 'R' or '-' for the root, the service ("" when pooled), NUL, the microservice.
+ * Key of an operation: one byte for the type, 'R' or '-' for the root, the service ("" when pooled), NUL, the
+ * microservice.
  * Keys in byte order are the order of every output. */
 #ifndef LOOM_SYSTEM_OPERATIONS_H
 #define LOOM_SYSTEM_OPERATIONS_H

@@ -1,4 +1,5 @@
-/* What is usual around a single trace: a loom_system_tally, the structures that graphs have, and when each service was slow.
+/* What is usual around a single trace: a loom_system_tally, the structures that graphs have, and when each service
+ * was slow.
  *
  *   loom_shape_tally t = {0};
  *   for each graph: LOOM_TRY(loom_shape_add(&t, &graph, err));
@@ -34,9 +35,9 @@ int32_t loom_shape_operation(const loom_shape_tally *t, const loom_graph *g, int
 /* Graphs with this structure; 0: none. */
 int64_t loom_shape_seen(const loom_shape_tally *t, const loom_graph *g);
 
-/* The structure of the service that has most graphs among those nearest to g's: *missing calls of it are not in g, *extra
- * ones of g not in it (as multisets of caller and callee). Only structures of at least `least` graphs; g's own counts. -1:
- * there is none. Returns its number in `shapes`. */
+/* The structure of the service that has most graphs among those nearest to g's: *missing calls of it are not in g,
+ * *extra ones of g not in it (as multisets of caller and callee). Only structures of at least `least` graphs; g's
+ * own counts. -1: there is none. Returns its number in `shapes`. */
 int32_t loom_shape_nearest(const loom_shape_tally *t, const loom_graph *g, int64_t least, int32_t *missing,
                            int32_t *extra);
 

@@ -35,7 +35,8 @@ void loom_time_counts_release(loom_time_counts *t);
 /* Fills counts[LOOM_TIME_BINS] and returns the number of bins up to the last one in use. */
 int32_t loom_time_counts_spread(const loom_time_counts *t, int64_t *counts);
 
-/* Numbers of what was added; NaN of nothing. Quantile: element floor(q n) of the sorted values, the last one at most. */
+/* Numbers of what was added; NaN of nothing. Quantile: element floor(q n) of the sorted values, the last one at
+ * most. */
 double loom_time_counts_quantile(const loom_time_counts *t, double q);
 double loom_time_counts_mean(const loom_time_counts *t);
 /* Mean and standard deviation of ln of the values above 0. */

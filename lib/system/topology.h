@@ -1,4 +1,5 @@
-/* The topology of a system: what a loom_system_tally has counted, as a file and back (docs/SYSTEMS.md, docs/FORMATS.md).
+/* The topology of a system: what a loom_system_tally has counted, as a file and back (docs/SYSTEMS.md,
+ * docs/FORMATS.md).
  *
  *   loom_topology_conf conf = {.min_count = 5};
  *   LOOM_TRY(loom_topology_render(&text, &tally, &conf, meta, err));

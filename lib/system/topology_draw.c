@@ -162,7 +162,8 @@ static int64_t draw_lead(const loom_topology_operation *o, int64_t own, loom_rng
     return (own * pick(until, LOOM_LEAD_PARTS + 1, rng) + LOOM_LEAD_PARTS / 2) / LOOM_LEAD_PARTS;
 }
 
-/* The start of child c after `before` (-1: it is the first of its caller); *left is what own time is left for waiting. */
+/* The start of child c after `before` (-1: it is the first of its caller); *left is what own time is left for
+ * waiting. */
 static int64_t child_start(drawn *w, int32_t c, int32_t before, int64_t finish, int64_t *left)
 {
     const dependency_draw *d = &w->d->deps[w->dep[c]];

@@ -1,5 +1,5 @@
-/* Call graphs drawn from a topology: its automata say what is called and in which order, its distributions how long that
- * takes, caller by caller (docs/SYSTEMS.md, "Drawing").
+/* Call graphs drawn from a topology: its automata say what is called and in which order, its distributions how long
+ * that takes, caller by caller (docs/SYSTEMS.md, "Drawing").
  *
  *   loom_topology_drawing *d = NULL;
  *   LOOM_TRY(loom_topology_drawing_new(&d, topology, err));
@@ -17,8 +17,8 @@ typedef struct loom_topology_drawing loom_topology_drawing;
 
 /* Borrows the topology. */
 loom_status loom_topology_drawing_new(loom_topology_drawing **out, const loom_topology *t, loom_err *err);
-/* Fills *g, sorted and valid, memory in `arena`, names borrowed from the topology. A service that the topology has no root
- * of, or NULL: any, as often as seen. */
+/* Fills *g, sorted and valid, memory in `arena`, names borrowed from the topology. A service that the topology has
+ * no root of, or NULL: any, as often as seen. */
 loom_status loom_topology_draw(loom_graph *g, const loom_topology_drawing *d, const char *service, loom_rng *rng,
                                loom_arena *arena, loom_err *err);
 void loom_topology_drawing_free(loom_topology_drawing *d);

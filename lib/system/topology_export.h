@@ -1,5 +1,5 @@
-/* A topology for other programs: Graphviz, and the inputs of three makers of synthetic systems (docs/SYSTEMS.md says what
- * each can and cannot express).
+/* A topology for other programs: Graphviz, and the inputs of three makers of synthetic systems (docs/SYSTEMS.md
+ * says what each can and cannot express).
  *
  *   loom_export_left left = {0};
  *   LOOM_TRY(loom_topology_mubench(&text, &labels, topology, &left, err)); */
@@ -17,8 +17,8 @@ typedef struct loom_export_left {
 } loom_export_left;
 
 loom_status loom_topology_dot(loom_buf *into, const loom_topology *t, loom_err *err);
-/* Names become DNS labels there (RFC 1123: a-z, 0-9, -, here beginning with a letter), all different; *names gets a CSV table
- * of them, label,microservice. */
+/* Names become DNS labels there (RFC 1123: a-z, 0-9, -, here beginning with a letter), all different; *names gets a
+ * CSV table of them, label,microservice. */
 loom_status loom_topology_mubench(loom_buf *into, loom_buf *names, const loom_topology *t, loom_export_left *left,
                                   loom_err *err);
 loom_status loom_topology_hydragen(loom_buf *into, loom_buf *names, const loom_topology *t, loom_export_left *left,

@@ -10,7 +10,8 @@ static double ln_choose(int64_t n, int64_t k)
     return lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1);
 }
 
-/* Sum over one side of the table seen, outwards from `x`, of tables not more likely than `seen`; terms by their ratio. */
+/* Sum over one side of the table seen, outwards from `x`, of tables not more likely than `seen`; terms by their
+ * ratio. */
 static double tail(int64_t x, int64_t end, int step, int64_t k, int64_t n1, int64_t n2, double seen)
 {
     double sum = 0, p = exp(ln_choose(n1, x) + ln_choose(n2, k - x) - ln_choose(n1 + n2, k));

@@ -2,8 +2,10 @@
  *
  * Shares: Fisher's exact test, two-sided (all tables with these margins that are no more likely than the one seen), and
  * Pearson's chi-square with Yates' continuity correction where every expected count is at least 100.
- * Durations: Mann-Whitney's U with correction for ties and continuity, by its normal limit; not tested (p NaN) where that is
- * no good: fewer than 10 values in a sample, or fewer than 10 expected in the smaller one outside the most frequent value.
+ * Durations: Mann-Whitney's U with correction for ties and continuity, by its normal limit; not tested (p NaN)
+ * where that is
+ * no good: fewer than 10 values in a sample, or fewer than 10 expected in the smaller one outside the most frequent
+ * value.
  * Many tests: Benjamini and Hochberg's step-up procedure (1995). */
 #ifndef LOOM_SYSTEM_TWO_SAMPLES_H
 #define LOOM_SYSTEM_TWO_SAMPLES_H
@@ -22,8 +24,8 @@ loom_log_ratio loom_share_ratio(int64_t k1, int64_t n1, int64_t k2, int64_t n2);
 /* *superiority: P(a value of b > one of a) + P(equal) / 2; NaN of nothing. */
 double loom_times_test(const loom_time_counts *a, const loom_time_counts *b, double *superiority);
 
-/* q[i]: the smallest false discovery rate at which test i is a discovery; NaN where p[i] is. Returns how many are at most
- * `rate`; -1: no memory. */
+/* q[i]: the smallest false discovery rate at which test i is a discovery; NaN where p[i] is. Returns how many are
+ * at most `rate`; -1: no memory. */
 int64_t loom_discoveries(double *q, const double *p, int64_t n, double rate);
 
 #endif

@@ -153,7 +153,8 @@ static void forget_names(anonymising *a)
     for (int kind = 0; kind < LOOM_RENAME_KINDS; kind++) loom_intern_release(&a->names[kind]);
 }
 
-/* A graph that is left out takes its share of the counts with it, so that others may become rare: until nothing changes. */
+/* A graph that is left out takes its share of the counts with it, so that others may become rare: until nothing
+ * changes. */
 static loom_status find_rare(anonymising *a, loom_err *err)
 {
     int64_t left = -1;

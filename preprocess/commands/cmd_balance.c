@@ -338,8 +338,8 @@ static loom_status read_all(balance_run *run, take_fn *take, loom_err *err)
     return LOOM_OK;
 }
 
-/* A shape with n samples gets the share n^A / sum of all n^A, each sample of it the n-th part of that; those that --slow
- * is about and all others by themselves. */
+/* A shape with n samples gets the share n^A / sum of all n^A, each sample of it the n-th part of that; those that
+ * --slow is about and all others by themselves. */
 static loom_status set_rates(balance_run *run, const balance_conf *conf, loom_err *err)
 {
     double sum[2] = {0, 0}, samples = (double)(conf->samples ? conf->samples : run->samples);

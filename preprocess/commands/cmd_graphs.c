@@ -47,7 +47,8 @@ static const loom_opt graphs_opts[] = {
 
 static void show_progress(void *arg, int64_t bytes) { loom_progress_update(arg, bytes, NULL); }
 
-/* What a folder's file is called that may hold traces; a graph store only when it is named itself, as it may be ours. */
+/* What a folder's file is called that may hold traces; a graph store only when it is named itself, as it may be
+ * ours. */
 static bool is_trace_name(const char *path)
 {
     static const char *const packed[] = {"", ".gz", ".zst", ".xz"};
@@ -272,7 +273,7 @@ static void mapping_digest(char text[40], const char *bytes, size_t len)
 
 static void note_mapping(loom_meta *meta, const loom_buf *mapping)
 {
-    char text[40];
+    char text[40] = "";
     mapping_digest(text, loom_buf_text(mapping), mapping->len);
     loom_meta_str(meta, "mapping_digest", text);
 }
@@ -281,7 +282,7 @@ static bool mapping_is_same(const graphs_conf *conf)
 {
     loom_buf bytes = {0};
     loom_err err = {0};
-    char text[40];
+    char text[40] = "";
     loom_json *meta = loom_meta_load(conf->output, false);
     const char *noted = loom_json_str(loom_json_get(meta, "mapping_digest"), NULL);
     bool same = noted && loom_file_read(&bytes, conf->rename, LOOM_BOUND_NAMES, &err) == LOOM_OK;

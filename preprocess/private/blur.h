@@ -1,5 +1,5 @@
-/* Times made coarse with the tree kept valid: starts and finishes go to a grid by one non-decreasing function, so that what
- * lay within still does. */
+/* Times made coarse with the tree kept valid: starts and finishes go to a grid by one non-decreasing function, so
+ * that what lay within still does. */
 #ifndef LOOM_PREPROCESS_PRIVATE_BLUR_H
 #define LOOM_PREPROCESS_PRIVATE_BLUR_H
 

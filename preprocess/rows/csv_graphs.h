@@ -19,8 +19,8 @@
 #include "readers/rows/row_reader.h"
 #include "trace/graph/rename.h"
 
-/* What `graphs` may need: a base and this much for every row kept of the largest file (with merge: of all files). Traces
- * of one row each need half as much again. */
+/* What `graphs` may need: a base and this much for every row kept of the largest file (with merge: of all files).
+ * Traces of one row each need half as much again. */
 #define LOOM_GRAPHS_ROW_BYTES  64
 #define LOOM_GRAPHS_BASE_BYTES (256LL << 20)
 
@@ -46,9 +46,9 @@ typedef struct loom_graphs_job {
     struct loom_graphs_run *merged; /* with merge: what was read so far */
 } loom_graphs_job;
 
-/* Reads one input: a plain or compressed file, every member of a tar file, "-". Its graphs are written, unless they have
- * to wait for the other files (merge). Members that are neither .csv nor JSON nor a store are counted as files of other
- * kinds. */
+/* Reads one input: a plain or compressed file, every member of a tar file, "-". Its graphs are written, unless they
+ * have to wait for the other files (merge). Members that are neither .csv nor JSON nor a store are counted as files
+ * of other kinds. */
 loom_status loom_graphs_add_file(loom_graphs_job *job, const char *path, loom_err *err);
 /* After the last file. */
 loom_status loom_graphs_finish(loom_graphs_job *job, loom_err *err);

@@ -46,14 +46,15 @@ typedef struct loom_graphs_report {
 loom_status loom_graphs_report_unlisted(loom_graphs_report *r, const loom_row_reader *from, loom_err *err);
 /* Adds a file; `place` NULL: `n_files` files that were merged, which have no line numbers of their own. */
 void loom_graphs_report_file(loom_graphs_report *r, const char *place, int64_t n_files, const loom_graphs_counts *c);
-/* {"files":[...],"total":{...},"types_not_listed":{...},"no_tables":{...}}: of tables, and where there was any, of what is
- * none (other_traces.h).
+/* {"files":[...],"total":{...},"types_not_listed":{...},"no_tables":{...}}: of tables, and where there was any, of
+ * what is none (other_traces.h).
  * `not_sought`: traces that split_traces.h had forgotten. */
 void loom_graphs_report_render(const loom_graphs_report *r, int64_t not_sought, const loom_source *others,
                                loom_buf *into);
 /* "3 rows: TYPE_NOT_LISTED 2, RT_NULL 1; 1 trace: NO_ROOT 1" for messages. */
 void loom_graphs_render_reasons(const loom_graphs_counts *c, loom_buf *into);
-/* A line of the verdicts: {"trace":...,"accepted":...,"reasons":[...]}, with `fault` for a trace that never was a graph. */
+/* A line of the verdicts: {"trace":...,"accepted":...,"reasons":[...]}, with `fault` for a trace that never was a
+ * graph. */
 void loom_graphs_render_verdict(loom_buf *into, const char *trace, const loom_verdict *v, const char *fault,
                                 int64_t edges);
 void loom_graphs_report_release(loom_graphs_report *r);

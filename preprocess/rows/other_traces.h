@@ -1,5 +1,5 @@
-/* Graphs from what is no CallGraph table: Jaeger, OTLP and Zipkin JSON, and graph stores (readers/files/graphsource.h has
- * the rules and the counts).
+/* Graphs from what is no CallGraph table: Jaeger, OTLP and Zipkin JSON, and graph stores
+ * (readers/files/graphsource.h has the rules and the counts).
  *
  *   loom_other_traces o = {.out = out, .rename = &rename};
  *   LOOM_TRY(loom_other_traces_add(&o, in, "traces.tar(a.json)", err));     each member

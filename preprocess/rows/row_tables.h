@@ -6,7 +6,8 @@
  *   LOOM_TRY(loom_row_tables_finish(&t, &counts, &report, err));
  *   loom_row_tables_release(&t);                                 also after a failed init
  *
- * A row stands in a chunk, which never moves. A segment says which rows of a chunk a block of the file gave, so the order
+ * A row stands in a chunk, which never moves. A segment says which rows of a chunk a block of the file gave, so the
+ * order
  * of the file can be told whatever thread read which block:
  *
  *   file      | block 0 | block 1 | block 2 | block 3 |           about 2 MiB of text each
@@ -16,7 +17,8 @@
  *   chunk 0   [ rows of block 0 | rows of block 3 ...  ]          thread 0's; LOOM_CHUNK_ROWS rows
  *   chunk 1   [ rows of block 1 | rows of block 2 ...  ]          thread 1's
  *
- *   segments  {block 0, chunk 0, first 0, n} {block 3, chunk 0, first n, ...}      thread 0's, in the order of its blocks
+ *   segments  {block 0, chunk 0, first 0, n} {block 3, chunk 0, first n, ...}      thread 0's, in the order of its
+ *   blocks
  *             {block 1, chunk 1, ...} {block 2, chunk 1, ...}                      thread 1's
  *
  *   a ref     chunk << 16 | row within the chunk: 32 bits name any row, so a run holds 4 billion at most */
@@ -76,7 +78,8 @@ loom_status loom_row_tables_read(loom_row_tables *t, loom_in *in, const char *pa
 /* After the last table: blocks know their lines, chunks how many rows they hold; adds what was kept and dropped. */
 loom_status loom_row_tables_finish(loom_row_tables *t, loom_graphs_counts *counts, loom_graphs_report *report,
                                    loom_err *err);
-/* About how many rows the table has that was opened, from the lines of its first block; *sure when that block is all. */
+/* About how many rows the table has that was opened, from the lines of its first block; *sure when that block is
+ * all. */
 loom_status loom_row_tables_estimate(loom_row_tables *t, const char *path, int64_t *rows, bool *sure, loom_err *err);
 /* All segments in the order of the blocks; returns them, free() them. NULL: no memory. */
 loom_segment *loom_row_tables_segments(const loom_row_tables *t, size_t *n);

@@ -1,5 +1,5 @@
-/* Any bytes as a file: plain, gzip, zstd, xz, bzip2, tar of those. A message or the same bytes whichever way they are read,
- * never a crash; lines are the text cut at its line ends. */
+/* Any bytes as a file: plain, gzip, zstd, xz, bzip2, tar of those. A message or the same bytes whichever way they
+ * are read, never a crash; lines are the text cut at its line ends. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

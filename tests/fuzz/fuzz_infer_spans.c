@@ -1,5 +1,5 @@
-/* Any bytes as Jaeger, OTLP or Zipkin documents: no crash; graphs that come out are valid, can be written as records and read
- * back, and survive the way into spans and back; every span is accounted for. */
+/* Any bytes as Jaeger, OTLP or Zipkin documents: no crash; graphs that come out are valid, can be written as
+ * records and read back, and survive the way into spans and back; every span is accounted for. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
 /* HDF5 guards its own tables with checksums, so that nearly every change ends at the first of them. A fuzz target that
- * wants to get behind it seals its inputs: every table that begins with a known mark gets the sum that its bytes have. */
+ * wants to get behind it seals its inputs: every table that begins with a known mark gets the sum that its bytes
+ * have. */
 #ifndef LOOM_FUZZ_H5_SEAL_H
 #define LOOM_FUZZ_H5_SEAL_H
 

@@ -1,5 +1,6 @@
 /* Muon against numpy in float64: direction, weights and momentum after each of four steps, for every case in
- * tests/golden/muon (one momentum alone, one row alone, both ways to lie, with and without Nesterov, decay and clipping).
+ * tests/golden/muon (one momentum alone, one row alone, both ways to lie, with and without Nesterov, decay and
+ * clipping).
  * Five iterations multiply a small singular value, and its error in float32, by up to 3.44⁵ = 485. */
 #include "test.h"
 

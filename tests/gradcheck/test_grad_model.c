@@ -473,7 +473,8 @@ TEST(bad_batches_are_refused)
 }
 
 /* No label at all: no loss, no gradient, no complaint. */
-/* The gradient is linear in the rows' weights: a quarter of that of the even rows alone and all of that of the odd ones. */
+/* The gradient is linear in the rows' weights: a quarter of that of the even rows alone and all of that of the odd
+ * ones. */
 TEST(weighted_rows)
 {
     bed b;

@@ -1,4 +1,5 @@
-/* The autoencoder of trees: its gradients against differences of its loss, and what it learns of trees that have a rule. */
+/* The autoencoder of trees: its gradients against differences of its loss, and what it learns of trees that have a
+ * rule. */
 #include "test.h"
 
 #include <math.h>

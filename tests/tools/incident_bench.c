@@ -1,7 +1,7 @@
-/* incident_bench STORE [RUNS [SEED]]: does `compare` find what was done to traces? For every kind of incident RUNS (200) times: 5,000 graphs
- * of STORE as they are against 500 others with one fault put in; and as often two sets of graphs without one. Prints a row
- * for each kind: how often the place of the fault came first and among the first three, and how often anything was
- * reported where nothing was. Faults go where there is traffic: see `fits`. */
+/* incident_bench STORE [RUNS [SEED]]: does `compare` find what was done to traces? For every kind of incident RUNS
+ * (200) times: 5,000 graphs of STORE as they are against 500 others with one fault put in; and as often two sets of
+ * graphs without one. Prints a row for each kind: how often the place of the fault came first and among the first
+ * three, and how often anything was reported where nothing was. Faults go where there is traffic: see `fits`. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,9 +255,9 @@ static loom_graph damaged(const loom_graph *g, fault f, const place *p, loom_rng
 
 /* ---- where to put them ---- */
 
-/* What a fault must touch to be seen in 500 graphs, and what is not there cannot be lost or slow: operations in at least 100
- * of 500 graphs that work for at least 1 ms in half of them; dependencies of operations in as many that are called by at
- * least three quarters of the invocations; services of at least 25. */
+/* What a fault must touch to be seen in 500 graphs, and what is not there cannot be lost or slow: operations in at
+ * least 100 of 500 graphs that work for at least 1 ms in half of them; dependencies of operations in as many that
+ * are called by at least three quarters of the invocations; services of at least 25. */
 static bool fits(const loom_contrast_tally *t, fault f, int32_t i)
 {
     double per = (double)INCIDENT / (double)t->graphs;

@@ -1,5 +1,5 @@
-/* ranks_check N: under mpirun -n N; every rank fails unless there are N of them that reach one another, and the sum over shards has
- * the bits of the tree on each. Rank 0 says how many there were. */
+/* ranks_check N: under mpirun -n N; every rank fails unless there are N of them that reach one another, and the sum
+ * over shards has the bits of the tree on each. Rank 0 says how many there were. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,9 @@
-/* topology_truth TOPOLOGY TEMPLATES [LEAST]: how often the call probabilities of a topology (--per-service) hold those from
- * which the sample traces were drawn (sample-traces --truth) in their 95 % intervals. Slots whose caller is called at most
- * once in a graph and LEAST (200) times in all, and which are the only one of their operation there. Prints
- * "slots N inside N rules N followed N groups N apart N": rules are cache and database behind it, followed those whose
- * database is called only after its cache; groups are alternatives, apart those never called one after the other. */
+/* topology_truth TOPOLOGY TEMPLATES [LEAST]: how often the call probabilities of a topology (--per-service) hold
+ * those from which the sample traces were drawn (sample-traces --truth) in their 95 % intervals. Slots whose caller
+ * is called at most once in a graph and LEAST (200) times in all, and which are the only one of their operation
+ * there. Prints "slots N inside N rules N followed N groups N apart N": rules are cache and database behind it,
+ * followed those whose database is called only after its cache; groups are alternatives, apart those never called
+ * one after the other. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,8 +67,8 @@ static bool calls(const loom_topology_state *s, int32_t op)
     return false;
 }
 
-/* Does `b` ever follow what is not `a` (wanted: a rule), or `a` itself (not wanted: alternatives)? In one stage with `a`
- * counts as following. Pooled states are passed over: rare ones stand together there. */
+/* Does `b` ever follow what is not `a` (wanted: a rule), or `a` itself (not wanted: alternatives)? In one stage
+ * with `a` counts as following. Pooled states are passed over: rare ones stand together there. */
 static bool steps_hold(const loom_topology *t, int32_t caller, int32_t a, int32_t b, bool wanted)
 {
     const loom_topology_operation *o = &t->operations[caller];

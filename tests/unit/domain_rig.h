@@ -1,5 +1,5 @@
-/* A tiny model with random weights and a tokenizer for the tests of the engine: the tokenizer is learned on the spot from
- * the texts of two call graphs, or is any that is named. */
+/* A tiny model with random weights and a tokenizer for the tests of the engine: the tokenizer is learned on the
+ * spot from the texts of two call graphs, or is any that is named. */
 #ifndef LOOM_TESTS_DOMAIN_RIG_H
 #define LOOM_TESTS_DOMAIN_RIG_H
 

@@ -1,5 +1,5 @@
-/* Damaged containers: a message that names the member, from memory that is still ours (run under the address sanitizer by
- * make test-sanitize). */
+/* Damaged containers: a message that names the member, from memory that is still ours (run under the address
+ * sanitizer by make test-sanitize). */
 #include <unistd.h>
 
 #include "core/file.h"

@@ -32,7 +32,8 @@ static bool is_valid(const loom_graph *g)
     return v.n == 0;
 }
 
-/* E takes 50 ms longer: B ends at 90; D and F, which started after B's end, follow; C, which ran beside it, does not. */
+/* E takes 50 ms longer: B ends at 90; D and F, which started after B's end, follow; C, which ran beside it, does
+ * not. */
 TEST(slow_call)
 {
     loom_graph g = six();

@@ -1,5 +1,5 @@
-/* The attack's numbers: area under the curve against counting all pairs, its interval against simulation, nearest distances
- * against brute force. */
+/* The attack's numbers: area under the curve against counting all pairs, its interval against simulation, nearest
+ * distances against brute force. */
 #include <math.h>
 #include <unistd.h>
 

@@ -1,4 +1,5 @@
-/* Corpora, earth mover's distance, memorisation and the probabilistic generator on graphs small enough to count by hand. */
+/* Corpora, earth mover's distance, memorisation and the probabilistic generator on graphs small enough to count by
+ * hand. */
 #include <unistd.h>
 
 #include "core/file.h"

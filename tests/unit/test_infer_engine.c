@@ -253,7 +253,8 @@ TEST(small_contexts_are_enough)
     check_full(NULL, 1300, 24, cases, 1);
 }
 
-/* A context in which a layer of 15 edges does not fit is refused before anything is generated; smaller graphs may fit. */
+/* A context in which a layer of 15 edges does not fit is refused before anything is generated; smaller graphs may
+ * fit. */
 TEST(contexts_too_small_are_refused)
 {
     loom_gen_prompt p = {.mode = LOOM_MODE_INSTRUCTION, .edges = 16, .depth = 2};

@@ -380,8 +380,9 @@ TEST(odd_names_and_times)
     "{\"traceID\":\"t\",\"spanID\":\"" id "\",\"processID\":\"p\",\"startTime\":" start ",\"duration\":" duration      \
     ",\"references\":[{\"refType\":\"CHILD_OF\",\"spanID\":\"" parent "\"}]}"
 #define JAEGER(spans) "{\"data\":[{\"processes\":{\"p\":{\"serviceName\":\"a\"}},\"spans\":[" spans "]}]}"
-#define OTLP(spans)                                                                                                      \
-    "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"a\"}}]}," \
+#define OTLP(spans)                                                                                                    \
+    "{\"resourceSpans\":[{\"resource\":{\"attributes\":"                                                               \
+    "[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"a\"}}]},"                                                 \
     "\"scopeSpans\":[{\"spans\":[" spans "]}]}]}"
 #define OSPAN(id, start, end)                                                                                          \
     "{\"traceId\":\"t\",\"spanId\":\"" id "\",\"startTimeUnixNano\":" start ",\"endTimeUnixNano\":" end "}"

@@ -15,7 +15,8 @@ TEST(digamma)
     for (double x = 0.1; x < 50; x *= 1.7) CHECK_NEAR(loom_digamma(x + 1) - loom_digamma(x), 1 / x, 1e-11);
 }
 
-/* scikit-learn 1.2 (BayesianGaussianMixture, dirichlet_process, 0.001), its own steps from the same k-means start, float64. */
+/* scikit-learn 1.2 (BayesianGaussianMixture, dirichlet_process, 0.001), its own steps from the same k-means start,
+ * float64. */
 TEST(agrees_with_scikit_learn)
 {
     static const double x[] = {3, 3, 4, 5, 5, 6, 5, 4, 3, 40, 42, 41, 44, 43, 40, 300, 310, 290, 305, 5, 4, 3, 6};

@@ -1,5 +1,5 @@
-/* The support vector machine: a problem whose solution is known, a certificate of optimality on others, a second solver, and
- * random features against the kernel they stand for. */
+/* The support vector machine: a problem whose solution is known, a certificate of optimality on others, a second
+ * solver, and random features against the kernel they stand for. */
 #include "test.h"
 
 #include "core/num.h"

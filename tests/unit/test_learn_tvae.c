@@ -8,8 +8,8 @@
 
 enum { ROWS = 40, WIDTH = 5, CODE = 3, BATCH = 5 };
 
-/* The values here were computed in float64 by a numpy program written from the definitions in learn/tvae.h, gradients by
- * central differences, with the mixture of scikit-learn; data, weights and noise by the formulas below. */
+/* The values here were computed in float64 by a numpy program written from the definitions in learn/tvae.h,
+ * gradients by central differences, with the mixture of scikit-learn; data, weights and noise by the formulas below. */
 static void rows_of(int32_t *discrete, double *x)
 {
     for (int i = 0; i < ROWS; i++) {
@@ -111,8 +111,8 @@ TEST(gradient)
     loom_tvae_free(t);
 }
 
-/* Two kinds of rows, one nine times as frequent, each with a class and a time of its own: drawn rows keep class and time
- * together, and both kinds occur. */
+/* Two kinds of rows, one nine times as frequent, each with a class and a time of its own: drawn rows keep class and
+ * time together, and both kinds occur. */
 TEST(learns)
 {
     enum { N = 4000 };

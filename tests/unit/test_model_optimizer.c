@@ -138,7 +138,8 @@ TEST(any_number_of_threads_gives_the_same_bits)
     }
 }
 
-/* Every matrix has one rank that moves it, by the bits of one alone; its momentum and all the rest move on every rank. */
+/* Every matrix has one rank that moves it, by the bits of one alone; its momentum and all the rest move on every
+ * rank. */
 TEST(ranks_share_out_the_matrices)
 {
     for (share_ranks = 2; share_ranks <= 5; share_ranks++) {

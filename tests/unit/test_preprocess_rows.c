@@ -18,7 +18,8 @@ static loom_texts texts_of(const char *const *ids, size_t n)
 
 /* ---- trace_groups ---- */
 
-/* Two chunks; the file's order is block 0 (chunk 1), block 1 (chunk 0), block 2 (chunk 1 again). `rt` tells rows apart. */
+/* Two chunks; the file's order is block 0 (chunk 1), block 1 (chunk 0), block 2 (chunk 1 again). `rt` tells rows
+ * apart. */
 TEST(rows_are_grouped_in_the_order_of_the_file)
 {
     static const char *const ids[] = {"a", "nobody", "c"};
@@ -49,7 +50,8 @@ TEST(rows_are_grouped_in_the_order_of_the_file)
     loom_texts_release(&traces);
 }
 
-/* All three digits of the radix sort count, days do not, times before 1970 fall into their day, equal times go by id. */
+/* All three digits of the radix sort count, days do not, times before 1970 fall into their day, equal times go by
+ * id. */
 TEST(traces_are_ordered_by_time_of_day_and_id)
 {
     static const char *const ids[] = {"z", "late", "b", "a", "middle", "early", "before"};

@@ -1,5 +1,5 @@
-/* Disks that fail and disks that lie: whatever happens to one write of a checkpoint or shard, the file is right, or it is
- * an error, nothing is left and the process lives. */
+/* Disks that fail and disks that lie: whatever happens to one write of a checkpoint or shard, the file is right, or
+ * it is an error, nothing is left and the process lives. */
 #include <errno.h>
 #include <sys/syscall.h>
 #include <unistd.h>

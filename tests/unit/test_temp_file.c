@@ -1,5 +1,5 @@
-/* Outputs that get their names: alone or together, against others who want the same name, and when the process is killed
- * or the disk fails at any step between. */
+/* Outputs that get their names: alone or together, against others who want the same name, and when the process is
+ * killed or the disk fails at any step between. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

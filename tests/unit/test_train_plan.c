@@ -1,4 +1,5 @@
-/* The plan of a run as arithmetic: length, warm-up, shape, memory, words; and which options a run may go on with changed. */
+/* The plan of a run as arithmetic: length, warm-up, shape, memory, words; and which options a run may go on with
+ * changed. */
 #include "train/run_plan.h"
 #include "train/snapshot.h"
 

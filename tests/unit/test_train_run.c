@@ -268,8 +268,8 @@ TEST(time_and_steps)
     CHECK(step_of(in_dir("long/model.h5")) > 1);
 }
 
-/* --patience: a model that learns two samples by heart gets worse on others; the run ends early and its model is the best one,
- * also when it was stopped on the way. */
+/* --patience: a model that learns two samples by heart gets worse on others; the run ends early and its model is
+ * the best one, also when it was stopped on the way. */
 TEST(patience)
 {
     loom_err err = {0};
@@ -570,8 +570,8 @@ TEST(adapter)
               "128", "lora-rank", "4", "plot", "false", "lr", "0.01", NULL) == LOOM_STATUS_ARG);
 }
 
-/* --lora-init pissa: the written adapter fits the base as it is, whose loss an untrained one does not change; a run that was
- * stopped ends in the same bits. */
+/* --lora-init pissa: the written adapter fits the base as it is, whose loss an untrained one does not change; a run
+ * that was stopped ends in the same bits. */
 TEST(pissa)
 {
     loom_err err = {0};

@@ -1,4 +1,5 @@
-/* The cut of a step, the tree of its sums, and what ranks share out. One process: tests/cli/test_train_ranks.sh has several. */
+/* The cut of a step, the tree of its sums, and what ranks share out. One process: tests/cli/test_train_ranks.sh has
+ * several. */
 #include "test.h"
 
 #include "core/num.h"

@@ -16,8 +16,8 @@
 #include "readers/rows/csv_rows.h"
 #include "readers/spans/spans.h"
 
-/* Lines of a graph store, some MiB at a time: text[0 .. len) ends with a line's end, or is the last. The taker parses them
- * itself (on several threads) and adds what it met to the counts of the source. */
+/* Lines of a graph store, some MiB at a time: text[0 .. len) ends with a line's end, or is the last. The taker
+ * parses them itself (on several threads) and adds what it met to the counts of the source. */
 typedef loom_status (*loom_take_lines)(void *arg, const char *text, size_t len, loom_err *err);
 
 typedef struct loom_source {

@@ -55,7 +55,8 @@ static quoted_result split_quoted(loom_csv *csv, const char *at, const char *end
 {
     csv->n_fields = 0;
     loom_buf_reset(&csv->scratch);
-    /* no growth below: fields point into it. Without memory the record is bad, which core/nomem.h keeps from every result. */
+    /* no growth below: fields point into it. Without memory the record is bad, which core/nomem.h keeps from every
+     * result. */
     if (!loom_buf_reserve(&csv->scratch, (size_t)(end - at) + 1)) return QUOTED_BAD;
     for (;;) {
         if (at < end && *at == '"') {

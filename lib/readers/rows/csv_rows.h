@@ -1,5 +1,5 @@
-/* CallGraph tables in memory as graphs, for every stage alike: the rows that loom-preprocess graphs would keep, read by the
- * same reader (row_reader.h). What it would drop is counted, nothing is mapped or renamed.
+/* CallGraph tables in memory as graphs, for every stage alike: the rows that loom-preprocess graphs would keep,
+ * read by the same reader (row_reader.h). What it would drop is counted, nothing is mapped or renamed.
  *
  *   loom_csv_rows c = {0};
  *   LOOM_TRY(loom_csv_rows_add(&c, text, len, "rows.csv", &left, &known, err));   one call for each file
@@ -44,12 +44,13 @@ typedef struct loom_csv_rows {
     loom_arena arena;
 } loom_csv_rows; /* zero-initialised is ready */
 
-/* All rows of a file; what cannot be used is a BAD_ROW. *known = false: no CallGraph table, *err says what its header lacks. */
+/* All rows of a file; what cannot be used is a BAD_ROW. *known = false: no CallGraph table, *err says what its
+ * header lacks. */
 loom_status loom_csv_rows_add(loom_csv_rows *c, const char *text, size_t len, const char *name, loom_left_out *left,
                               bool *known, loom_err *err);
 int64_t loom_csv_rows_met(const loom_csv_rows *c); /* rows in the files, with those left out */
-/* The next trace, in order of first appearance; *more = false behind the last one. The graph is valid where why->n is 0;
- * it lives in `arena` and in `c`. No rows may be added any more. */
+/* The next trace, in order of first appearance; *more = false behind the last one. The graph is valid where why->n
+ * is 0; it lives in `arena` and in `c`. No rows may be added any more. */
 loom_status loom_csv_rows_next(loom_csv_rows *c, loom_graph *g, loom_verdict *why, bool *more, loom_arena *arena,
                                loom_err *err);
 void loom_csv_rows_release(loom_csv_rows *c);

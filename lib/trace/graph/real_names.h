@@ -20,8 +20,8 @@ typedef struct loom_real_names {
 
 /* IO when there is no such file, FORMAT when it is no mapping. */
 loom_status loom_real_names_load(loom_real_names *r, const char *path, loom_err *err);
-/* Fills *to with `g` under its real names; both share ids, new texts live in `arena`. What cannot stand in a record (white
- * space, '|') becomes '_'. */
+/* Fills *to with `g` under its real names; both share ids, new texts live in `arena`. What cannot stand in a record
+ * (white space, '|') becomes '_'. */
 loom_status loom_real_names_graph(loom_graph *to, loom_real_names *r, const loom_graph *g, loom_arena *arena,
                                   loom_err *err);
 void loom_real_names_release(loom_real_names *r);

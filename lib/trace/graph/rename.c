@@ -18,7 +18,8 @@ static void append_number(loom_rename_kind kind, int64_t number, loom_buf *into)
 
 static loom_hash128 key_of(int64_t number) { return loom_hash128_of(&number, sizeof number); }
 
-/* The number of a name that is MS_n or S_n already, written with any number of zeros less than usual; -1: another name. */
+/* The number of a name that is MS_n or S_n already, written with any number of zeros less than usual; -1: another
+ * name. */
 static int64_t own_number(loom_rename_kind kind, const char *name, size_t len)
 {
     size_t n_prefix = strlen(prefixes[kind]), width = len - n_prefix;

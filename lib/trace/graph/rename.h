@@ -3,10 +3,13 @@
  *   MS_00001<TAB>cart-service
  *   S_000000001<TAB>frontend:/api/cart
  *
- * Lines that begin with "#" are kept, in front. Names are written as loom_quote does it (core/escape.h), so that the file can be shown in a terminal.
+ * Lines that begin with "#" are kept, in front. Names are written as loom_quote does it (core/escape.h), so that
+ * the file can be shown in a terminal.
  *
- * Every name but USER gets a number, so that no number can be taken twice. With keep_ids, MS_n and S_n keep theirs unless
- * another name has it already; they stand in the mapping as well, so that it stays theirs. A mapping file that exists is
+ * Every name but USER gets a number, so that no number can be taken twice. With keep_ids, MS_n and S_n keep theirs
+ * unless
+ * another name has it already; they stand in the mapping as well, so that it stays theirs. A mapping file that
+ * exists is
  * read first and goes on growing, so that several runs agree. New names are numbered in byte order, file by file: the
  * result does not depend on threads. */
 #ifndef LOOM_TRACE_GRAPH_RENAME_H

@@ -25,8 +25,8 @@ typedef struct loom_prompt_conf {
  * `rng` (NULL: all shown, listed order). Appends. */
 loom_status loom_request_root_prompt(loom_buf *into, const loom_graph *graph, const loom_facts *facts,
                                      const loom_prompt_conf *conf, loom_rng *rng, loom_arena *arena, loom_err *err);
-/* The same for a graph of whose service `stats` (NULL: none) tell. The draws follow from `seed` and from the graph without
- * its time of day, so that every program makes the same prompt of a graph. */
+/* The same for a graph of whose service `stats` (NULL: none) tell. The draws follow from `seed` and from the graph
+ * without its time of day, so that every program makes the same prompt of a graph. */
 loom_status loom_request_graph_prompt(loom_buf *into, const loom_graph *graph, const loom_stats *stats,
                                       const loom_prompt_conf *conf, uint64_t seed, loom_arena *arena, loom_err *err);
 /* The prompt for attributes given by hand (order of `attrs`); conditions follow from those that are present. */

@@ -90,7 +90,8 @@ loom_status loom_request_refuse(loom_request *r, int32_t layer, loom_err *err);
 bool loom_request_done(const loom_request *r);
 int32_t loom_request_count(const loom_request *r); /* layers so far */
 const loom_request_layer *loom_request_at(const loom_request *r, int32_t index);
-/* Final judgement; may be asked for at any time (unfinished layers count as missing). Borrowed until the next answer. */
+/* Final judgement; may be asked for at any time (unfinished layers count as missing). Borrowed until the next
+ * answer. */
 const loom_outcome *loom_request_outcome(loom_request *r);
 /* Texts of every failed attempt so far. */
 void loom_request_failures(const loom_request *r, int64_t id, loom_buf *log, loom_buf *codes);

@@ -14,7 +14,8 @@
  *           num_current_edges); for each hidden one of num_edges, num_subgraphs, remaining_depth the line that says so;
  *           latency hidden and not high: "... based on distributions" with 0.5; high latency: always
  *   others  the same lines, always with attribute, and the number of subgraphs
- *   both    an uncommon call of the layer (or, if handed_down, below it): always, the first only; start before finish; copy the caller
+ *   both    an uncommon call of the layer (or, if handed_down, below it): always, the first only; start before
+ *   finish; copy the caller
  * A split has its four fixed lines. Then the order is shuffled. */
 #ifndef LOOM_TRACE_TEXT_ENCODE_H
 #define LOOM_TRACE_TEXT_ENCODE_H

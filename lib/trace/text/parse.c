@@ -102,8 +102,8 @@ static span without_unit(span value)
 
 static span after(span s, const char *front) { return between(s.text + strlen(front), end_of(s)); }
 
-/* The quick way for an item that begins with its word and " is ", or a blank before a time, if its value cannot hold a word
- * that is looked for before (those have an 'e', and times are digits) nor a second " is ". */
+/* The quick way for an item that begins with its word and " is ", or a blank before a time, if its value cannot
+ * hold a word that is looked for before (those have an 'e', and times are digits) nor a second " is ". */
 static bool usual_item(span item, bool tabular, loom_line_kind *kind, span *value)
 {
     for (int i = 0; i < LOOM_ITEMS; i++) {

@@ -1,5 +1,5 @@
-/* The parts of an answer as wide as they get, for who reserves room in a context: the largest numbers and longest names that
- * traces have, every part with its line end. The words are those of grammar.h. */
+/* The parts of an answer as wide as they get, for who reserves room in a context: the largest numbers and longest
+ * names that traces have, every part with its line end. The words are those of grammar.h. */
 #ifndef LOOM_TRACE_TEXT_WIDEST_H
 #define LOOM_TRACE_TEXT_WIDEST_H
 
