@@ -164,3 +164,22 @@ void loom_score_answers_release(loom_score_answers_run *run)
     if (run->tally.coverage) loom_tally_release(&run->tally);
     run->prompts = (loom_paths){0};
 }
+
+loom_status loom_score_answers_to(const loom_ctx *ctx, const char *output, bool pictures,
+                                  const loom_score_answers_conf *conf, loom_score_answers_fn *write, const void *arg,
+                                  loom_err *err)
+{
+    loom_score_answers_run run = {0};
+    loom_results r = {0};
+    loom_status st;
+
+    if ((st = loom_results_open(&r, ctx, output, pictures, err)) != LOOM_OK) goto done;
+    if ((st = loom_score_answers_inputs(&run, &r, conf, ctx->args, ctx->n_args, err)) != LOOM_OK) goto done;
+    if (loom_results_up_to_date(&r)) goto done;
+    if ((st = loom_score_answers_all(&run, &r, err)) != LOOM_OK) goto done;
+    st = write(&r, &run.tally, arg, err);
+done:
+    loom_results_release(&r);
+    loom_score_answers_release(&run);
+    return st;
+}

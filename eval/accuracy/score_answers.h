@@ -50,6 +50,13 @@ loom_status loom_score_answers_inputs(loom_score_answers_run *run, loom_results 
 loom_status loom_score_answers_all(loom_score_answers_run *run, const loom_results *r, loom_err *err);
 void loom_score_answers_release(loom_score_answers_run *run);
 
+/* What a command makes of the scores; `arg` is its own. */
+typedef loom_status loom_score_answers_fn(loom_results *r, const loom_tally *tally, const void *arg, loom_err *err);
+/* A whole command: scores the answers that ctx names and hands them to `write`, unless `output` is up to date. */
+loom_status loom_score_answers_to(const loom_ctx *ctx, const char *output, bool pictures,
+                                  const loom_score_answers_conf *conf, loom_score_answers_fn *write, const void *arg,
+                                  loom_err *err);
+
 /* "NAME=FILE" gives NAME and returns FILE; a bare FILE gives "". */
 const char *loom_score_answers_name(char *name, size_t cap, const char *arg);
 

@@ -59,8 +59,9 @@ static void compare_with_paper(loom_results *r, const loom_tally *t)
     loom_paper_compare(r, LOOM_PAPER_INTERMEDIATE_GAIN, NULL, gap, ours, NULL);
 }
 
-static loom_status write_results(loom_results *r, const loom_tally *t, loom_err *err)
+static loom_status write_results(loom_results *r, const loom_tally *t, const void *arg, loom_err *err)
 {
+    (void)arg;
     loom_csv_table table = {0};
     loom_accuracy_lines lines;
     loom_accuracy_choose(&lines, t, LOOM_DECODING_ANY);
@@ -99,18 +100,8 @@ static loom_status write_results(loom_results *r, const loom_tally *t, loom_err 
 static loom_status run_variants(const loom_ctx *ctx, loom_err *err)
 {
     const variants_conf *conf = ctx->conf;
-    loom_score_answers_run run = {0};
-    loom_results r = {0};
-    loom_status st;
-    if ((st = loom_results_open(&r, ctx, conf->output, conf->pictures, err)) != LOOM_OK) goto done;
-    if ((st = loom_score_answers_inputs(&run, &r, &conf->scoring, ctx->args, ctx->n_args, err)) != LOOM_OK) goto done;
-    if (loom_results_up_to_date(&r)) goto done;
-    if ((st = loom_score_answers_all(&run, &r, err)) != LOOM_OK) goto done;
-    st = write_results(&r, &run.tally, err);
-done:
-    loom_results_release(&r);
-    loom_score_answers_release(&run);
-    return st;
+
+    return loom_score_answers_to(ctx, conf->output, conf->pictures, &conf->scoring, write_results, NULL, err);
 }
 
 const loom_cmd loom_cmd_variants = {

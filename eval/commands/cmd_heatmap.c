@@ -409,8 +409,9 @@ static loom_status print_summary(const loom_ctx *ctx, const loom_tally *t, int f
     return st;
 }
 
-static loom_status write_results(loom_results *r, const loom_tally *t, const heatmap_conf *conf, loom_err *err)
+static loom_status write_results(loom_results *r, const loom_tally *t, const void *arg, loom_err *err)
 {
+    const heatmap_conf *conf = arg;
     int first = conf->validity == 2 ? 0 : conf->validity, last = conf->validity == 2 ? 1 : conf->validity;
     loom_csv_table fig12 = {0}, fig03 = {0}, errors = {0};
     loom_status st;
@@ -437,21 +438,11 @@ done:
 static loom_status run_heatmap(const loom_ctx *ctx, loom_err *err)
 {
     const heatmap_conf *conf = ctx->conf;
-    loom_score_answers_run run = {0};
-    loom_results r = {0};
-    loom_status st;
+
     if (ctx->n_args == 0 && !conf->scoring.generated)
         return loom_fail(err, LOOM_STATUS_ARG,
                          "nothing to judge; name answers files, or graphs of others with --generated");
-    if ((st = loom_results_open(&r, ctx, conf->output, conf->pictures, err)) != LOOM_OK) goto done;
-    if ((st = loom_score_answers_inputs(&run, &r, &conf->scoring, ctx->args, ctx->n_args, err)) != LOOM_OK) goto done;
-    if (loom_results_up_to_date(&r)) goto done;
-    if ((st = loom_score_answers_all(&run, &r, err)) != LOOM_OK) goto done;
-    st = write_results(&r, &run.tally, conf, err);
-done:
-    loom_results_release(&r);
-    loom_score_answers_release(&run);
-    return st;
+    return loom_score_answers_to(ctx, conf->output, conf->pictures, &conf->scoring, write_results, conf, err);
 }
 
 const loom_cmd loom_cmd_heatmap = {

@@ -187,13 +187,21 @@ static loom_status write_results(loom_results *r, const ladder_job *j, const loo
     return st;
 }
 
+static loom_status measure_and_write(loom_results *r, const loom_tally *t, const void *arg, loom_err *err)
+{
+    const loom_ctx *ctx = arg;
+    ladder_job j = {0};
+    loom_status st = measure_models(&j, ctx->args, ctx->n_args, err);
+
+    if (st == LOOM_OK) st = write_results(r, &j, t, err);
+    free(j.rungs);
+    return st;
+}
+
 static loom_status run_ladder(const loom_ctx *ctx, loom_err *err)
 {
     const ladder_conf *conf = ctx->conf;
-    ladder_job j = {0};
-    loom_score_answers_run run = {0};
-    loom_results r = {0};
-    loom_status st;
+
     for (int i = 0; i < ctx->n_args; i++) {
         char name[128];
         loom_score_answers_name(name, sizeof name, ctx->args[i]);
@@ -201,17 +209,7 @@ static loom_status run_ladder(const loom_ctx *ctx, loom_err *err)
             return loom_fail(err, LOOM_STATUS_ARG, "%s: which model is it? Name every file, as 1M=%s", ctx->args[i],
                              ctx->args[i]);
     }
-    if ((st = loom_results_open(&r, ctx, conf->output, conf->pictures, err)) != LOOM_OK) goto done;
-    if ((st = loom_score_answers_inputs(&run, &r, &conf->scoring, ctx->args, ctx->n_args, err)) != LOOM_OK) goto done;
-    if (loom_results_up_to_date(&r)) goto done;
-    if ((st = loom_score_answers_all(&run, &r, err)) != LOOM_OK) goto done;
-    if ((st = measure_models(&j, ctx->args, ctx->n_args, err)) != LOOM_OK) goto done;
-    st = write_results(&r, &j, &run.tally, err);
-done:
-    free(j.rungs);
-    loom_results_release(&r);
-    loom_score_answers_release(&run);
-    return st;
+    return loom_score_answers_to(ctx, conf->output, conf->pictures, &conf->scoring, measure_and_write, ctx, err);
 }
 
 const loom_cmd loom_cmd_ladder = {
