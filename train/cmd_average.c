@@ -6,8 +6,8 @@
 #include "core/meta.h"
 #include "core/num.h"
 #include "trace/text/names.h"
-#include "train/hf.h"
 #include "train/train_cmds.h"
+#include "train/write_model.h"
 
 typedef struct average_conf {
     const char *output;
@@ -109,18 +109,14 @@ static loom_status average(const loom_ctx *ctx, loom_model_files *first, double 
     return LOOM_OK;
 }
 
-static loom_status write_model(const loom_ctx *ctx, const loom_model_files *b, const char *paths, loom_err *err)
+static loom_status write_mean(const loom_ctx *ctx, const loom_model_files *b, const char *paths, loom_err *err)
 {
     const average_conf *conf = ctx->conf;
     loom_meta meta = {0};
-    loom_buf text = {0};
-    loom_hf_how how = {.dtype = LOOM_DTYPE_F32, .force = ctx->common.force};
+    loom_hf_how how = {.dtype = LOOM_DTYPE_F32};
 
     loom_meta_json(&meta, "models", paths);
-    loom_meta_render_inside(&meta, ctx, &text);
-    how.meta = text.data;
-    loom_status st = loom_hf_write_ckpt(conf->output, b, &how, err);
-    loom_buf_release(&text);
+    loom_status st = loom_write_model(conf->output, true, ctx, b, &how, &meta, err);
     loom_meta_release(&meta);
     return st;
 }
@@ -137,7 +133,7 @@ static loom_status run_average(const loom_ctx *ctx, loom_err *err)
     if (st == LOOM_OK && !(sum = loom_calloc(first.model->table.floats, sizeof *sum)))
         st = loom_fail_nomem(err, "the sum of the weights");
     if (st == LOOM_OK) st = average(ctx, &first, sum, &paths, err);
-    if (st == LOOM_OK) st = write_model(ctx, &first, loom_buf_text(&paths), err);
+    if (st == LOOM_OK) st = write_mean(ctx, &first, loom_buf_text(&paths), err);
     if (st == LOOM_OK) loom_info("%s: the mean of %d models", conf->output, ctx->n_args);
     free(sum);
     loom_buf_release(&paths);

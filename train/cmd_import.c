@@ -26,17 +26,6 @@ static const loom_opt import_opts[] = {
                   "adapters are trained"),
     LOOM_OPT_STR("base", 0, import_conf, base, NULL, "MODEL", "for an adapter: the model it belongs to"), LOOM_OPT_END};
 
-static bool has_file(const char *dir, const char *name)
-{
-    loom_buf path = {0};
-    bool has;
-
-    loom_buf_printf(&path, "%s/%s", dir, name);
-    has = loom_file_exists(path.data);
-    loom_buf_release(&path);
-    return has;
-}
-
 static void render_meta(loom_buf *into, const loom_ctx *ctx)
 {
     loom_meta m = {0};
@@ -106,7 +95,7 @@ static loom_status check_folder_tokenizer(const char *dir, int64_t V, loom_err *
     loom_buf path = {0}, text = {0};
     loom_status st = LOOM_OK;
 
-    if (has_file(dir, "tokenizer.json")) {
+    if (loom_file_exists_in(dir, "tokenizer.json")) {
         loom_buf_printf(&path, "%s/tokenizer.json", dir);
         st = loom_file_read(&text, path.data, LOOM_BOUND_JSON, err);
         if (st == LOOM_OK) st = check_tokenizer(loom_buf_text(&text), text.len, path.data, V, err);
@@ -129,7 +118,7 @@ static loom_status put_texts(loom_ckpt_writer *w, const loom_ctx *ctx, const loo
     loom_buf_reset(&text);
     render_meta(&text, ctx);
     if ((st = loom_ckpt_put_text(w, "text/meta", text.data, text.len, err)) != LOOM_OK) goto done;
-    if (has_file(dir, "tokenizer.json")) {
+    if (loom_file_exists_in(dir, "tokenizer.json")) {
         loom_buf_reset(&text);
         loom_buf_printf(&path, "%s/tokenizer.json", dir);
         if ((st = loom_file_read(&text, path.data, LOOM_BOUND_JSON, err)) != LOOM_OK) goto done;
@@ -137,7 +126,7 @@ static loom_status put_texts(loom_ckpt_writer *w, const loom_ctx *ctx, const loo
     } else {
         loom_warn("%s has no tokenizer.json; token shards cannot be checked against this model", dir);
     }
-    if (has_file(dir, "names.txt")) {
+    if (loom_file_exists_in(dir, "names.txt")) {
         loom_buf_reset(&path);
         loom_buf_reset(&text);
         loom_buf_printf(&path, "%s/names.txt", dir);
@@ -263,8 +252,8 @@ static loom_status run_import(const loom_ctx *ctx, loom_err *err)
     const char *dir = ctx->args[0];
 
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "--output FILE is missing");
-    if (has_file(dir, "config.json") && !conf->base) return import_model(ctx, err);
-    if (has_file(dir, "adapter_config.json")) return import_adapter(ctx, err);
+    if (loom_file_exists_in(dir, "config.json") && !conf->base) return import_model(ctx, err);
+    if (loom_file_exists_in(dir, "adapter_config.json")) return import_adapter(ctx, err);
     return loom_fail(err, LOOM_STATUS_IO, "%s holds neither config.json (a model) nor adapter_config.json (an adapter)",
                      dir);
 }

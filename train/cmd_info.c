@@ -277,24 +277,6 @@ static loom_status info_peft(facts *f, const char *dir, loom_err *err)
     return st;
 }
 
-static bool ends_in(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
-static bool has_file(const char *dir, const char *name)
-{
-    loom_buf path = {0};
-    bool has;
-
-    loom_buf_printf(&path, "%s/%s", dir, name);
-    has = loom_file_exists(path.data);
-    loom_buf_release(&path);
-    return has;
-}
-
 static loom_status info_path(facts *f, const char *path, const info_conf *conf, loom_err *err)
 {
     loom_model_kind kind;
@@ -302,8 +284,8 @@ static loom_status info_path(facts *f, const char *path, const info_conf *conf, 
     loom_shard *s = NULL;
     loom_status st;
 
-    if (ends_in(path, ".tokens.h5")) return info_shard(f, path, conf, err);
-    if (has_file(path, "adapter_config.json")) return info_peft(f, path, err);
+    if (loom_path_ends_in(path, ".tokens.h5")) return info_shard(f, path, conf, err);
+    if (loom_file_exists_in(path, "adapter_config.json")) return info_peft(f, path, err);
     if (!loom_file_is_dir(path) && loom_shard_open(&s, path, NULL) == LOOM_OK) {
         loom_shard_close(&s);
         return info_shard(f, path, conf, err);

@@ -12,15 +12,6 @@
 #include "core/file.h"
 #include "core/log.h"
 
-/* True when the open file is still the one under that name. */
-static bool same_file(int fd, const char *path)
-{
-    struct stat mine, there;
-
-    return fstat(fd, &mine) == 0 && stat(path, &there) == 0 && mine.st_ino == there.st_ino &&
-           mine.st_dev == there.st_dev;
-}
-
 /* Opens and locks the file; again when the run before removed it in between. */
 static loom_status lock_file(int *lock, const char *path, const char *dir, loom_err *err)
 {
@@ -33,7 +24,7 @@ static loom_status lock_file(int *lock, const char *path, const char *dir, loom_
             return loom_fail(err, LOOM_STATUS_IO,
                              "another loom-train is at work in %s; wait for it or choose another --output", dir);
         }
-        if (same_file(fd, path)) {
+        if (loom_file_is_open(fd, path)) {
             *lock = fd;
             return LOOM_OK;
         }

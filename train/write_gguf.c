@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/file.h"
 #include "core/log.h"
 #include "core/num.h"
 
@@ -89,17 +90,10 @@ static loom_status open_modelfile(loom_out **out, const loom_write_gguf_conf *co
     return st;
 }
 
-static const char *last_part(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash && slash[1] ? slash + 1 : path;
-}
-
 loom_status loom_write_gguf(const loom_write_gguf_conf *conf, const loom_ctx *ctx, const loom_model_files *b,
                             loom_meta *made, loom_err *err)
 {
-    loom_gguf_how how = {.matrices = conf->matrices, .name = last_part(conf->output)};
+    loom_gguf_how how = {.matrices = conf->matrices, .name = loom_path_name(conf->output)};
     loom_out *outs[2] = {NULL, NULL};
     loom_status st;
 

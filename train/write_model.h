@@ -1,4 +1,5 @@
-/* Writing a model as adapt, export and merge do: with how it was made, as a checkpoint or as a Hugging Face folder. */
+/* Writing a model as adapt, average, export and merge do: with how it was made, as a checkpoint or as a Hugging Face
+ * folder. */
 #ifndef LOOM_TRAIN_WRITE_MODEL_H
 #define LOOM_TRAIN_WRITE_MODEL_H
 

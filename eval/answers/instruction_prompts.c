@@ -1,5 +1,7 @@
 #include "eval/answers/instruction_prompts.h"
 
+#include "trace/text/facts.h"
+
 #include <string.h>
 
 const char *const loom_ask_names[LOOM_ASKS] = {"none", "high_latency", "uncommon", "both"};
@@ -27,7 +29,7 @@ bool loom_instruction_of(loom_instruction *out, loom_ask ask, const loom_graph *
     /* only requests of users may ask for high latency: the others show theirs */
     if (wants_latency(ask) && strcmp(g->calls[0].source, LOOM_TEXT_USER) != 0) return false;
     if (wants_latency(ask) &&
-        (!loom_stats_latency(stats, g->service, NULL, &out->p90, &mean) || (double)out->p90 - mean <= 5))
+        (!loom_stats_latency(stats, g->service, NULL, &out->p90, &mean) || !loom_latency_varies(out->p90, mean)))
         return false;
     if (!wants_call(ask)) return true;
     const loom_call *c = draw_rare(g, stats, rng);

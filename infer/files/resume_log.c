@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "core/num.h"
 
 struct loom_resume_log {
@@ -44,14 +45,6 @@ static loom_status scan(loom_resume_log *p, const loom_buf *head, size_t *keep, 
                      p->path);
 }
 
-static bool is_still_there(int fd, const char *path)
-{
-    struct stat mine, there;
-
-    return fstat(fd, &mine) == 0 && stat(path, &there) == 0 && mine.st_ino == there.st_ino &&
-           mine.st_dev == there.st_dev;
-}
-
 /* One run at a time; again when the run before has removed its file in between. The lock dies with the process. */
 static loom_status open_locked(loom_resume_log *p, loom_err *err)
 {
@@ -63,7 +56,7 @@ static loom_status open_locked(loom_resume_log *p, loom_err *err)
             return loom_fail(err, LOOM_STATUS_IO,
                              "another loom-infer is at work on %s; wait for it or choose another --output", p->path);
         }
-        if (!is_still_there(fd, p->path)) {
+        if (!loom_file_is_open(fd, p->path)) {
             close(fd);
             continue;
         }

@@ -14,12 +14,6 @@
 #include "trace/graph/record.h"
 #include "trace/graph/rows.h"
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 loom_format loom_format_of_name(const char *path)
 {
     static const struct {
@@ -31,12 +25,12 @@ loom_format loom_format_of_name(const char *path)
     size_t n = strlen(path);
     char name[64];
 
-    if (ends_with(path, ".zst")) n -= 4;
+    if (loom_path_ends_in(path, ".zst")) n -= 4;
     size_t keep = n < sizeof name - 1 ? n : sizeof name - 1;
     memcpy(name, path + n - keep, keep);
     name[keep] = 0;
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-        if (ends_with(name, endings[i].end)) return endings[i].format;
+        if (loom_path_ends_in(name, endings[i].end)) return endings[i].format;
     return LOOM_FORMATS;
 }
 
@@ -49,7 +43,7 @@ loom_span_ids loom_sink_make_ids(const loom_sink *k)
     loom_hash128 h = loom_hash128_of(key, sizeof key);
 
     if (!h.hi && !h.lo) h.lo = 1;
-    snprintf(ids.trace, sizeof ids.trace, "%016llx%016llx", (unsigned long long)h.hi, (unsigned long long)h.lo);
+    loom_hash128_text(h, ids.trace);
     ids.seed = h.lo;
     return ids;
 }

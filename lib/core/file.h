@@ -55,6 +55,8 @@ typedef struct loom_out loom_out;
  * killed processes have left. */
 loom_status loom_out_open(loom_out **out, const char *path, bool force, loom_err *err);
 loom_status loom_out_write(loom_out *out, const void *data, size_t len, loom_err *err);
+/* Opens *out with `text` in it, to be committed. */
+loom_status loom_out_text(loom_out **out, const char *path, const loom_buf *text, bool force, loom_err *err);
 loom_status loom_out_printf(loom_out *out, loom_err *err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Flush, sync, rename; frees *out and sets it to NULL, also on failure (then the old file is still there). */
 loom_status loom_out_commit(loom_out **out, loom_err *err);
@@ -85,6 +87,10 @@ loom_status loom_map_fd(loom_map_file *out, int fd, size_t len, const char *path
 void loom_map_close(loom_map_file *map);
 
 bool loom_file_exists(const char *path);
+bool loom_file_exists_in(const char *dir, const char *name); /* is there a dir/name? */
+bool loom_path_ends_in(const char *path, const char *end);
+const char *loom_path_name(const char *path);     /* its last part; all of it where that is empty */
+bool loom_file_is_open(int fd, const char *path); /* is the open file still the one under that name? */
 bool loom_file_is_dir(const char *path);
 bool loom_path_is_hidden(const char *path);                  /* does the last part of the name begin with a dot? */
 int64_t loom_file_size(const char *path);                    /* bytes, -1 when it cannot be told */

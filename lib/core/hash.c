@@ -25,6 +25,11 @@ loom_hash128 loom_hash128_of(const void *bytes, size_t len)
     return (loom_hash128){h.low64, h.high64};
 }
 
+void loom_hash128_text(loom_hash128 h, char text[33])
+{
+    snprintf(text, 33, "%016llx%016llx", (unsigned long long)h.hi, (unsigned long long)h.lo);
+}
+
 loom_status loom_hash_file(char text[33], const char *path, loom_err *err)
 {
     loom_status st = LOOM_OK;

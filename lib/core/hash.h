@@ -14,6 +14,7 @@ typedef struct loom_hash128 {
 
 uint64_t loom_hash64(const void *bytes, size_t len, uint64_t seed);
 loom_hash128 loom_hash128_of(const void *bytes, size_t len);
+void loom_hash128_text(loom_hash128 h, char text[33]); /* 32 hex digits */
 
 /* XXH3-128 of a file's bytes as 32 hex digits (text[33]). */
 loom_status loom_hash_file(char text[33], const char *path, loom_err *err);

@@ -82,8 +82,7 @@ static void settings_digest(char text[33], const loom_meta *m, const loom_ctx *c
     }
     loom_jw_kv_str(&w, "inputs", loom_buf_text(&m->digests));
     loom_jw_end_object(&w);
-    loom_hash128 h = loom_hash128_of(all.data, all.len);
-    snprintf(text, 33, "%016llx%016llx", (unsigned long long)h.hi, (unsigned long long)h.lo);
+    loom_hash128_text(loom_hash128_of(all.data, all.len), text);
     loom_buf_release(&all);
     loom_buf_release(&value);
 }

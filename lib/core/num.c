@@ -122,6 +122,16 @@ loom_status loom_grow(void *array, size_t *cap, size_t need, size_t size, loom_e
     return LOOM_OK;
 }
 
+bool loom_grow_zeroed(void *array, size_t *cap, size_t need, size_t size)
+{
+    size_t before = *cap;
+
+    if (need <= before) return true;
+    if (loom_grow(array, cap, need, size, NULL) != LOOM_OK) return false;
+    memset(*(char **)array + before * size, 0, (*cap - before) * size);
+    return true;
+}
+
 const char *loom_format_bytes(char *text, size_t cap, double bytes)
 {
     static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};

@@ -31,6 +31,8 @@ void *loom_alloc_aligned(size_t bytes);
 
 /* Makes room for `need` elements of `size` bytes in *array (capacity *cap, grown geometrically). */
 loom_status loom_grow(void *array /* T** */, size_t *cap, size_t need, size_t size, loom_err *err);
+/* The same; what is new holds zeros. False: no memory. */
+bool loom_grow_zeroed(void *array /* T** */, size_t *cap, size_t need, size_t size);
 
 /* "1.5 GiB", "640 MiB", "12.3 M", "1:02:03" into text[cap]; return text. */
 const char *loom_format_bytes(char *text, size_t cap, double bytes);

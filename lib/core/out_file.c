@@ -113,6 +113,12 @@ loom_status loom_out_write(loom_out *out, const void *data, size_t len, loom_err
     return write_raw(out, data, len, err);
 }
 
+loom_status loom_out_text(loom_out **out, const char *path, const loom_buf *text, bool force, loom_err *err)
+{
+    LOOM_TRY(loom_out_open(out, path, force, err));
+    return loom_out_write(*out, loom_buf_text(text), text->len, err);
+}
+
 loom_status loom_out_printf(loom_out *out, loom_err *err, const char *fmt, ...)
 {
     loom_buf text = {0};

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "core/compare.h"
 #include "core/file_impl.h"
 #include "core/num.h"
 
@@ -18,6 +19,39 @@ bool loom_file_exists(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0;
+}
+
+bool loom_file_exists_in(const char *dir, const char *name)
+{
+    loom_buf path = {0};
+    bool there;
+
+    loom_buf_printf(&path, "%s/%s", dir, name);
+    there = loom_file_exists(loom_buf_text(&path));
+    loom_buf_release(&path);
+    return there;
+}
+
+bool loom_path_ends_in(const char *path, const char *end)
+{
+    size_t n = strlen(path), m = strlen(end);
+
+    return n >= m && strcmp(path + n - m, end) == 0;
+}
+
+const char *loom_path_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+bool loom_file_is_open(int fd, const char *path)
+{
+    struct stat mine, there;
+
+    return fstat(fd, &mine) == 0 && stat(path, &there) == 0 && mine.st_ino == there.st_ino &&
+           mine.st_dev == there.st_dev;
 }
 
 bool loom_file_is_dir(const char *path)
@@ -49,8 +83,6 @@ loom_status loom_make_dirs(const char *path, loom_err *err)
     loom_buf_release(&part);
     return st;
 }
-
-static int compare_texts(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 bool loom_path_is_hidden(const char *path)
 {
@@ -113,7 +145,7 @@ static loom_status list_all(char ***paths, size_t *n, file_list *l, const char *
         loom_free_list(l->items, l->n);
         return st;
     }
-    if (l->n) qsort(l->items, l->n, sizeof *l->items, compare_texts);
+    if (l->n) qsort(l->items, l->n, sizeof *l->items, loom_compare_texts);
     *paths = l->items;
     *n = l->n;
     return LOOM_OK;

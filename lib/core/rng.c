@@ -36,7 +36,7 @@ uint64_t loom_rng_u64(loom_rng *r)
     return result;
 }
 
-double loom_rng_f64(loom_rng *r) { return (double)(loom_rng_u64(r) >> 11) * 0x1.0p-53; }
+double loom_rng_f64(loom_rng *r) { return loom_unit_f64(loom_rng_u64(r)); }
 
 uint64_t loom_rng_below(loom_rng *r, uint64_t n)
 {

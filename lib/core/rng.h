@@ -15,6 +15,8 @@ typedef struct loom_rng {
 
 void loom_rng_seed(loom_rng *r, uint64_t seed, const char *tag, uint64_t index);
 uint64_t loom_rng_u64(loom_rng *r);
+/* [0, 1) from the top 53 of any 64 random bits, such as a hash. */
+static inline double loom_unit_f64(uint64_t bits) { return (double)(bits >> 11) * 0x1.0p-53; }
 double loom_rng_f64(loom_rng *r);                 /* [0, 1), top 53 bits */
 uint64_t loom_rng_below(loom_rng *r, uint64_t n); /* uniform in 0..n-1, n > 0, unbiased */
 bool loom_rng_chance(loom_rng *r, double p);      /* true with probability p; always draws */

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/compare.h"
 #include "core/num.h"
 
 #define CONCENTRATION 0.001
@@ -124,12 +125,6 @@ static int nearest(const double *centre, int K, double x)
     return best;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* k-means from distinct quantiles; returns how many centres there are. Fills r with 0 and 1. */
 static int start(fit *f, double *sorted, int K)
 {
@@ -137,7 +132,7 @@ static int start(fit *f, double *sorted, int K)
     int used = 0;
 
     memcpy(sorted, f->x, (size_t)f->n * sizeof *sorted);
-    qsort(sorted, (size_t)f->n, sizeof *sorted, ascending);
+    qsort(sorted, (size_t)f->n, sizeof *sorted, loom_compare_f64);
     for (int k = 0; k < K; k++) {
         double at = sorted[(int64_t)((k + 0.5) * (double)f->n / K)];
         if (used == 0 || at > centre[used - 1]) centre[used++] = at;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/compare.h"
 #include "core/file.h"
 #include "core/num.h"
 #include "core/rng.h"
@@ -145,13 +146,6 @@ static loom_status one_step(bench *b, loom_pool *pool, int64_t step, double *opt
     return LOOM_OK;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 static void divide(loom_acts_times *t, double n)
 {
     double *each[] = {&t->embed,          &t->qkv,      &t->attention,    &t->ffn,       &t->head, &t->back_ffn,
@@ -217,7 +211,7 @@ loom_status loom_model_bench(loom_model_bench_result *out, const loom_config *co
         if (step) b.steps[step - 1] = loom_time_now() - since;
     }
     r.cpu_s = (loom_cpu_seconds() - r.cpu_s) / (double)o->steps;
-    qsort(b.steps, (size_t)o->steps, sizeof *b.steps, by_value);
+    qsort(b.steps, (size_t)o->steps, sizeof *b.steps, loom_compare_f64);
     r.step_s = b.steps[o->steps / 2];
     r.tokens_per_s = (double)(o->B * o->T) / r.step_s;
     r.model_gflops = loom_config_flops(config, o->T) * (lora ? 4.0 / 6.0 : 1.0) * r.tokens_per_s * 1e-9;

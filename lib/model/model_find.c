@@ -9,7 +9,7 @@
 #include "core/num.h"
 #include "store/ckpt.h"
 
-static bool exists_in(loom_buf *path, const char *dir, const char *name)
+bool loom_model_file_in(loom_buf *path, const char *dir, const char *name)
 {
     loom_buf_reset(path);
     loom_buf_printf(path, "%s/%s", dir, name);
@@ -23,10 +23,10 @@ static loom_status resolve_folder(char **file, loom_model_kind *kind, const char
     char *found = NULL;
 
     *kind = LOOM_MODEL_KIND_CKPT;
-    if (exists_in(&path, dir, "config.json")) {
+    if (loom_model_file_in(&path, dir, "config.json")) {
         *kind = LOOM_MODEL_KIND_HF;
         found = loom_strdup(dir);
-    } else if (exists_in(&path, dir, "model.h5") || exists_in(&path, dir, "adapter.h5")) {
+    } else if (loom_model_file_in(&path, dir, "model.h5") || loom_model_file_in(&path, dir, "adapter.h5")) {
         found = loom_strdup(path.data);
     } else {
         st = loom_ckpt_newest(&found, dir, NULL, NULL, err);

@@ -8,11 +8,17 @@
 #ifndef LOOM_MODEL_MODEL_FIND_H
 #define LOOM_MODEL_MODEL_FIND_H
 
+#include <stdbool.h>
+
+#include "core/buf.h"
 #include "core/err.h"
 
 typedef enum loom_model_kind { LOOM_MODEL_KIND_CKPT, LOOM_MODEL_KIND_HF } loom_model_kind;
 
 /* The caller frees *file. IO when there is none. */
 loom_status loom_model_find(char **file, loom_model_kind *kind, const char *path, loom_err *err);
+
+/* Puts dir/name into *path; is it there? */
+bool loom_model_file_in(loom_buf *path, const char *dir, const char *name);
 
 #endif

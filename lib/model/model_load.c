@@ -9,13 +9,6 @@
 #include "core/num.h"
 #include "store/shard.h"
 
-static bool exists_in(loom_buf *path, const char *dir, const char *name)
-{
-    loom_buf_reset(path);
-    loom_buf_printf(path, "%s/%s", dir, name);
-    return loom_file_exists(path->data);
-}
-
 static loom_status take_text(char **out, size_t *len_out, const char *text, size_t len, loom_err *err)
 {
     char *copy;
@@ -44,7 +37,7 @@ static loom_status names_of_folder(loom_model_files *b, const char *dir, loom_er
     loom_buf path = {0}, text = {0};
     loom_status st = LOOM_OK;
 
-    if (exists_in(&path, dir, "names.txt")) {
+    if (loom_model_file_in(&path, dir, "names.txt")) {
         st = loom_file_read(&text, path.data, LOOM_BOUND_NAMES, err);
         if (st == LOOM_OK) st = take_text(&b->names, &b->names_len, loom_buf_text(&text), text.len, err);
     }
@@ -119,7 +112,7 @@ static loom_status load_adapter_ckpt(loom_model_files *b, const char *path, loom
 static loom_status load_adapter(loom_model_files *b, const char *adapter, loom_err *err)
 {
     loom_buf path = {0};
-    bool peft = exists_in(&path, adapter, "adapter_config.json");
+    bool peft = loom_model_file_in(&path, adapter, "adapter_config.json");
     loom_model_kind kind;
     char *file = NULL;
     loom_status st;
@@ -147,7 +140,7 @@ static loom_status load_hf(loom_model_files *b, const char *dir, const loom_mode
     if ((st = loom_safetensors_open(&b->st, dir, err)) != LOOM_OK) goto done;
     s.st = b->st;
     if ((st = loom_model_weights_make(&b->model, &config, &s, o->frozen, err)) != LOOM_OK) goto done;
-    if (exists_in(&path, dir, "tokenizer.json")) {
+    if (loom_model_file_in(&path, dir, "tokenizer.json")) {
         if ((st = loom_file_read(&tokenizer, path.data, LOOM_BOUND_JSON, err)) != LOOM_OK) goto done;
         st = take_text(&b->tokenizer, &b->tokenizer_len, loom_buf_text(&tokenizer), tokenizer.len, err);
     }

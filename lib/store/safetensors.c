@@ -230,13 +230,6 @@ static loom_status open_folder(loom_safetensors *st, const char *dir, loom_err *
     return status;
 }
 
-static bool ends_in(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 loom_status loom_safetensors_open(loom_safetensors **out, const char *path, loom_err *err)
 {
     loom_safetensors *st = loom_calloc(1, sizeof *st);
@@ -244,7 +237,7 @@ loom_status loom_safetensors_open(loom_safetensors **out, const char *path, loom
 
     if (!st) return loom_fail_nomem(err, "a safetensors file");
     if (loom_file_is_dir(path)) status = open_folder(st, path, err);
-    else if (ends_in(path, ".index.json")) status = open_index(st, path, err);
+    else if (loom_path_ends_in(path, ".index.json")) status = open_index(st, path, err);
     else status = add_part(st, path, NULL, 0, err);
     if (status == LOOM_OK) status = check_unique(st, path, err);
     if (status != LOOM_OK) loom_safetensors_close(&st);

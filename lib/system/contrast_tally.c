@@ -3,34 +3,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/compare.h"
 #include "core/num.h"
 
 /* False and -1, here and below: no memory. */
-static bool reach(void *items, size_t *cap, size_t i, size_t size)
-{
-    size_t before = *cap;
-    if (i < before) return true;
-    if (loom_grow(items, cap, i + 1, size, NULL) != LOOM_OK) return false;
-    memset(*(char **)items + before * size, 0, (*cap - before) * size);
-    return true;
-}
-
 static bool reach_op(loom_contrast_tally *t, int32_t i)
 {
-    return i >= 0 && reach(&t->op, &t->op_cap, (size_t)i, sizeof *t->op) &&
-           reach(&t->op_draw, &t->op_draw_cap, (size_t)i, sizeof *t->op_draw);
+    return i >= 0 && loom_grow_zeroed(&t->op, &t->op_cap, (size_t)i + 1, sizeof *t->op) &&
+           loom_grow_zeroed(&t->op_draw, &t->op_draw_cap, (size_t)i + 1, sizeof *t->op_draw);
 }
 
 static bool reach_dep(loom_contrast_tally *t, int32_t i)
 {
-    return i >= 0 && reach(&t->dep, &t->dep_cap, (size_t)i, sizeof *t->dep) &&
-           reach(&t->dep_draw, &t->dep_draw_cap, (size_t)i, sizeof *t->dep_draw);
+    return i >= 0 && loom_grow_zeroed(&t->dep, &t->dep_cap, (size_t)i + 1, sizeof *t->dep) &&
+           loom_grow_zeroed(&t->dep_draw, &t->dep_draw_cap, (size_t)i + 1, sizeof *t->dep_draw);
 }
 
 static bool reach_path(loom_contrast_tally *t, int32_t i)
 {
-    return i >= 0 && reach(&t->path, &t->path_cap, (size_t)i, sizeof *t->path) &&
-           reach(&t->path_draw, &t->path_draw_cap, (size_t)i, sizeof *t->path_draw);
+    return i >= 0 && loom_grow_zeroed(&t->path, &t->path_cap, (size_t)i + 1, sizeof *t->path) &&
+           loom_grow_zeroed(&t->path_draw, &t->path_draw_cap, (size_t)i + 1, sizeof *t->path_draw);
 }
 
 /* ---- one graph ---- */
@@ -57,18 +49,12 @@ static void draw(loom_contrast_draw *d, int64_t graph, int32_t call, uint64_t h)
     if (d->n == 1 || mix(h, (uint64_t)call) % (uint64_t)d->n == 0) d->call = call;
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* How often the drawn invocation calls each of its dependencies. */
 static bool count_numbers(loom_contrast_tally *t, int32_t call, const int32_t *dep, int32_t *room)
 {
     int32_t n = loom_call_tree_children(&t->tree, call);
     for (int32_t k = 0; k < n; k++) room[k] = dep[t->tree.child[t->tree.first[call] + k]];
-    qsort(room, (size_t)n, sizeof *room, compare_ids);
+    qsort(room, (size_t)n, sizeof *room, loom_compare_i32);
     for (int32_t k = 0, m; k < n; k += m) {
         for (m = 1; k + m < n && room[k + m] == room[k]; m++) continue;
         if (!loom_time_counts_add(&t->dep[room[k]].number, m, 1)) return false;

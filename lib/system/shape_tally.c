@@ -6,19 +6,10 @@
 #include "core/num.h"
 
 /* False and -1, here and below: no memory. */
-static bool reach(void *items, size_t *cap, size_t i, size_t size)
-{
-    size_t before = *cap;
-    if (i < before) return true;
-    if (loom_grow(items, cap, i + 1, size, NULL) != LOOM_OK) return false;
-    memset(*(char **)items + before * size, 0, (*cap - before) * size);
-    return true;
-}
-
 static bool count_shape(loom_shape_tally *t, const loom_buf *key, int64_t times)
 {
     int64_t id = loom_buf_failed(key) ? -1 : loom_intern_add(&t->shapes, key->data, key->len);
-    if (id < 0 || !reach(&t->seen, &t->seen_cap, (size_t)id, sizeof *t->seen)) return false;
+    if (id < 0 || !loom_grow_zeroed(&t->seen, &t->seen_cap, (size_t)id + 1, sizeof *t->seen)) return false;
     t->seen[id] += times;
     return true;
 }
@@ -26,7 +17,8 @@ static bool count_shape(loom_shape_tally *t, const loom_buf *key, int64_t times)
 static loom_time_counts *window_of(loom_shape_tally *t, int32_t service, int32_t window)
 {
     int32_t i = loom_pair_add(&t->windows, service, window);
-    return i >= 0 && reach(&t->window, &t->window_cap, (size_t)i, sizeof *t->window) ? &t->window[i] : NULL;
+    return i >= 0 && loom_grow_zeroed(&t->window, &t->window_cap, (size_t)i + 1, sizeof *t->window) ? &t->window[i]
+                                                                                                    : NULL;
 }
 
 int32_t loom_shape_service(const loom_shape_tally *t, const char *service)

@@ -3,36 +3,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/compare.h"
 #include "core/num.h"
 
 /* ---- places to count in; NULL, -1 and false: no memory ---- */
 
-/* Array *items of `n` zeroed elements more, when `i` lies beyond it. */
-static bool reach(void *items, size_t *cap, size_t i, size_t size)
-{
-    size_t before = *cap;
-    if (i < before) return true;
-    if (loom_grow(items, cap, i + 1, size, NULL) != LOOM_OK) return false;
-    memset(*(char **)items + before * size, 0, (*cap - before) * size);
-    return true;
-}
-
 static int32_t enter(loom_system_tally *t, const loom_graph *g, int32_t i)
 {
     int32_t op = loom_operation_of(&t->ops, g, i);
-    return op >= 0 && reach(&t->op, &t->op_cap, (size_t)op, sizeof *t->op) ? op : -1;
+    return op >= 0 && loom_grow_zeroed(&t->op, &t->op_cap, (size_t)op + 1, sizeof *t->op) ? op : -1;
 }
 
 static loom_dependency_tally *dependency(loom_system_tally *t, int32_t caller, int32_t callee)
 {
     int32_t i = loom_pair_add(&t->pairs, caller, callee);
-    return i >= 0 && reach(&t->dep, &t->dep_cap, (size_t)i, sizeof *t->dep) ? &t->dep[i] : NULL;
+    return i >= 0 && loom_grow_zeroed(&t->dep, &t->dep_cap, (size_t)i + 1, sizeof *t->dep) ? &t->dep[i] : NULL;
 }
 
 static bool count_step(loom_system_tally *t, int32_t from, int32_t to, int64_t times)
 {
     int32_t i = loom_pair_add(&t->steps, from, to);
-    if (i < 0 || !reach(&t->step, &t->step_cap, (size_t)i, sizeof *t->step)) return false;
+    if (i < 0 || !loom_grow_zeroed(&t->step, &t->step_cap, (size_t)i + 1, sizeof *t->step)) return false;
     t->step[i] += times;
     return true;
 }
@@ -40,7 +31,7 @@ static bool count_step(loom_system_tally *t, int32_t from, int32_t to, int64_t t
 static bool count_service(loom_system_tally *t, const char *name, int64_t times, int32_t *id)
 {
     *id = (int32_t)loom_intern_add(&t->services, name, strlen(name));
-    if (*id < 0 || !reach(&t->service, &t->service_cap, (size_t)*id, sizeof *t->service)) return false;
+    if (*id < 0 || !loom_grow_zeroed(&t->service, &t->service_cap, (size_t)*id + 1, sizeof *t->service)) return false;
     t->service[*id] += times;
     return true;
 }
@@ -48,7 +39,7 @@ static bool count_service(loom_system_tally *t, const char *name, int64_t times,
 static bool count_share(loom_system_tally *t, int32_t op, int32_t service, int64_t times)
 {
     int32_t i = loom_pair_add(&t->shares, op, service);
-    if (i < 0 || !reach(&t->share, &t->share_cap, (size_t)i, sizeof *t->share)) return false;
+    if (i < 0 || !loom_grow_zeroed(&t->share, &t->share_cap, (size_t)i + 1, sizeof *t->share)) return false;
     t->share[i] += times;
     return true;
 }
@@ -86,12 +77,6 @@ static bool count_delay(loom_dependency_tally *d, const loom_call *c, const loom
     return loom_time_counts_add(&d->gap, c->arrived - finish, 1);
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* Key of a state: the operation, times before, the calls in order of their numbers. How many times before is found by
  * looking which of the keys this invocation, number `now`, has used already. */
 static int32_t state_of(loom_system_tally *t, int32_t op, const int32_t *calls, size_t n, int64_t now)
@@ -106,7 +91,9 @@ static int32_t state_of(loom_system_tally *t, int32_t op, const int32_t *calls, 
     for (;; times++) {
         memcpy(key->data + sizeof op, &times, sizeof times);
         int64_t id = loom_intern_add(&t->states, key->data, key->len);
-        if (id < 0 || id >= LOOM_STATE_END || !reach(&t->used, &t->used_cap, (size_t)id, sizeof *t->used)) return -1;
+        if (id < 0 || id >= LOOM_STATE_END ||
+            !loom_grow_zeroed(&t->used, &t->used_cap, (size_t)id + 1, sizeof *t->used))
+            return -1;
         bool taken = t->used[id] == now;
         t->used[id] = now;
         if (!taken || times + 1 >= LOOM_STATE_REPEATS) return (int32_t)id;
@@ -132,7 +119,7 @@ static bool count_stages(loom_system_tally *t, int32_t i)
         int32_t m = 0, stage = tree->stage[tree->child[from + k]];
         for (; k < n && tree->stage[tree->child[from + k]] == stage; k++)
             calls[m++] = t->entered[tree->child[from + k]];
-        qsort(calls, (size_t)m, sizeof *calls, compare_ids);
+        qsort(calls, (size_t)m, sizeof *calls, loom_compare_i32);
         int32_t next = state_of(t, t->entered[i], calls, (size_t)m, now);
         if (next < 0 || !count_step(t, state, next, 1)) return false;
         state = next;
@@ -146,7 +133,7 @@ static bool count_numbers(loom_system_tally *t, int32_t i)
     const loom_call_tree *tree = &t->tree;
     int32_t n = loom_call_tree_children(tree, i), *calls = t->entered + tree->g->n_calls;
     for (int32_t k = 0; k < n; k++) calls[k] = t->entered[tree->child[tree->first[i] + k]];
-    qsort(calls, (size_t)n, sizeof *calls, compare_ids);
+    qsort(calls, (size_t)n, sizeof *calls, loom_compare_i32);
     for (int32_t k = 0, m; k < n; k += m) {
         for (m = 1; k + m < n && calls[k + m] == calls[k]; m++) continue;
         loom_dependency_tally *d = dependency(t, t->entered[i], calls[k]);
@@ -227,7 +214,7 @@ static bool join_operations(loom_system_tally *t, const loom_system_tally *from,
     for (size_t i = 0; i < from->ops.keys.n; i++) {
         const loom_intern *k = &from->ops.keys;
         op[i] = (int32_t)loom_intern_add(&t->ops.keys, loom_intern_text(k, (int64_t)i), loom_intern_len(k, (int64_t)i));
-        if (op[i] < 0 || !reach(&t->op, &t->op_cap, (size_t)op[i], sizeof *t->op) ||
+        if (op[i] < 0 || !loom_grow_zeroed(&t->op, &t->op_cap, (size_t)op[i] + 1, sizeof *t->op) ||
             !join_operation(&t->op[op[i]], &from->op[i]))
             return false;
     }
@@ -251,7 +238,7 @@ static bool join_states(loom_system_tally *t, const loom_system_tally *from, con
         int32_t *word = (int32_t *)(void *)key.data;
         word[0] = op[word[0]];
         for (size_t k = 2; k < n; k++) word[k] = op[word[k]];
-        if (n > 2) qsort(word + 2, n - 2, sizeof *word, compare_ids);
+        if (n > 2) qsort(word + 2, n - 2, sizeof *word, loom_compare_i32);
         state[i] = (int32_t)loom_intern_add(&t->states, key.data, key.len);
         ok = state[i] >= 0;
     }

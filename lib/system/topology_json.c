@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/compare.h"
 #include "core/json.h"
 #include "core/num.h"
 #include "system/topology.h"
@@ -58,12 +59,6 @@ typedef struct state_key {
     int32_t *calls;
 } state_key;
 
-static int compare_i32(const void *a, const void *b)
-{
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 static int by_state(const void *a, const void *b)
 {
     const state_key *x = a, *y = b;
@@ -83,7 +78,7 @@ static bool key_of(const writer *x, int32_t id, state_key *key, loom_arena *aren
     key->calls = loom_arena_alloc(arena, (size_t)key->n * sizeof(int32_t));
     if (!key->calls) return false;
     for (int32_t k = 0; k < key->n; k++) key->calls[k] = x->rank[word(words, k + 2)];
-    qsort(key->calls, (size_t)key->n, sizeof(int32_t), compare_i32);
+    qsort(key->calls, (size_t)key->n, sizeof(int32_t), loom_compare_i32);
     return true;
 }
 

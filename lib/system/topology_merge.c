@@ -2,12 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/compare.h"
 #include "core/num.h"
 #include "system/topology_export.h"
 
 enum { STEPS = 64 }; /* of an automaton that are walked for the positions */
-
-static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 static bool number_names(loom_merged *m, const loom_topology *t)
 {
@@ -18,11 +17,11 @@ static bool number_names(loom_merged *m, const loom_topology *t)
     m->invocations = loom_arena_calloc(&m->arena, n, sizeof *m->invocations);
     if (!m->names || !m->of || !m->own || !m->invocations) return false;
     for (size_t i = 0; i < n; i++) m->names[i] = t->operations[i].name;
-    qsort(m->names, n, sizeof *m->names, by_text);
+    qsort(m->names, n, sizeof *m->names, loom_compare_texts);
     for (size_t i = 0; i < n; i++)
         if (m->n == 0 || strcmp(m->names[m->n - 1], m->names[i]) != 0) m->names[m->n++] = m->names[i];
     for (size_t i = 0; i < n; i++) {
-        const char **at = bsearch(&t->operations[i].name, m->names, (size_t)m->n, sizeof *m->names, by_text);
+        const char **at = bsearch(&t->operations[i].name, m->names, (size_t)m->n, sizeof *m->names, loom_compare_texts);
         m->of[i] = (int32_t)(at - m->names);
         m->invocations[m->of[i]] += t->operations[i].n;
         if (!loom_time_counts_merge(&m->own[m->of[i]], &t->operations[i].own)) return false;

@@ -43,8 +43,7 @@ static void digest_of_spellings(char text[33], const loom_tokenizer *tok)
         loom_buf_append(&all, tok->texts[id].data, tok->texts[id].len);
         loom_buf_char(&all, '\n');
     }
-    loom_hash128 h = loom_hash128_of(loom_buf_text(&all), all.len);
-    snprintf(text, 33, "%016llx%016llx", (unsigned long long)h.hi, (unsigned long long)h.lo);
+    loom_hash128_text(loom_hash128_of(loom_buf_text(&all), all.len), text);
     loom_buf_release(&all);
 }
 

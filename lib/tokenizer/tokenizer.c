@@ -61,8 +61,7 @@ const char *loom_tokenizer_json(const loom_tokenizer *tok, size_t *len)
 
 void loom_tokenizer_digest(const loom_tokenizer *tok, char text[33])
 {
-    loom_hash128 h = loom_hash128_of(tok->json.data, tok->json.len);
-    snprintf(text, 33, "%016llx%016llx", (unsigned long long)h.hi, (unsigned long long)h.lo);
+    loom_hash128_text(loom_hash128_of(tok->json.data, tok->json.len), text);
 }
 
 int64_t loom_tokenizer_vocab_size(const loom_tokenizer *tok) { return tok->n_ids; }

@@ -39,7 +39,6 @@ void loom_tokenizer_format_digest(const loom_tokenizer *tok, char text[33])
         loom_buf_append(&all, tok->texts[id].data, tok->texts[id].len);
         loom_buf_char(&all, '\n'); /* no spelling holds one */
     }
-    loom_hash128 h = loom_hash128_of(all.len ? all.data : "", all.len);
-    snprintf(text, 33, "%016llx%016llx", (unsigned long long)h.hi, (unsigned long long)h.lo);
+    loom_hash128_text(loom_hash128_of(all.len ? all.data : "", all.len), text);
     loom_buf_release(&all);
 }

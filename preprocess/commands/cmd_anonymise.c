@@ -231,12 +231,6 @@ static void say(const anonymising *a, const loom_source *s)
               a->conf->round_ms > 1 || a->conf->log_grid > 0 ? " (rounded)" : "");
 }
 
-static loom_status add_text(loom_out **out, const char *path, const loom_buf *text, bool force, loom_err *err)
-{
-    LOOM_TRY(loom_out_open(out, path, force, err));
-    return loom_out_write(*out, loom_buf_text(text), text->len, err);
-}
-
 static loom_status commit(anonymising *a, const loom_source *s, loom_meta *meta, loom_err *err)
 {
     loom_buf mapping = {0}, report = {0};
@@ -245,9 +239,9 @@ static loom_status commit(anonymising *a, const loom_source *s, loom_meta *meta,
     loom_rename_render(&a->rename, &mapping);
     report_json(a, s, &report);
     loom_meta_json(meta, "report", loom_buf_text(&report));
-    loom_status st = add_text(&outs[1], a->conf->mapping, &mapping, force, err);
+    loom_status st = loom_out_text(&outs[1], a->conf->mapping, &mapping, force, err);
     if (st == LOOM_OK) loom_out_make_private(outs[1]);
-    if (st == LOOM_OK && a->conf->report) st = add_text(&outs[2], a->conf->report, &report, force, err);
+    if (st == LOOM_OK && a->conf->report) st = loom_out_text(&outs[2], a->conf->report, &report, force, err);
     if (st == LOOM_OK) {
         outs[0] = a->out;
         a->out = NULL;

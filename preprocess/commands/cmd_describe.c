@@ -270,17 +270,11 @@ static void fill_sheet(sheet *s, loom_graph_profile *p)
 
 /* ---- output ---- */
 
-static const char *short_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
-}
-
 /* The name without its ending: "train" of "data/train.graphs.zst". */
 static void append_stem(loom_buf *into, const char *path)
 {
     static const char ending[] = ".graphs.zst";
-    const char *name = short_name(path);
+    const char *name = loom_path_name(path);
     size_t len = strlen(name), n = sizeof ending - 1;
     if (len > n && strcmp(name + len - n, ending) == 0) len -= n;
     loom_buf_append(into, name, len);

@@ -258,23 +258,16 @@ static loom_status open_outputs(loom_graphs_job *job, const graphs_conf *conf, b
     return LOOM_OK;
 }
 
-static loom_status write_one(loom_out **out, const char *path, const loom_buf *text, bool force, loom_err *err)
-{
-    LOOM_TRY(loom_out_open(out, path, force, err));
-    return loom_out_write(*out, loom_buf_text(text), text->len, err);
-}
-
 /* A mapping is read and written: a run that finds the one it left behind would give the same again. */
-static void mapping_digest(char text[40], const char *bytes, size_t len)
+static void mapping_digest(char text[33], const loom_buf *mapping)
 {
-    loom_hash128 h = loom_hash128_of(bytes, len);
-    snprintf(text, 40, "%016llx%016llx", (unsigned long long)h.hi, (unsigned long long)h.lo);
+    loom_hash128_text(loom_hash128_of(loom_buf_text(mapping), mapping->len), text);
 }
 
 static void note_mapping(loom_meta *meta, const loom_buf *mapping)
 {
-    char text[40] = "";
-    mapping_digest(text, loom_buf_text(mapping), mapping->len);
+    char text[33] = "";
+    mapping_digest(text, mapping);
     loom_meta_str(meta, "mapping_digest", text);
 }
 
@@ -282,11 +275,11 @@ static bool mapping_is_same(const graphs_conf *conf)
 {
     loom_buf bytes = {0};
     loom_err err = {0};
-    char text[40] = "";
+    char text[33] = "";
     loom_json *meta = loom_meta_load(conf->output, false);
     const char *noted = loom_json_str(loom_json_get(meta, "mapping_digest"), NULL);
     bool same = noted && loom_file_read(&bytes, conf->rename, LOOM_BOUND_NAMES, &err) == LOOM_OK;
-    if (same) mapping_digest(text, loom_buf_text(&bytes), bytes.len);
+    if (same) mapping_digest(text, &bytes);
     same = same && strcmp(text, noted) == 0;
     loom_buf_release(&bytes);
     loom_json_free(meta);
@@ -305,11 +298,11 @@ static loom_status commit_all(loom_graphs_job *job, const graphs_conf *conf, loo
     if (job->rename) {
         loom_rename_render(job->rename, &mapping);
         note_mapping(meta, &mapping);
-        st = write_one(&outs[3], conf->rename, &mapping, true, err);
+        st = loom_out_text(&outs[3], conf->rename, &mapping, true, err);
         if (st == LOOM_OK) loom_out_make_private(outs[3]);
         loom_buf_release(&mapping);
     }
-    if (st == LOOM_OK && conf->report) st = write_one(&outs[4], conf->report, &text, ctx->common.force, err);
+    if (st == LOOM_OK && conf->report) st = loom_out_text(&outs[4], conf->report, &text, ctx->common.force, err);
     if (st == LOOM_OK) {
         outs[0] = job->out;
         outs[1] = job->dropped;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "core/compare.h"
 #include "core/file.h"
 #include "core/num.h"
 
@@ -51,11 +52,6 @@ static int64_t hashed(const loom_siphash_key *key, loom_rename_kind kind, const 
     return (int64_t)(100000000000 + loom_siphash(own, name, strlen(name)) % 900000000000);
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static loom_status set_all(loom_rename *r, loom_rename_kind kind, const char **names, size_t n,
                            const loom_siphash_key *key, loom_err *err)
 {
@@ -78,7 +74,7 @@ loom_status loom_hide_names(loom_rename *r, loom_rename_kind kind, const loom_in
     const char **texts = loom_alloc(names->n + 1, sizeof *texts);
     if (!texts) return loom_fail_nomem(err, "a mapping of names");
     if (names->n) memcpy(texts, names->texts, names->n * sizeof *texts);
-    qsort(texts, names->n, sizeof *texts, compare_names);
+    qsort(texts, names->n, sizeof *texts, loom_compare_texts);
     loom_rng_seed(&rng, seed, "anonymise", (uint64_t)kind);
     if (!key && names->n) loom_rng_shuffle(&rng, texts, names->n, sizeof *texts);
     loom_status st = set_all(r, kind, texts, names->n, key, err);

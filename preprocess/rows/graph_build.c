@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/compare.h"
 #include "core/num.h"
 #include "preprocess/rows/record_pairs.h"
 #include "trace/graph/record.h"
@@ -220,11 +221,6 @@ loom_status loom_graph_build_run(const loom_graph_build *b, loom_graphs_counts *
 
 /* ---- traces without rows ---- */
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* By trace id: their numbers depend on which thread saw them first. */
 loom_status loom_graph_build_empty(const loom_graph_build *b, loom_err *err)
 {
@@ -237,7 +233,7 @@ loom_status loom_graph_build_empty(const loom_graph_build *b, loom_err *err)
     if (!names) return loom_fail_nomem(err, "the list of verdicts");
     for (size_t t = 0; t < traces->n; t++)
         if (starts[t + 1] == starts[t]) names[n++] = loom_texts_at(traces, (uint32_t)t);
-    qsort(names, n, sizeof *names, compare_names);
+    qsort(names, n, sizeof *names, loom_compare_texts);
     for (size_t i = 0; i < n && st == LOOM_OK; i++) {
         loom_buf_reset(&line);
         loom_graphs_render_verdict(&line, names[i], NULL, loom_trace_fault_name(LOOM_TRACE_NO_ROWS_LEFT), 0);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/compare.h"
 #include "core/json.h"
 #include "core/num.h"
 #include "preprocess/samples/sample_math.h"
@@ -120,12 +121,6 @@ static void slot_truths(const loom_sample_template *t, loom_sample_slot_truth *o
     }
 }
 
-static int compare_i64(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 static int64_t root_p90(const loom_sample_world *w, int32_t service, loom_sample_trace *trace)
 {
     int64_t latencies[P90_DRAWS];
@@ -135,7 +130,7 @@ static int64_t root_p90(const loom_sample_world *w, int32_t service, loom_sample
         if (!loom_sample_draw_service(w, service, &r, trace)) return 0;
         latencies[i] = trace->calls[0].rt;
     }
-    qsort(latencies, P90_DRAWS, sizeof latencies[0], compare_i64);
+    qsort(latencies, P90_DRAWS, sizeof latencies[0], loom_compare_i64);
     return latencies[P90_DRAWS * 9 / 10];
 }
 

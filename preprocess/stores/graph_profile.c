@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/compare.h"
 #include "core/nomem.h"
 #include "core/num.h"
 #include "trace/graph/record.h"
@@ -39,19 +40,13 @@ void loom_value_counts_merge(loom_value_counts *into, const loom_value_counts *f
     for (size_t i = 0; i < from->n_others; i++) loom_value_counts_add(into, from->others[i]);
 }
 
-static int compare_i64(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 int64_t loom_value_counts_quantile(loom_value_counts *t, double share)
 {
     if (t->n == 0) return 0;
     int64_t want = (int64_t)(share * (double)t->n), seen = 0; /* values below the one looked for */
     size_t i = 0;
     if (want >= t->n) want = t->n - 1;
-    if (t->n_others) qsort(t->others, t->n_others, sizeof *t->others, compare_i64);
+    if (t->n_others) qsort(t->others, t->n_others, sizeof *t->others, loom_compare_i64);
     for (; i < t->n_others && t->others[i] < 0; i++)
         if (seen++ == want) return t->others[i];
     for (int64_t v = 0; t->small && v < LOOM_VALUE_COUNTS_SMALL; v++)
@@ -95,7 +90,7 @@ double loom_counter_top_share(const loom_counter *c, size_t k)
     int64_t *sorted = loom_alloc(c->texts.n, sizeof *sorted), sum = 0, top = 0;
     if (!sorted) return 0;
     for (size_t i = 0; i < c->texts.n; i++) sum += sorted[i] = c->counts[i];
-    qsort(sorted, c->texts.n, sizeof *sorted, compare_i64);
+    qsort(sorted, c->texts.n, sizeof *sorted, loom_compare_i64);
     for (size_t i = 0; i < k && i < c->texts.n; i++) top += sorted[c->texts.n - 1 - i];
     free(sorted);
     return sum ? (double)top / (double)sum : 0;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/compare.h"
 #include "core/escape.h"
 #include "core/file.h"
 #include "core/nomem.h"
@@ -117,11 +118,6 @@ void loom_rename_render(const loom_rename *r, loom_buf *into)
         }
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static int64_t next_number(loom_rename *r, loom_rename_kind kind)
 {
     if (r->next[kind] == 0) r->next[kind] = 1;
@@ -145,7 +141,7 @@ static bool keep_numbers(loom_rename *r, loom_rename_kind kind, const char **nam
 
 bool loom_rename_add(loom_rename *r, loom_rename_kind kind, const char **names, size_t n)
 {
-    qsort(names, n, sizeof *names, compare_names);
+    qsort(names, n, sizeof *names, loom_compare_texts);
     if (r->keep_ids && !keep_numbers(r, kind, names, n)) return false;
     for (size_t i = 0; i < n; i++) {
         size_t len = strlen(names[i]);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/compare.h"
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/json.h"
@@ -197,17 +198,11 @@ void loom_stats_merge(loom_stats *into, const loom_stats *from)
 
 /* ---- finishing ---- */
 
-static int compare_i64(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* p90: sorted ascending, element floor(n * 0.9); in integers, so that no rounding of 0.9 can move it. */
 static void finish_latency(service_entry *e)
 {
     if (e->n_latencies >= LOOM_STATS_MIN_GRAPHS) {
-        qsort(e->latencies, e->n_latencies, sizeof *e->latencies, compare_i64);
+        qsort(e->latencies, e->n_latencies, sizeof *e->latencies, loom_compare_i64);
         int64_t sum = 0;
         for (size_t i = 0; i < e->n_latencies; i++) sum += e->latencies[i];
         e->max = e->latencies[e->n_latencies - 1];

@@ -122,8 +122,7 @@ static void maybe(const encoder *e, lines *l, loom_line line)
 /* The same answer however often a layer is asked about: those above it hand the line down. */
 static bool asks_for_first(const encoder *e, const loom_layer *l)
 {
-    uint64_t h = loom_hash64(&l->calls[0], sizeof l->calls[0], e->facts->draw);
-    return (double)(h >> 11) * 0x1p-53 < e->facts->asked;
+    return loom_unit_f64(loom_hash64(&l->calls[0], sizeof l->calls[0], e->facts->draw)) < e->facts->asked;
 }
 
 static bool is_rare(const encoder *e, const loom_call *c)

@@ -16,7 +16,9 @@ loom_facts loom_stats_facts(const loom_stats *stats, const char *service)
     return facts;
 }
 
+bool loom_latency_varies(int64_t p90, double mean) { return (double)p90 - mean > 5; }
+
 bool loom_is_high_latency(const loom_facts *facts, int64_t latency)
 {
-    return facts->has_latency && (double)facts->p90 - facts->mean > 5 && latency >= facts->p90;
+    return facts->has_latency && loom_latency_varies(facts->p90, facts->mean) && latency >= facts->p90;
 }

@@ -22,7 +22,8 @@ typedef struct loom_facts {
 /* Borrows `stats`. */
 loom_facts loom_stats_facts(const loom_stats *stats, const char *service);
 
-/* p90 - mean > 5 and latency >= p90. */
+/* p90 - mean > 5: only then is there a high latency to ask for; and latency >= p90. */
+bool loom_latency_varies(int64_t p90, double mean);
 bool loom_is_high_latency(const loom_facts *facts, int64_t latency);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/arena.h"
+#include "core/compare.h"
 #include "core/file.h"
 #include "core/num.h"
 #include "trace/graph/record.h"
@@ -176,13 +177,11 @@ loom_status loom_names_read(loom_names *names, const char *path, loom_err *err)
 
 /* ---- order ---- */
 
-static int by_bytes(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
-
 static loom_status sorted_texts(const char ***out, const loom_intern *texts, loom_err *err)
 {
     if (!(*out = loom_alloc(texts->n + 1, sizeof **out))) return loom_fail_nomem(err, "names");
     for (size_t i = 0; i < texts->n; i++) (*out)[i] = loom_intern_text(texts, (int64_t)i);
-    qsort(*out, texts->n, sizeof **out, by_bytes);
+    qsort(*out, texts->n, sizeof **out, loom_compare_texts);
     return LOOM_OK;
 }
 
