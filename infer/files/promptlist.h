@@ -49,10 +49,10 @@ typedef struct loom_wish {
 loom_status loom_prompts_wish(loom_prompts *p, const loom_wish *wish, loom_mode mode, bool match_training, int64_t n,
                               uint64_t seed, loom_err *err);
 
-/* The same with a service drawn for each prompt from those of `names`, as often as they have graphs. Prompts of one
- * service share their text. */
-loom_status loom_prompts_wish_services(loom_prompts *p, const loom_wish *wish, const loom_names *names, loom_mode mode,
-                                       bool match_training, int64_t n, uint64_t seed, loom_err *err);
+/* The prompts for `count` graphs of a wish. Where it names no service, each has one drawn from those of `names`, as often
+ * as they have graphs; prompts of one service share their text. *samples: graphs for each prompt. */
+loom_status loom_prompts_ask(loom_prompts *p, const loom_wish *wish, const loom_names *names, loom_mode mode,
+                             bool match_training, int64_t count, uint64_t seed, int64_t *samples, loom_err *err);
 
 /* Appends one prompt for each graph of a store, attributes and conditions drawn as in training. `stats` (NULL: none)
  * tells high latencies and uncommon calls. `limit` graphs at most; 0: all. */
