@@ -361,8 +361,8 @@ static loom_status generate(sampling_run *r, loom_gen_totals *totals, loom_err *
     loom_gen_bos(&o, c->model.bos);
     o.skip = r->first + r->results.n_resumed;
     o.count = r->count - r->results.n_resumed;
-    LOOM_TRY(loom_budget_keep(&o, r->backend.tok, r->prompts.items, r->prompts.n, loom_engine_context(r->backend.engine),
-                              err));
+    LOOM_TRY(loom_budget_keep(&o, r->backend.tok, r->prompts.items, r->prompts.n,
+                              loom_engine_context(r->backend.engine), err));
     loom_progress_start(&r->progress, &r->ctx->common, "sample", o.count, "graphs");
     r->started = loom_time_now();
     loom_status st = o.count <= 0 ? LOOM_OK

@@ -22,8 +22,9 @@ static const loom_opt serve_opts[] = {
     LOOM_OPT_STR("address", 0, serve_conf, address, "127.0.0.1", "NAME",
                  "address to listen at; the default is reached from this machine alone, 0.0.0.0 from everywhere"),
     LOOM_OPT_I64("port", 0, serve_conf, port, "8080", 0, 65535, "N", "port; 0: one that is free"),
-    LOOM_OPT_IN("token", 0, serve_conf, token, NULL, "FILE",
-                "a file that only its owner may read; its line must come with every request as \"Authorization: Bearer LINE\""),
+    LOOM_OPT_IN(
+        "token", 0, serve_conf, token, NULL, "FILE",
+        "a file that only its owner may read; its line must come with every request as \"Authorization: Bearer LINE\""),
     LOOM_OPT_STR("name", 0, serve_conf, name, NULL, "NAME", "name of the model in answers; else that of its file"),
     LOOM_OPT_GROUP("Limits"),
     LOOM_OPT_I64("queue", 0, serve_conf, queue, "400", 0, 100000, "N",
@@ -47,14 +48,16 @@ static loom_status read_token(loom_buf *into, const char *path, loom_err *err)
 
     if (stat(path, &st) != 0) return loom_fail(err, LOOM_STATUS_IO, "cannot open %s: %s", path, strerror(errno));
     if (S_ISREG(st.st_mode) && (st.st_mode & (S_IRWXG | S_IRWXO)))
-        return loom_fail(err, LOOM_STATUS_ARG,
-                         "%s can be read by others (its mode is %03o): a token is a secret; chmod 600 it, and better make "
-                         "a new one",
-                         path, (unsigned)st.st_mode & 0777);
+        return loom_fail(
+            err, LOOM_STATUS_ARG,
+            "%s can be read by others (its mode is %03o): a token is a secret; chmod 600 it, and better make "
+            "a new one",
+            path, (unsigned)st.st_mode & 0777);
     LOOM_TRY(loom_file_read(into, path, LOOM_BOUND_SETTINGS, err));
     while (into->len && strchr("\r\n", into->data[into->len - 1])) into->data[--into->len] = 0;
     if (into->len < 8 || into->len > 4096)
-        return loom_fail(err, LOOM_STATUS_ARG, "%s holds %zu characters, and a token 8 to 4096 in one line", path, into->len);
+        return loom_fail(err, LOOM_STATUS_ARG, "%s holds %zu characters, and a token 8 to 4096 in one line", path,
+                         into->len);
     for (size_t i = 0; i < into->len; i++)
         if (into->data[i] <= ' ' || into->data[i] > '~')
             return loom_fail(err, LOOM_STATUS_ARG, "%s: a token is one line of printable ASCII without blanks", path);
@@ -81,8 +84,8 @@ static void model_name(loom_buf *into, const char *path)
 static void say_started(const loom_service_conf *conf, int port)
 {
     loom_info("listening at http://%s:%d, model %s; Ctrl-C ends", conf->http.address, port, conf->name);
-    if (!conf->http.token && strncmp(conf->http.address, "127.", 4) != 0 && strcmp(conf->http.address, "localhost") != 0 &&
-        strcmp(conf->http.address, "::1") != 0)
+    if (!conf->http.token && strncmp(conf->http.address, "127.", 4) != 0 &&
+        strcmp(conf->http.address, "localhost") != 0 && strcmp(conf->http.address, "::1") != 0)
         loom_warn("others can reach %s, and no --token is wanted of them", conf->http.address);
 }
 

@@ -51,17 +51,17 @@ typedef struct loom_job {
     const char *const *stops;
     size_t n_stops;
     int64_t max_tokens;
-    double temperature;    /* 0: greedy */
-    int64_t top_k;         /* 0: off */
-    double top_p;          /* 0: off */
-    double min_p;          /* 0: off */
-    loom_rng rng;          /* the job's own stream */
-    loom_automaton *guide; /* NULL: the text is free. Else at its start state; moved along with the text */
-    void *owner;           /* for the caller */
-    void *party;           /* where several callers share a completer: whose job it is */
-    bool bos;              /* the prompt begins with the BOS token */
-    bool want_logprobs;    /* keep ids and log-probabilities of the generated tokens */
-    int64_t n_top;         /* with want_logprobs: and as many of the most likely tokens at each place */
+    double temperature;      /* 0: greedy */
+    int64_t top_k;           /* 0: off */
+    double top_p;            /* 0: off */
+    double min_p;            /* 0: off */
+    loom_rng rng;            /* the job's own stream */
+    loom_automaton *guide;   /* NULL: the text is free. Else at its start state; moved along with the text */
+    void *owner;             /* for the caller */
+    void *party;             /* where several callers share a completer: whose job it is */
+    bool bos;                /* the prompt begins with the BOS token */
+    bool want_logprobs;      /* keep ids and log-probabilities of the generated tokens */
+    int64_t n_top;           /* with want_logprobs: and as many of the most likely tokens at each place */
     const int32_t *stop_ids; /* (n_stop_ids) tokens that end a free text, as the model's own end does */
     size_t n_stop_ids;
 

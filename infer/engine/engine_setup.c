@@ -92,7 +92,8 @@ loom_status loom_engine_new(loom_engine **out, const loom_llama *model, const lo
                                 .bf16_compute = o->bf16_compute,
                                 .pool = o->pool};
     if ((st = loom_decode_new(&e->decode, model, lora, &dopt, err)) != LOOM_OK) goto done;
-    e->face = (loom_completer){.room = e->o.batch, .submit = loom_engine_submit, .step = loom_engine_step, .cancel = loom_engine_cancel};
+    e->face = (loom_completer){
+        .room = e->o.batch, .submit = loom_engine_submit, .step = loom_engine_step, .cancel = loom_engine_cancel};
     *out = e;
     e = NULL;
 done:

@@ -362,7 +362,8 @@ static void render_tail(loom_sink *k)
         loom_buf_str(&k->text, "\n],\"total\":0,\"limit\":0,\"offset\":0,\"errors\":null}\n");
 }
 
-static loom_status open_sink(loom_sink **out, const char *path, loom_buf *into, const loom_sink_conf *conf, loom_err *err)
+static loom_status open_sink(loom_sink **out, const char *path, loom_buf *into, const loom_sink_conf *conf,
+                             loom_err *err)
 {
     loom_sink *k = loom_calloc(1, sizeof *k);
 

@@ -41,7 +41,7 @@ struct loom_gen {
     void *arg;
     loom_gen_totals totals;
     open_graph *first, *last; /* open or not yet handed on */
-    open_graph *cursor;       /* graphs before it have no layer to submit until an answer comes; NULL: begin a new one */
+    open_graph *cursor; /* graphs before it have no layer to submit until an answer comes; NULL: begin a new one */
     int64_t next_number, n_numbers;
     int64_t n_out;
     layer_job *free_jobs, *made_jobs;
@@ -213,8 +213,8 @@ static loom_status take_answer(loop *l, loom_job *job, loom_err *err)
     return st;
 }
 
-/* Submits one waiting layer, oldest graph first, or begins a graph. Graphs that were passed over on the way have nothing to
- * submit before the next answer. */
+/* Submits one waiting layer, oldest graph first, or begins a graph. Graphs that were passed over on the way have
+ * nothing to submit before the next answer. */
 static loom_status submit_next(loop *l, bool *submitted, loom_err *err)
 {
     *submitted = false;

@@ -90,7 +90,8 @@ int32_t loom_unknown_calls(const loom_outcome *v, const loom_names *known);
 
 typedef loom_status (*loom_gen_keep)(void *arg, const loom_gen_result *result, loom_err *err);
 
-/* The same in steps, for several callers on one completer. prompts, o and what they point to are borrowed until the end.
+/* The same in steps, for several callers on one completer. prompts, o and what they point to are borrowed until the
+ * end.
  *
  *   LOOM_TRY(loom_gen_new(&g, completer, prompts, n, &o, keep, &state, err));
  *   while there is room: LOOM_TRY(loom_gen_submit(g, &submitted, err));

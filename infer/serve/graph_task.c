@@ -1,5 +1,5 @@
-/* POST /v1/callgraphs: whole call graphs of a wish, in any of the formats of `convert`. The same wish with the same seed
- * gives what `loom-infer sample` writes. */
+/* POST /v1/callgraphs: whole call graphs of a wish, in any of the formats of `convert`. The same wish with the same
+ * seed gives what `loom-infer sample` writes. */
 #include <stdlib.h>
 
 #include "core/num.h"
@@ -50,7 +50,8 @@ static loom_status read_sampling(graph_task *t, loom_err *err)
     int constrain = LOOM_CONSTRAIN_FULL;
     int64_t seed = -1;
 
-    t->o = (loom_gen_options){.match_training = true, .max_tokens = 4096, .max_trials = 1, .temperature = 0.8, .top_k = 50};
+    t->o = (loom_gen_options){
+        .match_training = true, .max_tokens = 4096, .max_trials = 1, .temperature = 0.8, .top_k = 50};
     LOOM_TRY(loom_field_choice(&constrain, o, "constrain", LOOM_CONSTRAIN_CHOICES, err));
     LOOM_TRY(loom_field_f64(&t->o.temperature, o, "temperature", 0, 100, err));
     LOOM_TRY(loom_field_i64(&t->o.top_k, o, "top_k", 0, (int64_t)1 << 31, err));
@@ -70,10 +71,10 @@ static loom_status read_sampling(graph_task *t, loom_err *err)
 
 static loom_status read_request(graph_task *t, loom_err *err)
 {
-    static const char *const known[] = {"edges",      "depth",  "latency",   "high_latency", "service",     "start_node",
-                                        "include",    "count",  "format",    "mode",         "constrain",   "temperature",
-                                        "top_k",      "top_p",  "min_p",     "max_tokens",   "trials",      "seed",
-                                        "only_correct", NULL};
+    static const char *const known[] = {"edges",      "depth",       "latency", "high_latency", "service",
+                                        "start_node", "include",     "count",   "format",       "mode",
+                                        "constrain",  "temperature", "top_k",   "top_p",        "min_p",
+                                        "max_tokens", "trials",      "seed",    "only_correct", NULL};
 
     LOOM_TRY(loom_request_json(&t->root, &t->base, err));
     LOOM_TRY(loom_fields_known(t->root, known, err));
@@ -176,8 +177,7 @@ static void free_task(loom_task *task)
     free(t);
 }
 
-static const loom_task_kind kind = {
-    .submit = submit, .take = take, .ended = ended, .reply = reply, .free = free_task};
+static const loom_task_kind kind = {.submit = submit, .take = take, .ended = ended, .reply = reply, .free = free_task};
 
 /* ---- making ---- */
 

@@ -1,7 +1,7 @@
-/* The one file that touches libmicrohttpd. A request is known to two: to the library's thread, from its first line to the
- * end of its answer, and to the caller, from loom_http_next to the call that ends it. Who lets go last frees it. While the
- * caller has a request whose answer has not begun, its connection is suspended: the library looks at it again when it is
- * resumed. One lock guards all of it. */
+/* The one file that touches libmicrohttpd. A request is known to two: to the library's thread, from its first line
+ * to the end of its answer, and to the caller, from loom_http_next to the call that ends it. Who lets go last frees
+ * it. While the caller has a request whose answer has not begun, its connection is suspended: the library looks at
+ * it again when it is resumed. One lock guards all of it. */
 #include "infer/serve/http_server.h"
 
 #ifdef LOOM_HAVE_MICROHTTPD
@@ -117,8 +117,8 @@ static loom_http_request *new_request(loom_http_server *s, struct MHD_Connection
 
 /* ---- the library's side ---- */
 
-static enum MHD_Result send_text(struct MHD_Connection *connection, int status, const char *type, void *text, size_t len,
-                                 enum MHD_ResponseMemoryMode mode, const loom_http_request *r)
+static enum MHD_Result send_text(struct MHD_Connection *connection, int status, const char *type, void *text,
+                                 size_t len, enum MHD_ResponseMemoryMode mode, const loom_http_request *r)
 {
     struct MHD_Response *response = MHD_create_response_from_buffer(len, text, mode);
 
@@ -382,7 +382,8 @@ bool loom_http_gone(loom_http_request *r)
 {
     pthread_mutex_lock(&r->server->lock);
     if (!r->gone && r->suspended && r->connection) {
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
         char byte;
         ssize_t n = info ? recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) : 1;
         r->gone = n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
@@ -465,10 +466,11 @@ static loom_status listen_at(loom_http_server *s, const struct addrinfo *at, loo
     setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (bind(s->listener, at->ai_addr, at->ai_addrlen) != 0 || listen(s->listener, 511) != 0) {
         if (errno == EADDRINUSE)
-            return loom_fail(err, LOOM_STATUS_IO,
-                             "port %lld at %s is in use: stop what listens there, or choose another --port (0: one that "
-                             "is free)",
-                             (long long)s->conf.port, s->conf.address);
+            return loom_fail(
+                err, LOOM_STATUS_IO,
+                "port %lld at %s is in use: stop what listens there, or choose another --port (0: one that "
+                "is free)",
+                (long long)s->conf.port, s->conf.address);
         return loom_fail(err, LOOM_STATUS_IO, "cannot listen at port %lld of %s: %s", (long long)s->conf.port,
                          s->conf.address, strerror(errno));
     }
@@ -488,8 +490,7 @@ static loom_status open_listener(loom_http_server *s, loom_err *err)
 
     snprintf(port, sizeof port, "%lld", (long long)s->conf.port);
     int failed = getaddrinfo(s->conf.address, port, &want, &found);
-    if (failed)
-        return loom_fail(err, LOOM_STATUS_ARG, "--address %s: %s", s->conf.address, gai_strerror(failed));
+    if (failed) return loom_fail(err, LOOM_STATUS_ARG, "--address %s: %s", s->conf.address, gai_strerror(failed));
     loom_status st = listen_at(s, found, err);
     freeaddrinfo(found);
     return st;
@@ -502,11 +503,11 @@ static struct MHD_Daemon *start_library(loom_http_server *s)
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    struct MHD_Daemon *d = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL, on_request, s,
-        MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_NOTIFY_COMPLETED, on_end, s, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)s->conf.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)s->conf.idle_seconds,
-        MHD_OPTION_END);
+    struct MHD_Daemon *d =
+        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL,
+                         on_request, s, MHD_OPTION_LISTEN_SOCKET, s->listener, MHD_OPTION_NOTIFY_COMPLETED, on_end, s,
+                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->conf.max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
+                         (unsigned)s->conf.idle_seconds, MHD_OPTION_END);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return d;
 }

@@ -7,9 +7,9 @@
  *   loom_http_close_door(server);                      takes no more
  *   loom_http_stop(&server);
  *
- * A thread of the library's reads and writes; the caller gets whole requests, answers each when it pleases, at once or
- * piece by piece, and may ask meanwhile whether anybody still waits for the answer. What need not be answered by the
- * caller is not: bodies that are too large, a wrong token, a page of another origin. */
+ * A thread of the library's reads and writes; the caller gets whole requests, answers each when it pleases, at once
+ * or piece by piece, and may ask meanwhile whether anybody still waits for the answer. What need not be answered by
+ * the caller is not: bodies that are too large, a wrong token, a page of another origin. */
 #ifndef LOOM_INFER_HTTP_SERVER_H
 #define LOOM_INFER_HTTP_SERVER_H
 
@@ -23,12 +23,12 @@ typedef struct loom_http_server loom_http_server;
 typedef struct loom_http_request loom_http_request;
 
 typedef struct loom_http_conf {
-    const char *address;          /* name or number to listen at */
-    int64_t port;                 /* 0: one that is free */
-    int64_t max_body;             /* bytes */
-    int64_t max_connections;      /* more wait in the system's queue or are closed */
-    int64_t idle_seconds;         /* a connection on which nothing moves for so long is closed */
-    const char *token;            /* "Authorization: Bearer TOKEN" must come with all but open_paths; NULL: none.
+    const char *address;           /* name or number to listen at */
+    int64_t port;                  /* 0: one that is free */
+    int64_t max_body;              /* bytes */
+    int64_t max_connections;       /* more wait in the system's queue or are closed */
+    int64_t idle_seconds;          /* a connection on which nothing moves for so long is closed */
+    const char *token;             /* "Authorization: Bearer TOKEN" must come with all but open_paths; NULL: none.
                                      Borrowed */
     const char *const *open_paths; /* ends with NULL. Borrowed */
 } loom_http_conf;

@@ -29,7 +29,8 @@ static loom_status wrong(const loom_json *v, const char *key, const char *expect
     return LOOM_STATUS_ARG;
 }
 
-loom_status loom_field_i64(int64_t *out, const loom_json *o, const char *key, int64_t least, int64_t most, loom_err *err)
+loom_status loom_field_i64(int64_t *out, const loom_json *o, const char *key, int64_t least, int64_t most,
+                           loom_err *err)
 {
     const loom_json *v = loom_json_get(o, key);
     char expected[96];

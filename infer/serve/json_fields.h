@@ -1,11 +1,12 @@
-/* Members of a JSON request, each with its bounds: absent or null leaves *out as it is, what is wrong is a sentence that
- * names the member, what it is and what it may be. */
+/* Members of a JSON request, each with its bounds: absent or null leaves *out as it is, what is wrong is a sentence
+ * that names the member, what it is and what it may be. */
 #ifndef LOOM_INFER_JSON_FIELDS_H
 #define LOOM_INFER_JSON_FIELDS_H
 
 #include "core/json.h"
 
-loom_status loom_field_i64(int64_t *out, const loom_json *o, const char *key, int64_t least, int64_t most, loom_err *err);
+loom_status loom_field_i64(int64_t *out, const loom_json *o, const char *key, int64_t least, int64_t most,
+                           loom_err *err);
 loom_status loom_field_f64(double *out, const loom_json *o, const char *key, double least, double most, loom_err *err);
 loom_status loom_field_bool(bool *out, const loom_json *o, const char *key, loom_err *err);
 /* Borrowed from o; no NUL in it. */

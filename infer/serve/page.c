@@ -1,6 +1,7 @@
 #include "infer/serve/page.h"
 
-const char loom_page_policy[] = "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+const char loom_page_policy[] =
+    "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 const char loom_page[] =
     "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Spanloom</title>\n"

@@ -207,7 +207,8 @@ static loom_status route(service *s, loom_http_request *r, loom_err *err)
     t.seed = loom_rng_u64(&rng) >> 11; /* a number that JSON can bring back */
     if (t.endpoint != LOOM_ENDPOINT_OTHER && !method_fits(&t)) {
         loom_http_header(r, "Allow", t.endpoint <= LOOM_ENDPOINT_CALLGRAPHS ? "POST" : "GET");
-        loom_task_refuse(&t, 405, t.endpoint <= LOOM_ENDPOINT_CALLGRAPHS ? "this path takes POST" : "this path takes GET");
+        loom_task_refuse(&t, 405,
+                         t.endpoint <= LOOM_ENDPOINT_CALLGRAPHS ? "this path takes POST" : "this path takes GET");
         return LOOM_OK;
     }
     switch (t.endpoint) {
@@ -216,9 +217,10 @@ static loom_status route(service *s, loom_http_request *r, loom_err *err)
     case LOOM_ENDPOINT_METRICS: reply_metrics(s, &t); return LOOM_OK;
     case LOOM_ENDPOINT_PAGE: reply_page(&t); return LOOM_OK;
     case LOOM_ENDPOINT_OTHER:
-        loom_task_refuse(&t, 404,
-                         "there is nothing at this path; there are POST /generate, /v1/completions, /v1/callgraphs, and "
-                         "GET /v1/models, /health, /metrics, /");
+        loom_task_refuse(
+            &t, 404,
+            "there is nothing at this path; there are POST /generate, /v1/completions, /v1/callgraphs, and "
+            "GET /v1/models, /health, /metrics, /");
         return LOOM_OK;
     default: return enqueue(s, &t, err);
     }

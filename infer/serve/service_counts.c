@@ -2,8 +2,8 @@
 
 #include "core/usage.h"
 
-const char *const loom_endpoint_paths[] = {"/generate", "/v1/completions", "/v1/callgraphs", "/v1/models",
-                                           "/health",   "/metrics",        "/",              "other"};
+const char *const loom_endpoint_paths[] = {
+    "/generate", "/v1/completions", "/v1/callgraphs", "/v1/models", "/health", "/metrics", "/", "other"};
 static const double bounds[LOOM_DURATIONS - 1] = {0.05, 0.2, 1, 5, 20, 60, 300};
 
 void loom_count_answer(loom_service_counts *c, loom_endpoint at, int status, double seconds)
@@ -71,6 +71,7 @@ void loom_counts_render(loom_buf *b, const loom_service_counts *c, const loom_en
     number(b, "preempted_total", "counter", "Texts computed again because the cache was full.", (double)e->preempted);
     number(b, "model_seconds_total", "counter", "Time in the model.", e->model_seconds);
     number(b, "resident_bytes", "gauge", "Memory of the process.", (double)loom_resident_bytes());
+    number(b, "cpu_seconds_total", "counter", "Processor time of the process.", loom_cpu_seconds());
     number(b, "uptime_seconds", "gauge", "Time since the start.", loom_time_now() - c->started);
     number(b, "stopping", "gauge", "1 while requests are finished before the end.", now->stopping);
 }

@@ -1,5 +1,5 @@
-/* One request that takes time: texts or graphs. The service (service.h) gives its jobs to the engine as there is room,
- * one at a time in turn with those of other requests, and hands back what is done.
+/* One request that takes time: texts or graphs. The service (service.h) gives its jobs to the engine as there is
+ * room, one at a time in turn with those of other requests, and hands back what is done.
  *
  *   submit ... take ... until ended, then reply; free at any time takes back what is in flight */
 #ifndef LOOM_INFER_TASK_H
@@ -25,10 +25,10 @@ typedef struct loom_task_kind {
 /* What all tasks may look at; borrowed. */
 typedef struct loom_task_context {
     loom_model_loader *model;
-    const char *name;   /* of the model, in answers */
-    int64_t max_tokens; /* of a text; 0: as the context allows */
-    int64_t max_texts;  /* texts or graphs of a request */
-    int bos;            /* as --bos */
+    const char *name;                 /* of the model, in answers */
+    int64_t max_tokens;               /* of a text; 0: as the context allows */
+    int64_t max_texts;                /* texts or graphs of a request */
+    int bos;                          /* as --bos */
     const struct loom_naming *naming; /* what the model's names allow, under full constraint */
     loom_service_counts *counts;
 } loom_task_context;

@@ -41,7 +41,7 @@ static void write_top(loom_jw *w, const loom_text_answer *a, const loom_job *job
 }
 
 /* Tokens from t->sent_ids on. */
-static void write_logprobs(loom_jw *w, const loom_text_answer *a, loom_text *t)
+static void write_logprobs(loom_jw *w, const loom_text_answer *a, loom_text_choice *t)
 {
     const loom_job *job = &t->job;
     loom_buf piece = {0};
@@ -109,7 +109,7 @@ static void write_usage(loom_jw *w, const loom_text_answer *a)
 
 static void write_choice(loom_jw *w, loom_text_answer *a, size_t index, size_t from, size_t to, bool last)
 {
-    loom_text *t = &a->texts[index];
+    loom_text_choice *t = &a->texts[index];
 
     loom_jw_begin_object(w);
     loom_jw_kv_i64(w, "index", (int64_t)index);
@@ -138,7 +138,7 @@ static void begin_completion(loom_jw *w, loom_buf *into, const loom_text_answer 
 
 /* ---- /generate ---- */
 
-static size_t whole_length(const loom_text_answer *a, const loom_text *t);
+static size_t whole_length(const loom_text_answer *a, const loom_text_choice *t);
 
 /* {"text": [...]}: every text as far as it is, as vLLM writes it. */
 static void write_texts(loom_buf *into, const loom_text_answer *a)
@@ -178,7 +178,7 @@ void loom_text_answer_whole(loom_buf *into, loom_text_answer *a)
 
 /* Bytes of a text that will not change any more: what may be the beginning of a stop string waits, and so does a
  * character that is not whole. */
-static size_t whole_length(const loom_text_answer *a, const loom_text *t)
+static size_t whole_length(const loom_text_answer *a, const loom_text_choice *t)
 {
     const loom_buf *text = &t->job.text;
     size_t hold = a->ask->longest_stop ? a->ask->longest_stop - 1 : 0;
@@ -197,7 +197,7 @@ static size_t whole_length(const loom_text_answer *a, const loom_text *t)
 
 static void write_event(loom_buf *into, loom_text_answer *a, size_t index, size_t to)
 {
-    loom_text *t = &a->texts[index];
+    loom_text_choice *t = &a->texts[index];
     loom_jw w;
 
     loom_buf_str(into, "data: ");
@@ -213,7 +213,7 @@ void loom_text_answer_more(loom_buf *into, loom_text_answer *a)
     bool any = false;
 
     for (size_t i = 0; i < a->n; i++) {
-        loom_text *t = &a->texts[i];
+        loom_text_choice *t = &a->texts[i];
         size_t to = whole_length(a, t);
         if (t->finish_sent || (to == t->sent && !t->ended)) continue;
         if (a->ask->openai) write_event(into, a, i, to);

@@ -13,9 +13,11 @@ static loom_status read_prompts(loom_text_request *r, int64_t most, loom_err *er
     size_t n = loom_json_is_string(p) ? 1 : loom_json_len(p);
 
     if (!loom_json_is_string(p) && !(loom_json_is_array(p) && r->openai && n))
-        return loom_fail(err, LOOM_STATUS_ARG, "\"prompt\" must be %s", r->openai ? "a string or a list of strings" : "a string");
+        return loom_fail(err, LOOM_STATUS_ARG, "\"prompt\" must be %s",
+                         r->openai ? "a string or a list of strings" : "a string");
     if ((int64_t)n > most)
-        return loom_fail(err, LOOM_STATUS_ARG, "%zu prompts, and at most %lld texts are made for a request (--max-texts)", n,
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "%zu prompts, and at most %lld texts are made for a request (--max-texts)", n,
                          (long long)most);
     r->prompts = loom_calloc(n, sizeof *r->prompts);
     if (!r->prompts) return loom_fail_nomem(err, "prompts");
@@ -42,7 +44,8 @@ static loom_status refuse_unsupported(const loom_json *o, loom_err *err)
         if (zero != 0) return loom_fail(err, LOOM_STATUS_ARG, "\"%s\" is not supported: leave it out, or give 0", *key);
     }
     LOOM_TRY(loom_field_f64(&one, o, "repetition_penalty", -1e9, 1e9, err));
-    if (one != 1) return loom_fail(err, LOOM_STATUS_ARG, "\"repetition_penalty\" is not supported: leave it out, or give 1");
+    if (one != 1)
+        return loom_fail(err, LOOM_STATUS_ARG, "\"repetition_penalty\" is not supported: leave it out, or give 1");
     if (loom_json_len(loom_json_get(o, "logit_bias")))
         return loom_fail(err, LOOM_STATUS_ARG, "\"logit_bias\" is not supported: leave it out");
     LOOM_TRY(loom_field_str(&suffix, o, "suffix", err));
@@ -50,7 +53,8 @@ static loom_status refuse_unsupported(const loom_json *o, loom_err *err)
     LOOM_TRY(loom_field_i64(&n, o, "n", 1, 1000000, err));
     LOOM_TRY(loom_field_i64(&best_of, o, "best_of", 1, 1000000, err));
     if (loom_json_get(o, "best_of") && best_of > n)
-        return loom_fail(err, LOOM_STATUS_ARG, "\"best_of\" is %lld and \"n\" %lld: choosing among texts is not supported",
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "\"best_of\" is %lld and \"n\" %lld: choosing among texts is not supported",
                          (long long)best_of, (long long)n);
     return LOOM_OK;
 }
@@ -63,8 +67,8 @@ static loom_status read_openai(loom_text_request *r, const loom_task *t, loom_er
     LOOM_TRY(refuse_unsupported(r->root, err));
     LOOM_TRY(loom_field_str(&model, r->root, "model", err));
     if (model && strcmp(model, t->at->name) != 0)
-        return loom_fail(err, LOOM_STATUS_ARG, "there is no model \"%.80s\" here, only \"%.80s\" (GET /v1/models)", model,
-                         t->at->name);
+        return loom_fail(err, LOOM_STATUS_ARG, "there is no model \"%.80s\" here, only \"%.80s\" (GET /v1/models)",
+                         model, t->at->name);
     LOOM_TRY(loom_field_i64(&r->logprobs, r->root, "logprobs", 0, MOST_LOGPROBS, err));
     if (r->logprobs >= 0 && r->echo)
         return loom_fail(err, LOOM_STATUS_ARG,

@@ -1,5 +1,5 @@
-/* What a request for texts asks: POST /generate (the demonstration server of vLLM, which the reference's evaluation script
- * calls) and POST /v1/completions (OpenAI's). */
+/* What a request for texts asks: POST /generate (the demonstration server of vLLM, which the reference's evaluation
+ * script calls) and POST /v1/completions (OpenAI's). */
 #ifndef LOOM_INFER_TEXT_REQUEST_H
 #define LOOM_INFER_TEXT_REQUEST_H
 

@@ -19,7 +19,7 @@ static loom_status submit(loom_task *task, bool *submitted, loom_err *err)
 
     *submitted = t->submitted < t->answer.n;
     if (!*submitted) return LOOM_OK;
-    loom_text *text = &t->answer.texts[t->submitted++];
+    loom_text_choice *text = &t->answer.texts[t->submitted++];
     text->out = true;
     return c->submit(c, &text->job, err);
 }
@@ -27,7 +27,7 @@ static loom_status submit(loom_task *task, bool *submitted, loom_err *err)
 static loom_status take(loom_task *task, loom_job *job, loom_err *err)
 {
     text_task *t = (text_task *)task;
-    loom_text *text = job->owner;
+    loom_text_choice *text = job->owner;
     (void)err;
 
     text->out = false;
@@ -141,7 +141,7 @@ static loom_status make_jobs(text_task *t, loom_err *err)
     t->answer.n = n;
     for (size_t i = 0; i < n; i++) {
         const loom_text_prompt *p = &ask->prompts[i / (size_t)ask->n];
-        loom_text *text = &t->answer.texts[i];
+        loom_text_choice *text = &t->answer.texts[i];
         text->job = (loom_job){.prompt = p->text,
                                .prompt_len = p->len,
                                .stops = ask->stops,

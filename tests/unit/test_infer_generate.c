@@ -73,8 +73,9 @@ static void cancel(loom_completer *c, loom_job *job)
 
 static script script_of(const loom_json *exchanges, int order, int64_t room)
 {
-    return (script){
-        .face = {.room = room, .submit = submit, .step = step, .cancel = cancel}, .exchanges = exchanges, .order = order};
+    return (script){.face = {.room = room, .submit = submit, .step = step, .cancel = cancel},
+                    .exchanges = exchanges,
+                    .order = order};
 }
 
 /* ---- the golden loops ---- */
