@@ -53,14 +53,14 @@ static void drop_line(loom_buf *into, const char *prompt, const char *text)
 }
 
 loom_status loom_instruction_prompts(loom_buf *with, loom_buf *without, const loom_instruction *asked,
-                                     const loom_graph *g, bool match_training, loom_rng *rng, loom_arena *arena,
-                                     loom_err *err)
+                                     const loom_graph *g, bool match_training, bool bounded, loom_rng *rng,
+                                     loom_arena *arena, loom_err *err)
 {
     loom_line include = {.kind = LOOM_LINE_INCLUDE, .name = {asked->source, asked->destination, asked->type}};
-    loom_line latency = {.kind = LOOM_LINE_HIGH_LATENCY};
     loom_prompt_conf conf = {.mode = LOOM_MODE_INSTRUCTION,
                              .match_training = match_training,
                              .high_latency = wants_latency(asked->ask),
+                             .latency_from = bounded ? asked->p90 : 0,
                              .include = wants_call(asked->ask) ? &include : NULL};
     loom_buf line = {0}, half = {0};
     size_t from = with->len;
@@ -68,6 +68,7 @@ loom_status loom_instruction_prompts(loom_buf *with, loom_buf *without, const lo
     loom_buf_str(&half, with->data + from);
     if (wants_latency(asked->ask)) {
         loom_buf rest = {0};
+        loom_line latency = loom_request_high_latency(&conf);
         loom_line_render(&line, &latency);
         drop_line(&rest, half.data, line.data);
         loom_buf_release(&half);

@@ -21,7 +21,7 @@ typedef struct prompts_conf {
     const char *edges, *depths, *output, *stats, *train, *few_shot, *asked_model;
     int mode, ask, preset, part;
     int64_t per_cell, min_train, examples, count; /* per_cell and count: 0 until filled from the preset */
-    bool match_training, repeat, records, like;
+    bool match_training, bounded, repeat, records, like;
 } prompts_conf;
 
 static const loom_opt prompts_opts[] = {
@@ -52,6 +52,9 @@ static const loom_opt prompts_opts[] = {
         "belongs to follows from its structure alone, not from the seed"),
     LOOM_OPT_FLAG("match-training", 0, prompts_conf, match_training,
                   "write prompts exactly like training text, not like the published prompt files"),
+    LOOM_OPT_FLAG("bounded", 0, prompts_conf, bounded,
+                  "with --ask: the line about high latency says from how many milliseconds on a latency is high; for models trained on "
+                  "text of loom-preprocess encode --bounded"),
     LOOM_OPT_GROUP("What is known"),
     LOOM_OPT_IN("stats", 0, prompts_conf, stats, NULL, "FILE",
                 "statistics of the services, for conditions on latency and rare calls"),
@@ -353,7 +356,8 @@ static loom_status write_pair(prompts_job *j, const loom_graph *g, const loom_in
                               loom_err *err)
 {
     loom_buf with = {0}, without = {0};
-    loom_status st = loom_instruction_prompts(&with, &without, asked, g, j->conf->match_training, rng, &j->arena, err);
+    loom_status st = loom_instruction_prompts(&with, &without, asked, g, j->conf->match_training, j->conf->bounded, rng,
+                                              &j->arena, err);
     if (st == LOOM_OK) st = write_prompt(j, g, &with, asked, true, err);
     if (st == LOOM_OK) st = write_prompt(j, g, &without, asked, false, err);
     loom_buf_release(&with);

@@ -44,7 +44,8 @@ loom_status loom_read_tally(void *tally, const loom_tally_kind *kind, const loom
         if (st == LOOM_OK) st = kind->join(all, all + (size_t)t * kind->size, err);
         kind->release(all + (size_t)t * kind->size);
     }
-    if (all) memcpy(tally, all, kind->size);
+    if (st == LOOM_OK) st = kind->join(tally, all, err); /* into an empty one: in an order that no thread has made */
+    if (all) kind->release(all);
     if (st == LOOM_OK) report(&source, meta, key);
     loom_source_release(&source);
     loom_pool_free(pool);

@@ -15,7 +15,7 @@ typedef struct sample_conf {
     const char *prompts, *like, *stats, *service, *start_node, *include, *names, *shard;
     const char *output, *records, *csv;
     int mode, form, constrain;
-    int64_t edges, depth, latency, children, n, limit, top_k, max_tokens, max_trials;
+    int64_t edges, depth, latency, min_latency, children, n, limit, top_k, max_tokens, max_trials;
     double temperature, top_p, min_p;
     bool high_latency, reference_prompts, only_correct, keep_going, resume;
 } sample_conf;
@@ -42,6 +42,8 @@ static const loom_opt sample_opts[] = {
                  "without a file: milliseconds within which the calls must finish; -1: not asked for"),
     LOOM_OPT_FLAG("high-latency", 0, sample_conf, high_latency,
                   "without a file: ask for a latency that is high for the service (instruction)"),
+    LOOM_OPT_I64("min-latency", 0, sample_conf, min_latency, "0", 0, 1e12, "MS",
+                 "without a file: milliseconds that the first call must take at least; 0: not asked for (instruction)"),
     LOOM_OPT_STR("include", 0, sample_conf, include, NULL, "CALLER,CALLEE,TYPE",
                  "without a file: a call that the graph must have, like MS_00001,MS_00002,rpc (instruction)"),
     LOOM_OPT_STR("start-node", 0, sample_conf, start_node, NULL, "NAME",
@@ -99,7 +101,7 @@ typedef struct sampling_run {
 
 static loom_status check_conf(const sample_conf *c, loom_err *err)
 {
-    bool wish = c->service || c->edges >= 0 || c->depth >= 0 || c->latency >= 0 || c->high_latency || c->include ||
+    bool wish = c->service || c->edges >= 0 || c->depth >= 0 || c->latency >= 0 || c->high_latency || c->min_latency || c->include ||
                 c->start_node || c->children >= 0;
     int sources = (c->prompts != NULL) + (c->like != NULL) + wish;
 
@@ -125,7 +127,8 @@ static loom_wish wish_of(const sample_conf *c)
                        .start_node = c->start_node,
                        .children = c->children,
                        .include = c->include,
-                       .high_latency = c->high_latency};
+                       .high_latency = c->high_latency,
+                       .latency_from = c->min_latency};
 }
 
 static loom_status gather_prompts(sampling_run *r, loom_err *err)

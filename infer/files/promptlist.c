@@ -244,7 +244,7 @@ static loom_status check_wish(const loom_wish *w, loom_mode mode, loom_err *err)
         return loom_fail(err, LOOM_STATUS_ARG,
                          "tabular requests cannot name a start node or a number of children; "
                          "use --mode recursive or instruction");
-    if (mode != LOOM_MODE_INSTRUCTION && (w->include || w->high_latency))
+    if (mode != LOOM_MODE_INSTRUCTION && (w->include || w->high_latency || w->latency_from))
         return loom_fail(err, LOOM_STATUS_ARG,
                          "only instructions can ask for a call or for high latency; use --mode "
                          "instruction");
@@ -253,7 +253,7 @@ static loom_status check_wish(const loom_wish *w, loom_mode mode, loom_err *err)
                          "a graph of %s has %s below its first call, so %lld children "
                          "contradict that",
                          alone ? "one call" : "several calls", alone ? "nothing" : "one layer", (long long)w->children);
-    if (w->high_latency && w->latency >= 0)
+    if ((w->high_latency || w->latency_from) && w->latency >= 0)
         return loom_fail(err, LOOM_STATUS_ARG, "ask for high latency or for a latency in milliseconds, not for both");
     return LOOM_OK;
 }
@@ -280,7 +280,9 @@ static loom_status parse_include(loom_line *out, const char *text, loom_arena *a
 loom_status loom_prompts_wish(loom_prompts *p, const loom_wish *wish, loom_mode mode, bool match_training, int64_t n,
                               uint64_t seed, loom_err *err)
 {
-    loom_prompt_conf conf = {.mode = mode, .match_training = match_training, .high_latency = wish->high_latency};
+    loom_prompt_conf conf = {.mode = mode, .match_training = match_training,
+                             .high_latency = wish->high_latency || wish->latency_from,
+                             .latency_from = wish->latency_from};
     loom_attrs attrs;
     loom_line include;
     loom_buf text = {0};

@@ -42,6 +42,7 @@ typedef struct loom_wish {
     int64_t children;    /* layers below the first call, 0 or 1. Not tabular */
     const char *include; /* "CALLER,CALLEE,TYPE": a call the graph must have. Instruction only */
     bool high_latency;   /* Instruction only */
+    int64_t latency_from; /* ms, at least: high latency with its bound; 0: not said. Instruction only */
 } loom_wish;
 
 /* Appends n prompts that ask for the wish, with conditions in an order of their own. ARG when no graph can be like

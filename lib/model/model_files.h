@@ -27,6 +27,7 @@
 typedef struct loom_model_files_options {
     bool frozen;      /* keep matrices that are stored as bfloat16 in the mapped file (no training of them, no merge) */
     const char *base; /* overrides the base path recorded in an adapter checkpoint; NULL: as recorded */
+    int64_t positions; /* the model gets at least so many: rotary positions have no weights. 0: as its file says */
 } loom_model_files_options;
 
 typedef struct loom_model_files {

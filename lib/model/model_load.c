@@ -137,6 +137,7 @@ static loom_status load_hf(loom_model_files *b, const char *dir, const loom_mode
 
     loom_buf_printf(&path, "%s/config.json", dir);
     if ((st = loom_config_read(&config, path.data, err)) != LOOM_OK) goto done;
+    config.max_positions = loom_max_i64(config.max_positions, o->positions);
     if ((st = loom_safetensors_open(&b->st, dir, err)) != LOOM_OK) goto done;
     s.st = b->st;
     if ((st = loom_model_weights_make(&b->model, &config, &s, o->frozen, err)) != LOOM_OK) goto done;
@@ -174,6 +175,7 @@ static loom_status load_ckpt(loom_model_files *b, loom_ckpt *c, const loom_model
     const char *text;
 
     LOOM_TRY(loom_model_config_of(&config, c, err));
+    config.max_positions = loom_max_i64(config.max_positions, o->positions);
     LOOM_TRY(loom_model_weights_make(&b->model, &config, &s, o->frozen, err));
     text = loom_ckpt_text(c, "text/tokenizer", &len);
     LOOM_TRY(take_text(&b->tokenizer, &b->tokenizer_len, text, len, err));

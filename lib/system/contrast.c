@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/num.h"
+#include "system/in_order.h"
 
 const char *const loom_change_kind_names[LOOM_CHANGE_KINDS] = {"service", "operation", "dependency", "path"};
 const char *const loom_test_names[LOOM_TESTS] = {"graphs",   "asked",    "often",        "own",
@@ -410,7 +411,7 @@ loom_status loom_contrast_compare(loom_contrast *c, const loom_contrast_tally *b
     bool ok = number_operations(&x);
     c->graphs[0] = before->graphs;
     c->graphs[1] = after->graphs;
-    ok = ok && (order = loom_operations_sorted(&c->ops)) && (rank = loom_alloc((size_t)x.n_ops, sizeof *rank));
+    ok = ok && (order = loom_names_in_order(&c->ops.keys)) && (rank = loom_alloc((size_t)x.n_ops, sizeof *rank));
 
     for (int32_t i = 0; ok && i < x.n_ops; i++) {
         rank[order[i]] = i;

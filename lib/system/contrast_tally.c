@@ -5,6 +5,7 @@
 
 #include "core/compare.h"
 #include "core/num.h"
+#include "system/in_order.h"
 
 /* False and -1, here and below: no memory. */
 static bool reach_op(loom_contrast_tally *t, int32_t i)
@@ -128,46 +129,89 @@ loom_status loom_contrast_add(loom_contrast_tally *t, const loom_graph *g, loom_
 
 /* ---- joining ---- */
 
-static bool join(loom_contrast_tally *t, const loom_contrast_tally *from, int32_t *op, int32_t *path)
+static bool join_operation(loom_contrast_tally *t, const loom_contrast_tally *from, int32_t i, int32_t *op)
 {
     const loom_intern *k = &from->ops.keys;
-    for (size_t i = 0; i < k->n; i++) {
-        op[i] = (int32_t)loom_intern_add(&t->ops.keys, loom_intern_text(k, (int64_t)i), loom_intern_len(k, (int64_t)i));
-        if (!reach_op(t, op[i])) return false;
-        loom_contrast_operation *o = &t->op[op[i]];
-        o->calls += from->op[i].calls;
-        o->graphs += from->op[i].graphs;
-        if (!loom_time_counts_merge(&o->own, &from->op[i].own) ||
-            !loom_time_counts_merge(&o->response, &from->op[i].response))
-            return false;
-    }
-    for (size_t i = 0; i < from->pairs.n; i++) {
-        int32_t a = loom_pair_a(&from->pairs, i),
-                d = loom_pair_add(&t->pairs, a < 0 ? -1 : op[a], op[loom_pair_b(&from->pairs, i)]);
-        if (!reach_dep(t, d)) return false;
-        t->dep[d].calls += from->dep[i].calls;
-        t->dep[d].graphs += from->dep[i].graphs;
-        if (!loom_time_counts_merge(&t->dep[d].number, &from->dep[i].number) ||
-            !loom_time_counts_merge(&t->dep[d].response, &from->dep[i].response))
-            return false;
-    }
-    for (size_t i = 0; i < from->paths.n; i++) { /* the path above has a smaller number */
+    *op = (int32_t)loom_intern_add(&t->ops.keys, loom_intern_text(k, i), loom_intern_len(k, i));
+    if (!reach_op(t, *op)) return false;
+    loom_contrast_operation *o = &t->op[*op];
+    o->calls += from->op[i].calls;
+    o->graphs += from->op[i].graphs;
+    return loom_time_counts_merge(&o->own, &from->op[i].own) &&
+           loom_time_counts_merge(&o->response, &from->op[i].response);
+}
+
+static bool join_operations(loom_contrast_tally *t, const loom_contrast_tally *from, int32_t *op)
+{
+    int32_t *order = loom_names_in_order(&from->ops.keys);
+    bool ok = order != NULL;
+    for (size_t n = 0; ok && n < from->ops.keys.n; n++) ok = join_operation(t, from, order[n], &op[order[n]]);
+    free(order);
+    return ok;
+}
+
+static bool join_dependency(loom_contrast_tally *t, const loom_contrast_tally *from, size_t i, const int32_t *op)
+{
+    int32_t a = loom_pair_a(&from->pairs, i),
+            d = loom_pair_add(&t->pairs, a < 0 ? -1 : op[a], op[loom_pair_b(&from->pairs, i)]);
+    if (!reach_dep(t, d)) return false;
+    t->dep[d].calls += from->dep[i].calls;
+    t->dep[d].graphs += from->dep[i].graphs;
+    return loom_time_counts_merge(&t->dep[d].number, &from->dep[i].number) &&
+           loom_time_counts_merge(&t->dep[d].response, &from->dep[i].response);
+}
+
+static bool join_dependencies(loom_contrast_tally *t, const loom_contrast_tally *from, const int32_t *op)
+{
+    int32_t *order = loom_pairs_in_order(&from->pairs, op, op, from->ops.keys.n);
+    bool ok = order != NULL;
+    for (size_t n = 0; ok && n < from->pairs.n; n++) ok = join_dependency(t, from, (size_t)order[n], op);
+    free(order);
+    return ok;
+}
+
+static bool join_path(loom_contrast_tally *t, const loom_contrast_tally *from, size_t i, const int32_t *op,
+                      int32_t *path)
+{
+    int32_t a = loom_pair_a(&from->paths, i);
+    path[i] = loom_pair_add(&t->paths, a < 0 ? -1 : path[a], op[loom_pair_b(&from->paths, i)]);
+    if (!reach_path(t, path[i])) return false;
+    t->path[path[i]].calls += from->path[i].calls;
+    t->path[path[i]].graphs += from->path[i].graphs;
+    return loom_time_counts_merge(&t->path[path[i]].response, &from->path[i].response);
+}
+
+/* Level by level: a path stands behind the one above it, and the order of a level follows from that of the level
+ * above. `path` holds levels until it holds numbers. */
+static bool join_paths(loom_contrast_tally *t, const loom_contrast_tally *from, const int32_t *op, int32_t *path)
+{
+    size_t n = from->paths.n;
+    int32_t *level = loom_alloc(n, sizeof *level), deepest = -1;
+    bool ok = level != NULL;
+    for (size_t i = 0; ok && i < n; i++) { /* the path above has a smaller number */
         int32_t a = loom_pair_a(&from->paths, i);
-        path[i] = loom_pair_add(&t->paths, a < 0 ? -1 : path[a], op[loom_pair_b(&from->paths, i)]);
-        if (!reach_path(t, path[i])) return false;
-        t->path[path[i]].calls += from->path[i].calls;
-        t->path[path[i]].graphs += from->path[i].graphs;
-        if (!loom_time_counts_merge(&t->path[path[i]].response, &from->path[i].response)) return false;
+        level[i] = a < 0 ? 0 : level[a] + 1;
+        if (level[i] > deepest) deepest = level[i];
+        path[i] = 0;
     }
-    t->graphs += from->graphs;
-    t->calls += from->calls;
-    return true;
+    for (int32_t l = 0; ok && l <= deepest; l++) {
+        int32_t *order = loom_pairs_in_order(&from->paths, path, op, from->ops.keys.n);
+        ok = order != NULL;
+        for (size_t k = 0; ok && k < n; k++)
+            if (level[order[k]] == l) ok = join_path(t, from, (size_t)order[k], op, path);
+        free(order);
+    }
+    free(level);
+    return ok;
 }
 
 loom_status loom_contrast_join(loom_contrast_tally *t, const loom_contrast_tally *from, loom_err *err)
 {
     int32_t *op = loom_alloc(from->ops.keys.n, sizeof *op), *path = loom_alloc(from->paths.n, sizeof *path);
-    bool ok = op && path && join(t, from, op, path);
+    bool ok = op && path && join_operations(t, from, op) && join_dependencies(t, from, op) &&
+              join_paths(t, from, op, path);
+    t->graphs += from->graphs;
+    t->calls += from->calls;
     free(op);
     free(path);
     return ok ? LOOM_OK : loom_fail_nomem(err, "the counts of a set of graphs");

@@ -33,31 +33,6 @@ const char *loom_operation_name(const loom_operations *o, int32_t op)
     return service + strlen(service) + 1;
 }
 
-static int compare_bytes(const char *a, size_t n, const char *b, size_t m)
-{
-    int d = memcmp(a, b, n < m ? n : m);
-    return d ? d : n < m ? -1 : n > m;
-}
-
-int loom_operation_compare(const loom_operations *o, int32_t a, int32_t b)
-{
-    const loom_intern *k = &o->keys;
-    return compare_bytes(loom_intern_text(k, a), loom_intern_len(k, a), loom_intern_text(k, b), loom_intern_len(k, b));
-}
-
-static int by_key(const void *a, const void *b, void *arg)
-{
-    return loom_operation_compare(arg, *(const int32_t *)a, *(const int32_t *)b);
-}
-
-int32_t *loom_operations_sorted(const loom_operations *o)
-{
-    int32_t *order = loom_alloc(o->keys.n, sizeof *order);
-    for (size_t i = 0; order && i < o->keys.n; i++) order[i] = (int32_t)i;
-    if (order) qsort_r(order, o->keys.n, sizeof *order, by_key, (void *)o);
-    return order;
-}
-
 void loom_operations_release(loom_operations *o)
 {
     loom_intern_release(&o->keys);

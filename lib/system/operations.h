@@ -23,9 +23,6 @@ loom_call_type loom_operation_type(const loom_operations *o, int32_t op);
 bool loom_operation_is_root(const loom_operations *o, int32_t op);
 const char *loom_operation_service(const loom_operations *o, int32_t op); /* "" : of any */
 const char *loom_operation_name(const loom_operations *o, int32_t op);    /* the microservice */
-int loom_operation_compare(const loom_operations *o, int32_t a, int32_t b);
-/* Numbers of the operations by key; free(). NULL: no memory. */
-int32_t *loom_operations_sorted(const loom_operations *o);
 void loom_operations_release(loom_operations *o);
 
 #endif

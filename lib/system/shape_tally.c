@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/num.h"
+#include "system/in_order.h"
 
 /* False and -1, here and below: no memory. */
 static bool count_shape(loom_shape_tally *t, const loom_buf *key, int64_t times)
@@ -47,29 +48,69 @@ loom_status loom_shape_add(loom_shape_tally *t, const loom_graph *g, loom_err *e
     return loom_fail_nomem(err, "the structures of graphs");
 }
 
-static bool join(loom_shape_tally *t, const loom_shape_tally *from)
+/* Numbers in `into` of the texts of `from`, all of which it has. NULL: no memory. */
+static int32_t *numbers_in(const loom_intern *into, const loom_intern *from)
 {
-    const loom_intern *ops = &from->system.ops.keys, *services = &from->system.services;
-    bool ok = true;
-    for (size_t i = 0; ok && i < from->shapes.n; i++) {
+    int32_t *number = loom_alloc(from->n, sizeof *number);
+    for (size_t i = 0; number && i < from->n; i++)
+        number[i] = (int32_t)loom_intern_find(into, loom_intern_text(from, (int64_t)i),
+                                              loom_intern_len(from, (int64_t)i));
+    return number;
+}
+
+/* The keys of `from`'s shapes with the numbers of `t`, in the same places. */
+static bool renumber_shapes(loom_intern *out, loom_buf *key, const loom_shape_tally *from, const int32_t *service,
+                            const int32_t *op)
+{
+    for (size_t i = 0; i < from->shapes.n; i++) {
         size_t len = loom_intern_len(&from->shapes, (int64_t)i), n = len / sizeof(int32_t);
-        loom_buf_reset(&t->key);
-        loom_buf_append(&t->key, loom_intern_text(&from->shapes, (int64_t)i), len);
-        if (loom_buf_failed(&t->key)) return false;
-        int32_t *word = (int32_t *)(void *)t->key.data;
-        word[0] = (int32_t)loom_intern_find(&t->system.services, loom_intern_text(services, word[0]),
-                                            loom_intern_len(services, word[0]));
-        for (size_t k = 2; k < n; k += 2)
-            word[k] = (int32_t)loom_intern_find(&t->system.ops.keys, loom_intern_text(ops, word[k]),
-                                                loom_intern_len(ops, word[k]));
-        ok = count_shape(t, &t->key, from->seen[i]);
+        loom_buf_reset(key);
+        loom_buf_append(key, loom_intern_text(&from->shapes, (int64_t)i), len);
+        if (loom_buf_failed(key)) return false;
+        int32_t *word = (int32_t *)(void *)key->data;
+        word[0] = service[word[0]];
+        for (size_t k = 2; k < n; k += 2) word[k] = op[word[k]];
+        if (loom_intern_add(out, key->data, key->len) < 0) return false;
     }
-    for (size_t i = 0; ok && i < from->windows.n; i++) {
-        int32_t s = loom_pair_a(&from->windows, i);
+    return true;
+}
+
+static bool join_shapes(loom_shape_tally *t, const loom_shape_tally *from, const int32_t *service, const int32_t *op)
+{
+    loom_intern keys = {0};
+    int32_t *order = renumber_shapes(&keys, &t->key, from, service, op) ? loom_names_in_order(&keys) : NULL;
+    bool ok = order != NULL;
+    for (size_t n = 0; ok && n < keys.n; n++) {
+        loom_buf_reset(&t->key);
+        loom_buf_append(&t->key, loom_intern_text(&keys, order[n]), loom_intern_len(&keys, order[n]));
+        ok = count_shape(t, &t->key, from->seen[order[n]]);
+    }
+    free(order);
+    loom_intern_release(&keys);
+    return ok;
+}
+
+static bool join_windows(loom_shape_tally *t, const loom_shape_tally *from, const int32_t *service)
+{
+    int32_t *order = loom_pairs_in_order(&from->windows, service, NULL, 0);
+    bool ok = order != NULL;
+    for (size_t n = 0; ok && n < from->windows.n; n++) {
+        size_t i = (size_t)order[n];
         loom_time_counts *w =
-            window_of(t, loom_shape_service(t, loom_intern_text(services, s)), loom_pair_b(&from->windows, i));
+            window_of(t, service[loom_pair_a(&from->windows, i)], loom_pair_b(&from->windows, i));
         ok = w && loom_time_counts_merge(w, &from->window[i]);
     }
+    free(order);
+    return ok;
+}
+
+static bool join(loom_shape_tally *t, const loom_shape_tally *from)
+{
+    int32_t *service = numbers_in(&t->system.services, &from->system.services),
+            *op = numbers_in(&t->system.ops.keys, &from->system.ops.keys);
+    bool ok = service && op && join_shapes(t, from, service, op) && join_windows(t, from, service);
+    free(service);
+    free(op);
     return ok;
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/compare.h"
 #include "core/num.h"
+#include "system/in_order.h"
 
 /* ---- places to count in; NULL, -1 and false: no memory ---- */
 
@@ -208,25 +209,38 @@ static bool join_dependency(loom_dependency_tally *into, const loom_dependency_t
            loom_time_counts_merge(&into->number, &from->number);
 }
 
-/* The numbers in `t` of operations that are `from`'s. */
+/* Gives the numbers in `t` of operations that are `from`'s. */
 static bool join_operations(loom_system_tally *t, const loom_system_tally *from, int32_t *op)
 {
-    for (size_t i = 0; i < from->ops.keys.n; i++) {
-        const loom_intern *k = &from->ops.keys;
-        op[i] = (int32_t)loom_intern_add(&t->ops.keys, loom_intern_text(k, (int64_t)i), loom_intern_len(k, (int64_t)i));
-        if (op[i] < 0 || !loom_grow_zeroed(&t->op, &t->op_cap, (size_t)op[i] + 1, sizeof *t->op) ||
-            !join_operation(&t->op[op[i]], &from->op[i]))
-            return false;
+    const loom_intern *k = &from->ops.keys;
+    int32_t *order = loom_names_in_order(k);
+    bool ok = order != NULL;
+    for (size_t n = 0; ok && n < k->n; n++) {
+        int32_t i = order[n];
+        op[i] = (int32_t)loom_intern_add(&t->ops.keys, loom_intern_text(k, i), loom_intern_len(k, i));
+        ok = op[i] >= 0 && loom_grow_zeroed(&t->op, &t->op_cap, (size_t)op[i] + 1, sizeof *t->op) &&
+             join_operation(&t->op[op[i]], &from->op[i]);
     }
-    for (size_t i = 0; i < from->pairs.n; i++) {
-        int32_t a = loom_pair_a(&from->pairs, i);
-        loom_dependency_tally *d = dependency(t, a < 0 ? -1 : op[a], op[loom_pair_b(&from->pairs, i)]);
-        if (!d || !join_dependency(d, &from->dep[i])) return false;
-    }
-    return true;
+    free(order);
+    return ok;
 }
 
-static bool join_states(loom_system_tally *t, const loom_system_tally *from, const int32_t *op, int32_t *state)
+static bool join_dependencies(loom_system_tally *t, const loom_system_tally *from, const int32_t *op)
+{
+    int32_t *order = loom_pairs_in_order(&from->pairs, op, op, from->ops.keys.n);
+    bool ok = order != NULL;
+    for (size_t n = 0; ok && n < from->pairs.n; n++) {
+        size_t i = (size_t)order[n];
+        int32_t a = loom_pair_a(&from->pairs, i);
+        loom_dependency_tally *d = dependency(t, a < 0 ? -1 : op[a], op[loom_pair_b(&from->pairs, i)]);
+        ok = d && join_dependency(d, &from->dep[i]);
+    }
+    free(order);
+    return ok;
+}
+
+/* The keys of `from`'s states with the operations' numbers in `t`, in the same places. */
+static bool renumber_states(loom_intern *out, const loom_system_tally *from, const int32_t *op)
 {
     loom_buf key = {0};
     bool ok = true;
@@ -239,34 +253,70 @@ static bool join_states(loom_system_tally *t, const loom_system_tally *from, con
         word[0] = op[word[0]];
         for (size_t k = 2; k < n; k++) word[k] = op[word[k]];
         if (n > 2) qsort(word + 2, n - 2, sizeof *word, loom_compare_i32);
-        state[i] = (int32_t)loom_intern_add(&t->states, key.data, key.len);
-        ok = state[i] >= 0;
-    }
-    for (size_t i = 0; i < from->steps.n && ok; i++) {
-        int32_t to = loom_pair_b(&from->steps, i);
-        ok = count_step(t, state[loom_pair_a(&from->steps, i)], to == LOOM_STATE_END ? to : state[to], from->step[i]);
+        ok = loom_intern_add(out, key.data, key.len) >= 0;
     }
     loom_buf_release(&key);
     return ok;
 }
 
-static bool join_services(loom_system_tally *t, const loom_system_tally *from, const int32_t *op, int32_t *service)
+static bool join_states(loom_system_tally *t, const loom_system_tally *from, const int32_t *op, int32_t *state)
 {
-    for (size_t i = 0; i < from->services.n; i++)
-        if (!count_service(t, loom_intern_text(&from->services, (int64_t)i), from->service[i], &service[i]))
-            return false;
-    for (size_t i = 0; i < from->shares.n; i++)
-        if (!count_share(t, op[loom_pair_a(&from->shares, i)], service[loom_pair_b(&from->shares, i)], from->share[i]))
-            return false;
-    return true;
+    loom_intern keys = {0};
+    int32_t *order = renumber_states(&keys, from, op) ? loom_names_in_order(&keys) : NULL;
+    bool ok = order != NULL;
+    for (size_t n = 0; ok && n < keys.n; n++) {
+        int32_t i = order[n];
+        state[i] = (int32_t)loom_intern_add(&t->states, loom_intern_text(&keys, i), loom_intern_len(&keys, i));
+        ok = state[i] >= 0;
+    }
+    free(order);
+    loom_intern_release(&keys);
+    return ok;
+}
+
+static bool join_steps(loom_system_tally *t, const loom_system_tally *from, const int32_t *state)
+{
+    int32_t *order = loom_pairs_in_order(&from->steps, state, state, from->states.n);
+    bool ok = order != NULL;
+    for (size_t n = 0; ok && n < from->steps.n; n++) {
+        size_t i = (size_t)order[n];
+        int32_t to = loom_pair_b(&from->steps, i);
+        ok = count_step(t, state[loom_pair_a(&from->steps, i)], to == LOOM_STATE_END ? to : state[to], from->step[i]);
+    }
+    free(order);
+    return ok;
+}
+
+static bool join_services(loom_system_tally *t, const loom_system_tally *from, int32_t *service)
+{
+    const loom_intern *names = &from->services;
+    int32_t *order = loom_names_in_order(names);
+    bool ok = order != NULL;
+    for (size_t n = 0; ok && n < names->n; n++)
+        ok = count_service(t, loom_intern_text(names, order[n]), from->service[order[n]], &service[order[n]]);
+    free(order);
+    return ok;
+}
+
+static bool join_shares(loom_system_tally *t, const loom_system_tally *from, const int32_t *op, const int32_t *service)
+{
+    int32_t *order = loom_pairs_in_order(&from->shares, op, service, from->services.n);
+    bool ok = order != NULL;
+    for (size_t n = 0; ok && n < from->shares.n; n++) {
+        size_t i = (size_t)order[n];
+        ok = count_share(t, op[loom_pair_a(&from->shares, i)], service[loom_pair_b(&from->shares, i)], from->share[i]);
+    }
+    free(order);
+    return ok;
 }
 
 loom_status loom_system_tally_join(loom_system_tally *t, const loom_system_tally *from, loom_err *err)
 {
     int32_t *op = loom_alloc(from->ops.keys.n, sizeof *op), *state = loom_alloc(from->states.n, sizeof *state);
     int32_t *service = loom_alloc(from->services.n, sizeof *service);
-    bool ok = op && state && service && join_operations(t, from, op) && join_states(t, from, op, state) &&
-              join_services(t, from, op, service);
+    bool ok = op && state && service && join_operations(t, from, op) && join_dependencies(t, from, op) &&
+              join_states(t, from, op, state) && join_steps(t, from, state) && join_services(t, from, service) &&
+              join_shares(t, from, op, service);
 
     t->graphs += from->graphs;
     t->calls += from->calls;

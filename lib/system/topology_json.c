@@ -6,6 +6,7 @@
 #include "core/compare.h"
 #include "core/json.h"
 #include "core/num.h"
+#include "system/in_order.h"
 #include "system/topology.h"
 
 typedef struct writer {
@@ -423,7 +424,7 @@ static bool write_all(writer *x, const char *meta)
 loom_status loom_topology_render(loom_buf *into, const loom_system_tally *t, const loom_topology_conf *conf,
                                  const char *meta, loom_err *err)
 {
-    writer x = {.t = t, .conf = conf, .order = loom_operations_sorted(&t->ops), .deps = order_of(t->pairs.n)};
+    writer x = {.t = t, .conf = conf, .order = loom_names_in_order(&t->ops.keys), .deps = order_of(t->pairs.n)};
     size_t n = t->ops.keys.n;
     x.rank = loom_alloc(n, sizeof *x.rank);
     x.place = loom_calloc(t->states.n, sizeof *x.place);

@@ -13,7 +13,7 @@ typedef struct encode_conf {
     bool intermediate, finish, balanced_split, shuffle, balance;
     const char *stats, *output, *sample;
     int64_t copies, max_edges, max_depth, shown_edges;
-    double asked;
+    double asked, bounded;
 } encode_conf;
 
 static const loom_opt encode_opts[] = {
@@ -34,6 +34,9 @@ static const loom_opt encode_opts[] = {
     LOOM_OPT_F64("asked", 0, encode_conf, asked, "0", 0.0, 1.0, "P",
                  "instruction: share of the layers that are asked for their first call, as if it were uncommon; models "
                  "learn to begin with what they are told to include"),
+    LOOM_OPT_F64("bounded", 0, encode_conf, bounded, "0", 0.0, 1.0, "P",
+                 "instruction: share of the graphs that are asked for a latency of at least some milliseconds; three of "
+                 "four requests for high latency then say from which on it is high. Models learn to compare"),
     LOOM_OPT_I64("copies", 0, encode_conf, copies, "1", 1, 1000, "N",
                  "texts of each graph, each with draws of its own"),
     LOOM_OPT_GROUP("Questions instead of graphs"),
@@ -306,7 +309,8 @@ static loom_status open_all(encoding *e, loom_err *err)
                                                .no_finish = !conf->finish,
                                                .balanced_split = conf->balanced_split,
                                                .listed_items = conf->items == 1,
-                                               .handed_down = conf->include == 1},
+                                               .handed_down = conf->include == 1,
+                                               .bounded = conf->bounded},
                                     .seed = seed,
                                     .asked = conf->asked,
                                     .max_edges = conf->max_edges,

@@ -12,6 +12,10 @@ diff <(sed -n 1p ask.jsonl | grep -o '"prompt":".*### Answer' | sed 's/\\n/\n/g'
 [ "$(grep -c '^[<>]' difference)" = 1 ] || fail "a pair differs in more than a line"
 says difference '^< Include an edge from MS_'
 
+expect 0 loom-eval prompts real.txt --ask high-latency --stats stats.json --count 5 --bounded -o slow.jsonl
+p90=$(sed -n '1s/.*"p90":\([0-9]*\).*/\1/p' slow.jsonl)
+says slow.jsonl "Build a call graph with high latency, $p90 <= latency"
+sed -n 2p slow.jsonl | grep -q 'high latency' && fail "the prompt without the line has it"
 expect 0 loom-eval oracle ask.jsonl -o ask.answers.jsonl
 expect 0 loom-eval following ask.answers.jsonl --prompts ask.jsonl -o res
 says out '^fig06,1,uncommon,with,([0-9]+),\1,1,'

@@ -25,8 +25,11 @@ says near.html 'The nearest common structure, of 9[89]\.[0-9]&nbsp;%, has 1 call
 expect 0 loom-infer convert all -o other.json --limit 5
 expect 0 loom-eval view other.json alone --against all --by first --top 4 -o two.html
 says two.html 'from <span class="name">alone'
-expect 0 loom-eval view all --top 3 -o threads.html --threads 3
-cmp -s page.html threads.html || fail "the number of threads shows"
+# which thread sees a thing first is another in every run: several of them
+for i in $(seq 8); do
+    expect 0 loom-eval view all --top 3 -o threads.html --threads $((1 + i % 3)) --force
+    cmp -s page.html threads.html || fail "the number of threads shows"
+done
 # nobody has seen it
 sed 's/MS_0000/MS_7777/g; s/S_000000001/S_000000009/' alone >stranger
 expect 0 loom-eval view stranger --against all -o stranger.html

@@ -14,7 +14,7 @@ S="loom-infer sample $M --constrain full -t 1"
 
 # every option says its unit or range in --help
 expect 0 loom-infer sample --help
-for o in service edges depth latency high-latency include start-node children prompts reference-prompts like n shard \
+for o in service edges depth latency high-latency min-latency include start-node children prompts reference-prompts like n shard \
     temperature top-k top-p min-p trials resume; do says out "^ +(-[a-z], )?--$o( |\$)"; done
 [ "$(grep -c -- "-1: not asked for\|not asked for" out)" -ge 3 ] || fail "defaults of -1 are not explained"
 
@@ -27,6 +27,11 @@ for want in 'id:S_000000012' 'num_edges:9' 'remaining_depth:3' 'latency:77' 'sho
 expect 0 $S --edges 6 --depth 3 --high-latency -n 2 -o h.answers.jsonl --json
 says out '"correct":2'
 says h.answers.jsonl 'Build a call graph with high latency'
+expect 0 $S --edges 6 --depth 3 --min-latency 1234 -n 4 -o m.answers.jsonl --records m.graphs --json
+says out '"correct":4'
+says m.answers.jsonl 'Build a call graph with high latency, 1234 <= latency'
+[ "$(grep -oE ' 0\|[a-z]+\|USER\|MS_[0-9]+\|ARRIVED_0\|RT_[0-9]+' m.graphs | sed 's/.*RT_//' | awk '$1 >= 1234' | wc -l)" = 4 ] ||
+    fail "a graph is faster than it was to be"
 expect 0 $S --edges 8 --depth 3 --include MS_1,MS_00002,rpc -n 6 --records inc.graphs -o inc.answers.jsonl --json
 says out '"correct":6'
 says inc.answers.jsonl 'Include an edge from MS_00001 to MS_00002 with rpc type'

@@ -222,6 +222,33 @@ TEST(tallies_join_to_the_same_bytes)
     loom_buf_release(&two);
 }
 
+/* Which graph came first, and to which thread, leaves no trace in the numbers. */
+TEST(joined_into_an_empty_one_numbers_follow_from_the_content)
+{
+    loom_system_tally all[2] = {0}, from = {0};
+    for (int turn = 0; turn < 2; turn++) {
+        for (int i = 0; i < 2; i++) {
+            add(&from, turn ? MISS : RIGHT);
+            add(&from, turn ? RIGHT : CACHE);
+            add(&from, turn ? CACHE : MISS);
+        }
+        CHECK(loom_system_tally_join(&all[turn], &from, NULL) == LOOM_OK);
+        loom_system_tally_release(&from);
+    }
+    const loom_system_tally *a = &all[0], *b = &all[1];
+    REQUIRE(a->ops.keys.n > 2 && a->ops.keys.n == b->ops.keys.n && a->pairs.n == b->pairs.n &&
+            a->states.n == b->states.n && a->steps.n == b->steps.n && a->shares.n == b->shares.n);
+    for (int64_t i = 0; i < (int64_t)a->ops.keys.n; i++)
+        CHECK(loom_intern_find(&b->ops.keys, loom_intern_text(&a->ops.keys, i), loom_intern_len(&a->ops.keys, i)) == i);
+    for (int64_t i = 0; i < (int64_t)a->states.n; i++)
+        CHECK(loom_intern_find(&b->states, loom_intern_text(&a->states, i), loom_intern_len(&a->states, i)) == i);
+    CHECK(memcmp(a->pairs.keys, b->pairs.keys, a->pairs.n * sizeof *a->pairs.keys) == 0);
+    CHECK(memcmp(a->steps.keys, b->steps.keys, a->steps.n * sizeof *a->steps.keys) == 0);
+    CHECK(memcmp(a->shares.keys, b->shares.keys, a->shares.n * sizeof *a->shares.keys) == 0);
+    loom_system_tally_release(&all[0]);
+    loom_system_tally_release(&all[1]);
+}
+
 TEST(repetitions_keep_their_distribution)
 {
     loom_system_tally tally = {0};
@@ -320,6 +347,6 @@ TEST(exports_name_services_apart)
 
 TEST_MAIN(RUN(bins_are_exact_below_256_and_narrow_above) RUN(counts_merge_to_the_same_in_any_order)
               RUN(quantiles_and_the_lognormal_fit) RUN(stages_and_own_time) RUN(rules_survive_in_the_automaton)
-                  RUN(drawn_times_are_those_that_were_seen) RUN(tallies_join_to_the_same_bytes)
+                  RUN(drawn_times_are_those_that_were_seen) RUN(tallies_join_to_the_same_bytes) RUN(joined_into_an_empty_one_numbers_follow_from_the_content)
                       RUN(repetitions_keep_their_distribution) RUN(damaged_topologies_are_refused)
                           RUN(exports_name_services_apart) loom_arena_release(&arena);)

@@ -399,6 +399,7 @@ TEST(conditions_are_followed_or_not)
         "generate 2 edges following num_current_edges\nInclude an edge from MS_1 to MS_2 with db type\nno subgraph to "
         "generate\n"
         "Also, communication should finish before latency 9 milliseconds\nBuild a call graph with high latency\n"
+        "Build a call graph with high latency, 13 <= latency\n"
         " ### Answer: \n<layer>\n<edges>";
     static const char *const text = "\n(edge_id is 1,type is db,destination is MS_2,communication starts at 0 "
                                     "milliseconds,communication finishes at 12 "
@@ -410,8 +411,9 @@ TEST(conditions_are_followed_or_not)
     CHECK(p.ok);
     CHECK_I64(f.asked, LOOM_CONDITION_BIT(LOOM_LINE_FIRST_EDGE_ID) | LOOM_CONDITION_BIT(LOOM_LINE_NUM_EDGES) |
                            LOOM_CONDITION_BIT(LOOM_LINE_INCLUDE) | LOOM_CONDITION_BIT(LOOM_LINE_NO_SUBGRAPHS) |
-                           LOOM_CONDITION_BIT(LOOM_LINE_FINISH_WITHIN));
-    CHECK_I64(f.broken, LOOM_CONDITION_BIT(LOOM_LINE_NUM_EDGES) | LOOM_CONDITION_BIT(LOOM_LINE_FINISH_WITHIN));
+                           LOOM_CONDITION_BIT(LOOM_LINE_FINISH_WITHIN) | LOOM_CONDITION_BIT(LOOM_LINE_LATENCY_FROM));
+    CHECK_I64(f.broken, LOOM_CONDITION_BIT(LOOM_LINE_NUM_EDGES) | LOOM_CONDITION_BIT(LOOM_LINE_FINISH_WITHIN) |
+                            LOOM_CONDITION_BIT(LOOM_LINE_LATENCY_FROM));
 }
 
 TEST(graphs_no_record_could_hold)
@@ -557,6 +559,40 @@ TEST(draws_have_their_probabilities)
     CHECK_NEAR(lines[LOOM_LINE_COPY_CALLER], 0.9 * ROUNDS, 95);
     /* id is one of 1 + 7 * 0.9 + 0.5 attributes, each as likely to stand first */
     CHECK_NEAR(first[LOOM_ATTR_ID], ROUNDS / 7.8, 130);
+}
+
+/* Bounds of latencies: of a share of the graphs, always true of them, and then the latency itself is hidden. */
+TEST(latencies_are_bounded_truly)
+{
+    enum { ROUNDS = 2000 };
+    int n_bounds[2] = {0}, n_plain = 0;
+    loom_graph g;
+    loom_rng rng;
+    loom_err err = {0};
+
+    make(&g, 3, &rng);
+    int64_t latency = loom_call_finish(&g.calls[0]);
+    loom_facts high = {.has_latency = true, .p90 = latency, .mean = (double)latency - 6};
+    REQUIRE(latency > 1);
+    for (uint64_t i = 0; i < 2 * ROUNDS; i++) {
+        loom_encode_conf conf = {.mode = LOOM_MODE_INSTRUCTION, .bounded = 0.25};
+        loom_block root;
+        bool slow = i % 2;
+        loom_rng_seed(&rng, 5, "bounds", i);
+        loom_arena_reset(&scratch);
+        REQUIRE_OK(loom_encode_root(&root, &g, slow ? &high : NULL, &conf, NULL, &rng, &scratch, &err), err);
+        for (int32_t k = 0; k < root.n_conds; k++) {
+            const loom_line *l = &root.conds[k];
+            n_plain += l->kind == LOOM_LINE_HIGH_LATENCY;
+            if (l->kind != LOOM_LINE_LATENCY_FROM) continue;
+            n_bounds[slow]++;
+            CHECK(slow ? l->num[0] == latency : l->num[0] >= latency / 2 && l->num[0] <= latency && l->num[0] > 0);
+            CHECK(!loom_attrs_has(&root.req, LOOM_ATTR_LATENCY));
+        }
+    }
+    CHECK_NEAR(n_bounds[0], 0.25 * ROUNDS, 100);
+    CHECK_NEAR(n_bounds[1], 0.75 * ROUNDS, 100);
+    CHECK_I64(n_bounds[1] + n_plain, ROUNDS); /* every slow graph is asked for being slow */
 }
 
 /* ---- files ---- */
@@ -730,7 +766,7 @@ TEST_MAIN(RUN(render_and_read_are_inverse) RUN(a_graph_grows_back_from_its_layer
                       RUN(trials_and_giving_up) RUN(summary_lines) RUN(rules) RUN(broken_form_is_rule_one)
                           RUN(conditions_are_followed_or_not) RUN(graphs_no_record_could_hold)
                               RUN(usual_items_are_read_like_any) RUN(damaged_text_is_a_verdict)
-                                  RUN(recursive_samples_fall_into_their_layers) RUN(draws_have_their_probabilities)
+                                  RUN(recursive_samples_fall_into_their_layers) RUN(draws_have_their_probabilities) RUN(latencies_are_bounded_truly)
                                       RUN(files_are_cut_into_samples) RUN(foreign_files_are_refused)
                                           RUN(balanced_splits_have_no_single_part) RUN(invalid_graphs_have_no_layers)
                                               release();)

@@ -354,6 +354,7 @@ static int obeys(const loom_parsed *p, const loom_line *l)
     case LOOM_LINE_INCLUDE: return has_edge(p, l);
     case LOOM_LINE_START_BEFORE_FINISH: return all_edges(p, starts_before_finish, 0);
     case LOOM_LINE_COPY_CALLER: return callers_are(p, l->name[0]);
+    case LOOM_LINE_LATENCY_FROM: return p->n_edges && p->edges[0].finish >= l->num[0];
     default: return -1;
     }
 }
@@ -368,7 +369,7 @@ loom_following loom_check_conditions(const loom_parsed *parsed, const char *prom
         const char *lf = memchr(prompt, '\n', (size_t)(end - prompt));
         size_t n = (size_t)((lf ? lf : end) - prompt);
         loom_line line;
-        if (loom_line_match_any(&line, LOOM_LINE_NO_NUM_EDGES, LOOM_LINE_COPY_CALLER, prompt, n, arena)) {
+        if (loom_line_match_any(&line, LOOM_LINE_PLAIN_FIRST, LOOM_LINE_PLAIN_LAST, prompt, n, arena)) {
             int good = obeys(parsed, &line);
             if (good >= 0) f.asked |= LOOM_CONDITION_BIT(line.kind);
             if (good == 0) f.broken |= LOOM_CONDITION_BIT(line.kind);

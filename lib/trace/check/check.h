@@ -69,9 +69,10 @@ uint32_t loom_check_layer_rules(const loom_parsed *parsed);
 /* ---- instruction following ----
  * Which condition lines the prompt states (`asked`) and which of them the answer does not obey (`broken`, a subset), as
  * bits of LOOM_CONDITION_BIT(kind). Never part of the codes. Lines that ask for nothing a layer could show (hidden
- * attributes, latencies by distribution, high latency) are not counted; latency limits and start before finish hold for
- * every edge, the subgraph lines for the number of sub lines, the caller line for each of them. */
-#define LOOM_CONDITION_BIT(kind) (1u << ((kind)-LOOM_LINE_NO_NUM_EDGES))
+ * attributes, latencies by distribution, high latency without its bound) are not counted; latency limits and start
+ * before finish hold for every edge, the least latency for the first one, the subgraph lines for the number of sub
+ * lines, the caller line for each of them. */
+#define LOOM_CONDITION_BIT(kind) (1u << ((kind)-LOOM_LINE_PLAIN_FIRST))
 typedef struct loom_following {
     uint32_t asked, broken;
 } loom_following;

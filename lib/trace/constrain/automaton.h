@@ -21,7 +21,8 @@
  * such an edge. For a layer to start at S some call above must go to S: `reach` says that this is still owed below the
  * layer, the subgraphs are then kept to those that can lead there, and the last one possible starts at S
  * (loom_request_layer.reach passes the debt on to one child). "Build a call graph with high latency" asks for a number
- * that is not in the prompt; no constraint follows from it.
+ * that is not in the prompt; no constraint follows from it. With its bound (", N <= latency") the first call lasts at
+ * least so long.
  *
  * A state is a plain value: copy it to look ahead. Copies share the automaton's list of finished edges, so they must be
  * used like a stack: work on a copy must end before the state it was copied from moves on (a depth-first walk over a

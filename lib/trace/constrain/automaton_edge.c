@@ -104,7 +104,8 @@ static bool begin_time(const loom_automaton *a, loom_automaton_state *s, bool fi
         return loom_am_number_in(s, P_ITEM_VALUE, 0, s->finish >= 0 ? s->finish : latest);
     }
     int64_t floor = loom_max_i64(a->req.start, 0);
-    if (finish) return loom_am_number_in(s, P_ITEM_VALUE, loom_max_i64(s->start, floor), a->latency);
+    int64_t earliest = loom_max_i64(s->start, first ? loom_max_i64(floor, a->latency_from) : floor);
+    if (finish) return loom_am_number_in(s, P_ITEM_VALUE, earliest, a->latency);
     if (first && a->req.start >= 0) return loom_am_number_in(s, P_ITEM_VALUE, floor, floor);
     return loom_am_number_in(s, P_ITEM_VALUE, floor, s->finish >= 0 ? s->finish : a->latency);
 }

@@ -91,6 +91,7 @@ struct loom_automaton {
     int64_t c_lo, c_hi;    /* edges of the layer; equal when known */
     int64_t latency;       /* latest finish */
     int64_t latency_exact; /* tabular: response time of the root, -1 open */
+    int64_t latency_from;  /* earliest finish of the first edge; 0: any */
     int64_t k_cap;
     loom_line include; /* of the conditions; name[0] NULL: none */
     loom_am_wish wish;

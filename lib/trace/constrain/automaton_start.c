@@ -213,6 +213,7 @@ static const char *take_condition(loom_automaton *a, const loom_line *l)
     case LOOM_LINE_START_WITHIN:
     case LOOM_LINE_FINISH_WITHIN: r->latency = latency; return NULL;
     case LOOM_LINE_INCLUDE: return take_include(a, l);
+    case LOOM_LINE_LATENCY_FROM: a->latency_from = loom_max_i64(a->latency_from, l->num[0]); return NULL;
     default: return NULL;
     }
 }
@@ -226,7 +227,7 @@ static const char *read_conditions(loom_automaton *a)
         const char *lf = memchr(at, '\n', (size_t)(end - at));
         size_t n = (size_t)((lf ? lf : end) - at);
         loom_line line;
-        if (loom_line_match_any(&line, LOOM_LINE_NO_NUM_EDGES, LOOM_LINE_COPY_CALLER, at, n, &a->arena))
+        if (loom_line_match_any(&line, LOOM_LINE_PLAIN_FIRST, LOOM_LINE_PLAIN_LAST, at, n, &a->arena))
             why = take_condition(a, &line);
         at += n + 1;
     }
@@ -331,6 +332,9 @@ static const char *check_full(loom_automaton *a)
     if (a->req.start > a->latency)
         return explain(a, "start_communication_at is %lld, but everything must finish by latency %lld",
                        LL(a->req.start), LL(a->latency));
+    if (a->latency_from > a->latency)
+        return explain(a, "the latency is to be at least %lld, but everything must finish by %lld", LL(a->latency_from),
+                       LL(a->latency));
     if (a->start.split && (why = check_split(a))) return why;
     if (!tabular(a) && (why = read_wishes(a))) return why;
     return a->start.split || tabular(a) ? NULL : check_plain(a);

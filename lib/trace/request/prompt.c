@@ -165,11 +165,18 @@ static void trim_end(loom_buf *b)
     while (b->len && strchr(" \t\r\n", b->data[b->len - 1])) b->data[--b->len] = 0;
 }
 
+loom_line loom_request_high_latency(const loom_prompt_conf *conf)
+{
+    if (conf->latency_from <= 0) return (loom_line){.kind = LOOM_LINE_HIGH_LATENCY};
+    return (loom_line){.kind = LOOM_LINE_LATENCY_FROM, .num = {conf->latency_from}};
+}
+
 loom_status loom_request_root_prompt(loom_buf *into, const loom_graph *graph, const loom_facts *facts,
                                      const loom_prompt_conf *conf, loom_rng *rng, loom_arena *arena, loom_err *err)
 {
     loom_encode_conf encode = {
-        .mode = conf->mode, .policy = rng ? LOOM_DRAW_RANDOM : LOOM_DRAW_ALL, .keep = kept(conf, rng)};
+        .mode = conf->mode, .policy = rng ? LOOM_DRAW_RANDOM : LOOM_DRAW_ALL, .keep = kept(conf, rng),
+        .latency_from = conf->latency_from};
     loom_facts known = facts ? *facts : (loom_facts){0};
     loom_block root;
 
@@ -220,7 +227,7 @@ void loom_request_attrs_prompt(loom_buf *into, const loom_attrs *attrs, const lo
     }
     training_lines(&lines, attrs, true);
     if (conf->include) add(&lines, *conf->include);
-    if (conf->high_latency) add(&lines, (loom_line){.kind = LOOM_LINE_HIGH_LATENCY});
+    if (conf->high_latency) add(&lines, loom_request_high_latency(conf));
     if (!conf->high_latency && !loom_attrs_has(attrs, LOOM_ATTR_LATENCY))
         add(&lines, (loom_line){.kind = LOOM_LINE_DISTRIBUTIONS});
     loom_attrs_render(&list, attrs);

@@ -18,8 +18,12 @@ typedef struct loom_prompt_conf {
                                  start_node; tabular all) */
     const loom_line *include; /* a LOOM_LINE_INCLUDE to ask for, or NULL */
     bool high_latency;        /* ask for high latency whatever the facts say */
+    int64_t latency_from;     /* with it: say that it begins here, ms; 0: say no number */
     bool owed;                /* of a child: an include line that a layer further down is to meet */
 } loom_prompt_conf;
+
+/* The line that asks for high latency, with its bound where `conf` has one. */
+loom_line loom_request_high_latency(const loom_prompt_conf *conf);
 
 /* The prompt sent for a graph like `graph` (a validation graph): attributes and conditions drawn as in training, from
  * `rng` (NULL: all shown, listed order). Appends. */

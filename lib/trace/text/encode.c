@@ -192,11 +192,22 @@ static void root_latency(const encoder *e, loom_attrs *a, lines *out, bool high)
     }
 }
 
+/* The least latency that a root is asked for, ms; 0: none is said. */
+static int64_t latency_from(const encoder *e, int64_t latency, bool high)
+{
+    if (high && e->conf->latency_from > 0) return e->conf->latency_from;
+    if (e->conf->bounded <= 0) return 0;
+    if (high) return chance(e, 0.75) ? e->facts->p90 : 0;
+    if (latency < 1 || !chance(e, e->conf->bounded)) return 0;
+    return latency - (int64_t)loom_rng_below(e->rng, (uint64_t)latency / 2 + 1);
+}
+
 static void root_requirement(const encoder *e, loom_block *b, const loom_layer *l, const loom_line *include)
 {
     loom_attrs *a = &b->req;
     lines out = {.items = loom_arena_alloc(e->arena, MAX_CONDITIONS * sizeof *out.items)};
     bool high = loom_is_high_latency(e->facts, l->latency);
+    int64_t from = latency_from(e, l->latency, high);
 
     fill_values(e, a, l);
     loom_line no_edges = {.kind = LOOM_LINE_NO_NUM_EDGES}, no_subs = {.kind = LOOM_LINE_SUBGRAPHS_IF_NEEDED},
@@ -209,13 +220,14 @@ static void root_requirement(const encoder *e, loom_block *b, const loom_layer *
     root_attr(e, a, LOOM_ATTR_NUM_EDGES, &out, NULL, &no_edges);
     root_attr(e, a, LOOM_ATTR_START_EDGE_ID, &out, &first_id, NULL);
     root_attr(e, a, LOOM_ATTR_START, &out, &first_start, NULL);
-    root_latency(e, a, &out, high);
+    root_latency(e, a, &out, high || from);
     root_attr(e, a, LOOM_ATTR_NUM_SUBGRAPHS, &out, NULL, &no_subs);
     root_attr(e, a, LOOM_ATTR_REMAINING_DEPTH, &out, NULL, &no_depth);
     root_attr(e, a, LOOM_ATTR_NUM_CURRENT_EDGES, &out, &count, NULL);
     shuffle(e, a->order, a->n_order, sizeof *a->order);
     add_include(e, &out, l, include);
-    if (high) add(&out, (loom_line){.kind = LOOM_LINE_HIGH_LATENCY});
+    if (from) add(&out, (loom_line){.kind = LOOM_LINE_LATENCY_FROM, .num = {from}});
+    else if (high) add(&out, (loom_line){.kind = LOOM_LINE_HIGH_LATENCY});
     add_invariants(e, &out, l);
     b->conds = out.items;
     b->n_conds = out.n;

@@ -13,6 +13,8 @@
  *   root    for each attribute shown its line (start_edge_id, start_communication_at, latency two lines,
  *           num_current_edges); for each hidden one of num_edges, num_subgraphs, remaining_depth the line that says so;
  *           latency hidden and not high: "... based on distributions" with 0.5; high latency: always
+ *           bounded: high latency says from which on, with 0.75; of the others a share says one between half the
+ *           latency and all of it, which is then hidden
  *   others  the same lines, always with attribute, and the number of subgraphs
  *   both    an uncommon call of the layer (or, if handed_down, below it): always, the first only; start before
  *   finish; copy the caller
@@ -37,6 +39,9 @@ typedef struct loom_encode_conf {
     bool balanced_split;
     bool listed_items; /* items of edges, subgraph lines and requirements below the root: listed order, not shuffled */
     bool handed_down;  /* an uncommon call is asked for in the layers above its own as well, as the sampler does */
+    double bounded;    /* share of the graphs without high latency that are asked for a least latency; 0: none, and high
+                          ones do not say theirs */
+    int64_t latency_from; /* what high latency is said to begin at, ms; 0: as `bounded` says */
     uint32_t keep;     /* attributes of the root that are always shown, LOOM_ATTR_BIT(...) (id always is) */
 } loom_encode_conf;
 

@@ -219,6 +219,7 @@ const char *const loom_line_templates[LOOM_LINES] = {
     [LOOM_LINE_HIGH_LATENCY] = LOOM_TEXT_HIGH_LATENCY,
     [LOOM_LINE_START_BEFORE_FINISH] = "for all edges, communication start time <= communication finish time",
     [LOOM_LINE_COPY_CALLER] = "copy caller from requirement's start_node:@",
+    [LOOM_LINE_LATENCY_FROM] = LOOM_TEXT_HIGH_LATENCY ", # <= latency",
 
     [LOOM_LINE_SPLIT] = ("num_current_edges is over the threshold, so split the subgraph instructions into smaller "
                          "subgraph instructions"),

@@ -141,6 +141,7 @@ typedef enum loom_line_kind {
     LOOM_LINE_HIGH_LATENCY,
     LOOM_LINE_START_BEFORE_FINISH,
     LOOM_LINE_COPY_CALLER,
+    LOOM_LINE_LATENCY_FROM, /* high latency, with the bound that makes it one */
     /* of a split */
     LOOM_LINE_SPLIT,
     LOOM_LINE_SPLIT_START_NODE,
@@ -159,6 +160,10 @@ typedef enum loom_line_kind {
     LOOM_LINES
 } loom_line_kind;
 #define LOOM_ITEMS (LOOM_ITEM_FINISH + 1)
+/* Conditions of a plain layer and of a split. */
+#define LOOM_LINE_PLAIN_FIRST LOOM_LINE_NO_NUM_EDGES
+#define LOOM_LINE_PLAIN_LAST  LOOM_LINE_LATENCY_FROM
+#define LOOM_LINE_SPLIT_LAST  LOOM_LINE_SPLIT_START
 
 typedef struct loom_line {
     loom_line_kind kind;

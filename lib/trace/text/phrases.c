@@ -38,6 +38,7 @@ static void put_edges(loom_buf *b)
 static void put_lines(loom_buf *b)
 {
     for (int kind = LOOM_ITEMS; kind < LOOM_LINES; kind++) {
+        if (kind == LOOM_LINE_LATENCY_FROM) continue; /* made of phrases of others, whose order it would change */
         loom_line line = {.kind = (loom_line_kind)kind, .name = {LOOM_TEXT_USER, LOOM_TEXT_USER, LOOM_TEXT_USER}};
         loom_line_render(b, &line);
         loom_buf_char(b, '\n');

@@ -314,8 +314,8 @@ static loom_status read_conditions(reader *r, loom_block *block)
     while (next_line(r) && r->len) {
         lines = loom_arena_array_more(r->arena, lines, (size_t)block->n_conds, &cap, sizeof *lines);
         if (!lines) return no_memory(r);
-        if (!loom_line_match_any(&lines[block->n_conds], plain ? LOOM_LINE_NO_NUM_EDGES : LOOM_LINE_SPLIT,
-                                 plain ? LOOM_LINE_COPY_CALLER : LOOM_LINE_SPLIT_START, r->text, r->len, r->arena))
+        if (!loom_line_match_any(&lines[block->n_conds], plain ? LOOM_LINE_PLAIN_FIRST : LOOM_LINE_SPLIT,
+                                 plain ? LOOM_LINE_PLAIN_LAST : LOOM_LINE_SPLIT_LAST, r->text, r->len, r->arena))
             return expected(r, "a condition");
         block->n_conds++;
     }
