@@ -38,6 +38,7 @@ static loom_status read_wish(graph_task *t, loom_err *err)
     LOOM_TRY(loom_field_i64(&w->edges, o, "edges", 1, 1000000, err));
     LOOM_TRY(loom_field_i64(&w->depth, o, "depth", 1, 1000, err));
     LOOM_TRY(loom_field_i64(&w->latency, o, "latency", 0, 1000000000000, err));
+    LOOM_TRY(loom_field_i64(&w->latency_from, o, "min_latency", 0, 1000000000000, err));
     LOOM_TRY(loom_field_bool(&w->high_latency, o, "high_latency", err));
     LOOM_TRY(loom_field_str(&w->service, o, "service", err));
     LOOM_TRY(loom_field_str(&w->start_node, o, "start_node", err));
@@ -71,10 +72,10 @@ static loom_status read_sampling(graph_task *t, loom_err *err)
 
 static loom_status read_request(graph_task *t, loom_err *err)
 {
-    static const char *const known[] = {"edges",      "depth",       "latency", "high_latency", "service",
-                                        "start_node", "include",     "count",   "format",       "mode",
-                                        "constrain",  "temperature", "top_k",   "top_p",        "min_p",
-                                        "max_tokens", "trials",      "seed",    "only_correct", NULL};
+    static const char *const known[] = {
+        "edges",   "depth", "latency",    "min_latency", "high_latency", "service",      "start_node",
+        "include", "count", "format",     "mode",        "constrain",    "temperature",  "top_k",
+        "top_p",   "min_p", "max_tokens", "trials",      "seed",         "only_correct", NULL};
 
     LOOM_TRY(loom_request_json(&t->root, &t->base, err));
     LOOM_TRY(loom_fields_known(t->root, known, err));
