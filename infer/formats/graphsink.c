@@ -407,7 +407,9 @@ loom_status loom_sink_open(loom_sink **out, const char *path, const loom_sink_co
 
     if (!k) return loom_fail_nomem(err, "an output file");
     k->conf = *conf;
-    loom_status st = loom_out_open(&k->out, path, conf->force, err);
+    bool arrays = conf->format == LOOM_FORMAT_NPY;
+    loom_status st =
+        arrays ? loom_npy_sink_open(&k->npy, path, conf->force, err) : loom_out_open(&k->out, path, conf->force, err);
     if (st != LOOM_OK) {
         free(k);
         return st;
@@ -417,8 +419,24 @@ loom_status loom_sink_open(loom_sink **out, const char *path, const loom_sink_co
     return LOOM_OK;
 }
 
+loom_status loom_sink_open_text(loom_sink **out, const loom_sink_conf *conf, loom_err *err)
+{
+    loom_sink *k = loom_calloc(1, sizeof *k);
+
+    if (!k) return loom_fail_nomem(err, "a text of graphs");
+    k->conf = *conf;
+    render_head(k);
+    *out = k;
+    return LOOM_OK;
+}
+
+loom_buf *loom_sink_text(loom_sink *k) { return &k->text; }
+
+void loom_sink_set_epoch(loom_sink *k, int64_t epoch_ms) { k->conf.epoch_ms = epoch_ms; }
+
 static loom_status flush(loom_sink *k, size_t least, loom_err *err)
 {
+    if (!k->out) return loom_buf_check(&k->text, "a text of graphs", err);
     if (k->text.len < least || !k->text.len) return LOOM_OK;
     bool guard = k->conf.safe_csv && (k->conf.format == LOOM_FORMAT_CSV || k->conf.format == LOOM_FORMAT_FLAT);
     loom_buf_reset(&k->one);
@@ -459,6 +477,7 @@ loom_status loom_sink_put(loom_sink *k, const loom_graph *g, loom_err *err)
         break;
     case LOOM_FORMAT_GRAPHML: loom_sink_graphml(k, g); break;
     case LOOM_FORMAT_FLAT: loom_sink_flat(k, g); break;
+    case LOOM_FORMAT_NPY: LOOM_TRY(loom_npy_sink_put(k->npy, g, err)); break;
     case LOOM_FORMAT_ZIPKIN:
     case LOOM_FORMAT_CHROME:
     case LOOM_FORMAT_JAEGER:
@@ -477,7 +496,8 @@ loom_status loom_sink_commit(loom_sink **sink, const loom_meta *meta, const loom
 
     render_tail(k);
     loom_status st = flush(k, 0, err);
-    if (st == LOOM_OK) st = loom_meta_commit(meta, ctx, &k->out, 1, meta != NULL, err);
+    if (st == LOOM_OK && k->npy) st = loom_npy_sink_commit(&k->npy, meta, ctx, err);
+    else if (st == LOOM_OK) st = loom_meta_commit(meta, ctx, &k->out, 1, meta != NULL, err);
     loom_sink_abandon(sink);
     return st;
 }
@@ -488,6 +508,7 @@ void loom_sink_abandon(loom_sink **sink)
 
     if (!k) return;
     loom_out_abandon(&k->out);
+    loom_npy_sink_abandon(&k->npy);
     loom_buf_release(&k->text);
     loom_buf_release(&k->one);
     free(k->process);

@@ -4,10 +4,12 @@
 
 #include "core/file.h"
 #include "infer/formats/graphsink.h"
+#include "infer/formats/npy_sink.h"
 
 struct loom_sink {
     loom_sink_conf conf;
-    loom_out *out;
+    loom_out *out;      /* NULL: a text, or npy */
+    loom_npy_sink *npy; /* NULL: another format */
     loom_buf text, one;
     int32_t *process; /* of each call of the graph at hand: the first call with the same destination */
     size_t cap_process;
