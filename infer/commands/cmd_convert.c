@@ -146,7 +146,7 @@ done:
 
 const loom_cmd loom_cmd_convert = {
     .name = "convert",
-    .summary = "call graphs from and to CSV, Jaeger, OTLP, Zipkin, and to DOT, Chrome events, GraphML, tables",
+    .summary = "call graphs from and to CSV, Jaeger, OTLP, Zipkin, and to DOT, Chrome events, GraphML, tables, arrays",
     .args = "INPUT...",
     .min_args = 1,
     .max_args = -1,
@@ -167,6 +167,7 @@ const loom_cmd loom_cmd_convert = {
         "  chrome                        trace events for Perfetto and chrome://tracing\n"
         "  graphml  .graphml             for graph libraries: microservices are nodes, calls are edges\n"
         "  flat                          one row a call for data frames; the header says the types\n"
+        "  npy                           a folder of NumPy arrays for graph learning (docs/FORMATS.md)\n"
         "\n"
         "  loom-infer convert new.graphs.zst -o new.json --limit 50      look at 50 graphs in the Jaeger UI\n"
         "  loom-infer convert new.graphs.zst --names-from names.tsv -o new.jsonl   with the names of the private traces\n"
