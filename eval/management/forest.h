@@ -1,8 +1,8 @@
 /* Call graphs as trees of typed nodes with standardised response times, as TraceVAE takes them (Fig 5).
  *
  * The type of a node is (destination, type of call); types seen less than LOOM_FOREST_SEEN times in training are
- * one type
- * "other", number 0. Graphs of more than LOOM_TREE_MOST calls are cut breadth-first; those of one call are no trees. */
+ * one type "other", number 0. Graphs of more than LOOM_TREE_MOST calls are cut breadth-first; those of one call are
+ * no trees. */
 #ifndef LOOM_EVAL_FOREST_H
 #define LOOM_EVAL_FOREST_H
 
