@@ -1,3 +1,5 @@
+/* The command line of all programs. Longer than most: an option comes from the configuration file, the command line or
+ * an older name, and what one of them sets the others must know. */
 #include "core/cli.h"
 
 #include <assert.h>
