@@ -18,7 +18,7 @@ typedef struct loom_node_types {
     int64_t *seen;      /* by name */
     int32_t *of;        /* by name: the type */
     double *mean, *std; /* by type, ms; std at least 1 */
-    size_t cap, cap_of;
+    size_t cap;
     int64_t n;     /* types, "other" included */
 } loom_node_types; /* zero-initialised is ready */
 

@@ -1,4 +1,5 @@
-/* loom-infer sample. Longer than most: it has more options than any other command, and many ways to name what is wanted. */
+/* loom-infer sample. Longer than most: it has more options than any other command, and many ways to name what is
+ * wanted. */
 #include "core/log.h"
 #include "core/meta.h"
 #include "core/num.h"
