@@ -3,6 +3,7 @@
 
 #include "readers/spans/span_attributes.h"
 #include "readers/spans/span_ids.h"
+#include "readers/spans/spans.h"
 #include "trace/graph/record.h"
 
 TEST(ids_are_numbers)
