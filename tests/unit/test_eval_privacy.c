@@ -98,6 +98,8 @@ TEST(nearest)
     CHECK(d[1] <= 0 && d[2] >= 1);
     CHECK_I64(loom_rare_names_met(&met, &known, &asked, 2), 5); /* every name of the two graphs */
     CHECK_I64(met, 4);
+    CHECK_I64(loom_rare_names_met(&met, &known, &asked, 1), 0); /* in one graph is not in fewer than one */
+    CHECK_I64(met, 0);
     loom_call_sets_release(&asked);
     CHECK(loom_call_sets_load(&asked, b, 2, 1, &err) == LOOM_OK);
     CHECK_I64(asked.n, 2);
