@@ -32,7 +32,7 @@ SAMPLED ?= out/sample
 # What may be set on the command line: what has a value here, in Makefile.data or in Makefile.base, and what the benchmarks read.
 KNOWN   := $(sort $(shell sed -nE 's/^([A-Z][A-Z_0-9]*[a-z]*) *[?:]?=.*/\1/p' $(wildcard Makefile Makefile.data Makefile.base))) CC CFLAGS LDFLAGS \
            SHAPE FOLDER BENCH_MODEL LIKE_STORE TRACES RUNS WORLDS GRAPHS THREADS SETS STARTS PRECISIONS MINUTES SEEDS \
-           CONFIG_a CONFIG_b CONFIG_c CONFIG_d MAKE%
+           CONFIG_a CONFIG_b CONFIG_c CONFIG_d CLIENTS SECONDS_GRAPHS SECONDS_ALL MAKE%
 STRANGE := $(filter-out $(KNOWN),$(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(v))))
 ifneq ($(STRANGE),)
 $(error $(firstword $(STRANGE))= is no variable of this Makefile; make help tells them (RUN, CONFIG, CSV, OUT, INIT, FIGURES, ...))
@@ -69,11 +69,11 @@ endef
 # Debian packages: what they are needed for is said before anything is installed.
 REQUIRED = build-essential cmake ninja-build pkg-config libopenblas-dev liblapacke-dev libhdf5-dev libzstd-dev \
            libarchive-dev libjansson-dev libpcre2-dev libxxhash-dev
-OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev libopenmpi-dev openmpi-bin
+OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev libopenmpi-dev openmpi-bin libmicrohttpd-dev
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test property faults test-sanitize test-threads lint format coverage pretrain base sft sample answers few-shot figures likeness bench bench-llama bench-infer bench-accuracy bench-preprocess bench-eval bench-systems fuzz deps help clean
+.PHONY: build demo test property faults test-sanitize test-threads lint format coverage pretrain base sft sample answers few-shot figures likeness bench bench-llama bench-infer bench-serve bench-accuracy bench-preprocess bench-eval bench-systems fuzz deps help clean
 
 build: $(BUILD)/build.ninja ## build the four executables into build/bin
 	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
@@ -92,7 +92,7 @@ deps: ## install missing Debian packages (says what and why first)
 	else \
 		echo "Missing packages: $(MISSING)"; \
 		echo "They bring the compiler and CMake, matrix products (OpenBLAS, oneDNN), checkpoints (HDF5), compressed"; \
-		echo "files (zstd, libarchive, ISA-L), JSON (Jansson), the tokenizer's patterns (PCRE2), hashing (xxHash), pictures (gnuplot), training by several processes (Open MPI)."; \
+		echo "files (zstd, libarchive, ISA-L), JSON (Jansson), the tokenizer's patterns (PCRE2), hashing (xxHash), pictures (gnuplot), training by several processes (Open MPI), answers over HTTP (libmicrohttpd)."; \
 		if [ "$$(id -u)" = 0 ]; then S=; else S=sudo; fi; \
 		set -x; $$S apt-get update -q && DEBIAN_FRONTEND=noninteractive $$S apt-get install -y -q --no-install-recommends $(MISSING); \
 	fi
@@ -174,6 +174,9 @@ bench-llama: build ## a LoRA step and generation on a model of SHAPE=llama-3.2-1
 
 bench-infer: build ## measure generation: tokens and graphs a second at 1, 8 and 64 layers in flight (BENCH_MODEL=run folder LIKE_STORE=store)
 	@$(BUILD)/bin/loom-infer bench $(if $(BENCH_MODEL),--model $(BENCH_MODEL)) $(if $(LIKE_STORE),--like $(LIKE_STORE))
+
+bench-serve: build ## measure the HTTP server on loopback beside sample: throughput, bad clients, memory, into out/bench-serve (CLIENTS=64 SECONDS_GRAPHS=60 SECONDS_ALL=120)
+	@bash tests/bench_serve.sh $(BUILD) out/bench-serve
 
 bench-preprocess: build ## measure preprocessing alone, into out/bench-preprocess (TRACES=3000000 RUNS=3)
 	@bash tests/bench_preprocess.sh $(BUILD)/bin out/bench-preprocess

@@ -39,8 +39,6 @@ static const loom_opt convert_opts[] = {
     LOOM_OPT_WAS(NULL, 't', "to", NULL),
     LOOM_OPT_END};
 
-#define EPOCH_2022 ((int64_t)1640995200000)
-
 typedef struct converting {
     const convert_conf *conf;
     loom_sink *sink;
@@ -110,7 +108,7 @@ static loom_status run_convert(const loom_ctx *ctx, loom_err *err)
     loom_status st;
 
     if ((st = choose_format(&sc.format, conf, err)) != LOOM_OK) goto done;
-    sc.epoch_ms = conf->epoch >= 0 ? conf->epoch : sc.format == LOOM_FORMAT_CSV ? 0 : EPOCH_2022;
+    sc.epoch_ms = conf->epoch >= 0 ? conf->epoch : loom_format_epoch(sc.format);
     for (int i = 0; i < ctx->n_args; i++)
         if ((st = loom_meta_input(&meta, ctx->args[i], err)) != LOOM_OK) goto done;
     if (conf->names_from) {

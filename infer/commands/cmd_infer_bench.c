@@ -248,13 +248,7 @@ static loom_status generate(cell *c, loom_engine *e, const bench *b, loom_err *e
                           .progress_arg = c};
 
     o.bos[LOOM_MODE_INSTRUCTION] = true;
-    if (c->constrained) {
-        loom_budget_conf bc = {.context = loom_engine_context(e), .max_tokens = o.max_tokens, .match_training = true};
-        loom_budget budget;
-        LOOM_TRY(loom_budget_of_prompts(&budget, b->tok, b->prompts.items, b->prompts.n, &bc, err));
-        o.max_subs = budget.max_subs;
-        o.time_cap = budget.time_cap;
-    }
+    LOOM_TRY(loom_budget_keep(&o, b->tok, b->prompts.items, b->prompts.n, loom_engine_context(e), err));
     double started = loom_time_now(), cpu = loom_cpu_seconds();
     LOOM_TRY(loom_generate(loom_engine_completer(e), b->prompts.items, b->prompts.n, &o, drop_result, NULL, &c->totals,
                            err));

@@ -160,7 +160,7 @@ static loom_status gather_prompts(sampling_run *r, loom_err *err)
     return st;
 }
 
-/* A wish that names no service: every graph has one of the model's, drawn as often as the training graphs have it. */
+/* A wish is asked for again once the names of the model are known. */
 static loom_status draw_services(sampling_run *r, loom_err *err)
 {
     const sample_conf *c = r->conf;
@@ -168,11 +168,10 @@ static loom_status draw_services(sampling_run *r, loom_err *err)
     loom_mode mode = c->mode < LOOM_MODES ? (loom_mode)c->mode : LOOM_MODE_INSTRUCTION;
 
     r->samples = c->n;
-    if (c->prompts || c->like || c->service || !r->naming.model.n_services) return LOOM_OK;
-    r->samples = 1;
+    if (c->prompts || c->like) return LOOM_OK;
     loom_prompts_release(&r->prompts);
-    return loom_prompts_wish_services(&r->prompts, &wish, &r->naming.model, mode, c->form == 1, c->n,
-                                      (uint64_t)r->ctx->common.seed, err);
+    return loom_prompts_ask(&r->prompts, &wish, &r->naming.model, mode, c->form == 1, c->n,
+                            (uint64_t)r->ctx->common.seed, &r->samples, err);
 }
 
 static loom_status open_names(sampling_run *r, loom_err *err)
@@ -364,20 +363,11 @@ static loom_status generate(sampling_run *r, loom_gen_totals *totals, loom_err *
                           .progress = on_progress,
                           .progress_arg = r};
 
-    for (int m = 0; m < LOOM_MODES; m++) /* as in training: only questions stand alone */
-        o.bos[m] = c->model.bos == 1 || (c->model.bos == 0 && m == LOOM_MODE_INSTRUCTION);
+    loom_gen_bos(&o, c->model.bos);
     o.skip = r->first + r->results.n_resumed;
     o.count = r->count - r->results.n_resumed;
-    if (c->constrain == LOOM_CONSTRAIN_FULL) {
-        loom_budget_conf bc = {.context = loom_engine_context(r->backend.engine),
-                               .max_tokens = c->max_tokens,
-                               .match_training = o.match_training,
-                               .names = o.names};
-        loom_budget budget;
-        LOOM_TRY(loom_budget_of_prompts(&budget, r->backend.tok, r->prompts.items, r->prompts.n, &bc, err));
-        o.max_subs = budget.max_subs;
-        o.time_cap = budget.time_cap;
-    }
+    LOOM_TRY(loom_budget_keep(&o, r->backend.tok, r->prompts.items, r->prompts.n,
+                              loom_engine_context(r->backend.engine), err));
     loom_progress_start(&r->progress, &r->ctx->common, "sample", o.count, "graphs");
     r->started = loom_time_now();
     loom_status st = o.count <= 0 ? LOOM_OK

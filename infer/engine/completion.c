@@ -10,9 +10,11 @@ void loom_job_release(loom_job *job)
     loom_buf_release(&job->text);
     free(job->ids);
     free(job->logprobs);
-    job->ids = NULL;
-    job->logprobs = NULL;
-    job->n_ids = job->cap_ids = job->cap_logprobs = 0;
+    free(job->top_ids);
+    free(job->top_logprobs);
+    job->ids = job->top_ids = NULL;
+    job->logprobs = job->top_logprobs = NULL;
+    job->n_ids = job->cap_ids = job->cap_logprobs = job->cap_top_ids = job->cap_top_logprobs = 0;
 }
 
 void loom_mask_add(loom_mask_stats *to, const loom_mask_stats *more)

@@ -51,15 +51,19 @@ typedef struct loom_job {
     const char *const *stops;
     size_t n_stops;
     int64_t max_tokens;
-    double temperature;    /* 0: greedy */
-    int64_t top_k;         /* 0: off */
-    double top_p;          /* 0: off */
-    double min_p;          /* 0: off */
-    loom_rng rng;          /* the job's own stream */
-    loom_automaton *guide; /* NULL: the text is free. Else at its start state; moved along with the text */
-    void *owner;           /* for the caller */
-    bool bos;              /* the prompt begins with the BOS token */
-    bool want_logprobs;    /* keep ids and log-probabilities of the generated tokens */
+    double temperature;      /* 0: greedy */
+    int64_t top_k;           /* 0: off */
+    double top_p;            /* 0: off */
+    double min_p;            /* 0: off */
+    loom_rng rng;            /* the job's own stream */
+    loom_automaton *guide;   /* NULL: the text is free. Else at its start state; moved along with the text */
+    void *owner;             /* for the caller */
+    void *party;             /* where several callers share a completer: whose job it is */
+    bool bos;                /* the prompt begins with the BOS token */
+    bool want_logprobs;      /* keep ids and log-probabilities of the generated tokens */
+    int64_t n_top;           /* with want_logprobs: and as many of the most likely tokens at each place */
+    const int32_t *stop_ids; /* (n_stop_ids) tokens that end a free text, as the model's own end does */
+    size_t n_stop_ids;
 
     /* ---- result; the job's owner releases it with loom_job_release ---- */
     loom_buf text; /* generated text, stop string removed */
@@ -69,7 +73,9 @@ typedef struct loom_job {
     double logprob;   /* sum over the generated tokens, of the unfiltered model; 0 unless want_logprobs */
     int32_t *ids;     /* (n_ids) generated tokens; NULL unless want_logprobs */
     float *logprobs;  /* (n_ids) */
-    size_t n_ids, cap_ids, cap_logprobs;
+    int32_t *top_ids; /* (n_ids, n_top) most likely first; NULL unless n_top */
+    float *top_logprobs;
+    size_t n_ids, cap_ids, cap_logprobs, cap_top_ids, cap_top_logprobs;
     loom_mask_stats mask;
 
     /* ---- the completer's own ---- */
@@ -86,8 +92,8 @@ struct loom_completer {
     loom_status (*submit)(loom_completer *c, loom_job *job, loom_err *err);
     /* Some work on all jobs in flight; *done is a list (by ->next) of those that ended, NULL when none did. */
     loom_status (*step)(loom_completer *c, loom_job **done, loom_err *err);
-    /* Forgets every job in flight; none of them comes back. */
-    void (*drop)(loom_completer *c);
+    /* Forgets a job that was submitted and has not come back; it never does. Between steps only. */
+    void (*cancel)(loom_completer *c, loom_job *job);
 };
 
 /* Cuts text[from..] at the first stop string that ends behind `from`. True when one was found. */

@@ -1,82 +1,20 @@
 /* Continuous batching. A slot is a job that has a sequence in the cache; tokens[0..fed) of it are there. Every step:
  * admit waiting jobs, plan rows (the oldest slots first), run the model, choose a token for every slot whose last row
  * was in the run. Choosing is spread over the pool: slots are independent of one another. */
-#include "infer/engine/engine.h"
+#include "infer/engine/engine_impl.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "core/nomem.h"
 #include "core/num.h"
 #include "core/usage.h"
-#include "infer/engine/next_token.h"
-#include "model/decode.h"
-#include "trace/text/grammar.h"
 
-enum { PARKED = 4, DEFAULT_PROMPT_ROWS = 256, WORTH_WAITING = 32 };
+enum { WORTH_WAITING = 32 };
 
-typedef struct loom_slot {
-    loom_job *job;      /* NULL: free */
-    int32_t seq;        /* in the cache; -1: none (waiting) */
-    loom_tokens tokens; /* prompt, then what was generated */
-    int64_t fed;        /* tokens in the cache */
-    int64_t n_prompt;
-    int64_t age; /* order of admission: the smallest is never preempted */
-    int64_t row; /* of its logits in this step; -1: none */
-    bool ended;
-} slot;
-
-/* The prompt of a job that has ended, kept for the next one that begins alike. */
-typedef struct parked {
-    int32_t seq; /* -1: free */
-    loom_tokens tokens;
-    int64_t age;
-} parked;
-
-struct loom_engine {
-    loom_completer face;
-    loom_engine_options o;
-    const loom_llama *model;
-    const loom_tokenizer *tok;
-    loom_tok_scratch *scratch;
-    loom_tokens measured; /* a prompt, to see whether it fits */
-    loom_decode *decode;
-    loom_next_token *next_token;
-    slot *slots;  /* (batch) */
-    slot **order; /* (batch) slots of this step, oldest first */
-    int64_t n_order;
-    parked parked[PARKED];
-    loom_job *waiting, *waiting_last;
-    loom_decode_row *rows;
-    float *logits;
-    slot **drawn; /* slots with logits in this step */
-    int64_t n_drawn, max_rows, next_age;
-    loom_engine_counts counts;
-};
+typedef loom_slot slot;
+typedef loom_parked parked;
 
 /* ---- cache ---- */
-
-static int64_t position_bytes(const loom_engine *e)
-{
-    const loom_config *c = &e->model->config;
-    return 2 * c->L * c->K * c->D * (e->o.half_cache ? 2 : (int64_t)sizeof(float));
-}
-
-static int64_t default_cache_bytes(void)
-{
-    int64_t bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * (int64_t)sysconf(_SC_PAGESIZE) / 8;
-    return loom_max_i64(bytes, (int64_t)256 << 20);
-}
-
-static int64_t cache_positions(const loom_engine *e)
-{
-    int64_t bytes = e->o.cache_bytes ? e->o.cache_bytes : default_cache_bytes();
-    int64_t most = (e->o.batch + 1) * (e->o.context + LOOM_KV_BLOCK) / 2; /* texts are seldom as long as they may be */
-    int64_t fit = bytes / position_bytes(e);
-    int64_t least = e->o.context + 2 * LOOM_KV_BLOCK; /* one job must always fit */
-
-    return loom_max_i64(loom_min_i64(fit, most), least);
-}
 
 static void drop_parked(loom_engine *e, parked *p)
 {
@@ -88,7 +26,7 @@ static void drop_parked(loom_engine *e, parked *p)
 static parked *oldest_parked(loom_engine *e, bool used)
 {
     parked *best = NULL;
-    for (int i = 0; i < PARKED; i++) {
+    for (int i = 0; i < LOOM_ENGINE_PARKED; i++) {
         parked *p = &e->parked[i];
         if (used && p->seq < 0) continue;
         if (!used && p->seq < 0) return p;
@@ -168,7 +106,7 @@ static int32_t find_donor(const loom_engine *e, const slot *s, int64_t *shared, 
         *coming = loom_max_i64(*coming, common);
         if (ready > *shared) *shared = ready, seq = other->seq;
     }
-    for (int i = 0; i < PARKED; i++) {
+    for (int i = 0; i < LOOM_ENGINE_PARKED; i++) {
         const parked *p = &e->parked[i];
         int64_t common = p->seq < 0 ? 0 : loom_min_i64(common_prefix(&s->tokens, &p->tokens), s->tokens.n - 1);
         if (common > *shared) *shared = common, seq = p->seq;
@@ -334,7 +272,7 @@ static bool ends_before_it_begins(const loom_engine *e, const slot *s)
     return s->tokens.n >= e->o.context || s->job->max_tokens <= 0;
 }
 
-static loom_status step(loom_completer *c, loom_job **done, loom_err *err)
+loom_status loom_engine_step(loom_completer *c, loom_job **done, loom_err *err)
 {
     loom_engine *e = (loom_engine *)c;
     loom_job **tail = done;
@@ -374,7 +312,7 @@ static loom_status step(loom_completer *c, loom_job **done, loom_err *err)
     return LOOM_OK;
 }
 
-static loom_status submit(loom_completer *c, loom_job *job, loom_err *err)
+loom_status loom_engine_submit(loom_completer *c, loom_job *job, loom_err *err)
 {
     loom_engine *e = (loom_engine *)c;
 
@@ -395,110 +333,31 @@ static loom_status submit(loom_completer *c, loom_job *job, loom_err *err)
     return LOOM_OK;
 }
 
-static void drop(loom_completer *c)
+/* Blocks that others share stay with them. */
+void loom_engine_cancel(loom_completer *c, loom_job *job)
 {
     loom_engine *e = (loom_engine *)c;
+    loom_job **at = &e->waiting, *before = NULL;
 
-    e->waiting = e->waiting_last = NULL;
+    for (; *at && *at != job; at = &(*at)->next) before = *at;
+    if (*at) {
+        *at = job->next;
+        if (e->waiting_last == job) e->waiting_last = before;
+        c->room++;
+        return;
+    }
     for (int64_t i = 0; i < e->o.batch; i++) {
         slot *s = &e->slots[i];
-        if (s->job && s->seq >= 0) loom_decode_close(e->decode, s->seq);
+        if (s->job != job) continue;
+        if (s->seq >= 0) loom_decode_close(e->decode, s->seq);
         s->job = NULL;
         s->seq = -1;
+        c->room++;
     }
-    c->room = e->o.batch;
 }
 
-/* ---- making ---- */
-
-static loom_status check_sizes(loom_engine *e, loom_err *err)
+int64_t loom_engine_prompt_tokens(loom_engine *e, const loom_job *job)
 {
-    const loom_config *c = &e->model->config;
-
-    if (loom_tokenizer_vocab_size(e->tok) > c->V)
-        return loom_fail(err, LOOM_STATUS_ARG,
-                         "the tokenizer has %lld tokens but the model knows %lld; they do not belong together",
-                         (long long)loom_tokenizer_vocab_size(e->tok), (long long)c->V);
-    if (e->o.context > c->max_positions)
-        return loom_fail(
-            err, LOOM_STATUS_ARG,
-            "--context %lld: the model has %lld positions; give at most as many, or train one with a longer "
-            "--context",
-            (long long)e->o.context, (long long)c->max_positions);
-    if (e->o.context <= 0) e->o.context = c->max_positions;
-    if (e->o.batch < 1) e->o.batch = 1;
-    if (e->o.prompt_rows < 1) e->o.prompt_rows = DEFAULT_PROMPT_ROWS;
-    e->max_rows = e->o.batch + e->o.prompt_rows;
-    return LOOM_OK;
+    tokenize_prompt(e, &e->measured, job);
+    return e->measured.n;
 }
-
-static loom_status make_arrays(loom_engine *e, loom_err *err)
-{
-    size_t batch = (size_t)e->o.batch, floats = 0;
-
-    e->slots = loom_calloc(batch, sizeof *e->slots);
-    e->order = loom_calloc(batch, sizeof(slot *));
-    e->drawn = loom_calloc(batch, sizeof(slot *));
-    e->rows = loom_calloc((size_t)e->max_rows, sizeof *e->rows);
-    if (!loom_mul_size(&floats, batch, (size_t)e->model->config.V)) return loom_fail_nomem(err, "logits");
-    e->logits = loom_alloc(floats, sizeof(float));
-    if (!e->slots || !e->order || !e->drawn || !e->rows || !e->logits) return loom_fail_nomem(err, "logits");
-    for (int64_t i = 0; i < e->o.batch; i++) e->slots[i].seq = -1;
-    return LOOM_OK;
-}
-
-loom_status loom_engine_new(loom_engine **out, const loom_llama *model, const loom_lora *lora,
-                            const loom_tokenizer *tok, const loom_engine_options *o, loom_err *err)
-{
-    loom_engine *e = loom_calloc(1, sizeof *e);
-    loom_status st;
-
-    if (!e) return loom_fail_nomem(err, "the engine");
-    e->o = *o;
-    e->model = model;
-    e->tok = tok;
-    for (int i = 0; i < PARKED; i++) e->parked[i].seq = -1;
-    if ((st = check_sizes(e, err)) != LOOM_OK) goto done;
-    if ((st = make_arrays(e, err)) != LOOM_OK) goto done;
-    if (!(e->scratch = loom_tok_scratch_new(tok))) {
-        st = loom_fail_nomem(err, "the engine");
-        goto done;
-    }
-    loom_next_token_options co = {
-        .V = model->config.V, .threads = loom_pool_threads(o->pool), .no_jump = o->no_jump, .config = &model->config};
-    if ((st = loom_next_token_new(&e->next_token, tok, &co, err)) != LOOM_OK) goto done;
-    loom_decode_options dopt = {.max_rows = e->max_rows,
-                                .max_seqs = e->o.batch + PARKED,
-                                .positions = cache_positions(e),
-                                .half_cache = o->half_cache,
-                                .bf16_compute = o->bf16_compute,
-                                .pool = o->pool};
-    if ((st = loom_decode_new(&e->decode, model, lora, &dopt, err)) != LOOM_OK) goto done;
-    e->face = (loom_completer){.room = e->o.batch, .submit = submit, .step = step, .drop = drop};
-    *out = e;
-    e = NULL;
-done:
-    loom_engine_free(e);
-    return st;
-}
-
-void loom_engine_free(loom_engine *e)
-{
-    if (!e) return;
-    if (e->decode) loom_decode_free(e->decode);
-    for (int64_t i = 0; e->slots && i < e->o.batch; i++) loom_tokens_release(&e->slots[i].tokens);
-    for (int i = 0; i < PARKED; i++) loom_tokens_release(&e->parked[i].tokens);
-    loom_tokens_release(&e->measured);
-    loom_next_token_free(e->next_token);
-    if (e->scratch) loom_tok_scratch_free(e->scratch);
-    free(e->slots);
-    free(e->order);
-    free(e->drawn);
-    free(e->rows);
-    free(e->logits);
-    free(e);
-}
-
-loom_completer *loom_engine_completer(loom_engine *e) { return &e->face; }
-loom_engine_counts loom_engine_count(const loom_engine *e) { return e->counts; }
-int64_t loom_engine_context(const loom_engine *e) { return e->o.context; }

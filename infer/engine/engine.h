@@ -54,5 +54,7 @@ typedef struct loom_engine_counts {
 loom_engine_counts loom_engine_count(const loom_engine *e);
 
 int64_t loom_engine_context(const loom_engine *e);
+/* Tokens of a job's prompt, BOS counted. Between steps only. */
+int64_t loom_engine_prompt_tokens(loom_engine *e, const loom_job *job);
 
 #endif

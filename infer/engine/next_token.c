@@ -374,16 +374,44 @@ static bool next_guided(loom_next_token *c, worker *w, loom_job *job, const loom
 
 /* ---- free text ---- */
 
+/* The n_top most likely tokens of this place, likeliest first, by insertion: n_top is small. */
+static loom_status keep_top(loom_job *job, const float *logits, int64_t V, double p, int32_t id)
+{
+    size_t n = (size_t)job->n_top, from = job->n_ids * n, have = 0;
+
+    LOOM_TRY(loom_grow(&job->top_ids, &job->cap_top_ids, from + n, sizeof *job->top_ids, NULL));
+    LOOM_TRY(loom_grow(&job->top_logprobs, &job->cap_top_logprobs, from + n, sizeof *job->top_logprobs, NULL));
+    int32_t *ids = job->top_ids + from;
+    for (int32_t v = 0; v < V; v++) {
+        if (have == n && !(logits[v] > logits[ids[n - 1]])) continue;
+        size_t at = have < n ? have++ : n - 1;
+        for (; at > 0 && logits[v] > logits[ids[at - 1]]; at--) ids[at] = ids[at - 1];
+        ids[at] = v;
+    }
+    for (size_t i = 0; i < n; i++) /* a vocabulary smaller than n_top: the last again */
+        job->top_logprobs[from + i] = (float)(p + (double)(logits[ids[i < have ? i : have - 1]] - logits[id]));
+    for (size_t i = have; i < n; i++) ids[i] = ids[have - 1];
+    return LOOM_OK;
+}
+
 static loom_status keep_logprob(loom_job *job, const float *logits, int64_t V, int32_t id)
 {
     double p = loom_logprob(logits, V, id);
 
     job->logprob += p;
+    if (job->n_top > 0) LOOM_TRY(keep_top(job, logits, V, p, id));
     LOOM_TRY(loom_grow(&job->ids, &job->cap_ids, job->n_ids + 1, sizeof *job->ids, NULL));
     LOOM_TRY(loom_grow(&job->logprobs, &job->cap_logprobs, job->n_ids + 1, sizeof *job->logprobs, NULL));
     job->ids[job->n_ids] = id;
     job->logprobs[job->n_ids++] = (float)p;
     return LOOM_OK;
+}
+
+static bool is_stop_id(const loom_job *job, int32_t id)
+{
+    for (size_t i = 0; i < job->n_stop_ids; i++)
+        if (job->stop_ids[i] == id) return true;
+    return false;
 }
 
 static bool next_free(loom_next_token *c, worker *w, loom_job *job, const loom_sampling *how, const float *logits,
@@ -399,7 +427,7 @@ static bool next_free(loom_next_token *c, worker *w, loom_job *job, const loom_s
     if (job->want_logprobs && keep_logprob(job, logits, c->o.V, id) != LOOM_OK) return true;
     loom_tokens_push(tokens, id, 0);
     job->n_tokens++;
-    if (c->ends[id]) {
+    if (c->ends[id] || is_stop_id(job, id)) {
         job->stop = LOOM_STOP_EOS;
         return true;
     }

@@ -315,8 +315,8 @@ loom_status loom_prompts_wish(loom_prompts *p, const loom_wish *wish, loom_mode 
     return LOOM_OK;
 }
 
-loom_status loom_prompts_wish_services(loom_prompts *p, const loom_wish *wish, const loom_names *names, loom_mode mode,
-                                       bool match_training, int64_t n, uint64_t seed, loom_err *err)
+static loom_status wish_services(loom_prompts *p, const loom_wish *wish, const loom_names *names, loom_mode mode,
+                                 bool match_training, int64_t n, uint64_t seed, loom_err *err)
 {
     loom_intern drawn = {0};
     int64_t *first = loom_alloc(names->n_services + 1, sizeof *first); /* prompt of each service drawn, by its id */
@@ -341,6 +341,16 @@ loom_status loom_prompts_wish_services(loom_prompts *p, const loom_wish *wish, c
     loom_intern_release(&drawn);
     free(first);
     return st;
+}
+
+loom_status loom_prompts_ask(loom_prompts *p, const loom_wish *wish, const loom_names *names, loom_mode mode,
+                             bool match_training, int64_t count, uint64_t seed, int64_t *samples, loom_err *err)
+{
+    bool one = wish->service || !names->n_services;
+
+    *samples = one ? count : 1;
+    return one ? loom_prompts_wish(p, wish, mode, match_training, 1, seed, err)
+               : wish_services(p, wish, names, mode, match_training, count, seed, err);
 }
 
 static loom_status like_graph(loom_prompts *p, const loom_graph *g, const loom_stats *stats, loom_mode mode,

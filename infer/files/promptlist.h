@@ -1,5 +1,5 @@
-/* What to generate: prompts from a file of `loom-eval prompts` or a published one, like the graphs of a store, or from
- * wishes typed in.
+/* What to generate: prompts from a file of `loom-eval prompts` or a published one, like the graphs of a store, or
+ * from wishes typed in.
  *
  *   loom_prompts p = {0};
  *   LOOM_TRY(loom_prompts_read(&p, "cells.prompts.jsonl", &(loom_prompts_how){.mode = LOOM_MODES}, err));
@@ -45,15 +45,15 @@ typedef struct loom_wish {
     int64_t latency_from; /* ms, at least: high latency with its bound; 0: not said. Instruction only */
 } loom_wish;
 
-/* Appends n prompts that ask for the wish, with conditions in an order of their own. ARG when no graph can be like it,
- * or when the mode cannot ask for it. */
+/* Appends n prompts that ask for the wish, with conditions in an order of their own. ARG when no graph can be like
+ * it, or when the mode cannot ask for it. */
 loom_status loom_prompts_wish(loom_prompts *p, const loom_wish *wish, loom_mode mode, bool match_training, int64_t n,
                               uint64_t seed, loom_err *err);
 
-/* The same with a service drawn for each prompt from those of `names`, as often as they have graphs. Prompts of one
- * service share their text. */
-loom_status loom_prompts_wish_services(loom_prompts *p, const loom_wish *wish, const loom_names *names, loom_mode mode,
-                                       bool match_training, int64_t n, uint64_t seed, loom_err *err);
+/* The prompts for `count` graphs of a wish. Where it names no service, each has one drawn from those of `names`, as
+ * often as they have graphs; prompts of one service share their text. *samples: graphs for each prompt. */
+loom_status loom_prompts_ask(loom_prompts *p, const loom_wish *wish, const loom_names *names, loom_mode mode,
+                             bool match_training, int64_t count, uint64_t seed, int64_t *samples, loom_err *err);
 
 /* Appends one prompt for each graph of a store, attributes and conditions drawn as in training. `stats` (NULL: none)
  * tells high latencies and uncommon calls. `limit` graphs at most; 0: all. */

@@ -346,45 +346,6 @@ static void render_otlp(loom_sink *k, const loom_graph *g)
     loom_buf_release(&scratch);
 }
 
-/* ---- DOT: calls are arrows between microservices, one for each pair and type ---- */
-
-static void dot_name(loom_buf *into, const char *name)
-{
-    loom_buf shown = {0};
-
-    loom_escape(&shown, name, strlen(name));
-    loom_buf_char(into, '"');
-    for (const char *c = loom_buf_text(&shown); *c; c++) {
-        if (*c == '"' || *c == '\\') loom_buf_char(into, '\\');
-        loom_buf_char(into, *c);
-    }
-    loom_buf_char(into, '"');
-    loom_buf_release(&shown);
-}
-
-static void render_dot(loom_sink *k, const loom_graph *g)
-{
-    static const char *const colours[LOOM_CALL_TYPES] = {"#1f77b4", "#2ca02c", "#ff7f0e", "#d62728", "#9467bd"};
-    loom_buf *t = &k->text;
-
-    loom_buf_printf(t, "digraph g%lld {\n  label=", (long long)k->n);
-    dot_name(t, g->service);
-    loom_buf_str(
-        t, "; rankdir=LR; node [shape=box, fontname=\"sans-serif\"]; edge [fontname=\"sans-serif\", fontsize=10];\n");
-    for (int32_t i = 0; i < g->n_calls; i++) {
-        const loom_call *c = &g->calls[i];
-        loom_buf_str(t, "  ");
-        dot_name(t, c->source);
-        loom_buf_str(t, " -> ");
-        dot_name(t, c->destination);
-        loom_buf_str(t, " [label=\"");
-        loom_id_render(t, c->id, c->n_id);
-        loom_buf_printf(t, " %s %lld+%lld ms\", color=\"%s\"];\n", loom_call_type_name(c->type), (long long)c->arrived,
-                        (long long)c->rt, colours[c->type]);
-    }
-    loom_buf_str(t, "}\n");
-}
-
 /* ---- files ---- */
 
 static void render_head(loom_sink *k)
@@ -401,13 +362,15 @@ static void render_tail(loom_sink *k)
         loom_buf_str(&k->text, "\n],\"total\":0,\"limit\":0,\"offset\":0,\"errors\":null}\n");
 }
 
-loom_status loom_sink_open(loom_sink **out, const char *path, const loom_sink_conf *conf, loom_err *err)
+static loom_status open_sink(loom_sink **out, const char *path, loom_buf *into, const loom_sink_conf *conf,
+                             loom_err *err)
 {
     loom_sink *k = loom_calloc(1, sizeof *k);
 
     if (!k) return loom_fail_nomem(err, "an output file");
     k->conf = *conf;
-    loom_status st = loom_out_open(&k->out, path, conf->force, err);
+    k->into = into;
+    loom_status st = path ? loom_out_open(&k->out, path, conf->force, err) : LOOM_OK;
     if (st != LOOM_OK) {
         free(k);
         return st;
@@ -417,6 +380,16 @@ loom_status loom_sink_open(loom_sink **out, const char *path, const loom_sink_co
     return LOOM_OK;
 }
 
+loom_status loom_sink_open(loom_sink **out, const char *path, const loom_sink_conf *conf, loom_err *err)
+{
+    return open_sink(out, path, NULL, conf, err);
+}
+
+loom_status loom_sink_open_text(loom_sink **out, loom_buf *text, const loom_sink_conf *conf, loom_err *err)
+{
+    return open_sink(out, NULL, text, conf, err);
+}
+
 static loom_status flush(loom_sink *k, size_t least, loom_err *err)
 {
     if (k->text.len < least || !k->text.len) return LOOM_OK;
@@ -424,7 +397,8 @@ static loom_status flush(loom_sink *k, size_t least, loom_err *err)
     loom_buf_reset(&k->one);
     if (guard) loom_csv_guard(&k->one, k->text.data, k->text.len);
     const loom_buf *text = guard ? &k->one : &k->text;
-    LOOM_TRY(loom_out_write(k->out, text->data, text->len, err));
+    if (k->into) loom_buf_append(k->into, text->data, text->len);
+    else LOOM_TRY(loom_out_write(k->out, text->data, text->len, err));
     loom_buf_reset(&k->text);
     return LOOM_OK;
 }
@@ -450,7 +424,8 @@ loom_status loom_sink_put(loom_sink *k, const loom_graph *g, loom_err *err)
 
     switch (k->conf.format) {
     case LOOM_FORMAT_RECORDS:
-        loom_record_render(&k->text, g);
+        if (k->conf.untimed) loom_record_render_untimed(&k->text, g);
+        else loom_record_render(&k->text, g);
         loom_buf_char(&k->text, '\n');
         break;
     case LOOM_FORMAT_CSV:
@@ -463,7 +438,7 @@ loom_status loom_sink_put(loom_sink *k, const loom_graph *g, loom_err *err)
     case LOOM_FORMAT_CHROME:
     case LOOM_FORMAT_JAEGER:
     case LOOM_FORMAT_OTLP: LOOM_TRY(put_spans(k, g, err)); break;
-    default: render_dot(k, g); break;
+    default: loom_sink_dot(k, g); break;
     }
     k->n++;
     return flush(k, (size_t)1 << 16, err);
@@ -478,6 +453,17 @@ loom_status loom_sink_commit(loom_sink **sink, const loom_meta *meta, const loom
     render_tail(k);
     loom_status st = flush(k, 0, err);
     if (st == LOOM_OK) st = loom_meta_commit(meta, ctx, &k->out, 1, meta != NULL, err);
+    loom_sink_abandon(sink);
+    return st;
+}
+
+loom_status loom_sink_finish_text(loom_sink **sink, loom_err *err)
+{
+    loom_sink *k = *sink;
+
+    render_tail(k);
+    loom_status st = flush(k, 0, err);
+    if (st == LOOM_OK) st = loom_buf_check(k->into, "graphs", err);
     loom_sink_abandon(sink);
     return st;
 }

@@ -6,6 +6,8 @@
  *   LOOM_TRY(loom_sink_put(k, &graph, err));            any number
  *   LOOM_TRY(loom_sink_commit(&k, &meta, ctx, err));              else loom_sink_abandon(&k)
  *
+ * or into memory:  loom_sink_open_text(&k, &text, &conf, err)  ...  loom_sink_finish_text(&k, err)
+ *
  * Spans: one for each call, in the service it goes to; ids are hashes of (seed, number of the graph) and of the call's
  * id; attributes callgraph.* say all that a reader needs to get the same graph back. */
 #ifndef LOOM_INFER_GRAPHSINK_H
@@ -33,9 +35,15 @@ typedef enum loom_format {
  */
 loom_format loom_format_of_name(const char *path);
 
+/* epoch_ms where nobody says another: 2022-01-01 for spans, 0 for rows. */
+int64_t loom_format_epoch(loom_format format);
+/* "application/json", ... */
+const char *loom_format_media_type(loom_format format);
+
 typedef struct loom_sink_conf {
     loom_format format;
     bool force;
+    bool untimed;     /* records: with the time of day 00h00m00s000ms */
     bool safe_csv;    /* CSV: for spreadsheets (core/csv_cell.h) */
     bool synthetic;   /* say so in the spans */
     uint64_t seed;    /* of trace ids */
@@ -45,6 +53,9 @@ typedef struct loom_sink_conf {
 
 typedef struct loom_sink loom_sink;
 loom_status loom_sink_open(loom_sink **out, const char *path, const loom_sink_conf *conf, loom_err *err);
+/* Appends to `text`, borrowed until the sink is finished or abandoned. */
+loom_status loom_sink_open_text(loom_sink **out, loom_buf *text, const loom_sink_conf *conf, loom_err *err);
+loom_status loom_sink_finish_text(loom_sink **k, loom_err *err);
 loom_status loom_sink_put(loom_sink *k, const loom_graph *g, loom_err *err);
 int64_t loom_sink_count(const loom_sink *k);
 /* With `meta`, PATH.meta.json comes with the file; NULL: without. */

@@ -7,7 +7,8 @@
 
 struct loom_sink {
     loom_sink_conf conf;
-    loom_out *out;
+    loom_out *out;  /* a file, or ... */
+    loom_buf *into; /* ... a text */
     loom_buf text, one;
     int32_t *process; /* of each call of the graph at hand: the first call with the same destination */
     size_t cap_process;
@@ -45,5 +46,6 @@ void loom_sink_zipkin(loom_sink *k, const loom_graph *g);
 void loom_sink_chrome(loom_sink *k, const loom_graph *g);
 void loom_sink_graphml(loom_sink *k, const loom_graph *g);
 void loom_sink_flat(loom_sink *k, const loom_graph *g);
+void loom_sink_dot(loom_sink *k, const loom_graph *g);
 
 #endif

@@ -221,3 +221,62 @@ void loom_sink_flat(loom_sink *k, const loom_graph *g)
         loom_buf_printf(&k->text, ",%lld,%lld\n", (long long)c->arrived, (long long)c->rt);
     }
 }
+
+/* ---- DOT: calls are arrows between microservices, one for each pair and type ---- */
+
+static void dot_name(loom_buf *into, const char *name)
+{
+    loom_buf shown = {0};
+
+    loom_escape(&shown, name, strlen(name));
+    loom_buf_char(into, '"');
+    for (const char *c = loom_buf_text(&shown); *c; c++) {
+        if (*c == '"' || *c == '\\') loom_buf_char(into, '\\');
+        loom_buf_char(into, *c);
+    }
+    loom_buf_char(into, '"');
+    loom_buf_release(&shown);
+}
+
+void loom_sink_dot(loom_sink *k, const loom_graph *g)
+{
+    static const char *const colours[LOOM_CALL_TYPES] = {"#1f77b4", "#2ca02c", "#ff7f0e", "#d62728", "#9467bd"};
+    loom_buf *t = &k->text;
+
+    loom_buf_printf(t, "digraph g%lld {\n  label=", (long long)k->n);
+    dot_name(t, g->service);
+    loom_buf_str(
+        t, "; rankdir=LR; node [shape=box, fontname=\"sans-serif\"]; edge [fontname=\"sans-serif\", fontsize=10];\n");
+    for (int32_t i = 0; i < g->n_calls; i++) {
+        const loom_call *c = &g->calls[i];
+        loom_buf_str(t, "  ");
+        dot_name(t, c->source);
+        loom_buf_str(t, " -> ");
+        dot_name(t, c->destination);
+        loom_buf_str(t, " [label=\"");
+        loom_id_render(t, c->id, c->n_id);
+        loom_buf_printf(t, " %s %lld+%lld ms\", color=\"%s\"];\n", loom_call_type_name(c->type), (long long)c->arrived,
+                        (long long)c->rt, colours[c->type]);
+    }
+    loom_buf_str(t, "}\n");
+}
+
+/* ---- what the formats are elsewhere ---- */
+
+#define EPOCH_2022 ((int64_t)1640995200000)
+
+int64_t loom_format_epoch(loom_format format) { return format == LOOM_FORMAT_CSV ? 0 : EPOCH_2022; }
+
+const char *loom_format_media_type(loom_format format)
+{
+    switch (format) {
+    case LOOM_FORMAT_CSV: return "text/csv; charset=utf-8";
+    case LOOM_FORMAT_JAEGER:
+    case LOOM_FORMAT_ZIPKIN:
+    case LOOM_FORMAT_CHROME: return "application/json";
+    case LOOM_FORMAT_OTLP: return "application/x-ndjson";
+    case LOOM_FORMAT_DOT: return "text/vnd.graphviz; charset=utf-8";
+    case LOOM_FORMAT_GRAPHML: return "application/xml";
+    default: return "text/plain; charset=utf-8";
+    }
+}

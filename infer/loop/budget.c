@@ -193,3 +193,17 @@ loom_status loom_budget_of_prompts(loom_budget *out, const loom_tokenizer *tok, 
     loom_arena_release(&m.arena);
     return st;
 }
+
+loom_status loom_budget_keep(loom_gen_options *o, const loom_tokenizer *tok, const loom_gen_prompt *prompts, int64_t n,
+                             int64_t context, loom_err *err)
+{
+    loom_budget_conf bc = {
+        .context = context, .max_tokens = o->max_tokens, .match_training = o->match_training, .names = o->names};
+    loom_budget budget;
+
+    if (o->constrain != LOOM_CONSTRAIN_FULL) return LOOM_OK;
+    LOOM_TRY(loom_budget_of_prompts(&budget, tok, prompts, n, &bc, err));
+    o->max_subs = budget.max_subs;
+    o->time_cap = budget.time_cap;
+    return LOOM_OK;
+}

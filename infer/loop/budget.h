@@ -31,4 +31,8 @@ typedef struct loom_budget_conf {
 loom_status loom_budget_of_prompts(loom_budget *out, const loom_tokenizer *tok, const loom_gen_prompt *prompts,
                                    int64_t n, const loom_budget_conf *conf, loom_err *err);
 
+/* Under full constraint, holds o to a budget of its own for these prompts; else does nothing. */
+loom_status loom_budget_keep(loom_gen_options *o, const loom_tokenizer *tok, const loom_gen_prompt *prompts, int64_t n,
+                             int64_t context, loom_err *err);
+
 #endif

@@ -16,6 +16,7 @@ typedef struct layer_job {
     loom_job job;
     open_graph *owner;
     int32_t layer;
+    bool out; /* at the completer */
     struct layer_job *next_free, *next_made;
 } layer_job;
 
@@ -32,7 +33,7 @@ struct open_graph {
     open_graph *next; /* in order of their number */
 };
 
-typedef struct loop {
+struct loom_gen {
     loom_completer *completer;
     const loom_gen_prompt *prompts;
     const loom_gen_options *o;
@@ -40,10 +41,13 @@ typedef struct loop {
     void *arg;
     loom_gen_totals totals;
     open_graph *first, *last; /* open or not yet handed on */
+    open_graph *cursor; /* graphs before it have no layer to submit until an answer comes; NULL: begin a new one */
     int64_t next_number, n_numbers;
     int64_t n_out;
     layer_job *free_jobs, *made_jobs;
-} loop;
+};
+
+typedef loom_gen loop;
 
 /* The stream of one attempt at one layer. A layer is named by the way to it: the place of each ancestor among its
  * siblings. That does not change with the order in which answers come in, as a layer's index may. */
@@ -147,7 +151,8 @@ static loom_status submit_layer(loop *l, open_graph *s, const loom_request_layer
                       .top_p = o->top_p,
                       .min_p = o->min_p,
                       .bos = o->bos[s->prompt->mode],
-                      .owner = t};
+                      .owner = t,
+                      .party = o->party};
     job->stops = loom_stop_strings(s->prompt->mode, &job->n_stops);
     seed_layer(&job->rng, l, s, layer);
     if (o->constrain != LOOM_CONSTRAIN_OFF) {
@@ -173,6 +178,7 @@ static loom_status submit_layer(loop *l, open_graph *s, const loom_request_layer
         if (st != LOOM_STATUS_ARG) return loom_fail(err, st, "%s", why.msg);
         return refuse(l, s, layer, why.msg, err);
     }
+    t->out = true;
     s->out++;
     l->n_out++;
     return LOOM_OK;
@@ -200,32 +206,33 @@ static loom_status take_answer(loop *l, loom_job *job, loom_err *err)
         s->layers[t->layer] = (loom_gen_layer){job->n_tokens, job->stop, job->logprob};
         count_layer(l, job, loom_request_at(s->tree, t->layer));
     }
+    t->out = false;
     s->out--;
     l->n_out--;
     give_job(l, t);
     return st;
 }
 
-/* Submits waiting layers, oldest graph first, and begins new graphs while there is room. */
-static loom_status fill(loop *l, loom_err *err)
+/* Submits one waiting layer, oldest graph first, or begins a graph. Graphs that were passed over on the way have
+ * nothing to submit before the next answer. */
+static loom_status submit_next(loop *l, bool *submitted, loom_err *err)
 {
-    open_graph *s = l->first;
-
-    while (l->completer->room > 0) {
-        if (!s) {
-            if (l->next_number == l->n_numbers) break;
+    *submitted = false;
+    for (;;) {
+        if (!l->cursor) {
+            if (l->next_number == l->n_numbers) return LOOM_OK;
             LOOM_TRY(begin_graph(l, err));
-            s = l->last;
+            l->cursor = l->last;
         }
+        open_graph *s = l->cursor;
         const loom_request_layer *layer = s->ended ? NULL : loom_request_take(s->tree);
         if (layer) {
-            LOOM_TRY(submit_layer(l, s, layer, err));
-            continue;
+            *submitted = true;
+            return submit_layer(l, s, layer, err);
         }
         if (s->out == 0) s->ended = true;
-        s = s->next;
+        l->cursor = s->next;
     }
-    return LOOM_OK;
 }
 
 int32_t loom_unknown_calls(const loom_outcome *v, const loom_names *known)
@@ -264,55 +271,92 @@ static loom_status hand_on(loop *l, loom_err *err)
         if (!l->first) l->last = NULL;
         free_graph(s);
     }
+    l->cursor = l->first;
     return st;
+}
+
+loom_status loom_gen_new(loom_gen **out, loom_completer *c, const loom_gen_prompt *prompts, int64_t n_prompts,
+                         const loom_gen_options *o, loom_gen_keep keep, void *arg, loom_err *err)
+{
+    if (o->samples < 1) return loom_fail(err, LOOM_STATUS_ARG, "samples must be at least 1");
+    loop *l = loom_calloc(1, sizeof *l);
+    if (!l) return loom_fail_nomem(err, "graphs");
+    *l = (loop){.completer = c, .prompts = prompts, .o = o, .keep = keep, .arg = arg};
+    l->n_numbers = n_prompts * o->samples;
+    l->next_number = loom_min_i64(o->skip, l->n_numbers);
+    if (o->count > 0) l->n_numbers = loom_min_i64(l->n_numbers, l->next_number + o->count);
+    *out = l;
+    return LOOM_OK;
+}
+
+loom_status loom_gen_submit(loom_gen *l, bool *submitted, loom_err *err)
+{
+    LOOM_TRY(submit_next(l, submitted, err));
+    return *submitted ? LOOM_OK : hand_on(l, err); /* what was refused at once ends without an answer */
+}
+
+loom_status loom_gen_take(loom_gen *l, loom_job *job, loom_err *err)
+{
+    LOOM_TRY(take_answer(l, job, err));
+    return hand_on(l, err);
+}
+
+bool loom_gen_ended(const loom_gen *l) { return l->n_out == 0 && !l->first && l->next_number == l->n_numbers; }
+const loom_gen_totals *loom_gen_count(const loom_gen *l) { return &l->totals; }
+
+void loom_gen_free(loom_gen *l)
+{
+    if (!l) return;
+    for (open_graph *s = l->first, *next; s; s = next) {
+        next = s->next;
+        free_graph(s);
+    }
+    for (layer_job *t = l->made_jobs, *next; t; t = next) {
+        next = t->next_made;
+        if (t->out) l->completer->cancel(l->completer, &t->job);
+        loom_automaton_free(t->job.guide);
+        loom_job_release(&t->job);
+        free(t);
+    }
+    free(l);
 }
 
 static loom_status run(loop *l, loom_err *err)
 {
     loom_status st = LOOM_OK;
+    loom_completer *c = l->completer;
 
-    for (;;) {
+    while (!loom_gen_ended(l)) {
+        bool more = true;
         if (loom_stop_requested()) return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted");
-        LOOM_TRY(fill(l, err));
-        LOOM_TRY(hand_on(l, err));
-        if (l->n_out == 0) {
-            if (!l->first && l->next_number == l->n_numbers) return LOOM_OK;
-            continue; /* everything that was begun has been refused at once: begin more */
-        }
+        while (more && c->room > 0) LOOM_TRY(loom_gen_submit(l, &more, err));
+        if (l->n_out == 0) continue; /* everything that was begun has been refused at once: begin more */
         loom_job *done = NULL;
-        LOOM_TRY(l->completer->step(l->completer, &done, err));
+        LOOM_TRY(c->step(c, &done, err));
         for (loom_job *next; done && st == LOOM_OK; done = next) {
             next = done->next;
-            st = take_answer(l, done, err);
+            st = loom_gen_take(l, done, err);
         }
         if (st != LOOM_OK) return st;
         if (l->o->progress) l->o->progress(l->o->progress_arg, l->totals.graphs, l->totals.layers, l->totals.tokens);
     }
+    return LOOM_OK;
 }
 
 loom_status loom_generate(loom_completer *c, const loom_gen_prompt *prompts, int64_t n_prompts,
                           const loom_gen_options *o, loom_gen_keep keep, void *arg, loom_gen_totals *totals,
                           loom_err *err)
 {
-    loop l = {.completer = c, .prompts = prompts, .o = o, .keep = keep, .arg = arg};
-    loom_status st;
+    loom_gen *l = NULL;
 
-    if (o->samples < 1) return loom_fail(err, LOOM_STATUS_ARG, "samples must be at least 1");
-    l.n_numbers = n_prompts * o->samples;
-    l.next_number = loom_min_i64(o->skip, l.n_numbers);
-    if (o->count > 0) l.n_numbers = loom_min_i64(l.n_numbers, l.next_number + o->count);
-    st = run(&l, err);
-    if (st != LOOM_OK) c->drop(c);
-    for (open_graph *s = l.first, *next; s; s = next) {
-        next = s->next;
-        free_graph(s);
-    }
-    for (layer_job *t = l.made_jobs, *next; t; t = next) {
-        next = t->next_made;
-        loom_automaton_free(t->job.guide);
-        loom_job_release(&t->job);
-        free(t);
-    }
-    if (totals) *totals = l.totals;
+    LOOM_TRY(loom_gen_new(&l, c, prompts, n_prompts, o, keep, arg, err));
+    loom_status st = run(l, err);
+    if (totals) *totals = l->totals;
+    loom_gen_free(l);
     return st;
+}
+
+void loom_gen_bos(loom_gen_options *o, int choice)
+{
+    for (int m = 0; m < LOOM_MODES; m++) o->bos[m] = choice == 1 || (choice == 0 && m == LOOM_MODE_INSTRUCTION);
 }

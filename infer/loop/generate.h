@@ -69,7 +69,11 @@ typedef struct loom_gen_options {
     /* called now and then; may be NULL */
     void (*progress)(void *arg, int64_t graphs, int64_t layers, int64_t tokens);
     void *progress_arg;
+    void *party; /* what the jobs say in loom_job.party */
 } loom_gen_options;
+
+/* Sets o->bos as "auto|yes|no" says (0, 1, 2); auto: as in training, where only questions stand alone. */
+void loom_gen_bos(loom_gen_options *o, int choice);
 
 typedef struct loom_gen_totals {
     int64_t graphs, finished, valid, correct, refused, layers, tokens, prompt_tokens;
@@ -85,6 +89,23 @@ typedef struct loom_gen_totals {
 int32_t loom_unknown_calls(const loom_outcome *v, const loom_names *known);
 
 typedef loom_status (*loom_gen_keep)(void *arg, const loom_gen_result *result, loom_err *err);
+
+/* The same in steps, for several callers on one completer. prompts, o and what they point to are borrowed until the
+ * end.
+ *
+ *   LOOM_TRY(loom_gen_new(&g, completer, prompts, n, &o, keep, &state, err));
+ *   while there is room: LOOM_TRY(loom_gen_submit(g, &submitted, err));
+ *   completer->step; of what is done, the jobs with job->party == o.party: LOOM_TRY(loom_gen_take(g, job, err));
+ *   until loom_gen_ended(g) */
+typedef struct loom_gen loom_gen;
+loom_status loom_gen_new(loom_gen **out, loom_completer *c, const loom_gen_prompt *prompts, int64_t n_prompts,
+                         const loom_gen_options *o, loom_gen_keep keep, void *arg, loom_err *err);
+/* One layer more. *submitted = false: there is none to submit before an answer comes; perhaps none at all. */
+loom_status loom_gen_submit(loom_gen *g, bool *submitted, loom_err *err);
+loom_status loom_gen_take(loom_gen *g, loom_job *job, loom_err *err);
+bool loom_gen_ended(const loom_gen *g);
+const loom_gen_totals *loom_gen_count(const loom_gen *g); /* so far */
+void loom_gen_free(loom_gen *g);                          /* takes back what is in flight */
 
 /* Stops with INTERRUPT, between steps, once loom_stop_requested(). */
 loom_status loom_generate(loom_completer *c, const loom_gen_prompt *prompts, int64_t n_prompts,

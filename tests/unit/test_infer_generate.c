@@ -60,12 +60,22 @@ static loom_status step(loom_completer *c, loom_job **done, loom_err *err)
     return LOOM_OK;
 }
 
-static void drop(loom_completer *c) { ((script *)c)->n_held = 0; }
+static void cancel(loom_completer *c, loom_job *job)
+{
+    script *s = (script *)c;
+    int n = 0;
+
+    for (int i = 0; i < s->n_held; i++)
+        if (s->held[i] != job) s->held[n++] = s->held[i];
+    s->face.room += s->n_held - n;
+    s->n_held = n;
+}
 
 static script script_of(const loom_json *exchanges, int order, int64_t room)
 {
-    return (script){
-        .face = {.room = room, .submit = submit, .step = step, .drop = drop}, .exchanges = exchanges, .order = order};
+    return (script){.face = {.room = room, .submit = submit, .step = step, .cancel = cancel},
+                    .exchanges = exchanges,
+                    .order = order};
 }
 
 /* ---- the golden loops ---- */
