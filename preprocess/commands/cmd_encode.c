@@ -32,8 +32,8 @@ static const loom_opt encode_opts[] = {
                   "instruction: where an uncommon call is asked for, in its own layer, or in those above it as well; a "
                   "model then hears of it at the root, where users ask, but that is not the paper's text"),
     LOOM_OPT_F64("asked", 0, encode_conf, asked, "0", 0.0, 1.0, "P",
-                 "instruction: share of the layers that are asked for their first call, as if it were uncommon; models "
-                 "learn to begin with what they are told to include"),
+                 "instruction: share of the layers that are asked for their first call, as if it were uncommon, and none is "
+                 "for a later one; models learn to begin with what they are told to include"),
     LOOM_OPT_F64("bounded", 0, encode_conf, bounded, "0", 0.0, 1.0, "P",
                  "instruction: share of the graphs that are asked for a latency of at least some milliseconds; three of "
                  "four requests for high latency then say from which on it is high. Models learn to compare"),
