@@ -50,7 +50,7 @@ static loom_status put_view(loom_ckpt_writer *w, const loom_tensor_view *v, loom
     void *narrow = NULL;
     const void *data = v->data;
     loom_buf name = {0};
-    loom_status st;
+    loom_status st, range = LOOM_OK;
 
     if (dtype != v->dtype) {
         if (!(wide = loom_alloc((size_t)v->count, sizeof *wide))) return loom_fail_nomem(err, v->name);
@@ -61,12 +61,13 @@ static loom_status put_view(loom_ckpt_writer *w, const loom_tensor_view *v, loom
                 free(wide);
                 return loom_fail_nomem(err, v->name);
             }
+            range = loom_dtype_check_range(v->name, dtype, wide, v->count, err);
             loom_dtype_from_f32(narrow, dtype, wide, v->count);
             data = narrow;
         }
     }
     loom_buf_printf(&name, "tensors/%s", v->name);
-    st = loom_ckpt_put(w, name.data, dtype, data, v->rank, v->shape, err);
+    st = range == LOOM_OK ? loom_ckpt_put(w, name.data, dtype, data, v->rank, v->shape, err) : range;
     loom_buf_release(&name);
     free(wide);
     free(narrow);

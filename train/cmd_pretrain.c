@@ -28,6 +28,7 @@ static const loom_opt pretrain_opts[] = {
     TRAIN_LENGTH_OPTS("1"),
     LOOM_OPT_GROUP("Optimizer"),
     TRAIN_OPTIMIZER_OPTS("0", "peak learning rate (0: 2e-3 for a new model, 3e-4 with --init or --base-model)"),
+    TRAIN_PRIVACY_OPTS,
     TRAIN_RANKS_OPTS,
     TRAIN_OUTPUT_OPTS,
     LOOM_OPT_END};

@@ -17,6 +17,7 @@ static const loom_opt sft_opts[] = {
     TRAIN_LENGTH_OPTS("1"),
     LOOM_OPT_GROUP("Optimizer"),
     TRAIN_OPTIMIZER_OPTS("1e-4", "peak learning rate"),
+    TRAIN_PRIVACY_OPTS,
     TRAIN_RANKS_OPTS,
     TRAIN_OUTPUT_OPTS,
     LOOM_OPT_END};

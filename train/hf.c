@@ -280,9 +280,10 @@ static loom_status put_tensor(loom_ckpt_writer *w, const stream *s, const loom_t
         free(values);
         return loom_fail_nomem(err, t->name);
     }
+    st = loom_dtype_check_range(t->name, dtype, values, (int64_t)t->count, err);
     if (dtype != LOOM_DTYPE_F32) loom_dtype_from_f32(stored, dtype, values, (int64_t)t->count);
     loom_buf_printf(&name, "tensors/%s", t->name);
-    st = loom_ckpt_put(w, name.data, dtype, stored, t->n_dims, t->shape, err);
+    if (st == LOOM_OK) st = loom_ckpt_put(w, name.data, dtype, stored, t->n_dims, t->shape, err);
     loom_buf_release(&name);
     if (stored != values) free(stored);
     free(values);

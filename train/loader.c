@@ -20,6 +20,7 @@ typedef struct sample {
     int32_t n;      /* tokens */
     int32_t answer; /* first token that counts */
     int32_t source;
+    int64_t number; /* in its shard */
 } sample;
 
 struct loom_loader {
@@ -122,7 +123,7 @@ static loom_status gather_samples(loom_loader *l, loom_err *err)
         const loom_shard_info *info = loom_shard_get_info(l->sources[i].shard);
         for (int64_t j = 0; j < info->n_samples; j++) {
             int64_t n, answer;
-            sample s = {.source = (int32_t)i};
+            sample s = {.source = (int32_t)i, .number = j};
             bool use;
             if (l->o.limit && l->n_samples >= l->o.limit) return LOOM_OK;
             loom_shard_range(l->sources[i].shard, j, &s.first, &n, &answer);
@@ -384,6 +385,23 @@ loom_status loom_loader_next(loom_loader *l, loom_batch *batch, loom_err *err)
     *batch = b;
     return LOOM_OK;
 }
+
+void loom_loader_begin(loom_loader *l, loom_batch *batch)
+{
+    *batch = (loom_batch){.tokens = l->tokens, .labels = l->labels, .weights = l->weights, .segments = l->segments};
+    l->segments[0] = 0;
+}
+
+loom_status loom_loader_append(loom_loader *l, loom_batch *batch, int64_t i, loom_err *err)
+{
+    piece x = {.sample = i, .n = l->samples[i].n};
+
+    return add_piece(l, batch, &x, err);
+}
+
+int64_t loom_loader_rows(const loom_loader *l, int64_t i) { return l->samples[i].n - 1; }
+
+int64_t loom_loader_number(const loom_loader *l, int64_t i) { return l->samples[i].number; }
 
 loom_position loom_loader_tell(const loom_loader *l) { return l->at; }
 

@@ -63,6 +63,15 @@ void loom_loader_free(loom_loader *l); /* NULL is fine */
 /* The next step: batch->N <= budget rows, arrays borrowed until the next call. */
 loom_status loom_loader_next(loom_loader *l, loom_batch *batch, loom_err *err);
 
+/* A batch out of chosen samples instead, 0..samples-1 in the order of the files, which leaves the position alone:
+ * begin, then append each; a sample makes one row less than it has tokens. All must be within the context (drop_long),
+ * and the rows within the budget. */
+void loom_loader_begin(loom_loader *l, loom_batch *batch);
+loom_status loom_loader_append(loom_loader *l, loom_batch *batch, int64_t i, loom_err *err);
+int64_t loom_loader_rows(const loom_loader *l, int64_t i);
+/* Which sample of its shard it is. */
+int64_t loom_loader_number(const loom_loader *l, int64_t i);
+
 loom_position loom_loader_tell(const loom_loader *l);
 void loom_loader_seek(loom_loader *l, const loom_position *p);
 bool loom_loader_at_end(const loom_loader *l); /* the next step would begin another epoch */

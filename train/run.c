@@ -84,6 +84,11 @@ static void say_plan(const run *r)
 {
     loom_buf text = {0};
 
+    if (r->plan.privacy.on) {
+        loom_privacy_plan_line(&r->plan.privacy, &text);
+        loom_info("%s", loom_buf_text(&text));
+        loom_buf_reset(&text);
+    }
     loom_run_plan_line(&r->plan, &text);
     loom_info("%s (%s %s, products in %s)", loom_buf_text(&text), loom_blas_version(), loom_blas_core(),
               loom_run_plan_products(r->plan.conf));
@@ -100,7 +105,7 @@ static loom_status gather_texts(run *r, const loom_ckpt *c, loom_snapshot_texts 
     const char *before = c ? loom_ckpt_text(c, LOOM_MODEL_FILES_NAMES, &len) : base->names;
 
     LOOM_TRY(loom_run_identity_meta(&r->identity, r->ctx, &r->plan, info, base->meta, err));
-    LOOM_TRY(loom_run_names(&r->names, r->data.train, before, len, err));
+    LOOM_TRY(loom_run_names(&r->names, r->plan.privacy.on ? NULL : r->data.train, before, len, err));
     *out = (loom_snapshot_texts){.tokenizer = info->tokenizer,
                                  .tokenizer_len = info->tokenizer_len,
                                  .names = loom_buf_text(&r->names),
@@ -144,6 +149,14 @@ static loom_status get_ready(run *r, loom_ckpt *c, loom_err *err)
     return note_machine(r, c, err);
 }
 
+static int64_t steps_of_epochs(const run *r)
+{
+    double epochs = r->plan.conf->epochs;
+
+    return r->plan.privacy.on ? loom_privacy_plan_steps(&r->plan.privacy, epochs)
+                              : loom_run_data_steps(&r->data, epochs);
+}
+
 /* Everything from the checkpoint up to the first step. */
 static loom_status plan_from(run *r, loom_ckpt *c, loom_err *err)
 {
@@ -152,8 +165,8 @@ static loom_status plan_from(run *r, loom_ckpt *c, loom_err *err)
     loom_run_plan_trainer(p);
     LOOM_TRY(loom_run_model_load(&r->model, p, r->ctx, loom_loader_info(r->data.train), c, err));
     p->data_bytes = loom_run_data_bytes(&r->data);
-    loom_run_plan_schedule(p,
-                           loom_run_plan_counts_epochs(p->conf) ? loom_run_data_steps(&r->data, p->conf->epochs) : 0);
+    loom_run_plan_schedule(p, loom_run_plan_counts_epochs(p->conf) ? steps_of_epochs(r) : 0);
+    if (p->privacy.on) LOOM_TRY(loom_run_plan_privacy(p, &r->data.units, err));
     choose_recompute(r);
     return r->ctx->common.dry_run ? LOOM_OK : get_ready(r, c, err);
 }

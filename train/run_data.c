@@ -21,7 +21,7 @@ static loom_loader_options train_options(const loom_run_plan *p)
                                  .joined = c->packing == PACKING_JOINED,
                                  .answers_only = c->loss == LOSS_ANSWER,
                                  .prompt_weight = loom_run_plan_weighs_prompts(c) ? c->prompt_weight : 0,
-                                 .drop_long = p->kind == LOOM_RUN_SFT,
+                                 .drop_long = p->kind == LOOM_RUN_SFT || p->privacy.on,
                                  .limit = c->overfit,
                                  .memory = DATA_IN_MEMORY};
 }
@@ -47,7 +47,20 @@ static loom_status open_valid(loom_run_data *d, const loom_run_plan *p, loom_err
     return LOOM_OK;
 }
 
-loom_status loom_run_data_open(loom_run_data *d, const loom_run_plan *p, char *const *paths, int64_t n_paths,
+static loom_status find_graphs(loom_run_data *d, loom_run_plan *p, loom_err *err)
+{
+    loom_buf text = {0};
+
+    if (!p->privacy.on) return LOOM_OK;
+    LOOM_TRY(loom_graph_units_find(&d->units, d->train, err));
+    LOOM_TRY(loom_privacy_plan_data(&p->privacy, &d->units, err));
+    loom_privacy_plan_alike(&p->privacy, &text);
+    if (text.len) loom_warn("%s", loom_buf_text(&text));
+    loom_buf_release(&text);
+    return LOOM_OK;
+}
+
+loom_status loom_run_data_open(loom_run_data *d, loom_run_plan *p, char *const *paths, int64_t n_paths,
                                loom_err *err)
 {
     loom_loader_options o = train_options(p);
@@ -61,7 +74,7 @@ loom_status loom_run_data_open(loom_run_data *d, const loom_run_plan *p, char *c
     if (loom_loader_dropped(d->train))
         loom_warn("%" PRId64 " samples are longer than the context of %" PRId64 " tokens and are left out",
                   loom_loader_dropped(d->train), p->conf->context);
-    return LOOM_OK;
+    return find_graphs(d, p, err);
 }
 
 int64_t loom_run_data_steps(const loom_run_data *d, double epochs)
@@ -88,4 +101,5 @@ void loom_run_data_release(loom_run_data *d)
 {
     loom_loader_free(d->train);
     loom_loader_free(d->valid);
+    loom_graph_units_release(&d->units);
 }

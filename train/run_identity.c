@@ -117,12 +117,14 @@ loom_status loom_run_identity_meta(loom_run_identity *id, const loom_ctx *ctx, c
     loom_meta m = {0};
     loom_status st = LOOM_OK;
 
-    for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) st = loom_meta_input(&m, ctx->args[i], err);
-    if (st == LOOM_OK && p->conf->valid) st = loom_meta_input(&m, p->conf->valid, err);
+    bool told = !p->privacy.on; /* checksums and counts would tell of single graphs what the noise hides */
+
+    for (int i = 0; told && i < ctx->n_args && st == LOOM_OK; i++) st = loom_meta_input(&m, ctx->args[i], err);
+    if (told && st == LOOM_OK && p->conf->valid) st = loom_meta_input(&m, p->conf->valid, err);
     loom_meta_i64(&m, "threads", ctx->common.threads); /* which shape the weights, unlike other outputs */
     loom_meta_str(&m, "blas", loom_blas_core());
     loom_meta_str(&m, "tokenizer", train->tokenizer_digest);
-    loom_meta_json(&m, "data_meta", train->meta[0] ? train->meta : "null");
+    if (told) loom_meta_json(&m, "data_meta", train->meta[0] ? train->meta : "null");
     if (start) loom_meta_str(&m, "base", start);
     if (start) loom_meta_str(&m, "base_digest", id->base_sum);
     if (base_meta) loom_meta_json(&m, "base_meta", base_meta);

@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "core/num.h"
 #include "core/ranks.h"
+#include "core/rng.h"
 #include "core/usage.h"
 
 static double seconds_now(const loom_run_loop *r) { return r->seconds_before + loom_time_now() - r->started; }
@@ -92,6 +93,13 @@ static loom_status validate(loom_run_loop *r, loom_curve_row *row, loom_err *err
     return keep_best(r, err);
 }
 
+static double epochs_done(const loom_run_loop *r)
+{
+    const loom_privacy_plan *x = &r->plan->privacy;
+
+    return x->on ? (double)r->trainer->step * x->rate : loom_run_data_epoch(r->data);
+}
+
 /* One row of the curve, with a validation if one is due. */
 static loom_status log_step(loom_run_loop *r, const loom_step_report *report, double lr, bool last, loom_err *err)
 {
@@ -101,7 +109,7 @@ static loom_status log_step(loom_run_loop *r, const loom_step_report *report, do
     double now = loom_time_now(), span = now - r->last_row;
     loom_curve_row row = {.step = step,
                           .tokens = r->trainer->tokens,
-                          .epoch = loom_run_data_epoch(r->data),
+                          .epoch = epochs_done(r),
                           .lr = lr,
                           .grad_norm = report->grad_norm,
                           .seconds = seconds_now(r)};
@@ -267,6 +275,13 @@ static loom_status resume(loom_run_loop *r, loom_ckpt *c, int64_t threads, loom_
     return LOOM_OK;
 }
 
+/* Not of --seed, which stands in the model: who knows it could take the noise away. */
+static loom_status draw_secret(loom_run_loop *r, loom_err *err)
+{
+    r->trainer->secret = (uint64_t)r->plan->conf->dp_secret;
+    return r->trainer->secret ? LOOM_OK : loom_rng_secret(&r->trainer->secret, sizeof r->trainer->secret, err);
+}
+
 loom_status loom_run_loop_open(loom_run_loop *r, const loom_run_model *m, loom_pool *pool, loom_ckpt *c, loom_err *err)
 {
     int64_t threads = m->lora ? r->plan->threads : 0;
@@ -274,6 +289,7 @@ loom_status loom_run_loop_open(loom_run_loop *r, const loom_run_model *m, loom_p
     LOOM_TRY(loom_trainer_new(&r->trainer, &r->plan->trainer, m->model, m->lora, r->data->train, pool, err));
     r->trainer->pissa = m->pissa;
     r->numbers = (loom_snapshot_run){.valid_loss = NAN, .best_loss = NAN, .best_step = -1, .threads = threads};
+    if (r->plan->privacy.on) LOOM_TRY(draw_secret(r, err));
     if (c) LOOM_TRY(resume(r, c, threads, err));
     if (loom_ranks_lead()) LOOM_TRY(loom_curve_open(&r->curve, r->plan->conf->output, r->trainer->step, err));
     r->started = r->last_save = r->last_row = loom_time_now();

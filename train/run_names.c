@@ -7,7 +7,7 @@ loom_status loom_run_names(loom_buf *into, const loom_loader *shards, const char
     loom_names names = {0};
     loom_status st = base ? loom_names_parse(&names, base, base_len, "names of the model", err) : LOOM_OK;
 
-    for (int64_t i = 0; i < loom_loader_shards(shards) && st == LOOM_OK; i++) {
+    for (int64_t i = 0; shards && i < loom_loader_shards(shards) && st == LOOM_OK; i++) {
         const loom_shard_info *info = loom_loader_shard(shards, i);
         st = loom_names_parse(&names, info->names, info->names_len, info->path, err);
     }

@@ -96,7 +96,7 @@ static loom_status check_ranks(const loom_run_plan *p, loom_err *err)
                      ranks, shards, shards, LOOM_SHARDS_MOST);
 }
 
-loom_status loom_run_plan_check(const loom_run_plan *p, loom_err *err)
+loom_status loom_run_plan_check(loom_run_plan *p, loom_err *err)
 {
     const train_conf *c = p->conf;
 
@@ -114,7 +114,8 @@ loom_status loom_run_plan_check(const loom_run_plan *p, loom_err *err)
     if (c->compute == COMPUTE_BF16) LOOM_TRY(loom_bf16_check(err));
     if (c->steps > 0 && c->tokens > 0) return loom_fail(err, LOOM_STATUS_ARG, "give one of --steps and --tokens");
     LOOM_TRY(check_prompt_weight(c, err));
-    return check_patience(c, err);
+    LOOM_TRY(check_patience(c, err));
+    return loom_privacy_plan_read(&p->privacy, c, loom_run_plan_shards(p) == 0 && planned_ranks(p) <= 1, err);
 }
 
 /* ---- shape, trainer, schedule ---- */
@@ -225,6 +226,15 @@ void loom_run_plan_schedule(loom_run_plan *p, int64_t epoch_steps)
                                   .warmup = warmup_steps(c, steps)};
 }
 
+loom_status loom_run_plan_privacy(loom_run_plan *p, const loom_graph_units *units, loom_err *err)
+{
+    loom_privacy_plan *x = &p->privacy;
+
+    LOOM_TRY(loom_privacy_plan_solve(x, p->schedule.steps, err));
+    p->trainer.dp = (loom_private_options){.units = units, .rate = x->rate, .noise = x->noise, .clip = x->clip};
+    return LOOM_OK;
+}
+
 /* ---- memory ---- */
 
 size_t loom_run_plan_memory(const loom_run_plan *p, loom_train_memory *m)
@@ -287,8 +297,13 @@ void loom_run_plan_line(const loom_run_plan *p, loom_buf *into)
                     loom_format_count(params, sizeof params, (double)loom_config_params(&p->config)),
                     loom_format_count(trained, sizeof trained, (double)p->trained));
     if (p->timed) loom_buf_printf(into, "%g minutes, at least ", p->conf->minutes);
-    loom_buf_printf(into, "%" PRId64 " steps of at most %" PRId64 " tokens, learning rate %g, %" PRId64 " threads",
-                    p->schedule.steps, p->conf->batch_tokens, p->schedule.peak, p->threads);
+    if (p->privacy.on)
+        loom_buf_printf(into, "%" PRId64 " steps of about %" PRId64 " graphs", p->schedule.steps,
+                        p->privacy.graphs_a_step);
+    else
+        loom_buf_printf(into, "%" PRId64 " steps of at most %" PRId64 " tokens", p->schedule.steps,
+                        p->conf->batch_tokens);
+    loom_buf_printf(into, ", learning rate %g, %" PRId64 " threads", p->schedule.peak, p->threads);
 }
 
 /* Several ranks that --dry-run plans for; NULL: one process. */
@@ -329,6 +344,15 @@ static void put_time(loom_jw *w, const loom_run_plan *p, const loom_rehearsal *t
     loom_jw_kv_f64(w, "estimated_seconds", t.seconds);
 }
 
+static void put_privacy(loom_jw *w, const loom_privacy_plan *x)
+{
+    loom_jw_kv_f64(w, "epsilon", x->epsilon);
+    loom_jw_kv_f64(w, "delta", x->delta);
+    loom_jw_kv_f64(w, "noise", x->noise);
+    loom_jw_kv_i64(w, "graphs", x->graphs);
+    loom_jw_kv_i64(w, "graphs_a_step", x->graphs_a_step);
+}
+
 void loom_run_plan_json(const loom_run_plan *p, const loom_rehearsal *tried, const char *untried, loom_buf *into)
 {
     loom_train_memory m;
@@ -341,6 +365,7 @@ void loom_run_plan_json(const loom_run_plan *p, const loom_rehearsal *tried, con
     loom_jw_kv_i64(&w, "trained", p->trained);
     loom_jw_kv_i64(&w, "steps", p->schedule.steps);
     loom_jw_kv_i64(&w, "tokens_a_step", p->conf->batch_tokens);
+    if (p->privacy.on) put_privacy(&w, &p->privacy);
     loom_jw_kv_i64(&w, "weights_bytes", (int64_t)m.weights);
     loom_jw_kv_i64(&w, "gradients_bytes", (int64_t)m.gradients);
     loom_jw_kv_i64(&w, "moments_bytes", (int64_t)m.moments);
@@ -358,6 +383,9 @@ static void say_length(loom_buf *into, const loom_run_plan *p)
     if (p->timed)
         loom_buf_printf(into, "length       %g minutes, at least %" PRId64 " steps of at most %" PRId64 " tokens\n",
                         p->conf->minutes, p->schedule.steps, p->conf->batch_tokens);
+    else if (p->privacy.on)
+        loom_buf_printf(into, "length       %" PRId64 " steps of about %" PRId64 " graphs, %" PRId64 " of warm-up\n",
+                        p->schedule.steps, p->privacy.graphs_a_step, p->schedule.warmup);
     else
         loom_buf_printf(into, "length       %" PRId64 " steps of at most %" PRId64 " tokens, %" PRId64 " of warm-up\n",
                         p->schedule.steps, p->conf->batch_tokens, p->schedule.warmup);
@@ -425,6 +453,9 @@ void loom_run_plan_text(const loom_run_plan *p, const loom_rehearsal *tried, con
                     loom_format_count(params, sizeof params, (double)loom_config_params(&p->config)),
                     loom_format_count(trained, sizeof trained, (double)p->trained));
     say_length(into, p);
+    if (p->privacy.on)
+        loom_buf_printf(into, "privacy      epsilon %.3g at delta %.2g for any one of %" PRId64 " graphs, noise %.4g\n",
+                        p->privacy.epsilon, p->privacy.delta, p->privacy.graphs, p->privacy.noise);
     say_memory(into, p);
     say_time(into, p, tried, untried);
 }

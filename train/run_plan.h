@@ -13,6 +13,7 @@
 
 #include "core/buf.h"
 #include "core/err.h"
+#include "train/privacy_plan.h"
 #include "train/rehearsal.h"
 #include "train/schedule.h"
 #include "train/train_conf.h"
@@ -29,6 +30,7 @@ typedef struct loom_run_plan {
     int me, ranks; /* this process of several; ranks 0 or 1: alone */
     bool launched; /* by mpirun */
 
+    loom_privacy_plan privacy;
     loom_trainer_options trainer;
     loom_schedule schedule;
     bool timed; /* --minutes: the schedule runs over time */
@@ -56,8 +58,8 @@ const char *loom_run_plan_products(const train_conf *c);
 /* --shards, or what follows from the way the run was started; 0: a step is computed as one. */
 int loom_run_plan_shards(const loom_run_plan *p);
 
-/* Options that depend on one another: ARG with a sentence that names the cure. */
-loom_status loom_run_plan_check(const loom_run_plan *p, loom_err *err);
+/* Options that depend on one another: ARG with a sentence that names the cure. Fills p->privacy as far as it is known. */
+loom_status loom_run_plan_check( loom_run_plan *p, loom_err *err);
 
 /* Fills p->trainer. */
 void loom_run_plan_trainer(loom_run_plan *p);
@@ -74,6 +76,9 @@ loom_status loom_run_plan_shape(loom_run_plan *p, const loom_run_vocabulary *v, 
 bool loom_run_plan_counts_epochs(const train_conf *c);
 /* p->schedule and p->timed. epoch_steps: steps that --epochs take, read only if loom_run_plan_counts_epochs. */
 void loom_run_plan_schedule(loom_run_plan *p, int64_t epoch_steps);
+
+/* With --dp: p->privacy for the steps that are planned, and the trainer's part of it; units are borrowed. */
+loom_status loom_run_plan_privacy(loom_run_plan *p, const loom_graph_units *units, loom_err *err);
 
 /* Bytes of the run, with the data; their sum is returned. */
 size_t loom_run_plan_memory(const loom_run_plan *p, loom_train_memory *m);

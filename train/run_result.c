@@ -34,7 +34,7 @@ static loom_status write_training(const loom_run_loop *r, const loom_run_history
                                   const char *path, loom_err *err)
 {
     const train_conf *c = r->plan->conf;
-    loom_buf there = {0};
+    loom_buf there = {0}, privacy = {0};
     loom_training t = {.command = r->ctx->cmd->name,
                        .steps = r->trainer->step,
                        .tokens = r->trainer->tokens,
@@ -48,8 +48,14 @@ static loom_status write_training(const loom_run_loop *r, const loom_run_history
                        .start_digest = base_sum};
     loom_status st = loom_run_loop_worked(r) ? LOOM_OK : loom_training_find(&there, path, err);
 
+    if (r->plan->privacy.on) {
+        loom_privacy_plan_json(&r->plan->privacy, r->trainer->step, &privacy);
+        t.privacy = loom_buf_text(&privacy);
+    }
+
     if (st == LOOM_OK && !there.len) st = loom_run_history_write(told, path, &t, err);
     loom_buf_release(&there);
+    loom_buf_release(&privacy);
     return st;
 }
 
@@ -88,6 +94,19 @@ static void say_ranks(const loom_run_loop *r)
     loom_info("%d ranks: %.1f %% of the time in exchanges (%s sent a step), %.1f %% waiting for others",
               loom_ranks_count(), 100 * cost.carrying / all, loom_format_bytes(sent, sizeof sent, cost.bytes / steps),
               100 * cost.waiting / all);
+}
+
+static void say_privacy(const loom_run_loop *r)
+{
+    const loom_privacy_plan *x = &r->plan->privacy;
+    const loom_trainer *t = r->trainer;
+
+    if (!x->on) return;
+    loom_info("privacy: epsilon %.3g at delta %.2g spent; adapter.h5 may be shown, the other files of the run tell more",
+              x->epsilon, x->delta);
+    if (t->dp_graphs)
+        loom_info("%.1f %% of the gradients of graphs were longer than --clip %g",
+                  100 * (double)t->dp_clipped / (double)t->dp_graphs, x->clip);
 }
 
 static loom_status print_result(const loom_run_loop *r, const char *path, loom_err *err)
@@ -130,6 +149,7 @@ loom_status loom_run_result(const loom_run_loop *r, const loom_run_history *told
     if (st == LOOM_OK && r->plan->conf->plot) st = loom_curve_draw(dir, &drawn, err);
     if (st == LOOM_OK) loom_info("done: %s; learning curve: %s/curve.%s", path, dir, drawn ? "png" : "csv");
     if (st == LOOM_OK) say_best(r);
+    if (st == LOOM_OK) say_privacy(r);
     if (st == LOOM_OK) say_ranks(r);
     if (st == LOOM_OK) st = print_result(r, path, err);
     free(path);

@@ -110,6 +110,8 @@ static loom_status put_state(loom_ckpt_writer *w, const loom_trainer *t, const l
     LOOM_TRY(loom_ckpt_put_f64(w, "state/best_loss", run->best_loss, err));
     LOOM_TRY(loom_ckpt_put_i64(w, "state/best_step", run->best_step, err));
     LOOM_TRY(loom_ckpt_put_i64(w, "state/threads", run->threads, err));
+    if (t->dp) LOOM_TRY(loom_ckpt_put_i64(w, "state/dp_secret", (int64_t)t->secret, err));
+    if (t->dp) LOOM_TRY(loom_ckpt_put_f64(w, "state/dp_noise", t->o.dp.noise, err));
     LOOM_TRY(loom_ckpt_put_text(w, LOOM_SNAPSHOT_MACHINES, x->machines, strlen(x->machines), err));
     return loom_ckpt_put_text(w, "text/train", x->rules, strlen(x->rules), err);
 }
@@ -170,9 +172,13 @@ static loom_status put_result(loom_ckpt_writer *w, loom_trainer *t, const loom_s
 {
     loom_status st;
 
+    int64_t tokens = t->tokens;
+
+    if (t->dp) t->tokens = 0; /* how many there were depends on which graphs were drawn */
     loom_trainer_swap_mean(t);
     st = put_weights(w, t, x, err);
     loom_trainer_swap_mean(t);
+    t->tokens = tokens;
     return st;
 }
 
@@ -249,6 +255,23 @@ loom_status loom_snapshot_take_best(const char *dir, loom_trainer *t, loom_err *
     return st == LOOM_OK ? LOOM_OK : loom_err_in(err, "going back to the best weights");
 }
 
+/* The noise of the steps to come goes on where it was; those done are spent, which state/step says. */
+static loom_status restore_privacy(loom_trainer *t, loom_ckpt *c, loom_err *err)
+{
+    int64_t secret;
+    double noise;
+
+    LOOM_TRY(loom_ckpt_read_i64(c, "state/dp_secret", &secret, err));
+    LOOM_TRY(loom_ckpt_read_f64(c, "state/dp_noise", &noise, err));
+    if (noise != t->o.dp.noise)
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "the steps in %s were made with noise %.6g, and this version plans %.6g for the same --dp; "
+                         "start over with --force",
+                         loom_ckpt_path(c), noise, t->o.dp.noise);
+    t->secret = (uint64_t)secret;
+    return LOOM_OK;
+}
+
 loom_status loom_snapshot_restore(loom_trainer *t, loom_snapshot_run *run, loom_ckpt *c, loom_err *err)
 {
     int64_t position[3];
@@ -270,6 +293,7 @@ loom_status loom_snapshot_restore(loom_trainer *t, loom_snapshot_run *run, loom_
         LOOM_TRY(loom_ckpt_read_f64(c, "state/best_loss", &run->best_loss, err));
         LOOM_TRY(loom_ckpt_read_i64(c, "state/best_step", &run->best_step, err));
     }
+    if (t->dp) LOOM_TRY(restore_privacy(t, c, err));
     p = (loom_position){.epoch = position[0], .sample = position[1], .offset = position[2]};
     if (p.epoch < 0 || p.sample < 0 || p.sample > loom_loader_samples(t->loader) || p.offset < 0)
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s: the position in the data makes no sense", loom_ckpt_path(c));

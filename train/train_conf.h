@@ -37,6 +37,8 @@ typedef struct train_conf {
     bool recompute;
     double memory_limit; /* GiB */
     int compute;
+    const char *dp; /* "none", or its parts (train/privacy_plan.h) */
+    int64_t dp_secret;
     /* output */
     const char *output;
     int64_t save_every, keep, valid_every, valid_tokens, log_every, stop_after;
@@ -137,6 +139,14 @@ enum {
         LOOM_OPT_F64("memory-limit", 0, train_conf, memory_limit, "0", 0, 1e6, "GIB",                                  \
                      "memory to plan for (0: what the machine has)", .mark = MAY_CHANGE)
 
+#define TRAIN_PRIVACY_OPTS                                                                                             \
+    LOOM_OPT_GROUP("Differential privacy"),                                                                            \
+        LOOM_OPT_STR(                                                                                                  \
+            "dp", 0, train_conf, dp, "none", "PARTS",                                                                  \
+            "bound what any one graph adds to an adapter: epsilon=E or noise=S, delta=D (a tenth of one graph in "     \
+            "all), graphs=B a step (64), with commas; --clip then bounds the gradient of each graph",                  \
+            .mark = TOLD_UNLESS_DEFAULT)
+
 #define TRAIN_RANKS_OPTS                                                                                               \
     LOOM_OPT_GROUP("Several processes (mpirun -n N loom-train ...)"),                                                  \
         LOOM_OPT_I64("shards", 0, train_conf, shards, "0", 0, LOOM_SHARDS_MOST, "V",                                   \
@@ -175,6 +185,8 @@ enum {
                          .mark = MAY_CHANGE),                                                                          \
         LOOM_OPT_GROUP_HIDDEN("Tests"),                                                                                \
         LOOM_OPT_I64("stop-after", 0, train_conf, stop_after, "0", 0, 1e12, "N",                                       \
-                     "stop and save after this step, as if interrupted", .mark = MAY_CHANGE)
+                     "stop and save after this step, as if interrupted", .mark = MAY_CHANGE),                          \
+        LOOM_OPT_I64("dp-secret", 0, train_conf, dp_secret, "0", 0, 1e18, "N",                                         \
+                     "seed of the draws and the noise of --dp (0: a secret one)", .mark = MAY_CHANGE)
 
 #endif

@@ -38,6 +38,8 @@ loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, 
     if (!t->g || (o->ema > 0 && !t->mean)) st = loom_fail_nomem(err, "gradients and moments");
     else st = loom_optimizer_new(&t->optimizer, &o->optimizer, t->table, pool, err);
     if (st == LOOM_OK) st = loom_acts_new(&t->acts, model, lora, &ao, err);
+    if (st == LOOM_OK && o->dp.units)
+        st = loom_private_new(&t->dp, &o->dp, model, lora, t->acts, loader, pool, err);
     if (st == LOOM_OK && o->share.shards)
         st =
             loom_shard_tree_new(&t->tree, o->share.shards, o->share.me, ranks_of(o), t->table->floats, t->g, pool, err);
@@ -49,6 +51,7 @@ loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, 
 void loom_trainer_free(loom_trainer *t)
 {
     if (!t) return;
+    loom_private_free(t->dp);
     loom_acts_free(t->acts);
     loom_optimizer_free(t->optimizer);
     loom_shard_tree_release(&t->tree);
@@ -216,8 +219,32 @@ void loom_trainer_swap_mean(loom_trainer *t)
     }
 }
 
+/* A step whose gradient hides single graphs. */
+static loom_status private_step(loom_trainer *t, double lr, loom_step_report *report, loom_err *err)
+{
+    loom_private_report r;
+    double started = loom_time_now(), norm;
+    loom_status st = loom_private_gradient(t->dp, t->secret, t->step, t->o.micro_rows, t->g, &r, err);
+
+    t->times.gradient += loom_time_now() - started;
+    if (st == LOOM_STATUS_NUMERIC) return not_finite(t, err);
+    if (st != LOOM_OK) return st;
+    norm = loom_grad_norm(t->pool, t->table, t->g);
+    LOOM_TRY(update(t, lr, 1, err));
+    t->tokens += r.rows;
+    t->dp_graphs += r.graphs;
+    t->dp_clipped += r.clipped;
+    *report = (loom_step_report){.loss = r.loss.count ? r.loss.sum / (double)r.loss.count : 0,
+                                 .grad_norm = norm,
+                                 .rows = r.rows,
+                                 .counted = r.loss.count,
+                                 .right = r.loss.right};
+    return LOOM_OK;
+}
+
 loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *report, loom_err *err)
 {
+    if (t->dp) return private_step(t, lr, report, err);
     loom_position before = loom_loader_tell(t->loader);
     loom_batch step;
     loom_loss total = {0};
@@ -328,7 +355,7 @@ void loom_trainer_memory(loom_train_memory *out, const loom_config *config, cons
 
     optimizer_bytes(&state, &work, config, lora, o, n_threads);
     out->weights = (frozen ? base / 2 : base) + (lora ? trained : 0);
-    out->gradients = trained;
+    out->gradients = trained * (o->dp.units ? 2 : 1);
     if (o->share.shards)
         out->gradients = trained * (size_t)loom_shard_tree_blocks(o->share.shards, ranks_of(o), o->share.me) +
                          loom_shard_tree_slices(o->share.shards, ranks_of(o), o->share.me, trained / sizeof(float));

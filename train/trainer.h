@@ -17,6 +17,7 @@
 #include "model/shard_tree.h"
 #include "model/step.h"
 #include "train/loader.h"
+#include "train/private_step.h"
 #include "train/step_shards.h"
 
 typedef struct loom_trainer_options {
@@ -28,6 +29,7 @@ typedef struct loom_trainer_options {
     bool recompute, bf16_compute; /* as in loom_acts_options */
     uint64_t seed;                /* of dropout */
     loom_step_share share;        /* with other ranks */
+    loom_private_options dp;      /* with units: clip is unused, and the loader is not walked through */
 } loom_trainer_options;
 
 /* What one step did. */
@@ -57,6 +59,9 @@ typedef struct loom_trainer {
     float *mean;               /* state: moving average of the weights; NULL without */
     float *g;
     loom_shard_tree tree; /* with shards */
+    loom_private *dp;     /* with o.dp */
+    uint64_t secret;      /* state: of o.dp */
+    int64_t dp_graphs, dp_clipped; /* drawn in this part of the run; of these, with a gradient that was cut */
     loom_trainer_times times;
     int64_t step;   /* state: updates done */
     int64_t tokens; /* state: rows trained on so far */

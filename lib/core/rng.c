@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <math.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "core/hash.h"
 
@@ -72,4 +73,10 @@ void loom_rng_shuffle(loom_rng *r, void *array, size_t n, size_t size)
         memcpy(p + j * size, p + (i - 1) * size, size);
         memcpy(p + (i - 1) * size, t, size);
     }
+}
+
+loom_status loom_rng_secret(void *out, size_t n, loom_err *err)
+{
+    if (getrandom(out, n, 0) == (ssize_t)n) return LOOM_OK;
+    return loom_fail(err, LOOM_STATUS_IO, "the system gives no random numbers for a secret");
 }

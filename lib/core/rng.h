@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/err.h"
+
 typedef struct loom_rng {
     uint64_t s[4];
 } loom_rng;
@@ -22,5 +24,8 @@ uint64_t loom_rng_below(loom_rng *r, uint64_t n); /* uniform in 0..n-1, n > 0, u
 bool loom_rng_chance(loom_rng *r, double p);      /* true with probability p; always draws */
 double loom_rng_normal(loom_rng *r);              /* N(0,1), polar method, no state kept between calls */
 void loom_rng_shuffle(loom_rng *r, void *array, size_t n, size_t size); /* Fisher-Yates, size <= 64 bytes */
+
+/* n bytes that nobody can guess, from the system. IO when it has none. */
+loom_status loom_rng_secret(void *out, size_t n, loom_err *err);
 
 #endif

@@ -65,6 +65,7 @@ static void render(loom_buf *into, const char *checkpoint, const char *digest, c
     loom_jw_kv_f64(&w, "seconds", t->seconds);
     if (t->machines) raw(&w, "machines", t->machines);
     loom_jw_kv_str(&w, "products", t->products);
+    if (t->privacy) raw(&w, "privacy", t->privacy);
     put_start(&w, t);
     loom_jw_end_object(&w);
     loom_buf_char(into, '\n');

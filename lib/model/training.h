@@ -32,6 +32,7 @@ typedef struct loom_training {
     double seconds;       /* of training, with its validations and checkpoints */
     const char *machines; /* JSON list (loom_training_add_machine); NULL: not known of all parts of the run */
     const char *products; /* bf16, f32 */
+    const char *privacy;  /* JSON object of a training with differential privacy; NULL: it was without */
     loom_training_start start;
     const char *start_path, *start_digest; /* unless random */
     const char *start_training;            /* the start's own training.json; NULL: not known */

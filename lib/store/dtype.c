@@ -1,6 +1,7 @@
 #include "store/dtype.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -147,6 +148,21 @@ void loom_dtype_to_f32(float *restrict to, const void *restrict from, loom_dtype
     case LOOM_DTYPE_BOOL: WIDEN(uint8_t, v ? 1.0f : 0.0f);
     case LOOM_DTYPE_N: break;
     }
+}
+
+/* What still rounds to a finite number: float16 holds 65504, and rounds to it from below 65520. */
+static float largest(loom_dtype type) { return type == LOOM_DTYPE_F16 ? 65519.0f : 3.39e38f; }
+
+loom_status loom_dtype_check_range(const char *tensor, loom_dtype type, const float *values, int64_t n, loom_err *err)
+{
+    if (type != LOOM_DTYPE_F16 && type != LOOM_DTYPE_BF16) return LOOM_OK;
+    for (int64_t i = 0; i < n; i++)
+        if (!(fabsf(values[i]) <= largest(type)))
+            return loom_fail(err, LOOM_STATUS_NUMERIC,
+                             "tensor %s holds %g, which %s cannot; write it with another --dtype, or see what became of "
+                             "the model",
+                             tensor, (double)values[i], loom_dtype_name(type));
+    return LOOM_OK;
 }
 
 #define NARROW(T, expr)                                                                                                \

@@ -55,6 +55,10 @@ const char *loom_tensor_shape_text(char *text, size_t cap, const loom_tensor_vie
  * not be aligned. The arrays must not overlap. */
 void loom_dtype_to_f32(float *restrict to, const void *restrict from, loom_dtype type, int64_t n);
 
+/* A sentence that names the tensor where a value is not finite, or would not be as F16 or BF16 (types shorter than F32;
+ * the others hold everything). NUMERIC. */
+loom_status loom_dtype_check_range(const char *tensor, loom_dtype type, const float *values, int64_t n, loom_err *err);
+
 /* Converts n floats to F32, F16, BF16 (round to nearest even; NaN stays NaN) or F64; no other type (asserted). */
 void loom_dtype_from_f32(void *restrict to, loom_dtype type, const float *restrict from, int64_t n);
 

@@ -1,5 +1,6 @@
 #include "store/gguf.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,21 +95,11 @@ bool loom_gguf_bytes(size_t *bytes, loom_gguf_type type, int64_t count)
     return count % LOOM_Q8_BLOCK == 0 && loom_mul_size(bytes, (size_t)count / LOOM_Q8_BLOCK, LOOM_Q8_BYTES);
 }
 
-/* The largest value whose conversion stays finite: float16 holds 65504, and rounds to it from below 65520. */
-static float largest(loom_gguf_type type)
-{
-    switch (type) {
-    case LOOM_GGUF_TENSOR_F16: return 65519.0f;
-    case LOOM_GGUF_TENSOR_Q8_0: return 127 * 65504.0f;
-    case LOOM_GGUF_TENSOR_BF16: return 3.39e38f;
-    default: return 3.4028235e38f;
-    }
-}
-
 static loom_status check_values(const loom_gguf_item *item, const float *values, int64_t n, loom_err *err)
 {
-    float most = largest(item->type);
-
+    if (item->type == LOOM_GGUF_TENSOR_F16) return loom_dtype_check_range(item->name, LOOM_DTYPE_F16, values, n, err);
+    if (item->type == LOOM_GGUF_TENSOR_BF16) return loom_dtype_check_range(item->name, LOOM_DTYPE_BF16, values, n, err);
+    float most = item->type == LOOM_GGUF_TENSOR_Q8_0 ? 127 * 65504.0f : FLT_MAX;
     for (int64_t i = 0; i < n; i++)
         if (!(fabsf(values[i]) <= most))
             return loom_fail(

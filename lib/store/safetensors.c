@@ -363,6 +363,7 @@ static loom_status write_converted(loom_out *out, const loom_tensor_view *v, con
 {
     for (int64_t i = 0; i < v->count; i += BLOCK) {
         int64_t n = loom_min_i64(BLOCK, v->count - i);
+        LOOM_TRY(loom_dtype_check_range(v->name, v->dtype, values + i, n, err));
         loom_dtype_from_f32(block, v->dtype, values + i, n);
         LOOM_TRY(loom_out_write(out, block, (size_t)n * loom_dtype_size(v->dtype), err));
     }

@@ -7,6 +7,7 @@
 #include "core/usage.h"
 #include "preprocess/commands/preprocess_cmds.h"
 #include "preprocess/texts/text_batch.h"
+#include "preprocess/texts/text_origin.h"
 #include "store/shard.h"
 #include "tokenizer/tokenizer.h"
 #include "trace/text/names.h"
@@ -265,7 +266,7 @@ static loom_status put_names(tokenizing *k, loom_err *err)
 
 static loom_status finish(tokenizing *k, loom_err *err)
 {
-    loom_buf counts = {0};
+    loom_buf counts = {0}, texts = {0};
     loom_jw j;
     loom_status st;
 
@@ -276,6 +277,8 @@ static loom_status finish(tokenizing *k, loom_err *err)
     loom_jw_init(&j, &counts, false);
     report_json(&j, k);
     loom_meta_json(&k->meta, "counts", counts.data);
+    loom_text_origins(&texts, k->ctx->args, k->ctx->n_args);
+    loom_meta_json(&k->meta, "texts", loom_buf_text(&texts));
     if ((st = put_names(k, err)) != LOOM_OK) goto done;
     st = loom_shard_commit_told(&k->shard, &k->meta, k->ctx, err);
     if (st == LOOM_OK) say(k);
@@ -285,6 +288,7 @@ static loom_status finish(tokenizing *k, loom_err *err)
     }
 done:
     loom_buf_release(&counts);
+    loom_buf_release(&texts);
     return st;
 }
 

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "core/compare.h"
 #include "core/file.h"
@@ -41,8 +40,9 @@ loom_status loom_hide_key_read(loom_siphash_key *key, const char *path, loom_err
 
 loom_status loom_hide_key_draw(loom_siphash_key *key, loom_err *err)
 {
-    if (getrandom(key, sizeof *key, 0) == (ssize_t)sizeof *key) return LOOM_OK;
-    return loom_fail(err, LOOM_STATUS_IO, "the system gives no random numbers for a key; give one with --key FILE");
+    loom_status st = loom_rng_secret(key, sizeof *key, err);
+
+    return st == LOOM_OK ? LOOM_OK : loom_err_in(err, "no key can be drawn; give one with --key FILE");
 }
 
 /* 100,000,000,000 to 999,999,999,999: no zeros in front, so that the number has one spelling. */

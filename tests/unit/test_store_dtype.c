@@ -112,4 +112,28 @@ TEST(names)
     CHECK(!loom_dtype_from_name(&type, "F8_E4M3"));
 }
 
-TEST_MAIN(RUN(round_trip) RUN(known_values) RUN(rounding) RUN(unaligned) RUN(sizes) RUN(names))
+/* Nothing that a short type cannot hold is written as infinite without a word. */
+TEST(values_out_of_range_are_refused)
+{
+    const loom_dtype types[] = {LOOM_DTYPE_F16, LOOM_DTYPE_BF16};
+    const float last[] = {65519.0f, 3.3895e38f}, beyond[] = {65520.0f, 3.4e38f};
+
+    for (int i = 0; i < 2; i++) {
+        float values[3] = {-1, last[i], -last[i]}, back[3];
+        uint16_t stored[3];
+        loom_err err = {0};
+        CHECK(loom_dtype_check_range("w", types[i], values, 3, &err) == LOOM_OK);
+        loom_dtype_from_f32(stored, types[i], values, 3);
+        loom_dtype_to_f32(back, stored, types[i], 3);
+        CHECK(isfinite(back[1]) && isfinite(back[2]));
+        const float bad[] = {beyond[i], -beyond[i], INFINITY, NAN};
+        for (int k = 0; k < 4; k++) {
+            values[1] = bad[k];
+            CHECK(loom_dtype_check_range("w", types[i], values, 3, &err) == LOOM_STATUS_NUMERIC);
+            CHECK(strstr(err.msg, "tensor w holds") && strstr(err.msg, loom_dtype_name(types[i])));
+        }
+        CHECK(loom_dtype_check_range("w", LOOM_DTYPE_F32, values, 3, &err) == LOOM_OK);
+    }
+}
+
+TEST_MAIN(RUN(values_out_of_range_are_refused) RUN(round_trip) RUN(known_values) RUN(rounding) RUN(unaligned) RUN(sizes) RUN(names))

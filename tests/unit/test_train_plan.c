@@ -226,7 +226,7 @@ static const char *other_value(const loom_opt *o)
         snprintf(text, sizeof text, "%g", o->min > 0.25 ? o->min + 1 : 0.25);
         if (strcmp(text, o->value) == 0) snprintf(text, sizeof text, "%g", o->min + 0.125);
         return text;
-    default: return "none"; /* of base-model: no file is read */
+    default: return strcmp(o->name, "dp") == 0 ? "noise=1" : "none"; /* of base-model: no file is read */
     }
 }
 
@@ -235,7 +235,7 @@ static bool is_free(const char *name, bool patient)
 {
     static const char *const list[] = {"output", "save-every", "save-minutes", "keep",       "log-every",
                                        "plot",   "stop-after", "max-minutes",  "recompute",  "memory-limit",
-                                       "best",   "base-model", "net-gbits",    "net-latency"};
+                                       "best",   "base-model", "net-gbits",    "net-latency", "dp-secret"};
 
     if (strncmp(name, "valid", 5) == 0) return !patient;
     for (size_t i = 0; i < sizeof list / sizeof *list; i++)
