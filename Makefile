@@ -17,6 +17,7 @@ BUILD ?= build
 JOBS  ?= $(shell nproc)
 CMAKE_OPTIONS ?=
 FUZZ_SECONDS ?= 600
+PREFIX ?= /usr/local
 TESTS ?=
 REQUESTS ?= 10000
 POINTS ?= 100
@@ -73,7 +74,7 @@ OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev libopenmpi-dev openmpi-bin l
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test property faults test-sanitize test-threads lint format coverage pretrain base sft sample answers few-shot figures likeness bench bench-llama bench-infer bench-serve bench-accuracy bench-preprocess bench-eval bench-systems fuzz deps help clean
+.PHONY: build demo test property faults test-sanitize test-threads lint format coverage pretrain base sft sample answers few-shot figures likeness bench bench-llama bench-infer bench-serve bench-accuracy bench-preprocess bench-eval bench-systems fuzz install deb deps help clean
 
 build: $(BUILD)/build.ninja ## build the four executables into build/bin
 	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
@@ -199,8 +200,17 @@ fuzz: ## fuzz every parser of outside files for FUZZ_SECONDS=600 each (clang)
 	@cmake --build $(BUILD)-fuzz -j $(JOBS) --target $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c))) -- --quiet
 	@bash tests/fuzz/run.sh $(BUILD)-fuzz/bin $(FUZZ_SECONDS)
 
+install: build ## put programs, recipes, base model, manual pages and libraries into PREFIX=/usr/local (docs/INSTALL.md)
+	@cmake --install $(BUILD) --prefix "$(PREFIX)" | tail -n 1
+
+deb: ## a Debian package for any CPU of this architecture, in build-deb/
+	@cmake -S . -B $(BUILD)-deb -G Ninja -DLOOM_NATIVE=OFF -DLOOM_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr $(CMAKE_OPTIONS) >/dev/null
+	@cmake --build $(BUILD)-deb -j $(JOBS) -- --quiet
+	@cd $(BUILD)-deb && cpack -G DEB >cpack.log 2>&1 || { tail -n 20 cpack.log >&2; exit 1; }
+	@ls $(BUILD)-deb/*.deb
+
 clean: ## remove the build folders (data, models and figures stay)
-	@rm -rf $(BUILD) $(BUILD)-sanitize $(BUILD)-threads $(BUILD)-coverage $(BUILD)-lint $(BUILD)-fuzz
+	@rm -rf $(BUILD) $(BUILD)-sanitize $(BUILD)-threads $(BUILD)-coverage $(BUILD)-lint $(BUILD)-fuzz $(BUILD)-deb
 
 help: ## this list
 	@echo "Spanloom learns microservice call graphs and weaves new ones."; echo
