@@ -6,10 +6,10 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "core/cli_impl.h"
 #include "core/escape.h"
 #include "core/file_impl.h"
 #include "core/hash.h"
-#include "core/help_format.h"
 #include "core/launch.h"
 #include "core/log.h"
 #include "core/nomem.h"

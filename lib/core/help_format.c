@@ -1,4 +1,4 @@
-#include "core/help_format.h"
+#include "core/cli_impl.h"
 
 #include <ctype.h>
 

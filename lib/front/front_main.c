@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "core/cli.h"
-#include "core/help_format.h"
 #include "core/log.h"
 #include "core/num.h"
 #include "core/shared_path.h"

@@ -1,4 +1,4 @@
-/* The tables behind --help for other readers: `PROGRAM --help-format FORMAT` prints them as
+/* Inside of core/cli.h: the tables behind --help for other readers: `PROGRAM --help-format FORMAT` prints them as
  *
  *   list   one line for each subcommand: NAME, tab, one sentence; the first line has the program's own name
  *   man    a manual page
@@ -6,8 +6,8 @@
  *   zsh    the same for zsh
  *
  * Installing writes manual pages and completions with it, so that nothing is told twice. */
-#ifndef LOOM_CORE_HELP_FORMAT_H
-#define LOOM_CORE_HELP_FORMAT_H
+#ifndef LOOM_CORE_CLI_IMPL_H
+#define LOOM_CORE_CLI_IMPL_H
 
 #include "core/cli.h"
 
