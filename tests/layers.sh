@@ -61,6 +61,7 @@ BEGIN {
     door["^oneapi/"] = "^lib/model/([a-z_]+/)?(half|bf16)[a-z_]*\\.c$"
     door["^(jansson|zstd|archive|archive_entry|xxhash)\\.h$|^isa-l/"] = "^lib/core/"
     door["^pcre2\\.h$"] = "^lib/tokenizer/"
+    door["^curl/curl\\.h$"] = "^infer/push/http_post\\.c$"
     door["^mpi\\.h$"] = "^lib/core/"
     door["^microhttpd\\.h$"] = "^infer/serve/"
     for (i = 2; i < ARGC; i++) here[ARGV[i]] = 1
@@ -148,7 +149,6 @@ END {
     for (pair in arc) { split(pair, p, SUBSEP); if (p[1] in node && p[2] in node) uses[p[1]] = uses[p[1]] SUBSEP p[2] }
     for (pair in arc) {
         split(pair, p, SUBSEP)
-        if (p[1] p[2] ~ /answer_scan|readers\/spans\/span/) continue
         if (p[1] in node && p[2] in node && reaches(p[2], p[1])) complain("circle: " p[1] " includes " p[2] " (" arc[pair] ")")
     }
     exit bad

@@ -4,10 +4,8 @@
  *   TEST_MAIN(RUN(adds_numbers))
  *
  * A failed check prints file, line and values; the program exits 1 if any check failed, 77 if it only skipped. A
- * test that
- * neither checks nor skips has failed, and so has a program without tests. Each program ends with a line "name: N
- * checks, N
- * failed, N skipped". SKIP("why") leaves the test, says so and is counted. */
+ * test that neither checks nor skips has failed, and so has a program without tests. Each program ends with a line
+ * "name: N checks, N failed, N skipped". SKIP("why") leaves the test, says so and is counted. */
 #ifndef LOOM_TEST_H
 #define LOOM_TEST_H
 
@@ -98,6 +96,14 @@ static int test_checks_, test_failed_, test_skipped_, test_run_;
         test_checks_++;                                                                                                \
         if (!(fabs(got_ - want_) <= (tolerance))) TEST_FAIL_("%s is %.17g, expected %.17g", #got, got_, want_);        \
     } while (0)
+
+/* True under the thread sanitizer: everything takes ten times as long, so that long tests take smaller cases there, and
+ * run them on several threads. */
+#if defined(__SANITIZE_THREAD__)
+#define TEST_RACES true
+#else
+#define TEST_RACES false
+#endif
 
 /* Folder with other people's data beside the checkout, or NULL: $LOOM_SHARED, else ../shared. */
 static inline const char *test_shared(void)

@@ -236,8 +236,7 @@ static void prepare_order(loom_loader *l, int64_t epoch)
 /* A run of tokens from one sample. */
 typedef struct piece {
     int64_t sample;
-    int64_t offset, n;  /* tokens */
-    bool ends_sequence; /* joined packing: the sequence is full after it */
+    int64_t offset, n; /* tokens */
 } piece;
 
 /* Moves past the end of an epoch. */

@@ -10,17 +10,13 @@
  *
  * Two ways to pack:
  *
- *   samples (default)   Every sample is a sequence of its own: attention stays within it. A sample of n tokens
- *   makes n-1 rows
- *                       (row i sees tokens 0..i and predicts token i+1); one longer than the context is cut into
- *                       pieces of
- *                       `context` rows that overlap by one token, so that each token is predicted once. A step
- *                       takes whole
- *                       pieces in shuffled order until the next would exceed `budget` rows.
+ *   samples (default)   Every sample is a sequence of its own: attention stays within it. A sample of n tokens makes
+ *                       n-1 rows (row i sees tokens 0..i and predicts token i+1); one longer than the context is cut
+ *                       into pieces of `context` rows that overlap by one token, so that each token is predicted once.
+ *                       A step takes whole pieces in shuffled order until the next would exceed `budget` rows.
  *   joined (the paper)  Samples, without their BOS, are concatenated in shuffled order and cut into sequences of
- *   `context`
- *                       tokens; the last row of each predicts nothing; a shorter rest at the end of the epoch is
- *                       dropped.
+ *                       `context` tokens; the last row of each predicts nothing; a shorter rest at the end of the
+ *                       epoch is dropped.
  *
  * The order of epoch e depends on (seed, e) only: position plus options are the whole state. */
 #ifndef LOOM_TRAIN_LOADER_H

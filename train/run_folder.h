@@ -1,8 +1,7 @@
 /* The folder of a run: locked while it is at work, and the checkpoint in it to go on from.
  *
  * step-*.h5 (to go on), model.h5 or adapter.h5 (the result), best.h5 (lowest validation loss), curve.csv and its
- * picture,
- * training.json; run.lock while a run is at work. */
+ * picture, training.json; run.lock while a run is at work. */
 #ifndef LOOM_TRAIN_RUN_FOLDER_H
 #define LOOM_TRAIN_RUN_FOLDER_H
 

@@ -1,12 +1,11 @@
 /* Checkpoints of a training run: all that is needed to go on as if nothing had happened.
  *
  * step-N.h5 holds the trained weights (all of the model, or the adapter), the optimizer's moments, the moving
- * average of the
- * weights if one is kept, the step, the tokens seen, the position in the data, and text/train: "key=value" lines of
- * everything that must be the same when the run goes on. Random numbers are drawn from streams seeded by (seed,
- * purpose, index), so the seed and these counters are
- * their state. model.h5 / adapter.h5, written at the end, hold the weights alone, as does best.h5, written whenever a
- * validation is better than all before; both hold the moving average if one is kept. */
+ * average of the weights if one is kept, the step, the tokens seen, the position in the data, and text/train:
+ * "key=value" lines of everything that must be the same when the run goes on. Random numbers are drawn from streams
+ * seeded by (seed, purpose, index), so the seed and these counters are their state. model.h5 / adapter.h5, written at
+ * the end, hold the weights alone, as does best.h5, written whenever a validation is better than all before; both
+ * hold the moving average if one is kept. */
 #ifndef LOOM_TRAIN_SNAPSHOT_H
 #define LOOM_TRAIN_SNAPSHOT_H
 

@@ -1,8 +1,8 @@
 /* A step as shards: which sequences are in which, and what all ranks' losses add up to.
  *
  * A step of N rows is cut at the sequence that begins nearest to k N / shards; so a shard depends on the step
- * alone, and one
- * may be empty where sequences are few. Losses are added in the order of shards, or of a validation's batches. */
+ * alone, and one may be empty where sequences are few. Losses are added in the order of shards, or of a validation's
+ * batches. */
 #ifndef LOOM_TRAIN_STEP_SHARDS_H
 #define LOOM_TRAIN_STEP_SHARDS_H
 

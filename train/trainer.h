@@ -73,8 +73,7 @@ void loom_trainer_free(loom_trainer *t); /* NULL is fine */
 
 /* One update with this learning rate. NUMERIC when loss or gradient is not finite: names the step and the tensor.
  * INTERRUPT when loom_stop_requested() between two micro-batches. With ranks, all return the same. After both,
- * weights, moments and the loader are as
- * before the step. */
+ * weights, moments and the loader are as before the step. */
 loom_status loom_trainer_step(loom_trainer *t, double lr, loom_step_report *report, loom_err *err);
 
 /* Exchanges the weights and their moving average, if one is kept: between two steps, to write the average; exchange

@@ -1,3 +1,4 @@
+/* Longer than most: answers and graphs of others are counted into the same cells, by the same checks. */
 #include "eval/accuracy/tally.h"
 
 #include <stdio.h>

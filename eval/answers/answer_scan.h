@@ -5,7 +5,8 @@
 #ifndef LOOM_EVAL_ANSWER_SCAN_H
 #define LOOM_EVAL_ANSWER_SCAN_H
 
-#include "eval/answers/answers.h"
+#include "core/arena.h"
+#include "eval/answers/answer.h"
 
 /* True: *out is what loom_answer_parse_general gives. False: use that; *out may be changed. Texts live in `arena`. */
 bool loom_answer_scan(loom_answer *out, const char *line, size_t len, loom_arena *arena);

@@ -18,19 +18,7 @@
 
 #include "core/arena.h"
 #include "core/file.h"
-#include "trace/request/request.h"
-
-typedef struct loom_answer {
-    int64_t id, sample;
-    int64_t edges, depth; /* asked for; -1: not */
-    loom_mode mode;
-    double temperature;
-    int64_t seed;
-    bool constrained;                /* decoded under constraints */
-    bool refused;                    /* these could not be met, nothing was generated */
-    const loom_replay_layer *layers; /* parents first; n = 0: refused, nothing was generated */
-    int32_t n_layers;
-} loom_answer; /* texts live in the arena */
+#include "eval/answers/answer.h"
 
 /* `path` names the file in messages. FORMAT error with file, line and cure when the line is not an answer. */
 loom_status loom_answer_parse(loom_answer *out, const char *line, size_t len, const char *path, int64_t number,

@@ -2,9 +2,8 @@
  * latency or for an uncommon call, and the tests whether a graph does what was asked.
  *
  * High latency is asked of services with statistics whose p90 lies more than 5 ms above the mean; a graph has it
- * when its
- * root finishes at p90 or later. An uncommon call is one of the graph's own calls (not the root) that fewer than one in
- * ten graphs of the service make; a graph follows when it has that call anywhere. */
+ * when its root finishes at p90 or later. An uncommon call is one of the graph's own calls (not the root) that fewer
+ * than one in ten graphs of the service make; a graph follows when it has that call anywhere. */
 #ifndef LOOM_EVAL_INSTRUCTION_PROMPTS_H
 #define LOOM_EVAL_INSTRUCTION_PROMPTS_H
 

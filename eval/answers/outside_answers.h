@@ -1,14 +1,12 @@
 /* Answers of language models of others to few-shot requests (eval/answers/few_shot.h), judged like those of ours.
  *
  * One JSON value a line, in the wrappings that such programs write: lines of batch interfaces ({"custom_id",
- * "response" or
- * "result"}), chat and text completions ("choices", "candidates", "outputs"), plain objects with a text under "text",
- * "content", "answer", "completion", "response", "generated_text", "output" or "output_text", or the bare text as a
- * JSON
- * string. Whose prompt it answers stands in "custom_id" or in "id", as a number (other words in "id" are passed
- * over); without one, the k-th line
- * answers the k-th prompt. Of the text counts what lies between the last <edges> and </edges>; what was thought aloud
- * before (<think>) and lines of code fences do not. A line that tells of an error is a failure. */
+ * "response" or "result"}), chat and text completions ("choices", "candidates", "outputs"), plain objects with a text
+ * under "text", "content", "answer", "completion", "response", "generated_text", "output" or "output_text", or the
+ * bare text as a JSON string. Whose prompt it answers stands in "custom_id" or in "id", as a number (other words in
+ * "id" are passed over); without one, the k-th line answers the k-th prompt. Of the text counts what lies between the
+ * last <edges> and </edges>; what was thought aloud before (<think>) and lines of code fences do not. A line that
+ * tells of an error is a failure. */
 #ifndef LOOM_EVAL_OUTSIDE_ANSWERS_H
 #define LOOM_EVAL_OUTSIDE_ANSWERS_H
 

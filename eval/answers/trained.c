@@ -22,12 +22,6 @@ const char *loom_group_digits(char *text, size_t cap, int64_t v)
     return text;
 }
 
-static const char *member(const loom_json *n, const char *key)
-{
-    const char *text = loom_json_str(loom_json_get(n, key), NULL);
-    return text ? text : "";
-}
-
 /* ", " between facts */
 static void next(loom_buf *into, size_t begin)
 {
@@ -88,7 +82,7 @@ static void machines_note(loom_buf *into, const loom_json *training)
     const loom_json *machines = loom_json_get(training, "machines");
     for (size_t i = 0; i < loom_json_len(machines); i++) {
         const loom_json *m = loom_json_at(machines, i);
-        const char *cpu = member(m, "cpu");
+        const char *cpu = loom_json_text(m, "cpu");
         int64_t threads = loom_json_i64(loom_json_get(m, "threads"), 0),
                 ranks = loom_json_i64(loom_json_get(m, "ranks"), 1);
         if (threads < 1) continue;
@@ -120,13 +114,13 @@ static void tokens_note(loom_buf *into, size_t begin, const loom_json *training)
 static void start_note(loom_buf *into, const loom_json *training)
 {
     const loom_json *start = loom_json_get(training, "start");
-    start_of(into, member(start, "from"), member(start, "path"), member(start, "digest"));
+    start_of(into, loom_json_text(start, "from"), loom_json_text(start, "path"), loom_json_text(start, "digest"));
 }
 
 static void last_training(loom_buf *into, const loom_json *training)
 {
     int64_t kept = loom_json_i64(loom_json_get(training, "kept_step"), -1);
-    const char *products = member(training, "products");
+    const char *products = loom_json_text(training, "products");
     size_t begin = into->len;
     char text[40];
     start_note(into, training);
@@ -163,10 +157,10 @@ static void trainings(loom_buf *into, const loom_json *training)
 
 static void from_model(loom_buf *into, const loom_json *model, int64_t step)
 {
-    const char *command = member(model, "subcommand"), *base = member(model, "base"),
-               *digest = member(model, "base_digest");
+    const char *command = loom_json_text(model, "subcommand"), *base = loom_json_text(model, "base"),
+               *digest = loom_json_text(model, "base_digest");
     const loom_json *options = loom_json_get(model, "options");
-    const char *base_model = member(options, "base-model");
+    const char *base_model = loom_json_text(options, "base-model");
     bool pretrain = strcmp(command, "pretrain") == 0;
     size_t begin = into->len;
     if (strcmp(command, "adapt") == 0) {
@@ -179,7 +173,7 @@ static void from_model(loom_buf *into, const loom_json *model, int64_t step)
     if (*base_model && strcmp(base_model, "none") != 0)
         start_of(into, loom_training_starts[LOOM_TRAINING_BASE], base, digest);
     else if (*base) start_of(into, loom_training_starts[LOOM_TRAINING_MODEL], base, digest);
-    else if (pretrain && options && !*member(options, "init"))
+    else if (pretrain && options && !*loom_json_text(options, "init"))
         start_of(into, loom_training_starts[LOOM_TRAINING_RANDOM], "", "");
     steps_note(into, begin, step);
 }

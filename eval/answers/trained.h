@@ -3,8 +3,7 @@
  *   from the base model (digest 1a2b3c4d), 3.0 min on 2 threads of AMD EPYC, 1.8 M tokens, 1,021 steps, bf16
  *
  * It comes from the answers' .meta.json, where loom-infer put training.json of the model, or what the model itself
- * says of its
- * making. What is not known is left out. */
+ * says of its making. What is not known is left out. */
 #ifndef LOOM_EVAL_TRAINED_H
 #define LOOM_EVAL_TRAINED_H
 

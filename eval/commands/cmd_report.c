@@ -132,12 +132,6 @@ static bool read_part(page *p, loom_buf *into, const char *name, const char *end
 
 /* ---- summary ---- */
 
-static const char *member(const loom_json *n, const char *key)
-{
-    const char *text = loom_json_str(loom_json_get(n, key), NULL);
-    return text ? text : "";
-}
-
 static void cell(loom_buf *html, const char *heading, const char *text)
 {
     loom_buf_str(html, "<td");
@@ -152,15 +146,15 @@ static int64_t summary_rows(page *p, const loom_json *run)
     for (size_t i = 0; i < loom_json_len(list); i++) {
         const loom_json *item = loom_json_at(list, i), *same = loom_json_get(item, "same_direction");
         loom_buf_str(&p->html, "<tr>");
-        cell(&p->html, "Figure", member(item, "figure"));
-        cell(&p->html, "What", member(item, "what"));
-        cell(&p->html, "Paper", member(item, "paper"));
-        cell(&p->html, "Here", member(item, "ours"));
+        cell(&p->html, "Figure", loom_json_text(item, "figure"));
+        cell(&p->html, "What", loom_json_text(item, "what"));
+        cell(&p->html, "Paper", loom_json_text(item, "paper"));
+        cell(&p->html, "Here", loom_json_text(item, "ours"));
         if (loom_json_is_bool(same))
             loom_buf_str(&p->html, loom_json_bool(same, false) ? "<td class=\"yes\" data-l=\"Same direction\">yes</td>"
                                                                : "<td class=\"no\" data-l=\"Same direction\">no</td>");
         else loom_buf_str(&p->html, "<td></td>");
-        cell(&p->html, "", member(item, "note"));
+        cell(&p->html, "", loom_json_text(item, "note"));
         loom_buf_str(&p->html, "</tr>\n");
     }
     return (int64_t)loom_json_len(list);
@@ -207,9 +201,9 @@ static void write_trained(page *p)
     loom_buf_str(&p->html, "<p class=\"lead\">How the models were trained:</p>\n<ul>\n");
     for (size_t i = 0; i < loom_json_len(list); i++) {
         loom_buf_str(&p->html, "<li>");
-        loom_html_text(&p->html, loom_method_title(member(loom_json_at(list, i), "method")));
+        loom_html_text(&p->html, loom_method_title(loom_json_text(loom_json_at(list, i), "method")));
         loom_buf_str(&p->html, ": ");
-        loom_html_text(&p->html, member(loom_json_at(list, i), "text"));
+        loom_html_text(&p->html, loom_json_text(loom_json_at(list, i), "text"));
         loom_buf_str(&p->html, "</li>\n");
     }
     loom_buf_str(&p->html, "</ul>\n");
@@ -258,7 +252,7 @@ static void write_maker(page *p, const char *input)
     loom_json *meta = loom_meta_load(input, true);
     if (meta) {
         loom_buf_str(&p->html, "<code>");
-        loom_html_text(&p->html, member(meta, "command_line"));
+        loom_html_text(&p->html, loom_json_text(meta, "command_line"));
         loom_buf_str(&p->html, "</code>");
     }
     loom_json_free(meta);
@@ -270,9 +264,9 @@ static void write_run(page *p, const char *name, const loom_json *run)
     loom_buf_str(&p->html, "<h3>");
     loom_html_text(&p->html, name);
     loom_buf_printf(&p->html, "</h3><p><code>");
-    loom_html_text(&p->html, member(run, "command_line"));
+    loom_html_text(&p->html, loom_json_text(run, "command_line"));
     loom_buf_str(&p->html, "</code><br>version ");
-    loom_html_text(&p->html, member(run, "version"));
+    loom_html_text(&p->html, loom_json_text(run, "version"));
     loom_buf_printf(&p->html, ", seed %lld", (long long)loom_json_i64(loom_json_get(run, "seed"), 0));
     double seconds = loom_json_f64(loom_json_get(run, "seconds"), -1);
     if (seconds >= 0) loom_buf_printf(&p->html, ", %.1f s", seconds);
@@ -282,12 +276,12 @@ static void write_run(page *p, const char *name, const loom_json *run)
     for (size_t i = 0; i < loom_json_len(inputs); i++) {
         const loom_json *in = loom_json_at(inputs, i);
         loom_buf_str(&p->html, "<tr>");
-        cell(&p->html, "Input", member(in, "path"));
+        cell(&p->html, "Input", loom_json_text(in, "path"));
         loom_buf_printf(&p->html, "<td class=\"n\" data-l=\"Bytes\">%lld</td><td data-l=\"XXH3-128\"><code>",
                         (long long)loom_json_i64(loom_json_get(in, "bytes"), 0));
-        loom_html_text(&p->html, member(in, "xxh3_128"));
+        loom_html_text(&p->html, loom_json_text(in, "xxh3_128"));
         loom_buf_str(&p->html, "</code></td><td data-l=\"Made by\">");
-        write_maker(p, member(in, "path"));
+        write_maker(p, loom_json_text(in, "path"));
         loom_buf_str(&p->html, "</td></tr>\n");
     }
     loom_buf_str(&p->html, "</table></div>\n");

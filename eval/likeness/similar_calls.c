@@ -250,6 +250,26 @@ static int64_t graphs_of(const loom_similarity *s, const loom_graph_counts *c)
     return (int64_t)((double)c->n_edges * (double)s->real.n_graphs / (double)loom_max_i64(s->real.n_edges, 1));
 }
 
+/* The rows of one rival in both tables; *kl and *floor at the first alpha. `halves`: the floors of half the real
+ * graphs, which hold for every rival that has as many. */
+static void measure(calls_job *j, const loom_rival *rival, const double halves[N_ALPHAS], loom_csv_table *rows,
+                    loom_csv_table *kls, loom_estimate *kl, floors *floor)
+{
+    int64_t n_made = graphs_of(j->s, &rival->counts), half = j->s->real.n_graphs / 2;
+    double same_n[N_ALPHAS];
+    loom_estimate ci[N_ALPHAS];
+
+    if (n_made < half) noise_floors(j, n_made, same_n);
+    else memcpy(same_n, halves, sizeof same_n);
+    kl_intervals(j, rival, ci);
+    count_top(j, &rival->counts, NULL, 0, j->top, j->n_top, &j->made);
+    for (int a = 0; a < N_ALPHAS; a++) kl_row(kls, j, rival, alphas[a], (floors){halves[a], same_n[a]}, &ci[a]);
+    *floor = (floors){halves[0], same_n[0]};
+    *kl = ci[0];
+    kl->value = divergence(j, alphas[0]).kl_pq;
+    call_rows(rows, j, rival->name, &j->made);
+}
+
 loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loom_err *err)
 {
     size_t n_calls = (size_t)s->words.calls.n, top = (size_t)s->top;
@@ -261,8 +281,7 @@ loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loo
     loom_estimate *kl = loom_calloc((size_t)s->n_rivals, sizeof *kl);
     loom_csv_table rows = {0}, kls = {0};
     floors *floor = loom_calloc((size_t)s->n_rivals, sizeof *floor); /* at the first alpha */
-    double halves[N_ALPHAS], same_n[N_ALPHAS];
-    int64_t half = s->real.n_graphs / 2;
+    double halves[N_ALPHAS];
     loom_status st;
 
     if (!j.all || !j.top || !j.real.n || !j.made.n || !kl || !floor) {
@@ -277,21 +296,8 @@ loom_status loom_similarity_calls(const loom_similarity *s, loom_results *r, loo
         &kls,
         "experiment,method,seed,n_graphs,n_edges,alpha,kl_pq,lo,hi,kl_corrected,kl_qp,js,tv,coverage,kl_other,floor,floor_same_n");
     call_rows(&rows, &j, "real", &j.real);
-    noise_floors(&j, half, halves);
-    for (int64_t i = 0; i < s->n_rivals; i++) {
-        int64_t n_made = graphs_of(s, &s->rivals[i].counts);
-        if (n_made < half) noise_floors(&j, n_made, same_n);
-        else memcpy(same_n, halves, sizeof same_n);
-        loom_estimate ci[N_ALPHAS];
-        kl_intervals(&j, &s->rivals[i], ci);
-        count_top(&j, &s->rivals[i].counts, NULL, 0, j.top, j.n_top, &j.made);
-        for (int a = 0; a < N_ALPHAS; a++)
-            kl_row(&kls, &j, &s->rivals[i], alphas[a], (floors){halves[a], same_n[a]}, &ci[a]);
-        floor[i] = (floors){halves[0], same_n[0]};
-        kl[i] = ci[0];
-        kl[i].value = divergence(&j, alphas[0]).kl_pq;
-        call_rows(&rows, &j, s->rivals[i].name, &j.made);
-    }
+    noise_floors(&j, s->real.n_graphs / 2, halves);
+    for (int64_t i = 0; i < s->n_rivals; i++) measure(&j, &s->rivals[i], halves, &rows, &kls, &kl[i], &floor[i]);
     if ((st = loom_results_table(r, "fig04a_calls.csv", &rows, err)) != LOOM_OK) goto done;
     if ((st = loom_results_table(r, "fig04a_kl.csv", &kls, err)) != LOOM_OK) goto done;
     if ((st = draw(&j, r, kl, halves[0], err)) != LOOM_OK) goto done;

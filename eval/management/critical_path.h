@@ -1,12 +1,10 @@
 /* Critical paths of call graphs, after FIRM (Qiu et al., OSDI 2020) as its public program computes them:
  *
  *   path(call) = call, then path(l) for the child l that returns last, then path(c) for every child c that ends
- *   before l
- *                starts
+ *                before l starts
  *
  * What a microservice costs a request is the exclusive time of its calls on the path: their span without what
- * children on
- * the path cover. */
+ * children on the path cover. */
 #ifndef LOOM_EVAL_CRITICAL_PATH_H
 #define LOOM_EVAL_CRITICAL_PATH_H
 

@@ -1,15 +1,13 @@
 /* Critical components: which microservice is to blame when requests of an application are slow, after FIRM (Qiu et al.,
  * OSDI 2020). The paper trains FIRM's support vector machine on generated graphs and tests it on real ones;
- * features, unit
- * and labels of it are not published, so that what stands here is one reading:
+ * features, unit and labels of it are not published, so that what stands here is one reading:
  *
  *   window  a sample is (50 consecutive graphs of an application, a microservice on the critical path of at least 10);
  *           features RI: correlation of its exclusive time with the response time, over the graphs that have it on
- *           the path;
+ *                        the path;
  *                    CI: p99 / p50 of its exclusive time, the median at least .5 ms
  *           critical: of the graphs that violate the objective (at least 3), its excess over its median is at least
- *           30 % of
- *           what their response times have above the median
+ *           30 % of what their response times have above the median
  *   trace   a sample is (a graph, a microservice on its critical path); features exclusive / response time, exclusive /
  *           median; critical: the graph violates the objective and its exclusive time is at least its p90
  *

@@ -1,8 +1,8 @@
 /* Call graphs as trees of typed nodes with standardised response times, as TraceVAE takes them (Fig 5).
  *
  * The type of a node is (destination, type of call); types seen less than LOOM_FOREST_SEEN times in training are
- * one type
- * "other", number 0. Graphs of more than LOOM_TREE_MOST calls are cut breadth-first; those of one call are no trees. */
+ * one type "other", number 0. Graphs of more than LOOM_TREE_MOST calls are cut breadth-first; those of one call are
+ * no trees. */
 #ifndef LOOM_EVAL_FOREST_H
 #define LOOM_EVAL_FOREST_H
 
@@ -18,7 +18,7 @@ typedef struct loom_node_types {
     int64_t *seen;      /* by name */
     int32_t *of;        /* by name: the type */
     double *mean, *std; /* by type, ms; std at least 1 */
-    size_t cap, cap_of;
+    size_t cap;
     int64_t n;     /* types, "other" included */
 } loom_node_types; /* zero-initialised is ready */
 

@@ -73,8 +73,7 @@ typedef struct loom_estimate {
 /* 95 % basic bootstrap of n_out statistics of the same resamples: `statistic` sees how often each of n units was drawn
  * (n draws with replacement), `resamples` times, and fills values[n_out]. No statistic can be below `least` (0 for a
  * distance, -INFINITY for none): corrected, lo and hi are cut off there. NaN results are left out; without
- * resamples only
- * value is a number, without units or memory none is. */
+ * resamples only value is a number, without units or memory none is. */
 typedef void (*loom_statistic)(void *arg, const int32_t *times, int64_t n, double *values);
 void loom_metrics_bootstrap(loom_estimate *out, int n_out, loom_statistic statistic, void *arg, int64_t n,
                             int64_t resamples, double least, loom_rng *rng);

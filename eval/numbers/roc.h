@@ -9,10 +9,8 @@
 #include "eval/numbers/metrics.h"
 
 typedef struct loom_roc {
-    loom_interval
-        /* P(x > y) + P(x = y) / 2 for x of the first group, y of the second; 95 % (DeLong et al. 1988), within 0 ..
-         * 1 */
-        auc;
+    /* P(x > y) + P(x = y) / 2 for x of the first group, y of the second; 95 % (DeLong et al. 1988), within 0 .. 1 */
+    loom_interval auc;
     double caught; /* share of the first group above the threshold that `alarms` of the second exceed at most */
     double alarms; /* that share of the second group: 1 % or less */
 } loom_roc;

@@ -1,7 +1,7 @@
 /* The gnuplot scripts, line by line, and the table of figures. A script sees the variables of eval/pages/figure.h
  * first, then its own size lines, then the common lines, then its body (with a key: the lines on keys and axes in
- * between); `name` and `csv` are always set. To change a picture, edit
- * the .gp file that a run wrote, and bring the lines back here. */
+ * between); `name` and `csv` are always set. To change a picture, edit the .gp file that a run wrote, and bring the
+ * lines back here. */
 #include "eval/pages/figure.h"
 
 /* Terminal, fonts, title and caption, colours. Needs W, H, title, caption. */

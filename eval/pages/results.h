@@ -9,8 +9,7 @@
  *   loom_results_release(&r);
  *
  * Several commands may share a folder: each replaces its own part of the manifest and leaves the others. Files get
- * their
- * names in the folder when all of them are there; a command that fails (full disk, bad input) leaves none. */
+ * their names in the folder when all of them are there; a command that fails (full disk, bad input) leaves none. */
 #ifndef LOOM_EVAL_RESULTS_H
 #define LOOM_EVAL_RESULTS_H
 

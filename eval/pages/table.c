@@ -47,7 +47,6 @@ void loom_csv_table_end_row(loom_csv_table *t)
     assert(t->column == t->n_columns);
     loom_buf_char(&t->text, '\n');
     t->column = 0;
-    t->n_rows++;
 }
 
 void loom_csv_table_release(loom_csv_table *t) { loom_buf_release(&t->text); }

@@ -17,7 +17,6 @@
 typedef struct loom_csv_table {
     loom_buf text;
     int n_columns, column;
-    int64_t n_rows;
 } loom_csv_table;
 
 void loom_csv_table_init(loom_csv_table *t, const char *columns);

@@ -3,8 +3,8 @@
  *
  *   loom_loss_model m = {0};
  *   LOOM_TRY(loom_loss_model_open(&m, "run", NULL, 0, threads, err));
- *   LOOM_TRY(loom_graph_losses_read(&losses, &m, "train.tokens.h5", 1000, seed, err));     1000 graphs drawn from
- *   it; 0: all
+ *   LOOM_TRY(loom_graph_losses_read(&losses, &m, "train.tokens.h5", 1000, seed, err));     1000 graphs of it;
+ *                                                                                          0: all
  *   loom_graph_losses_release(&losses);
  *   loom_loss_model_close(&m);
  *

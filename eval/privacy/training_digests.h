@@ -9,15 +9,12 @@
  *   loom_training_digests_free(m);
  *
  * Exact: the canonical text without time of day, i.e. service and id, type, source, destination, start, response
- * time of
- * every call. Structure: the same without the times; a near-duplicate has the structure, but other times. About 60
- * bytes
- * a training graph.
+ * time of every call. Structure: the same without the times; a near-duplicate has the structure, but other times.
+ * About 60 bytes a training graph.
  *
  * A graph may be in the training data because the model remembers it or because every system makes that graph all the
  * time. Held-out graphs tell the two apart: against as many training graphs (drawn at random) as there are held-out
- * ones, a
- * model that leaks finds more copies than against the held-out ones, a model that knows what is common finds as
+ * ones, a model that leaks finds more copies than against the held-out ones, a model that knows what is common finds as
  * many. */
 #ifndef LOOM_EVAL_TRAINING_DIGESTS_H
 #define LOOM_EVAL_TRAINING_DIGESTS_H

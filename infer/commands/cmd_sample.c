@@ -1,3 +1,5 @@
+/* loom-infer sample. Longer than most: it has more options than any other command, and many ways to name what is
+ * wanted. */
 #include "core/log.h"
 #include "core/meta.h"
 #include "core/num.h"
@@ -412,6 +414,18 @@ static loom_status judge(const sampling_run *r, const loom_gen_totals *t, loom_e
         (long long)t->graphs, t->stops[LOOM_STOP_LENGTH] == t->layers && t->layers ? " within --max-tokens" : "");
 }
 
+/* Prompts, the model and the names it may use. */
+static loom_status get_ready(sampling_run *r, loom_err *err)
+{
+    LOOM_TRY(check_conf(r->conf, err));
+    LOOM_TRY(gather_prompts(r, err));
+    r->samples = r->conf->n;
+    LOOM_TRY(cut_shard(r, err)); /* wrong options are told before the model is read */
+    LOOM_TRY(loom_model_loader_open(&r->backend, &r->conf->model, &r->ctx->common, err));
+    LOOM_TRY(open_names(r, err));
+    return cut_shard(r, err);
+}
+
 static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
 {
     sampling_run r = {.ctx = ctx, .conf = ctx->conf};
@@ -430,13 +444,7 @@ static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
     loom_buf json = {0};
     loom_status st;
 
-    if ((st = check_conf(c, err)) != LOOM_OK) goto done;
-    if ((st = gather_prompts(&r, err)) != LOOM_OK) goto done;
-    r.samples = c->n;
-    if ((st = cut_shard(&r, err)) != LOOM_OK) goto done; /* wrong options are told before the model is read */
-    if ((st = loom_model_loader_open(&r.backend, &c->model, &ctx->common, err)) != LOOM_OK) goto done;
-    if ((st = open_names(&r, err)) != LOOM_OK) goto done;
-    if ((st = cut_shard(&r, err)) != LOOM_OK) goto done;
+    if ((st = get_ready(&r, err)) != LOOM_OK) goto done;
     rc.first = r.first;
     rc.known = r.naming.known;
     if (ctx->common.dry_run) {

@@ -30,8 +30,8 @@ typedef struct loom_prompts_how {
 
 /* Appends the prompts of a file, or of all files in an archive, in one of two formats: lines of `loom-eval prompts`
  * (*.prompts.jsonl), or published records, each from a line with "### Question:" to the next one. A record says its
- * mode itself: "Requirements:" instruction, an attribute depth tabular, else
- * recursive. FORMAT errors name file and line. */
+ * mode itself: "Requirements:" instruction, an attribute depth tabular, else recursive. FORMAT errors name file and
+ * line. */
 loom_status loom_prompts_read(loom_prompts *p, const char *path, const loom_prompts_how *how, loom_err *err);
 
 /* A wish: -1 (or NULL, false) where it says nothing. */

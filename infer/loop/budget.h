@@ -6,10 +6,8 @@
  *
  * A layer is asked for by the layer above, so its prompt and its shortest answer must fit whatever numbers were chosen
  * there. Measured with the tokenizer at hand: the longest prompt (every condition, numbers as long as they may be)
- * and the
- * shortest answer to it, of a layer of 15 edges and of a split into five parts. Where 15 edges with eight-digit
- * times do
- * not fit, times are kept shorter, down to four digits (ten seconds); then layers get fewer subgraphs. */
+ * and the shortest answer to it, of a layer of 15 edges and of a split into five parts. Where 15 edges with eight-digit
+ * times do not fit, times are kept shorter, down to four digits (ten seconds); then layers get fewer subgraphs. */
 #ifndef LOOM_INFER_BUDGET_H
 #define LOOM_INFER_BUDGET_H
 

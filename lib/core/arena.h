@@ -2,8 +2,7 @@
  * rounds. Not thread-safe: one arena per thread.
  *
  * When memory runs out the arena is marked as failed until its release: who filled it with many small pieces asks
- * once at
- * the end (loom_arena_check), and need not after every piece of text. */
+ * once at the end (loom_arena_check), and need not after every piece of text. */
 #ifndef LOOM_CORE_ARENA_H
 #define LOOM_CORE_ARENA_H
 

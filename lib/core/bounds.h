@@ -1,8 +1,7 @@
 /* How large what is read whole may be: one table, so that no small file can ask for all memory.
  *
  * Bytes are counted after unpacking. Graph stores, training text, answers and CSV tables are read piece by piece
- * and may
- * have any size; of them a line or a sample is bounded. docs/FORMATS.md states the same numbers. */
+ * and may have any size; of them a line or a sample is bounded. docs/FORMATS.md states the same numbers. */
 #ifndef LOOM_CORE_BOUNDS_H
 #define LOOM_CORE_BOUNDS_H
 

@@ -6,9 +6,8 @@
  *   loom_buf_release(&b);
  *
  * Appending hands up no status. When memory runs out, the buffer keeps what it held, is marked as failed until its
- * release,
- * and drops what would not fit. Who makes a result of the content asks first: loom_buf_check, or loom_buf_failed. A
- * forgotten question cannot do harm (core/nomem.h): no output gets its name any more. */
+ * release, and drops what would not fit. Who makes a result of the content asks first: loom_buf_check, or
+ * loom_buf_failed. A forgotten question cannot do harm (core/nomem.h): no output gets its name any more. */
 #ifndef LOOM_CORE_BUF_H
 #define LOOM_CORE_BUF_H
 

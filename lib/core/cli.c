@@ -1,3 +1,5 @@
+/* The command line of all programs. Longer than most: an option comes from the configuration file, the command line or
+ * an older name, and what one of them sets the others must know. */
 #include "core/cli.h"
 
 #include <assert.h>
@@ -24,7 +26,7 @@ static const char *const known_sections[] = {
     "sample-traces", "graphs",     "anonymise", "canaries", "dedupe",     "split",        "stats",     "describe",
     "encode",        "balance",    "tokenizer", "tokens",   "pretrain",   "sft",          "import",    "merge",
     "average",       "adapt",      "export",    "info",     "bench",      "sample",       "complete",  "convert",
-    "show",          "serve",      "prompts",   "heatmap",  "similarity", "memorization", "privacy",   "distribution",
+    "push",          "show",       "serve",      "prompts",   "heatmap",  "similarity", "memorization", "privacy",   "distribution",
     "baseline",      "management", "tvae",      "topology", "compare",    "view",         "following", "variants",
     "ladder",        "few-shot",   "settings",  "figures",  "report",     "oracle",       NULL};
 
@@ -101,7 +103,7 @@ int64_t loom_cpu_count(void)
 
 struct run {
     const char *program;
-    const loom_cmd *cmds, *cmd;
+    const loom_cmd *cmd;
     struct common_conf common;
     void *conf;
     loom_arena arena;
@@ -672,7 +674,7 @@ int loom_cli_main(const char *program, const char *summary, const loom_cmd *cmds
         loom_buf_release(&version_lines);
         return loom_exit_code(st);
     }
-    struct run r = {.program = program, .cmds = cmds, .cmd = find_command(program, cmds, argv[1])};
+    struct run r = {.program = program, .cmd = find_command(program, cmds, argv[1])};
     if (!r.cmd) return 2;
     char label[80];
     snprintf(label, sizeof label, "%s %s", program, r.cmd->name);

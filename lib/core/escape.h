@@ -2,9 +2,9 @@
  * takes orders; every text that people read goes through here.
  *
  * Escaped are bytes below blank and 0x7f (`\n`, `\t`, `\r`, `\x1b`), U+0080 to U+009F (`\u009b`), the marks that
- * turn the
- * direction of writing or end a line unseen (U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069), and bytes that are no
- * UTF-8 (`\xff`). The backslash itself stays: the text is for reading, and escaping twice changes nothing. */
+ * turn the direction of writing or end a line unseen (U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069), and bytes
+ * that are no UTF-8 (`\xff`). The backslash itself stays: the text is for reading, and escaping twice changes
+ * nothing. */
 #ifndef LOOM_CORE_ESCAPE_H
 #define LOOM_CORE_ESCAPE_H
 

@@ -2,10 +2,8 @@
  *
  * Reading: plain, .gz, .zst, .xz and .tar.* through libarchive, by content, not by name; "-" is stdin.
  * Writing: a temporary file (core/temp_file.h), then flush, fsync, rename on commit; ".zst" in the name compresses;
- * "-" is
- * stdout; a device or pipe (/dev/null) is written in place. A commit removes `path.meta.json`, which told of the
- * file that
- * is replaced; loom_meta_commit (core/meta.h) writes a new one in the same breath.
+ * "-" is stdout; a device or pipe (/dev/null) is written in place. A commit removes `path.meta.json`, which told of the
+ * file that is replaced; loom_meta_commit (core/meta.h) writes a new one in the same breath.
  * Reads return LOOM_STATUS_INTERRUPT once loom_stop_requested() is true, so that streaming commands unwind cleanly. */
 #ifndef LOOM_CORE_FILE_H
 #define LOOM_CORE_FILE_H

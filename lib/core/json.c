@@ -86,6 +86,12 @@ const char *loom_json_str(const loom_json *n, size_t *len)
     return json_string_value(node(n));
 }
 
+const char *loom_json_text(const loom_json *object, const char *key)
+{
+    const char *text = loom_json_str(loom_json_get(object, key), NULL);
+    return text ? text : "";
+}
+
 int64_t loom_json_i64(const loom_json *n, int64_t otherwise)
 {
     return loom_json_is_int(n) ? (int64_t)json_integer_value(node(n)) : otherwise;

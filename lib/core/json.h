@@ -35,8 +35,9 @@ bool loom_json_is_null(const loom_json *n); /* also true for a NULL node (absent
 
 const loom_json *loom_json_get(const loom_json *object, const char *key); /* NULL when absent or not an object */
 const loom_json *loom_json_at(const loom_json *array, size_t i);
-size_t loom_json_len(const loom_json *n);                   /* members of an array or object, else 0 */
-const char *loom_json_str(const loom_json *n, size_t *len); /* NULL when not a string; len may be NULL */
+size_t loom_json_len(const loom_json *n);                             /* members of an array or object, else 0 */
+const char *loom_json_str(const loom_json *n, size_t *len);           /* NULL when not a string; len may be NULL */
+const char *loom_json_text(const loom_json *object, const char *key); /* "" where the member is no string */
 int64_t loom_json_i64(const loom_json *n, int64_t otherwise);
 double loom_json_f64(const loom_json *n, double otherwise); /* integers are widened */
 bool loom_json_bool(const loom_json *n, bool otherwise);

@@ -39,10 +39,8 @@ void loom_meta_render_inside(const loom_meta *m, const loom_ctx *ctx, loom_buf *
 void loom_meta_render(const loom_meta *m, const loom_ctx *ctx, loom_buf *into);
 /* Finishes the outputs of a command (NULL ones are passed over) and gives them their names, all or none
  * (core/temp_file.h), the first `n_told` together with their PATH.meta.json, which is on the disk before its file
- * has its
- * name. Frees the outputs and sets them to NULL, also on failure. What is written in place ("-", devices, pipes)
- * gets no
- * PATH.meta.json. */
+ * has its name. Frees the outputs and sets them to NULL, also on failure. What is written in place ("-", devices,
+ * pipes) gets no PATH.meta.json. */
 loom_status loom_meta_commit(const loom_meta *m, const loom_ctx *ctx, loom_out **outs, size_t n, size_t n_told,
                              loom_err *err);
 /* The same for files whose digests are known (loom_temp_digest) and which the caller still owns. */
@@ -57,8 +55,7 @@ loom_status loom_meta_file_write(const loom_meta *m, const loom_ctx *ctx, const 
 loom_json *loom_meta_load(const char *path, bool by_digest);
 /* True when PATH, PATH.meta.json and every other file that an option of role LOOM_OPT_OUTPUT names are there, and PATH
  * was made with the settings and inputs of this run and has the size and digest that it had then. Never true for
- * "-" or with an
- * input that has no digest. All inputs must have been recorded. */
+ * "-" or with an input that has no digest. All inputs must have been recorded. */
 bool loom_meta_fresh(const loom_meta *m, const loom_ctx *ctx, const char *path);
 /* Under --update: true, and said to the user, when PATH is fresh; the command has nothing to do then. */
 bool loom_meta_up_to_date(const loom_meta *m, const loom_ctx *ctx, const char *path);

@@ -1,10 +1,8 @@
 /* Running out of memory, remembered.
  *
  * Every allocation of core that fails sets one mark of the process, also where the caller could not hand up a
- * status (an
- * append to a loom_buf). While it is set, loom_out_commit and the other writers give no file its name,
- * loom_stdout_write
- * prints nothing, and loom_cli_main ends with exit 1: a result is never made of what was lost.
+ * status (an append to a loom_buf). While it is set, loom_out_commit and the other writers give no file its name,
+ * loom_stdout_write prints nothing, and loom_cli_main ends with exit 1: a result is never made of what was lost.
  *
  * Callers still check: the mark is the net below them. It is the one mutable global besides the stop flag, because an
  * allocation deep in a table of names has no other way to the end of the run that does not run through every

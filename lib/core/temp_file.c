@@ -1,3 +1,4 @@
+/* Longer than most: names, locks, giving names and sweeping hold only together, and signal handlers need them. */
 #include "core/temp_file.h"
 
 #include <dirent.h>

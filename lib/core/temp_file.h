@@ -48,8 +48,7 @@ loom_status loom_temp_digest(loom_temp *t, loom_err *err);
  * taken in the meantime is an error (ARG). Killed in between, some names may be missing, but no two of different runs
  * stand side by side: what the second and later ones replace is moved aside before the first gets its name.
  * Processes of this toolkit take turns in a folder (a lock on the folder of the first); not in one of
- * loom_temp_dir_open,
- * which is its maker's alone. */
+ * loom_temp_dir_open, which is its maker's alone. */
 loom_status loom_temp_publish(loom_temp *const *list, size_t n, loom_err *err);
 /* For its owner only (0600), whatever was there before. */
 void loom_temp_make_private(loom_temp *t);

@@ -3,8 +3,8 @@
  *
  * Letters: N rows, I inputs, O outputs, H heads, D size of a head, E neighbours in all. Matrices are row-major, weights
  * (out, in). Backward functions ADD to gradients of weights and WRITE gradients of inputs, unless said; a NULL
- * gradient of
- * an input is not wanted. Arrays do not overlap unless said. Derivations: docs/MATH.md, "Small networks". */
+ * gradient of an input is not wanted. Arrays do not overlap unless said. Derivations: docs/MATH.md, "Small
+ * networks". */
 #ifndef LOOM_LEARN_LAYERS_H
 #define LOOM_LEARN_LAYERS_H
 
@@ -49,8 +49,8 @@ void loom_norm_bwd(float *dx, const float *dy, const float *x, const float *stat
 
 /* ---- graph attention (Velickovic et al., ICLR 2018), H heads side by side ----
  *   h = x Wᵀ  (N, H*D)        s[i] = a_self . h[i],  t[j] = a_other . h[j]        per head
- *   e[i,j] = leaky(s[i] + t[j]) with slope 0.2,  p[i,.] = softmax over the neighbours j of i,  y[i] = b + sum_j
- *   p[i,j] h[j]
+ *   e[i,j] = leaky(s[i] + t[j]) with slope 0.2,  p[i,.] = softmax over the neighbours j of i
+ *   y[i] = b + sum_j p[i,j] h[j]
  * Neighbours of i: other[first[i]] .. other[first[i+1]), at least one (put i itself among them). */
 #define LOOM_GAT_SLOPE 0.2
 typedef struct loom_gat {

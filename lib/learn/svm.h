@@ -9,8 +9,7 @@
  * The problem is liblinear's (Fan et al., JMLR 2008, solver 3) with the bias as one more feature of value 1:
  *   min over w  1/2 |w|^2 + sum_n C_n max(0, 1 - y_n w.x_n)      C_n = C * weight of the class
  * solved by dual coordinate descent (Hsieh et al., ICML 2008), which stops at a duality gap that the caller names:
- * how far
- * from the optimum an answer is, is known and not hoped for. */
+ * how far from the optimum an answer is, is known and not hoped for. */
 #ifndef LOOM_LEARN_SVM_H
 #define LOOM_LEARN_SVM_H
 

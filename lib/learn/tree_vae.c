@@ -1,3 +1,4 @@
+/* Longer than most: the two parts read and write the arrays of one batch, forwards and backwards. */
 #include "learn/tree_vae.h"
 
 #include <assert.h>

@@ -9,22 +9,18 @@
  *   loom_tree_vae_free(v);
  *
  * Two codes of CODE numbers each, N(mu, e^logvar), from the mean over nodes of two layers of graph attention (2
- * heads of 32, layer
- * norm, leaky rectifier) over the tree:
+ * heads of 32, layer norm, leaky rectifier) over the tree:
  *   structure z   from embeddings of types. Prior N(0, I). Decoder: number of nodes (categorical); an embedding of
- *   every
- *                 place; calls as Bernoulli of e_i . e_j, i < j; types by attention over the tree from these embeddings
+ *                 every place; calls as Bernoulli of e_i . e_j, i < j; types by attention over the tree from these
+ *                 embeddings
  *   values z2     from embeddings (no gradient) and values. Prior N(p(z), e^q(z)). Decoder: z2 and the embedding of
- *   each
- *                 node's type, by attention, to a mean and a log standard deviation of its value
+ *                 each node's type, by attention, to a mean and a log standard deviation of its value
  * Trained by RMSprop, 1e-3, a tenth in the last quarter of each part, L2 1e-4, gradients clipped at 10: two thirds
- * of the
- * epochs the structure, then the values. A value counts as at most 6 standard deviations off.
+ * of the epochs the structure, then the values. A value counts as at most 6 standard deviations off.
  *
  * The score is -log p by importance sampling with 10 codes, with the remedies of TraceVAE's public program: log
  * probabilities below log 1/2 count 32^2 times (number of nodes) or 32 times (calls), values 32/nodes times, their
- * standard
- * deviation is at most the 99th percentile over the training trees, and no score is above 1e5. */
+ * standard deviation is at most the 99th percentile over the training trees, and no score is above 1e5. */
 #ifndef LOOM_LEARN_TREE_VAE_H
 #define LOOM_LEARN_TREE_VAE_H
 

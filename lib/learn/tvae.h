@@ -1,7 +1,7 @@
 /* TVAE, a variational autoencoder of table rows (Xu et al., NeurIPS 2019, as their public program does it).
  *
- *   loom_table rows = {.n = n, .n_discrete = 3, .n_continuous = 2, .discrete = ids, .classes = sizes, .continuous =
- *   values};
+ *   loom_table rows = {.n = n, .n_discrete = 3, .n_continuous = 2,
+ *                      .discrete = ids, .classes = sizes, .continuous = values};
  *   loom_tvae *t = NULL;
  *   LOOM_TRY(loom_tvae_new(&t, &rows, &conf, err));           fits a mixture to every continuous column
  *   for (int64_t epoch = 0; epoch < 300; epoch++) LOOM_TRY(loom_tvae_epoch(t, &loss, err));

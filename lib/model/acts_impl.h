@@ -1,14 +1,10 @@
 /* Inside of loom_acts and of a step; nothing outside lib/model includes it.
  *
  * A step is a list of phases; a phase runs on every thread of the pool at once. Phases over rows walk the N rows in
- * blocks
- * of at most LOOM_ROW_BLOCK, so that what one product leaves in the cache is still there for the next; each thread
- * begins
- * with one stretch of them and then helps the others. Attention is a phase over (sequence, key/value head);
- * gradients of
- * weights are phases over pieces of the matrices, each summed over all rows by one thread: nothing is added up in
- * an order
- * that depends on timing.
+ * blocks of at most LOOM_ROW_BLOCK, so that what one product leaves in the cache is still there for the next; each
+ * thread begins with one stretch of them and then helps the others. Attention is a phase over (sequence, key/value
+ * head); gradients of weights are phases over pieces of the matrices, each summed over all rows by one thread:
+ * nothing is added up in an order that depends on timing.
  *
  * The files, each using those before it: acts (the block), phases, lora_step, forward, head, backward, step.
  *

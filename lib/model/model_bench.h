@@ -30,10 +30,8 @@ typedef struct loom_model_bench_result {
 } loom_model_bench_result;
 
 /* The models that are measured. SMALL and MIDDLE alike in `loom-train bench`, `loom-infer bench` and their peers:
- * 5.8 and
- * 29.5 million parameters, untied, as the peers have them, so that parameters and work are theirs. DEMO and DESK
- * are those
- * of our recipes: width 128 and 192, 4 layers, tied. */
+ * 5.8 and 29.5 million parameters, untied, as the peers have them, so that parameters and work are theirs. DEMO and
+ * DESK are those of our recipes: width 128 and 192, 4 layers, tied. */
 typedef enum loom_bench_size { LOOM_BENCH_SMALL, LOOM_BENCH_MIDDLE, LOOM_BENCH_DEMO, LOOM_BENCH_DESK } loom_bench_size;
 void loom_bench_config(loom_config *out, loom_bench_size size, int64_t positions);
 

@@ -7,10 +7,9 @@
  *   loom_model_files_release(&b);
  *
  * A model is given by one path (model/model_find.h): a checkpoint, a run folder or a Hugging Face folder with
- * config.json,
- * model.safetensors (or shards with an index) and, if it is there, tokenizer.json. A checkpoint may hold an adapter
- * only: its
- * base is then found at the path recorded in it (text/base), and must be the very base it was trained on (same digest).
+ * config.json, model.safetensors (or shards with an index) and, if it is there, tokenizer.json. A checkpoint may hold
+ * an adapter only: its base is then found at the path recorded in it (text/base), and must be the very base it was
+ * trained on (same digest).
  *
  * An adapter is given by a second path (NULL: none): an adapter checkpoint, a run folder holding one, or a PEFT folder
  * (adapter_config.json, adapter_model.safetensors). */

@@ -2,8 +2,7 @@
  *
  *   a checkpoint of loom-train (*.h5)                      that file
  *   a run folder                                           model.h5 or adapter.h5 in it when the run has ended,
- *   else the newest
- *                                                          intact step-*.h5
+ *                                                          else the newest intact step-*.h5
  *   a Hugging Face folder (config.json in it)              that folder */
 #ifndef LOOM_MODEL_MODEL_FIND_H
 #define LOOM_MODEL_MODEL_FIND_H

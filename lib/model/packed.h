@@ -40,8 +40,7 @@ void loom_packed_fill_rows(const loom_packed *p, const float *rows, int64_t ld);
 
 /* For matrices stored the other way round, as training needs them. rows (k1-k0, out) are inner indices k0..k1-1 of all
  * outputs: dx = dy W has them in W, dW = dyᵀ x in x. In bfloat16 k0 is a multiple of 32, k1 too or the last one: up
- * to the
- * next multiple of 32 data becomes zero. */
+ * to the next multiple of 32 data becomes zero. */
 void loom_packed_fill_inner(const loom_packed *p, const float *rows, int64_t ld, int64_t k0, int64_t k1);
 /* In bfloat16: the left operand of dW = dyᵀ x: to (cols, width) = columns k0..k1-1 from rows (k1-k0, cols),
  * rounded; k0, k1 as above. Rows of `to` up to a multiple of 16 are written. */

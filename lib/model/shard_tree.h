@@ -3,10 +3,8 @@
  * A step is cut into V shards, V a power of two. The sum is that of a binary tree whose leaves they are:
  * ((0+1)+(2+3))+((4+5)+(6+7)).
  * Each of R ranks, R <= V, computes the shards r V/R .. (r+1) V/R - 1 and adds up what is whole in them (its
- * nodes). Then rank j
- * receives its slice of all nodes, adds them up along the tree, and sends the sum to the others: every rank sends
- * and receives
- * 2 (R-1)/R of a gradient, and nodes beyond the first where R is no power of two.
+ * nodes). Then rank j receives its slice of all nodes, adds them up along the tree, and sends the sum to the others:
+ * every rank sends and receives 2 (R-1)/R of a gradient, and nodes beyond the first where R is no power of two.
  *
  *   loom_shard_tree t;
  *   LOOM_TRY(loom_shard_tree_new(&t, V, me, R, floats, g, pool, err));

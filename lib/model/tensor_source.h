@@ -1,7 +1,7 @@
 /* Named tensors, whatever they lie in: a group of a checkpoint, or a safetensors file. Used inside lib/model only.
  *
- *   loom_tensor_source s = {.ckpt = c, .group = "tensors/", .path = loom_ckpt_path(c)};      or {.st = file, .path
- *   = dir}
+ *   loom_tensor_source s = {.ckpt = c, .group = "tensors/", .path = loom_ckpt_path(c)};
+ *                                                                           or {.st = file, .path = dir}
  *   if (loom_tensor_source_find(&view, &s, "model.norm.weight"))
  *       st = loom_tensor_source_read(out, &s, &view, err); */
 #ifndef LOOM_MODEL_TENSOR_SOURCE_H

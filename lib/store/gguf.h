@@ -7,8 +7,8 @@
  *   st = loom_gguf_write(out, &g, items, n_items, err);         header, then tensor after tensor
  *   loom_gguf_release(&g);
  *
- *   "GGUF" u32 3, u64 tensors, u64 facts | facts: key, type, value | tensors: name, sizes (contiguous one first),
- *   type, place
+ *   "GGUF" u32 3, u64 tensors, u64 facts | facts: key, type, value
+ *   | tensors: name, sizes (contiguous one first), type, place
  *   | zeros up to a multiple of 32 | values of the tensors, each from a multiple of 32
  *
  * Little-endian. docs/FORMATS.md has the facts that a Llama needs. */

@@ -17,8 +17,7 @@ loom_status loom_h5_fail(loom_err *err, const char *fmt, ...) __attribute__((for
 
 /* A file being written under a temporary name (core/temp_file.h), through a driver that hides failures of the disk from
  * HDF5 (store/h5_driver.h): loom_h5_check tells of them. Whoever writes into `file` sets `broken` when HDF5 itself
- * reports
- * a failure, which it may not survive a second time: such a file is left open.
+ * reports a failure, which it may not survive a second time: such a file is left open.
  *
  *   LOOM_TRY(loom_h5_create(&out, path, force, err));
  *   write into out.file, loom_h5_check now and then

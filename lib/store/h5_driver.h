@@ -1,8 +1,7 @@
 /* The driver through which HDF5 writes: into a file that is open already, and never with a failure.
  *
  * HDF5 cannot close a file whose disk is full: it fails again, keeps what it could not write, or crashes, also at
- * the end
- * of the process. So the driver keeps the first failure to itself, tells HDF5 that all went well, and writes
+ * the end of the process. So the driver keeps the first failure to itself, tells HDF5 that all went well, and writes
  * nothing more.
  * Whoever writes asks the sink, at each step to stop early, and at last before the file gets its name. */
 #ifndef LOOM_STORE_H5_DRIVER_H

@@ -1,8 +1,8 @@
 /* Token shards (*.tokens.h5): tokenised samples, the input of training.
  *
  * Layout (HDF5, readable from h5py):
- *   /tokens        (n_tokens)     uint16 when vocab_size <= 65536, else int32; chunked, shuffle + deflate 1 +
- *   fletcher32
+ *   /tokens        (n_tokens)     uint16 when vocab_size <= 65536, else int32; chunked, shuffle + deflate 1,
+ *                                 fletcher32
  *   /offsets       (n_samples+1)  int64: sample i is tokens[offsets[i] .. offsets[i+1])
  *   /answer_start  (n_samples)    int32: index within the sample of the first token whose prediction counts when only
  *                                 answers are trained; 0 = all count; = length: none (such a sample cannot be trained)

@@ -1,9 +1,8 @@
 /* One graph as a tree in time: who calls whom, in which stages, and how long each call works itself.
  *
  * The children of a call are ordered by start. A stage is a run of them that overlap in time, one with the next: it
- * begins
- * with a child that starts when all before it have finished. Own time is the response time minus the union of the
- * children's intervals, as far as they lie within the call's. */
+ * begins with a child that starts when all before it have finished. Own time is the response time minus the union of
+ * the children's intervals, as far as they lie within the call's. */
 #ifndef LOOM_SYSTEM_CALL_TREE_H
 #define LOOM_SYSTEM_CALL_TREE_H
 

@@ -1,9 +1,8 @@
 /* What two sets of graphs are compared by, counted in one of them.
  *
  * Calls of one graph have to do with each other, graphs do not: so every test looks at one thing from each graph.
- * Where an
- * operation is invoked several times in a graph, one of the invocations is drawn, by a hash of the graph's content: the
- * same whatever the order and the number of threads. */
+ * Where an operation is invoked several times in a graph, one of the invocations is drawn, by a hash of the graph's
+ * content: the same whatever the order and the number of threads. */
 #ifndef LOOM_SYSTEM_CONTRAST_TALLY_H
 #define LOOM_SYSTEM_CONTRAST_TALLY_H
 

@@ -329,11 +329,11 @@ loom_status loom_system_tally_join(loom_system_tally *t, const loom_system_tally
 
 void loom_system_tally_release(loom_system_tally *t)
 {
-    for (size_t i = 0; i < t->ops.keys.n && i < t->op_cap; i++) {
+    for (size_t i = 0; i < t->op_cap; i++) {
         loom_time_counts_release(&t->op[i].own);
         loom_time_counts_release(&t->op[i].response);
     }
-    for (size_t i = 0; i < t->pairs.n && i < t->dep_cap; i++) {
+    for (size_t i = 0; i < t->dep_cap; i++) {
         loom_dependency_tally *d = &t->dep[i];
         loom_time_counts *all[] = {&d->response, &d->own[0], &d->own[1], &d->first, &d->gap, &d->offset, &d->number};
         for (size_t k = 0; k < sizeof all / sizeof *all; k++) loom_time_counts_release(all[k]);

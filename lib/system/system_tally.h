@@ -8,8 +8,7 @@
  *   loom_system_tally_release(&t);
  *
  * A state of the automaton is what an operation calls in one stage (a multiset of operations), and how many times
- * before
- * it has called just that: so the number of repetitions keeps its distribution. */
+ * before it has called just that: so the number of repetitions keeps its distribution. */
 #ifndef LOOM_SYSTEM_TALLY_H
 #define LOOM_SYSTEM_TALLY_H
 

@@ -3,9 +3,8 @@
  * Shares: Fisher's exact test, two-sided (all tables with these margins that are no more likely than the one seen), and
  * Pearson's chi-square with Yates' continuity correction where every expected count is at least 100.
  * Durations: Mann-Whitney's U with correction for ties and continuity, by its normal limit; not tested (p NaN)
- * where that is
- * no good: fewer than 10 values in a sample, or fewer than 10 expected in the smaller one outside the most frequent
- * value.
+ * where that is no good: fewer than 10 values in a sample, or fewer than 10 expected in the smaller one outside the
+ * most frequent value.
  * Many tests: Benjamini and Hochberg's step-up procedure (1995). */
 #ifndef LOOM_SYSTEM_TWO_SAMPLES_H
 #define LOOM_SYSTEM_TWO_SAMPLES_H

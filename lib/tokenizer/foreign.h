@@ -1,8 +1,7 @@
 /* How llama.cpp would cut a text: its rule restated for the tokenizers that it can be taught (docs/FORMATS.md,
  * GGUF), to be compared with our own tokens before a model is handed over.
  *
- *   LOOM_TOK_KIND_DOMAIN  every token of more than one byte is cut out of the text, the longest first; the rest is
- *   bytes
+ *   LOOM_TOK_KIND_DOMAIN  every token of more than one byte is cut out of the text, longest first; the rest is bytes
  *   LOOM_TOK_KIND_LLAMA2  characters, joined by score: the best pair first, the leftmost of equals; rests become bytes
  *   LOOM_TOK_KIND_LLAMA3  known to it by name; nothing to compare */
 #ifndef LOOM_TOKENIZER_FOREIGN_H

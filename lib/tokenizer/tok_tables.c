@@ -54,6 +54,11 @@ int32_t loom_tok_map_find(const loom_tok_map *m, const loom_tok_text *spans, con
 
 static bool maps_to_itself(uint32_t b) { return (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b <= 0xFF && b != 0xAD); }
 
+int32_t loom_tokenizer_find(const loom_tokenizer *tok, const char *text, size_t len)
+{
+    return loom_tok_map_find(&tok->by_text, tok->texts, text, len);
+}
+
 uint32_t loom_byte_char(unsigned char byte)
 {
     uint32_t n = 0;

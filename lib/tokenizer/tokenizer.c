@@ -86,11 +86,6 @@ const char *loom_tokenizer_text(const loom_tokenizer *tok, int32_t id)
     return has_token(tok, id) ? tok->texts[id].data : NULL;
 }
 
-int32_t loom_tokenizer_find(const loom_tokenizer *tok, const char *text, size_t len)
-{
-    return loom_tok_map_find(&tok->by_text, tok->texts, text, len);
-}
-
 bool loom_tokenizer_is_special(const loom_tokenizer *tok, int32_t id)
 {
     return has_token(tok, id) && (tok->flags[id] & LOOM_TOK_SPECIAL);

@@ -2,25 +2,28 @@
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/num.h"
-#include "tokenizer/tok_internal.h"
+#include "tokenizer/tokload_impl.h"
 
 enum { MAX_TOKENS = 4 << 20, MAX_TOKEN_BYTES = 1 << 16 };
 
-static loom_status refuse(loom_err *err, const char *place, const char *what)
+loom_status loom_tokload_refuse(loom_err *err, const char *place, const char *what)
 {
     return loom_fail(err, LOOM_STATUS_FORMAT,
                      "%s %.100s is not supported; use a Llama-2 or Llama-3 style BPE tokenizer.json", place, what);
 }
 
-static const char *type_of(const loom_json *component)
+const char *loom_tokload_type(const loom_json *component)
 {
     const char *type = loom_json_str(loom_json_get(component, "type"), NULL);
     return type ? type : "without a type";
 }
 
-static bool has_type(const loom_json *component, const char *type) { return strcmp(type_of(component), type) == 0; }
+bool loom_tokload_is(const loom_json *component, const char *type)
+{
+    return strcmp(loom_tokload_type(component), type) == 0;
+}
 
-static bool str_is(const loom_json *node, const char *text)
+bool loom_tokload_says(const loom_json *node, const char *text)
 {
     size_t len = 0;
     const char *s = loom_json_str(node, &len);
@@ -192,13 +195,14 @@ static loom_status read_merges(loom_tokenizer *tok, const loom_json *model, loom
 
 static loom_status read_split(const loom_json *split, const char **pattern, loom_err *err)
 {
-    if (!str_is(loom_json_get(split, "behavior"), "Isolated"))
-        return refuse(err, "pre_tokenizer Split: behavior", "other than Isolated");
-    if (loom_json_bool(loom_json_get(split, "invert"), false)) return refuse(err, "pre_tokenizer Split:", "invert");
+    if (!loom_tokload_says(loom_json_get(split, "behavior"), "Isolated"))
+        return loom_tokload_refuse(err, "pre_tokenizer Split: behavior", "other than Isolated");
+    if (loom_json_bool(loom_json_get(split, "invert"), false))
+        return loom_tokload_refuse(err, "pre_tokenizer Split:", "invert");
     size_t len = 0;
     *pattern = loom_json_str(loom_json_get(loom_json_get(split, "pattern"), "Regex"), &len);
     if (!*pattern || strlen(*pattern) != len)
-        return refuse(err, "pre_tokenizer Split:", "a pattern that is not a Regex");
+        return loom_tokload_refuse(err, "pre_tokenizer Split:", "a pattern that is not a Regex");
     return LOOM_OK;
 }
 
@@ -206,28 +210,29 @@ static loom_status read_split(const loom_json *split, const char **pattern, loom
 static loom_status read_byte_pretokenizer(loom_tokenizer *tok, const loom_json *pre, loom_err *err)
 {
     const char *pattern = NULL;
-    bool one = has_type(pre, "ByteLevel"), seen = false;
+    bool one = loom_tokload_is(pre, "ByteLevel"), seen = false;
     const loom_json *list = one ? NULL : loom_json_get(pre, "pretokenizers");
     for (size_t i = 0; i < (one ? 1 : loom_json_len(list)); i++) {
         const loom_json *step = one ? pre : loom_json_at(list, i);
-        if (has_type(step, "Split") && !pattern && !seen) LOOM_TRY(read_split(step, &pattern, err));
-        else if (!has_type(step, "ByteLevel") || seen) return refuse(err, "pre_tokenizer", type_of(step));
+        if (loom_tokload_is(step, "Split") && !pattern && !seen) LOOM_TRY(read_split(step, &pattern, err));
+        else if (!loom_tokload_is(step, "ByteLevel") || seen)
+            return loom_tokload_refuse(err, "pre_tokenizer", loom_tokload_type(step));
         else {
             seen = true;
             if (loom_json_bool(loom_json_get(step, "add_prefix_space"), true))
-                return refuse(err, "pre_tokenizer ByteLevel:", "add_prefix_space");
+                return loom_tokload_refuse(err, "pre_tokenizer ByteLevel:", "add_prefix_space");
             if (loom_json_bool(loom_json_get(step, "use_regex"), true)) {
-                if (pattern) return refuse(err, "pre_tokenizer ByteLevel:", "use_regex after a Split");
+                if (pattern) return loom_tokload_refuse(err, "pre_tokenizer ByteLevel:", "use_regex after a Split");
                 pattern = LOOM_PATTERN_GPT2;
             }
         }
     }
-    if (!seen) return refuse(err, "pre_tokenizer", "Sequence without ByteLevel");
+    if (!seen) return loom_tokload_refuse(err, "pre_tokenizer", "Sequence without ByteLevel");
     return loom_pretok_new(&tok->pretok, pattern, err);
 }
 
 /* What a token stands for. Without memory it is nothing, and the arena has failed. */
-static void keep_bytes(loom_tokenizer *tok, int64_t id, const loom_buf *bytes)
+void loom_tokload_keep_bytes(loom_tokenizer *tok, int64_t id, const loom_buf *bytes)
 {
     const char *copy = loom_arena_strdup(&tok->arena, loom_buf_text(bytes), bytes->len);
     tok->arena.failed |= loom_buf_failed(bytes);
@@ -249,7 +254,7 @@ static bool byte_token_bytes(loom_tokenizer *tok, int64_t id, loom_buf *scratch)
         }
         loom_buf_char(scratch, (char)byte);
     }
-    keep_bytes(tok, id, scratch);
+    loom_tokload_keep_bytes(tok, id, scratch);
     return true;
 }
 
@@ -271,258 +276,6 @@ static loom_status build_byte_family(loom_tokenizer *tok, loom_err *err)
     return LOOM_OK;
 }
 
-/* ---- the character family ---- */
-
-static bool is_blank_replace(const loom_json *r, const char *from, const char *to)
-{
-    return has_type(r, "Replace") && str_is(loom_json_get(loom_json_get(r, "pattern"), "String"), from) &&
-           str_is(loom_json_get(r, "content"), to);
-}
-
-/* null, Replace " " -> U+2581, or Sequence[Prepend U+2581, Replace]. *blanks: the Replace is there. */
-static loom_status read_normalizer(loom_tokenizer *tok, const loom_json *normalizer, bool *blanks, loom_err *err)
-{
-    bool one = !has_type(normalizer, "Sequence");
-    const loom_json *list = loom_json_get(normalizer, "normalizers");
-    *blanks = false;
-    if (loom_json_is_null(normalizer)) return LOOM_OK;
-    for (size_t i = 0; i < (one ? 1 : loom_json_len(list)); i++) {
-        const loom_json *step = one ? normalizer : loom_json_at(list, i);
-        if (is_blank_replace(step, " ", LOOM_TOK_BLANK) && !*blanks) *blanks = true;
-        else if (has_type(step, "Prepend") && str_is(loom_json_get(step, "prepend"), LOOM_TOK_BLANK) && !*blanks &&
-                 tok->prefix == LOOM_PREFIX_NEVER)
-            tok->prefix = LOOM_PREFIX_ALWAYS;
-        else return refuse(err, "normalizer", type_of(step));
-    }
-    if (!*blanks) return refuse(err, "normalizer", "without a Replace of blanks");
-    return LOOM_OK;
-}
-
-/* *split: every blank begins a word. */
-static loom_status read_metaspace(loom_tokenizer *tok, const loom_json *pre, bool *split, loom_err *err)
-{
-    const char *scheme = loom_json_str(loom_json_get(pre, "prepend_scheme"), NULL);
-    if (!has_type(pre, "Metaspace")) return refuse(err, "pre_tokenizer", type_of(pre));
-    if (!str_is(loom_json_get(pre, "replacement"), LOOM_TOK_BLANK))
-        return refuse(err, "pre_tokenizer Metaspace:", "a replacement other than U+2581");
-    if (!scheme) scheme = loom_json_bool(loom_json_get(pre, "add_prefix_space"), true) ? "always" : "never";
-    if (strcmp(scheme, "always") == 0) tok->prefix = LOOM_PREFIX_ALWAYS;
-    else if (strcmp(scheme, "first") == 0) tok->prefix = LOOM_PREFIX_FIRST;
-    else if (strcmp(scheme, "never") != 0) return refuse(err, "pre_tokenizer Metaspace: prepend_scheme", scheme);
-    tok->prefix_if_missing = true;
-    *split = loom_json_bool(loom_json_get(pre, "split"), true);
-    return LOOM_OK;
-}
-
-static loom_status read_char_decoder(loom_tokenizer *tok, const loom_json *decoder, loom_err *err)
-{
-    const loom_json *list = loom_json_get(decoder, "decoders");
-    size_t n = loom_json_len(list);
-    if (!has_type(decoder, "Sequence")) return refuse(err, "decoder", type_of(decoder));
-    if (n < 3 || n > 4 || !is_blank_replace(loom_json_at(list, 0), LOOM_TOK_BLANK, " ") ||
-        !has_type(loom_json_at(list, 1), "ByteFallback") || !has_type(loom_json_at(list, 2), "Fuse"))
-        return refuse(err, "decoder", "Sequence other than Replace, ByteFallback, Fuse, Strip");
-    if (n == 3) return LOOM_OK;
-    const loom_json *strip = loom_json_at(list, 3);
-    if (!has_type(strip, "Strip") || !str_is(loom_json_get(strip, "content"), " ") ||
-        loom_json_i64(loom_json_get(strip, "start"), 0) != 1 || loom_json_i64(loom_json_get(strip, "stop"), 0) != 0)
-        return refuse(err, "decoder", "Strip of anything but one leading blank");
-    tok->strip_first_blank = true;
-    return LOOM_OK;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The byte of "<0xHH>", -1 for any other text. */
-static int byte_of_text(const loom_tok_text *t)
-{
-    if (t->len != 6 || memcmp(t->data, "<0x", 3) != 0 || t->data[5] != '>') return -1;
-    int high = hex_digit(t->data[3]), low = hex_digit(t->data[4]);
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
-
-static void char_token_bytes(loom_tokenizer *tok, int64_t id, loom_buf *scratch)
-{
-    const loom_tok_text *t = &tok->texts[id];
-    int byte = byte_of_text(t);
-    loom_buf_reset(scratch);
-    if (byte >= 0) {
-        tok->flags[id] |= LOOM_TOK_BYTE;
-        loom_buf_char(scratch, (char)byte);
-    } else {
-        for (size_t i = 0; i < t->len;) {
-            bool blank = t->len - i >= 3 && memcmp(t->data + i, LOOM_TOK_BLANK, 3) == 0;
-            loom_buf_char(scratch, blank ? ' ' : t->data[i]);
-            i += blank ? 3 : 1;
-        }
-    }
-    keep_bytes(tok, id, scratch);
-}
-
-static int class_of_char(const char *text, size_t n)
-{
-    if (n == 1 && (unsigned char)text[0] < 128) return text[0];
-    return n == 3 && memcmp(text, LOOM_TOK_BLANK, 3) == 0 ? ' ' : LOOM_TOK_OTHER;
-}
-
-/* Two neighbouring characters that no joined token holds can be cut apart: no merge will ever reach over the place. */
-static void find_cuts(loom_tokenizer *tok, bool split)
-{
-    memset(tok->cut, 1, sizeof tok->cut);
-    for (size_t r = 0; r <= tok->merges.mask; r++) {
-        const loom_merge_rule *rule = &tok->merges.rules[r];
-        if (rule->pair == LOOM_MERGE_EMPTY) continue;
-        if ((tok->flags[rule->pair >> 32] | tok->flags[rule->pair & UINT32_MAX]) & LOOM_TOK_BYTE) {
-            memset(tok->cut, 0, sizeof tok->cut); /* byte tokens hide the characters they spell */
-            break;
-        }
-        const loom_tok_text *t = &tok->texts[rule->joined];
-        int left = -1;
-        for (size_t i = 0, n; i < t->len; i += n) {
-            n = loom_utf8_get(t->data + i, t->len - i, NULL);
-            if (n == 0) n = 1;
-            int right = class_of_char(t->data + i, n);
-            if (left >= 0) tok->cut[left][right] = 0;
-            left = right;
-        }
-    }
-    for (int c = 0; split && c < LOOM_TOK_CLASSES; c++) tok->cut[c][' '] = 1;
-}
-
-static loom_status build_char_family(loom_tokenizer *tok, bool split, loom_err *err)
-{
-    loom_buf scratch = {0};
-    for (int64_t id = 0; id < tok->n_ids; id++)
-        if (tok->texts[id].data) char_token_bytes(tok, id, &scratch);
-    loom_buf_release(&scratch);
-    LOOM_TRY(loom_arena_check(&tok->arena, "a vocabulary", err));
-    for (int b = 0; b < 256; b++) {
-        char text[8];
-        snprintf(text, sizeof text, "<0x%02X>", (unsigned)b);
-        tok->byte_ids[b] = loom_tok_map_find(&tok->by_text, tok->texts, text, 6);
-        if (tok->byte_ids[b] < 0)
-            return loom_fail(err, LOOM_STATUS_FORMAT, "the vocabulary has no byte token %s, which byte_fallback needs",
-                             text);
-    }
-    for (int c = 0; c < 128; c++) {
-        char byte = (char)c;
-        const char *text = c == ' ' ? LOOM_TOK_BLANK : &byte;
-        tok->char_ids[c] = loom_tok_map_find(&tok->by_text, tok->texts, text, c == ' ' ? 3 : 1);
-    }
-    if (tok->char_ids[' '] < 0) return loom_fail(err, LOOM_STATUS_FORMAT, "the vocabulary has no token for a blank");
-    find_cuts(tok, split);
-    return LOOM_OK;
-}
-
-/* ---- added tokens, special ids ---- */
-
-static int by_byte_then_length(const void *a, const void *b, void *texts)
-{
-    const loom_tok_text *x = (const loom_tok_text *)texts + *(const int32_t *)a;
-    const loom_tok_text *y = (const loom_tok_text *)texts + *(const int32_t *)b;
-    unsigned char fx = (unsigned char)x->data[0], fy = (unsigned char)y->data[0];
-    if (fx != fy) return fx < fy ? -1 : 1;
-    if (x->len != y->len) return x->len > y->len ? -1 : 1;
-    return memcmp(x->data, y->data, x->len);
-}
-
-/* Bytes at the front that all of a group share. */
-static uint32_t common_front(const loom_tokenizer *tok, int32_t first, int32_t last)
-{
-    const loom_tok_text *a = &tok->texts[tok->added[first]];
-    uint32_t n = a->len;
-    for (int32_t i = first + 1; i < last; i++) {
-        const loom_tok_text *b = &tok->texts[tok->added[i]];
-        uint32_t k = 0;
-        while (k < n && k < b->len && a->data[k] == b->data[k]) k++;
-        n = k;
-    }
-    return n;
-}
-
-static loom_status index_added(loom_tokenizer *tok, loom_err *err)
-{
-    int32_t n = 0;
-    for (int64_t id = 0; id < tok->n_ids; id++) n += (tok->flags[id] & LOOM_TOK_ADDED) != 0;
-    tok->added = loom_alloc((size_t)n, sizeof *tok->added);
-    if (!tok->added) return loom_fail_nomem(err, "the added tokens");
-    for (int32_t id = 0; id < tok->n_ids; id++)
-        if (tok->flags[id] & LOOM_TOK_ADDED) tok->added[tok->n_added++] = id;
-    qsort_r(tok->added, (size_t)n, sizeof *tok->added, by_byte_then_length, tok->texts);
-    int groups = 0;
-    tok->added_byte = -1;
-    for (int32_t b = 0, i = 0; b < 256; b++) {
-        int32_t first = i;
-        while (i < n && (unsigned char)tok->texts[tok->added[i]].data[0] == b) i++;
-        tok->added_first[b] = first;
-        tok->added_first[b + 1] = i;
-        if (i == first) continue;
-        tok->added_common[b] = common_front(tok, first, i);
-        tok->added_byte = groups++ == 0 ? b : -1;
-    }
-    return LOOM_OK;
-}
-
-static int32_t find_first(const loom_tokenizer *tok, const char *const *names)
-{
-    for (; *names; names++) {
-        int32_t id = loom_tokenizer_find(tok, *names, strlen(*names));
-        if (id >= 0) return id;
-    }
-    return -1;
-}
-
-/* The special token of one template item, -1 for the text itself. */
-static loom_status template_token(const loom_tokenizer *tok, const loom_json *item, int32_t *id, loom_err *err)
-{
-    size_t len = 0;
-    const loom_json *special = loom_json_get(item, "SpecialToken");
-    const char *text = loom_json_str(loom_json_get(special, "id"), &len);
-    *id = -1;
-    if (!special) return LOOM_OK;
-    if (text) *id = loom_tokenizer_find(tok, text, len);
-    if (*id < 0)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "post_processor names the token \"%.60s\", which does not exist",
-                         text ? text : "");
-    return LOOM_OK;
-}
-
-static loom_status read_postprocessor(loom_tokenizer *tok, const loom_json *post, loom_err *err)
-{
-    bool one = !has_type(post, "Sequence");
-    const loom_json *list = loom_json_get(post, "processors");
-    if (loom_json_is_null(post)) return LOOM_OK;
-    for (size_t i = 0; i < (one ? 1 : loom_json_len(list)); i++) {
-        const loom_json *step = one ? post : loom_json_at(list, i);
-        if (has_type(step, "ByteLevel")) continue; /* moves offsets only */
-        if (!has_type(step, "TemplateProcessing")) return refuse(err, "post_processor", type_of(step));
-        const loom_json *single = loom_json_get(step, "single");
-        size_t n = loom_json_len(single);
-        if (n == 0) continue;
-        LOOM_TRY(template_token(tok, loom_json_at(single, 0), &tok->bos, err));
-        if (n > 1) LOOM_TRY(template_token(tok, loom_json_at(single, n - 1), &tok->eos, err));
-    }
-    return LOOM_OK;
-}
-
-static void find_special_ids(loom_tokenizer *tok, const loom_json *model)
-{
-    static const char *const bos[] = {"<s>", "<|begin_of_text|>", "<|startoftext|>", NULL};
-    static const char *const eos[] = {"</s>", "<|end_of_text|>", "<|endoftext|>", NULL};
-    static const char *const unk[] = {"<unk>", NULL};
-    size_t len;
-    const char *text = loom_json_str(loom_json_get(model, "unk_token"), &len);
-    if (tok->bos < 0) tok->bos = find_first(tok, bos);
-    if (tok->eos < 0) tok->eos = find_first(tok, eos);
-    tok->unk = text ? loom_tokenizer_find(tok, text, len) : -1;
-    if (tok->unk < 0) tok->unk = find_first(tok, unk);
-}
-
 /* ---- all of it ---- */
 
 static loom_status check_model(const loom_json *model, loom_err *err)
@@ -531,11 +284,12 @@ static loom_status check_model(const loom_json *model, loom_err *err)
     if (!loom_json_is_object(model))
         return loom_fail(err, LOOM_STATUS_FORMAT, "not a tokenizer: it has no \"model\" object");
     const loom_json *type = loom_json_get(model, "type");
-    if (type && !str_is(type, "BPE")) return refuse(err, "model", type_of(model));
-    if (loom_json_f64(loom_json_get(model, "dropout"), 0) != 0) return refuse(err, "model:", "dropout");
+    if (type && !loom_tokload_says(type, "BPE")) return loom_tokload_refuse(err, "model", loom_tokload_type(model));
+    if (loom_json_f64(loom_json_get(model, "dropout"), 0) != 0) return loom_tokload_refuse(err, "model:", "dropout");
     for (size_t i = 0; i < 2; i++) {
         const loom_json *affix = loom_json_get(model, affixes[i]);
-        if (!loom_json_is_null(affix) && !str_is(affix, "")) return refuse(err, "model:", affixes[i]);
+        if (!loom_json_is_null(affix) && !loom_tokload_says(affix, ""))
+            return loom_tokload_refuse(err, "model:", affixes[i]);
     }
     return LOOM_OK;
 }
@@ -543,9 +297,9 @@ static loom_status check_model(const loom_json *model, loom_err *err)
 static bool is_byte_level(const loom_json *pre)
 {
     const loom_json *list = loom_json_get(pre, "pretokenizers");
-    if (has_type(pre, "ByteLevel")) return true;
-    for (size_t i = 0; has_type(pre, "Sequence") && i < loom_json_len(list); i++)
-        if (has_type(loom_json_at(list, i), "ByteLevel")) return true;
+    if (loom_tokload_is(pre, "ByteLevel")) return true;
+    for (size_t i = 0; loom_tokload_is(pre, "Sequence") && i < loom_json_len(list); i++)
+        if (loom_tokload_is(loom_json_at(list, i), "ByteLevel")) return true;
     return false;
 }
 
@@ -553,31 +307,13 @@ static loom_status build_bytes(loom_tokenizer *tok, const loom_json *root, const
 {
     const loom_json *normalizer = loom_json_get(root, "normalizer"), *decoder = loom_json_get(root, "decoder");
     tok->family = LOOM_TOK_BYTES;
-    if (!loom_json_is_null(normalizer)) return refuse(err, "normalizer", type_of(normalizer));
-    if (!has_type(decoder, "ByteLevel")) return refuse(err, "decoder", type_of(decoder));
+    if (!loom_json_is_null(normalizer)) return loom_tokload_refuse(err, "normalizer", loom_tokload_type(normalizer));
+    if (!loom_tokload_is(decoder, "ByteLevel")) return loom_tokload_refuse(err, "decoder", loom_tokload_type(decoder));
     if (loom_json_bool(loom_json_get(model, "byte_fallback"), false))
-        return refuse(err, "model:", "byte_fallback together with ByteLevel");
+        return loom_tokload_refuse(err, "model:", "byte_fallback together with ByteLevel");
     tok->ignore_merges = loom_json_bool(loom_json_get(model, "ignore_merges"), false);
     LOOM_TRY(read_byte_pretokenizer(tok, loom_json_get(root, "pre_tokenizer"), err));
     return build_byte_family(tok, err);
-}
-
-static loom_status build_chars(loom_tokenizer *tok, const loom_json *root, const loom_json *model, loom_err *err)
-{
-    const loom_json *pre = loom_json_get(root, "pre_tokenizer");
-    bool blanks, split = false;
-    tok->family = LOOM_TOK_CHARS;
-    if (!loom_json_bool(loom_json_get(model, "byte_fallback"), false))
-        return refuse(err, "model:", "BPE with neither ByteLevel nor byte_fallback");
-    if (loom_json_bool(loom_json_get(model, "ignore_merges"), false))
-        return refuse(err, "model:", "ignore_merges together with byte_fallback");
-    LOOM_TRY(read_normalizer(tok, loom_json_get(root, "normalizer"), &blanks, err));
-    if (!loom_json_is_null(pre)) {
-        if (blanks) return refuse(err, "pre_tokenizer after a normalizer:", type_of(pre));
-        LOOM_TRY(read_metaspace(tok, pre, &split, err));
-    } else if (!blanks) return refuse(err, "pre_tokenizer null", "without a normalizer");
-    LOOM_TRY(read_char_decoder(tok, loom_json_get(root, "decoder"), err));
-    return build_char_family(tok, split, err);
 }
 
 static loom_status build_from(loom_tokenizer *tok, const loom_json *root, loom_err *err)
@@ -588,10 +324,10 @@ static loom_status build_from(loom_tokenizer *tok, const loom_json *root, loom_e
     LOOM_TRY(read_tokens(tok, root, model, err));
     LOOM_TRY(read_merges(tok, model, err));
     if (is_byte_level(loom_json_get(root, "pre_tokenizer"))) LOOM_TRY(build_bytes(tok, root, model, err));
-    else LOOM_TRY(build_chars(tok, root, model, err));
-    LOOM_TRY(index_added(tok, err));
-    LOOM_TRY(read_postprocessor(tok, loom_json_get(root, "post_processor"), err));
-    find_special_ids(tok, model);
+    else LOOM_TRY(loom_tokload_chars(tok, root, model, err));
+    LOOM_TRY(loom_tokload_index_added(tok, err));
+    LOOM_TRY(loom_tokload_postprocessor(tok, loom_json_get(root, "post_processor"), err));
+    loom_tokload_special_ids(tok, model);
     return LOOM_OK;
 }
 

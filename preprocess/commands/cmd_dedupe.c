@@ -9,7 +9,7 @@
 #include "core/progress.h"
 #include "core/usage.h"
 #include "preprocess/commands/preprocess_cmds.h"
-#include "preprocess/stores/store_stream.h"
+#include "preprocess/stores/store_command.h"
 #include "trace/graph/record.h"
 
 typedef struct dedupe_conf {
@@ -273,37 +273,32 @@ static loom_status run_dedupe(const loom_ctx *ctx, loom_err *err)
                                 .release = release_block,
                                 .progress = show_progress,
                                 .arg = &run};
+    loom_buf would = {0};
+    loom_store_command command = {.ctx = ctx, .stream = &stream, .outputs = {conf->output}};
     loom_meta meta = {0};
-    char **paths = NULL;
-    size_t n_paths = 0;
+    bool ran = false;
     double start = loom_time_now();
     loom_status st;
 
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no output named; give -o FILE, or -o - for stdout");
     if (conf->report && !ctx->common.force && loom_file_exists(conf->report))
         return loom_fail(err, LOOM_STATUS_ARG, "%s exists already; give --force to replace it", conf->report);
+    loom_buf_printf(&would, "distinct graphs written to %s", conf->output);
+    command.would = loom_buf_text(&would);
     loom_progress_start(&run.progress, &ctx->common, "deduplicating", 0, "bytes");
-    if ((st = loom_pool_new(&stream.pool, (int)ctx->common.threads, err)) != LOOM_OK) goto done;
     if ((st = loom_out_open(&run.out, conf->output, ctx->common.force, err)) != LOOM_OK) goto done;
     if (conf->decisions && (st = loom_out_open(&run.decisions, conf->decisions, ctx->common.force, err)) != LOOM_OK)
         goto done;
-    if ((st = loom_store_stream_inputs(&paths, &n_paths, ctx, &meta, err)) != LOOM_OK) goto done;
-    if (loom_meta_up_to_date(&meta, ctx, conf->output)) goto done;
-    if (ctx->common.dry_run) {
-        loom_info("%zu graph stores would be read, distinct graphs written to %s", n_paths, conf->output);
-        goto done;
-    }
-    if ((st = loom_store_stream_run(&stream, (const char *const *)paths, (int64_t)n_paths, err)) != LOOM_OK) goto done;
+    if ((st = loom_store_command_run(&command, &meta, &ran, err)) != LOOM_OK || !ran) goto done;
     if ((st = finish(&run, &meta, ctx, err)) != LOOM_OK) goto done;
     loom_progress_finish(&run.progress, NULL);
     say_result(&run, loom_time_now() - start);
 done:
     loom_out_abandon(&run.out);
     loom_out_abandon(&run.decisions);
-    loom_free_list(paths, n_paths);
-    loom_pool_free(stream.pool);
     loom_hash_set_release(&run.seen);
     loom_meta_release(&meta);
+    loom_buf_release(&would);
     return st;
 }
 

@@ -318,10 +318,42 @@ static loom_status commit_all(loom_graphs_job *job, const graphs_conf *conf, loo
     return st;
 }
 
+/* What the options say of the job; outputs and threads come later. */
+static loom_status follow_options(loom_graphs_job *job, loom_rename *rename, const loom_ctx *ctx, loom_err *err)
+{
+    const graphs_conf *conf = ctx->conf;
+
+    *job = (loom_graphs_job){.service_from_root = conf->service_from == 1, .merge = conf->merge};
+    job->other.source.merge = conf->merge;
+    job->other.source.cut_outliving = conf->cut_outliving;
+    job->rules.any_case = conf->any_case;
+    job->rules.free_names = conf->rename != NULL;
+    job->rules.keep_dropped = conf->dropped != NULL;
+    job->safe_csv = ctx->common.safe_csv;
+    rename->keep_ids = conf->keep_ids;
+    job->rename = job->other.rename = conf->rename ? rename : NULL;
+    LOOM_TRY(loom_type_maps_parse(&job->rules, conf->type_map, err));
+    return conf->rename ? loom_rename_load(rename, conf->rename, err) : LOOM_OK;
+}
+
+/* Records the inputs; true: the outputs were made of just these. A mapping that goes on growing is looked into only
+ * where --update asks. */
+static loom_status compare_with_last(bool *same, loom_meta *meta, char *const *paths, size_t n, const loom_ctx *ctx,
+                                     loom_err *err)
+{
+    const graphs_conf *conf = ctx->conf;
+
+    for (size_t i = 0; i < n; i++) LOOM_TRY(loom_meta_input(meta, paths[i], err));
+    *same = (!conf->rename || (ctx->common.update && mapping_is_same(conf))) &&
+            loom_meta_up_to_date(meta, ctx, conf->output);
+    return LOOM_OK;
+}
+
 static loom_status run_graphs(const loom_ctx *ctx, loom_err *err)
 {
     const graphs_conf *conf = ctx->conf;
-    loom_graphs_job job = {.service_from_root = conf->service_from == 1, .merge = conf->merge};
+    loom_graphs_job job = {0};
+    bool same = false, dry_run = ctx->common.dry_run;
     loom_rename rename = {0};
     loom_meta meta = {0};
     loom_progress progress;
@@ -334,31 +366,18 @@ static loom_status run_graphs(const loom_ctx *ctx, loom_err *err)
     if (conf->keep_ids && !conf->rename)
         return loom_fail(err, LOOM_STATUS_ARG,
                          "--keep-ids says which names --rename leaves alone; give --rename FILE, too");
-    rename.keep_ids = conf->keep_ids;
-    job.other.source.merge = conf->merge;
-    job.other.source.cut_outliving = conf->cut_outliving;
-    job.rules.any_case = conf->any_case;
-    job.rules.free_names = conf->rename != NULL;
-    job.rules.keep_dropped = conf->dropped != NULL;
-    job.safe_csv = ctx->common.safe_csv;
-    job.rename = conf->rename ? &rename : NULL;
+    loom_progress_start(&progress, &ctx->common, "reading", 0, "bytes");
+    if ((st = follow_options(&job, &rename, ctx, err)) != LOOM_OK) goto done;
     job.progress = show_progress;
     job.progress_arg = &progress;
-    loom_progress_start(&progress, &ctx->common, "reading", 0, "bytes");
-    if ((st = loom_type_maps_parse(&job.rules, conf->type_map, err)) != LOOM_OK) goto done;
-    if (conf->rename && (st = loom_rename_load(&rename, conf->rename, err)) != LOOM_OK) goto done;
     if ((st = loom_pool_new(&job.pool, (int)ctx->common.threads, err)) != LOOM_OK) goto done;
     if ((st = open_outputs(&job, conf, ctx->common.force, err)) != LOOM_OK) goto done;
     job.other.out = job.out;
-    job.other.rename = job.rename;
     if ((st = list_inputs(&paths, &n_paths, ctx, &job.other.source, err)) != LOOM_OK) goto done;
-    for (size_t i = 0; i < n_paths && !ctx->common.dry_run; i++)
-        if ((st = loom_meta_input(&meta, paths[i], err)) != LOOM_OK) goto done;
-    if (!ctx->common.dry_run && (!conf->rename || (ctx->common.update && mapping_is_same(conf))) &&
-        loom_meta_up_to_date(&meta, ctx, conf->output))
-        goto done;
-    if ((st = read_inputs(&job, paths, n_paths, ctx->common.dry_run, err)) != LOOM_OK) goto done;
-    if (ctx->common.dry_run) {
+    if (!dry_run) st = compare_with_last(&same, &meta, paths, n_paths, ctx, err);
+    if (st != LOOM_OK || same) goto done;
+    if ((st = read_inputs(&job, paths, n_paths, dry_run, err)) != LOOM_OK) goto done;
+    if (dry_run) {
         say_need(&job, conf->output);
         goto done;
     }

@@ -7,7 +7,7 @@
 #include "core/log.h"
 #include "core/progress.h"
 #include "preprocess/commands/preprocess_cmds.h"
-#include "preprocess/stores/store_stream.h"
+#include "preprocess/stores/store_command.h"
 #include "trace/graph/record.h"
 
 typedef struct split_conf {
@@ -119,35 +119,30 @@ static loom_status run_split(const loom_ctx *ctx, loom_err *err)
                                 .release = release_block,
                                 .progress = show_progress,
                                 .arg = &run};
+    loom_buf would = {0};
+    loom_store_command command = {.ctx = ctx, .stream = &stream, .outputs = {conf->train, conf->valid}};
     loom_meta meta = {0};
-    char **paths = NULL;
-    size_t n_paths = 0;
+    bool ran = false;
     loom_status st;
 
     if (!conf->train || !conf->valid)
         return loom_fail(err, LOOM_STATUS_ARG, "two outputs are needed; give --train FILE and --valid FILE");
     if (strcmp(conf->train, conf->valid) == 0)
         return loom_fail(err, LOOM_STATUS_ARG, "--train and --valid name the same file; give two names");
+    loom_buf_printf(&would, "one graph in %lld written to %s, the others to %s", (long long)conf->modulo, conf->valid,
+                    conf->train);
+    command.would = loom_buf_text(&would);
     loom_progress_start(&run.progress, &ctx->common, "splitting", 0, "bytes");
-    if ((st = loom_pool_new(&stream.pool, (int)ctx->common.threads, err)) != LOOM_OK) goto done;
     if ((st = loom_out_open(&run.out[0], conf->train, ctx->common.force, err)) != LOOM_OK) goto done;
     if ((st = loom_out_open(&run.out[1], conf->valid, ctx->common.force, err)) != LOOM_OK) goto done;
-    if ((st = loom_store_stream_inputs(&paths, &n_paths, ctx, &meta, err)) != LOOM_OK) goto done;
-    if (loom_meta_up_to_date(&meta, ctx, conf->train) && loom_meta_up_to_date(&meta, ctx, conf->valid)) goto done;
-    if (ctx->common.dry_run) {
-        loom_info("%zu graph stores would be read, one graph in %lld written to %s, the others to %s", n_paths,
-                  (long long)conf->modulo, conf->valid, conf->train);
-        goto done;
-    }
-    if ((st = loom_store_stream_run(&stream, (const char *const *)paths, (int64_t)n_paths, err)) != LOOM_OK) goto done;
+    if ((st = loom_store_command_run(&command, &meta, &ran, err)) != LOOM_OK || !ran) goto done;
     loom_progress_finish(&run.progress, NULL);
     st = finish(&run, &meta, ctx, err);
 done:
     loom_out_abandon(&run.out[0]);
     loom_out_abandon(&run.out[1]);
-    loom_free_list(paths, n_paths);
-    loom_pool_free(stream.pool);
     loom_meta_release(&meta);
+    loom_buf_release(&would);
     return st;
 }
 

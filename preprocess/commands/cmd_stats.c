@@ -7,7 +7,7 @@
 #include "core/num.h"
 #include "core/progress.h"
 #include "preprocess/commands/preprocess_cmds.h"
-#include "preprocess/stores/store_stream.h"
+#include "preprocess/stores/store_command.h"
 #include "preprocess/stores/variety.h"
 #include "trace/graph/record.h"
 #include "trace/graph/stats.h"
@@ -31,6 +31,7 @@ typedef struct stats_worker {
 
 typedef struct stats_run {
     stats_worker *workers;
+    size_t n_workers;
     loom_progress progress;
 } stats_run;
 
@@ -108,40 +109,59 @@ done:
     return st;
 }
 
+static loom_status make_workers(stats_run *run, size_t n, loom_err *err)
+{
+    run->workers = loom_calloc(n, sizeof *run->workers);
+    if (!run->workers) return loom_fail_nomem(err, "statistics");
+    run->n_workers = n;
+    for (size_t i = 0; i < n; i++)
+        if (!(run->workers[i].stats = loom_stats_new())) return loom_fail_nomem(err, "statistics");
+    return LOOM_OK;
+}
+
+/* Into the first one. */
+static void join_workers(stats_run *run)
+{
+    stats_worker *all = run->workers;
+
+    for (size_t i = 1; i < run->n_workers; i++) {
+        loom_stats_merge(all->stats, all[i].stats);
+        loom_variety_merge(&all->variety, &all[i].variety);
+        all->invalid += all[i].invalid;
+    }
+}
+
+static void free_workers(stats_run *run)
+{
+    for (size_t i = 0; i < run->n_workers; i++) {
+        loom_stats_free(run->workers[i].stats);
+        loom_variety_release(&run->workers[i].variety);
+        loom_arena_release(&run->workers[i].arena);
+    }
+    free(run->workers);
+}
+
 static loom_status run_stats(const loom_ctx *ctx, loom_err *err)
 {
     const stats_conf *conf = ctx->conf;
     stats_run run = {0};
     loom_store_stream stream = {.result_size = 1, .work = work, .progress = show_progress, .arg = &run};
+    loom_buf would = {0};
+    loom_store_command command = {.ctx = ctx, .stream = &stream, .outputs = {conf->output}};
     loom_meta meta = {0};
-    char **paths = NULL;
-    size_t n_paths = 0, n_workers = (size_t)ctx->common.threads;
+    bool ran = false;
     loom_status st;
 
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no output named; give -o FILE, or -o - for stdout");
     if (strcmp(conf->output, "-") != 0 && !ctx->common.force && loom_file_exists(conf->output))
         return loom_fail(err, LOOM_STATUS_ARG, "%s exists already; give --force to replace it", conf->output);
-    run.workers = loom_calloc(n_workers, sizeof *run.workers);
-    if (!run.workers) return loom_fail_nomem(err, "statistics");
-    st = LOOM_OK;
-    for (size_t i = 0; i < n_workers; i++)
-        if (!(run.workers[i].stats = loom_stats_new())) st = loom_fail_nomem(err, "statistics");
-    if (st != LOOM_OK) goto done;
+    loom_buf_printf(&would, "statistics written to %s", conf->output);
+    command.would = loom_buf_text(&would);
+    if ((st = make_workers(&run, (size_t)ctx->common.threads, err)) != LOOM_OK) goto done;
     loom_progress_start(&run.progress, &ctx->common, "gathering statistics", 0, "bytes");
-    if ((st = loom_pool_new(&stream.pool, (int)n_workers, err)) != LOOM_OK) goto done;
-    if ((st = loom_store_stream_inputs(&paths, &n_paths, ctx, &meta, err)) != LOOM_OK) goto done;
-    if (loom_meta_up_to_date(&meta, ctx, conf->output)) goto done;
-    if (ctx->common.dry_run) {
-        loom_info("%zu graph stores would be read, statistics written to %s", n_paths, conf->output);
-        goto done;
-    }
-    if ((st = loom_store_stream_run(&stream, (const char *const *)paths, (int64_t)n_paths, err)) != LOOM_OK) goto done;
+    if ((st = loom_store_command_run(&command, &meta, &ran, err)) != LOOM_OK || !ran) goto done;
     loom_progress_finish(&run.progress, NULL);
-    for (size_t i = 1; i < n_workers; i++) {
-        loom_stats_merge(run.workers[0].stats, run.workers[i].stats);
-        loom_variety_merge(&run.workers[0].variety, &run.workers[i].variety);
-        run.workers[0].invalid += run.workers[i].invalid;
-    }
+    join_workers(&run);
     if ((st = loom_stats_finish(run.workers[0].stats, err)) != LOOM_OK) goto done;
     if (loom_stats_graphs(run.workers[0].stats) == 0)
         st = loom_fail(err, LOOM_STATUS_FORMAT,
@@ -150,15 +170,9 @@ static loom_status run_stats(const loom_ctx *ctx, loom_err *err)
                        ctx->args[0], (long long)run.workers[0].invalid);
     else st = write_stats(&run.workers[0], &meta, ctx, err);
 done:
-    for (size_t i = 0; i < n_workers; i++) {
-        loom_stats_free(run.workers[i].stats);
-        loom_variety_release(&run.workers[i].variety);
-        loom_arena_release(&run.workers[i].arena);
-    }
-    free(run.workers);
-    loom_free_list(paths, n_paths);
-    loom_pool_free(stream.pool);
+    free_workers(&run);
     loom_meta_release(&meta);
+    loom_buf_release(&would);
     return st;
 }
 

@@ -7,8 +7,7 @@
  *   loom_row_tables_release(&t);                                 also after a failed init
  *
  * A row stands in a chunk, which never moves. A segment says which rows of a chunk a block of the file gave, so the
- * order
- * of the file can be told whatever thread read which block:
+ * order of the file can be told whatever thread read which block:
  *
  *   file      | block 0 | block 1 | block 2 | block 3 |           about 2 MiB of text each
  *                  |          \       /          |
@@ -17,8 +16,7 @@
  *   chunk 0   [ rows of block 0 | rows of block 3 ...  ]          thread 0's; LOOM_CHUNK_ROWS rows
  *   chunk 1   [ rows of block 1 | rows of block 2 ...  ]          thread 1's
  *
- *   segments  {block 0, chunk 0, first 0, n} {block 3, chunk 0, first n, ...}      thread 0's, in the order of its
- *   blocks
+ *   segments  {block 0, chunk 0, first 0, n} {block 3, chunk 0, first n, ...}      thread 0's, in its blocks' order
  *             {block 1, chunk 1, ...} {block 2, chunk 1, ...}                      thread 1's
  *
  *   a ref     chunk << 16 | row within the chunk: 32 bits name any row, so a run holds 4 billion at most */

@@ -10,8 +10,7 @@
  *   loom_sample_world_free(world);
  *
  * Streams (core/rng.h): sizes and shape (base only); catalogue; template/<service>; trace/<i>; quirk/<i>;
- * p90/<service>. So trace i is the same
- * whatever the number of traces or threads. */
+ * p90/<service>. So trace i is the same whatever the number of traces or threads. */
 #ifndef LOOM_PREPROCESS_SAMPLES_SAMPLE_WORLD_H
 #define LOOM_PREPROCESS_SAMPLES_SAMPLE_WORLD_H
 

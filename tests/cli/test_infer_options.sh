@@ -45,6 +45,16 @@ expect 0 $S --children 0 -n 4 --records leaf.graphs --json
 says out '"correct":4'
 [ "$(grep -c '||' leaf.graphs)" = 0 ] || fail "a graph without children has more than one call"
 
+# where only the most likely token is left to draw, drawing is taking it
+G="loom-infer sample $M --constrain full --edges 6 --depth 3 -n 2"
+expect 0 $G -t 0 --records greedy.graphs
+expect 0 $G -t 2 --top-k 0 --records drawn.graphs
+cmp -s greedy.graphs drawn.graphs && fail "a temperature of 2 draws nothing"
+for how in "--top-k 1" "--top-k 0 --top-p 1e-6" "--top-k 0 --min-p 1"; do
+    expect 0 $G -t 2 $how --records most.graphs --force
+    cmp greedy.graphs most.graphs || fail "$how draws what is not the most likely"
+done
+
 # published prompts: mode by mode, quirks, one without start node
 {
     printf 'left out: no record\n### Question: You are a trace generator that creates traces based on given requirements.\nRequirements:\n'

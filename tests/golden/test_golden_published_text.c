@@ -1,7 +1,6 @@
 /* Text of ours and every text published with the paper reads exactly, renders to the same bytes, and passes its own
  * validator. The published files are other people's data and are read from the shared folder; without it their
- * tests are
- * skipped. */
+ * tests are skipped. */
 #include "test.h"
 #include "trace/request/request.h"
 #include "trace/text/textfile.h"

@@ -153,6 +153,8 @@ TEST(refuses_what_is_not_statistics)
         "{\"format\":\"else\"}",
         "{\"format\":\"spanloom-stats-1\"}",
         "{\"format\":\"spanloom-stats-1\",\"graphs\":{\"S_1\":0},\"latency\":{},\"infilling\":{}}",
+        "{\"format\":\"spanloom-stats-1\",\"graphs\":{\"S_1\":9000000000000000000,\"S_2\":9000000000000000000},"
+        "\"latency\":{},\"infilling\":{}}",
         "{\"format\":\"spanloom-stats-1\",\"graphs\":{\"S_1\":2},\"latency\":{\"S_2\":{}},\"infilling\":{}}",
         "{\"format\":\"spanloom-stats-1\",\"graphs\":{\"S_1\":2},\"latency\":{},\"infilling\":{\"S_1|MS_1\":{\"MS_2\":1}}}",
         "{\"format\":\"spanloom-stats-1\",\"graphs\":{\"S_1\":2},\"latency\":{},\"infilling\":{\"S_1|MS_1|rpc\":{\"MS_2\":3}}}",

@@ -1,7 +1,6 @@
 /* Two small tokenizers of ours, and the published ones, against ids from other programs, and there and back on the
  * published training text. The ids of the small ones come from a plain merging by rank, written apart from this
- * code; the
- * published files are other people's, and their tests are skipped where they are absent. */
+ * code; the published files are other people's, and their tests are skipped where they are absent. */
 #include "core/file.h"
 #include "core/json.h"
 #include "test.h"

@@ -1,5 +1,6 @@
 /* Every kernel pair alone: forward against its plain twin, backward against central differences of the plain forward in
- * double steps, on odd sizes and with row distances larger than the rows. */
+ * double steps, on odd sizes and with row distances larger than the rows. Longer than most: one check for each
+ * kernel, by the same helpers. */
 #include "test.h"
 
 #include "core/num.h"

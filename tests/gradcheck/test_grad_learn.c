@@ -2,8 +2,7 @@
  *
  * A loss is sum u*y with random u; outputs are float32, so that differences over a step of 1e-2 carry an error of about
  * 1e-5 of the loss, and the cubic term of these smooth functions is of that size. Rectifiers have a corner: rows
- * near it
- * are moved away. */
+ * near it are moved away. */
 #include "test.h"
 
 #include "core/num.h"

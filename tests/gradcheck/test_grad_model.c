@@ -1,6 +1,6 @@
 /* The whole model: gradients of every tensor against central differences along random directions, and the properties
  * that must hold exactly or nearly: packed = one by one, recompute = stored, many threads = one, merged = base +
- * adapter, accumulated = one large batch. */
+ * adapter, accumulated = one large batch. Longer than most: every test needs the same small models. */
 #include "test.h"
 
 #include "core/num.h"

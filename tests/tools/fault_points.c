@@ -5,9 +5,8 @@
  *   FAULT_REPORT=FILE    a fault_report (fault_ops.h); mapped, so that it tells how far a run came that was killed
  *
  * OP is one of malloc (and calloc, realloc, aligned memory), write (write, pwrite, writev, fwrite, fflush, fclose),
- * fsync,
- * rename (rename, renameat2, link), open (files outside /proc, /sys, /dev, /etc, /usr, /lib), map (mmap of a file),
- * thread.
+ * fsync, rename (rename, renameat2, link), open (files outside /proc, /sys, /dev, /etc, /usr, /lib), map (mmap of a
+ * file), thread.
  * Programs that the victim starts are left alone. */
 #include <dlfcn.h>
 #include <errno.h>

@@ -6,19 +6,17 @@
  *   --point OP:N     this one only (OP:N+: and all later calls), and leave everything as it is then
  *   --start DIR      the folder `o` starts as a copy of DIR instead of empty
  *   --varies GLOB    files in `o` that differ from run to run (they hold times): not compared. Again for more.
- *   --whole GLOB     files in `o` that may be there after a failure, if they are as in the undisturbed run. Again
- *   for more.
+ *   --whole GLOB     files in `o` that may be there after a failure, if they are as in the undisturbed run. Again for
+ *                    more.
  *   --stays GLOB     files in `o` that may be there after a failure, whatever is in them: locks. Again for more.
  *   --any-stdout     standard output differs from run to run
  *   --seconds N      a run that takes longer hangs; default 60
  *   --findings FILE  appends what was found
  *
  * The command runs here and writes into the folder `o` only; TMPDIR is the folder `tmp`. Each point must end in one
- * of two
- * ways. "same": exit 0, and `o` and standard output as after an undisturbed run. "error": exit 1, one sentence on
- * standard
- * error, and `o` as it was before. Everything else is a finding: a signal, a hang, another exit code, no sentence or
- * several, other bytes with exit 0, a file left. Prints a line for each kind of call; exit 1 when there are
+ * of two ways. "same": exit 0, and `o` and standard output as after an undisturbed run. "error": exit 1, one sentence
+ * on standard error, and `o` as it was before. Everything else is a finding: a signal, a hang, another exit code, no
+ * sentence or several, other bytes with exit 0, a file left. Prints a line for each kind of call; exit 1 when there are
  * findings. */
 #include <errno.h>
 #include <fcntl.h>

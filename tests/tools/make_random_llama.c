@@ -1,12 +1,11 @@
 /* make_random_llama SHAPE DIR [TOKENIZER.json [SHARD_MB]]: a Hugging Face folder of random bfloat16 weights.
  *
  * SHAPE is llama-2-7b (13.5 GB), llama-3.2-1b (2.5 GB), or tiny-2 / tiny-3.2: the same kinds of model (untied
- * multi-head,
- * tied grouped with llama3 rotation) with small layers. config.json holds what the published models' holds; the
- * tokenizer is copied. A tiny model has the vocabulary of its tokenizer; a published one keeps its own, which must hold
- * the tokenizer's. Speed, memory and file handling of the real models can be measured without having them: the weights
- * have the real ones' names, shapes, types, order of magnitude (standard deviation 0.02; o and down smaller) and files,
- * cut at SHARD_MB million bytes (default 5000). The same SHAPE gives the same bytes. */
+ * multi-head, tied grouped with llama3 rotation) with small layers. config.json holds what the published models'
+ * holds; the tokenizer is copied. A tiny model has the vocabulary of its tokenizer; a published one keeps its own,
+ * which must hold the tokenizer's. Speed, memory and file handling of the real models can be measured without having
+ * them: the weights have the real ones' names, shapes, types, order of magnitude (standard deviation 0.02; o and down
+ * smaller) and files, cut at SHARD_MB million bytes (default 5000). The same SHAPE gives the same bytes. */
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>

@@ -2,10 +2,9 @@
  * JSON.
  *
  * For each of the first SAMPLES samples of TEXT: {"text", "tokens"}. For the first PROMPTS of them also, of the
- * sample's first
- * half as a prompt: "prompt" (how many tokens), "logprobs" (natural logarithms, of every token of the vocabulary as
- * the next
- * one) and "greedy" (the GREEDY most likely tokens, one after the other). An adapter in MODEL takes part. */
+ * sample's first half as a prompt: "prompt" (how many tokens), "logprobs" (natural logarithms, of every token of the
+ * vocabulary as the next one) and "greedy" (the GREEDY most likely tokens, one after the other). An adapter in MODEL
+ * takes part. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

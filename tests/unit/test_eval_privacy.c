@@ -98,6 +98,8 @@ TEST(nearest)
     CHECK(d[1] <= 0 && d[2] >= 1);
     CHECK_I64(loom_rare_names_met(&met, &known, &asked, 2), 5); /* every name of the two graphs */
     CHECK_I64(met, 4);
+    CHECK_I64(loom_rare_names_met(&met, &known, &asked, 1), 0); /* in one graph is not in fewer than one */
+    CHECK_I64(met, 0);
     loom_call_sets_release(&asked);
     CHECK(loom_call_sets_load(&asked, b, 2, 1, &err) == LOOM_OK);
     CHECK_I64(asked.n, 2);
@@ -105,4 +107,70 @@ TEST(nearest)
     unlink(a), unlink(b);
 }
 
-TEST_MAIN(RUN(area_by_pairs) RUN(interval_covers) RUN(all_apart) RUN(nearest))
+/* ---- against counting by hand: roots that call some of a few microservices, any of them several times ---- */
+enum { STARS = 40, ROOTS = 2, LEAVES = 3 };
+typedef struct star {
+    int root, n, calls[LEAVES]; /* n: calls in all */
+} star;
+
+static void draw_stars(star *stars, loom_buf *text, loom_rng *rng)
+{
+    for (int i = 0; i < STARS; i++) {
+        star *s = &stars[i];
+        *s = (star){.root = (int)loom_rng_below(rng, ROOTS), .n = 1 + (int)loom_rng_below(rng, 5)};
+        loom_buf_printf(text, "00h00m00s000ms S_000000001 0|http|USER|MS_0000%d|ARRIVED_0|RT_9", s->root);
+        for (int k = 1; k < s->n; k++) {
+            int leaf = (int)loom_rng_below(rng, LEAVES);
+            s->calls[leaf]++;
+            loom_buf_printf(text, "||0.%d|rpc|MS_0000%d|MS_0001%d|ARRIVED_1|RT_1", k, s->root, leaf);
+        }
+        loom_buf_char(text, '\n');
+    }
+}
+
+static double apart_by_hand(const star *a, const star *b)
+{
+    int common = a->root == b->root;
+    for (int l = 0; common && l < LEAVES; l++) common += a->calls[l] < b->calls[l] ? a->calls[l] : b->calls[l];
+    return (double)(a->n + b->n - 2 * common) / (a->n + b->n);
+}
+
+static void load_stars(loom_call_sets *s, star *stars, loom_rng *rng)
+{
+    char path[] = "/tmp/loom-near.XXXXXX";
+    int fd = mkstemp(path);
+    loom_buf text = {0};
+    loom_err err = {0};
+    CHECK(fd >= 0);
+    close(fd);
+    draw_stars(stars, &text, rng);
+    CHECK(loom_file_write(path, text.data, text.len, true, &err) == LOOM_OK);
+    CHECK(loom_call_sets_load(s, path, 0, 1, &err) == LOOM_OK);
+    CHECK_I64(s->n, STARS);
+    loom_buf_release(&text);
+    unlink(path);
+}
+
+TEST(nearest_by_hand)
+{
+    loom_call_sets known = {0}, asked = {0};
+    star a[STARS], b[STARS];
+    double d[STARS];
+    int copies = 0, near = 0;
+    loom_rng rng;
+    loom_rng_seed(&rng, 4, "stars", 0);
+    load_stars(&known, a, &rng);
+    load_stars(&asked, b, &rng);
+    loom_nearest(d, &known, &asked, NULL);
+    for (int i = 0; i < STARS; i++) {
+        double best = 1;
+        for (int k = 0; k < STARS; k++) best = fmin(best, apart_by_hand(&b[i], &a[k]));
+        CHECK_NEAR(d[i], best, 1e-12);
+        copies += best <= 0;
+        near += best > 0 && best < 1;
+    }
+    CHECK(copies > 5 && near > 5);
+    loom_call_sets_release(&known), loom_call_sets_release(&asked);
+}
+
+TEST_MAIN(RUN(area_by_pairs) RUN(interval_covers) RUN(all_apart) RUN(nearest) RUN(nearest_by_hand))

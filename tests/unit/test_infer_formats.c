@@ -1,5 +1,6 @@
 /* Readers of outside files stay on their feet: every kind of document, cut short and with bytes changed, is read or
- * refused with a sentence, never worse; and what is passed on is a valid graph. */
+ * refused with a sentence, never worse; and what is passed on is a valid graph. Longer than most: each format goes
+ * through the same mills. */
 #include "test.h"
 
 #include <unistd.h>

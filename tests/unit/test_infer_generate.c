@@ -229,6 +229,48 @@ TEST(another_attempt_has_another_stream)
     loom_json_free(root);
 }
 
+/* What the options say of decoding reaches every job. */
+typedef struct overseer {
+    script script;
+    const loom_gen_options *want;
+    int64_t n;
+} overseer;
+
+static loom_status oversee(loom_completer *c, loom_job *job, loom_err *err)
+{
+    overseer *v = (overseer *)c;
+    const loom_gen_options *o = v->want;
+    v->n++;
+    CHECK_I64(job->max_tokens, o->max_tokens);
+    CHECK_I64(job->top_k, o->top_k);
+    CHECK_NEAR(job->temperature, o->temperature, 0);
+    CHECK_NEAR(job->top_p, o->top_p, 0);
+    CHECK_NEAR(job->min_p, o->min_p, 0);
+    CHECK(job->bos == o->bos[LOOM_MODE_RECURSIVE]);
+    CHECK(job->n_stops > 0);
+    return submit(c, job, err);
+}
+
+TEST(options_reach_every_job)
+{
+    loom_json *root = NULL;
+    loom_err err = {0};
+    kept k = {0};
+    loom_gen_prompt prompt = {.id = 5, .mode = LOOM_MODE_RECURSIVE, .service = ""};
+    loom_gen_options o = {.samples = 2, .temperature = 0.7, .top_k = 9, .top_p = 0.8, .min_p = 0.05, .max_tokens = 321};
+    o.bos[LOOM_MODE_RECURSIVE] = true;
+
+    REQUIRE_OK(loom_json_read_file(&root, LOOM_SOURCE_DIR "/tests/golden/spec/generation/cases.json", 1 << 24, &err),
+               err);
+    overseer v = {.script = script_of(loom_json_get(loom_json_at(root, 0), "exchanges"), 0, 4), .want = &o};
+    v.script.face.submit = oversee;
+    prompt.text = loom_json_str(loom_json_get(loom_json_at(root, 0), "root_prompt"), &prompt.len);
+    REQUIRE_OK(loom_generate(&v.script.face, &prompt, 1, &o, keep, &k, NULL, &err), err);
+    CHECK(v.n > 2);
+    release(&k);
+    loom_json_free(root);
+}
+
 TEST(stopping_leaves_nothing_behind)
 {
     loom_json *root = NULL;
@@ -269,4 +311,4 @@ TEST(stop_strings_are_cut)
 }
 
 TEST_MAIN(RUN(golden_loops_in_any_order) RUN(streams_depend_on_the_layer_only) RUN(another_attempt_has_another_stream)
-              RUN(stopping_leaves_nothing_behind) RUN(stop_strings_are_cut))
+              RUN(options_reach_every_job) RUN(stopping_leaves_nothing_behind) RUN(stop_strings_are_cut))

@@ -5,8 +5,8 @@
  *   test_infer_property [REQUESTS [REQUESTS_PUBLISHED [SEED]]]
  *
  * REQUESTS with a tokenizer learned on the spot, REQUESTS_PUBLISHED with each of the Llama tokenizers where these
- * are at
- * hand. `make property` gives 10,000 and 500. The first failure of a kind is printed with its prompt and text. */
+ * are at hand. `make property` gives 10,000 and 500. The first failure of a kind is printed with its prompt and
+ * text. */
 #include "test.h"
 
 #include "core/num.h"

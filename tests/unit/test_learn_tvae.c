@@ -10,31 +10,44 @@ enum { ROWS = 40, WIDTH = 5, CODE = 3, BATCH = 5 };
 
 /* The values here were computed in float64 by a numpy program written from the definitions in learn/tvae.h,
  * gradients by central differences, with the mixture of scikit-learn; data, weights and noise by the formulas below. */
-static void rows_of(int32_t *discrete, double *x)
+typedef struct bed {
+    int32_t discrete[2 * ROWS], classes[2];
+    double x[ROWS];
+    float eps[BATCH * CODE];
+    loom_table rows;
+    loom_tvae *t;
+} bed;
+
+static loom_status build(bed *b, uint64_t seed, loom_err *err)
 {
+    *b = (bed){.classes = {3, 4}};
     for (int i = 0; i < ROWS; i++) {
-        discrete[2 * i] = i % 3;
-        discrete[2 * i + 1] = i * i % 4;
-        x[i] = i % 2 ? 3 + i % 3 : 300 + 5 * (i % 7);
+        b->discrete[2 * i] = i % 3;
+        b->discrete[2 * i + 1] = i * i % 4;
+        b->x[i] = i % 2 ? 3 + i % 3 : 300 + 5 * (i % 7);
     }
+    for (int i = 0; i < BATCH * CODE; i++) b->eps[i] = (float)cos(2 + 1.3 * i);
+    b->rows = (loom_table){.n = ROWS,
+                           .n_discrete = 2,
+                           .n_continuous = 1,
+                           .discrete = b->discrete,
+                           .classes = b->classes,
+                           .continuous = b->x};
+    return loom_tvae_new(&b->t, &b->rows, &(loom_tvae_conf){.width = WIDTH, .code = CODE, .batch = BATCH, .seed = seed},
+                         err);
 }
 
 TEST(agrees_with_numpy)
 {
     static const int64_t index[BATCH] = {0, 3, 4, 17, 31};
-    int32_t discrete[2 * ROWS], classes[] = {3, 4}, component;
-    double x[ROWS], norm = 0, along = 0;
-    float eps[BATCH * CODE];
-    loom_table rows = {
-        .n = ROWS, .n_discrete = 2, .n_continuous = 1, .discrete = discrete, .classes = classes, .continuous = x};
-    loom_tvae *t = NULL;
+    int32_t component;
+    double norm = 0, along = 0;
     loom_tvae_loss loss;
     loom_err err;
+    bed b;
 
-    rows_of(discrete, x);
-    REQUIRE_OK(
-        loom_tvae_new(&t, &rows, &(loom_tvae_conf){.width = WIDTH, .code = CODE, .batch = BATCH, .seed = 1}, &err),
-        err);
+    REQUIRE_OK(build(&b, 1, &err), err);
+    loom_tvae *t = b.t;
     CHECK_NEAR(loom_tvae_scalar(t, 0, 0, &component), -0.03624187037348747, 1e-7);
     CHECK_I64(component, 3);
     CHECK_NEAR(loom_tvae_scalar(t, 1, 0, &component), -0.038580551743507385, 1e-7);
@@ -43,9 +56,8 @@ TEST(agrees_with_numpy)
     REQUIRE(w->n == 254);
     CHECK_NEAR(w->w[253], 0.1, 1e-8);
     for (size_t i = 0; i < 253; i++) w->w[i] = (float)(0.6 * sin(1 + 0.7 * (double)i + 0.01 * (double)(i * i)));
-    for (int i = 0; i < BATCH * CODE; i++) eps[i] = (float)cos(2 + 1.3 * i);
     loom_weights_zero_grad(w);
-    loom_tvae_gradient(t, &loss, index, eps, BATCH);
+    loom_tvae_gradient(t, &loss, index, b.eps, BATCH);
     CHECK_NEAR(loss.reconstruction, 39.28498759978555, 2e-5);
     CHECK_NEAR(loss.kl, 0.42375014611110273, 1e-6);
     for (size_t i = 0; i < 253; i++) {
@@ -57,7 +69,7 @@ TEST(agrees_with_numpy)
     CHECK_NEAR(w->dw[253], -695.9246156839072, 1e-2);
     REQUIRE_OK(loom_tvae_step(t, &err), err);
     CHECK_NEAR(w->w[253], 0.101, 1e-7);
-    loom_tvae_gradient(t, &loss, index, eps, BATCH);
+    loom_tvae_gradient(t, &loss, index, b.eps, BATCH);
     CHECK_NEAR(loss.reconstruction, 38.048830154620916, 1e-3); /* an entry of almost no gradient may go either way */
     CHECK_NEAR(loss.kl, 0.4182792050247953, 1e-4);
     loom_tvae_free(t);
@@ -75,34 +87,27 @@ static double loss_of(loom_tvae *t, const int64_t *index, const float *eps)
 TEST(gradient)
 {
     static const int64_t index[BATCH] = {1, 2, 8, 9, 39};
-    int32_t discrete[2 * ROWS], classes[] = {3, 4};
-    double x[ROWS], size = 0, worst = 0;
-    float eps[BATCH * CODE];
-    loom_table rows = {
-        .n = ROWS, .n_discrete = 2, .n_continuous = 1, .discrete = discrete, .classes = classes, .continuous = x};
-    loom_tvae *t = NULL;
+    double size = 0, worst = 0;
     loom_tvae_loss loss;
     loom_err err;
+    bed b;
 
-    rows_of(discrete, x);
-    REQUIRE_OK(
-        loom_tvae_new(&t, &rows, &(loom_tvae_conf){.width = WIDTH, .code = CODE, .batch = BATCH, .seed = 3}, &err),
-        err);
+    REQUIRE_OK(build(&b, 3, &err), err);
+    loom_tvae *t = b.t;
     loom_weights *w = loom_tvae_weights(t);
     float *dw = loom_alloc(w->n, sizeof *dw);
     REQUIRE(dw);
     w->w[w->n - 1] = 0.5f;
-    for (int i = 0; i < BATCH * CODE; i++) eps[i] = (float)cos(2 + 1.3 * i);
     loom_weights_zero_grad(w);
-    loom_tvae_gradient(t, &loss, index, eps, BATCH);
+    loom_tvae_gradient(t, &loss, index, b.eps, BATCH);
     memcpy(dw, w->dw, w->n * sizeof *dw);
     for (size_t i = 0; i < w->n; i++) size = fmax(size, fabs((double)dw[i]));
     for (size_t i = 0; i < w->n; i++) {
         float old = w->w[i];
         w->w[i] = old + 1e-3f;
-        double up = loss_of(t, index, eps);
+        double up = loss_of(t, index, b.eps);
         w->w[i] = old - 1e-3f;
-        double down = loss_of(t, index, eps);
+        double down = loss_of(t, index, b.eps);
         w->w[i] = old;
         worst = fmax(worst, fabs((up - down) / 2e-3 - dw[i]) / size);
     }
@@ -111,7 +116,7 @@ TEST(gradient)
     loom_tvae_free(t);
 }
 
-/* Two kinds of rows, one nine times as frequent, each with a class and a time of its own: drawn rows keep class and
+/* Two kinds of rows, one three times as frequent, each with a class and a time of its own: drawn rows keep class and
  * time together, and both kinds occur. */
 TEST(learns)
 {

@@ -3,6 +3,7 @@
 
 #include "readers/spans/span_attributes.h"
 #include "readers/spans/span_ids.h"
+#include "readers/spans/spans.h"
 #include "trace/graph/record.h"
 
 TEST(ids_are_numbers)
@@ -147,6 +148,10 @@ static const struct {
     {SPAN("1", "", "SERVER", "f", "0", "null", "") "," SPAN("2", "1", "SERVER", "g", "3000", "1000",
                                                             "") "," SPAN("3", "1", "SERVER", "h", "5000", "1000", ""),
      "", "NO_END"},
+    /* of several spans without a parent the earliest is the first span, wherever it stands */
+    {SPAN("1", "", "SERVER", "g", "5000", "1000", "") "," SPAN("2", "", "SERVER", "f", "0", "90000", "") "," SPAN(
+         "3", "2", "SERVER", "h", "1000", "1000", "") "," SPAN("4", "", "SERVER", "i", "7000", "1000", ""),
+     "0|rpc|USER|f|ARRIVED_0|RT_90||0.1|rpc|f|h|ARRIVED_1|RT_1", "EXTRA_ROOT"},
     /* durations are rounded once, equal starts in ms go by their exact times, and what fits goes on fitting */
     {SPAN("1", "", "SERVER", "f", "400", "9600", "") "," SPAN("2", "1", "SERVER", "g", "1700", "1110",
                                                               "") "," SPAN("3", "1", "SERVER", "h", "1600", "100", ""),

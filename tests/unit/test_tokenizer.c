@@ -1,4 +1,5 @@
-/* Pieces, merging, loading, encoding and decoding, on small tokenizers made here. */
+/* Pieces, merging, loading, encoding and decoding, on small tokenizers made here. Longer than most: all of it needs
+ * the small tokenizers. */
 #include "core/buf.h"
 #include "core/rng.h"
 #include "test.h"

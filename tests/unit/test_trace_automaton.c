@@ -1,5 +1,6 @@
 /* Constrained decoding without a model: bytes drawn at random among those the automaton allows must always lead to
- * answers, and answers to graphs, that meet the request. */
+ * answers, and answers to graphs, that meet the request. Longer than most: requests, walks and refusals are made by
+ * the same helpers. */
 #include "test.h"
 
 #include "core/file.h"

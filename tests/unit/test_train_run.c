@@ -1,4 +1,5 @@
-/* Whole runs of pretrain and sft in scratch folders: what must be equal bit for bit, and what must be refused. */
+/* Whole runs of pretrain and sft in scratch folders: what must be equal bit for bit, and what must be refused.
+ * Longer than most: runs are compared with one another, and each takes time to make. */
 #include "train/run.h"
 
 #include <math.h>

@@ -1,9 +1,8 @@
 /* From CSV text to compact rows: which lines are kept, which are dropped and why (docs/VALIDITY.md section 1).
  *
  * One loom_row_reader per thread. Names, trace ids and call ids are interned per thread; a kept row is 40 bytes.
- * Rows stand
- * in chunks that never move; a segment says which rows of a chunk came from which block, so that the order of the file
- * can be told afterwards whatever thread read a block. */
+ * Rows stand in chunks that never move; a segment says which rows of a chunk came from which block, so that the order
+ * of the file can be told afterwards whatever thread read a block. */
 #ifndef LOOM_READERS_ROWS_ROW_READER_H
 #define LOOM_READERS_ROWS_ROW_READER_H
 

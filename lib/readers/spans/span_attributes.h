@@ -3,7 +3,8 @@
 #ifndef LOOM_READERS_SPANS_SPAN_ATTRIBUTES_H
 #define LOOM_READERS_SPANS_SPAN_ATTRIBUTES_H
 
-#include "readers/spans/spans.h"
+#include "core/arena.h"
+#include "readers/spans/span.h"
 
 loom_span_kind loom_span_kind_of(const char *text); /* "client", "CLIENT", "SPAN_KIND_CLIENT", "3" */
 /* Attributes may come in any order: what says it best wins. Texts are copied into `arena`. */

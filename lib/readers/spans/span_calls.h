@@ -2,6 +2,7 @@
 #ifndef LOOM_READERS_SPANS_SPAN_CALLS_H
 #define LOOM_READERS_SPANS_SPAN_CALLS_H
 
+#include "readers/spans/span_counts.h"
 #include "readers/spans/span_tree.h"
 
 typedef struct loom_found_call {

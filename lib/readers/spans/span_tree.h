@@ -2,7 +2,9 @@
 #ifndef LOOM_READERS_SPANS_SPAN_TREE_H
 #define LOOM_READERS_SPANS_SPAN_TREE_H
 
-#include "readers/spans/spans.h"
+#include "core/arena.h"
+#include "core/hash.h"
+#include "readers/spans/span.h"
 
 enum { LOOM_NODE_FIRST = -1, LOOM_NODE_NO_PARENT = -2 }; /* in place of a parent: none named; named, but not there */
 

@@ -19,12 +19,6 @@ typedef struct mapping {
     loom_span_counts here; /* of the trace at hand; joined to the others' when it is a graph */
 } mapping;
 
-const char *loom_spans_fault_name(int fault)
-{
-    static const char *const more[] = {"TOO_LARGE", "PARENTS_NOT_EXPORTED"};
-    return fault < LOOM_REASONS ? loom_reason_name((loom_reason)fault) : more[fault - LOOM_REASONS];
-}
-
 /* ---- spans of our own making say it all ---- */
 
 static bool all_ours(const loom_span_tree *t)
@@ -159,21 +153,6 @@ static loom_status found_calls(mapping *m, int *fault, loom_err *err)
     return loom_arena_check(&m->arena, "the spans of a trace", err);
 }
 
-static void add_counts(loom_span_counts *to, const loom_span_counts *from)
-{
-    to->graphs += from->graphs;
-    to->calls += from->calls;
-    to->call_spans += from->call_spans;
-    to->second_calls += from->second_calls;
-    to->inside += from->inside;
-    to->not_exported += from->not_exported;
-    to->untyped += from->untyped;
-    to->callee_times += from->callee_times;
-    to->caller_times += from->caller_times;
-    to->cut += from->cut;
-    loom_left_join(&to->left, &from->left);
-}
-
 static void reset_trace(mapping *m)
 {
     loom_left_out left = m->here.left;
@@ -230,7 +209,7 @@ static loom_status map_trace(mapping *m, const loom_span *const *spans, int64_t 
     }
     m->here.graphs = 1;
     m->here.calls = g.n_calls;
-    add_counts(counts, &m->here);
+    loom_span_counts_join(counts, &m->here);
     return take(arg, &g, err);
 }
 
@@ -266,5 +245,3 @@ loom_status loom_spans_graphs(loom_spans *s, loom_take_graph take, void *arg, lo
     loom_arena_release(&m.arena);
     return st;
 }
-
-void loom_span_counts_release(loom_span_counts *c) { loom_left_release(&c->left); }

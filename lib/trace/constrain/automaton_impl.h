@@ -2,7 +2,32 @@
  *
  * A piece is a literal, one of several alternatives, a number within ranges, a name, a dotted id or a caller. When it
  * is complete, `advance` (automaton.c) looks at the place and the functions of the other files set up the next piece.
- * They return false where the text cannot go on. */
+ * They return false where the text cannot go on.
+ *
+ * Places (P_ left out), and where each leads; `end`: the answer is done.
+ *
+ *   TO_OPEN > OPEN                    <layer> > EDGE             <split> > PARTS
+ *   TO_EDGES > EDGE                   where the prompt ends with <layer> or <edges>
+ *   TO_PARTS > PARTS                  where it ends with <split>
+ *
+ *   EDGE --one more----> ITEM > ITEM_VALUE > ITEM_END            "," > ITEM       ")" > EDGE
+ *        --no more-----> EDGES_LF > TAIL                         tabular: end
+ *
+ *   TAIL, PARTS --one more---> SUB_INDEX
+ *               --no more----> end
+ *               --counted----> LINE from TAIL, COND from PARTS   instruction, in front of the first subgraph
+ *
+ *   SUB_INDEX > SUB_OPEN > ATTR > ATTR_VALUE > ATTR_END          "/" > ATTR       "</subgraph>" > TAIL, PARTS;
+ *                                                                                 counted: > LINE
+ *   MORE --one more----> LIST_INDEX > LIST                       "," > LIST_INDEX      line end > NEXT
+ *        --no more-----> end
+ *   NEXT --one more----> COND
+ *        --no more-----> end
+ *   COND --condition---> LINE > COND
+ *        --subgraph----> SUB_INDEX
+ *
+ *   LINE, LINE_HOLE (a number or name that is not known yet), LINE_END: the lines of the counted form. The three that
+ *   count stand one after the other and lead to MORE, what is left behind a subgraph to NEXT. */
 #ifndef LOOM_TRACE_CONSTRAIN_AUTOMATON_IMPL_H
 #define LOOM_TRACE_CONSTRAIN_AUTOMATON_IMPL_H
 

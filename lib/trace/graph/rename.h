@@ -7,11 +7,9 @@
  * the file can be shown in a terminal.
  *
  * Every name but USER gets a number, so that no number can be taken twice. With keep_ids, MS_n and S_n keep theirs
- * unless
- * another name has it already; they stand in the mapping as well, so that it stays theirs. A mapping file that
- * exists is
- * read first and goes on growing, so that several runs agree. New names are numbered in byte order, file by file: the
- * result does not depend on threads. */
+ * unless another name has it already; they stand in the mapping as well, so that it stays theirs. A mapping file that
+ * exists is read first and goes on growing, so that several runs agree. New names are numbered in byte order, file by
+ * file: the result does not depend on threads. */
 #ifndef LOOM_TRACE_GRAPH_RENAME_H
 #define LOOM_TRACE_GRAPH_RENAME_H
 

@@ -3,41 +3,8 @@
 #include <string.h>
 
 #include "core/compare.h"
-#include "core/file.h"
-#include "core/hash.h"
-#include "core/json.h"
 #include "core/num.h"
-
-/* Names are interned; a triple of a service is a row of one hash table. Everything that is asked for in order is laid
- * out by finish(): services by name, triples by (service, source, type, destination). */
-typedef struct service_entry {
-    int64_t graphs;
-    int64_t *latencies; /* (n_latencies), until finish */
-    size_t n_latencies, cap_latencies;
-    bool has_latency;
-    int64_t max, p90;
-    double mean;
-    int64_t first_triple, n_triples; /* run in `ordered` */
-} service_entry;
-
-typedef struct triple_slot {
-    uint32_t service, source, destination; /* ids; */
-    uint32_t type;
-    int64_t count; /* 0: empty slot */
-    int64_t seen;  /* serial number of the last graph that counted */
-} triple_slot;
-
-struct loom_stats {
-    loom_intern services, names;
-    service_entry *entries; /* by service id */
-    size_t cap_entries;
-    triple_slot *slots;
-    size_t n_slots, n_triples;
-    int64_t graphs;
-    bool finished, loaded, failed; /* failed: memory ran out, something is missing */
-    int64_t *by_name;              /* service ids in byte order */
-    loom_stats_triple *ordered;
-};
+#include "trace/graph/stats_impl.h"
 
 loom_stats *loom_stats_new(void) { return loom_calloc(1, sizeof(loom_stats)); }
 
@@ -54,19 +21,18 @@ void loom_stats_free(loom_stats *s)
     free(s);
 }
 
-/* False: no memory. */
-static bool service_id(uint32_t *out, loom_stats *s, const char *name)
+bool loom_stats_service_id(uint32_t *out, loom_stats *s, const char *name)
 {
     size_t before = s->services.n;
     if (loom_grow(&s->entries, &s->cap_entries, before + 1, sizeof *s->entries, NULL) != LOOM_OK) return false;
     int64_t id = loom_intern_add(&s->services, name, strlen(name));
     if (id < 0) return false;
-    if (s->services.n > before) s->entries[id] = (service_entry){0};
+    if (s->services.n > before) s->entries[id] = (loom_stats_entry){0};
     *out = (uint32_t)id;
     return true;
 }
 
-static bool name_id(uint32_t *out, loom_stats *s, const char *name)
+bool loom_stats_name_id(uint32_t *out, loom_stats *s, const char *name)
 {
     int64_t id = loom_intern_add(&s->names, name, strlen(name));
     if (id < 0) return false;
@@ -84,11 +50,11 @@ static size_t triple_hash(uint32_t service, uint32_t source, uint32_t type, uint
 }
 
 /* The slot of the triple, or the empty slot where it belongs. */
-static triple_slot *find_slot(triple_slot *slots, size_t n_slots, const triple_slot *key)
+static loom_stats_slot *find_slot(loom_stats_slot *slots, size_t n_slots, const loom_stats_slot *key)
 {
     size_t i = triple_hash(key->service, key->source, key->type, key->destination) & (n_slots - 1);
     for (;; i = (i + 1) & (n_slots - 1)) {
-        triple_slot *slot = &slots[i];
+        loom_stats_slot *slot = &slots[i];
         if (slot->count == 0) return slot;
         if (slot->service == key->service && slot->source == key->source && slot->type == key->type &&
             slot->destination == key->destination)
@@ -99,7 +65,7 @@ static triple_slot *find_slot(triple_slot *slots, size_t n_slots, const triple_s
 static bool grow_slots(loom_stats *s)
 {
     size_t n = s->n_slots ? s->n_slots * 2 : 1024;
-    triple_slot *fresh = loom_calloc(n, sizeof *fresh);
+    loom_stats_slot *fresh = loom_calloc(n, sizeof *fresh);
     if (!fresh) return false;
     for (size_t i = 0; i < s->n_slots; i++)
         if (s->slots[i].count) *find_slot(fresh, n, &s->slots[i]) = s->slots[i];
@@ -109,11 +75,10 @@ static bool grow_slots(loom_stats *s)
     return true;
 }
 
-/* NULL: no memory. */
-static triple_slot *slot_of(loom_stats *s, const triple_slot *key)
+loom_stats_slot *loom_stats_slot_of(loom_stats *s, const loom_stats_slot *key)
 {
     if ((s->n_triples + 1) * 4 > s->n_slots * 3 && !grow_slots(s)) return NULL;
-    triple_slot *slot = find_slot(s->slots, s->n_slots, key);
+    loom_stats_slot *slot = find_slot(s->slots, s->n_slots, key);
     if (slot->count == 0) {
         *slot = *key;
         slot->count = 0;
@@ -125,7 +90,7 @@ static triple_slot *slot_of(loom_stats *s, const triple_slot *key)
 
 /* ---- gathering ---- */
 
-static bool add_latency(service_entry *e, int64_t latency)
+static bool add_latency(loom_stats_entry *e, int64_t latency)
 {
     if (loom_grow(&e->latencies, &e->cap_latencies, e->n_latencies + 1, sizeof *e->latencies, NULL) != LOOM_OK)
         return false;
@@ -135,9 +100,10 @@ static bool add_latency(service_entry *e, int64_t latency)
 
 static bool add_call(loom_stats *s, uint32_t service, const loom_call *c)
 {
-    triple_slot key = {.service = service, .type = (uint32_t)c->type}, *slot;
-    if (!name_id(&key.source, s, c->source) || !name_id(&key.destination, s, c->destination)) return false;
-    if (!(slot = slot_of(s, &key))) return false;
+    loom_stats_slot key = {.service = service, .type = (uint32_t)c->type}, *slot;
+    if (!loom_stats_name_id(&key.source, s, c->source) || !loom_stats_name_id(&key.destination, s, c->destination))
+        return false;
+    if (!(slot = loom_stats_slot_of(s, &key))) return false;
     slot->count += slot->seen != s->graphs;
     slot->seen = s->graphs;
     return true;
@@ -147,7 +113,7 @@ void loom_stats_add(loom_stats *s, const loom_graph *g)
 {
     uint32_t service;
     if (g->n_calls == 0 || s->failed) return;
-    s->failed = !service_id(&service, s, g->service);
+    s->failed = !loom_stats_service_id(&service, s, g->service);
     if (s->failed) return;
     s->graphs++;
     s->entries[service].graphs++;
@@ -158,8 +124,8 @@ void loom_stats_add(loom_stats *s, const loom_graph *g)
 static bool merge_services(loom_stats *into, const loom_stats *from, uint32_t *services)
 {
     for (size_t i = 0; i < from->services.n; i++) {
-        const service_entry *e = &from->entries[i];
-        if (!service_id(&services[i], into, loom_intern_text(&from->services, (int64_t)i))) return false;
+        const loom_stats_entry *e = &from->entries[i];
+        if (!loom_stats_service_id(&services[i], into, loom_intern_text(&from->services, (int64_t)i))) return false;
         into->entries[services[i]].graphs += e->graphs;
         for (size_t k = 0; k < e->n_latencies; k++)
             if (!add_latency(&into->entries[services[i]], e->latencies[k])) return false;
@@ -170,15 +136,15 @@ static bool merge_services(loom_stats *into, const loom_stats *from, uint32_t *s
 static bool merge_triples(loom_stats *into, const loom_stats *from, const uint32_t *services, uint32_t *names)
 {
     for (size_t i = 0; i < from->names.n; i++)
-        if (!name_id(&names[i], into, loom_intern_text(&from->names, (int64_t)i))) return false;
+        if (!loom_stats_name_id(&names[i], into, loom_intern_text(&from->names, (int64_t)i))) return false;
     for (size_t i = 0; i < from->n_slots; i++) {
-        const triple_slot *slot = &from->slots[i];
+        const loom_stats_slot *slot = &from->slots[i];
         if (!slot->count) continue;
-        triple_slot key = {.service = services[slot->service],
-                           .source = names[slot->source],
-                           .destination = names[slot->destination],
-                           .type = slot->type};
-        triple_slot *to = slot_of(into, &key);
+        loom_stats_slot key = {.service = services[slot->service],
+                               .source = names[slot->source],
+                               .destination = names[slot->destination],
+                               .type = slot->type};
+        loom_stats_slot *to = loom_stats_slot_of(into, &key);
         if (!to) return false;
         to->count += slot->count;
     }
@@ -199,7 +165,7 @@ void loom_stats_merge(loom_stats *into, const loom_stats *from)
 /* ---- finishing ---- */
 
 /* p90: sorted ascending, element floor(n * 0.9); in integers, so that no rounding of 0.9 can move it. */
-static void finish_latency(service_entry *e)
+static void finish_latency(loom_stats_entry *e)
 {
     if (e->n_latencies >= LOOM_STATS_MIN_GRAPHS) {
         qsort(e->latencies, e->n_latencies, sizeof *e->latencies, loom_compare_i64);
@@ -236,21 +202,21 @@ static void order_triples(loom_stats *s)
         if (s->slots[i].count) s->entries[s->slots[i].service].n_triples++;
     int64_t at = 0;
     for (size_t i = 0; i < s->services.n; i++) {
-        service_entry *e = &s->entries[s->by_name[i]];
+        loom_stats_entry *e = &s->entries[s->by_name[i]];
         e->first_triple = at;
         at += e->n_triples;
         e->n_triples = 0;
     }
     for (size_t i = 0; i < s->n_slots; i++) {
-        const triple_slot *slot = &s->slots[i];
+        const loom_stats_slot *slot = &s->slots[i];
         if (!slot->count) continue;
-        service_entry *e = &s->entries[slot->service];
+        loom_stats_entry *e = &s->entries[slot->service];
         s->ordered[e->first_triple + e->n_triples++] = (loom_stats_triple){
             loom_intern_text(&s->names, slot->source), loom_intern_text(&s->names, slot->destination),
             (loom_call_type)slot->type, slot->count, slot->count * 10 < e->graphs};
     }
     for (size_t i = 0; i < s->services.n; i++) {
-        service_entry *e = &s->entries[i];
+        loom_stats_entry *e = &s->entries[i];
         qsort(s->ordered + e->first_triple, (size_t)e->n_triples, sizeof *s->ordered, compare_triples);
     }
 }
@@ -274,7 +240,7 @@ loom_status loom_stats_finish(loom_stats *s, loom_err *err)
 
 /* ---- queries ---- */
 
-static const service_entry *find_entry(const loom_stats *s, const char *service)
+static const loom_stats_entry *find_entry(const loom_stats *s, const char *service)
 {
     int64_t id = loom_intern_find(&s->services, service, strlen(service));
     return id < 0 ? NULL : &s->entries[id];
@@ -284,14 +250,14 @@ int64_t loom_stats_graphs(const loom_stats *s) { return s->graphs; }
 
 int64_t loom_stats_service_graphs(const loom_stats *s, const char *service)
 {
-    const service_entry *e = find_entry(s, service);
+    const loom_stats_entry *e = find_entry(s, service);
     return e ? e->graphs : 0;
 }
 
 bool loom_stats_latency(const loom_stats *s, const char *service, int64_t *max, int64_t *p90, double *mean)
 {
-    static const service_entry none;
-    const service_entry *e = find_entry(s, service);
+    static const loom_stats_entry none;
+    const loom_stats_entry *e = find_entry(s, service);
     if (!e) e = &none;
     if (max) *max = e->max;
     if (p90) *p90 = e->p90;
@@ -306,10 +272,10 @@ bool loom_stats_is_rare(const loom_stats *s, const char *service, const char *so
                       loom_intern_find(&s->names, source, strlen(source)),
                       loom_intern_find(&s->names, destination, strlen(destination))};
     if (ids[0] < 0 || ids[1] < 0 || ids[2] < 0 || !s->n_slots) return false;
-    triple_slot key = {.service = (uint32_t)ids[0],
-                       .source = (uint32_t)ids[1],
-                       .destination = (uint32_t)ids[2],
-                       .type = (uint32_t)type};
+    loom_stats_slot key = {.service = (uint32_t)ids[0],
+                           .source = (uint32_t)ids[1],
+                           .destination = (uint32_t)ids[2],
+                           .type = (uint32_t)type};
     int64_t count = find_slot(s->slots, s->n_slots, &key)->count;
     return count > 0 && count * 10 < s->entries[ids[0]].graphs;
 }
@@ -320,7 +286,7 @@ const char *loom_stats_service(const loom_stats *s, int64_t i) { return loom_int
 
 const loom_stats_triple *loom_stats_triples(const loom_stats *s, const char *service, int64_t *n)
 {
-    const service_entry *e = find_entry(s, service);
+    const loom_stats_entry *e = find_entry(s, service);
     *n = e ? e->n_triples : 0;
     return e ? s->ordered + e->first_triple : s->ordered;
 }
@@ -342,217 +308,4 @@ const loom_stats_triple *loom_stats_destinations(const loom_stats *s, const char
     *n = 0;
     while (low + *n < all && t[low + *n].type == type && strcmp(t[low + *n].source, source) == 0) ++*n;
     return t + low;
-}
-
-/* ---- JSON ---- */
-
-static void render_latency(const loom_stats *s, loom_jw *w)
-{
-    loom_jw_key(w, "latency");
-    loom_jw_begin_object(w);
-    for (size_t i = 0; i < s->services.n; i++) {
-        const service_entry *e = &s->entries[s->by_name[i]];
-        if (!e->has_latency) continue;
-        loom_jw_key(w, loom_stats_service(s, (int64_t)i));
-        loom_jw_begin_object(w);
-        loom_jw_kv_i64(w, "max", e->max);
-        loom_jw_kv_i64(w, "p90", e->p90);
-        loom_jw_kv_f64(w, "mean", e->mean);
-        loom_jw_end_object(w);
-    }
-    loom_jw_end_object(w);
-}
-
-static void render_rare(const loom_stats *s, loom_jw *w)
-{
-    loom_jw_key(w, "rare");
-    loom_jw_begin_object(w);
-    for (size_t i = 0; i < s->services.n; i++) {
-        const service_entry *e = &s->entries[s->by_name[i]];
-        bool open = false;
-        for (int64_t k = 0; k < e->n_triples; k++) {
-            const loom_stats_triple *t = &s->ordered[e->first_triple + k];
-            if (!t->rare) continue;
-            if (!open) {
-                loom_jw_key(w, loom_stats_service(s, (int64_t)i));
-                loom_jw_begin_array(w);
-            }
-            open = true;
-            loom_jw_begin_array(w);
-            loom_jw_str(w, t->source);
-            loom_jw_str(w, loom_call_type_name(t->type));
-            loom_jw_str(w, t->destination);
-            loom_jw_end_array(w);
-        }
-        if (open) loom_jw_end_array(w);
-    }
-    loom_jw_end_object(w);
-}
-
-static void render_infilling(const loom_stats *s, loom_jw *w)
-{
-    loom_buf key = {0};
-    loom_jw_key(w, "infilling");
-    loom_jw_begin_object(w);
-    for (size_t i = 0; i < s->services.n; i++) {
-        const service_entry *e = &s->entries[s->by_name[i]];
-        const loom_stats_triple *t = s->ordered + e->first_triple;
-        for (int64_t k = 0; k < e->n_triples; k++) {
-            bool same = k && t[k].type == t[k - 1].type && strcmp(t[k].source, t[k - 1].source) == 0;
-            if (!same) {
-                if (k) loom_jw_end_object(w);
-                loom_buf_reset(&key);
-                loom_buf_printf(&key, "%s|%s|%s", loom_stats_service(s, (int64_t)i), t[k].source,
-                                loom_call_type_name(t[k].type));
-                loom_jw_key(w, key.data);
-                loom_jw_begin_object(w);
-            }
-            loom_jw_kv_i64(w, t[k].destination, t[k].count);
-        }
-        if (e->n_triples) loom_jw_end_object(w);
-    }
-    loom_jw_end_object(w);
-    loom_buf_release(&key);
-}
-
-void loom_stats_render(const loom_stats *s, loom_buf *into)
-{
-    loom_jw w;
-    loom_jw_init(&w, into, true);
-    loom_jw_begin_object(&w);
-    loom_jw_kv_str(&w, "format", "spanloom-stats-1");
-    loom_jw_kv_i64(&w, "graphs_total", s->graphs);
-    loom_jw_key(&w, "graphs");
-    loom_jw_begin_object(&w);
-    for (size_t i = 0; i < s->services.n; i++)
-        loom_jw_kv_i64(&w, loom_stats_service(s, (int64_t)i), s->entries[s->by_name[i]].graphs);
-    loom_jw_end_object(&w);
-    render_latency(s, &w);
-    render_rare(s, &w);
-    render_infilling(s, &w);
-    loom_jw_end_object(&w);
-    loom_buf_char(into, '\n');
-}
-
-static loom_status bad_stats(const char *name, const char *what, loom_err *err)
-{
-    return loom_fail(err, LOOM_STATUS_FORMAT, "%s: %s; make it again with loom-preprocess stats", name, what);
-}
-
-static loom_status read_graph_counts(loom_stats *s, const loom_json *root, const char *name, loom_err *err)
-{
-    const loom_json *graphs = loom_json_get(root, "graphs");
-    if (!loom_json_is_object(graphs)) return bad_stats(name, "no object \"graphs\"", err);
-    for (void *it = loom_json_iter(graphs); it; it = loom_json_iter_next(graphs, it)) {
-        int64_t n = loom_json_i64(loom_json_iter_value(it), 0);
-        if (n < 1) return bad_stats(name, "\"graphs\" holds a value that is not a count", err);
-        uint32_t id;
-        if (!service_id(&id, s, loom_json_iter_key(it))) return loom_fail_nomem(err, "the statistics");
-        s->entries[id].graphs = n;
-        s->graphs += n;
-    }
-    return LOOM_OK;
-}
-
-static loom_status read_latencies(loom_stats *s, const loom_json *root, const char *name, loom_err *err)
-{
-    const loom_json *latency = loom_json_get(root, "latency");
-    if (!loom_json_is_object(latency)) return bad_stats(name, "no object \"latency\"", err);
-    for (void *it = loom_json_iter(latency); it; it = loom_json_iter_next(latency, it)) {
-        const loom_json *v = loom_json_iter_value(it);
-        const char *service = loom_json_iter_key(it);
-        int64_t id = loom_intern_find(&s->services, service, strlen(service));
-        if (id < 0) return bad_stats(name, "\"latency\" names a service that \"graphs\" does not", err);
-        service_entry *e = &s->entries[id];
-        LOOM_TRY(loom_json_need_i64(v, "max", &e->max, err));
-        LOOM_TRY(loom_json_need_i64(v, "p90", &e->p90, err));
-        LOOM_TRY(loom_json_need_f64(v, "mean", &e->mean, err));
-        e->has_latency = true;
-    }
-    return LOOM_OK;
-}
-
-/* "service|source|type"; the service may not hold a bar (it stood in a record), nor may the others. */
-static bool split_key(const char *key, loom_buf *service, loom_buf *source, loom_call_type *type)
-{
-    const char *first = strchr(key, '|'), *second = first ? strchr(first + 1, '|') : NULL;
-    if (!second) return false;
-    loom_buf_reset(service);
-    loom_buf_reset(source);
-    loom_buf_append(service, key, (size_t)(first - key));
-    loom_buf_append(source, first + 1, (size_t)(second - first - 1));
-    *type = loom_call_type_of(second + 1, strlen(second + 1));
-    return *type != LOOM_CALL_TYPES;
-}
-
-static loom_status read_infilling(loom_stats *s, const loom_json *root, const char *name, loom_err *err)
-{
-    loom_status st = LOOM_OK;
-    loom_buf service = {0}, source = {0};
-    loom_call_type type;
-    const loom_json *infilling = loom_json_get(root, "infilling");
-    if (!loom_json_is_object(infilling)) return bad_stats(name, "no object \"infilling\"", err);
-    for (void *it = loom_json_iter(infilling); it && st == LOOM_OK; it = loom_json_iter_next(infilling, it)) {
-        const loom_json *counts = loom_json_iter_value(it);
-        if (!split_key(loom_json_iter_key(it), &service, &source, &type) ||
-            loom_intern_find(&s->services, loom_buf_text(&service), service.len) < 0) {
-            st = bad_stats(name, "\"infilling\" has a key that is not service|source|type", err);
-            break;
-        }
-        for (void *k = loom_json_iter(counts); k; k = loom_json_iter_next(counts, k)) {
-            triple_slot key = {.type = (uint32_t)type}, *slot;
-            if (loom_buf_failed(&source) || !service_id(&key.service, s, loom_buf_text(&service)) ||
-                !name_id(&key.source, s, loom_buf_text(&source)) ||
-                !name_id(&key.destination, s, loom_json_iter_key(k)) || !(slot = slot_of(s, &key))) {
-                st = loom_fail_nomem(err, "the statistics");
-                break;
-            }
-            int64_t count = loom_json_i64(loom_json_iter_value(k), 0);
-            if (count < 1 || count > s->entries[key.service].graphs) {
-                st = bad_stats(name, "\"infilling\" holds a value that is not a count of the service's graphs", err);
-                break;
-            }
-            slot->count = count;
-        }
-    }
-    loom_buf_release(&service);
-    loom_buf_release(&source);
-    return st;
-}
-
-loom_status loom_stats_parse(loom_stats **out, const char *text, size_t len, const char *name, loom_err *err)
-{
-    loom_status st;
-    loom_json *root = NULL;
-    loom_stats *s = loom_stats_new();
-    if (!s) return loom_fail_nomem(err, "the statistics");
-    s->loaded = true;
-    if ((st = loom_json_parse(&root, text, len, name, err)) != LOOM_OK) goto done;
-    const char *format = loom_json_str(loom_json_get(root, "format"), NULL);
-    if (!format || strcmp(format, "spanloom-stats-1") != 0) {
-        st = bad_stats(name, "not a statistics file (\"format\" is not \"spanloom-stats-1\")", err);
-        goto done;
-    }
-    if ((st = read_graph_counts(s, root, name, err)) != LOOM_OK) goto done;
-    if ((st = read_latencies(s, root, name, err)) != LOOM_OK) goto done;
-    if ((st = read_infilling(s, root, name, err)) != LOOM_OK) goto done;
-    if ((st = loom_stats_finish(s, err)) != LOOM_OK) goto done;
-    *out = s;
-    s = NULL;
-done:
-    loom_json_free(root);
-    loom_stats_free(s);
-    return st;
-}
-
-loom_status loom_stats_load(loom_stats **out, const char *path, loom_err *err)
-{
-    loom_in *in = NULL;
-    loom_buf text = {0};
-    loom_status st = loom_in_open(&in, path, err);
-    if (st == LOOM_OK) st = loom_in_read_all(&text, in, LOOM_BOUND_STATS, path, err);
-    loom_in_close(&in);
-    if (st == LOOM_OK) st = loom_stats_parse(out, loom_buf_text(&text), text.len, path, err);
-    loom_buf_release(&text);
-    return st;
 }

@@ -45,8 +45,7 @@ void loom_graph_check(loom_verdict *v, const loom_graph *g);
 
 /* The final check of generated graphs (docs/VALIDITY.md section 8): calls in any order, ids may repeat. Parent finish =
  * smallest over the repeats, child finish = largest; sources and destinations are compared as sets; nodes are
- * visited depth
- * first from 0, children in order of first appearance. `scratch` serves working arrays (not reset). */
+ * visited depth first from 0, children in order of first appearance. `scratch` serves working arrays (not reset). */
 void loom_graph_check_repeated(loom_verdict *v, const loom_graph *g, loom_arena *scratch);
 
 #endif

@@ -2,8 +2,7 @@
  * uncommon call, which attribute or which call is missing.
  *
  * The builders give the text of one layer each; loom_downstream_make puts a whole question and its answer together.
- * Only
- * plain layers are shown; of a split nothing is. */
+ * Only plain layers are shown; of a split nothing is. */
 #ifndef LOOM_TRACE_TEXT_DOWNSTREAM_TASK_H
 #define LOOM_TRACE_TEXT_DOWNSTREAM_TASK_H
 

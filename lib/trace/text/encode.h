@@ -16,8 +16,8 @@
  *           bounded: high latency says from which on, with 0.75; of the others a share says one between half the
  *           latency and all of it, which is then hidden
  *   others  the same lines, always with attribute, and the number of subgraphs
- *   both    an uncommon call of the layer (or, if handed_down, below it): always, the first only; start before
- *   finish; copy the caller
+ *   both    an uncommon call of the layer (or, if handed_down, below it): always, the first only; start before finish;
+ *           copy the caller
  * A split has its four fixed lines. Then the order is shuffled. */
 #ifndef LOOM_TRACE_TEXT_ENCODE_H
 #define LOOM_TRACE_TEXT_ENCODE_H

@@ -1,10 +1,8 @@
 /* The grammar of the texts, in one place: modes, markers, attribute names, edge items, condition and counting lines,
  * stop strings. The renderer, the parsers, the request builder and constrained decoding all read these tables. Two
- * places
- * know words besides: text/downstream_task.h has those of its questions, and the tokenizer's pattern
- * (tokenizer/pretok.h),
- * which stands in tokenizer.json and must not move, the call types, USER and " is "; test_trace_words holds it to these
- * tables (docs/FORMATS.md, encoded text; docs/VALIDITY.md).
+ * places know words besides: text/downstream_task.h has those of its questions, and the tokenizer's pattern
+ * (tokenizer/pretok.h), which stands in tokenizer.json and must not move, the call types, USER and " is ";
+ * test_trace_words holds it to these tables (docs/FORMATS.md, encoded text; docs/VALIDITY.md).
  *
  * A line is a template with holes: '#' a decimal integer, '@' a name without LF. Rendering fills the holes, matching
  * reads them back:

@@ -11,8 +11,7 @@
  *   loom_names_release(&names);
  *
  * The text is sorted by bytes, so that it depends on the names alone; each name is written as the number of bytes
- * that it
- * shares with the one before, and the rest:
+ * that it shares with the one before, and the rest:
  *
  *   spanloom-names 1
  *   microservices 2
