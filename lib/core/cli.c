@@ -24,7 +24,8 @@ static const char *const known_sections[] = {
     "average",       "adapt",      "export",    "info",     "bench",      "sample",       "complete",  "convert",
     "show",          "serve",      "prompts",   "heatmap",  "similarity", "memorization", "privacy",   "distribution",
     "baseline",      "management", "tvae",      "topology", "compare",    "view",         "following", "variants",
-    "ladder",        "few-shot",   "settings",  "figures",  "report",     "oracle",       NULL};
+    "ladder",        "few-shot",   "settings",  "figures",  "report",     "oracle",       "classify",  "classes",
+    "infilling",     NULL};
 
 /* --help and --version are handled before the table is consulted, but stand in it so that help lists them. */
 struct common_conf {

@@ -34,9 +34,10 @@ static const loom_opt encode_opts[] = {
     LOOM_OPT_F64("asked", 0, encode_conf, asked, "0", 0.0, 1.0, "P",
                  "instruction: share of the layers that are asked for their first call, as if it were uncommon; models "
                  "learn to begin with what they are told to include"),
-    LOOM_OPT_F64("bounded", 0, encode_conf, bounded, "0", 0.0, 1.0, "P",
-                 "instruction: share of the graphs that are asked for a latency of at least some milliseconds; three of "
-                 "four requests for high latency then say from which on it is high. Models learn to compare"),
+    LOOM_OPT_F64(
+        "bounded", 0, encode_conf, bounded, "0", 0.0, 1.0, "P",
+        "instruction: share of the graphs that are asked for a latency of at least some milliseconds; three of "
+        "four requests for high latency then say from which on it is high. Models learn to compare"),
     LOOM_OPT_I64("copies", 0, encode_conf, copies, "1", 1, 1000, "N",
                  "texts of each graph, each with draws of its own"),
     LOOM_OPT_GROUP("Questions instead of graphs"),
@@ -124,24 +125,10 @@ typedef struct piece {
     size_t len;
 } piece;
 
-/* Is there room for one more question? */
-static bool may_ask(encoding *e)
-{
-    if (!e->conf->questions) return true;
-    bool room = e->asked < e->conf->questions;
-    e->asked += room;
-    e->beyond += !room;
-    return room;
-}
-
-static bool has_asked_enough(const encoding *e) { return e->conf->questions && e->asked >= e->conf->questions; }
-
-/* Of a question the text of a graph is the one sample. */
 static loom_status write_in_order(encoding *e, int64_t n_texts, loom_err *err)
 {
     for (int64_t i = 0; i < n_texts; i++) {
         const loom_buf *text = loom_encode_batch_text(e->batch, i);
-        if (text->len && !may_ask(e)) continue;
         if (text->len) LOOM_TRY(loom_out_write(e->out, text->data, text->len, err));
         e->written += (int64_t)text->len;
     }
@@ -187,8 +174,20 @@ static size_t balance(encoding *e, piece *pieces, size_t n)
     return kept;
 }
 
-/* The samples of one batch, thinned and in random order as asked for: the layers of a graph do not stay side by side.
- */
+/* Is there room for one more question? */
+static bool may_ask(encoding *e)
+{
+    if (!e->conf->questions) return true;
+    bool room = e->asked < e->conf->questions;
+    e->asked += room;
+    e->beyond += !room;
+    return room;
+}
+
+static bool has_asked_enough(const encoding *e) { return e->conf->questions && e->asked >= e->conf->questions; }
+
+/* The samples of one batch, thinned, only so many as asked for, and in random order if asked for: the layers of a graph
+ * do not stay side by side then. */
 static loom_status write_arranged(encoding *e, int64_t n_texts, loom_err *err)
 {
     piece *pieces = NULL;
@@ -218,7 +217,8 @@ static loom_status run_batch(encoding *e, const loom_encode_batch_line *lines, i
     if (loom_stop_requested())
         return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
     LOOM_TRY(loom_encode_batch_run(e->batch, lines, n, &n_texts, err));
-    LOOM_TRY(e->conf->shuffle || e->thin ? write_arranged(e, n_texts, err) : write_in_order(e, n_texts, err));
+    LOOM_TRY(e->conf->shuffle || e->thin || e->conf->questions ? write_arranged(e, n_texts, err)
+                                                               : write_in_order(e, n_texts, err));
     snprintf(note, sizeof note, "%s of text", loom_format_bytes(size, sizeof size, (double)e->written));
     loom_progress_update(&e->progress, loom_encode_batch_counts(e->batch).records, note);
     return LOOM_OK;
@@ -315,8 +315,9 @@ static loom_status finish(encoding *e, loom_err *err)
         loom_warn("%lld of %lld records hold no valid call graph and were left out; run the store through "
                   "loom-preprocess dedupe to see why",
                   (long long)(c.invalid / e->conf->copies), (long long)e->read);
-    loom_info("%lld %s samples of %lld graphs, %s", (long long)(c.samples - e->thinned - e->beyond), loom_mode_names[e->conf->mode],
-              (long long)(c.graphs / e->conf->copies), loom_format_bytes(size, sizeof size, (double)e->written));
+    loom_info("%lld %s samples of %lld graphs, %s", (long long)(c.samples - e->thinned - e->beyond),
+              loom_mode_names[e->conf->mode], (long long)(c.graphs / e->conf->copies),
+              loom_format_bytes(size, sizeof size, (double)e->written));
     return st;
 }
 

@@ -95,9 +95,9 @@ for task in high-latency uncommon; do
     [ "$(grep -c '^Yes$' $task.txt)" = "$(grep -c '^No$' $task.txt)" ] || fail "$task: answers are not balanced"
 done
 for task in edge uncommon; do
-    expect 0 "$P" encode all.graphs.zst --task $task --stats stats.json --questions 7 --json -o seven.txt
+    expect 0 "$P" encode all.graphs.zst --task $task --stats stats.json --questions 7 --json --force -o seven.txt
     says out '"left_out_beyond_questions": ?[0-9]+'
-    [ "$(grep -c '^### Question: ' seven.txt)" = 7 ] || fail "$task: not seven questions"
+    [ "$(grep -c '^### Question: ' seven.txt)" = 7 ] || fail "$task: not seven questions but $(grep -c '^### Question: ' seven.txt)"
 done
 expect 2 "$P" encode all.graphs.zst --questions 7 -o x.txt
 says err 'goes with --task'
