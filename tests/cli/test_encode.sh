@@ -94,8 +94,18 @@ for task in high-latency uncommon; do
     expect 0 "$P" encode all.graphs.zst --task $task --stats stats.json -o $task.txt
     [ "$(grep -c '^Yes$' $task.txt)" = "$(grep -c '^No$' $task.txt)" ] || fail "$task: answers are not balanced"
 done
+for task in edge uncommon; do
+    expect 0 "$P" encode all.graphs.zst --task $task --stats stats.json --questions 7 --json --force -o seven.txt
+    says out '"left_out_beyond_questions": ?[0-9]+'
+    [ "$(grep -c '^### Question: ' seven.txt)" = 7 ] || fail "$task: not seven questions but $(grep -c '^### Question: ' seven.txt)"
+done
+expect 2 "$P" encode all.graphs.zst --questions 7 -o x.txt
+says err 'goes with --task'
 expect 0 "$P" encode all.graphs.zst --task edge -o edge.txt
 [ "$(grep -c '^(\[MISSING\])$' edge.txt)" = "$(grep -c '^Child layer:$' edge.txt)" ] || fail "edge: parents and children differ"
+expect 0 "$P" encode all.graphs.zst --task edge --items listed -o edge.listed.txt
+grep '^(' edge.listed.txt | grep -vE '^\(edge_id is [^,]*,type is [^,]*,destination is [^,]*,communication starts at [^,]*,communication finishes at [^,]*\)$' |
+    grep -qvF '([MISSING])' && fail "an edge of a question whose items are not in the listed order"
 expect 0 "$P" encode all.graphs.zst --task attribute --mode recursive -o attribute.txt
 says attribute.txt 'is \[MISSING\]'
 
