@@ -5,8 +5,8 @@
 
 int main(int argc, char **argv)
 {
-    loom_cmd cmds[] = {loom_cmd_sample, loom_cmd_complete,    loom_cmd_serve, loom_cmd_convert, loom_cmd_push,
-                       loom_cmd_show,   loom_cmd_infer_bench, {.name = NULL}};
+    loom_cmd cmds[] = {loom_cmd_sample, loom_cmd_complete, loom_cmd_serve,       loom_cmd_convert,
+                       loom_cmd_push,   loom_cmd_show,     loom_cmd_infer_bench, {.name = NULL}};
 
     loom_cli_add_version_line(loom_http_library() ? loom_http_library() : "without libmicrohttpd: no serve");
     loom_blas_start(argc, argv);

@@ -102,8 +102,7 @@ static loom_status take_sample(loom_graph_units *u, reading *r, int64_t i, int64
         u->first[u->n] = used;
         r->hashes[u->n++] = 0;
     }
-    r->hashes[u->n - 1] =
-        (int64_t)loom_hash64(r->ids, (size_t)n * sizeof *r->ids, (uint64_t)r->hashes[u->n - 1]);
+    r->hashes[u->n - 1] = (int64_t)loom_hash64(r->ids, (size_t)n * sizeof *r->ids, (uint64_t)r->hashes[u->n - 1]);
     return LOOM_OK;
 }
 
@@ -143,7 +142,8 @@ loom_status loom_graph_units_find(loom_graph_units *out, const loom_loader *l, l
     if (!(r.ids = loom_alloc((size_t)info->longest + 1, sizeof *r.ids))) st = loom_fail_nomem(err, "a sample");
     else st = loom_shard_open(&r.shard, info->path, err);
     if (st == LOOM_OK)
-        st = loom_tokenizer_parse(&r.tokenizer, info->tokenizer, info->tokenizer_len, "the tokenizer of the shard", err);
+        st =
+            loom_tokenizer_parse(&r.tokenizer, info->tokenizer, info->tokenizer_len, "the tokenizer of the shard", err);
     if (st == LOOM_OK) st = walk(&u, &r, l, err);
     if (st == LOOM_OK) count_alike(&u, r.hashes);
     if (st == LOOM_OK) *out = u;

@@ -16,9 +16,9 @@
 
 typedef struct loom_graph_units {
     int64_t n;
-    int64_t *first;      /* (n + 1) samples of the loader; a graph whose samples are all left out has none */
-    int64_t alike;       /* graphs whose text is that of another */
-    int64_t most_alike;  /* the largest number of graphs of one text; 1: no two are alike */
+    int64_t *first;     /* (n + 1) samples of the loader; a graph whose samples are all left out has none */
+    int64_t alike;      /* graphs whose text is that of another */
+    int64_t most_alike; /* the largest number of graphs of one text; 1: no two are alike */
 } loom_graph_units;
 
 /* The loader must read one shard. FORMAT or ARG with the cure when it cannot be told which samples are a graph. */

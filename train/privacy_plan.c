@@ -31,8 +31,10 @@ static loom_status take_part(loom_privacy_plan *p, const char *part, size_t len,
         const char *name;
         double *to;
         double most;
-    } parts[] = {
-        {"epsilon", &p->epsilon, 1e4}, {"noise", &p->noise, 1e6}, {"delta", &p->delta, 0.999999}, {"graphs", &graphs, 1e9}};
+    } parts[] = {{"epsilon", &p->epsilon, 1e4},
+                 {"noise", &p->noise, 1e6},
+                 {"delta", &p->delta, 0.999999},
+                 {"graphs", &graphs, 1e9}};
 
     if (!equals || !loom_parse_f64(equals + 1, len - key - 1, &v)) return bad_part(part, len, err);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
@@ -76,7 +78,8 @@ static loom_status check_with(const train_conf *c, bool alone, loom_err *err)
         {c->overfit > 0, "--overfit takes the first samples, so that one graph more or less changes which: not with "
                          "--dp; give a smaller shard"},
         {c->tokens > 0, "--dp counts steps: give --epochs or --steps instead of --tokens"},
-        {c->minutes > 0, "--dp must know beforehand how many steps there are: --epochs or --steps instead of --minutes"},
+        {c->minutes > 0,
+         "--dp must know beforehand how many steps there are: --epochs or --steps instead of --minutes"},
         {c->patience > 0,
          "--patience lets the graphs of --valid say when the run ends, which --dp does not account for; leave it out"},
         {c->valid && c->best, "the weights of the lowest validation loss are chosen by the graphs of --valid, which "
@@ -106,8 +109,8 @@ loom_status loom_privacy_plan_data(loom_privacy_plan *p, const loom_graph_units 
     p->most_alike = u->most_alike;
     if (p->graphs_a_step > p->graphs)
         return loom_fail(err, LOOM_STATUS_ARG,
-                         "--dp: steps of %" PRId64 " graphs, and there are %" PRId64 "; give graphs=B", p->graphs_a_step,
-                         p->graphs);
+                         "--dp: steps of %" PRId64 " graphs, and there are %" PRId64 "; give graphs=B",
+                         p->graphs_a_step, p->graphs);
     p->rate = (double)p->graphs_a_step / (double)p->graphs;
     if (!(p->delta > 0)) p->delta = 0.1 / (double)p->graphs;
     return LOOM_OK;
@@ -179,7 +182,8 @@ void loom_privacy_plan_json(const loom_privacy_plan *p, int64_t spent, loom_buf 
     loom_jw_kv_str(&w, "accountant", "Renyi, Poisson-sampled Gaussian");
     loom_jw_kv_i64(&w, "graphs_alike", p->alike);
     loom_jw_kv_i64(&w, "most_alike", p->most_alike);
-    loom_jw_kv_str(&w, "covers", "adapter.h5 by this training; not names in the tokenizer, the number of graphs, other "
-                                 "trainings on the same graphs, or other files of the run");
+    loom_jw_kv_str(&w, "covers",
+                   "adapter.h5 by this training; not names in the tokenizer, the number of graphs, other "
+                   "trainings on the same graphs, or other files of the run");
     loom_jw_end_object(&w);
 }

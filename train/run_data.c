@@ -60,8 +60,7 @@ static loom_status find_graphs(loom_run_data *d, loom_run_plan *p, loom_err *err
     return LOOM_OK;
 }
 
-loom_status loom_run_data_open(loom_run_data *d, loom_run_plan *p, char *const *paths, int64_t n_paths,
-                               loom_err *err)
+loom_status loom_run_data_open(loom_run_data *d, loom_run_plan *p, char *const *paths, int64_t n_paths, loom_err *err)
 {
     loom_loader_options o = train_options(p);
     char tokens[32];

@@ -63,10 +63,10 @@ static loom_status check_base(const loom_model_files *b, const train_conf *conf,
                          train->path, train->vocab_size, b->path, b->model->config.V);
     if (conf->context > b->model->config.max_positions)
         return loom_fail(err, LOOM_STATUS_ARG,
-                         "--context %" PRId64 " is more than the %" PRId64 " positions of %s; lower it (only training of all "
+                         "--context %" PRId64 " is more than the %" PRId64
+                         " positions of %s; lower it (only training of all "
                          "weights, --no-lora, gives a model more)",
-                         conf->context,
-                         b->model->config.max_positions, b->path);
+                         conf->context, b->model->config.max_positions, b->path);
     return LOOM_OK;
 }
 
@@ -77,7 +77,7 @@ static loom_status load_base(loom_run_model *m, loom_run_plan *p, const loom_ctx
     bool whole = p->conf->lora && p->conf->lora_init == LORA_INIT_PISSA; /* the base gives its principal part away */
     loom_model_files_options o = {
         .frozen = !whole && (p->conf->lora || (ctx->common.dry_run && !adapts)), /* a plan needs no copy */
-        .positions = p->conf->lora ? 0 : p->conf->context}; /* an adapter's base stays as it is */
+        .positions = p->conf->lora ? 0 : p->conf->context};                      /* an adapter's base stays as it is */
 
     LOOM_TRY(loom_model_files_load(&m->base, loom_run_plan_start(p->conf), NULL, &o, err));
     if (adapts) LOOM_TRY(adapt_base(m, p, ctx, train, err));

@@ -102,8 +102,9 @@ static void say_privacy(const loom_run_loop *r)
     const loom_trainer *t = r->trainer;
 
     if (!x->on) return;
-    loom_info("privacy: epsilon %.3g at delta %.2g spent; adapter.h5 may be shown, the other files of the run tell more",
-              x->epsilon, x->delta);
+    loom_info(
+        "privacy: epsilon %.3g at delta %.2g spent; adapter.h5 may be shown, the other files of the run tell more",
+        x->epsilon, x->delta);
     if (t->dp_graphs)
         loom_info("%.1f %% of the gradients of graphs were longer than --clip %g",
                   100 * (double)t->dp_clipped / (double)t->dp_graphs, x->clip);

@@ -38,8 +38,7 @@ loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, 
     if (!t->g || (o->ema > 0 && !t->mean)) st = loom_fail_nomem(err, "gradients and moments");
     else st = loom_optimizer_new(&t->optimizer, &o->optimizer, t->table, pool, err);
     if (st == LOOM_OK) st = loom_acts_new(&t->acts, model, lora, &ao, err);
-    if (st == LOOM_OK && o->dp.units)
-        st = loom_private_new(&t->dp, &o->dp, model, lora, t->acts, loader, pool, err);
+    if (st == LOOM_OK && o->dp.units) st = loom_private_new(&t->dp, &o->dp, model, lora, t->acts, loader, pool, err);
     if (st == LOOM_OK && o->share.shards)
         st =
             loom_shard_tree_new(&t->tree, o->share.shards, o->share.me, ranks_of(o), t->table->floats, t->g, pool, err);

@@ -58,9 +58,9 @@ typedef struct loom_trainer {
     loom_optimizer *optimizer; /* state: its m and v */
     float *mean;               /* state: moving average of the weights; NULL without */
     float *g;
-    loom_shard_tree tree; /* with shards */
-    loom_private *dp;     /* with o.dp */
-    uint64_t secret;      /* state: of o.dp */
+    loom_shard_tree tree;          /* with shards */
+    loom_private *dp;              /* with o.dp */
+    uint64_t secret;               /* state: of o.dp */
     int64_t dp_graphs, dp_clipped; /* drawn in this part of the run; of these, with a gradient that was cut */
     loom_trainer_times times;
     int64_t step;   /* state: updates done */

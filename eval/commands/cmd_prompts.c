@@ -43,9 +43,10 @@ static const loom_opt prompts_opts[] = {
     LOOM_OPT_FLAG(
         "like", 0, prompts_conf, like,
         "instead of the cells: prompts of validation graphs as they occur, of any size, for comparison with real ones (Figs 4, 16)"),
-    LOOM_OPT_FLAG("unusual", 0, prompts_conf, unusual,
-                  "with --like: also ask for an uncommon call that the validation graph has, so that generated graphs are as unusual "
-                  "as real ones; needs --stats"),
+    LOOM_OPT_FLAG(
+        "unusual", 0, prompts_conf, unusual,
+        "with --like: also ask for an uncommon call that the validation graph has, so that generated graphs are as unusual "
+        "as real ones; needs --stats"),
     LOOM_OPT_I64(
         "count", 0, prompts_conf, count, "0", 0, 1000000000, "N",
         "with --ask: most pairs; with --like: most prompts; 0: as the preset says (--ask: " LOOM_PRESET_NUMBERS(
@@ -56,9 +57,10 @@ static const loom_opt prompts_opts[] = {
         "belongs to follows from its structure alone, not from the seed"),
     LOOM_OPT_FLAG("match-training", 0, prompts_conf, match_training,
                   "write prompts exactly like training text, not like the published prompt files"),
-    LOOM_OPT_FLAG("bounded", 0, prompts_conf, bounded,
-                  "with --ask: the line about high latency says from how many milliseconds on a latency is high; for models trained on "
-                  "text of loom-preprocess encode --bounded"),
+    LOOM_OPT_FLAG(
+        "bounded", 0, prompts_conf, bounded,
+        "with --ask: the line about high latency says from how many milliseconds on a latency is high; for models trained on "
+        "text of loom-preprocess encode --bounded"),
     LOOM_OPT_GROUP("What is known"),
     LOOM_OPT_IN("stats", 0, prompts_conf, stats, NULL, "FILE",
                 "statistics of the services, for conditions on latency and rare calls"),

@@ -103,8 +103,8 @@ typedef struct sampling_run {
 
 static loom_status check_conf(const sample_conf *c, loom_err *err)
 {
-    bool wish = c->service || c->edges >= 0 || c->depth >= 0 || c->latency >= 0 || c->high_latency || c->min_latency || c->include ||
-                c->start_node || c->children >= 0;
+    bool wish = c->service || c->edges >= 0 || c->depth >= 0 || c->latency >= 0 || c->high_latency || c->min_latency ||
+                c->include || c->start_node || c->children >= 0;
     int sources = (c->prompts != NULL) + (c->like != NULL) + wish;
 
     if (!c->output && !c->records && !c->csv)

@@ -280,7 +280,8 @@ static loom_status parse_include(loom_line *out, const char *text, loom_arena *a
 loom_status loom_prompts_wish(loom_prompts *p, const loom_wish *wish, loom_mode mode, bool match_training, int64_t n,
                               uint64_t seed, loom_err *err)
 {
-    loom_prompt_conf conf = {.mode = mode, .match_training = match_training,
+    loom_prompt_conf conf = {.mode = mode,
+                             .match_training = match_training,
                              .high_latency = wish->high_latency || wish->latency_from,
                              .latency_from = wish->latency_from};
     loom_attrs attrs;

@@ -39,9 +39,9 @@ typedef struct loom_wish {
     const char *service;
     const char *start_node; /* caller of the first call; NULL: USER. Not tabular */
     int64_t edges, depth, latency;
-    int64_t children;    /* layers below the first call, 0 or 1. Not tabular */
-    const char *include; /* "CALLER,CALLEE,TYPE": a call the graph must have. Instruction only */
-    bool high_latency;   /* Instruction only */
+    int64_t children;     /* layers below the first call, 0 or 1. Not tabular */
+    const char *include;  /* "CALLER,CALLEE,TYPE": a call the graph must have. Instruction only */
+    bool high_latency;    /* Instruction only */
     int64_t latency_from; /* ms, at least: high latency with its bound; 0: not said. Instruction only */
 } loom_wish;
 

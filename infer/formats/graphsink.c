@@ -370,7 +370,7 @@ static loom_status open_sink(loom_sink **out, const char *path, loom_buf *into, 
     if (!k) return loom_fail_nomem(err, "an output file");
     k->conf = *conf;
     k->into = into;
-    loom_status st = !path                           ? LOOM_OK
+    loom_status st = !path                             ? LOOM_OK
                      : conf->format == LOOM_FORMAT_NPY ? loom_npy_sink_open(&k->npy, path, conf->force, err)
                                                        : loom_out_open(&k->out, path, conf->force, err);
     if (st != LOOM_OK) {

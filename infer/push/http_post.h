@@ -38,7 +38,8 @@ const char *loom_http_post_library(void);
  * this machine is reached without any proxy. */
 loom_status loom_http_post_open(loom_http_post **out, const char *url, int64_t timeout_s, loom_err *err);
 /* OK whether an answer came or none did; INTERRUPT when loom_stop_requested() meanwhile. Redirects are not followed. */
-loom_status loom_http_post_send(loom_http_post *p, const loom_http_payload *body, loom_http_answer *answer, loom_err *err);
+loom_status loom_http_post_send(loom_http_post *p, const loom_http_payload *body, loom_http_answer *answer,
+                                loom_err *err);
 void loom_http_answer_release(loom_http_answer *a);
 void loom_http_post_close(loom_http_post **p); /* NULL is fine */
 

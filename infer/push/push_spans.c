@@ -27,7 +27,7 @@ struct loom_push {
     loom_http_answer answer;
     loom_sink *sink;
     loom_buf graph, batch, packed; /* spans of the last graph, those to be sent, the same as they are sent */
-    int64_t waiting; /* spans in the batch */
+    int64_t waiting;               /* spans in the batch */
     loom_push_counts counts;
     loom_rng rng;
     double started;

@@ -158,10 +158,11 @@ loom_status loom_dtype_check_range(const char *tensor, loom_dtype type, const fl
     if (type != LOOM_DTYPE_F16 && type != LOOM_DTYPE_BF16) return LOOM_OK;
     for (int64_t i = 0; i < n; i++)
         if (!(fabsf(values[i]) <= largest(type)))
-            return loom_fail(err, LOOM_STATUS_NUMERIC,
-                             "tensor %s holds %g, which %s cannot; write it with another --dtype, or see what became of "
-                             "the model",
-                             tensor, (double)values[i], loom_dtype_name(type));
+            return loom_fail(
+                err, LOOM_STATUS_NUMERIC,
+                "tensor %s holds %g, which %s cannot; write it with another --dtype, or see what became of "
+                "the model",
+                tensor, (double)values[i], loom_dtype_name(type));
     return LOOM_OK;
 }
 

@@ -208,8 +208,8 @@ static bool join_paths(loom_contrast_tally *t, const loom_contrast_tally *from, 
 loom_status loom_contrast_join(loom_contrast_tally *t, const loom_contrast_tally *from, loom_err *err)
 {
     int32_t *op = loom_alloc(from->ops.keys.n, sizeof *op), *path = loom_alloc(from->paths.n, sizeof *path);
-    bool ok = op && path && join_operations(t, from, op) && join_dependencies(t, from, op) &&
-              join_paths(t, from, op, path);
+    bool ok =
+        op && path && join_operations(t, from, op) && join_dependencies(t, from, op) && join_paths(t, from, op, path);
     t->graphs += from->graphs;
     t->calls += from->calls;
     free(op);

@@ -53,8 +53,8 @@ static int32_t *numbers_in(const loom_intern *into, const loom_intern *from)
 {
     int32_t *number = loom_alloc(from->n, sizeof *number);
     for (size_t i = 0; number && i < from->n; i++)
-        number[i] = (int32_t)loom_intern_find(into, loom_intern_text(from, (int64_t)i),
-                                              loom_intern_len(from, (int64_t)i));
+        number[i] =
+            (int32_t)loom_intern_find(into, loom_intern_text(from, (int64_t)i), loom_intern_len(from, (int64_t)i));
     return number;
 }
 
@@ -96,8 +96,7 @@ static bool join_windows(loom_shape_tally *t, const loom_shape_tally *from, cons
     bool ok = order != NULL;
     for (size_t n = 0; ok && n < from->windows.n; n++) {
         size_t i = (size_t)order[n];
-        loom_time_counts *w =
-            window_of(t, service[loom_pair_a(&from->windows, i)], loom_pair_b(&from->windows, i));
+        loom_time_counts *w = window_of(t, service[loom_pair_a(&from->windows, i)], loom_pair_b(&from->windows, i));
         ok = w && loom_time_counts_merge(w, &from->window[i]);
     }
     free(order);

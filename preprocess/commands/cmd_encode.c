@@ -31,12 +31,14 @@ static const loom_opt encode_opts[] = {
     LOOM_OPT_ENUM("include", 0, encode_conf, include, "own", "own|handed-down",
                   "instruction: where an uncommon call is asked for, in its own layer, or in those above it as well; a "
                   "model then hears of it at the root, where users ask, but that is not the paper's text"),
-    LOOM_OPT_F64("asked", 0, encode_conf, asked, "0", 0.0, 1.0, "P",
-                 "instruction: share of the layers that are asked for their first call, as if it were uncommon, and none is "
-                 "for a later one; models learn to begin with what they are told to include"),
-    LOOM_OPT_F64("bounded", 0, encode_conf, bounded, "0", 0.0, 1.0, "P",
-                 "instruction: share of the graphs that are asked for a latency of at least some milliseconds; three of "
-                 "four requests for high latency then say from which on it is high. Models learn to compare"),
+    LOOM_OPT_F64(
+        "asked", 0, encode_conf, asked, "0", 0.0, 1.0, "P",
+        "instruction: share of the layers that are asked for their first call, as if it were uncommon, and none is "
+        "for a later one; models learn to begin with what they are told to include"),
+    LOOM_OPT_F64(
+        "bounded", 0, encode_conf, bounded, "0", 0.0, 1.0, "P",
+        "instruction: share of the graphs that are asked for a latency of at least some milliseconds; three of "
+        "four requests for high latency then say from which on it is high. Models learn to compare"),
     LOOM_OPT_I64("copies", 0, encode_conf, copies, "1", 1, 1000, "N",
                  "texts of each graph, each with draws of its own"),
     LOOM_OPT_GROUP("Questions instead of graphs"),

@@ -136,4 +136,5 @@ TEST(values_out_of_range_are_refused)
     }
 }
 
-TEST_MAIN(RUN(values_out_of_range_are_refused) RUN(round_trip) RUN(known_values) RUN(rounding) RUN(unaligned) RUN(sizes) RUN(names))
+TEST_MAIN(RUN(values_out_of_range_are_refused) RUN(round_trip) RUN(known_values) RUN(rounding) RUN(unaligned) RUN(sizes)
+              RUN(names))

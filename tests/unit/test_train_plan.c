@@ -233,8 +233,8 @@ static const char *other_value(const loom_opt *o)
 /* Written down here once more, so that a mark in the table cannot go astray unseen. */
 static bool is_free(const char *name, bool patient)
 {
-    static const char *const list[] = {"output", "save-every", "save-minutes", "keep",       "log-every",
-                                       "plot",   "stop-after", "max-minutes",  "recompute",  "memory-limit",
+    static const char *const list[] = {"output", "save-every", "save-minutes", "keep",        "log-every",
+                                       "plot",   "stop-after", "max-minutes",  "recompute",   "memory-limit",
                                        "best",   "base-model", "net-gbits",    "net-latency", "dp-secret"};
 
     if (strncmp(name, "valid", 5) == 0) return !patient;

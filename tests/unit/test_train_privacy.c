@@ -132,9 +132,21 @@ static loom_status read_plan(loom_privacy_plan *p, const char *dp, loom_err *err
 
 TEST(parts_of_the_option)
 {
-    static const char *const bad[] = {"",          "epsilon",        "epsilon=",          "epsilon=0",     "epsilon=-1",
-                                      "noise=nan", "delta=1e-5",     "epsilon=1,noise=1", "epsilon=1,",    "epsilon=1,delta=1",
-                                      "e=1",       "epsilon=1,epsilon=2", "graphs=1.5,noise=1", "epsilon=1x", ",epsilon=1"};
+    static const char *const bad[] = {"",
+                                      "epsilon",
+                                      "epsilon=",
+                                      "epsilon=0",
+                                      "epsilon=-1",
+                                      "noise=nan",
+                                      "delta=1e-5",
+                                      "epsilon=1,noise=1",
+                                      "epsilon=1,",
+                                      "epsilon=1,delta=1",
+                                      "e=1",
+                                      "epsilon=1,epsilon=2",
+                                      "graphs=1.5,noise=1",
+                                      "epsilon=1x",
+                                      ",epsilon=1"};
     loom_privacy_plan p;
     loom_err err;
 
@@ -385,7 +397,7 @@ TEST(noise_and_draws)
         mean += (double)a[0] / 100;
         square += (double)a[0] * (double)a[0] / 100;
     }
-    CHECK(graphs > 150 && graphs < 250);            /* 200, standard deviation 12.2 */
+    CHECK(graphs > 150 && graphs < 250);           /* 200, standard deviation 12.2 */
     CHECK_NEAR(sqrt(square), 50 * 0.01 / 2, 0.06); /* two graphs expected; the standard error is .018 */
     CHECK_NEAR(mean, 0, 0.12);
     REQUIRE_OK(loom_private_gradient(p, 77, 99, ROWS, b, &r, &err), err);

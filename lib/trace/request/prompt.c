@@ -174,9 +174,10 @@ loom_line loom_request_high_latency(const loom_prompt_conf *conf)
 loom_status loom_request_root_prompt(loom_buf *into, const loom_graph *graph, const loom_facts *facts,
                                      const loom_prompt_conf *conf, loom_rng *rng, loom_arena *arena, loom_err *err)
 {
-    loom_encode_conf encode = {
-        .mode = conf->mode, .policy = rng ? LOOM_DRAW_RANDOM : LOOM_DRAW_ALL, .keep = kept(conf, rng),
-        .latency_from = conf->latency_from};
+    loom_encode_conf encode = {.mode = conf->mode,
+                               .policy = rng ? LOOM_DRAW_RANDOM : LOOM_DRAW_ALL,
+                               .keep = kept(conf, rng),
+                               .latency_from = conf->latency_from};
     loom_facts known = facts ? *facts : (loom_facts){0};
     loom_block root;
 

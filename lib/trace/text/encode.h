@@ -42,7 +42,7 @@ typedef struct loom_encode_conf {
     double bounded;    /* share of the graphs without high latency that are asked for a least latency; 0: none, and high
                           ones do not say theirs */
     int64_t latency_from; /* what high latency is said to begin at, ms; 0: as `bounded` says */
-    uint32_t keep;     /* attributes of the root that are always shown, LOOM_ATTR_BIT(...) (id always is) */
+    uint32_t keep;        /* attributes of the root that are always shown, LOOM_ATTR_BIT(...) (id always is) */
 } loom_encode_conf;
 
 /* Fills the samples of one graph: one text for tabular and recursive, one per layer for instruction (pre-order).
