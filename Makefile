@@ -69,7 +69,7 @@ endef
 # Debian packages: what they are needed for is said before anything is installed.
 REQUIRED = build-essential cmake ninja-build pkg-config libopenblas-dev liblapacke-dev libhdf5-dev libzstd-dev \
            libarchive-dev libjansson-dev libpcre2-dev libxxhash-dev
-OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev libopenmpi-dev openmpi-bin libmicrohttpd-dev
+OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev libopenmpi-dev openmpi-bin libmicrohttpd-dev libcurl4-openssl-dev
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build

@@ -82,6 +82,7 @@ fault balance         -- loom-preprocess balance in/i.txt.zst --exponent 0.5 --s
 fault tokenizer       -- loom-preprocess tokenizer in/i.txt.zst -o o/tokenizer.json $one
 fault tokens          --varies *.h5 -- loom-preprocess tokens in/i.txt.zst --tokenizer in/tokenizer.json -o o/t.tokens.h5 $one
 fault pretrain        $training -- loom-train pretrain in/t.tokens.h5 -o o $tiny --steps 2 $one
+fault sft-private     $training -- loom-train sft in/t.tokens.h5 --base in/run -o o --context 640 --batch-tokens 640 --no-plot --steps 1 --dp noise=1,graphs=2 --dp-secret 3 $one
 fault sft             $training -- loom-train sft in/t.tokens.h5 --base in/run --lora -o o --context 640 --batch-tokens 640 --no-plot --steps 1 $one
 fault merge           --varies *.h5 -- loom-train merge in/lora -o o/m.h5 $one
 fault average         --varies *.h5 -- loom-train average in/run in/two -o o/m.h5 $one
@@ -96,6 +97,7 @@ fault complete-llama  -- loom-infer complete --model in/llama --max-tokens 2 --j
 fault convert-csv     -- loom-infer convert in/g.csv -o o/g.graphs $one
 fault convert-jaeger  -- loom-infer convert in/g.json -o o/g.csv $one
 fault convert-otlp    -- loom-infer convert in/g.jsonl -o o/g.dot $one
+fault convert-npy     -- loom-infer convert in/g.graphs --to npy -o o/arrays $one
 fault convert-records -- loom-infer convert in/g.graphs.zst -o o/g.json $one
 fault show            -- loom-infer show in/g.graphs $one
 fault prompts         -- loom-eval prompts in/g.graphs.zst --mode instruction --per-cell 1 --edges 1:4 --depths 1:2 -o o/p.jsonl $one

@@ -61,6 +61,7 @@ BEGIN {
     door["^oneapi/"] = "^lib/model/([a-z_]+/)?(half|bf16)[a-z_]*\\.c$"
     door["^(jansson|zstd|archive|archive_entry|xxhash)\\.h$|^isa-l/"] = "^lib/core/"
     door["^pcre2\\.h$"] = "^lib/tokenizer/"
+    door["^curl/curl\\.h$"] = "^infer/push/http_post\\.c$"
     door["^mpi\\.h$"] = "^lib/core/"
     door["^microhttpd\\.h$"] = "^infer/serve/"
     for (i = 2; i < ARGC; i++) here[ARGV[i]] = 1

@@ -146,13 +146,13 @@ done:
 
 const loom_cmd loom_cmd_convert = {
     .name = "convert",
-    .summary = "call graphs from and to CSV, Jaeger, OTLP, Zipkin, and to DOT, Chrome events, GraphML, tables",
+    .summary = "call graphs from and to CSV, Jaeger, OTLP, Zipkin, and to DOT, Chrome events, GraphML, tables, arrays",
     .args = "INPUT...",
     .min_args = 1,
     .max_args = -1,
     .details =
-        "Reads graph stores, CallGraph CSV, Jaeger JSON, OTLP/JSON and Zipkin v2 (plain or compressed, alone, in tar\n"
-        "files or in folders; told apart by content) and writes one of the formats below. What cannot be used is left\n"
+        "Reads graph stores, CallGraph CSV, Jaeger JSON, OTLP (JSON, protobuf) and Zipkin v2 (plain or compressed, alone, in\n"
+        "tar files or in folders; told apart by content) and writes one of the formats below. What cannot be used is left\n"
         "out and counted by reason, with the place of the first (docs/FORMATS.md). A call is where a request\n"
         "moves from one service to another; spans inside a service are no calls.\n"
         "Graphs of our own come back from Jaeger, OTLP and Zipkin exactly as they were. Traces of other systems keep their\n"
@@ -167,6 +167,7 @@ const loom_cmd loom_cmd_convert = {
         "  chrome                        trace events for Perfetto and chrome://tracing\n"
         "  graphml  .graphml             for graph libraries: microservices are nodes, calls are edges\n"
         "  flat                          one row a call for data frames; the header says the types\n"
+        "  npy                           a folder of NumPy arrays for graph learning (docs/FORMATS.md)\n"
         "\n"
         "  loom-infer convert new.graphs.zst -o new.json --limit 50      look at 50 graphs in the Jaeger UI\n"
         "  loom-infer convert new.graphs.zst --names-from names.tsv -o new.jsonl   with the names of the private traces\n"

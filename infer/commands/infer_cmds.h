@@ -9,6 +9,7 @@ extern const loom_cmd loom_cmd_complete;    /* plain text completion */
 extern const loom_cmd loom_cmd_convert;     /* call graphs <-> CSV, Jaeger, OTLP, DOT */
 extern const loom_cmd loom_cmd_infer_bench; /* speed of generation */
 extern const loom_cmd loom_cmd_serve;       /* texts and call graphs over HTTP */
+extern const loom_cmd loom_cmd_push;        /* call graphs to an OpenTelemetry collector */
 extern const loom_cmd loom_cmd_show;        /* call graphs as trees in the terminal */
 
 #endif

@@ -370,7 +370,9 @@ static loom_status open_sink(loom_sink **out, const char *path, loom_buf *into, 
     if (!k) return loom_fail_nomem(err, "an output file");
     k->conf = *conf;
     k->into = into;
-    loom_status st = path ? loom_out_open(&k->out, path, conf->force, err) : LOOM_OK;
+    loom_status st = !path                           ? LOOM_OK
+                     : conf->format == LOOM_FORMAT_NPY ? loom_npy_sink_open(&k->npy, path, conf->force, err)
+                                                       : loom_out_open(&k->out, path, conf->force, err);
     if (st != LOOM_OK) {
         free(k);
         return st;
@@ -390,9 +392,11 @@ loom_status loom_sink_open_text(loom_sink **out, loom_buf *text, const loom_sink
     return open_sink(out, NULL, text, conf, err);
 }
 
+void loom_sink_set_epoch(loom_sink *k, int64_t epoch_ms) { k->conf.epoch_ms = epoch_ms; }
+
 static loom_status flush(loom_sink *k, size_t least, loom_err *err)
 {
-    if (k->text.len < least || !k->text.len) return LOOM_OK;
+    if (!k->text.len || (k->out && k->text.len < least)) return LOOM_OK;
     bool guard = k->conf.safe_csv && (k->conf.format == LOOM_FORMAT_CSV || k->conf.format == LOOM_FORMAT_FLAT);
     loom_buf_reset(&k->one);
     if (guard) loom_csv_guard(&k->one, k->text.data, k->text.len);
@@ -400,7 +404,7 @@ static loom_status flush(loom_sink *k, size_t least, loom_err *err)
     if (k->into) loom_buf_append(k->into, text->data, text->len);
     else LOOM_TRY(loom_out_write(k->out, text->data, text->len, err));
     loom_buf_reset(&k->text);
-    return LOOM_OK;
+    return k->into ? loom_buf_check(k->into, "graphs", err) : LOOM_OK;
 }
 
 /* Names may hold any bytes, JSON may not. */
@@ -434,6 +438,7 @@ loom_status loom_sink_put(loom_sink *k, const loom_graph *g, loom_err *err)
         break;
     case LOOM_FORMAT_GRAPHML: loom_sink_graphml(k, g); break;
     case LOOM_FORMAT_FLAT: loom_sink_flat(k, g); break;
+    case LOOM_FORMAT_NPY: LOOM_TRY(loom_npy_sink_put(k->npy, g, err)); break;
     case LOOM_FORMAT_ZIPKIN:
     case LOOM_FORMAT_CHROME:
     case LOOM_FORMAT_JAEGER:
@@ -452,7 +457,8 @@ loom_status loom_sink_commit(loom_sink **sink, const loom_meta *meta, const loom
 
     render_tail(k);
     loom_status st = flush(k, 0, err);
-    if (st == LOOM_OK) st = loom_meta_commit(meta, ctx, &k->out, 1, meta != NULL, err);
+    if (st == LOOM_OK && k->npy) st = loom_npy_sink_commit(&k->npy, meta, ctx, err);
+    else if (st == LOOM_OK) st = loom_meta_commit(meta, ctx, &k->out, 1, meta != NULL, err);
     loom_sink_abandon(sink);
     return st;
 }
@@ -463,7 +469,6 @@ loom_status loom_sink_finish_text(loom_sink **sink, loom_err *err)
 
     render_tail(k);
     loom_status st = flush(k, 0, err);
-    if (st == LOOM_OK) st = loom_buf_check(k->into, "graphs", err);
     loom_sink_abandon(sink);
     return st;
 }
@@ -474,6 +479,7 @@ void loom_sink_abandon(loom_sink **sink)
 
     if (!k) return;
     loom_out_abandon(&k->out);
+    loom_npy_sink_abandon(&k->npy);
     loom_buf_release(&k->text);
     loom_buf_release(&k->one);
     free(k->process);

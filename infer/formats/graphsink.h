@@ -1,5 +1,5 @@
 /* Call graphs for other tools: graph store, CallGraph CSV, Jaeger JSON, OTLP/JSON lines, Graphviz DOT, Zipkin v2,
- * Chrome trace events, GraphML, a flat table of calls.
+ * Chrome trace events, GraphML, a flat table of calls, NumPy arrays (a folder: npy_sink.h).
  *
  *   loom_sink *k = NULL;
  *   LOOM_TRY(loom_sink_open(&k, "out.json", &conf, err));
@@ -27,9 +27,10 @@ typedef enum loom_format {
     LOOM_FORMAT_CHROME,
     LOOM_FORMAT_GRAPHML,
     LOOM_FORMAT_FLAT,
+    LOOM_FORMAT_NPY,
     LOOM_FORMATS
 } loom_format;
-#define LOOM_FORMAT_CHOICES "records|csv|jaeger|otlp|dot|zipkin|chrome|graphml|flat"
+#define LOOM_FORMAT_CHOICES "records|csv|jaeger|otlp|dot|zipkin|chrome|graphml|flat|npy"
 /* By the ending of a name: .graphs[.zst], .csv, .jsonl/.ndjson (OTLP), .json (Jaeger), .dot/.gv, .graphml;
  * LOOM_FORMATS: unknown.
  */
@@ -53,9 +54,10 @@ typedef struct loom_sink_conf {
 
 typedef struct loom_sink loom_sink;
 loom_status loom_sink_open(loom_sink **out, const char *path, const loom_sink_conf *conf, loom_err *err);
-/* Appends to `text`, borrowed until the sink is finished or abandoned. */
+/* Appends every graph to `text` at once, borrowed until the sink is finished or abandoned. Not for npy. */
 loom_status loom_sink_open_text(loom_sink **out, loom_buf *text, const loom_sink_conf *conf, loom_err *err);
 loom_status loom_sink_finish_text(loom_sink **k, loom_err *err);
+void loom_sink_set_epoch(loom_sink *k, int64_t epoch_ms); /* of the graphs from here on */
 loom_status loom_sink_put(loom_sink *k, const loom_graph *g, loom_err *err);
 int64_t loom_sink_count(const loom_sink *k);
 /* With `meta`, PATH.meta.json comes with the file; NULL: without. */

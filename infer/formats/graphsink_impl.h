@@ -4,11 +4,13 @@
 
 #include "core/file.h"
 #include "infer/formats/graphsink.h"
+#include "infer/formats/npy_sink.h"
 
 struct loom_sink {
     loom_sink_conf conf;
-    loom_out *out;  /* a file, or ... */
-    loom_buf *into; /* ... a text */
+    loom_out *out;      /* a file, or ... */
+    loom_npy_sink *npy; /* ... arrays, or ... */
+    loom_buf *into;     /* ... a text */
     loom_buf text, one;
     int32_t *process; /* of each call of the graph at hand: the first call with the same destination */
     size_t cap_process;

@@ -24,7 +24,7 @@ static const char *const known_sections[] = {
     "sample-traces", "graphs",     "anonymise", "canaries", "dedupe",     "split",        "stats",     "describe",
     "encode",        "balance",    "tokenizer", "tokens",   "pretrain",   "sft",          "import",    "merge",
     "average",       "adapt",      "export",    "info",     "bench",      "sample",       "complete",  "convert",
-    "show",          "serve",      "prompts",   "heatmap",  "similarity", "memorization", "privacy",   "distribution",
+    "push",          "show",       "serve",      "prompts",   "heatmap",  "similarity", "memorization", "privacy",   "distribution",
     "baseline",      "management", "tvae",      "topology", "compare",    "view",         "following", "variants",
     "ladder",        "few-shot",   "settings",  "figures",  "report",     "oracle",       NULL};
 

@@ -24,3 +24,11 @@ if command -v python3 >/dev/null; then
 for f in ("out.zipkin", "out.chrome", "odd.zipkin", "odd.chrome"): json.load(open(f))
 for f in ("out.graphml", "odd.graphml"): t.parse(f)' || fail "an independent reader refuses a file"
 else echo "python3 is not here: JSON and XML not read by another program"; fi
+
+# arrays: a folder, whole or not at all
+expect 0 loom-infer convert "$SRC"/tests/frozen/graphs.graphs.zst --to npy -q -o arrays
+[ "$(find arrays -type f | sort | tr '\n' ' ')" = "arrays/edge_attr.npy arrays/edge_index.npy arrays/edge_index.npy.meta.json arrays/edge_parent.npy arrays/edge_ptr.npy arrays/graph_attr.npy arrays/names.txt arrays/node_name.npy arrays/node_ptr.npy " ] || fail "other files: $(find arrays -type f)"
+cp arrays/edge_index.npy before; expect 2 loom-infer convert "$SRC"/tests/frozen/graphs.graphs.zst --to npy -q -o arrays; one_sentence; says err 'force'
+expect 0 loom-infer convert "$SRC"/tests/frozen/graphs.graphs.zst --to npy -q -f -o arrays; cmp before arrays/edge_index.npy || fail "other bytes the second time"
+expect 2 loom-infer convert "$SRC"/tests/frozen/graphs.graphs.zst --to npy -q; one_sentence; says err 'output DIR'
+echo nothing >nothing.txt; expect 1 loom-infer convert nothing.txt --to npy -q -o gone; [ ! -e gone ] || fail "a folder of nothing"

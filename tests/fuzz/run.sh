@@ -37,6 +37,10 @@ seeds() { # FUZZER: fills the folder $work/FUZZER
             echo '[{"traceId":"1","id":"a","kind":"CLIENT","timestamp":1000,"duration":90,"localEndpoint":{"serviceName":"A"},"remoteEndpoint":{"serviceName":"B"}},{"traceId":"1","id":"a","shared":true,"kind":"SERVER","timestamp":1010,"duration":50,"localEndpoint":{"serviceName":"B"},"tags":{"http.method":"GET"}}]' >"$to/zipkin"
             echo '{"batches":[{"resource":{},"scope_spans":[{"spans":[{"trace_id":"AAAAAAAAAAAAAAAAAAAAAQ==","span_id":"AAAAAAAAAAE=","kind":"SPAN_KIND_PRODUCER","start_time_unix_nano":1000000,"end_time_unix_nano":"0","links":[{}],"attributes":[{"key":"messaging.destination.name","value":{"string_value":"q"}},{"key":"url.full","value":{"string_value":"http://u:p@[::1]:80/x"}}]}]}]}]}' >"$to/snake"
             { printf '\xef\xbb\xbf'; head -c 200 "$to/otlp"; echo; cat "$to/jaeger"; echo '{"resourceLogs":[]}'; sed 's/"references":\[\]/"references":[{"refType":"FOLLOWS_FROM","traceID":"2","spanID":"0"},{"refType":"CHILD_OF","traceID":"1","spanID":"00"}]/; s/"duration":900/"duration":null/' "$to/jaeger"; } >"$to/lines" ;;
+        fuzz_readers_protobuf) # a message of three spans; the same with its length in front; one that is cut short
+            printf '\x0a\xb9\x01\x0a\x17\x0a\x15\x0a\x0cservice.name\x12\x05\x0a\x03abc\x12\x9d\x01\x12\x31\x0a\x01\x01\x12\x01\x01\x2a\x01r\x30\x02\x39\0\0\0\x01\0\0\0\0\x41\0\0\0\x04\0\0\0\0\x4a\x12\x0a\x09db.system\x12\x05\x0a\x03sql' >"$to/plain"
+            { printf '\0\0\0\xbc'; cat "$to/plain"; } >"$to/framed"
+            head -c 60 "$to/plain" >"$to/cut" ;;
         *) split -b 2000 -a 3 "$g/spec/layer_texts/cases.json" "$to/text-" ;;
     esac
 }

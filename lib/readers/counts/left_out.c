@@ -17,6 +17,7 @@ static const struct {
     {"BAD_TRACE", "Jaeger traces without spans or processes"},
     {"FOREIGN_FILE", "files of other kinds"},
     {"BAD_ROW", "rows dropped (unknown type or name, unreadable id or time)"},
+    {"NOT_PROTOBUF", "messages left out because they are cut short or damaged"},
 };
 
 void loom_left_add(loom_left_out *l, loom_left kind, const char *place)

@@ -32,6 +32,7 @@ typedef enum loom_left {
     LOOM_LEFT_BAD_TRACE,
     LOOM_LEFT_FOREIGN_FILE,
     LOOM_LEFT_BAD_ROW,
+    LOOM_LEFT_NOT_PROTOBUF,
     LOOM_LEFT_KINDS
 } loom_left;
 

@@ -127,14 +127,21 @@ static loom_status read_csv(reader *r, const char *text, size_t len, loom_err *e
     return st;
 }
 
-static loom_status read_json(reader *r, const char *text, size_t len, loom_err *err)
+typedef loom_status add_spans(loom_spans *s, const char *text, size_t len, const char *name, loom_err *err);
+
+static loom_status add_protobuf(loom_spans *s, const char *text, size_t len, const char *name, loom_err *err)
+{
+    return loom_spans_add_protobuf(s, text, len, name, err);
+}
+
+static loom_status read_spans(reader *r, add_spans *add, const char *text, size_t len, loom_err *err)
 {
     loom_spans own = {0}, *spans = r->s->merge ? &r->s->waiting_spans : &own;
 
     r->s->seen_spans = true;
     spans->strict = r->s->strict;
     spans->cut_outliving = r->s->cut_outliving;
-    loom_status st = loom_spans_add_text(spans, text, len, r->path, err);
+    loom_status st = add(spans, text, len, r->path, err);
     if (st == LOOM_OK && !r->s->merge) {
         st = note_traces(r, &own.traces, 's', err);
         if (st == LOOM_OK) st = spans_to_graphs(r->s, &own, r->take, r->arg, err);
@@ -159,6 +166,7 @@ loom_text_kind loom_source_kind(const char *text, size_t len)
 {
     size_t mark = mark_length(text, len), at = mark;
 
+    if (loom_spans_are_protobuf(text, len)) return LOOM_TEXT_KIND_PROTOBUF;
     while (at < len && text[at] && strchr(" \t\r\n", text[at])) at++;
     if (at >= len) return LOOM_TEXT_KIND_BLANK;
     if (text[at] == '{' || text[at] == '[') return LOOM_TEXT_KIND_SPANS;
@@ -172,7 +180,9 @@ static loom_status read_text(reader *r, const loom_buf *whole, loom_err *err)
     size_t mark = mark_length(text, whole->len);
 
     if (kind == LOOM_TEXT_KIND_BLANK) return LOOM_OK;
-    return (kind == LOOM_TEXT_KIND_SPANS ? read_json : read_csv)(r, text + mark, whole->len - mark, err);
+    if (kind == LOOM_TEXT_KIND_PROTOBUF) return read_spans(r, add_protobuf, text, whole->len, err);
+    if (kind == LOOM_TEXT_KIND_SPANS) return read_spans(r, loom_spans_add_text, text + mark, whole->len - mark, err);
+    return read_csv(r, text + mark, whole->len - mark, err);
 }
 
 #define PIECE ((size_t)4 << 20) /* bytes of a store that are read at once */

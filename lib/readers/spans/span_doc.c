@@ -31,7 +31,8 @@ loom_status loom_span_doc_left(loom_span_doc *d, loom_left kind, loom_err *err, 
     loom_status st = LOOM_OK;
     bool first = d->s->left.n[kind] == 0;
 
-    if (first || d->s->strict) loom_buf_printf(&text, "%s:%lld", d->name, (long long)line_at_hand(d));
+    if (d->binary) loom_buf_printf(&text, "%s, byte %lld", d->name, (long long)d->byte);
+    else if (first || d->s->strict) loom_buf_printf(&text, "%s:%lld", d->name, (long long)line_at_hand(d));
     if (d->s->strict) {
         va_list args;
         loom_buf_str(&text, ": ");

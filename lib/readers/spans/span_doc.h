@@ -1,4 +1,4 @@
-/* Between the readers of the three JSON formats: a document being taken apart into spans. */
+/* Between the readers of the formats: a document being taken apart into spans. */
 #ifndef LOOM_READERS_SPANS_SPAN_DOC_H
 #define LOOM_READERS_SPANS_SPAN_DOC_H
 
@@ -15,6 +15,8 @@ typedef struct loom_span_doc {
     int64_t line;                             /* of the file where it begins, from 1 */
     loom_json_step path[LOOM_SPAN_DOC_STEPS]; /* to the value at hand */
     int depth;
+    bool binary; /* protobuf: the place is a byte of the file, from 0 */
+    int64_t byte;
 } loom_span_doc;
 
 /* On the way to a value, and back; beyond LOOM_SPAN_DOC_STEPS the place is that of the last container. */

@@ -1,4 +1,4 @@
-/* Traces of other tools as call graphs: Jaeger JSON, OTLP/JSON and Zipkin v2.
+/* Traces of other tools as call graphs: Jaeger JSON, OTLP (JSON and protobuf) and Zipkin v2.
  *
  *   loom_spans s = {0};
  *   loom_span_counts counts = {0};
@@ -39,6 +39,11 @@ typedef struct loom_spans {
 /* All documents of a file: Jaeger, OTLP or Zipkin JSON, one after the other or one a line, any of them damaged. With
  * `strict`: FORMAT for the first that cannot be used. `name` is the file in messages and places. */
 loom_status loom_spans_add_text(loom_spans *s, const char *text, size_t len, const char *name, loom_err *err);
+
+/* The same for OTLP in protobuf: messages one behind the other, or each with its length in front. Places are bytes. */
+loom_status loom_spans_add_protobuf(loom_spans *s, const void *bytes, size_t len, const char *name, loom_err *err);
+/* Does a file that begins so hold that? 64 bytes tell. */
+bool loom_spans_are_protobuf(const char *text, size_t len);
 
 typedef loom_status (*loom_take_graph)(void *arg, const loom_graph *g, loom_err *err);
 /* Graphs in order of first appearance of their traces; borrowed until `take` returns. Invalid ones are counted only.
