@@ -43,7 +43,7 @@ static void check_grad(const char *what, float *x, const float *dx, int64_t n, l
         x[i] = old - STEP;
         double down = loss(arg);
         x[i] = old;
-        worst = fmax(worst, fabs((up - down) / (2.0 * STEP) - dx[i]) / size);
+        worst = test_worse(worst, fabs((up - down) / (2.0 * STEP) - dx[i]) / size);
     }
     test_checks_++;
     if (!(worst <= TOLERANCE)) TEST_FAIL_("%s: gradient is off by %g of its largest entry", what, worst);
