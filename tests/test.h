@@ -97,6 +97,9 @@ static int test_checks_, test_failed_, test_skipped_, test_run_;
         if (!(fabs(got_ - want_) <= (tolerance))) TEST_FAIL_("%s is %.17g, expected %.17g", #got, got_, want_);        \
     } while (0)
 
+/* The larger of two errors; not a number where one of them is none. fmax would pass over it, and the check with it. */
+static inline double test_worse(double worst, double error) { return error > worst || isnan(error) ? error : worst; }
+
 /* True under the thread sanitizer: everything takes ten times as long, so that long tests take smaller cases there, and
  * run them on several threads. */
 #if defined(__SANITIZE_THREAD__)

@@ -27,6 +27,13 @@ same <(zstd -dcq again.graphs.zst) <(zstd -dcq made/raw.graphs.zst) || fail "the
 loom-preprocess graphs made/traces --threads 1 -o one.graphs.zst 2>/dev/null
 cmp -s one.graphs.zst again.graphs.zst || fail "graphs depend on the number of threads"
 
+# the side of a graph follows from its text and the seed
+part() { expect 0 loom-preprocess split made/all.graphs.zst --seed "$1" --modulo 4 --train "$2.t.graphs" --valid "$2.v.graphs" -q; }
+part 1 a; part 1 b; part 2 c
+cmp a.v.graphs b.v.graphs || fail "the same seed splits otherwise"
+cmp -s a.v.graphs c.v.graphs && fail "another seed splits alike"
+[ "$(cat a.[tv].graphs | wc -l)" = "$(cat c.[tv].graphs | wc -l)" ] || fail "graphs were lost in a split"
+
 # every stage says how it was made
 for f in made/all.graphs.zst made/stats.json made/instruction.train.txt.zst made/tokenizer.json; do
     says $f.meta.json '"command_line": "'

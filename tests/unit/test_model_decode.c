@@ -101,7 +101,7 @@ static void same_logits(const bed *b, const float *got, int seq, int64_t t, bool
     const float *want = b->full[seq] + t * b->c.V;
     double worst = 0;
 
-    for (int64_t v = 0; v < b->c.V; v++) worst = fmax(worst, fabs((double)got[v] - want[v]));
+    for (int64_t v = 0; v < b->c.V; v++) worst = test_worse(worst, fabs((double)got[v] - want[v]));
     test_checks_++;
     if (!(worst <= (half ? HALF_TOLERANCE : TOLERANCE)))
         TEST_FAIL_("sequence %d position %d: logits differ by %g", seq, (int)t, worst);

@@ -29,7 +29,7 @@ static double apart(const float *a, const float *b, int64_t n)
 {
     double worst = 0;
 
-    for (int64_t i = 0; i < n; i++) worst = fmax(worst, fabs((double)a[i] - b[i]));
+    for (int64_t i = 0; i < n; i++) worst = test_worse(worst, fabs((double)a[i] - b[i]));
     return worst;
 }
 

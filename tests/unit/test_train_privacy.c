@@ -322,7 +322,7 @@ static void against_twin(rig *x, double clip, int64_t *cut)
     CHECK_I64(r.graphs, 8);
     CHECK_I64(r.clipped, *cut);
     for (size_t j = 0; j < x->floats; j++) {
-        worst = fmax(worst, fabs(all[j] - (double)g[j]));
+        worst = test_worse(worst, fabs(all[j] - (double)g[j]));
         most = fmax(most, fabs(all[j]));
     }
     CHECK(most > 0 && worst < 1e-5 * most);

@@ -23,10 +23,12 @@
 #include "train/train_cmds.h"
 
 static char dir[] = "/tmp/loom-run.XXXXXX";
-static char train_shard[200], valid_shard[200], other_shard[200];
+static char train_shard[200], valid_shard[200], other_shard[200], twin_shard[200];
 
-/* Sequences that count upwards by a step: learnable by a tiny model in a hundred steps. */
-static loom_status make_shard(const char *path, int64_t n_samples, uint64_t seed, const char *tokenizer, loom_err *err)
+/* Sequences that count upwards by a step: learnable by a tiny model in a hundred steps. alike: one sequence, again and
+ * again. */
+static loom_status make_shard(const char *path, int64_t n_samples, bool alike, uint64_t seed, const char *tokenizer,
+                              loom_err *err)
 {
     loom_shard_spec spec = {.vocab_size = 64,
                             .bos_id = 1,
@@ -42,6 +44,7 @@ static loom_status make_shard(const char *path, int64_t n_samples, uint64_t seed
 
     loom_rng_seed(&rng, seed, "shard", 0);
     for (int64_t i = 0; i < n_samples && st == LOOM_OK; i++) {
+        if (alike) loom_rng_seed(&rng, seed, "shard", 0);
         int32_t ids[32] = {1}, x = (int32_t)loom_rng_below(&rng, 61), step = 1 + (int32_t)loom_rng_below(&rng, 3);
         int64_t n = 8 + (int64_t)loom_rng_below(&rng, 20);
         for (int64_t j = 1; j < n - 1; j++) ids[j] = 3 + (x + (int32_t)j * step) % 61;
@@ -110,16 +113,17 @@ static loom_status pretrain(loom_err *err, const char *out, ...)
     return st;
 }
 
-static loom_status sft(loom_err *err, ...)
+static loom_status sft_on(char *shard, loom_err *err, ...)
 {
     va_list args;
     loom_status st;
 
     va_start(args, err);
-    st = command(&loom_cmd_sft, false, train_shard, err, args);
+    st = command(&loom_cmd_sft, false, shard, err, args);
     va_end(args);
     return st;
 }
+#define sft(...) sft_on(train_shard, __VA_ARGS__)
 
 static const char *in_dir(const char *name)
 {
@@ -419,6 +423,28 @@ TEST(dropout_changes)
     CHECK(fabs(with[2] / with[1] - 1) > 1e-3);
 }
 
+/* The same sample twice in a step, one in each shard: two masks, so not the gradient of the sample alone. */
+TEST(shards_drop_apart)
+{
+    loom_err err = {0};
+    double norm[4];
+
+    for (int i = 0; i < 4; i++) {
+        bool twice = i & 1, dropped = i & 2;
+        char name[16], curve[32];
+        snprintf(name, sizeof name, "apart-%d", i);
+        snprintf(curve, sizeof curve, "%s/curve.csv", name);
+        REQUIRE_OK(sft_on(twin_shard, &err, "base", in_dir("learn"), "output", in_dir(name), "steps", "1", "context",
+                          "32", "overfit", twice ? "2" : "1", "batch-tokens", "64", "shards", twice ? "2" : "0",
+                          "lora-rank", "4", "lora-dropout", dropped ? "0.5" : "0", "plot", "false", "lr", "1e-12",
+                          "log-every", "1", NULL),
+                   err);
+        read_curve(&norm[i], 1, in_dir(curve), 5);
+    }
+    CHECK_NEAR(norm[1] / norm[0], 1, 1e-4);
+    CHECK(fabs(norm[3] / norm[2] - 1) > 1e-3);
+}
+
 /* --force goes on with the same run and throws another one away. */
 TEST(force)
 {
@@ -668,11 +694,13 @@ static void start(void)
     if (!mkdtemp(dir)) exit(1);
     snprintf(train_shard, sizeof train_shard, "%s/train.tokens.h5", dir);
     snprintf(valid_shard, sizeof valid_shard, "%s/valid.tokens.h5", dir);
+    snprintf(twin_shard, sizeof twin_shard, "%s/twin.tokens.h5", dir);
     snprintf(other_shard, sizeof other_shard, "%s/other.tokens.h5", dir);
     loom_log_set_level(LOOM_LOG_QUIET);
-    if (make_shard(train_shard, 300, 1, "{}", &err) != LOOM_OK ||
-        make_shard(valid_shard, 50, 2, "{}", &err) != LOOM_OK ||
-        make_shard(other_shard, 50, 2, "{\"other\":1}", &err) != LOOM_OK)
+    if (make_shard(train_shard, 300, false, 1, "{}", &err) != LOOM_OK ||
+        make_shard(valid_shard, 50, false, 2, "{}", &err) != LOOM_OK ||
+        make_shard(other_shard, 50, false, 2, "{\"other\":1}", &err) != LOOM_OK ||
+        make_shard(twin_shard, 2, true, 3, "{}", &err) != LOOM_OK)
         exit(1);
 }
 
@@ -688,4 +716,4 @@ TEST_MAIN(loom_blas_start(argc, argv); start(); RUN(ten_is_five_and_five) RUN(ha
               RUN(average_is_validated) RUN(time_and_steps) RUN(patience) RUN(stops_within_a_step) RUN(curve_goes_on)
                   RUN(refuses_changes) RUN(saves_by_time) RUN(stops_by_time) RUN(force) RUN(survives_kill)
                       RUN(survives_damage) RUN(accumulation) RUN(learns) RUN(overfits) RUN(adapter) RUN(dropout_changes)
-                          RUN(pissa) RUN(full_tuning) RUN(refuses) RUN(stops_at_nan) finish();)
+                          RUN(shards_drop_apart) RUN(pissa) RUN(full_tuning) RUN(refuses) RUN(stops_at_nan) finish();)
