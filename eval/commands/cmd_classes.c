@@ -75,11 +75,11 @@ static void compare_with_paper(loom_results *r, const loom_class_runs *c, const 
                                const loom_class_mean *mine, const loom_class_mean *real)
 {
     double below = 100 * (real->accuracy - mine->accuracy);
-    char what[200], ours[96], note[160];
+    char what[200], ours[96], note[160], seeds[64];
 
     snprintf(what, sizeof what, "classifier of %.40s, trained on: %.100s", c->task, loom_method_title(origin));
-    snprintf(note, sizeof note, "majority %.1f %%; ROC AUC %.3f; two seeds of real differ by %.1f points",
-             100 * c->majority, mine->auc, 100 * real->noise);
+    snprintf(note, sizeof note, "majority %.1f %%; ROC AUC %.3f%s", 100 * c->majority, mine->auc,
+             loom_paper_noise(seeds, sizeof seeds, 100 * real->noise, " points"));
     if (strcmp(origin, REAL) == 0) {
         snprintf(ours, sizeof ours, "%.1f %% right", 100 * mine->accuracy);
         loom_results_summary(r, "T2", what, loom_paper_class(c->task, true), ours, mine->accuracy > c->majority, note);

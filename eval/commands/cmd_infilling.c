@@ -173,7 +173,7 @@ static void tell_task(const job *j, loom_results *r, int task, loom_paper_findin
     static const char *const what[TASKS] = {"uncommon calls foretold from the first ten", "missing attributes put back",
                                             "missing calls between two layers put back"};
     const method *ours = NULL, *fresh = NULL, *often = NULL;
-    char said[160], note[200], noise[64] = "";
+    char said[160], note[240], seeds[64];
 
     for (int64_t i = 0; i < j->n; i++) {
         const method *m = &j->list[i];
@@ -187,10 +187,11 @@ static void tell_task(const job *j, loom_results *r, int task, loom_paper_findin
     double other = fresh ? (double)fresh->k[task] / (double)fresh->n[task] : NAN;
     if (fresh) snprintf(said, sizeof said, "%.1f %%; never trained on traces %.1f %%", 100 * mine.value, 100 * other);
     else snprintf(said, sizeof said, "%.1f %%", 100 * mine.value);
-    if (!isnan(ours->noise) && task == UNCOMMON)
-        snprintf(noise, sizeof noise, "; two seeds differ by %.1f points", 100 * ours->noise);
-    snprintf(note, sizeof note, "95 %%: %.1f to %.1f%s; what is most frequent: %.1f %%", 100 * mine.lo, 100 * mine.hi,
-             noise, often ? 100 * (double)often->k[task] / (double)often->n[task] : NAN);
+    snprintf(note, sizeof note, "95 %%: %.1f to %.1f%s", 100 * mine.lo, 100 * mine.hi,
+             loom_paper_noise(seeds, sizeof seeds, task == UNCOMMON ? 100 * ours->noise : NAN, " points"));
+    if (often)
+        snprintf(note + strlen(note), sizeof note - strlen(note), "; what is most frequent: %.1f %%",
+                 100 * (double)often->k[task] / (double)often->n[task]);
     loom_paper_compare(r, finding, what[task], 100 * (mine.value - other), said, note);
 }
 

@@ -201,13 +201,13 @@ static void summarise_one(const loom_management *m, loom_results *r, int app, in
 {
     const char *name = m->origins[i].name;
     double below = 100 * (real->accuracy - mine->accuracy);
-    char what[160], ours[64], note[200];
+    char what[160], ours[64], note[240], seeds[64];
 
     snprintf(what, sizeof what, "critical components of application %c, trained on: %s", 'A' + app,
              loom_method_title(name));
     snprintf(ours, sizeof ours, "%.1f %% right, %.1f points below real", 100 * mine->accuracy, below);
-    snprintf(note, sizeof note, "balanced accuracy %.1f %%; %lld graphs; two seeds of real differ by %.1f points%s",
-             100 * mine->balanced, (long long)mine->n_graphs, 100 * mine->floor,
+    snprintf(note, sizeof note, "balanced accuracy %.1f %%; %lld graphs%s%s", 100 * mine->balanced,
+             (long long)mine->n_graphs, loom_paper_noise(seeds, sizeof seeds, 100 * mine->floor, " points"),
              real->accuracy >= CEILING ? "; real is at the ceiling, so that a small difference says little" : "");
     if (strcmp(name, "instruction") == 0) loom_paper_compare(r, LOOM_PAPER_FIRM_OURS, what, fabs(below), ours, note);
     else if (strcmp(name, "tabular") == 0 || strcmp(name, "probabilistic") == 0)

@@ -339,12 +339,12 @@ static void summarise(const vae_job *j, loom_results *r)
     for (int64_t i = 0; i < j->t->n; i++) {
         const char *name = j->t->names[i];
         double mine = slow_auc(j, j->auc_values, i);
-        char what[160], ours[96], note[200];
+        char what[160], ours[96], note[200], seeds[64];
         snprintf(what, sizeof what, "slow calls found (ROC AUC of times alone), trained on: %s",
                  loom_method_title(name));
         snprintf(ours, sizeof ours, "%.3f; %.3f trained on real graphs", mine, real);
-        snprintf(note, sizeof note, "whole score %.3f; without the graph %.3f; two seeds of real differ by %.3f",
-                 slow_auc(j, j->auc, i), slow_auc(j, j->auc_far, i), noise);
+        snprintf(note, sizeof note, "whole score %.3f; without the graph %.3f%s", slow_auc(j, j->auc, i),
+                 slow_auc(j, j->auc_far, i), loom_paper_noise(seeds, sizeof seeds, noise, ""));
         if (strcmp(name, "instruction") == 0)
             loom_paper_compare(r, LOOM_PAPER_TRACE_VAE_OURS, what, fabs(real - mine), ours, note);
         else loom_results_summary(r, "5", what, NULL, ours, -1, note);

@@ -1,6 +1,7 @@
 #include "eval/pages/paper.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 typedef struct finding {
@@ -37,6 +38,13 @@ void loom_paper_compare(loom_results *r, loom_paper_finding which, const char *w
     const finding *f = &findings[which];
     int same = isnan(value) ? -1 : f->side == ABOVE ? value > f->bound : value < f->bound;
     loom_results_summary(r, f->figure, what ? what : f->what, f->text, ours, same, note);
+}
+
+const char *loom_paper_noise(char *text, size_t cap, double noise, const char *unit)
+{
+    text[0] = 0;
+    if (!isnan(noise)) snprintf(text, cap, "; two seeds of real differ by %.2g%s", noise, unit);
+    return text;
 }
 
 const char *loom_paper_number(loom_paper_series series, const char *method)

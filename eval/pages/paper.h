@@ -42,6 +42,9 @@ typedef enum loom_paper_finding {
 void loom_paper_compare(loom_results *r, loom_paper_finding finding, const char *what, double value, const char *ours,
                         const char *note);
 
+/* "; two seeds of real differ by 1.2 points" of a note; "" for NaN: there was one seed. */
+const char *loom_paper_noise(char *text, size_t cap, double noise, const char *unit);
+
 /* ---- numbers of single methods ---- */
 
 typedef enum loom_paper_series {

@@ -41,7 +41,7 @@ static double largest(const double *v, int64_t n)
 /* d = -H g by the two loops, H from the pairs held. */
 static void direction(search *s)
 {
-    double alpha[LOOM_LBFGS_MEMORY];
+    double alpha[LOOM_LBFGS_MEMORY] = {0};
 
     for (int64_t i = 0; i < s->n; i++) s->d[i] = -s->g[i];
     for (int k = 1; k <= s->held; k++) {

@@ -8,7 +8,7 @@ mkdir checkpoints && touch checkpoints/base.h5 rows.csv
 plan() { make --no-print-directory -o build BUILD=build -n figures "$@" 2>&1 | grep -v '^set -e'; }
 commands() { grep -c '^build/bin/loom-' "$1"; }
 
-for recipe in desk demo real tiny; do
+for recipe in desk demo real tiny jobs; do
     cp configs/$recipe.conf configs/mine.conf
     plan RUN=$recipe | sed "s/$recipe\.conf/mine.conf/g; s,out/$recipe\\>,out/mine,g" >one
     plan RUN=mine >two
@@ -18,6 +18,14 @@ for recipe in desk demo real tiny; do
 done
 says counts '^desk: ([6-9][0-9])$'
 says counts '^demo: 2[0-9]$'
+plan RUN=jobs >out
+says out 'loom-preprocess sample-jobs .*-o out/jobs/batch_task.csv'
+says out 'loom-preprocess jobs .*out/jobs/batch_task.csv --names out/jobs/names.tsv'
+plan RUN=demo FIGURES=17 >err; says err 'figure 17 rests on batch jobs'
+plan RUN=demo FIGURES='T2 7' METHODS=tabular >err; says err 'figures 6, 7 and 13 and table 2 need the instruction model'
+plan RUN=demo FIGURES='5 7 T2' >out
+for what in 'topology ' 'management ' 'classes ' 'infilling '; do says out "loom-eval $what"; done
+says out 'loom-train classify .*--fresh'
 cp configs/base.conf configs/mine.conf
 base() { make --no-print-directory -f Makefile.base -n BIN=b OUT=o CONFIG="$1" base 2>&1 | sed 's/base\.conf/mine.conf/g'; }
 [ "$(base configs/base.conf | md5sum)" = "$(base configs/mine.conf | md5sum)" ] || fail "a copy of base.conf gives other commands"
