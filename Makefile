@@ -224,7 +224,7 @@ help: ## this list
 	@echo "  INIT=FOLDER      train adapters beside this Hugging Face model (configs/llama2-7b-lora.conf, llama3.2-1b-lora.conf)"
 	@echo "  CSV=PATH         your traces (CallGraph CSV, Jaeger, OTLP or Zipkin JSON, archives or folders of them) instead of made-up ones"
 	@echo "                   (paths may hold blanks and quotes: they are reached through links in out/links)"
-	@echo "  FIGURES= PRESET= which figures of the paper (T1 T3 3 3c 4 5 6 8 12 13 14 15 16), sample sizes (paper, desk);"
+	@echo "  FIGURES= PRESET= which figures of the paper (T1 T2 T3 3 3c 4 5 6 7 8 12 13 14 15 16 17), sample sizes (paper, desk);"
 	@echo "                   METHODS TEMPERATURES LADDER FULL: see the head of Makefile.data;"
 	@echo "                   the configuration has them under [recipe], and a variable goes before it"
 	@echo "  SETS= STARTS= PRECISIONS= MINUTES= SEEDS= THREADS=   what 'make bench-accuracy' makes; see the head of tests/bench_accuracy.sh"

@@ -23,12 +23,13 @@
  * misspelt section is found by whichever command reads the file. tests/cli/test_sections.sh compares it with --help. */
 static const char *const known_sections[] = {
     "common",        "recipe", /* read by the data rules (Makefile.recipe), no subcommand */
-    "sample-traces", "graphs",     "anonymise", "canaries", "dedupe",     "split",        "stats",     "describe",
-    "encode",        "balance",    "tokenizer", "tokens",   "pretrain",   "sft",          "import",    "merge",
-    "average",       "adapt",      "export",    "info",     "bench",      "sample",       "complete",  "convert",
-    "push",          "show",       "serve",      "prompts",   "heatmap",  "similarity", "memorization", "privacy",   "distribution",
-    "baseline",      "management", "tvae",      "topology", "compare",    "view",         "following", "variants",
-    "ladder",        "few-shot",   "settings",  "figures",  "report",     "oracle",       NULL};
+    "sample-traces", "graphs",     "anonymise",   "canaries", "dedupe",     "split",        "stats",     "describe",
+    "encode",        "balance",    "tokenizer",   "tokens",   "pretrain",   "sft",          "import",    "merge",
+    "average",       "adapt",      "export",      "info",     "bench",      "sample",       "complete",  "convert",
+    "show",          "serve",      "prompts",     "heatmap",  "similarity", "memorization", "privacy",   "distribution",
+    "baseline",      "management", "tvae",        "topology", "compare",    "view",         "following", "variants",
+    "ladder",        "few-shot",   "settings",    "figures",  "report",     "oracle",       "classify",  "classes",
+    "infilling",     "jobs",       "sample-jobs", "push",     NULL};
 
 /* --help and --version are handled before the table is consulted, but stand in it so that help lists them. */
 struct common_conf {
