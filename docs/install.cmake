@@ -10,7 +10,8 @@ set(loom_programs loom loom-preprocess loom-train loom-infer loom-eval)
 install(TARGETS ${loom_programs} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY configs/ DESTINATION ${loom_share}/configs FILES_MATCHING PATTERN "*.conf")
 install(FILES checkpoints/base.h5 checkpoints/README.md DESTINATION ${loom_share}/checkpoints)
-install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md" PATTERN "*.c" PATTERN "results" EXCLUDE)
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md" PATTERN "*.c"
+    PATTERN "results" EXCLUDE PATTERN "INSTALL.md" EXCLUDE)
 install(FILES README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 # ---- manual pages and completions: a program under a sanitizer does not run while it is built ----
@@ -104,12 +105,13 @@ install(FILES ${loom_written}/spanloomConfig.cmake ${loom_written}/spanloomConfi
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/spanloom)
 
 # ---- cpack -G DEB ----
+set(LOOM_MAINTAINER "Spanloom <spanloom@spanloom.invalid>" CACHE STRING "who makes the package, NAME <MAIL>; the default is no address")
 file(WRITE ${loom_written}/copyright
 "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: spanloom
 
 Files: *
-Copyright: the authors of Spanloom
+Copyright: 2026 the authors of Spanloom
 License: Apache-2.0
  The text of the licence is in /usr/share/common-licenses/Apache-2.0 on Debian systems.
 ")
@@ -118,7 +120,7 @@ file(WRITE ${loom_written}/changelog
 
   * See CHANGELOG.md.
 
- -- Spanloom <spanloom@localhost.localdomain>  Thu, 01 Jan 2026 00:00:00 +0000
+ -- ${LOOM_MAINTAINER}  Thu, 01 Jan 2026 00:00:00 +0000
 ")
 if(GZIP)
     execute_process(COMMAND ${GZIP} -9nkf ${loom_written}/changelog)
@@ -127,9 +129,10 @@ endif()
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME spanloom)
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "learns and generates call graphs of microservices")
-set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "Traces go in; call graphs, training text, a tokenizer, a language model trained on this machine, and
- generated graphs come out, with the pictures that tell how good they are.")
-set(CPACK_DEBIAN_PACKAGE_MAINTAINER "Spanloom <spanloom@localhost.localdomain>")
+set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "Traces go in; call graphs, training text, a tokenizer, a language model
+ trained on this machine, and generated graphs come out, with the pictures
+ that tell how good they are.")
+set(CPACK_DEBIAN_PACKAGE_MAINTAINER "${LOOM_MAINTAINER}")
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "gnuplot-nox, openmpi-bin")
