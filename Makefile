@@ -17,6 +17,7 @@ BUILD ?= build
 JOBS  ?= $(shell nproc)
 CMAKE_OPTIONS ?=
 FUZZ_SECONDS ?= 600
+PREFIX ?= /usr/local
 TESTS ?=
 REQUESTS ?= 10000
 POINTS ?= 100
@@ -32,7 +33,7 @@ SAMPLED ?= out/sample
 # What may be set on the command line: what has a value here, in Makefile.data or in Makefile.base, and what the benchmarks read.
 KNOWN   := $(sort $(shell sed -nE 's/^([A-Z][A-Z_0-9]*[a-z]*) *[?:]?=.*/\1/p' $(wildcard Makefile Makefile.data Makefile.base))) CC CFLAGS LDFLAGS \
            SHAPE FOLDER BENCH_MODEL LIKE_STORE TRACES RUNS WORLDS GRAPHS THREADS SETS STARTS PRECISIONS MINUTES SEEDS \
-           CONFIG_a CONFIG_b CONFIG_c CONFIG_d CLIENTS SECONDS_GRAPHS SECONDS_ALL MAKE%
+           CONFIG_a CONFIG_b CONFIG_c CONFIG_d CLIENTS SECONDS_GRAPHS SECONDS_ALL STEPS TOKENS RANKS_SHAPE MAKE%
 STRANGE := $(filter-out $(KNOWN),$(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(v))))
 ifneq ($(STRANGE),)
 $(error $(firstword $(STRANGE))= is no variable of this Makefile; make help tells them (RUN, CONFIG, CSV, OUT, INIT, FIGURES, ...))
@@ -73,7 +74,7 @@ OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev libopenmpi-dev openmpi-bin l
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test property faults test-sanitize test-threads lint format coverage pretrain base sft sample answers few-shot figures likeness bench bench-llama bench-infer bench-serve bench-accuracy bench-preprocess bench-eval bench-systems fuzz deps help clean
+.PHONY: build demo test property faults test-sanitize test-threads lint format coverage pretrain base sft sample answers few-shot figures likeness bench bench-llama bench-infer bench-ranks bench-serve bench-accuracy bench-preprocess bench-eval bench-systems fuzz install deb deps help clean
 
 build: $(BUILD)/build.ninja ## build the four executables into build/bin
 	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
@@ -175,6 +176,9 @@ bench-llama: build ## a LoRA step and generation on a model of SHAPE=llama-3.2-1
 bench-infer: build ## measure generation: tokens and graphs a second at 1, 8 and 64 layers in flight (BENCH_MODEL=run folder LIKE_STORE=store)
 	@$(BUILD)/bin/loom-infer bench $(if $(BENCH_MODEL),--model $(BENCH_MODEL)) $(if $(LIKE_STORE),--like $(LIKE_STORE))
 
+bench-ranks: build ## measure training by two processes beside one, and what their exchanges cost, into out/bench-ranks (STEPS=40 TOKENS=4096 RUNS=3)
+	@bash tests/bench_ranks.sh $(BUILD)/bin out/bench-ranks
+
 bench-serve: build ## measure the HTTP server on loopback beside sample: throughput, bad clients, memory, into out/bench-serve (CLIENTS=64 SECONDS_GRAPHS=60 SECONDS_ALL=120)
 	@bash tests/bench_serve.sh $(BUILD) out/bench-serve
 
@@ -199,8 +203,17 @@ fuzz: ## fuzz every parser of outside files for FUZZ_SECONDS=600 each (clang)
 	@cmake --build $(BUILD)-fuzz -j $(JOBS) --target $(basename $(notdir $(wildcard tests/fuzz/fuzz_*.c))) -- --quiet
 	@bash tests/fuzz/run.sh $(BUILD)-fuzz/bin $(FUZZ_SECONDS)
 
+install: build ## put programs, recipes, base model, manual pages and libraries into PREFIX=/usr/local (docs/INSTALL.md)
+	@cmake --install $(BUILD) --prefix "$(PREFIX)" | tail -n 1
+
+deb: ## a Debian package for any CPU of this architecture, in build-deb/
+	@cmake -S . -B $(BUILD)-deb -G Ninja -DLOOM_NATIVE=OFF -DLOOM_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr $(CMAKE_OPTIONS) >/dev/null
+	@cmake --build $(BUILD)-deb -j $(JOBS) -- --quiet
+	@cd $(BUILD)-deb && cpack -G DEB >cpack.log 2>&1 || { tail -n 20 cpack.log >&2; exit 1; }
+	@ls $(BUILD)-deb/*.deb
+
 clean: ## remove the build folders (data, models and figures stay)
-	@rm -rf $(BUILD) $(BUILD)-sanitize $(BUILD)-threads $(BUILD)-coverage $(BUILD)-lint $(BUILD)-fuzz
+	@rm -rf $(BUILD) $(BUILD)-sanitize $(BUILD)-threads $(BUILD)-coverage $(BUILD)-lint $(BUILD)-fuzz $(BUILD)-deb
 
 help: ## this list
 	@echo "Spanloom learns microservice call graphs and weaves new ones."; echo
@@ -211,7 +224,7 @@ help: ## this list
 	@echo "  INIT=FOLDER      train adapters beside this Hugging Face model (configs/llama2-7b-lora.conf, llama3.2-1b-lora.conf)"
 	@echo "  CSV=PATH         your traces (CallGraph CSV, Jaeger, OTLP or Zipkin JSON, archives or folders of them) instead of made-up ones"
 	@echo "                   (paths may hold blanks and quotes: they are reached through links in out/links)"
-	@echo "  FIGURES= PRESET= which figures of the paper (T1 T3 3 3c 4 5 6 8 12 13 14 15 16), sample sizes (paper, desk);"
+	@echo "  FIGURES= PRESET= which figures of the paper (T1 T2 T3 3 3c 4 5 6 7 8 12 13 14 15 16 17), sample sizes (paper, desk);"
 	@echo "                   METHODS TEMPERATURES LADDER FULL: see the head of Makefile.data;"
 	@echo "                   the configuration has them under [recipe], and a variable goes before it"
 	@echo "  SETS= STARTS= PRECISIONS= MINUTES= SEEDS= THREADS=   what 'make bench-accuracy' makes; see the head of tests/bench_accuracy.sh"

@@ -14,6 +14,8 @@ int main(int argc, char **argv)
         loom_cmd_variants,
         loom_cmd_ladder,
         loom_cmd_few_shot,
+        loom_cmd_classes,
+        loom_cmd_infilling,
         loom_cmd_settings,
         LOOM_CMD_GOAL("Are they like real ones, and of use?"),
         loom_cmd_similarity,

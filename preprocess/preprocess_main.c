@@ -6,8 +6,10 @@ int main(int argc, char **argv)
     const loom_cmd cmds[] = {
         LOOM_CMD_GOAL("To have traces"),
         loom_cmd_sample_traces,
+        loom_cmd_sample_jobs,
         LOOM_CMD_GOAL("Traces to call graphs, and sets of them"),
         loom_cmd_graphs,
+        loom_cmd_jobs,
         loom_cmd_dedupe,
         loom_cmd_split,
         loom_cmd_stats,

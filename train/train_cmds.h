@@ -12,6 +12,7 @@ extern const loom_cmd loom_cmd_merge;
 extern const loom_cmd loom_cmd_average;
 extern const loom_cmd loom_cmd_adapt;
 extern const loom_cmd loom_cmd_export;
+extern const loom_cmd loom_cmd_classify;
 extern const loom_cmd loom_cmd_bench;
 
 #endif

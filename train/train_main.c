@@ -10,6 +10,7 @@ int main(int argc, char **argv)
         LOOM_CMD_GOAL("To train a model"),
         loom_cmd_pretrain,
         loom_cmd_sft,
+        loom_cmd_classify,
         LOOM_CMD_GOAL("To start from another, or put models together"),
         loom_cmd_adapt,
         loom_cmd_import,

@@ -10,7 +10,7 @@
 
 const char *loom_score_answers_name(char *name, size_t cap, const char *arg)
 {
-    const char *path = loom_results_name(name, cap, arg);
+    const char *path = loom_path_called(name, cap, arg);
     if (path == arg) *name = 0; /* the name that a bare file would get */
     return path;
 }
@@ -110,7 +110,7 @@ loom_status loom_score_answers_inputs(loom_score_answers_run *run, loom_results 
         loom_results_called(r, name);
     }
     if (!conf->generated) return LOOM_OK;
-    LOOM_TRY(loom_results_input(r, loom_results_name(name, sizeof name, conf->generated), err));
+    LOOM_TRY(loom_results_input(r, loom_path_called(name, sizeof name, conf->generated), err));
     loom_results_called(r, name);
     return LOOM_OK;
 }
@@ -131,7 +131,7 @@ static loom_status judge_all(loom_score_answers_run *run, loom_pool *pool, loom_
         LOOM_TRY(loom_tally_answers(&run->tally, path, *name ? name : NULL, pool, err));
     }
     if (!run->conf->generated) return LOOM_OK;
-    const char *path = loom_results_name(name, sizeof name, run->conf->generated);
+    const char *path = loom_path_called(name, sizeof name, run->conf->generated);
     return loom_tally_graphs(&run->tally, path, name, err);
 }
 

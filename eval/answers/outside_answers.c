@@ -143,11 +143,19 @@ static const char *last_of(const char *text, const char *word)
     return last;
 }
 
+/* What was thought aloud before the answer is none of it. */
+static const char *past_thoughts(const char *text)
+{
+    const char *thought = last_of(text, "</think");
+
+    return thought ? thought + strcspn(thought, ">") + (strchr(thought, '>') != NULL) : text;
+}
+
 /* The lines of calls, without the tags around them. */
 static void unwrap(loom_buf *into, const char *text)
 {
-    const char *thought = last_of(text, "</think"), *end;
-    if (thought) text = thought + strcspn(thought, ">") + (strchr(thought, '>') != NULL);
+    const char *end;
+    text = past_thoughts(text);
     const char *tag = last_of(text, LOOM_TEXT_EDGES);
     if (tag) text = tag + strlen(LOOM_TEXT_EDGES);
     else if (text[0] != '(' && (tag = strstr(text, "\n(")) != NULL) text = tag + 1;
@@ -165,22 +173,44 @@ static void unwrap(loom_buf *into, const char *text)
     }
 }
 
+/* The whole text of a line. */
+static loom_status collect_text(found *f, const loom_json *root, const char *path, int64_t number, loom_err *err)
+{
+    collect(f, root, 0);
+    LOOM_TRY(loom_buf_check(&f->text, "an answer", err));
+    if (f->choices > 1)
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: %lld answers in one line; ask for one at a time", path,
+                         (long long)number, (long long)f->choices);
+    if (f->any) return LOOM_OK;
+    return loom_fail(
+        err, LOOM_STATUS_FORMAT,
+        "%s:%lld: no text of an answer is in this line; it may stand under \"content\", \"text\" or \"answer\"", path,
+        (long long)number);
+}
+
 static loom_status find_text(loom_buf *into, const loom_json *root, const char *path, int64_t number, loom_err *err)
 {
     found f = {0};
-    collect(&f, root, 0);
-    loom_status st = loom_buf_check(&f.text, "an answer", err);
-    if (st == LOOM_OK && f.choices > 1)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: %lld answers in one line; ask for one at a time", path,
-                       (long long)number, (long long)f.choices);
-    else if (st == LOOM_OK && !f.any)
-        st = loom_fail(
-            err, LOOM_STATUS_FORMAT,
-            "%s:%lld: no text of an answer is in this line; it may stand under \"content\", \"text\" or \"answer\"",
-            path, (long long)number);
+    loom_status st = collect_text(&f, root, path, number, err);
+
     if (st == LOOM_OK) unwrap(into, loom_buf_text(&f.text));
     loom_buf_release(&f.text);
     return st == LOOM_OK ? loom_buf_check(into, "an answer", err) : st;
+}
+
+loom_status loom_outside_answers_text(loom_buf *text, int64_t *id, bool *none, const loom_json *root, const char *path,
+                                      int64_t number, loom_err *err)
+{
+    found f = {0};
+    loom_status st = LOOM_OK;
+
+    loom_buf_reset(text);
+    *id = id_of(root, number);
+    if ((*none = tells_error(root))) return LOOM_OK;
+    st = collect_text(&f, root, path, number, err);
+    if (st == LOOM_OK) loom_buf_str(text, past_thoughts(loom_buf_text(&f.text)));
+    loom_buf_release(&f.text);
+    return st == LOOM_OK ? loom_buf_check(text, "an answer", err) : st;
 }
 
 static loom_status fill(const loom_outside_answers *o, loom_answer *out, const loom_json *root, const char *path,

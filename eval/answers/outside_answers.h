@@ -10,9 +10,15 @@
 #ifndef LOOM_EVAL_OUTSIDE_ANSWERS_H
 #define LOOM_EVAL_OUTSIDE_ANSWERS_H
 
+#include "core/json.h"
 #include "eval/answers/answers.h"
 
 typedef struct loom_outside_answers loom_outside_answers;
+
+/* What a line holds, whatever was asked: the number of the question (-1: none that can be read), and the text of the
+ * answer without what was thought aloud before; *none: an error instead of one. FORMAT when there is no text in it. */
+loom_status loom_outside_answers_text(loom_buf *text, int64_t *id, bool *none, const loom_json *root, const char *path,
+                                      int64_t number, loom_err *err);
 
 /* Is a line of that kind? No: an answer of ours, or whatever else. */
 bool loom_outside_answers_like(const char *line, size_t len);

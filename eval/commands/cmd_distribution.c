@@ -105,12 +105,12 @@ static loom_status run_distribution(const loom_ctx *ctx, loom_err *err)
         shapes ? loom_results_open(&r, ctx, conf->output, conf->pictures, err) : loom_fail_nomem(err, "the counts");
     loom_csv_table_init(&t, "experiment,split,seed,axis,x,count,share");
     for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) {
-        st = loom_results_input(&r, loom_results_name(shapes[i].name, sizeof shapes[i].name, ctx->args[i]), err);
+        st = loom_results_input(&r, loom_path_called(shapes[i].name, sizeof shapes[i].name, ctx->args[i]), err);
         loom_results_called(&r, shapes[i].name);
     }
     if (st != LOOM_OK || loom_results_up_to_date(&r)) goto done;
     for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) {
-        const char *path = loom_results_name(shapes[i].name, sizeof shapes[i].name, ctx->args[i]);
+        const char *path = loom_path_called(shapes[i].name, sizeof shapes[i].name, ctx->args[i]);
         if ((st = count_shapes(&shapes[i], path, err)) != LOOM_OK) break;
         rows(&t, ctx, &shapes[i], "edges", shapes[i].edges, MOST_EDGES);
         rows(&t, ctx, &shapes[i], "depth", shapes[i].depth, MOST_DEPTH);

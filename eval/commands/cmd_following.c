@@ -11,6 +11,7 @@
 #include "eval/answers/answers.h"
 #include "eval/answers/instruction_prompts.h"
 #include "eval/answers/jsonl.h"
+#include "eval/answers/name_list.h"
 #include "eval/commands/eval_cmds.h"
 #include "eval/numbers/metrics.h"
 #include "eval/pages/paper.h"
@@ -213,26 +214,13 @@ static loom_status draw(loom_results *r, const following_job *j, loom_err *err)
     return st;
 }
 
-/* The i-th name of a comma-separated list. */
-static bool nth_name(loom_buf *into, const char *list, int i)
-{
-    for (; i > 0 && list; i--) {
-        list = strchr(list, ',');
-        if (list) list++;
-    }
-    loom_buf_reset(into);
-    if (!list || !*list) return false;
-    loom_buf_append(into, list, strcspn(list, ","));
-    return into->len > 0;
-}
-
 static loom_status record_inputs(loom_results *r, const loom_ctx *ctx, loom_err *err)
 {
     const following_conf *conf = ctx->conf;
     loom_buf name = {0};
     loom_status st = LOOM_OK;
     for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) {
-        if (!nth_name(&name, conf->prompts, i)) {
+        if (!loom_name_list_nth(&name, conf->prompts, i)) {
             st = loom_fail(err, LOOM_STATUS_ARG,
                            "no prompts for %s; name one file for each answers file with --prompts A,B,...",
                            ctx->args[i]);
@@ -250,7 +238,7 @@ static loom_status judge_all(following_job *j, const loom_ctx *ctx, loom_err *er
     loom_buf name = {0};
     loom_status st = LOOM_OK;
     for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) {
-        nth_name(&name, conf->prompts, i);
+        loom_name_list_nth(&name, conf->prompts, i);
         if ((st = read_prompts(j, name.data, err)) == LOOM_OK) st = read_answers(j, ctx->args[i], err);
     }
     loom_buf_release(&name);

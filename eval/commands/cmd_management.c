@@ -47,7 +47,7 @@ static loom_status record_inputs(loom_results *r, const loom_ctx *ctx, loom_err 
     LOOM_TRY(loom_results_input(r, conf->real, err));
     LOOM_TRY(loom_results_input(r, conf->test, err));
     for (int i = 0; i < ctx->n_args; i++) {
-        LOOM_TRY(loom_results_input(r, loom_results_name(name, sizeof name, ctx->args[i]), err));
+        LOOM_TRY(loom_results_input(r, loom_path_called(name, sizeof name, ctx->args[i]), err));
         loom_results_called(r, name);
     }
     return LOOM_OK;
@@ -92,7 +92,7 @@ static loom_status load_all(loom_management *m, const loom_ctx *ctx, loom_err *e
                              conf->test, 'A' + a, loom_intern_text(&m->services, m->app[a]), (long long)m->test[a].n,
                              LOOM_FIRM_WINDOW);
     for (int i = 0; i < ctx->n_args; i++) {
-        const char *path = loom_results_name(name, sizeof name, ctx->args[i]);
+        const char *path = loom_path_called(name, sizeof name, ctx->args[i]);
         LOOM_TRY(load_origin(m, name, path, err));
     }
     return LOOM_OK;
@@ -116,7 +116,7 @@ static loom_status run_trace_vae(const loom_management *m, loom_results *r, cons
     st = t.names && t.origins ? loom_trace_vae_load(&t, m->origins[0].name, conf->real, err)
                               : loom_fail_nomem(err, "origins");
     for (int i = 0; st == LOOM_OK && i < ctx->n_args; i++)
-        st = loom_trace_vae_load(&t, m->origins[i + 1].name, loom_results_name(name, sizeof name, ctx->args[i]), err);
+        st = loom_trace_vae_load(&t, m->origins[i + 1].name, loom_path_called(name, sizeof name, ctx->args[i]), err);
     if (st == LOOM_OK) st = loom_trace_vae_load_test(&t, conf->test, err);
     if (st == LOOM_OK) st = loom_trace_vae_run(&t, r, err);
     loom_trace_vae_release(&t);

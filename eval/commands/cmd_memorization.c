@@ -392,7 +392,7 @@ static loom_status record_inputs(const memorization_job *j, loom_results *r, loo
     LOOM_TRY(loom_results_input(r, j->conf->train, err));
     if (j->conf->heldout) LOOM_TRY(loom_results_input(r, j->conf->heldout, err));
     for (int i = 0; i < j->ctx->n_args; i++) {
-        LOOM_TRY(loom_results_input(r, loom_results_name(name, sizeof name, j->ctx->args[i]), err));
+        LOOM_TRY(loom_results_input(r, loom_path_called(name, sizeof name, j->ctx->args[i]), err));
         loom_results_called(r, name);
     }
     return LOOM_OK;
@@ -411,7 +411,7 @@ static loom_status check_all(memorization_job *j, loom_err *err)
 {
     char name[128];
     for (int i = 0; i < j->ctx->n_args; i++) {
-        const char *arg = j->ctx->args[i], *path = loom_results_name(name, sizeof name, arg);
+        const char *arg = j->ctx->args[i], *path = loom_path_called(name, sizeof name, arg);
         suspect *s = &j->suspects[j->n++];
         bool is_heldout = j->conf->heldout && strcmp(path, j->conf->heldout) == 0; /* all of it is in itself */
         loom_known_sets known = {j->train, is_heldout ? NULL : j->sample, is_heldout ? NULL : j->heldout};

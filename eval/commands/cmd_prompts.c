@@ -22,7 +22,7 @@ typedef struct prompts_conf {
     const char *edges, *depths, *output, *stats, *train, *few_shot, *asked_model;
     int mode, ask, preset, part;
     int64_t per_cell, min_train, examples, count; /* per_cell and count: 0 until filled from the preset */
-    bool match_training, bounded, repeat, records, like;
+    bool match_training, bounded, repeat, records, like, unusual;
 } prompts_conf;
 
 static const loom_opt prompts_opts[] = {
@@ -43,6 +43,9 @@ static const loom_opt prompts_opts[] = {
     LOOM_OPT_FLAG(
         "like", 0, prompts_conf, like,
         "instead of the cells: prompts of validation graphs as they occur, of any size, for comparison with real ones (Figs 4, 16)"),
+    LOOM_OPT_FLAG("unusual", 0, prompts_conf, unusual,
+                  "with --like: also ask for an uncommon call that the validation graph has, so that generated graphs are as unusual "
+                  "as real ones; needs --stats"),
     LOOM_OPT_I64(
         "count", 0, prompts_conf, count, "0", 0, 1000000000, "N",
         "with --ask: most pairs; with --like: most prompts; 0: as the preset says (--ask: " LOOM_PRESET_NUMBERS(
@@ -170,7 +173,16 @@ static loom_status count_train(prompts_job *j, loom_err *err)
 static loom_status render_prompt(prompts_job *j, loom_buf *into, const loom_graph *g, loom_err *err)
 {
     loom_prompt_conf conf = {.mode = (loom_mode)j->conf->mode, .match_training = j->conf->match_training};
+    loom_instruction asked;
+    loom_line include;
+    loom_rng rng;
+
     loom_buf_reset(into);
+    loom_rng_seed(&rng, (uint64_t)j->ctx->common.seed, "unusual", (uint64_t)j->n_written);
+    if (j->conf->unusual && loom_instruction_of(&asked, LOOM_ASK_UNCOMMON, g, j->stats, &rng)) {
+        include = (loom_line){.kind = LOOM_LINE_INCLUDE, .name = {asked.source, asked.destination, asked.type}};
+        conf.include = &include;
+    }
     return loom_request_graph_prompt(into, g, j->stats, &conf, (uint64_t)j->ctx->common.seed, &j->arena, err);
 }
 
@@ -446,6 +458,8 @@ static loom_status write_all(prompts_job *j, const char *valid_path, loom_err *e
 /* Whole graphs in one answer are what a model can be asked for that knows no layers of ours. */
 static loom_status check_kinds(const prompts_conf *conf, loom_err *err)
 {
+    if (conf->unusual && (!conf->like || !conf->stats || conf->mode != LOOM_MODE_INSTRUCTION))
+        return loom_fail(err, LOOM_STATUS_ARG, "--unusual goes with --like, instruction prompts, and --stats");
     if (conf->like && conf->ask)
         return loom_fail(err, LOOM_STATUS_ARG, "--like and --ask are two kinds of prompts; give one of them");
     if (!conf->few_shot) return LOOM_OK;

@@ -73,6 +73,14 @@ static const chapter chapters[] = {
     {"fig06", "Instruction following (Fig 6)",
      "The same requests with and without the line that asks for high latency, for an uncommon call, or for both.",
      "fig06.csv", "experiment,seed"},
+    {"fig07", "Questions beside generation (Fig 7)",
+     "Will the graph hold a call that is rare for its service, seen its first ten calls; a type or callee that was taken out; the "
+     "call between two layers. \"Never trained on traces\": the same architecture from random weights, tuned on the same questions.",
+     "fig07.csv", "experiment,seed"},
+    {NULL, "Classifiers trained on generated graphs (Table 2)",
+     "A linear head on the frozen model, trained on as many questions of every origin, tested on the same real ones. floor: "
+     "mean difference of two seeds trained on real graphs.",
+     "table2_mean.csv", "experiment"},
     {"fig08", "Sizes (Fig 8)", NULL, NULL, NULL},
     {NULL, "Other language models, by rules and examples (Table 3)",
      "Asked for the same sizes with the rules of the text and real graphs as examples; paper_few_shot is what the paper found.",

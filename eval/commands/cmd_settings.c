@@ -100,13 +100,13 @@ static loom_status run_settings(const loom_ctx *ctx, loom_err *err)
     char name[128];
     loom_status st = loom_results_open(&r, ctx, conf->output, false, err);
     for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) {
-        st = loom_results_input(&r, loom_results_name(name, sizeof name, ctx->args[i]), err);
+        st = loom_results_input(&r, loom_path_called(name, sizeof name, ctx->args[i]), err);
         loom_results_called(&r, name);
     }
     if (st != LOOM_OK || loom_results_up_to_date(&r)) goto done;
     loom_csv_table_init(&t, "experiment,seed,phase,parameter,paper,used");
     for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) {
-        const char *path = loom_results_name(name, sizeof name, ctx->args[i]);
+        const char *path = loom_path_called(name, sizeof name, ctx->args[i]);
         st = phase_rows(&t, ctx, name, path, err);
     }
     if (st == LOOM_OK) st = loom_results_table(&r, "table1.csv", &t, err);

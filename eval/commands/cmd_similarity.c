@@ -44,7 +44,7 @@ static loom_status record_inputs(loom_results *r, const loom_ctx *ctx, loom_err 
     char name[128];
     LOOM_TRY(loom_results_input(r, ((const similarity_conf *)ctx->conf)->real, err));
     for (int i = 0; i < ctx->n_args; i++) {
-        LOOM_TRY(loom_results_input(r, loom_results_name(name, sizeof name, ctx->args[i]), err));
+        LOOM_TRY(loom_results_input(r, loom_path_called(name, sizeof name, ctx->args[i]), err));
         loom_results_called(r, name);
     }
     return LOOM_OK;
@@ -76,7 +76,7 @@ static loom_status load_all(loom_similarity *s, const loom_ctx *ctx, loom_err *e
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s: one graph cannot be compared with; give more real graphs",
                          conf->real);
     for (int i = 0; i < ctx->n_args; i++) {
-        const char *path = loom_results_name(name, sizeof name, ctx->args[i]);
+        const char *path = loom_path_called(name, sizeof name, ctx->args[i]);
         loom_rival *m = &s->rivals[s->n_rivals++];
         if (!(m->name = loom_strdup(name))) return loom_fail_nomem(err, "names");
         for (int64_t k = 0; k + 1 < s->n_rivals; k++)

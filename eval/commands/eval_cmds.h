@@ -24,5 +24,7 @@ extern const loom_cmd loom_cmd_few_shot;
 extern const loom_cmd loom_cmd_settings;
 extern const loom_cmd loom_cmd_tvae;
 extern const loom_cmd loom_cmd_management;
+extern const loom_cmd loom_cmd_classes;
+extern const loom_cmd loom_cmd_infilling;
 
 #endif

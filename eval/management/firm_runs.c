@@ -139,16 +139,6 @@ static void mean_row(firm_job *j, const char *origin, int app, int unit, int mac
     loom_csv_table_end_row(t);
 }
 
-/* Mean difference of two seeds. */
-static double seed_noise(const double *v, int64_t n)
-{
-    double sum = 0;
-
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t k = 0; k < i; k++) sum += fabs(v[i] - v[k]);
-    return n > 1 ? sum / ((double)n * (double)(n - 1) / 2) : NAN;
-}
-
 /* Graphs of an application that every origin can give, so that none has the advantage of numbers. */
 static int64_t common_size(const loom_management *m, int app)
 {
@@ -174,7 +164,7 @@ static loom_status one_setting(firm_job *j, int app, int unit, int machine, cons
                 return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
             LOOM_TRY(one_run(j, o, app, unit, machine, run, n, norms, test, err));
         }
-        if (i == 0) floor = seed_noise(j->accuracy, m->seeds);
+        if (i == 0) floor = loom_metrics_noise(j->accuracy, m->seeds);
         firm_mean mean = {loom_metrics_mean(j->accuracy, m->seeds), loom_metrics_std(j->accuracy, m->seeds),
                           loom_metrics_mean(j->balanced, m->seeds), floor, n};
         mean_row(j, o->name, app, unit, machine, n, test->n, &mean);

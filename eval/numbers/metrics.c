@@ -208,6 +208,15 @@ static scored *sort_scores(const double *scores, const bool *positive, int64_t n
     return list;
 }
 
+double loom_metrics_noise(const double *values, int64_t n)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t k = 0; k < i; k++) sum += fabs(values[i] - values[k]);
+    return n > 1 ? sum / ((double)n * (double)(n - 1) / 2) : NAN;
+}
+
 double loom_metrics_auc(const double *scores, const bool *positive, int64_t n)
 {
     scored *list = sort_scores(scores, positive, n);

@@ -56,6 +56,9 @@ double loom_metrics_quantile(const double *sorted, int64_t n, double q);
 double loom_metrics_mean(const double *values, int64_t n);
 double loom_metrics_std(const double *values, int64_t n); /* population standard deviation */
 
+/* Mean difference of two of the values, without sign: what another seed changes. NaN for less than two. */
+double loom_metrics_noise(const double *values, int64_t n);
+
 /* Area under the ROC curve by mid-ranks; NaN without both classes. */
 double loom_metrics_auc(const double *scores, const bool *positive, int64_t n);
 /* Average precision: sum (R_i - R_(i-1)) P_i over distinct thresholds in falling order. */

@@ -326,15 +326,18 @@ static const char *const fig05_tracevae_body[] = {
     "set ylabel \"area under the ROC curve\" offset 0.6,0 textcolor rgb \"#333333\"",
     "set yrange [0:1]",
     "set ytics 0,0.2,1",
-    "set xtics (\"slow calls\" 1, \"missing calls\" 2, \"both\" 3) scale 0",
-    "set xrange [0.4:3.6]",
+    "set xtics (\"slow calls\" 1, \"slow calls, by times alone\" 2, \"missing calls\" 3, \"both\" 4) scale 0",
+    "set xrange [0.4:4.6]",
     "n_series = words(series)",
     "wide = 0.8 / n_series",
-    "place(kind) = kind eq \"time\" ? 1 : kind eq \"structure\" ? 2 : 3",
-    "at(i) = place(strcol(\"anomaly\")) + (i - 0.5 * (n_series + 1)) * wide",
+    "place(kind) = kind eq \"time\" ? 1 : kind eq \"structure\" ? 3 : 4",
+    "shift(i) = (i - 0.5 * (n_series + 1)) * wide",
+    "at(i) = place(strcol(\"anomaly\")) + shift(i)",
     "mine(i) = strcol(\"method\") eq word(series, i)",
+    "slow(i) = mine(i) && strcol(\"anomaly\") eq \"time\"",
     "set style fill solid 1.0 noborder",
     "plot for [i = 1:n_series] csv using (mine(i) ? at(i) : NaN):(column(\"auc\")):(at(i) - 0.46 * wide):(at(i) + 0.46 * wide):(0):(column(\"auc\")) with boxxyerror lc rgb colour(word(series, i), i) notitle, \\",
+    "     for [i = 1:n_series] csv using (slow(i) ? 2 + shift(i) : NaN):(column(\"auc_values\")):(2 + shift(i) - 0.46 * wide):(2 + shift(i) + 0.46 * wide):(0):(column(\"auc_values\")) with boxxyerror lc rgb colour(word(series, i), i) notitle, \\",
     "     for [i = 1:n_series] csv using (mine(i) ? at(i) : NaN):(column(\"auc\") - column(\"std\")):(0):(2 * column(\"std\")) with vectors heads size 0.02,90 lw 1.2 lc rgb \"#222222\" notitle",
     NULL};
 
@@ -357,6 +360,23 @@ static const char *const fig06_body[] = {
     "     for [w = 0:1] csv using (mine(w) ? at(w) : NaN):(100 * column(\"lo\")):(0):(100 * (column(\"hi\") - column(\"lo\"))) with vectors heads size 0.02,90 lw 1.2 lc rgb \"#222222\" notitle",
     NULL};
 
+static const char *const fig07_size[] = {"W = 860; H = 460; left = 86.0; bottom = 50.0", NULL};
+static const char *const fig07_body[] = {
+    "set ylabel \"right, %\" offset 0.6,0 textcolor rgb \"#333333\"",
+    "set yrange [0:100]",
+    "set ytics 0,20,100",
+    "set xtics (\"uncommon call foretold\" 1, \"missing attribute\" 2, \"missing call\" 3) scale 0",
+    "set xrange [0.4:3.6]",
+    "n_series = words(series)",
+    "wide = 0.8 / n_series",
+    "place(t) = t eq \"uncommon\" ? 1 : t eq \"attribute\" ? 2 : 3",
+    "at(i) = place(strcol(\"task\")) + (i - 0.5 * (n_series + 1)) * wide",
+    "mine(i) = strcol(\"method\") eq word(series, i) && strcol(\"missing\") eq \"all\"",
+    "set style fill solid 1.0 noborder",
+    "plot for [i = 1:n_series] csv using (mine(i) ? at(i) : NaN):(100 * column(\"value\")):(at(i) - 0.46 * wide):(at(i) + 0.46 * wide):(0):(100 * column(\"value\")) with boxxyerror lc rgb colour(word(series, i), i) notitle, \\",
+    "     for [i = 1:n_series] csv using (mine(i) ? at(i) : NaN):(100 * column(\"lo\")):(0):(100 * (column(\"hi\") - column(\"lo\"))) with vectors heads size 0.02,90 lw 1.2 lc rgb \"#222222\" notitle",
+    NULL};
+
 const loom_figure loom_figures[] = {
     {"fig12", "fig12.csv", fig12_size, fig12_body, false},
     {"fig12_constrained", "fig12.csv", fig12_size, fig12_body, false},
@@ -376,4 +396,5 @@ const loom_figure loom_figures[] = {
     {"fig06", "fig06.csv", fig06_size, fig06_body, true},
     {"fig05", "fig05_mean.csv", fig05_size, fig05_body, true},
     {"fig05_tracevae", "fig05_tracevae_mean.csv", fig05_tracevae_size, fig05_tracevae_body, true},
+    {"fig07", "fig07.csv", fig07_size, fig07_body, true},
     {NULL, NULL, NULL, NULL, false}};

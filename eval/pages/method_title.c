@@ -15,6 +15,8 @@ const char *loom_method_title(const char *method)
         {"train", "Training"},
         {"valid", "Validation"},
         {"probabilistic", "Probabilistic"},
+        {"fresh", "Never trained on traces"},
+        {"frequency", "Most frequent in training"},
         {"tvae", "TVAE (calls as table rows)"},
     };
     for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)

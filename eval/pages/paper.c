@@ -24,6 +24,10 @@ static const finding findings[LOOM_PAPER_FINDINGS] = {
     [LOOM_PAPER_FIRM_OURS] = {"5", NULL, "within 1.5 points of real", BELOW, 1.5},
     [LOOM_PAPER_FIRM_BASELINE] = {"5", NULL, "6 to 81 points below real", ABOVE, 6},
     [LOOM_PAPER_TRACE_VAE_OURS] = {"5", NULL, "comparable to real", BELOW, 0.02},
+    [LOOM_PAPER_CLASSES] = {"T2", NULL, "1.2 (high latency) and 2.8 (uncommon) points below real", BELOW, 3},
+    [LOOM_PAPER_UNCOMMON] = {"7", NULL, "76.8 %; Llama-2 never trained on traces 60.6 %", ABOVE, 0},
+    [LOOM_PAPER_ATTRIBUTE] = {"7", NULL, "above 70 %; never trained on traces 30 to 40 points less", ABOVE, 0},
+    [LOOM_PAPER_EDGE] = {"7", NULL, "66 %; never trained on traces 24 %", ABOVE, 0},
     [LOOM_PAPER_EMD_RATIO] = {"16", NULL, "2.6 to 10 times", ABOVE, 1},
 };
 
@@ -62,6 +66,13 @@ double loom_paper_few_shot(int64_t depth)
 {
     static const double shares[] = {11.11, 32.5, 37.14, 33.33};
     return depth >= 2 && depth <= 5 ? shares[depth - 2] : NAN;
+}
+
+const char *loom_paper_class(const char *task, bool real)
+{
+    if (strcmp(task, "high-latency") == 0) return real ? "68.3 %" : "67.1 %";
+    if (strcmp(task, "uncommon") == 0) return real ? "65.3 %" : "62.5 %";
+    return NULL;
 }
 
 const loom_paper_setting loom_paper_settings[] = {

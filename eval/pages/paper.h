@@ -9,6 +9,7 @@
 #ifndef LOOM_EVAL_PAPER_H
 #define LOOM_EVAL_PAPER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "eval/pages/results.h"
@@ -30,6 +31,10 @@ typedef enum loom_paper_finding {
     LOOM_PAPER_FIRM_OURS,         /* Fig 5: accuracy trained on real less on generated graphs, points, without sign */
     LOOM_PAPER_FIRM_BASELINE,     /* Fig 5: the same for a baseline, with sign */
     LOOM_PAPER_TRACE_VAE_OURS,    /* Fig 5: ROC AUC trained on real less on generated graphs, without sign */
+    LOOM_PAPER_CLASSES,           /* Table 2: accuracy trained on real less on generated graphs, points, without sign */
+    LOOM_PAPER_UNCOMMON,          /* Fig 7: uncommon calls predicted; trained on traces less never trained, points */
+    LOOM_PAPER_ATTRIBUTE,         /* Fig 7: missing attributes; likewise */
+    LOOM_PAPER_EDGE,              /* Fig 7: missing edges; likewise */
     LOOM_PAPER_FINDINGS
 } loom_paper_finding;
 
@@ -51,6 +56,9 @@ const char *loom_paper_number(loom_paper_series series, const char *method);
 
 /* Table 3: share of correct graphs of 2 to 10 calls, percent, by depth 2 to 5; NaN for others. */
 double loom_paper_few_shot(int64_t depth);
+
+/* Table 2: accuracy of a task ("high-latency", "uncommon"), trained on real or on generated graphs; NULL: none. */
+const char *loom_paper_class(const char *task, bool real);
 
 /* ---- Table 1 and section 4.1; the public code's numbers where the paper gives none ---- */
 

@@ -8,13 +8,11 @@
 #include <unistd.h>
 
 #include "core/csv_cell.h"
-#include "core/escape.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/nomem.h"
 #include "core/num.h"
 #include "core/usage.h"
-#include "core/utf8.h"
 
 /* ---- where the data come from ---- */
 
@@ -57,32 +55,6 @@ const char *loom_results_origin(const loom_results *r, char *text, size_t cap)
     if (r->synthetic) snprintf(text, cap, "synthetic sample data, seed %lld · ", (long long)r->sample_seed);
     else *text = 0;
     return text;
-}
-
-/* Names stand in tables, in pages and in the scripts of pictures, which must find them again in the tables: what those
- * cannot hold is replaced, as is half a character at the end. */
-static void tidy_name(char *name)
-{
-    for (size_t n; *name; name += n ? n : 1) {
-        n = loom_utf8_length(name, strlen(name));
-        if (n == 0) *name = '?';
-        else if (!loom_is_plain(name, n)) memset(name, '_', n);
-        else if (strchr("\"\\`", *name)) *name = *name == '"' ? '\'' : *name == '`' ? '_' : '/';
-    }
-}
-
-const char *loom_results_name(char *name, size_t cap, const char *arg)
-{
-    const char *equals = strchr(arg, '='), *first = strchr(arg, '/'), *last = strrchr(arg, '/');
-    if (equals && equals != arg && (!first || first > equals)) {
-        snprintf(name, cap, "%.*s", (int)(equals - arg), arg);
-        tidy_name(name);
-        return equals + 1;
-    }
-    const char *base = last ? last + 1 : arg;
-    snprintf(name, cap, "%.*s", (int)strcspn(base, "."), base);
-    tidy_name(name);
-    return arg;
 }
 
 /* ---- the folder ---- */

@@ -60,9 +60,6 @@ const char *loom_results_origin(const loom_results *r, char *text, size_t cap);
 loom_status loom_results_close(loom_results *r, loom_err *err);
 void loom_results_release(loom_results *r);
 
-/* "NAME=FILE" gives NAME and returns FILE; a bare FILE is called by its base name up to the first dot. */
-const char *loom_results_name(char *name, size_t cap, const char *arg);
-
 /* Looks for sample-traces in PATH.meta.json and in the files it names, nine steps deep; true when found. */
 bool loom_results_sample_seed(const char *path, int64_t *seed);
 

@@ -117,7 +117,7 @@ static loom_status run_serve(const loom_ctx *ctx, loom_err *err)
     if (c->token) sc.http.token = token.data;
     if ((st = loom_model_loader_open(&b, &c->model, &ctx->common, err)) != LOOM_OK) goto done;
     if (c->name) loom_buf_str(&name, c->name);
-    else model_name(&name, c->model.model);
+    else model_name(&name, b.bundle.path);
     sc.name = loom_buf_text(&name);
     if (ctx->common.dry_run) loom_info("would listen at %s, port %lld", c->address, (long long)c->port);
     else st = loom_service_run(&sc, &b, err);

@@ -3,6 +3,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/num.h"
+#include "core/shared_path.h"
 #include "model/blas.h"
 #include "model/training.h"
 #include "trace/text/grammar.h"
@@ -49,10 +50,16 @@ loom_status loom_model_loader_open(loom_model_loader *b, const loom_model_loader
                               .no_jump = !conf->jump};
     loom_status st;
 
-    if (!conf->model)
-        return loom_fail(err, LOOM_STATUS_ARG, "no model given; name a checkpoint or folder with --model");
-    if ((st = loom_blas_reserve((int)common->threads, err)) != LOOM_OK) return st;
-    if ((st = loom_model_files_load(&b->bundle, conf->model, conf->adapter, &bo, err)) != LOOM_OK) goto done;
+    loom_buf shipped = {0};
+    const char *path = conf->model;
+    if (!path) {
+        if (!loom_shared_path(&shipped, "checkpoints/base.h5"))
+            return loom_fail(err, LOOM_STATUS_ARG, "no model given; name a checkpoint or folder with --model");
+        path = shipped.data;
+        loom_info("no --model given: the base model that comes with Spanloom, %s", path);
+    }
+    if ((st = loom_blas_reserve((int)common->threads, err)) != LOOM_OK) goto done;
+    if ((st = loom_model_files_load(&b->bundle, path, conf->adapter, &bo, err)) != LOOM_OK) goto done;
     if ((st = loom_training_find(&b->training, b->bundle.adapter_path ? b->bundle.adapter_path : b->bundle.path,
                                  err)) != LOOM_OK)
         goto done;
@@ -64,6 +71,7 @@ loom_status loom_model_loader_open(loom_model_loader *b, const loom_model_loader
     loom_verbose("model %s, %lld parameters, context %lld", b->bundle.path,
                  (long long)loom_config_params(&b->bundle.model->config), (long long)loom_engine_context(b->engine));
 done:
+    loom_buf_release(&shipped);
     if (st != LOOM_OK) loom_model_loader_close(b);
     return st;
 }

@@ -26,7 +26,8 @@ typedef struct loom_model_loader_conf {
 
 #define LOOM_MODEL_LOADER_OPTS(S, m)                                                                                   \
     LOOM_OPT_GROUP("Model"),                                                                                           \
-        LOOM_OPT_IN("model", 'm', S, m.model, NULL, "PATH", "checkpoint, run folder or Hugging Face folder"),          \
+        LOOM_OPT_IN("model", 'm', S, m.model, NULL, "PATH",                                                            \
+                    "checkpoint, run folder or Hugging Face folder; without it the base model that comes along"),      \
         LOOM_OPT_IN("adapter", 'a', S, m.adapter, NULL, "PATH",                                                        \
                     "LoRA adapter: checkpoint, run folder or PEFT folder"),                                            \
         LOOM_OPT_IN("base", 0, S, m.base, NULL, "PATH", "base of an adapter checkpoint, when it has moved"),           \

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "core/cli_impl.h"
 #include "core/escape.h"
 #include "core/file_impl.h"
 #include "core/hash.h"
@@ -15,18 +16,20 @@
 #include "core/log.h"
 #include "core/nomem.h"
 #include "core/num.h"
+#include "core/shared_path.h"
 #include "core/usage.h"
 
 /* Section names that a configuration file may hold: "common" and every subcommand of the four executables, so that a
  * misspelt section is found by whichever command reads the file. tests/cli/test_sections.sh compares it with --help. */
 static const char *const known_sections[] = {
     "common",        "recipe", /* read by the data rules (Makefile.recipe), no subcommand */
-    "sample-traces", "graphs",     "anonymise", "canaries", "dedupe",     "split",        "stats",     "describe",
-    "encode",        "balance",    "tokenizer", "tokens",   "pretrain",   "sft",          "import",    "merge",
-    "average",       "adapt",      "export",    "info",     "bench",      "sample",       "complete",  "convert",
-    "push",          "show",       "serve",      "prompts",   "heatmap",  "similarity", "memorization", "privacy",   "distribution",
-    "baseline",      "management", "tvae",      "topology", "compare",    "view",         "following", "variants",
-    "ladder",        "few-shot",   "settings",  "figures",  "report",     "oracle",       NULL};
+    "sample-traces", "graphs",     "anonymise",   "canaries", "dedupe",     "split",        "stats",     "describe",
+    "encode",        "balance",    "tokenizer",   "tokens",   "pretrain",   "sft",          "import",    "merge",
+    "average",       "adapt",      "export",      "info",     "bench",      "sample",       "complete",  "convert",
+    "show",          "serve",      "prompts",     "heatmap",  "similarity", "memorization", "privacy",   "distribution",
+    "baseline",      "management", "tvae",        "topology", "compare",    "view",         "following", "variants",
+    "ladder",        "few-shot",   "settings",    "figures",  "report",     "oracle",       "classify",  "classes",
+    "infilling",     "jobs",       "sample-jobs", "push",     NULL};
 
 /* --help and --version are handled before the table is consulted, but stand in it so that help lists them. */
 struct common_conf {
@@ -461,6 +464,28 @@ static const char *config_path(int argc, char **argv)
     return NULL;
 }
 
+/* A recipe that comes with the programs, where no file has the name: "demo", "demo.conf", "configs/demo.conf". */
+static const char *find_config(struct run *r, const char *path)
+{
+    static const char *const forms[] = {"%s", "configs/%s", "configs/%s.conf"};
+    loom_buf name = {0}, found = {0};
+
+    if (loom_file_exists(path) || path[0] == '/' || strcmp(path, "-") == 0) return path;
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        loom_buf_reset(&name);
+        for (const char *c = forms[i]; *c; c++) {
+            if (*c == '%') loom_buf_str(&name, path), c++;
+            else loom_buf_char(&name, *c);
+        }
+        if (loom_buf_failed(&name) || !loom_shared_path(&found, name.data)) continue;
+        path = loom_arena_strdup(&r->arena, found.data, found.len);
+        break;
+    }
+    loom_buf_release(&name);
+    loom_buf_release(&found);
+    return path;
+}
+
 /* ---- help ---- */
 
 static int print_program_help(const char *program, const char *summary, const loom_cmd *cmds, FILE *to)
@@ -568,7 +593,11 @@ static loom_status run_command(struct run *r, int argc, char **argv, loom_err *e
     r->common = (struct common_conf){0};
     LOOM_TRY(loom_opt_defaults(&r->common, common_opts, &r->arena, err));
     LOOM_TRY(loom_opt_defaults(r->conf, r->cmd->opts, &r->arena, err));
-    if (path) LOOM_TRY(read_config(r, path, err));
+    if (path) {
+        path = find_config(r, path);
+        LOOM_TRY(loom_arena_check(&r->arena, "options", err));
+        LOOM_TRY(read_config(r, path, err));
+    }
     LOOM_TRY(parse_words(r, argc, argv, err));
     if (r->common.help) return print_command_help(r, err);
     if (r->common.version) return print_version(r->program, err);
@@ -601,8 +630,7 @@ static const loom_cmd *find_command(const char *program, const loom_cmd *cmds, c
 {
     const loom_cmd *close = NULL;
     size_t best = 4;
-    for (const loom_cmd *c = cmds; c->name; c++) {
-        if (!*c->name) continue; /* a heading */
+    for (const loom_cmd *c = loom_cmd_from(cmds); c->name; c = loom_cmd_from(c + 1)) {
         if (strcmp(c->name, name) == 0) return c;
         size_t d = word_distance(name, c->name);
         if (d < best) {
@@ -638,6 +666,15 @@ int loom_cli_main(const char *program, const char *summary, const loom_cmd *cmds
     if (strcmp(argv[1], "--version") == 0) {
         st = print_version(program, &err);
         if (st != LOOM_OK) loom_error("%s", err.msg);
+        loom_buf_release(&version_lines);
+        return loom_exit_code(st);
+    }
+    if (argc == 3 && strcmp(argv[1], "--help-format") == 0) {
+        loom_buf text = {0};
+        st = loom_help_format(&text, argv[2], program, summary, cmds, common_opts, &err);
+        if (st == LOOM_OK) st = print_text(&text, &err);
+        if (st != LOOM_OK) loom_error("%s", err.msg);
+        loom_buf_release(&text);
         loom_buf_release(&version_lines);
         return loom_exit_code(st);
     }

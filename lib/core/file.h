@@ -88,6 +88,8 @@ bool loom_file_exists(const char *path);
 bool loom_file_exists_in(const char *dir, const char *name); /* is there a dir/name? */
 bool loom_path_ends_in(const char *path, const char *end);
 const char *loom_path_name(const char *path);     /* its last part; all of it where that is empty */
+/* "NAME=FILE" gives NAME and returns FILE; a bare FILE is called by its base name up to the first dot. */
+const char *loom_path_called(char *name, size_t cap, const char *arg);
 bool loom_file_is_open(int fd, const char *path); /* is the open file still the one under that name? */
 bool loom_file_is_dir(const char *path);
 bool loom_path_is_hidden(const char *path);                  /* does the last part of the name begin with a dot? */

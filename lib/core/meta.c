@@ -26,6 +26,8 @@ loom_status loom_meta_input(loom_meta *m, const char *path, loom_err *err)
     return loom_buf_check(&m->inputs, "provenance", err);
 }
 
+void loom_meta_called(loom_meta *m, const char *name) { loom_buf_printf(&m->digests, "called %s\n", name); }
+
 static void add_key(loom_meta *m, loom_jw *w, const char *key)
 {
     loom_buf_str(&m->extra, ",\n  ");

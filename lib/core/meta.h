@@ -28,6 +28,8 @@ typedef struct loom_meta {
 
 /* Hashes the file and records it; "-" is recorded as stdin without digest. */
 loom_status loom_meta_input(loom_meta *m, const char *path, loom_err *err);
+/* How an input is called in the output: it decides whether that is up to date, as the inputs themselves do. */
+void loom_meta_called(loom_meta *m, const char *name);
 void loom_meta_i64(loom_meta *m, const char *key, int64_t v);
 void loom_meta_f64(loom_meta *m, const char *key, double v);
 void loom_meta_str(loom_meta *m, const char *key, const char *text);

@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 
 #include "core/compare.h"
+#include "core/escape.h"
 #include "core/file_impl.h"
 #include "core/num.h"
+#include "core/utf8.h"
 
 const char *loom_shown_path(const char *path) { return strcmp(path, "-") == 0 ? "standard input" : path; }
 
@@ -44,6 +46,32 @@ const char *loom_path_name(const char *path)
     const char *slash = strrchr(path, '/');
 
     return slash && slash[1] ? slash + 1 : path;
+}
+
+/* Names stand in tables, in pages and in the scripts of pictures, which must find them again in the tables: what those
+ * cannot hold is replaced, as is half a character at the end. */
+static void tidy_name(char *name)
+{
+    for (size_t n; *name; name += n ? n : 1) {
+        n = loom_utf8_length(name, strlen(name));
+        if (n == 0) *name = '?';
+        else if (!loom_is_plain(name, n)) memset(name, '_', n);
+        else if (strchr("\"\\`", *name)) *name = *name == '"' ? '\'' : *name == '`' ? '_' : '/';
+    }
+}
+
+const char *loom_path_called(char *name, size_t cap, const char *arg)
+{
+    const char *equals = strchr(arg, '='), *first = strchr(arg, '/'), *last = strrchr(arg, '/');
+    if (equals && equals != arg && (!first || first > equals)) {
+        snprintf(name, cap, "%.*s", (int)(equals - arg), arg);
+        tidy_name(name);
+        return equals + 1;
+    }
+    const char *base = last ? last + 1 : arg;
+    snprintf(name, cap, "%.*s", (int)strcspn(base, "."), base);
+    tidy_name(name);
+    return arg;
 }
 
 bool loom_file_is_open(int fd, const char *path)

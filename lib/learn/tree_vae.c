@@ -37,7 +37,8 @@ typedef struct coder {
 /* One tree of a batch in nats: log probabilities, those of the structure with the remedies of the score. */
 typedef struct verdict {
     double remedied, values;
-    double prior, posterior; /* of both codes */
+    double prior, posterior;               /* of the structure's code */
+    double values_prior, values_posterior; /* of the values' */
 } verdict;
 
 struct loom_tree_vae {
@@ -387,8 +388,8 @@ static double values_forward(loom_tree_vae *v, loom_rng *rng, double scale)
     loom_dense_fwd(v->qv, v->q1, &v->w, &v->prior_v, v->B);
     hold(v->qv, v->structure.held, v->B * CODE);
     for (int64_t b = 0; b < v->B; b++) {
-        v->verdicts[b].prior += loom_log_gaussian(c->z + b * CODE, v->qm + b * CODE, v->qv + b * CODE, CODE);
-        v->verdicts[b].posterior += loom_log_gaussian(c->z + b * CODE, c->m + b * CODE, c->v + b * CODE, CODE);
+        v->verdicts[b].values_prior += loom_log_gaussian(c->z + b * CODE, v->qm + b * CODE, v->qv + b * CODE, CODE);
+        v->verdicts[b].values_posterior += loom_log_gaussian(c->z + b * CODE, c->m + b * CODE, c->v + b * CODE, CODE);
         for (int32_t n = v->first[b]; n < v->first[b + 1]; n++) {
             memcpy(v->sx + n * (CODE + EMBED), c->z + b * CODE, CODE * sizeof *v->sx);
             memcpy(v->sx + n * (CODE + EMBED) + CODE, v->x + n * EMBED, EMBED * sizeof *v->sx);
@@ -503,10 +504,15 @@ loom_status loom_tree_vae_train(loom_tree_vae *v, const loom_trees *trees, loom_
 
 /* ---- scores ---- */
 
-void loom_tree_vae_score(loom_tree_vae *v, double *score, const loom_trees *trees, int64_t i)
+static double unlikely(const double weight[SAMPLES])
+{
+    return fmin(log(SAMPLES) - loom_log_sum_exp(weight, SAMPLES), SCORE_MOST);
+}
+
+void loom_tree_vae_score(loom_tree_vae *v, loom_tree_score *score, const loom_trees *trees, int64_t i)
 {
     int64_t index[SAMPLES];
-    double weight[SAMPLES];
+    double whole[SAMPLES], values[SAMPLES];
     loom_rng rng;
     for (int k = 0; k < SAMPLES; k++) index[k] = i;
     loom_rng_seed(&rng, v->conf.seed, "tree score", (uint64_t)i);
@@ -515,7 +521,8 @@ void loom_tree_vae_score(loom_tree_vae *v, double *score, const loom_trees *tree
     values_forward(v, &rng, 0);
     for (int k = 0; k < SAMPLES; k++) {
         const verdict *a = &v->verdicts[k];
-        weight[k] = a->remedied + a->values * MOST / (double)v->count[k] + a->prior - a->posterior;
+        values[k] = a->values * MOST / (double)v->count[k] + a->values_prior - a->values_posterior;
+        whole[k] = a->remedied + a->prior - a->posterior + values[k];
     }
-    *score = fmin(log(SAMPLES) - loom_log_sum_exp(weight, SAMPLES), SCORE_MOST);
+    *score = (loom_tree_score){unlikely(whole), unlikely(values)};
 }

@@ -48,8 +48,12 @@ typedef struct loom_tree_vae_conf {
 typedef struct loom_tree_vae loom_tree_vae;
 loom_status loom_tree_vae_new(loom_tree_vae **out, int64_t types, const loom_tree_vae_conf *conf, loom_err *err);
 loom_status loom_tree_vae_train(loom_tree_vae *v, const loom_trees *trees, loom_err *err);
+/* `values`: of the values alone, given the tree: what the remedies of the structure cannot drown. */
+typedef struct loom_tree_score {
+    double whole, values;
+} loom_tree_score;
 /* Draws follow from the seed and i alone. */
-void loom_tree_vae_score(loom_tree_vae *v, double *score, const loom_trees *trees, int64_t i);
+void loom_tree_vae_score(loom_tree_vae *v, loom_tree_score *score, const loom_trees *trees, int64_t i);
 void loom_tree_vae_free(loom_tree_vae *v);
 
 /* ---- parts, for tests ---- */

@@ -145,6 +145,7 @@ void loom_forward_layer(loom_step *s); /* layer s->l */
 /* head.c: loss of the counted rows; with s->backward also their gradient: dx (N,C) and the head's weights */
 void loom_head(loom_step *s, loom_loss *out);
 void loom_head_logits(loom_step *s, float *logits);
+void loom_head_states(const loom_step *s, loom_state_of which, float *states);
 /* backward.c: from a->dx down to the embedding */
 void loom_backward(loom_step *s);
 

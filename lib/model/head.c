@@ -129,3 +129,22 @@ void loom_head_logits(loom_step *s, float *logits)
         memcpy(logits + s->c0 * a->c.V, a->logits, (size_t)((s->c1 - s->c0) * a->c.V) * sizeof *logits);
     }
 }
+
+/* One row at a time on the calling thread: beside the layers below it this is nothing. */
+void loom_head_states(const loom_step *s, loom_state_of which, float *states)
+{
+    int64_t C = s->a->c.C;
+    const float *x = final_x(s);
+    float *h = s->a->threads[0].h, *r = s->a->threads[0].r;
+
+    for (int64_t i = 0; i < s->b->n_segments; i++) {
+        int64_t end = s->b->segments[i + 1], first = which == LOOM_STATE_LAST ? end - 1 : s->b->segments[i];
+        float *to = states + i * C, share = 1.0f / (float)(end - first);
+
+        memset(to, 0, (size_t)C * sizeof *to);
+        for (int64_t n = first; n < end; n++) {
+            loom_rmsnorm_fwd(h, r, x + n * C, s->m->norm_out, s->a->c.rms_eps, 1, C);
+            for (int64_t c = 0; c < C; c++) to[c] += share * h[c];
+        }
+    }
+}

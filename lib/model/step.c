@@ -181,6 +181,17 @@ loom_status loom_llama_grad(loom_acts *a, const loom_llama *m, const loom_lora *
     return LOOM_OK;
 }
 
+loom_status loom_llama_states(loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b,
+                              loom_state_of which, float *states, loom_err *err)
+{
+    loom_step s;
+
+    LOOM_TRY(begin(&s, a, m, lora, b, false, err));
+    loom_forward(&s);
+    loom_head_states(&s, which, states);
+    return LOOM_OK;
+}
+
 loom_status loom_llama_logits(loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b,
                               float *logits, loom_err *err)
 {

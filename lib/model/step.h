@@ -52,6 +52,12 @@ loom_status loom_llama_row_losses(loom_acts *a, const loom_llama *m, const loom_
 loom_status loom_llama_grad(loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b, double scale,
                             float *grads, loom_loss *out, loom_err *err);
 
+/* The normed output of the last layer, which the head sees, as one vector for each sequence into states
+ * (n_segments,C): that of its last token, or the mean over its tokens. What classifiers read. Labels are not read. */
+typedef enum loom_state_of { LOOM_STATE_LAST, LOOM_STATE_MEAN } loom_state_of;
+loom_status loom_llama_states(loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b,
+                              loom_state_of which, float *states, loom_err *err);
+
 /* All logits (N,V); for tests and small uses. Labels are not read. */
 loom_status loom_llama_logits(loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b,
                               float *logits, loom_err *err);

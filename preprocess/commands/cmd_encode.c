@@ -12,7 +12,7 @@ typedef struct encode_conf {
     int mode, draws, items, include, task;
     bool intermediate, finish, balanced_split, shuffle, balance;
     const char *stats, *output, *sample;
-    int64_t copies, max_edges, max_depth, shown_edges;
+    int64_t copies, max_edges, max_depth, shown_edges, questions;
     double asked, bounded;
 } encode_conf;
 
@@ -32,8 +32,8 @@ static const loom_opt encode_opts[] = {
                   "instruction: where an uncommon call is asked for, in its own layer, or in those above it as well; a "
                   "model then hears of it at the root, where users ask, but that is not the paper's text"),
     LOOM_OPT_F64("asked", 0, encode_conf, asked, "0", 0.0, 1.0, "P",
-                 "instruction: share of the layers that are asked for their first call, as if it were uncommon; models "
-                 "learn to begin with what they are told to include"),
+                 "instruction: share of the layers that are asked for their first call, as if it were uncommon, and none is "
+                 "for a later one; models learn to begin with what they are told to include"),
     LOOM_OPT_F64("bounded", 0, encode_conf, bounded, "0", 0.0, 1.0, "P",
                  "instruction: share of the graphs that are asked for a latency of at least some milliseconds; three of "
                  "four requests for high latency then say from which on it is high. Models learn to compare"),
@@ -46,6 +46,8 @@ static const loom_opt encode_opts[] = {
                  "edges that a question shows (high-latency, uncommon)"),
     LOOM_OPT_WAS("limit", 0, "shown-edges", NULL),
     LOOM_OPT_FLAG_ON("balance", 0, encode_conf, balance, "as many answers Yes as No (high-latency, uncommon)"),
+    LOOM_OPT_I64("questions", 0, encode_conf, questions, "0", 0, 1000000000, "N",
+                 "with --task: the first N questions; 0: all"),
     LOOM_OPT_GROUP("Selection"),
     LOOM_OPT_STR("sample", 0, encode_conf, sample, NULL, "K:N", "only K graphs drawn from every N read"),
     LOOM_OPT_I64("max-edges", 0, encode_conf, max_edges, "0", 0, 1000000, "N",
@@ -88,6 +90,8 @@ typedef struct encoding {
     int64_t read;    /* records read */
     int64_t written; /* bytes */
     int64_t thinned; /* samples left out to balance the answers */
+    int64_t asked;   /* questions written; counted with --questions only */
+    int64_t beyond;  /* questions left out because there were enough */
     bool thin;
     loom_rng rng; /* order of graphs and samples */
 } encoding;
@@ -169,8 +173,20 @@ static size_t balance(encoding *e, piece *pieces, size_t n)
     return kept;
 }
 
-/* The samples of one batch, thinned and in random order as asked for: the layers of a graph do not stay side by side.
- */
+/* Is there room for one more question? */
+static bool may_ask(encoding *e)
+{
+    if (!e->conf->questions) return true;
+    bool room = e->asked < e->conf->questions;
+    e->asked += room;
+    e->beyond += !room;
+    return room;
+}
+
+static bool has_asked_enough(const encoding *e) { return e->conf->questions && e->asked >= e->conf->questions; }
+
+/* The samples of one batch, thinned, only so many as asked for, and in random order if asked for: the layers of a graph
+ * do not stay side by side then. */
 static loom_status write_arranged(encoding *e, int64_t n_texts, loom_err *err)
 {
     piece *pieces = NULL;
@@ -184,6 +200,7 @@ static loom_status write_arranged(encoding *e, int64_t n_texts, loom_err *err)
     }
     if (st == LOOM_OK && n && e->conf->shuffle) loom_rng_shuffle(&e->rng, pieces, n, sizeof *pieces);
     for (size_t i = 0; i < n && st == LOOM_OK; i++) {
+        if (!may_ask(e)) continue;
         st = loom_out_write(e->out, pieces[i].text, pieces[i].len, err);
         e->written += (int64_t)pieces[i].len;
     }
@@ -199,7 +216,8 @@ static loom_status run_batch(encoding *e, const loom_encode_batch_line *lines, i
     if (loom_stop_requested())
         return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
     LOOM_TRY(loom_encode_batch_run(e->batch, lines, n, &n_texts, err));
-    LOOM_TRY(e->conf->shuffle || e->thin ? write_arranged(e, n_texts, err) : write_in_order(e, n_texts, err));
+    LOOM_TRY(e->conf->shuffle || e->thin || e->conf->questions ? write_arranged(e, n_texts, err)
+                                                               : write_in_order(e, n_texts, err));
     snprintf(note, sizeof note, "%s of text", loom_format_bytes(size, sizeof size, (double)e->written));
     loom_progress_update(&e->progress, loom_encode_batch_counts(e->batch).records, note);
     return LOOM_OK;
@@ -235,6 +253,7 @@ static loom_status read_store(encoding *e, const char *path, loom_err *err)
 
     if ((st = loom_lines_open(&lines, path, err)) != LOOM_OK) return st;
     while ((st = loom_lines_next(lines, &line, &len, err)) == LOOM_OK && line) {
+        if (has_asked_enough(e)) break;
         if (!len) continue;
         e->read++;
         if (!sampler_takes(&e->sampler)) continue;
@@ -247,7 +266,7 @@ static loom_status read_store(encoding *e, const char *path, loom_err *err)
 static loom_status encode_shuffled(encoding *e, loom_err *err)
 {
     if (e->n_lines) loom_rng_shuffle(&e->rng, e->lines, e->n_lines, sizeof *e->lines);
-    for (size_t at = 0; at < e->n_lines; at += BATCH_LINES) {
+    for (size_t at = 0; at < e->n_lines && !has_asked_enough(e); at += BATCH_LINES) {
         size_t n = e->n_lines - at < BATCH_LINES ? e->n_lines - at : BATCH_LINES;
         LOOM_TRY(run_batch(e, e->lines + at, (int64_t)n, err));
     }
@@ -265,10 +284,11 @@ static void counts_json(loom_jw *j, const encoding *e)
     loom_jw_kv_i64(j, "invalid", c.invalid / e->conf->copies);
     loom_jw_kv_i64(j, "too_large", c.too_large / e->conf->copies);
     loom_jw_kv_i64(j, "texts", c.graphs);
-    loom_jw_kv_i64(j, "samples", c.samples - e->thinned);
+    loom_jw_kv_i64(j, "samples", c.samples - e->thinned - e->beyond);
     loom_jw_kv_i64(j, "bytes", e->written);
     if (e->conf->task) loom_jw_kv_i64(j, "no_sample", c.no_sample);
     if (e->thin) loom_jw_kv_i64(j, "left_out_for_balance", e->thinned);
+    if (e->conf->questions) loom_jw_kv_i64(j, "left_out_beyond_questions", e->beyond);
     loom_jw_end_object(j);
 }
 
@@ -294,8 +314,9 @@ static loom_status finish(encoding *e, loom_err *err)
         loom_warn("%lld of %lld records hold no valid call graph and were left out; run the store through "
                   "loom-preprocess dedupe to see why",
                   (long long)(c.invalid / e->conf->copies), (long long)e->read);
-    loom_info("%lld %s samples of %lld graphs, %s", (long long)(c.samples - e->thinned), loom_mode_names[e->conf->mode],
-              (long long)(c.graphs / e->conf->copies), loom_format_bytes(size, sizeof size, (double)e->written));
+    loom_info("%lld %s samples of %lld graphs, %s", (long long)(c.samples - e->thinned - e->beyond),
+              loom_mode_names[e->conf->mode], (long long)(c.graphs / e->conf->copies),
+              loom_format_bytes(size, sizeof size, (double)e->written));
     return st;
 }
 
@@ -318,6 +339,8 @@ static loom_status open_all(encoding *e, loom_err *err)
                                     .task = conf->task - 1,
                                     .limit = (int32_t)conf->shown_edges};
 
+    if (conf->questions && !conf->task)
+        return loom_fail(err, LOOM_STATUS_ARG, "--questions goes with --task, whose questions it counts");
     e->thin = conf->balance && conf->task && loom_downstream_is_binary((loom_downstream_task)(conf->task - 1));
     if (conf->task == LOOM_DOWNSTREAM_ATTRIBUTE + 1 && conf->mode == LOOM_MODE_TABULAR)
         return loom_fail(err, LOOM_STATUS_ARG,

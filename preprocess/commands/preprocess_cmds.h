@@ -5,7 +5,9 @@
 #include "core/cli.h"
 
 extern const loom_cmd loom_cmd_sample_traces; /* synthetic CallGraph tables */
+extern const loom_cmd loom_cmd_sample_jobs;   /* a synthetic table of batch jobs */
 extern const loom_cmd loom_cmd_graphs;
+extern const loom_cmd loom_cmd_jobs; /* batch jobs to call graphs */
 extern const loom_cmd loom_cmd_anonymise;
 extern const loom_cmd loom_cmd_canaries;  /* rows of CSV files to call graphs */
 extern const loom_cmd loom_cmd_dedupe;    /* valid graphs, each once */

@@ -90,7 +90,11 @@ static int64_t count_samples(const char *text, size_t len)
 static loom_status ask(loom_encode_batch *b, worker *w, const loom_graph *g, const loom_facts *facts, loom_rng *rng,
                        loom_buf *into)
 {
-    loom_downstream_view view = {.graph = g, .form = b->conf.encode.mode, .rng = rng, .arena = &w->scratch};
+    loom_downstream_view view = {.graph = g,
+                                 .form = b->conf.encode.mode,
+                                 .rng = rng,
+                                 .listed = b->conf.encode.listed_items,
+                                 .arena = &w->scratch};
     bool made = false;
 
     loom_arena_reset(&w->scratch);

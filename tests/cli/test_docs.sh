@@ -38,8 +38,8 @@ grep -oE -- '--[a-z][a-z0-9-]+' help | sort -u >known
 for d in $(docs); do
     [ "$d" != tests/README.md ] && [ "$d" != docs/PERFORMANCE.md ] && [ "$d" != docs/EXPERIMENTS.md ] || continue
     grep -oE '(^|[ `(])--[a-z][a-z0-9-]+' "$SRC/$d" | grep -oE -- '--.*'
-done | grep -vxE -- '--(output-on-failure|bind-to|map-by|hostfile|mca|oversubscribe|nodes|ntasks-per-node|cpus-per-task|time|requeue|signal|cap-add|shm-size)' |
-    sort -u >named # those of ctest, mpirun, sbatch and docker are theirs
+done | grep -vxE -- '--(output-on-failure|bind-to|map-by|hostfile|mca|oversubscribe|nodes|ntasks-per-node|cpus-per-task|time|requeue|signal|cap-add|shm-size|install|prefix|cflags|libs|help-format)' |
+    sort -u >named # those of ctest, cmake, pkg-config, mpirun, sbatch and docker are theirs; --help-format is hidden
 [ "$(wc -l <named)" -gt 80 ] || fail "only $(wc -l <named) options were seen"
 for o in $(comm -23 named known); do wrong "no subcommand has $o, which the documents name"; done
 

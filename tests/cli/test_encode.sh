@@ -74,7 +74,7 @@ cmp asked.0.txt include.own.txt || fail "--asked 0 is not the default"
 some=$(grep -c '^Include' asked.0.3.txt); every=$(grep -c '^Include' asked.1.txt)
 [ "$some" -gt "$own" ] && [ "$some" -lt "$every" ] || fail "a share of .3 asks in $some layers, 0 in $own, 1 in $every"
 awk '/^### Question/ {want = ""; answer = 0} /^Include an edge/ {split($0, w, " "); want = w[7]} /^ ### Answer/ {answer = 1}
-    answer && /^\(/ {if (want != "" && index($0, want) == 0) print "not first:", want, $0; want = ""}' asked.1.txt >unmet
+    answer && /^\(/ {if (want != "" && index($0, want) == 0) print "not first:", want, $0; want = ""}' asked.0.3.txt asked.1.txt >unmet
 [ ! -s unmet ] || fail "$(head -2 unmet)"
 
 # listed items: every edge and subgraph line in one order, and still the same edges
@@ -94,8 +94,18 @@ for task in high-latency uncommon; do
     expect 0 "$P" encode all.graphs.zst --task $task --stats stats.json -o $task.txt
     [ "$(grep -c '^Yes$' $task.txt)" = "$(grep -c '^No$' $task.txt)" ] || fail "$task: answers are not balanced"
 done
+for task in edge uncommon; do
+    expect 0 "$P" encode all.graphs.zst --task $task --stats stats.json --questions 7 --json --force -o seven.txt
+    says out '"left_out_beyond_questions": ?[0-9]+'
+    [ "$(grep -c '^### Question: ' seven.txt)" = 7 ] || fail "$task: not seven questions but $(grep -c '^### Question: ' seven.txt)"
+done
+expect 2 "$P" encode all.graphs.zst --questions 7 -o x.txt
+says err 'goes with --task'
 expect 0 "$P" encode all.graphs.zst --task edge -o edge.txt
 [ "$(grep -c '^(\[MISSING\])$' edge.txt)" = "$(grep -c '^Child layer:$' edge.txt)" ] || fail "edge: parents and children differ"
+expect 0 "$P" encode all.graphs.zst --task edge --items listed -o edge.listed.txt
+grep '^(' edge.listed.txt | grep -vE '^\(edge_id is [^,]*,type is [^,]*,destination is [^,]*,communication starts at [^,]*,communication finishes at [^,]*\)$' |
+    grep -qvF '([MISSING])' && fail "an edge of a question whose items are not in the listed order"
 expect 0 "$P" encode all.graphs.zst --task attribute --mode recursive -o attribute.txt
 says attribute.txt 'is \[MISSING\]'
 

@@ -439,6 +439,35 @@ TEST(pissa_is_written_for_the_base_as_it_was)
     teardown(&b);
 }
 
+/* The states are what the head sees: times its matrix they are the logits of the last row, or the mean over the rows. */
+TEST(states_are_what_the_head_sees)
+{
+    bed b;
+    loom_err err;
+    int64_t C, V;
+
+    REQUIRE_OK(setup(&b, (how){.targets = 5, .threads = 2}, &err), err);
+    C = b.c.C, V = b.c.V;
+    float *logits = loom_alloc((size_t)(ROWS * V), sizeof *logits),
+          *states = loom_alloc((size_t)(4 * C), sizeof *states);
+    const float *head = b.m->params + loom_llama_tensor(b.m, -1, LOOM_ROLE_HEAD)->offset;
+    REQUIRE_OK(loom_llama_logits(b.acts, b.m, b.lora, &b.batch, logits, &err), err);
+    for (int which = LOOM_STATE_LAST; which <= LOOM_STATE_MEAN; which++) {
+        REQUIRE_OK(loom_llama_states(b.acts, b.m, b.lora, &b.batch, (loom_state_of)which, states, &err), err);
+        for (int64_t i = 0; i < 4; i++)
+            for (int64_t v = 0; v < V; v++) {
+                int64_t end = b.segments[i + 1], first = which == LOOM_STATE_LAST ? end - 1 : b.segments[i];
+                double want = 0, got = 0;
+                for (int64_t n = first; n < end; n++) want += (double)logits[n * V + v] / (double)(end - first);
+                for (int64_t c = 0; c < C; c++) got += (double)states[i * C + c] * (double)head[v * C + c];
+                CHECK(fabs(want - got) < 1e-4 * (1 + fabs(want)));
+            }
+    }
+    free(logits);
+    free(states);
+    teardown(&b);
+}
+
 TEST(bad_batches_are_refused)
 {
     bed b;
@@ -525,4 +554,4 @@ TEST_MAIN(loom_blas_start(0, NULL);
                       RUN(packed_equals_one_by_one) RUN(merged_equals_base_with_adapter) RUN(frozen_base_equals_float32)
                           RUN(half_products_full) RUN(half_products_tied_recompute) RUN(half_products_lora)
                               RUN(pissa_keeps_the_function) RUN(pissa_is_written_for_the_base_as_it_was)
-                                  RUN(bad_batches_are_refused) RUN(nothing_counted))
+                                  RUN(states_are_what_the_head_sees) RUN(bad_batches_are_refused) RUN(nothing_counted))

@@ -28,7 +28,7 @@ static void put_header(loom_buf *b, const loom_downstream_view *v, const loom_la
 
 static loom_edge_text *edges_of(const loom_downstream_view *v, const loom_layer *l, int32_t n)
 {
-    return loom_encode_edges(v->graph, l->calls, n, v->form == LOOM_MODE_TABULAR, v->rng, v->arena);
+    return loom_encode_edges(v->graph, l->calls, n, v->form == LOOM_MODE_TABULAR, v->listed ? NULL : v->rng, v->arena);
 }
 
 static void put_edge(loom_buf *b, const loom_edge_text *e)
@@ -89,7 +89,7 @@ const char *loom_downstream_render_attribute(loom_buf *into, const loom_downstre
     else e->type = LOOM_TEXT_MISSING;
     memcpy(e->order, order, sizeof order);
     e->n_items = sizeof order;
-    if (v->rng) loom_rng_shuffle(v->rng, e->order, e->n_items, sizeof *e->order);
+    if (v->rng && !v->listed) loom_rng_shuffle(v->rng, e->order, e->n_items, sizeof *e->order);
     put_first_line(into, v, LOOM_TEXT_ASK_ATTRIBUTE);
     put_header(into, v, layer, true);
     for (int32_t i = 0; i < layer->n_calls; i++) put_edge(into, &edges[i]);

@@ -35,6 +35,7 @@ typedef struct loom_downstream_view {
     const loom_graph *graph;
     loom_mode form; /* instruction: with first lines; recursive: without; tabular: without, whole ids and sources */
     loom_rng *rng;  /* order of headers and items; NULL: listed order */
+    bool listed;    /* items of edges in listed order all the same */
     loom_arena *arena;
 } loom_downstream_view;
 

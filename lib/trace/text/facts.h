@@ -15,7 +15,8 @@ typedef struct loom_facts {
     bool (*is_rare)(const void *ctx, const char *service, const char *source, loom_call_type type,
                     const char *destination);
     const void *ctx;
-    double asked;  /* share of the layers that are asked for their first call, rare or not (instruction) */
+    double asked;  /* share of the layers that are asked for their first call, rare or not; above 0 none is asked for
+                      another (instruction) */
     uint64_t draw; /* which ones they are */
 } loom_facts;
 

@@ -160,3 +160,25 @@ loom_status loom_textfile_next(loom_textfile *f, loom_textfile_sample *out, loom
     if (out->mode == LOOM_MODE_INSTRUCTION) out->answer = loom_sample_answer(out->text, out->len);
     return LOOM_OK;
 }
+
+loom_status loom_textfile_each(const char *path, loom_textfile_fn *fn, void *arg, loom_err *err)
+{
+    loom_textfile *f = NULL;
+    loom_textfile_sample s;
+    loom_status st = loom_textfile_open(&f, path, err);
+
+    while (st == LOOM_OK) {
+        if (loom_stop_requested()) {
+            st = loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
+            break;
+        }
+        if ((st = loom_textfile_next(f, &s, err)) != LOOM_OK) {
+            st = loom_err_in(err, "%s", path);
+            break;
+        }
+        if (!s.text) break;
+        st = fn(arg, &s, err);
+    }
+    loom_textfile_close(&f);
+    return st;
+}

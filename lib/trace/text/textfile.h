@@ -28,6 +28,10 @@ loom_status loom_textfile_open(loom_textfile **out, const char *path, loom_err *
 /* Text before the first sample start is a FORMAT error (white space excepted), so is a sample over 256 MiB. */
 loom_status loom_textfile_next(loom_textfile *f, loom_textfile_sample *out, loom_err *err);
 void loom_textfile_close(loom_textfile **f);
+/* All samples of a file, in order. What is wrong with the file itself is told with its path; fn names it where it wants
+ * to. INTERRUPT when asked to stop. */
+typedef loom_status loom_textfile_fn(void *arg, const loom_textfile_sample *s, loom_err *err);
+loom_status loom_textfile_each(const char *path, loom_textfile_fn *fn, void *arg, loom_err *err);
 
 /* The same cut for text in memory: length of the sample that starts at text[0]; start of the next = *next. */
 size_t loom_sample_length(const char *text, size_t len, size_t *next);
