@@ -5,8 +5,19 @@
 
 int main(int argc, char **argv)
 {
-    loom_cmd cmds[] = {loom_cmd_sample, loom_cmd_complete, loom_cmd_serve,       loom_cmd_convert,
-                       loom_cmd_push,   loom_cmd_show,     loom_cmd_infer_bench, {.name = NULL}};
+    loom_cmd cmds[] = {
+        LOOM_CMD_GOAL("To generate"),
+        loom_cmd_sample,
+        loom_cmd_complete,
+        loom_cmd_serve,
+        LOOM_CMD_GOAL("To look at call graphs, or hand them on"),
+        loom_cmd_show,
+        loom_cmd_convert,
+        loom_cmd_push,
+        LOOM_CMD_GOAL("To measure"),
+        loom_cmd_infer_bench,
+        {.name = NULL},
+    };
 
     loom_cli_add_version_line(loom_http_library() ? loom_http_library() : "without libmicrohttpd: no serve");
     loom_blas_start(argc, argv);

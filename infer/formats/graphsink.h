@@ -30,7 +30,8 @@ typedef enum loom_format {
     LOOM_FORMAT_NPY,
     LOOM_FORMATS
 } loom_format;
-#define LOOM_FORMAT_CHOICES "records|csv|jaeger|otlp|dot|zipkin|chrome|graphml|flat|npy"
+#define LOOM_FORMAT_TEXTS   "records|csv|jaeger|otlp|dot|zipkin|chrome|graphml|flat"
+#define LOOM_FORMAT_CHOICES LOOM_FORMAT_TEXTS "|npy" /* a folder */
 /* By the ending of a name: .graphs[.zst], .csv, .jsonl/.ndjson (OTLP), .json (Jaeger), .dot/.gv, .graphml;
  * LOOM_FORMATS: unknown.
  */

@@ -83,7 +83,7 @@ static loom_status read_request(graph_task *t, loom_err *err)
     t->mode = LOOM_MODE_INSTRUCTION;
     t->only_correct = true;
     LOOM_TRY(loom_field_i64(&t->count, t->root, "count", 1, t->base.at->max_texts, err));
-    LOOM_TRY(loom_field_choice(&t->format, t->root, "format", LOOM_FORMAT_CHOICES, err));
+    LOOM_TRY(loom_field_choice(&t->format, t->root, "format", LOOM_FORMAT_TEXTS, err));
     LOOM_TRY(loom_field_choice(&t->mode, t->root, "mode", "tabular|recursive|instruction", err));
     LOOM_TRY(loom_field_bool(&t->only_correct, t->root, "only_correct", err));
     LOOM_TRY(read_wish(t, err));

@@ -492,7 +492,10 @@ static int print_program_help(const char *program, const char *summary, const lo
 {
     fprintf(to, "%s %s: %s\n\nUsage: %s SUBCOMMAND [options] ...\n\nSubcommands:\n", program, LOOM_VERSION, summary,
             program);
-    for (const loom_cmd *c = cmds; c->name; c++) fprintf(to, "  %-16s %s\n", c->name, c->summary);
+    for (const loom_cmd *c = cmds; c->name; c++) {
+        if (*c->name) fprintf(to, "  %-16s %s\n", c->name, c->summary);
+        else fprintf(to, "%s\n", c->summary);
+    }
     fprintf(to, "\n%s SUBCOMMAND --help tells the options of one.\n", program);
     return to == stdout && fflush(to) != 0 ? 1 : 0;
 }
@@ -627,7 +630,7 @@ static const loom_cmd *find_command(const char *program, const loom_cmd *cmds, c
 {
     const loom_cmd *close = NULL;
     size_t best = 4;
-    for (const loom_cmd *c = cmds; c->name; c++) {
+    for (const loom_cmd *c = loom_cmd_from(cmds); c->name; c = loom_cmd_from(c + 1)) {
         if (strcmp(c->name, name) == 0) return c;
         size_t d = word_distance(name, c->name);
         if (d < best) {

@@ -59,6 +59,12 @@ struct loom_cmd {
     bool ranks;   /* may be one of several processes that mpirun started (core/ranks.h) */
 };                /* a table ends with {.name = NULL} */
 
+/* A heading among the subcommands of a table: what those after it are for. */
+#define LOOM_CMD_GOAL(text)                                                                                            \
+    {                                                                                                                  \
+        .name = "", .summary = (text)                                                                                  \
+    }
+
 int loom_cli_main(const char *program, const char *summary, const loom_cmd *cmds, int argc, char **argv);
 
 /* Lines added to --version by floors above core ("OpenBLAS 0.3.21 SkylakeX, 2 threads"); call before loom_cli_main. */

@@ -17,4 +17,11 @@
 loom_status loom_help_format(loom_buf *into, const char *format, const char *program, const char *summary,
                              const loom_cmd *cmds, const loom_opt *common, loom_err *err);
 
+/* The first subcommand from here on, past headings; the end of the table where there is none. */
+static inline const loom_cmd *loom_cmd_from(const loom_cmd *c)
+{
+    while (c->name && !*c->name) c++;
+    return c;
+}
+
 #endif

@@ -93,14 +93,14 @@ static void man_page(loom_buf *into, const char *program, const char *summary, c
     loom_buf_str(into, "\n.SH SYNOPSIS\n\\fB");
     roff(into, program);
     loom_buf_str(into, "\\fR \\fISUBCOMMAND\\fR [\\fIoptions\\fR] ...\n.SH SUBCOMMANDS\n");
-    for (const loom_cmd *c = cmds; c->name; c++) {
+    for (const loom_cmd *c = loom_cmd_from(cmds); c->name; c = loom_cmd_from(c + 1)) {
         loom_buf_str(into, ".TP\n\\fB");
         roff(into, c->name);
         loom_buf_str(into, "\\fR\n");
         roff(into, c->summary);
         loom_buf_char(into, '\n');
     }
-    for (const loom_cmd *c = cmds; c->name; c++) man_command(into, program, c);
+    for (const loom_cmd *c = loom_cmd_from(cmds); c->name; c = loom_cmd_from(c + 1)) man_command(into, program, c);
     loom_buf_str(into, ".SH COMMON OPTIONS\nEvery subcommand has these.\n");
     man_options(into, common);
     loom_buf_str(into,
@@ -150,13 +150,14 @@ static void bash_completion(loom_buf *into, const char *program, const loom_cmd 
     loom_buf_str(into, "() {\n    local common='");
     bash_options(into, common);
     loom_buf_str(into, "'\n    case $1 in\n");
-    for (const loom_cmd *c = cmds; c->name; c++) {
+    for (const loom_cmd *c = loom_cmd_from(cmds); c->name; c = loom_cmd_from(c + 1)) {
         loom_buf_printf(into, "    %s) _loom_reply \"$common", c->name);
         bash_options(into, c->opts);
         loom_buf_str(into, "\" ;;\n");
     }
     loom_buf_str(into, "    '') _loom_words '");
-    for (const loom_cmd *c = cmds; c->name; c++) loom_buf_printf(into, "%s%s", c == cmds ? "" : " ", c->name);
+    for (const loom_cmd *c = loom_cmd_from(cmds); c->name; c = loom_cmd_from(c + 1))
+        loom_buf_printf(into, "%s%s", c == loom_cmd_from(cmds) ? "" : " ", c->name);
     loom_buf_str(into, "' ;;\n    *) return 1 ;;\n    esac\n}\n");
 }
 
@@ -206,13 +207,13 @@ static void zsh_completion(loom_buf *into, const char *program, const loom_cmd *
     loom_buf_str(into, "() {\n    local -a common=(");
     zsh_options(into, common);
     loom_buf_str(into, ")\n    case $1 in\n");
-    for (const loom_cmd *c = cmds; c->name; c++) {
+    for (const loom_cmd *c = loom_cmd_from(cmds); c->name; c = loom_cmd_from(c + 1)) {
         loom_buf_printf(into, "    %s) _arguments $common", c->name);
         zsh_options(into, c->opts);
         loom_buf_str(into, " '*:file:_files' ;;\n");
     }
     loom_buf_str(into, "    '') local -a commands=(");
-    for (const loom_cmd *c = cmds; c->name; c++) {
+    for (const loom_cmd *c = loom_cmd_from(cmds); c->name; c = loom_cmd_from(c + 1)) {
         loom_buf_printf(into, " '%s:", c->name);
         zsh_text(into, c->summary);
         loom_buf_char(into, '\'');
@@ -231,7 +232,8 @@ loom_status loom_help_format(loom_buf *into, const char *format, const char *pro
         zsh_completion(into, program, cmds, common);
     } else if (strcmp(format, "list") == 0) {
         loom_buf_printf(into, "%s\t%s\n", program, summary);
-        for (const loom_cmd *c = cmds; c->name; c++) loom_buf_printf(into, "%s\t%s\n", c->name, c->summary);
+        for (const loom_cmd *c = loom_cmd_from(cmds); c->name; c = loom_cmd_from(c + 1))
+            loom_buf_printf(into, "%s\t%s\n", c->name, c->summary);
     } else {
         return loom_fail(err, LOOM_STATUS_ARG, "--help-format is \"%s\", expected %s", format, LOOM_HELP_FORMATS);
     }

@@ -32,7 +32,7 @@ for f in $(comm -23 named known); do wrong "there is no $f, which the documents 
 # options, in the help of some subcommand
 for program in preprocess train infer eval; do
     loom-$program --help >top
-    for s in $(awk '/^Subcommands:/ {on = 1; next} /^$/ {on = 0} on {print $1}' top); do loom-$program "$s" --help; done
+    for s in $(awk '/^Subcommands:/ {on = 1; next} /^$/ {on = 0} on && /^  / {print $1}' top); do loom-$program "$s" --help; done
 done >help
 grep -oE -- '--[a-z][a-z0-9-]+' help | sort -u >known
 for d in $(docs); do

@@ -5,7 +5,7 @@ for program in loom-preprocess loom-train loom-infer loom-eval; do
     expect 0 "$program" --help
     expect 0 "$program" --version
     says out "^$program [0-9]"
-    "$program" --help | awk '/^Subcommands:/ {on = 1; next} /^$/ {on = 0} on {print $1}' >commands
+    "$program" --help | awk '/^Subcommands:/ {on = 1; next} /^$/ {on = 0} on && /^  / {print $1}' >commands
     [ -s commands ] || fail "$program lists no subcommand"
     while read -r command; do
         expect 0 "$program" "$command" --help

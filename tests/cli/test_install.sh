@@ -14,7 +14,7 @@ loom=$prefix/bin/loom
 expect 2 "$loom"
 expect 0 "$loom" --help
 for program in preprocess train infer eval; do
-    "$prefix/bin/loom-$program" --help | awk '/^Subcommands:/ {on = 1; next} /^[^ ]/ {on = 0} on && NF {print $1}' >commands
+    "$prefix/bin/loom-$program" --help | awk '/^Subcommands:/ {on = 1; next} /^$/ {on = 0} on && /^  / {print $1}' >commands
     [ -s commands ] || fail "no subcommand of loom-$program"
     while read -r command; do says out "^  $command "; done <commands
 done

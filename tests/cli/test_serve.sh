@@ -113,6 +113,7 @@ post 400 /v1/callgraphs '{"edges":6,"depht":3}'; sentence 'unknown member .*deph
 post 400 /v1/callgraphs '{"edges":3,"depth":9}'; sentence 'no graph has 3 edges and depth 9'
 post 400 /v1/callgraphs '{"edges":"3"}'; sentence 'edges'
 post 400 /v1/callgraphs '{"edges":3,"format":"png"}'; sentence 'format'
+post 400 /v1/callgraphs '{"edges":3,"format":"npy"}'; sentence 'format' # a folder is no answer
 post 400 /v1/callgraphs '{"edges":3,"count":100000}'; sentence 'count'
 post 400 /v1/completions '{"prompt":"a","n":'; sentence 'not valid JSON'
 post 400 /v1/completions ''; sentence 'body'
