@@ -6,9 +6,9 @@
  *   g   = (sum over the drawn graphs of g_i min(1, clip / |g_i|) + noise clip N(0, I)) / (rate graphs)
  *
  * Draws, dropout and noise of a step are those of streams seeded by (secret, purpose, step): a step that is done again
- * after a stop is the very same, and costs nothing more. Whoever knows the secret can take the noise away; it is kept in
- * the checkpoints of a run (step-N.h5) and in no model. The streams are good for statistics, not for cryptography, and
- * the noise is rounded to floats: attacks on either are not guarded against.
+ * after a stop is the very same, and costs nothing more. Whoever knows the secret can take the noise away; it is kept
+ * in the checkpoints of a run (step-N.h5) and in no model. The streams are good for statistics, not for cryptography,
+ * and the noise is rounded to floats: attacks on either are not guarded against.
  *
  *   loom_private *p = NULL;
  *   LOOM_TRY(loom_private_new(&p, &options, model, lora, acts, loader, pool, err));

@@ -58,7 +58,8 @@ const char *loom_run_plan_products(const train_conf *c);
 /* --shards, or what follows from the way the run was started; 0: a step is computed as one. */
 int loom_run_plan_shards(const loom_run_plan *p);
 
-/* Options that depend on one another: ARG with a sentence that names the cure. Fills p->privacy as far as it is known. */
+/* Options that depend on one another: ARG with a sentence that names the cure. Fills p->privacy as far as it is
+ * known. */
 loom_status loom_run_plan_check(loom_run_plan *p, loom_err *err);
 
 /* Fills p->trainer. */

@@ -2,7 +2,8 @@
  *
  *   loom_http_post *p = NULL;
  *   LOOM_TRY(loom_http_post_open(&p, "http://127.0.0.1:4318/v1/traces", 10, err));
- *   LOOM_TRY(loom_http_post_send(p, &(loom_http_payload){.data = text, .len = n, .type = "application/json"}, &answer, err));
+ *   LOOM_TRY(loom_http_post_send(p, &(loom_http_payload){.data = text, .len = n, .type = "application/json"},
+ * &answer, err));
  *   if (answer.status == 200) ...
  *   loom_http_answer_release(&answer);
  *   loom_http_post_close(&p); */
@@ -34,8 +35,8 @@ typedef struct loom_http_answer {
 /* "libcurl 7.88.1"; NULL: the program was built without. */
 const char *loom_http_post_library(void);
 
-/* http and https. ARG when the address makes no sense or the program was built without libcurl. Nothing is sent yet. An address of
- * this machine is reached without any proxy. */
+/* http and https. ARG when the address makes no sense or the program was built without libcurl. Nothing is sent yet.
+ * An address of this machine is reached without any proxy. */
 loom_status loom_http_post_open(loom_http_post **out, const char *url, int64_t timeout_s, loom_err *err);
 /* OK whether an answer came or none did; INTERRUPT when loom_stop_requested() meanwhile. Redirects are not followed. */
 loom_status loom_http_post_send(loom_http_post *p, const loom_http_payload *body, loom_http_answer *answer,

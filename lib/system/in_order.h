@@ -1,5 +1,6 @@
 /* Orders that do not depend on which thread saw a thing first. Counts of several threads are joined in them, so that
- * joining all of them into an empty one gives the same numbers to the same things however the graphs were shared out. */
+ * joining all of them into an empty one gives the same numbers to the same things however the graphs were shared out.
+ *  */
 #ifndef LOOM_SYSTEM_IN_ORDER_H
 #define LOOM_SYSTEM_IN_ORDER_H
 

@@ -134,8 +134,8 @@ static void mubench_group(loom_jw *w, const loom_merged *m, const char **labels,
 }
 
 /* muBench runs the groups beside each other, and seq_len services of a group, drawn where there are more, one after the
- * other (its ServiceCell/ExternalServiceExecutor.py): so what is called in order is one group, what overlaps its sibling
- * has a group of its own. */
+ * other (its ServiceCell/ExternalServiceExecutor.py): so what is called in order is one group, what overlaps its
+ * sibling has a group of its own. */
 static void mubench_groups(loom_jw *w, const loom_merged *m, const char **labels, const loom_merged_call *first,
                            int32_t n, const loom_merged_call **list, loom_export_left *left)
 {

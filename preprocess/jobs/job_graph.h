@@ -3,7 +3,8 @@
  *
  *   The last tasks, those that none waits for, are called by the job itself, the root call. A task calls those that it
  *   waits for: results flow up the tree, as answers do. A task that several wait for is called by the first of them
- *   (the lowest number) only; how many such edges are left out is counted. A call lasts from the first start to the last
+ *   (the lowest number) only; how many such edges are left out is counted. A call lasts from the first start to the
+ * last
  *   end of all below it, in seconds where call graphs have milliseconds. Calls of one task stand in the order of their
  *   starts. Every call is of type rpc, the root http. What is called is the task's kind; the service is the kinds of
  *   the last tasks. */

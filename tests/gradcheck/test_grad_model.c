@@ -439,7 +439,8 @@ TEST(pissa_is_written_for_the_base_as_it_was)
     teardown(&b);
 }
 
-/* The states are what the head sees: times its matrix they are the logits of the last row, or the mean over the rows. */
+/* The states are what the head sees: times its matrix they are the logits of the last row, or the mean over the rows.
+ *  */
 TEST(states_are_what_the_head_sees)
 {
     bed b;

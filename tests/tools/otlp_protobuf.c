@@ -1,5 +1,5 @@
-/* otlp_protobuf [framed] [backwards] [library] FILE: the OTLP/JSON documents of FILE, one a line (or an archive of such), as protobuf on
- * standard output: a message for each, one behind the other.
+/* otlp_protobuf [framed] [backwards] [library] FILE: the OTLP/JSON documents of FILE, one a line (or an archive of
+ * such), as protobuf on standard output: a message for each, one behind the other.
  *
  *   framed      each with its length in front (four bytes, the greatest first)
  *   backwards   fields in the reverse order of their numbers: the resource behind its spans, attributes before ids

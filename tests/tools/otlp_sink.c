@@ -1,8 +1,9 @@
-/* otlp_sink DIR [ANSWER...]: a collector for tests. Listens on 127.0.0.1 (the port is in DIR/port), keeps the body of each request as
- * DIR/body-N.json.gz (or .json), and its headers in DIR/heads. The n-th request gets the n-th ANSWER, later ones the last:
+/* otlp_sink DIR [ANSWER...]: a collector for tests. Listens on 127.0.0.1 (the port is in DIR/port), keeps the body of
+ * each request as DIR/body-N.json.gz (or .json), and its headers in DIR/heads. The n-th request gets the n-th ANSWER,
+ * later ones the last:
  *
- *   200            taken         partial:K:WORDS   taken but for K spans         drop   the connection is closed without an answer
- *   429, 503, ...  that status   503:after=S       with Retry-After: S           hang   nothing for a minute
+ *   200            taken         partial:K:WORDS   taken but for K spans     drop   closed without an answer
+ *   429, 503, ...  that status   503:after=S       with Retry-After: S       hang   nothing for a minute
  *   count          taken, and the body not kept
  *
  * Ends when DIR/stop is there or after two minutes. */

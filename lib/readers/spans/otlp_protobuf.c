@@ -1,6 +1,6 @@
 /* OTLP in protobuf (opentelemetry-proto, trace.proto): TracesData or ExportTraceServiceRequest, alone, one behind the
- * other, or each with its length in front (four bytes, the greatest first), as collectors write files. The same spans as
- * OTLP/JSON give the same graphs: what a field means is said in otlp_json.c. */
+ * other, or each with its length in front (four bytes, the greatest first), as collectors write files. The same spans
+ * as OTLP/JSON give the same graphs: what a field means is said in otlp_json.c. */
 #include <math.h>
 #include <string.h>
 
@@ -103,7 +103,8 @@ static pb_pair pair_of(pb_reader *r, const loom_pb_field *attribute)
         if (f.number == KEY && f.type == LOOM_PB_BYTES) p.key = text_of(r, &f);
         if (f.number == VALUE && f.type == LOOM_PB_BYTES) p.value = value_of(r, &f, &p.names);
     }
-    return m.bad ? (pb_pair){0} : p;
+    if (m.bad) p = (pb_pair){0};
+    return p;
 }
 
 /* ---- spans ---- */

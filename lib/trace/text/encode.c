@@ -130,10 +130,10 @@ static bool is_rare(const encoder *e, const loom_call *c)
     return e->facts->is_rare && e->facts->is_rare(e->facts->ctx, e->g->service, c->source, c->type, c->destination);
 }
 
-/* The call that a layer is asked for: its first uncommon one; with handed_down, where it has none, that of a layer below.
- * Where layers are asked for their first call, that is the only one they are asked for, if it is uncommon or the draw
- * says so: a model that is told to include what stands anywhere in the layer puts it off at every place, as another
- * call is likelier there, until there is no place left. NULL: none. */
+/* The call that a layer is asked for: its first uncommon one; with handed_down, where it has none, that of a layer
+ * below. Where layers are asked for their first call, that is the only one they are asked for, if it is uncommon or
+ * the draw says so: a model that is told to include what stands anywhere in the layer puts it off at every place, as
+ * another call is likelier there, until there is no place left. NULL: none. */
 static const loom_call *call_asked_for(const encoder *e, const loom_layer *l)
 {
     const loom_call *below = NULL;
