@@ -13,7 +13,7 @@ if grep -q loom- out; then fail "a second run made something again: $(cat out)";
 
 # a figure that lacks what it needs says in one sentence what to set
 run figures FIGURES="3 99" >out 2>err && fail "an unknown figure is drawn"
-says err "FIGURES names 99; there are T1 T3 3 "
+says err "FIGURES names 99; there are T1 T2 T3 3 "
 run figures FIGURES=3c >out 2>err && fail "figure 3c is drawn at one temperature"
 says err "figures 3c and 13 need answers at several temperatures: set TEMPERATURES="
 run figures FIGURES=14 >out 2>err && fail "figure 14 is drawn without recursive text"
