@@ -208,26 +208,49 @@ static bool outputs_exist(const loom_ctx *ctx)
     return true;
 }
 
-/* Whether the file is the one that was told of; `digest` NULL: by an older version, which did not say. */
-static bool has_digest(const char *path, const char *digest)
+/* *same: whether the file is the one that was told of; `digest` NULL: by an older version, which did not say. */
+static loom_status compare_digest(bool *same, const char *path, const char *digest, loom_err *err)
 {
     char now[33];
-    return !digest || (loom_hash_file(now, path, NULL) == LOOM_OK && strcmp(now, digest) == 0);
+    loom_status st = digest ? loom_hash_file(now, path, err) : LOOM_OK;
+    *same = st == LOOM_OK && (!digest || strcmp(now, digest) == 0);
+    return st;
+}
+
+/* A text that is no JSON tells nothing; one that cannot be read, or no memory for it, is an error. */
+static loom_status read_sidecar(loom_json **out, const char *path, loom_err *err)
+{
+    loom_buf name = {0};
+    loom_status st;
+
+    loom_buf_printf(&name, "%s.meta.json", path);
+    st = loom_buf_check(&name, "a file name", err);
+    if (st == LOOM_OK && loom_file_exists(name.data)) st = loom_json_read_file(out, name.data, LOOM_BOUND_JSON, err);
+    loom_buf_release(&name);
+    return st == LOOM_STATUS_FORMAT ? LOOM_OK : st;
+}
+
+loom_status loom_meta_read(loom_json **out, const char *path, bool by_digest, loom_err *err)
+{
+    loom_json *meta = NULL;
+    bool same = true;
+
+    *out = NULL;
+    LOOM_TRY(read_sidecar(&meta, path, err));
+    int64_t size = loom_file_size(path), bytes = loom_json_i64(loom_json_get(meta, "output_bytes"), -1);
+    const char *digest = loom_json_str(loom_json_get(meta, "output_xxh3_128"), NULL);
+    loom_status st = LOOM_OK;
+    if (meta && size >= 0) same = bytes < 0 || bytes == size;
+    if (meta && size >= 0 && same && by_digest) st = compare_digest(&same, path, digest, err);
+    if (st == LOOM_OK && same) *out = meta;
+    else loom_json_free(meta);
+    return st;
 }
 
 loom_json *loom_meta_load(const char *path, bool by_digest)
 {
-    loom_buf name = {0};
     loom_json *meta = NULL;
-    loom_buf_printf(&name, "%s.meta.json", path);
-    if (loom_file_exists(name.data)) (void)loom_json_read_file(&meta, name.data, LOOM_BOUND_JSON, NULL);
-    loom_buf_release(&name);
-    if (!meta || loom_file_size(path) < 0) return meta;
-    int64_t bytes = loom_json_i64(loom_json_get(meta, "output_bytes"), -1);
-    const char *digest = loom_json_str(loom_json_get(meta, "output_xxh3_128"), NULL);
-    if ((bytes < 0 || bytes == loom_file_size(path)) && (!by_digest || has_digest(path, digest))) return meta;
-    loom_json_free(meta);
-    return NULL;
+    return loom_meta_read(&meta, path, by_digest, NULL) == LOOM_OK ? meta : NULL;
 }
 
 bool loom_meta_fresh(const loom_meta *m, const loom_ctx *ctx, const char *path)

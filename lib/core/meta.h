@@ -55,6 +55,8 @@ loom_status loom_meta_file_write(const loom_meta *m, const loom_ctx *ctx, const 
  * (by_digest) of other content, which takes reading all of it. Those of older versions say no digest, and are
  * believed. */
 loom_json *loom_meta_load(const char *path, bool by_digest);
+/* The same for those whose output tells of it: what is there and cannot be read is an error. */
+loom_status loom_meta_read(loom_json **out, const char *path, bool by_digest, loom_err *err);
 /* True when PATH, PATH.meta.json and every other file that an option of role LOOM_OPT_OUTPUT names are there, and PATH
  * was made with the settings and inputs of this run and has the size and digest that it had then. Never true for
  * "-" or with an input that has no digest. All inputs must have been recorded. */

@@ -277,7 +277,7 @@ static loom_status finish(tokenizing *k, loom_err *err)
     loom_jw_init(&j, &counts, false);
     report_json(&j, k);
     loom_meta_json(&k->meta, "counts", counts.data);
-    loom_text_origins(&texts, k->ctx->args, k->ctx->n_args);
+    if ((st = loom_text_origins(&texts, k->ctx->args, k->ctx->n_args, err)) != LOOM_OK) goto done;
     loom_meta_json(&k->meta, "texts", loom_buf_text(&texts));
     if ((st = put_names(k, err)) != LOOM_OK) goto done;
     st = loom_shard_commit_told(&k->shard, &k->meta, k->ctx, err);

@@ -37,17 +37,19 @@ static void put_origin(loom_jw *w, const loom_json *meta)
     loom_jw_end_object(w);
 }
 
-void loom_text_origins(loom_buf *into, char *const *paths, int n)
+loom_status loom_text_origins(loom_buf *into, char *const *paths, int n, loom_err *err)
 {
     loom_jw w;
+    loom_status st = LOOM_OK;
 
     loom_jw_init(&w, into, false);
     loom_jw_begin_array(&w);
-    for (int i = 0; i < n; i++) {
-        loom_json *meta = strcmp(paths[i], "-") ? loom_meta_load(paths[i], true) : NULL;
-
+    for (int i = 0; i < n && st == LOOM_OK; i++) {
+        loom_json *meta = NULL;
+        if (strcmp(paths[i], "-") != 0) st = loom_meta_read(&meta, paths[i], true, err);
         put_origin(&w, meta);
         loom_json_free(meta);
     }
     loom_jw_end_array(&w);
+    return st;
 }

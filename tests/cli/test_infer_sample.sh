@@ -149,7 +149,8 @@ expect 0 loom-infer complete $M --max-tokens 5 --json --logprobs 'latency:1'
 says out '"prompt_tokens":[0-9]+,"tokens":5,"logprob":-'
 
 # refusals
-expect 2 loom-infer sample --edges 3 --depth 2 -o x; one_sentence; says err 'model'
+cp "$(command -v loom-infer)" alone # away from all that comes with it, there is no model to take
+expect 2 ./alone sample --edges 3 --depth 2 -o x; one_sentence; says err 'model'
 expect 2 loom-infer sample $M -o x; one_sentence; says err 'nothing to generate'
 expect 2 loom-infer sample $M --edges 3 --depth 2; one_sentence; says err 'nothing to write'
 expect 2 loom-infer sample $M --edges 3 --depth 4 -o x; one_sentence; says err 'deeper'

@@ -19,7 +19,7 @@ says err "figures 3c and 13 need answers at several temperatures: set TEMPERATUR
 run figures FIGURES=14 >out 2>err && fail "figure 14 is drawn without recursive text"
 says err "figure 14 needs the recursive text: add recursive to METHODS"
 run figures FIGURES=6 METHODS=tabular >out 2>err && fail "figure 6 is drawn without the instruction model"
-says err "figures 6 and 13 need the instruction model"
+says err "figures 6, 7 and 13 and table 2 need the instruction model"
 
 # the counts add up from the raw rows to the samples
 expect 0 loom-preprocess graphs made/traces -o again.graphs.zst

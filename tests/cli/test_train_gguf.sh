@@ -18,7 +18,7 @@ says f32.gguf.meta.json '"texts_cut_otherwise": *0'
 says f32.gguf.meta.json '"texts_compared": *[0-9]+'
 says f32.gguf.Modelfile '^FROM "./f32.gguf"$'
 says f32.gguf.Modelfile '^PARAMETER stop "</layer>"$'
-says f32.gguf.Modelfile '^PARAMETER num_ctx 1024$'
+says f32.gguf.Modelfile '^PARAMETER num_ctx 1536$'
 expect 0 loom-train export "$BASE" -o tabular.gguf --form tabular -q; says tabular.gguf.Modelfile '^PARAMETER stop "</edges>"$'
 # the same bytes again; nothing is replaced unasked
 expect 2 loom-train export "$BASE" -o f32.gguf --dtype f32 --check t.txt --samples 50; one_sentence; says err 'exists'
