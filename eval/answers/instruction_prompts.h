@@ -25,8 +25,8 @@ typedef struct loom_instruction {
 bool loom_instruction_of(loom_instruction *out, loom_ask ask, const loom_graph *g, const loom_stats *stats,
                          loom_rng *rng);
 
-/* The pair of instruction prompts; `without` is `with` less the line or lines. Both are appended to. `bounded`: the line
- * says from how many milliseconds a latency is high. */
+/* The pair of instruction prompts; `without` is `with` less the line or lines. Both are appended to. `bounded`: the
+ * line says from how many milliseconds a latency is high. */
 loom_status loom_instruction_prompts(loom_buf *with, loom_buf *without, const loom_instruction *asked,
                                      const loom_graph *g, bool match_training, bool bounded, loom_rng *rng,
                                      loom_arena *arena, loom_err *err);

@@ -10,9 +10,9 @@
 loom_status loom_read_system(loom_system_tally *tally, const loom_ctx *ctx, char *const *paths, int n_paths,
                              bool per_service, bool merge, loom_meta *meta, loom_err *err);
 
-/* The same for any tally: `size` bytes for each thread, copies of *tally, which holds settings and no counts yet. `join`
- * adds the second to the first, in an order that follows from what was counted (system/in_order.h). All are joined into
- * *tally and released. */
+/* The same for any tally: `size` bytes for each thread, copies of *tally, which holds settings and no counts yet.
+ * `join` adds the second to the first, in an order that follows from what was counted (system/in_order.h). All are
+ * joined into *tally and released. */
 typedef struct loom_tally_kind {
     size_t size;
     loom_feed_add add;
