@@ -2,8 +2,8 @@
  * little-endian 64-bit integers) and names.txt.
  *
  *   edge_index.npy     (2, E)   caller and callee of each call: nodes, counted through all graphs
- *   edge_attr.npy      (E, 4)   type (0 rpc, 1 http, 2 mc, 3 db, 4 mq), depth (1: the first call), start and response
- * time in ms
+ *   edge_attr.npy      (E, 4)   type (0 rpc, 1 http, 2 mc, 3 db, 4 mq), depth (1: the first call), start and
+ *                               response time in ms
  *   edge_parent.npy    (E)      the call above, counted through all graphs; -1: none
  *   edge_ptr.npy       (G+1)    calls of graph g are edge_ptr[g] .. edge_ptr[g + 1] - 1
  *   node_name.npy      (N)      line of names.txt, from 0
