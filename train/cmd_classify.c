@@ -182,6 +182,17 @@ static loom_status compute_states(classifying *c, loom_err *err)
 
 /* ---- writing ---- */
 
+/* Ends the object of `w` and writes it as a line of its own. */
+static loom_status write_line(classifying *c, loom_jw *w, loom_buf *line, loom_err *err)
+{
+    loom_jw_end_object(w);
+    loom_buf_char(line, '\n');
+    loom_status st = loom_buf_check(line, "the answers of a classifier", err);
+    if (st == LOOM_OK) st = loom_out_write(c->out, line->data, line->len, err);
+    loom_buf_release(line);
+    return st;
+}
+
 static loom_status write_head_line(classifying *c, loom_err *err)
 {
     const loom_yes_no *test = &c->list[0].q;
@@ -198,12 +209,7 @@ static loom_status write_head_line(classifying *c, loom_err *err)
     loom_jw_begin_array(&w);
     for (int64_t i = 0; i < test->n; i++) loom_jw_i64(&w, test->yes[i]);
     loom_jw_end_array(&w);
-    loom_jw_end_object(&w);
-    loom_buf_char(&line, '\n');
-    loom_status st = loom_buf_check(&line, "the answers of a classifier", err);
-    if (st == LOOM_OK) st = loom_out_write(c->out, line.data, line.len, err);
-    loom_buf_release(&line);
-    return st;
+    return write_line(c, &w, &line, err);
 }
 
 static void settings_of(loom_jw *w, const loom_classifier *head)
@@ -239,12 +245,7 @@ static loom_status write_head(classifying *c, const origin *o, int64_t seed, con
     for (int64_t i = 0; i < test->q.n; i++)
         loom_jw_f64(&w, (double)(float)loom_classifier_margin(head, test->states + i * head->C));
     loom_jw_end_array(&w);
-    loom_jw_end_object(&w);
-    loom_buf_char(&line, '\n');
-    loom_status st = loom_buf_check(&line, "the answers of a classifier", err);
-    if (st == LOOM_OK) st = loom_out_write(c->out, line.data, line.len, err);
-    loom_buf_release(&line);
-    return st;
+    return write_line(c, &w, &line, err);
 }
 
 /* ---- heads ---- */

@@ -63,19 +63,16 @@ static loom_status take_sample(void *arg, const loom_textfile_sample *s, loom_er
 {
     const reading *r = arg;
     loom_infilling *q = r->q;
-    static const char frame[] = "\n" LOOM_TEXT_ANSWER "\n", finish[] = "\n" LOOM_TEXT_FINISH;
-    bool asks = s->mode == LOOM_MODE_INSTRUCTION;
-    const char *text = s->text + (asks ? strlen(LOOM_TEXT_QUESTION) : 0),
-               *answer = asks ? strstr(s->text, frame) : NULL;
-    const char *end = answer ? strstr(answer + strlen(frame), finish) : NULL;
+    loom_downstream_parts parts;
+    bool whole = loom_downstream_cut(&parts, s->text) && parts.finished;
     loom_infilling_question one = {.service = "", .source = ""};
 
-    if (end) {
-        one.text = loom_arena_strdup(&q->arena, text, (size_t)(answer - text));
-        one.truth = loom_arena_strdup(&q->arena, answer + strlen(frame), (size_t)(end - answer) - strlen(frame));
+    if (whole) {
+        one.text = loom_arena_strdup(&q->arena, parts.question, parts.question_len);
+        one.truth = loom_arena_strdup(&q->arena, parts.answer, parts.answer_len);
         LOOM_TRY(loom_arena_check(&q->arena, "questions", err));
     }
-    if (!end || !understand(&one, &q->arena))
+    if (!whole || !understand(&one, &q->arena))
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s:%" PRId64 ": a sample that asks for no missing element; " CURE,
                          r->path, s->line);
     LOOM_TRY(loom_grow(&q->list, &q->cap, (size_t)q->n + 1, sizeof *q->list, err));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/num.h"
+#include "trace/text/downstream_task.h"
 #include "trace/text/textfile.h"
 
 typedef struct reading {
@@ -16,18 +17,15 @@ static loom_status take(void *arg, const loom_textfile_sample *s, loom_err *err)
 {
     const reading *r = arg;
     loom_question_list *q = r->q;
-    static const char frame[] = "\n" LOOM_TEXT_ANSWER "\n";
-    const char *answer = s->mode == LOOM_MODE_INSTRUCTION ? strstr(s->text, frame) : NULL;
-    size_t skip = strlen(LOOM_TEXT_QUESTION);
+    loom_downstream_parts parts;
 
-    if (!answer)
+    if (!loom_downstream_cut(&parts, s->text))
         return loom_fail(err, LOOM_STATUS_FORMAT,
                          "%s:%" PRId64 ": no question and answer; give texts of `loom-preprocess encode --task`",
                          r->path, s->line);
     LOOM_TRY(loom_grow(&q->list, &q->cap, (size_t)q->n + 1, sizeof *q->list, err));
-    q->list[q->n++] =
-        (loom_question){.prompt = loom_arena_strdup(&q->arena, s->text, (size_t)(answer - s->text) + strlen(frame)),
-                        .question = loom_arena_strdup(&q->arena, s->text + skip, (size_t)(answer - s->text) - skip)};
+    q->list[q->n++] = (loom_question){.prompt = loom_arena_strdup(&q->arena, s->text, (size_t)(parts.answer - s->text)),
+                                      .question = loom_arena_strdup(&q->arena, parts.question, parts.question_len)};
     return loom_arena_check(&q->arena, "questions", err);
 }
 

@@ -190,7 +190,6 @@ static void count_layer(loop *l, const loom_job *job, const loom_request_layer *
 
     t->layers++;
     t->tokens += job->n_tokens;
-    t->prompt_tokens += job->n_prompt;
     t->stops[job->stop]++;
     loom_mask_add(&t->mask, &job->mask);
     for (int32_t i = 0; i < layer->codes.n; i++) t->codes[layer->codes.items[i].code]++;

@@ -76,7 +76,7 @@ typedef struct loom_gen_options {
 void loom_gen_bos(loom_gen_options *o, int choice);
 
 typedef struct loom_gen_totals {
-    int64_t graphs, finished, valid, correct, refused, layers, tokens, prompt_tokens;
+    int64_t graphs, finished, valid, correct, refused, layers, tokens;
     int64_t stops[3];           /* by loom_stop */
     int64_t codes[LOOM_CODES];  /* how often each code was given */
     int64_t odd[LOOM_ODDITIES]; /* valid graphs of which no record is made, by reason */

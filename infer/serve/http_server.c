@@ -17,9 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/json.h"
 #include "core/nomem.h"
 #include "core/num.h"
+#include "infer/serve/error_json.h"
 
 typedef enum phase {
     READING,   /* the body is coming in */
@@ -133,25 +133,12 @@ static enum MHD_Result send_text(struct MHD_Connection *connection, int status, 
     return done;
 }
 
-/* An error of this file's own, in the shape that all errors have. */
+/* An error of this file's own. */
 static enum MHD_Result refuse(loom_http_request *r, int status, const char *sentence)
 {
     loom_buf text = {0};
-    loom_jw w;
 
-    loom_jw_init(&w, &text, false);
-    loom_jw_begin_object(&w);
-    loom_jw_key(&w, "error");
-    loom_jw_begin_object(&w);
-    loom_jw_kv_str(&w, "message", sentence);
-    loom_jw_kv_str(&w, "type", status == 401 ? "authentication_error" : "invalid_request_error");
-    loom_jw_key(&w, "param");
-    loom_jw_null(&w);
-    loom_jw_key(&w, "code");
-    loom_jw_null(&w);
-    loom_jw_end_object(&w);
-    loom_jw_end_object(&w);
-    loom_buf_char(&text, '\n');
+    loom_error_json(&text, status, sentence);
     pthread_mutex_lock(&r->server->lock);
     r->server->refused++;
     pthread_mutex_unlock(&r->server->lock);

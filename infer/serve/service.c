@@ -10,6 +10,7 @@
 #include "core/num.h"
 #include "core/usage.h"
 #include "infer/loop/naming.h"
+#include "infer/serve/error_json.h"
 #include "infer/serve/page.h"
 #include "infer/serve/task.h"
 
@@ -57,25 +58,6 @@ static loom_task *list_take(task_list *l)
 }
 
 /* ---- answers ---- */
-
-void loom_error_json(loom_buf *into, int status, const char *sentence)
-{
-    loom_jw w;
-
-    loom_jw_init(&w, into, false);
-    loom_jw_begin_object(&w);
-    loom_jw_key(&w, "error");
-    loom_jw_begin_object(&w);
-    loom_jw_kv_str(&w, "message", sentence);
-    loom_jw_kv_str(&w, "type", status < 500 ? "invalid_request_error" : "server_error");
-    loom_jw_key(&w, "param");
-    loom_jw_null(&w);
-    loom_jw_key(&w, "code");
-    loom_jw_null(&w);
-    loom_jw_end_object(&w);
-    loom_jw_end_object(&w);
-    loom_buf_char(into, '\n');
-}
 
 void loom_task_reply(loom_task *t, int status, const char *type, loom_buf *body)
 {

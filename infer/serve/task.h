@@ -52,8 +52,6 @@ loom_status loom_graph_task_new(loom_task **out, const loom_task *task, loom_err
 void loom_task_reply(loom_task *t, int status, const char *type, loom_buf *body);
 /* The same with an error in OpenAI's shape. */
 void loom_task_refuse(loom_task *t, int status, const char *sentence);
-/* {"error": {...}}, one line. */
-void loom_error_json(loom_buf *into, int status, const char *sentence);
 /* The body; FORMAT when it is no JSON object. */
 loom_status loom_request_json(loom_json **out, const loom_task *t, loom_err *err);
 

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "core/num.h"
+#include "infer/serve/error_json.h"
 #include "infer/serve/text_answer.h"
 
 typedef struct text_task {

@@ -67,6 +67,21 @@ static loom_status domain_tokenizer(loom_tokenizer **out, loom_err *err)
     return st;
 }
 
+/* Two layers of 32: small, and large enough for choices to matter. */
+static inline loom_config rig_small(int64_t positions)
+{
+    loom_config c;
+
+    loom_config_default(&c);
+    c.C = 32;
+    c.L = 2;
+    c.H = 4;
+    c.K = 2;
+    c.F = 48;
+    c.max_positions = positions;
+    return c;
+}
+
 /* tokenizer NULL: the learned one. c holds the sizes C, L, H, K, F and max_positions. Undone by release, also after a
  * failure. */
 static loom_status rig_build(rig *r, const char *tokenizer, loom_config c, int threads, uint64_t seed, loom_err *err)

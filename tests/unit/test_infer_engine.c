@@ -14,16 +14,7 @@
 /* ---- a model ---- */
 static loom_status build(rig *r, const char *tokenizer, int64_t context, int threads, loom_err *err)
 {
-    loom_config c;
-
-    loom_config_default(&c);
-    c.C = 32;
-    c.L = 2;
-    c.H = 4;
-    c.K = 2;
-    c.F = 48;
-    c.max_positions = context;
-    return rig_build(r, tokenizer, c, threads, 5, err);
+    return rig_build(r, tokenizer, rig_small(context), threads, 5, err);
 }
 
 /* ---- free text: company does not matter ---- */

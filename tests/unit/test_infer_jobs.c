@@ -10,19 +10,7 @@
 
 enum { JOBS = 6 };
 
-static loom_status build(rig *r, loom_err *err)
-{
-    loom_config c;
-
-    loom_config_default(&c);
-    c.C = 32;
-    c.L = 2;
-    c.H = 4;
-    c.K = 2;
-    c.F = 48;
-    c.max_positions = 200;
-    return rig_build(r, NULL, c, 2, 5, err);
-}
+static loom_status build(rig *r, loom_err *err) { return rig_build(r, NULL, rig_small(200), 2, 5, err); }
 
 static void fill(loom_job *job, const loom_buf *prompt, int i)
 {

@@ -229,11 +229,30 @@ loom_status loom_downstream_make(loom_buf *question, loom_buf *answer, bool *mad
     return LOOM_OK;
 }
 
+/* Between question and answer, and behind the answer. */
+#define ANSWER_FRAME "\n" LOOM_TEXT_ANSWER "\n"
+#define FINISH_FRAME "\n" LOOM_TEXT_FINISH
+
 void loom_downstream_render_sample(loom_buf *into, const char *question, const char *answer)
 {
     loom_buf_str(into, LOOM_TEXT_QUESTION);
     loom_buf_str(into, question);
-    loom_buf_str(into, "\n" LOOM_TEXT_ANSWER "\n");
+    loom_buf_str(into, ANSWER_FRAME);
     loom_buf_str(into, answer);
-    loom_buf_str(into, "\n" LOOM_TEXT_FINISH "\n");
+    loom_buf_str(into, FINISH_FRAME "\n");
+}
+
+bool loom_downstream_cut(loom_downstream_parts *out, const char *sample)
+{
+    size_t skip = strlen(LOOM_TEXT_QUESTION);
+    const char *frame = strncmp(sample, LOOM_TEXT_QUESTION, skip) == 0 ? strstr(sample, ANSWER_FRAME) : NULL;
+
+    if (!frame) return false;
+    out->question = sample + skip;
+    out->question_len = (size_t)(frame - out->question);
+    out->answer = frame + strlen(ANSWER_FRAME);
+    const char *finish = strstr(out->answer, FINISH_FRAME);
+    out->finished = finish != NULL;
+    out->answer_len = finish ? (size_t)(finish - out->answer) : strlen(out->answer);
+    return true;
 }

@@ -63,4 +63,12 @@ loom_status loom_downstream_make(loom_buf *question, loom_buf *answer, bool *mad
 /* The frame of an instruction sample: "### Question: " question LF " ### Answer: " LF answer LF " ### Finish" LF. */
 void loom_downstream_render_sample(loom_buf *into, const char *question, const char *answer);
 
+/* The same taken apart; all point into the sample. */
+typedef struct loom_downstream_parts {
+    const char *question, *answer;
+    size_t question_len, answer_len; /* answer: up to the finish line, or to the end without one */
+    bool finished;
+} loom_downstream_parts;
+bool loom_downstream_cut(loom_downstream_parts *out, const char *sample); /* false: it is not framed so */
+
 #endif
