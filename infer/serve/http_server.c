@@ -1,7 +1,7 @@
-/* The one file that touches libmicrohttpd. A request is known to two: to the library's thread, from its first line
- * to the end of its answer, and to the caller, from loom_http_next to the call that ends it. Who lets go last frees
- * it. While the caller has a request whose answer has not begun, its connection is suspended: the library looks at
- * it again when it is resumed. One lock guards all of it. */
+/* The one file that touches libmicrohttpd, and so longer than most. A request is known to two: to the library's
+ * thread, from its first line to the end of its answer, and to the caller, from loom_http_next to the call that ends
+ * it. Who lets go last frees it. While the caller has a request whose answer has not begun, its connection is
+ * suspended: the library looks at it again when it is resumed. One lock guards all of it. */
 #include "infer/serve/http_server.h"
 
 #ifdef LOOM_HAVE_MICROHTTPD
