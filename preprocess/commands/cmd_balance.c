@@ -13,11 +13,12 @@
 #include "core/rng.h"
 #include "preprocess/commands/preprocess_cmds.h"
 #include "preprocess/texts/exchange.h"
+#include "preprocess/texts/retime.h"
 #include "preprocess/texts/text_batch.h"
 
 typedef struct balance_conf {
     const char *output;
-    double exponent, slow, renamed, spelled, kept;
+    double exponent, slow, renamed, spelled, kept, retimed;
     const char *names;
     int64_t samples, repeats;
 } balance_conf;
@@ -49,6 +50,10 @@ static const loom_opt balance_opts[] = {
     LOOM_OPT_F64("kept", 0, balance_conf, kept, "0", 0.0, 1.0, "P",
                  "with --names: share of the names of a renamed sample that stay as they are; likewise. A model then "
                  "learns to copy strange names among those that it knows"),
+    LOOM_OPT_GROUP("Times"),
+    LOOM_OPT_F64("retimed", 0, balance_conf, retimed, "0", 0.0, 1.0, "P",
+                 "share of the samples, but for those that ask for high latency, in which every time becomes another "
+                 "one, drawn by chance, in their order: models then compare times with the window that they are given"),
     LOOM_OPT_GROUP("Output"),
     LOOM_OPT_OUT("output", 'o', balance_conf, output, NULL, "FILE", "text file; a name ending in .zst is compressed"),
     LOOM_OPT_WAS(NULL, 'n', "samples", NULL),
@@ -64,6 +69,7 @@ typedef struct balance_run {
     loom_text_batch batch;
     loom_rng rng;
     loom_exchange *exchange; /* made-up names; NULL: those of the text */
+    loom_retime *retime;     /* other times; NULL: those of the text */
     loom_intern names;       /* every microservice of the text; empty without --renamed, or with made-up names */
     loom_buf other;          /* a sample with other names of the text */
     loom_intern shapes;
@@ -71,7 +77,7 @@ typedef struct balance_run {
     int64_t *left; /* of each shape: samples not yet passed in the second reading */
     double *rate;  /* of each shape: how often a sample is written on average */
     size_t room;   /* elements of left and is_slow */
-    int64_t samples, written, kept, numbered, renamed, unnamed, bytes;
+    int64_t samples, written, kept, numbered, renamed, unnamed, retimed, bytes;
 } balance_run;
 
 /* What stands behind "name:" in a text; NULL without it. */
@@ -259,15 +265,31 @@ static void rename_some(balance_run *run, const char **text, size_t *len, size_t
     }
 }
 
-/* Draws nothing from the stream of the selection, so that names never change what is selected. */
-static void exchange_some(balance_run *run, const char **text, size_t *len)
+/* Names and times draw nothing from the stream of the selection, so that they never change what is selected. */
+static bool is_drawn(const balance_run *run, const char *tag, uint64_t number, double share)
 {
-    const balance_conf *conf = run->ctx->conf;
-    uint64_t number = (uint64_t)run->numbered++;
     loom_rng r;
 
-    loom_rng_seed(&r, (uint64_t)run->ctx->common.seed, "balance-renamed", number);
-    if (!loom_rng_chance(&r, conf->renamed)) return;
+    loom_rng_seed(&r, (uint64_t)run->ctx->common.seed, tag, number);
+    return loom_rng_chance(&r, share);
+}
+
+static void retime_some(balance_run *run, const char **text, size_t *len, uint64_t number)
+{
+    const balance_conf *conf = run->ctx->conf;
+
+    if (!is_drawn(run, "balance-retimed", number, conf->retimed)) return;
+    if (!loom_retime_sample(run->retime, *text, *len, number)) return;
+    *text = run->retime->text.data;
+    *len = run->retime->text.len;
+    run->retimed++;
+}
+
+static void exchange_some(balance_run *run, const char **text, size_t *len, uint64_t number)
+{
+    const balance_conf *conf = run->ctx->conf;
+
+    if (!is_drawn(run, "balance-renamed", number, conf->renamed)) return;
     if (!loom_exchange_sample(run->exchange, *text, *len, number)) {
         run->unnamed++;
         return;
@@ -280,9 +302,11 @@ static void exchange_some(balance_run *run, const char **text, size_t *len)
 static loom_status write_one(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
 {
     size_t len = item->len;
+    uint64_t number = (uint64_t)run->numbered++;
 
-    if (run->exchange) exchange_some(run, &text, &len);
+    if (run->exchange) exchange_some(run, &text, &len, number);
     else rename_some(run, &text, &len, item->answer);
+    if (run->retime) retime_some(run, &text, &len, number);
     LOOM_TRY(loom_nomem_check("a sample", err));
     run->bytes += (int64_t)len + 1;
     LOOM_TRY(loom_out_write(run->out, text, len, err));
@@ -380,6 +404,7 @@ static loom_status finish(balance_run *run, loom_meta *meta, loom_err *err)
     loom_meta_i64(meta, "samples_written", run->written);
     loom_meta_i64(meta, "samples_renamed", run->renamed);
     if (run->exchange) loom_meta_i64(meta, "samples_without_names", run->unnamed);
+    if (run->retime) loom_meta_i64(meta, "samples_retimed", run->retimed);
     LOOM_TRY(loom_meta_commit(meta, run->ctx, &run->out, 1, 1, err));
     loom_info("%lld samples, %s, of %lld shapes; %lld of the %lld read are among them", (long long)run->written,
               loom_format_bytes(size, sizeof size, (double)run->bytes), (long long)run->shapes.n, (long long)run->kept,
@@ -387,6 +412,7 @@ static loom_status finish(balance_run *run, loom_meta *meta, loom_err *err)
     if (conf->renamed > 0 && run->exchange) loom_info("%lld of them with made-up names", (long long)run->renamed);
     else if (conf->renamed > 0)
         loom_info("%lld of them with other names, %zu names in all", (long long)run->renamed, (size_t)run->names.n);
+    if (run->retime) loom_info("%lld of them with other times", (long long)run->retimed);
     if (run->unnamed)
         loom_warn("%lld samples kept their names: they have none of the form MS_ or S_ and digits, or more than %d",
                   (long long)run->unnamed, LOOM_EXCHANGE_MOST);
@@ -428,6 +454,14 @@ static loom_status open_exchange(balance_run *run, const balance_conf *conf, loo
     return loom_exchange_init(run->exchange, &how, err);
 }
 
+static loom_status open_retime(balance_run *run, const balance_conf *conf, loom_err *err)
+{
+    if (conf->retimed <= 0) return LOOM_OK;
+    if (!(run->retime = loom_calloc(1, sizeof *run->retime))) return loom_fail_nomem(err, "the times of a sample");
+    run->retime->seed = (uint64_t)run->ctx->common.seed;
+    return LOOM_OK;
+}
+
 static loom_status run_balance(const loom_ctx *ctx, loom_err *err)
 {
     const balance_conf *conf = ctx->conf;
@@ -438,9 +472,12 @@ static loom_status run_balance(const loom_ctx *ctx, loom_err *err)
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no output; give -o FILE");
     loom_rng_seed(&run.rng, (uint64_t)ctx->common.seed, "balance", 0);
     loom_progress_start(&run.progress, &ctx->common, "balancing", 0, "samples");
-    if ((st = open_exchange(&run, conf, err)) == LOOM_OK) st = balance(&run, &meta, err);
+    if ((st = open_exchange(&run, conf, err)) == LOOM_OK) st = open_retime(&run, conf, err);
+    if (st == LOOM_OK) st = balance(&run, &meta, err);
     if (run.exchange) loom_exchange_release(run.exchange);
+    if (run.retime) loom_retime_release(run.retime);
     free(run.exchange);
+    free(run.retime);
     loom_out_abandon(&run.out);
     loom_text_batch_release(&run.batch);
     loom_intern_release(&run.names);

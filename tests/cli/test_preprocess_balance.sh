@@ -193,3 +193,16 @@ expect 1 loom-preprocess balance /dev/null -o x.txt; one_sentence; says err 'no 
 expect 1 loom-preprocess balance g.txt -o x.txt; one_sentence; says err 'g.txt: line 1: a text file begins with'
 [ ! -e x.txt ] || fail "a failed run left a file"
 exit 0
+
+# other times: the same samples in the same order but for times, the seed's own; text that asks for high latency keeps its
+expect 0 loom-preprocess balance instruction.txt -e 1 --retimed 1 -o timed.txt
+says err '11 of them with other times'
+says timed.txt.meta.json '"samples_retimed": 11'
+without_times() { sed -E 's/(start_communication_at[: ]|latency[: ]|starts at |finishes at )[0-9]+/\1/g' "$1"; }
+cmp <(without_times instruction.txt) <(without_times timed.txt) || fail "--retimed changed more than times"
+cmp -s instruction.txt timed.txt && fail "--retimed changed nothing"
+expect 0 loom-preprocess balance instruction.txt -e 1 --retimed 1 -o timed.again.txt
+cmp timed.txt timed.again.txt || fail "times of one seed differ"
+{ cat instruction.txt; asks 1 'Build a call graph with high latency'; } >slow.txt
+expect 0 loom-preprocess balance slow.txt -e 1 --retimed 0.5 -o half.txt
+says half.txt.meta.json '"samples_retimed": [1-9]'
