@@ -115,6 +115,8 @@ loom_status loom_run_plan_check(loom_run_plan *p, loom_err *err)
     if (c->steps > 0 && c->tokens > 0) return loom_fail(err, LOOM_STATUS_ARG, "give one of --steps and --tokens");
     LOOM_TRY(check_prompt_weight(c, err));
     LOOM_TRY(check_patience(c, err));
+    if (c->gce > 0 && !loom_privacy_is_off(c->dp))
+        return loom_fail(err, LOOM_STATUS_ARG, "--gce and --dp do not go together: leave one of them out");
     return loom_privacy_plan_read(&p->privacy, c, loom_run_plan_shards(p) == 0 && planned_ranks(p) <= 1, err);
 }
 
@@ -186,6 +188,7 @@ void loom_run_plan_trainer(loom_run_plan *p)
                                .context = c->context,
                                .recompute = c->recompute,
                                .bf16_compute = bf16,
+                               .gce = c->gce,
                                .seed = p->seed,
                                .share = {.shards = loom_run_plan_shards(p), .me = p->me, .ranks = planned_ranks(p)}};
 }

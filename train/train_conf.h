@@ -29,6 +29,7 @@ typedef struct train_conf {
     /* length and schedule */
     int64_t steps, tokens, warmup, patience;
     double prompt_weight; /* 1: prompts count as much as answers */
+    double gce;           /* 0: cross-entropy */
     double epochs, minutes, max_minutes, warmup_ratio, lr, lr_floor;
     int schedule, optimizer;
     double momentum;
@@ -85,6 +86,10 @@ enum {
         "prompt-weight", 0, train_conf, prompt_weight, "1", 1e-6, 1, "W",                                              \
         "with --loss all: what a token of a prompt counts beside one of an answer; below 1 validations count "         \
         "answers only"),                                                                                               \
+        LOOM_OPT_F64("gce", 0, train_conf, gce, "0", 0, 1, "Q",                                                        \
+                     "generalised cross-entropy: the gradient of a token that has probability p counts p^Q, so that "  \
+                     "what nobody can foretell (which name, what time) drowns less of what follows from the prompt; "  \
+                     "validations count cross-entropy"),                                                               \
         LOOM_OPT_F64("epochs", 0, train_conf, epochs, epochs_default, 0, 1e6, "E",                                     \
                      "passes over the data; unless one of the next three is given"),                                   \
         LOOM_OPT_I64("steps", 0, train_conf, steps, "0", 0, 1e12, "N", "optimizer steps instead"),                     \

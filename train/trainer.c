@@ -130,6 +130,7 @@ static loom_status accumulate(loom_trainer *t, const loom_batch *batch, int64_t 
         }
         b = cut(batch, &segment, t->o.micro_rows, local);
         b.dropout_seed = dropout_seed(t, micro);
+        b.gce = t->o.gce;
         st = loom_llama_grad(t->acts, t->model, t->lora, &b, scale, g, &loss, err);
         total->sum += loss.sum;
         total->count += loss.count;

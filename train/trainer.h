@@ -27,6 +27,7 @@ typedef struct loom_trainer_options {
     int64_t micro_rows; /* rows of a forward/backward pass, at least the context */
     int64_t context;
     bool recompute, bf16_compute; /* as in loom_acts_options */
+    double gce;                   /* as in loom_batch; not with dp */
     uint64_t seed;                /* of dropout */
     loom_step_share share;        /* with other ranks */
     loom_private_options dp;      /* with units: clip is unused, and the loader is not walked through */

@@ -1,5 +1,6 @@
 /* The head: final norm, logits, loss, and their gradients, some rows of logits at a time. Rows without a label never
  * get logits. */
+#include <math.h>
 #include <string.h>
 
 #include "core/num.h"
@@ -43,13 +44,21 @@ static float *logits_of(const loom_step *s, const loom_thread_acts *t, int64_t n
     return a->logits + (own ? (t - a->threads) * LOOM_ROW_BLOCK : n0) * a->c.V;
 }
 
-/* Rows n0.. of dlogits times their weights. */
+/* What the gradient of counted row i counts: its weight, and with Q p^Q = e^(-Q loss). */
+static float weight_of(const loom_step *s, int64_t i)
+{
+    double w = s->b->weights ? s->a->weights_of[i] : 1;
+
+    return (float)(s->b->gce > 0 ? w * exp(-s->b->gce * s->a->losses[i]) : w);
+}
+
+/* Rows `first`.. of dlogits times what they count. */
 static void weigh(const loom_step *s, float *z, int64_t first, int64_t rows)
 {
     int64_t V = s->a->c.V;
 
     for (int64_t n = 0; n < rows; n++) {
-        float w = s->a->weights_of[first + n], *restrict row = z + n * V;
+        float w = weight_of(s, first + n), *restrict row = z + n * V;
 
         for (int64_t v = 0; v < V; v++) row[v] *= w;
     }
@@ -65,7 +74,7 @@ static void loss_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64
     loom_xent(a->losses + first, &a->rights[t - a->threads], z, a->targets_of + first, s->backward ? s->scale : 0.0f,
               rows, V);
     if (!s->backward) return;
-    if (s->b->weights) weigh(s, z, first, rows);
+    if (s->b->weights || s->b->gce > 0) weigh(s, z, first, rows);
     loom_linear_bwd_x(t->dh, C, z, V, &s->head, rows, V, C, 0.0f, &t->how);
     if (loom_step_bf16(s) && !a->R) {
         loom_weight_grad_left(&a->logits16, z, V, n0, n1);

@@ -532,6 +532,59 @@ TEST(weighted_rows)
     teardown(&b);
 }
 
+/* Mean of (1 - p^Q)/Q over the counted rows. */
+static double generalised(bed *b, double q)
+{
+    float losses[ROWS];
+    double sum = 0;
+    loom_err err;
+
+    test_checks_++;
+    if (loom_llama_row_losses(b->acts, b->m, b->lora, &b->batch, losses, &err) != LOOM_OK) TEST_FAIL_("%s", err.msg);
+    for (int n = 0; n < ROWS; n++)
+        if (b->labels[n] != LOOM_IGNORE) sum += (1 - exp(-q * losses[n])) / q;
+    return sum / (double)loom_batch_count(&b->batch);
+}
+
+/* Along the gradient of each tensor, where differences are largest; the loss that is told stays cross-entropy. */
+static void check_generalised(how h)
+{
+    const double q = 0.4;
+    bed b;
+    loom_err err;
+    double plain, told;
+
+    REQUIRE_OK(setup(&b, h, &err), err);
+    plain = grad(&b);
+    b.batch.gce = q;
+    told = grad(&b);
+    CHECK(told == plain);
+    for (int64_t i = 0; i < b.table->n; i++) {
+        const loom_tensor *t = &b.table->tensors[i];
+        float *w = b.params + t->offset, *g = b.grads + t->offset;
+        double size = 0, up, down, step;
+        for (size_t j = 0; j < t->count; j++) size += (double)g[j] * g[j];
+        if (size == 0) continue;
+        step = 2e-3 / sqrt(size);
+        float *old = loom_alloc(t->count, sizeof *old);
+        memcpy(old, w, t->count * sizeof *w);
+        for (size_t j = 0; j < t->count; j++) w[j] = old[j] + (float)(step / sqrt(size)) * g[j];
+        up = generalised(&b, q);
+        for (size_t j = 0; j < t->count; j++) w[j] = old[j] - (float)(step / sqrt(size)) * g[j];
+        down = generalised(&b, q);
+        memcpy(w, old, t->count * sizeof *w);
+        free(old);
+        CHECK_NEAR((up - down) / (2 * step) / sqrt(size), 1, 5e-3);
+    }
+    teardown(&b);
+}
+
+TEST(generalised_cross_entropy)
+{
+    check_generalised((how){.threads = 2});
+    check_generalised((how){.threads = 1, .tied = true});
+}
+
 TEST(nothing_counted)
 {
     bed b;
@@ -549,7 +602,7 @@ TEST(nothing_counted)
 }
 
 TEST_MAIN(loom_blas_start(0, NULL);
-          RUN(gradients_full) RUN(weighted_rows) RUN(gradients_tied) RUN(gradients_lora_all) RUN(gradients_lora_dropout)
+          RUN(gradients_full) RUN(weighted_rows) RUN(generalised_cross_entropy) RUN(gradients_tied) RUN(gradients_lora_all) RUN(gradients_lora_dropout)
               RUN(gradients_lora_one_matrix_each) RUN(recompute_is_bit_identical) RUN(same_settings_same_bits)
                   RUN(threads_change_no_bit_of_a_full_model) RUN(threads_change_rounding_only_of_an_adapter)
                       RUN(packed_equals_one_by_one) RUN(merged_equals_base_with_adapter) RUN(frozen_base_equals_float32)
