@@ -89,7 +89,8 @@ enum {
         LOOM_OPT_F64("gce", 0, train_conf, gce, "0", 0, 1, "Q",                                                        \
                      "generalised cross-entropy: the gradient of a token that has probability p counts p^Q, so that "  \
                      "what nobody can foretell (which name, what time) drowns less of what follows from the prompt; "  \
-                     "validations count cross-entropy"),                                                               \
+                     "validations count cross-entropy",                                                                \
+                     .mark = TOLD_UNLESS_DEFAULT),                                                                     \
         LOOM_OPT_F64("epochs", 0, train_conf, epochs, epochs_default, 0, 1e6, "E",                                     \
                      "passes over the data; unless one of the next three is given"),                                   \
         LOOM_OPT_I64("steps", 0, train_conf, steps, "0", 0, 1e12, "N", "optimizer steps instead"),                     \

@@ -119,6 +119,12 @@ TEST(contradictions)
     CHECK(loom_run_plan_check(&p, &err) == LOOM_STATUS_ARG && strstr(err.msg, "--valid"));
     c.valid = "v.h5", c.best = false;
     CHECK(loom_run_plan_check(&p, &err) == LOOM_STATUS_ARG && strstr(err.msg, "--no-best"));
+    c.patience = 0, c.gce = 0.4, c.dp = "epsilon=8,delta=1e-5";
+    CHECK(loom_run_plan_check(&p, &err) == LOOM_STATUS_ARG && strstr(err.msg, "--gce and --dp"));
+    c.dp = "none";
+    REQUIRE_OK(loom_run_plan_check(&p, &err), err);
+    loom_run_plan_trainer(&p);
+    CHECK(p.trainer.gce == 0.4);
 }
 
 /* Memory is counted once and in full; activations are computed twice when that makes them fit, and only then. */
