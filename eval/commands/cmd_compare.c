@@ -32,7 +32,7 @@ static const loom_opt compare_opts[] = {
     LOOM_OPT_END};
 
 static loom_status add(void *tally, const loom_graph *g, loom_err *err) { return loom_contrast_add(tally, g, err); }
-static loom_status join(void *into, const void *from, loom_err *err) { return loom_contrast_join(into, from, err); }
+static loom_status join(void *into, void *from, loom_err *err) { return loom_contrast_join(into, from, err); }
 static void release(void *tally) { loom_contrast_release(tally); }
 
 static loom_status write_files(loom_results *r, const loom_contrast *c, const loom_contrast_conf *conf, char **args,

@@ -44,7 +44,7 @@ typedef struct job {
 } job;
 
 static loom_status add(void *tally, const loom_graph *g, loom_err *err) { return loom_shape_add(tally, g, err); }
-static loom_status join(void *into, const void *from, loom_err *err) { return loom_shape_join(into, from, err); }
+static loom_status join(void *into, void *from, loom_err *err) { return loom_shape_join(into, from, err); }
 static void release(void *tally) { loom_shape_release(tally); }
 
 /* Is a to be shown rather than b? Of equals the one that was read first stays. */

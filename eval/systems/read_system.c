@@ -54,7 +54,7 @@ loom_status loom_read_tally(void *tally, const loom_tally_kind *kind, const loom
 }
 
 static loom_status add(void *tally, const loom_graph *g, loom_err *err) { return loom_system_tally_add(tally, g, err); }
-static loom_status join(void *into, const void *from, loom_err *err) { return loom_system_tally_join(into, from, err); }
+static loom_status join(void *into, void *from, loom_err *err) { return loom_system_tally_join(into, from, err); }
 static void release(void *tally) { loom_system_tally_release(tally); }
 
 loom_status loom_read_system(loom_system_tally *tally, const loom_ctx *ctx, char *const *paths, int n_paths,

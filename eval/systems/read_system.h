@@ -16,7 +16,7 @@ loom_status loom_read_system(loom_system_tally *tally, const loom_ctx *ctx, char
 typedef struct loom_tally_kind {
     size_t size;
     loom_feed_add add;
-    loom_status (*join)(void *into, const void *from, loom_err *err);
+    loom_status (*join)(void *into, void *from, loom_err *err);
     void (*release)(void *tally);
 } loom_tally_kind;
 loom_status loom_read_tally(void *tally, const loom_tally_kind *kind, const loom_ctx *ctx, char *const *paths,

@@ -129,7 +129,7 @@ loom_status loom_contrast_add(loom_contrast_tally *t, const loom_graph *g, loom_
 
 /* ---- joining ---- */
 
-static bool join_operation(loom_contrast_tally *t, const loom_contrast_tally *from, int32_t i, int32_t *op)
+static bool join_operation(loom_contrast_tally *t, loom_contrast_tally *from, int32_t i, int32_t *op)
 {
     const loom_intern *k = &from->ops.keys;
     *op = (int32_t)loom_intern_add(&t->ops.keys, loom_intern_text(k, i), loom_intern_len(k, i));
@@ -137,11 +137,11 @@ static bool join_operation(loom_contrast_tally *t, const loom_contrast_tally *fr
     loom_contrast_operation *o = &t->op[*op];
     o->calls += from->op[i].calls;
     o->graphs += from->op[i].graphs;
-    return loom_time_counts_merge(&o->own, &from->op[i].own) &&
-           loom_time_counts_merge(&o->response, &from->op[i].response);
+    return loom_time_counts_take(&o->own, &from->op[i].own) &&
+           loom_time_counts_take(&o->response, &from->op[i].response);
 }
 
-static bool join_operations(loom_contrast_tally *t, const loom_contrast_tally *from, int32_t *op)
+static bool join_operations(loom_contrast_tally *t, loom_contrast_tally *from, int32_t *op)
 {
     int32_t *order = loom_names_in_order(&from->ops.keys);
     bool ok = order != NULL;
@@ -150,18 +150,18 @@ static bool join_operations(loom_contrast_tally *t, const loom_contrast_tally *f
     return ok;
 }
 
-static bool join_dependency(loom_contrast_tally *t, const loom_contrast_tally *from, size_t i, const int32_t *op)
+static bool join_dependency(loom_contrast_tally *t, loom_contrast_tally *from, size_t i, const int32_t *op)
 {
     int32_t a = loom_pair_a(&from->pairs, i),
             d = loom_pair_add(&t->pairs, a < 0 ? -1 : op[a], op[loom_pair_b(&from->pairs, i)]);
     if (!reach_dep(t, d)) return false;
     t->dep[d].calls += from->dep[i].calls;
     t->dep[d].graphs += from->dep[i].graphs;
-    return loom_time_counts_merge(&t->dep[d].number, &from->dep[i].number) &&
-           loom_time_counts_merge(&t->dep[d].response, &from->dep[i].response);
+    return loom_time_counts_take(&t->dep[d].number, &from->dep[i].number) &&
+           loom_time_counts_take(&t->dep[d].response, &from->dep[i].response);
 }
 
-static bool join_dependencies(loom_contrast_tally *t, const loom_contrast_tally *from, const int32_t *op)
+static bool join_dependencies(loom_contrast_tally *t, loom_contrast_tally *from, const int32_t *op)
 {
     int32_t *order = loom_pairs_in_order(&from->pairs, op, op, from->ops.keys.n);
     bool ok = order != NULL;
@@ -170,20 +170,19 @@ static bool join_dependencies(loom_contrast_tally *t, const loom_contrast_tally 
     return ok;
 }
 
-static bool join_path(loom_contrast_tally *t, const loom_contrast_tally *from, size_t i, const int32_t *op,
-                      int32_t *path)
+static bool join_path(loom_contrast_tally *t, loom_contrast_tally *from, size_t i, const int32_t *op, int32_t *path)
 {
     int32_t a = loom_pair_a(&from->paths, i);
     path[i] = loom_pair_add(&t->paths, a < 0 ? -1 : path[a], op[loom_pair_b(&from->paths, i)]);
     if (!reach_path(t, path[i])) return false;
     t->path[path[i]].calls += from->path[i].calls;
     t->path[path[i]].graphs += from->path[i].graphs;
-    return loom_time_counts_merge(&t->path[path[i]].response, &from->path[i].response);
+    return loom_time_counts_take(&t->path[path[i]].response, &from->path[i].response);
 }
 
 /* Level by level: a path stands behind the one above it, and the order of a level follows from that of the level
  * above. `path` holds levels until it holds numbers. */
-static bool join_paths(loom_contrast_tally *t, const loom_contrast_tally *from, const int32_t *op, int32_t *path)
+static bool join_paths(loom_contrast_tally *t, loom_contrast_tally *from, const int32_t *op, int32_t *path)
 {
     size_t n = from->paths.n;
     int32_t *level = loom_alloc(n, sizeof *level), deepest = -1;
@@ -205,7 +204,7 @@ static bool join_paths(loom_contrast_tally *t, const loom_contrast_tally *from, 
     return ok;
 }
 
-loom_status loom_contrast_join(loom_contrast_tally *t, const loom_contrast_tally *from, loom_err *err)
+loom_status loom_contrast_join(loom_contrast_tally *t, loom_contrast_tally *from, loom_err *err)
 {
     int32_t *op = loom_alloc(from->ops.keys.n, sizeof *op), *path = loom_alloc(from->paths.n, sizeof *path);
     bool ok =

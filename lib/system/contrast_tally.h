@@ -54,7 +54,8 @@ typedef struct loom_contrast_tally {
 } loom_contrast_tally; /* zero-initialised is ready, without paths */
 
 loom_status loom_contrast_add(loom_contrast_tally *t, const loom_graph *g, loom_err *err);
-loom_status loom_contrast_join(loom_contrast_tally *t, const loom_contrast_tally *from, loom_err *err);
+/* `from` gives its times away and can only be released. */
+loom_status loom_contrast_join(loom_contrast_tally *t, loom_contrast_tally *from, loom_err *err);
 void loom_contrast_release(loom_contrast_tally *t);
 
 #endif

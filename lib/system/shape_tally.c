@@ -90,20 +90,20 @@ static bool join_shapes(loom_shape_tally *t, const loom_shape_tally *from, const
     return ok;
 }
 
-static bool join_windows(loom_shape_tally *t, const loom_shape_tally *from, const int32_t *service)
+static bool join_windows(loom_shape_tally *t, loom_shape_tally *from, const int32_t *service)
 {
     int32_t *order = loom_pairs_in_order(&from->windows, service, NULL, 0);
     bool ok = order != NULL;
     for (size_t n = 0; ok && n < from->windows.n; n++) {
         size_t i = (size_t)order[n];
         loom_time_counts *w = window_of(t, service[loom_pair_a(&from->windows, i)], loom_pair_b(&from->windows, i));
-        ok = w && loom_time_counts_merge(w, &from->window[i]);
+        ok = w && loom_time_counts_take(w, &from->window[i]);
     }
     free(order);
     return ok;
 }
 
-static bool join(loom_shape_tally *t, const loom_shape_tally *from)
+static bool join(loom_shape_tally *t, loom_shape_tally *from)
 {
     int32_t *service = numbers_in(&t->system.services, &from->system.services),
             *op = numbers_in(&t->system.ops.keys, &from->system.ops.keys);
@@ -113,7 +113,7 @@ static bool join(loom_shape_tally *t, const loom_shape_tally *from)
     return ok;
 }
 
-loom_status loom_shape_join(loom_shape_tally *t, const loom_shape_tally *from, loom_err *err)
+loom_status loom_shape_join(loom_shape_tally *t, loom_shape_tally *from, loom_err *err)
 {
     LOOM_TRY(loom_system_tally_join(&t->system, &from->system, err));
     return join(t, from) ? LOOM_OK : loom_fail_nomem(err, "the structures of graphs");

@@ -26,7 +26,8 @@ typedef struct loom_shape_tally {
 } loom_shape_tally; /* zero-initialised is ready */
 
 loom_status loom_shape_add(loom_shape_tally *t, const loom_graph *g, loom_err *err);
-loom_status loom_shape_join(loom_shape_tally *t, const loom_shape_tally *from, loom_err *err);
+/* `from` gives its times away and can only be released. */
+loom_status loom_shape_join(loom_shape_tally *t, loom_shape_tally *from, loom_err *err);
 void loom_shape_release(loom_shape_tally *t);
 
 /* Number of the service, of the operation that call i enters; -1: never seen. */

@@ -188,29 +188,28 @@ loom_status loom_system_tally_add(loom_system_tally *t, const loom_graph *g, loo
 
 /* ---- joining ---- */
 
-static bool join_operation(loom_operation_tally *into, const loom_operation_tally *from)
+static bool join_operation(loom_operation_tally *into, loom_operation_tally *from)
 {
     into->n += from->n;
     for (int d = 0; d < LOOM_SYSTEM_DEPTHS; d++) into->at_depth[d] += from->at_depth[d];
     for (int p = 0; p <= LOOM_LEAD_PARTS; p++) into->lead[p] += from->lead[p];
-    return loom_time_counts_merge(&into->own, &from->own) && loom_time_counts_merge(&into->response, &from->response);
+    return loom_time_counts_take(&into->own, &from->own) && loom_time_counts_take(&into->response, &from->response);
 }
 
-static bool join_dependency(loom_dependency_tally *into, const loom_dependency_tally *from)
+static bool join_dependency(loom_dependency_tally *into, loom_dependency_tally *from)
 {
     into->calls += from->calls;
     into->with += from->with;
     into->sequential += from->sequential;
     into->overlapping += from->overlapping;
-    return loom_time_counts_merge(&into->response, &from->response) &&
-           loom_time_counts_merge(&into->own[0], &from->own[0]) &&
-           loom_time_counts_merge(&into->own[1], &from->own[1]) && loom_time_counts_merge(&into->first, &from->first) &&
-           loom_time_counts_merge(&into->gap, &from->gap) && loom_time_counts_merge(&into->offset, &from->offset) &&
-           loom_time_counts_merge(&into->number, &from->number);
+    return loom_time_counts_take(&into->response, &from->response) &&
+           loom_time_counts_take(&into->own[0], &from->own[0]) && loom_time_counts_take(&into->own[1], &from->own[1]) &&
+           loom_time_counts_take(&into->first, &from->first) && loom_time_counts_take(&into->gap, &from->gap) &&
+           loom_time_counts_take(&into->offset, &from->offset) && loom_time_counts_take(&into->number, &from->number);
 }
 
 /* Gives the numbers in `t` of operations that are `from`'s. */
-static bool join_operations(loom_system_tally *t, const loom_system_tally *from, int32_t *op)
+static bool join_operations(loom_system_tally *t, loom_system_tally *from, int32_t *op)
 {
     const loom_intern *k = &from->ops.keys;
     int32_t *order = loom_names_in_order(k);
@@ -225,7 +224,7 @@ static bool join_operations(loom_system_tally *t, const loom_system_tally *from,
     return ok;
 }
 
-static bool join_dependencies(loom_system_tally *t, const loom_system_tally *from, const int32_t *op)
+static bool join_dependencies(loom_system_tally *t, loom_system_tally *from, const int32_t *op)
 {
     int32_t *order = loom_pairs_in_order(&from->pairs, op, op, from->ops.keys.n);
     bool ok = order != NULL;
@@ -310,7 +309,7 @@ static bool join_shares(loom_system_tally *t, const loom_system_tally *from, con
     return ok;
 }
 
-loom_status loom_system_tally_join(loom_system_tally *t, const loom_system_tally *from, loom_err *err)
+loom_status loom_system_tally_join(loom_system_tally *t, loom_system_tally *from, loom_err *err)
 {
     int32_t *op = loom_alloc(from->ops.keys.n, sizeof *op), *state = loom_alloc(from->states.n, sizeof *state);
     int32_t *service = loom_alloc(from->services.n, sizeof *service);

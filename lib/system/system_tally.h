@@ -66,8 +66,9 @@ typedef struct loom_system_tally {
 } loom_system_tally; /* zero-initialised is ready */
 
 loom_status loom_system_tally_add(loom_system_tally *t, const loom_graph *g, loom_err *err);
-/* Adds what `from` has counted. The result does not depend on how graphs were spread. */
-loom_status loom_system_tally_join(loom_system_tally *t, const loom_system_tally *from, loom_err *err);
+/* Adds what `from` has counted and takes its times: it can only be released. The result does not depend on how graphs
+ * were spread. */
+loom_status loom_system_tally_join(loom_system_tally *t, loom_system_tally *from, loom_err *err);
 void loom_system_tally_release(loom_system_tally *t);
 
 #endif

@@ -112,6 +112,18 @@ bool loom_time_counts_merge(loom_time_counts *into, const loom_time_counts *from
     return true;
 }
 
+bool loom_time_counts_take(loom_time_counts *into, loom_time_counts *from)
+{
+    if (into->cells) {
+        if (!loom_time_counts_merge(into, from)) return false;
+        loom_time_counts_release(from);
+    } else {
+        *into = *from;
+        *from = (loom_time_counts){0};
+    }
+    return true;
+}
+
 void loom_time_counts_release(loom_time_counts *t)
 {
     free(t->cells);

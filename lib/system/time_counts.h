@@ -30,6 +30,8 @@ int64_t loom_time_bin_value(int32_t bin); /* its middle; exact below 256 */
 /* False: no memory, the counts are as they were. */
 bool loom_time_counts_add(loom_time_counts *t, int64_t ms, int64_t times) __attribute__((warn_unused_result));
 bool loom_time_counts_merge(loom_time_counts *into, const loom_time_counts *from) __attribute__((warn_unused_result));
+/* The same, and `from` is empty afterwards: an empty `into` takes its memory. */
+bool loom_time_counts_take(loom_time_counts *into, loom_time_counts *from) __attribute__((warn_unused_result));
 void loom_time_counts_release(loom_time_counts *t);
 
 /* Fills counts[LOOM_TIME_BINS] and returns the number of bins up to the last one in use. */

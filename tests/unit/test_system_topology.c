@@ -57,6 +57,22 @@ TEST(counts_merge_to_the_same_in_any_order)
     CHECK(isnan(loom_time_counts_quantile(&all, .5)) && isnan(loom_time_counts_mean(&all)));
 }
 
+TEST(an_empty_count_takes_another_ones_memory)
+{
+    loom_time_counts a = {0}, b = {0}, c = {0};
+    for (int i = 0; i < 300; i++) CHECK(loom_time_counts_add(&a, i, 1) && loom_time_counts_add(&b, i, 2));
+    const uint64_t *cells = a.cells;
+    CHECK(loom_time_counts_take(&c, &a) && c.cells == cells && !a.cells && a.total == 0);
+    CHECK(loom_time_counts_take(&c, &b) && !b.cells && b.total == 0);
+    CHECK_I64(c.total, 900);
+    CHECK_I64(c.sum, 3 * 299 * 150);
+    CHECK(loom_time_counts_take(&c, &a)); /* nothing */
+    CHECK_I64(c.total, 900);
+    loom_time_counts_release(&a);
+    loom_time_counts_release(&b);
+    loom_time_counts_release(&c);
+}
+
 TEST(quantiles_and_the_lognormal_fit)
 {
     loom_time_counts t = {0};
@@ -346,8 +362,8 @@ TEST(exports_name_services_apart)
 }
 
 TEST_MAIN(RUN(bins_are_exact_below_256_and_narrow_above) RUN(counts_merge_to_the_same_in_any_order)
-              RUN(quantiles_and_the_lognormal_fit) RUN(stages_and_own_time) RUN(rules_survive_in_the_automaton)
-                  RUN(drawn_times_are_those_that_were_seen) RUN(tallies_join_to_the_same_bytes)
-                      RUN(joined_into_an_empty_one_numbers_follow_from_the_content)
+              RUN(an_empty_count_takes_another_ones_memory) RUN(quantiles_and_the_lognormal_fit)
+                  RUN(stages_and_own_time) RUN(rules_survive_in_the_automaton) RUN(drawn_times_are_those_that_were_seen)
+                      RUN(tallies_join_to_the_same_bytes) RUN(joined_into_an_empty_one_numbers_follow_from_the_content)
                           RUN(repetitions_keep_their_distribution) RUN(damaged_topologies_are_refused)
                               RUN(exports_name_services_apart) loom_arena_release(&arena);)
