@@ -15,6 +15,7 @@
 #include "preprocess/texts/exchange.h"
 #include "preprocess/texts/retime.h"
 #include "preprocess/texts/text_batch.h"
+#include "preprocess/texts/text_shape.h"
 
 typedef struct balance_conf {
     const char *output;
@@ -59,9 +60,6 @@ static const loom_opt balance_opts[] = {
     LOOM_OPT_WAS(NULL, 'n', "samples", NULL),
     LOOM_OPT_END};
 
-/* Larger numbers count as this: there are never so many samples of one shape there that it matters. */
-#define MOST 1000
-
 typedef struct balance_run {
     const loom_ctx *ctx;
     loom_out *out;
@@ -79,86 +77,6 @@ typedef struct balance_run {
     size_t room;   /* elements of left and is_slow */
     int64_t samples, written, kept, numbered, renamed, unnamed, retimed, bytes;
 } balance_run;
-
-/* What stands behind "name:" in a text; NULL without it. */
-static const char *value_of(const char *text, const char *end, loom_attr which)
-{
-    const char *name = loom_attr_table[which].name;
-    size_t len = strlen(name);
-
-    while ((text = memmem(text, (size_t)(end - text), name, len))) {
-        text += len;
-        if (text < end && *text == ':') return text + 1;
-    }
-    return NULL;
-}
-
-/* The number that a text gives for an attribute, 0 without it. */
-static int64_t number_of(const char *line, const char *end, loom_attr which)
-{
-    const char *at = value_of(line, end, which);
-    int64_t n = 0;
-
-    if (!at) return 0;
-    for (; at < end && *at >= '0' && *at <= '9' && n < MOST; at++) n = 10 * n + (*at - '0');
-    return n;
-}
-
-static bool asks_for_slow(const char *prompt, size_t len)
-{
-    return memmem(prompt, len, LOOM_TEXT_HIGH_LATENCY, strlen(LOOM_TEXT_HIGH_LATENCY)) != NULL;
-}
-
-/* What a prompt asks for. How deep and large the graph below a layer is (to the power of two) says which calls will do:
- * two calls with five levels below are another thing than two with one. Those that ask for a certain call or for high
- * latency are mostly layers of the root, which have one call: among all of that shape they would be thinned until the
- * model no longer hears them. */
-static int prompt_shape(char *out, size_t size, const char *prompt, size_t len)
-{
-    bool call = memmem(prompt, len, LOOM_TEXT_INCLUDE, strlen(LOOM_TEXT_INCLUDE)) != NULL;
-    bool slow = asks_for_slow(prompt, len);
-    int64_t depth = number_of(prompt, prompt + len, LOOM_ATTR_REMAINING_DEPTH), log2 = 0;
-
-    for (int64_t edges = number_of(prompt, prompt + len, LOOM_ATTR_NUM_EDGES); edges > 1; edges /= 2) log2++;
-    return snprintf(out, size, "%d %d %d %d", call, slow, (int)depth, (int)log2);
-}
-
-#define SHAPE_TEXT 64
-
-/* What asks for high latency, where it has a share of its own: the service is all that matters. */
-static size_t slow_shape(char *out, size_t size, const char *prompt, size_t len)
-{
-    const char *end = prompt + len, *id = value_of(prompt, end, LOOM_ATTR_ID);
-    size_t id_len = id ? strcspn(id, "/\n") : 0;
-
-    return (size_t)snprintf(out, size, "slow %016llx", (unsigned long long)loom_hash64(id ? id : "", id_len, 0));
-}
-
-/* By lines: an edge begins with a bracket, a subgraph with its tag. A split layer has no edges but those of its parts,
- * and there the subgraphs of the parts count too: parts with calls below are what sums go wrong in. */
-static size_t shape_of(char *out, size_t size, const char *text, const loom_text_item *item)
-{
-    const char *at = text, *end = text + item->len, *stop;
-    const size_t tag = strlen(LOOM_TEXT_SUB);
-    int64_t calls = 0, subs = 0, calls_in_parts = 0, subs_in_parts = 0;
-
-    for (; at < end; at = stop + 1) {
-        stop = memchr(at, '\n', (size_t)(end - at));
-        if (!stop) stop = end;
-        if (*at == '(') calls++;
-        if ((size_t)(stop - at) < tag || memcmp(at, LOOM_TEXT_SUB, tag) != 0) continue;
-        subs++;
-        if (calls) continue;
-        calls_in_parts += number_of(at, stop, LOOM_ATTR_NUM_CURRENT_EDGES);
-        subs_in_parts += number_of(at, stop, LOOM_ATTR_NUM_SUBGRAPHS);
-    }
-    if (!calls) {
-        calls = calls_in_parts;
-        subs += subs_in_parts;
-    }
-    int len = snprintf(out, size, "%d %d ", (int)loom_min_i64(calls, MOST), (int)loom_min_i64(subs, MOST));
-    return (size_t)(len + prompt_shape(out + len, size - (size_t)len, text, item->answer));
-}
 
 /* ---- other names ---- */
 
@@ -186,7 +104,7 @@ static bool gather_names(balance_run *run, const char *text, size_t text_len)
  * as it is. `answer`: where the answer begins, 0 in text without prompts. */
 static bool below_root(const char *text, size_t answer)
 {
-    return value_of(text, text + answer, LOOM_ATTR_CALLER) != NULL;
+    return loom_text_value(text, text + answer, LOOM_ATTR_CALLER) != NULL;
 }
 
 static uint64_t gcd(uint64_t a, uint64_t b) { return b ? gcd(b, a % b) : a; }
@@ -220,8 +138,8 @@ static size_t shape_in(const balance_run *run, char *out, size_t size, const cha
 {
     const balance_conf *conf = run->ctx->conf;
 
-    *slow = conf->slow > 0 && asks_for_slow(text, item->answer);
-    return *slow ? slow_shape(out, size, text, item->answer) : shape_of(out, size, text, item);
+    *slow = conf->slow > 0 && loom_text_asks_for_slow(text, item->answer);
+    return *slow ? loom_text_shape_slow(out, size, text, item->answer) : loom_text_shape(out, size, text, item);
 }
 
 static loom_status add_shape(balance_run *run, int64_t i, bool slow, loom_err *err)
@@ -238,7 +156,7 @@ static loom_status add_shape(balance_run *run, int64_t i, bool slow, loom_err *e
 static loom_status count(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
 {
     const balance_conf *conf = run->ctx->conf;
-    char shape[SHAPE_TEXT];
+    char shape[LOOM_TEXT_SHAPE];
     size_t known = run->shapes.n;
     bool slow;
     int64_t i;
@@ -322,7 +240,7 @@ static loom_status changed(const balance_run *run, loom_err *err)
 
 static loom_status write_some(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
 {
-    char name[SHAPE_TEXT];
+    char name[LOOM_TEXT_SHAPE];
     bool slow;
     int64_t shape = loom_intern_find(&run->shapes, name, shape_in(run, name, sizeof name, text, item, &slow));
     double rate = shape < 0 ? 0 : run->rate[shape], whole = floor(rate);
