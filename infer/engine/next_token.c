@@ -7,7 +7,7 @@
 #include "model/sampler.h"
 #include "trace/text/widest.h"
 
-enum { MAX_TOKEN_BYTES = 256, GREEDY_CANDIDATES = 50, SLACK = 8 };
+enum { MAX_TOKEN_BYTES = 256, GREEDY_CANDIDATES = 50, SLACK = LOOM_NEXT_TOKEN_SLACK };
 enum { MID_PHRASE = 64 }; /* a phrase begun in single bytes may have to be finished in single bytes */
 
 /* One token of the vocabulary in byte order; `lcp`: bytes it has in common with the one before. */
