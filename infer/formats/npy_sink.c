@@ -194,7 +194,7 @@ static loom_status write_header(loom_out *out, const loom_npy_sink *k, int i, lo
     else if (arrays[i].width) loom_buf_printf(&h, "%" PRId64 ", %d", n / arrays[i].width, arrays[i].width);
     else loom_buf_printf(&h, "%" PRId64 ",", n);
     loom_buf_str(&h, "), }");
-    while (h.len % 64 != 63) loom_buf_char(&h, ' ');
+    for (size_t pad = 63 - h.len % 64; pad > 0; pad--) loom_buf_char(&h, ' ');
     loom_buf_char(&h, '\n');
     if ((st = loom_buf_check(&h, "a header", err)) == LOOM_OK) {
         len = h.len - 10;

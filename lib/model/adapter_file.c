@@ -2,6 +2,7 @@
 #include "model/adapter_file.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/buf.h"
@@ -42,18 +43,16 @@ static bool find_lora(loom_tensor_view *v, const loom_tensor_source *s, const ch
     static const char *const middles[] = {"", ".default"};
     const char *last = strrchr(name, '.');
     bool found = false;
-    loom_buf b = {0};
+    char full[256];
 
     for (int inner = 0; inner < 2 && !found; inner++) {
         for (int m = 0; m < 2 && !found; m++) {
             const char *stem = inner ? name + strlen("model.") : name;
-            loom_buf_reset(&b);
-            loom_buf_printf(&b, LOOM_LORA_PREFIX "%.*s%s%s", (int)(last - stem), stem, middles[m], last);
-            found = loom_tensor_source_find(v, s, b.data);
+            snprintf(full, sizeof full, LOOM_LORA_PREFIX "%.*s%s%s", (int)(last - stem), stem, middles[m], last);
+            found = loom_tensor_source_find(v, s, full);
             if (found && (inner || m)) *odd = true;
         }
     }
-    loom_buf_release(&b);
     return found;
 }
 
@@ -76,7 +75,8 @@ static loom_status read_adapter(loom_lora *lora, const loom_tensor_source *s, bo
     LOOM_TRY(loom_tensor_names_fail(&missing, &extra, s->path, err));
     for (int64_t i = 0; i < lora->table.n; i++) {
         const loom_tensor *t = &lora->table.tensors[i];
-        find_lora(&v, s, t->name, odd);
+        if (!find_lora(&v, s, t->name, odd))
+            return loom_fail(err, LOOM_STATUS_FORMAT, "%s lacks %s of this adapter", s->path, t->name);
         LOOM_TRY(loom_tensor_source_check_shape(t, &v, s->path, err));
         LOOM_TRY(loom_tensor_source_read(lora->params + t->offset, s, &v, err));
     }

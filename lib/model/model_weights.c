@@ -18,6 +18,11 @@ static bool may_be_ignored(const char *name, const loom_config *c)
            (c->tied && strcmp(name, "lm_head.weight") == 0);
 }
 
+static loom_status fail_lost(const loom_tensor_source *s, const loom_tensor *t, loom_err *err)
+{
+    return loom_fail(err, LOOM_STATUS_FORMAT, "%s lacks %s of this model", s->path, t->name);
+}
+
 /* Exactly the tensors of the table, each with its shape. */
 static loom_status check_names(const loom_tensor_source *s, const loom_tensors *table, const loom_config *c,
                                loom_err *err)
@@ -35,7 +40,7 @@ static loom_status check_names(const loom_tensor_source *s, const loom_tensors *
     }
     LOOM_TRY(loom_tensor_names_fail(&missing, &extra, s->path, err));
     for (int64_t i = 0; i < table->n; i++) {
-        loom_tensor_source_find(&v, s, table->tensors[i].name);
+        if (!loom_tensor_source_find(&v, s, table->tensors[i].name)) return fail_lost(s, &table->tensors[i], err);
         LOOM_TRY(loom_tensor_source_check_shape(&table->tensors[i], &v, s->path, err));
     }
     return LOOM_OK;
@@ -48,7 +53,7 @@ static loom_status read_weights(loom_llama *m, const loom_tensor_source *s, loom
     LOOM_TRY(check_names(s, &m->table, &m->config, err));
     for (int64_t i = 0; i < m->table.n; i++) {
         const loom_tensor *t = &m->table.tensors[i];
-        loom_tensor_source_find(&v, s, t->name);
+        if (!loom_tensor_source_find(&v, s, t->name)) return fail_lost(s, t, err);
         if (m->frozen && t->n_dims == 2) {
             LOOM_TRY(loom_tensor_source_map(&v, s, err));
             loom_llama_borrow(m, i, v.data);

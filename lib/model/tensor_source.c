@@ -2,7 +2,10 @@
 #include "model/tensor_source.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+
+enum { MOST_NAME = 512 }; /* bytes of a group and a name, longer than any of a model */
 
 size_t loom_tensor_source_count(const loom_tensor_source *s)
 {
@@ -22,15 +25,14 @@ bool loom_tensor_source_find(loom_tensor_view *out, const loom_tensor_source *s,
 {
     const loom_tensor_view *v;
     const loom_ckpt_entry *e;
-    loom_buf full = {0};
+    char full[MOST_NAME]; /* no memory is asked for: a tensor that is there is found */
 
     if (s->st) {
         if ((v = loom_safetensors_find(s->st, name))) *out = *v;
         return v != NULL;
     }
-    loom_buf_printf(&full, "%s%s", s->group, name);
-    e = loom_ckpt_find(s->ckpt, full.data);
-    loom_buf_release(&full);
+    if (snprintf(full, sizeof full, "%s%s", s->group, name) >= MOST_NAME) return false;
+    e = loom_ckpt_find(s->ckpt, full);
     if (!e || e->is_text) return false;
     *out =
         (loom_tensor_view){.name = e->name, .dtype = e->dtype, .rank = e->rank, .count = e->count, .bytes = e->bytes};

@@ -354,7 +354,7 @@ static void render_header(loom_buf *b, const loom_safetensors_item *items, size_
         loom_jw_end_object(&w);
     }
     loom_jw_end_object(&w);
-    while (b->len % 8) loom_buf_char(b, ' ');
+    for (size_t pad = (8 - b->len % 8) % 8; pad > 0; pad--) loom_buf_char(b, ' ');
 }
 
 /* Converts and writes in blocks; `block` holds BLOCK elements of any type. */

@@ -28,7 +28,7 @@ static loom_status add(loom_text_batch *b, const loom_textfile_sample *s, loom_e
     if (b->apart && s->mode == LOOM_MODE_RECURSIVE) LOOM_TRY(add_layers(b, s, err));
     else LOOM_TRY(add_item(b, (loom_text_item){b->text.len, s->len, s->answer, s->mode, s->line}, err));
     loom_buf_append(&b->text, s->text, s->len);
-    return LOOM_OK;
+    return loom_buf_check(&b->text, "a batch of samples", err); /* items point into it */
 }
 
 static loom_status cut_chunks(loom_text_batch *b, loom_err *err)

@@ -56,9 +56,9 @@ static loom_status domain_tokenizer(loom_tokenizer **out, loom_err *err)
 
     corpus(&text);
     loom_phrases_render(&phrases);
-    LOOM_TRY(loom_toktrain_new(&t, phrases.data, phrases.len, 1, err));
-    loom_toktrain_count(t, 0, 0, text.data, text.len);
-    loom_status st = loom_toktrain_finish(&json, NULL, t, &conf, err);
+    loom_status st = loom_toktrain_new(&t, loom_buf_text(&phrases), phrases.len, 1, err);
+    if (st == LOOM_OK) loom_toktrain_count(t, 0, 0, loom_buf_text(&text), text.len);
+    if (st == LOOM_OK) st = loom_toktrain_finish(&json, NULL, t, &conf, err);
     if (st == LOOM_OK) st = loom_tokenizer_parse(out, json.data, json.len, "learned", err);
     loom_toktrain_free(t);
     loom_buf_release(&phrases);
@@ -84,7 +84,7 @@ static inline loom_config rig_small(int64_t positions)
 
 /* tokenizer NULL: the learned one. c holds the sizes C, L, H, K, F and max_positions. Undone by release, also after a
  * failure. */
-static loom_status rig_build(rig *r, const char *tokenizer, loom_config c, int threads, uint64_t seed, loom_err *err)
+static inline loom_status rig_build(rig *r, const char *tokenizer, loom_config c, int threads, uint64_t seed, loom_err *err)
 {
     *r = (rig){0};
     LOOM_TRY(tokenizer ? loom_tokenizer_load(&r->tok, tokenizer, err) : domain_tokenizer(&r->tok, err));
@@ -97,7 +97,7 @@ static loom_status rig_build(rig *r, const char *tokenizer, loom_config c, int t
     return LOOM_OK;
 }
 
-static void release(rig *r)
+static inline void release(rig *r)
 {
     loom_llama_free(r->model);
     loom_tokenizer_free(r->tok);

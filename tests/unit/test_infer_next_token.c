@@ -54,8 +54,12 @@ static void answer(walk *w, int64_t room)
     w->job.n_tokens = 0;
     w->job.mask = (loom_mask_stats){0};
     loom_next_token_begin(w->chooser, &w->job);
-    do memcpy(w->logits, w->wish, (size_t)w->r.model->config.V * sizeof *w->logits);
-    while (!loom_next_token_choose(w->chooser, 0, &w->job, w->logits, &w->tokens, room - w->job.n_tokens));
+    bool ended = false;
+    for (int64_t left = room; !ended && left > 0; left = room - w->job.n_tokens) {
+        memcpy(w->logits, w->wish, (size_t)w->r.model->config.V * sizeof *w->logits);
+        ended = loom_next_token_choose(w->chooser, 0, &w->job, w->logits, &w->tokens, left);
+    }
+    CHECK(ended);
 }
 
 static void end(walk *w)
