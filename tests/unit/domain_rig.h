@@ -84,7 +84,8 @@ static inline loom_config rig_small(int64_t positions)
 
 /* tokenizer NULL: the learned one. c holds the sizes C, L, H, K, F and max_positions. Undone by release, also after a
  * failure. */
-static inline loom_status rig_build(rig *r, const char *tokenizer, loom_config c, int threads, uint64_t seed, loom_err *err)
+static inline loom_status rig_build(rig *r, const char *tokenizer, loom_config c, int threads, uint64_t seed,
+                                    loom_err *err)
 {
     *r = (rig){0};
     LOOM_TRY(tokenizer ? loom_tokenizer_load(&r->tok, tokenizer, err) : domain_tokenizer(&r->tok, err));
