@@ -153,7 +153,8 @@ static long long memory_run_(const char *what, memory_work work, long long at)
 
 static inline void failing_memory_sweep(const char *what, memory_work work, long long points)
 {
-    memory_run_(what, work, 0); /* what is made once and kept */
+    loom_err err = {0};
+    CHECK(work(&err) == LOOM_OK); /* what is made once and kept */
     long long n = memory_run_(what, work, 0), step = n > points ? n / points : 1;
     memory_refusals_ = 0;
     for (long long at = 1; FAILING_MEMORY && at <= n && test_failed_ < 20; at += step) memory_run_(what, work, at);
