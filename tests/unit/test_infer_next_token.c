@@ -73,11 +73,11 @@ static void end(walk *w)
     release(&w->r);
 }
 
-/* The fewest tokens that an answer leaves over, of rooms from `least` on. */
+/* The fewest tokens that an answer leaves over, of rooms above `least`. */
 static int64_t least_left(walk *w, int64_t least, int64_t longest)
 {
     int64_t left = INT64_MAX;
-    for (int64_t room = least; room < longest + LOOM_NEXT_TOKEN_SLACK; room += 7) {
+    for (int64_t room = least + 1; room < longest + LOOM_NEXT_TOKEN_SLACK; room += 7) {
         answer(w, room);
         CHECK(w->job.stop == LOOM_STOP_STRING);
         CHECK_I64(w->tokens.n, w->job.n_tokens);
