@@ -23,7 +23,7 @@ typedef struct prompts_conf {
     const char *edges, *depths, *output, *stats, *train, *few_shot, *asked_model;
     int mode, ask, preset, part;
     int64_t per_cell, min_train, examples, count; /* per_cell and count: 0 until filled from the preset */
-    bool match_training, bounded, repeat, records, like, unusual, apps;
+    bool match_training, bounded, repeat, records, like, unusual, even, apps;
 } prompts_conf;
 
 static const loom_opt prompts_opts[] = {
@@ -48,6 +48,10 @@ static const loom_opt prompts_opts[] = {
         "unusual", 0, prompts_conf, unusual,
         "with --like: also ask for an uncommon call that the validation graph has, so that generated graphs are as unusual "
         "as real ones; needs --stats"),
+    LOOM_OPT_FLAG(
+        "even", 0, prompts_conf, even,
+        "with --unusual: as many prompts of validation graphs with an uncommon call as of those with high latency and as "
+        "of others, so that classifiers learn from more of what is rare"),
     LOOM_OPT_FLAG(
         "apps", 0, prompts_conf, apps,
         "with --like: prompts of the two applications that loom-eval management looks at, --count of each, in the order of "
@@ -442,6 +446,32 @@ static loom_status keep_apps(prompts_job *j, const char *path, loom_err *err)
     return st;
 }
 
+typedef enum unusual_kind { HAS_UNCOMMON, HAS_HIGH_LATENCY, HAS_NEITHER, UNUSUAL_KINDS } unusual_kind;
+
+static unusual_kind kind_of(const loom_graph *g, const loom_stats *stats)
+{
+    loom_facts facts = loom_stats_facts(stats, g->service);
+
+    for (int32_t i = 1; i < g->n_calls; i++) {
+        const loom_call *c = &g->calls[i];
+        if (loom_stats_is_rare(stats, g->service, c->source, c->type, c->destination)) return HAS_UNCOMMON;
+    }
+    return loom_is_high_latency(&facts, loom_call_finish(&g->calls[0])) ? HAS_HIGH_LATENCY : HAS_NEITHER;
+}
+
+/* As many of each kind, in the order in which they stand; at most `count`. */
+static void keep_even(prompts_job *j)
+{
+    int64_t room[UNUSUAL_KINDS], kept = 0;
+
+    for (int k = 0; k < UNUSUAL_KINDS; k++) room[k] = (j->conf->count + UNUSUAL_KINDS - 1 - k) / UNUSUAL_KINDS;
+    for (int64_t i = 0; i < j->valid.n; i++) {
+        unusual_kind kind = kind_of(&j->valid.graphs[i], j->stats);
+        if (room[kind]-- > 0) j->valid.graphs[kept++] = j->valid.graphs[i];
+    }
+    j->valid.n = kept;
+}
+
 /* A random choice of the validation graphs, in random order: each once, so as many as there are at most. */
 static loom_status write_like(prompts_job *j, const char *valid_path, loom_err *err)
 {
@@ -454,6 +484,7 @@ static loom_status write_like(prompts_job *j, const char *valid_path, loom_err *
     loom_rng_seed(&rng, (uint64_t)j->ctx->common.seed, "like", 0);
     if (j->conf->apps) LOOM_TRY(keep_apps(j, valid_path, err));
     else loom_rng_shuffle(&rng, j->valid.graphs, (size_t)j->valid.n, sizeof *j->valid.graphs);
+    if (j->conf->even) keep_even(j);
     for (int64_t i = 0; i < loom_min_i64(j->valid.n, j->conf->count) && st == LOOM_OK; i++) {
         const loom_graph *g = &j->valid.graphs[i];
         st = render_prompt(j, &prompt, g, err);
@@ -497,6 +528,8 @@ static loom_status check_kinds(const prompts_conf *conf, loom_err *err)
 {
     if (conf->unusual && (!conf->like || !conf->stats || conf->mode != LOOM_MODE_INSTRUCTION))
         return loom_fail(err, LOOM_STATUS_ARG, "--unusual goes with --like, instruction prompts, and --stats");
+    if (conf->even && !conf->unusual)
+        return loom_fail(err, LOOM_STATUS_ARG, "--even shares out prompts that ask for what is unusual; add --unusual");
     if (conf->apps && !conf->like)
         return loom_fail(err, LOOM_STATUS_ARG, "--apps asks for graphs as they occur; add --like");
     if (conf->like && conf->ask)

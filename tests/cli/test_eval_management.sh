@@ -37,6 +37,12 @@ expect 0 loom-eval prompts train.graphs.zst --like --apps --unusual --bounded --
 [ "$(grep -c '"prompt"' apps.jsonl)" = 120 ] || fail "not 60 prompts of each of two applications"
 [ "$(grep -o '"service":"[^"]*"' apps.jsonl | sort -u | wc -l)" = 2 ] || fail "not two applications"
 says apps.jsonl 'Build a call graph with high latency, [0-9]+ <= latency'
+# --even: as many graphs with an uncommon call as with high latency
+expect 0 loom-eval prompts train.graphs.zst --like --unusual --even --bounded --match-training --stats stats.json --count 90 -o even.jsonl
+[ "$(grep -c 'Include an edge' even.jsonl)" = 30 ] || fail "$(grep -c 'Include an edge' even.jsonl) of 90 prompts ask for an uncommon call, not 30"
+[ "$(grep -vc 'Include an edge\|high latency' even.jsonl)" -ge 30 ] || fail "not 30 of 90 prompts ask for nothing unusual"
+expect 2 loom-eval prompts train.graphs.zst --like --even -o none
+says err 'add --unusual'
 # in the order of the file
 records() { sed -E 's/.*"record":"([^"]*)".*/\1/' "$1"; }
 records apps.jsonl | while read -r line; do grep -nxF -m1 "$line" <(zstdcat train.graphs.zst) | cut -d: -f1; done | sort -nc || fail "not in the order of the graphs"
