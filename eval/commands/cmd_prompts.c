@@ -14,6 +14,7 @@
 #include "eval/answers/instruction_prompts.h"
 #include "eval/commands/eval_cmds.h"
 #include "eval/commands/preset.h"
+#include "eval/management/management.h"
 #include "trace/graph/record.h"
 #include "trace/graph/stats.h"
 #include "trace/request/request.h"
@@ -22,7 +23,7 @@ typedef struct prompts_conf {
     const char *edges, *depths, *output, *stats, *train, *few_shot, *asked_model;
     int mode, ask, preset, part;
     int64_t per_cell, min_train, examples, count; /* per_cell and count: 0 until filled from the preset */
-    bool match_training, bounded, repeat, records, like, unusual;
+    bool match_training, bounded, repeat, records, like, unusual, even, apps;
 } prompts_conf;
 
 static const loom_opt prompts_opts[] = {
@@ -47,10 +48,18 @@ static const loom_opt prompts_opts[] = {
         "unusual", 0, prompts_conf, unusual,
         "with --like: also ask for an uncommon call that the validation graph has, so that generated graphs are as unusual "
         "as real ones; needs --stats"),
-    LOOM_OPT_I64(
-        "count", 0, prompts_conf, count, "0", 0, 1000000000, "N",
-        "with --ask: most pairs; with --like: most prompts; 0: as the preset says (--ask: " LOOM_PRESET_NUMBERS(
-            ASKED) "; --like: " LOOM_PRESET_NUMBERS(LIKE) ")"),
+    LOOM_OPT_FLAG(
+        "even", 0, prompts_conf, even,
+        "with --unusual: as many prompts of validation graphs with an uncommon call as of those with high latency and as "
+        "of others, so that classifiers learn from more of what is rare"),
+    LOOM_OPT_FLAG(
+        "apps", 0, prompts_conf, apps,
+        "with --like: prompts of the two applications that loom-eval management looks at, --count of each, in the order of "
+        "their graphs"),
+    LOOM_OPT_I64("count", 0, prompts_conf, count, "0", 0, 1000000000, "N",
+                 "with --ask: most pairs; with --like: most prompts; 0: as the preset says "
+                 "(--ask: " LOOM_PRESET_NUMBERS(ASKED) "; --like: " LOOM_PRESET_NUMBERS(
+                     LIKE) "; --apps: " LOOM_PRESET_NUMBERS(MANAGED) ")"),
     LOOM_OPT_ENUM(
         "part", 0, prompts_conf, part, "all", "all|dev|test",
         "validation graphs to ask for: one half to choose models and options by, the other to say what came out; which half a graph "
@@ -59,8 +68,8 @@ static const loom_opt prompts_opts[] = {
                   "write prompts exactly like training text, not like the published prompt files"),
     LOOM_OPT_FLAG(
         "bounded", 0, prompts_conf, bounded,
-        "with --ask: the line about high latency says from how many milliseconds on a latency is high; for models trained on "
-        "text of loom-preprocess encode --bounded"),
+        "with --ask or --like: the line about high latency says from how many milliseconds on a latency is high; for models "
+        "trained on text of loom-preprocess encode --bounded"),
     LOOM_OPT_GROUP("What is known"),
     LOOM_OPT_IN("stats", 0, prompts_conf, stats, NULL, "FILE",
                 "statistics of the services, for conditions on latency and rare calls"),
@@ -180,6 +189,7 @@ static loom_status render_prompt(prompts_job *j, loom_buf *into, const loom_grap
     loom_rng rng;
 
     loom_buf_reset(into);
+    if (j->conf->bounded) conf.latency_from = loom_stats_facts(j->stats, g->service).p90;
     loom_rng_seed(&rng, (uint64_t)j->ctx->common.seed, "unusual", (uint64_t)j->n_written);
     if (j->conf->unusual && loom_instruction_of(&asked, LOOM_ASK_UNCOMMON, g, j->stats, &rng)) {
         include = (loom_line){.kind = LOOM_LINE_INCLUDE, .name = {asked.source, asked.destination, asked.type}};
@@ -408,6 +418,60 @@ static loom_status write_pairs(prompts_job *j, const char *valid_path, loom_err 
 
 /* ---- prompts as real graphs occur ---- */
 
+/* A random choice of `count` graphs of each application, in the order of the file: what follows one another there is what a
+ * window of them shows. */
+static loom_status keep_apps(prompts_job *j, const char *path, loom_err *err)
+{
+    loom_management m = {0};
+    loom_rng rng;
+    int64_t left[LOOM_APPS] = {0}, want[LOOM_APPS], kept = 0;
+    loom_status st = loom_management_apps(&m, path, err);
+
+    for (int64_t i = 0; st == LOOM_OK && i < j->valid.n; i++) {
+        int app = loom_management_app_of(&m, j->valid.graphs[i].service);
+        if (app >= 0) left[app]++;
+    }
+    for (int a = 0; a < LOOM_APPS; a++) want[a] = loom_min_i64(j->conf->count, left[a]);
+    loom_rng_seed(&rng, (uint64_t)j->ctx->common.seed, "apps", 0);
+    for (int64_t i = 0; st == LOOM_OK && i < j->valid.n; i++) {
+        int app = loom_management_app_of(&m, j->valid.graphs[i].service);
+        if (app < 0) continue;
+        if ((int64_t)loom_rng_below(&rng, (uint64_t)left[app]--) >= want[app]) continue;
+        want[app]--;
+        j->valid.graphs[kept++] = j->valid.graphs[i];
+    }
+    j->valid.n = kept;
+    j->own.count = kept;
+    loom_management_release(&m);
+    return st;
+}
+
+typedef enum unusual_kind { HAS_UNCOMMON, HAS_HIGH_LATENCY, HAS_NEITHER, UNUSUAL_KINDS } unusual_kind;
+
+static unusual_kind kind_of(const loom_graph *g, const loom_stats *stats)
+{
+    loom_facts facts = loom_stats_facts(stats, g->service);
+
+    for (int32_t i = 1; i < g->n_calls; i++) {
+        const loom_call *c = &g->calls[i];
+        if (loom_stats_is_rare(stats, g->service, c->source, c->type, c->destination)) return HAS_UNCOMMON;
+    }
+    return loom_is_high_latency(&facts, loom_call_finish(&g->calls[0])) ? HAS_HIGH_LATENCY : HAS_NEITHER;
+}
+
+/* As many of each kind, in the order in which they stand; at most `count`. */
+static void keep_even(prompts_job *j)
+{
+    int64_t room[UNUSUAL_KINDS], kept = 0;
+
+    for (int k = 0; k < UNUSUAL_KINDS; k++) room[k] = (j->conf->count + UNUSUAL_KINDS - 1 - k) / UNUSUAL_KINDS;
+    for (int64_t i = 0; i < j->valid.n; i++) {
+        unusual_kind kind = kind_of(&j->valid.graphs[i], j->stats);
+        if (room[kind]-- > 0) j->valid.graphs[kept++] = j->valid.graphs[i];
+    }
+    j->valid.n = kept;
+}
+
 /* A random choice of the validation graphs, in random order: each once, so as many as there are at most. */
 static loom_status write_like(prompts_job *j, const char *valid_path, loom_err *err)
 {
@@ -418,7 +482,9 @@ static loom_status write_like(prompts_job *j, const char *valid_path, loom_err *
     if (j->conf->stats) LOOM_TRY(loom_stats_load(&j->stats, j->conf->stats, err));
     LOOM_TRY(loom_out_open(&j->out, j->conf->output, j->ctx->common.force, err));
     loom_rng_seed(&rng, (uint64_t)j->ctx->common.seed, "like", 0);
-    loom_rng_shuffle(&rng, j->valid.graphs, (size_t)j->valid.n, sizeof *j->valid.graphs);
+    if (j->conf->apps) LOOM_TRY(keep_apps(j, valid_path, err));
+    else loom_rng_shuffle(&rng, j->valid.graphs, (size_t)j->valid.n, sizeof *j->valid.graphs);
+    if (j->conf->even) keep_even(j);
     for (int64_t i = 0; i < loom_min_i64(j->valid.n, j->conf->count) && st == LOOM_OK; i++) {
         const loom_graph *g = &j->valid.graphs[i];
         st = render_prompt(j, &prompt, g, err);
@@ -462,6 +528,10 @@ static loom_status check_kinds(const prompts_conf *conf, loom_err *err)
 {
     if (conf->unusual && (!conf->like || !conf->stats || conf->mode != LOOM_MODE_INSTRUCTION))
         return loom_fail(err, LOOM_STATUS_ARG, "--unusual goes with --like, instruction prompts, and --stats");
+    if (conf->even && !conf->unusual)
+        return loom_fail(err, LOOM_STATUS_ARG, "--even shares out prompts that ask for what is unusual; add --unusual");
+    if (conf->apps && !conf->like)
+        return loom_fail(err, LOOM_STATUS_ARG, "--apps asks for graphs as they occur; add --like");
     if (conf->like && conf->ask)
         return loom_fail(err, LOOM_STATUS_ARG, "--like and --ask are two kinds of prompts; give one of them");
     if (!conf->few_shot) return LOOM_OK;
@@ -482,7 +552,7 @@ static loom_status run_prompts(const loom_ctx *ctx, loom_err *err)
     prompts_job j = {.ctx = ctx, .own = *(const prompts_conf *)ctx->conf};
     const loom_preset *preset = loom_preset_of(j.own.preset);
     j.own.per_cell = loom_preset_or(j.own.per_cell, preset->per_cell);
-    j.own.count = loom_preset_or(j.own.count, j.own.like ? preset->like : preset->asked);
+    j.own.count = loom_preset_or(j.own.count, j.own.apps ? preset->managed : j.own.like ? preset->like : preset->asked);
     j.conf = &j.own;
     j.shot = (loom_few_shot){.n_examples = j.own.examples, .seed = (uint64_t)ctx->common.seed};
     LOOM_TRY(check_kinds(j.conf, err));

@@ -6,14 +6,19 @@
 
 #include "core/num.h"
 
-#define KEY_MOST 512
+#define KEY_MOST     512
+#define LEAST_SPREAD 0.3 /* of log(1 + ms): what rounding to milliseconds does to short times */
 
-/* "MS_00001 rpc"; 0: longer than `cap`, which no name of a real system is: such calls are "other". */
+/* "MS_00001 rpc"; 0: longer than `cap`, which no name of a real system is: such calls are known by their kind alone. */
 static size_t key_of(char *key, size_t cap, const loom_call *c)
 {
     int n = snprintf(key, cap, "%s %s", c->destination, loom_call_type_name(c->type));
     return n > 0 && (size_t)n < cap ? (size_t)n : 0;
 }
+
+/* Response times have long tails: on a scale of logarithms one very slow call does not hide the next. */
+static double in_ms(const loom_call *c) { return (double)c->rt; }
+static double scaled(const loom_call *c) { return log1p((double)loom_max_i64(c->rt, 0)); }
 
 /* ---- types ---- */
 
@@ -33,37 +38,52 @@ static loom_status count_call(loom_node_types *t, const loom_call *c, loom_err *
 static loom_status number_types(loom_node_types *t, loom_err *err)
 {
     t->of = loom_calloc(t->names.n, sizeof *t->of);
-    t->n = 1;
-    for (size_t i = 0; t->of && i < t->names.n; i++)
-        if (t->seen[i] >= LOOM_FOREST_SEEN) t->of[i] = (int32_t)t->n++;
+    t->n = LOOM_CALL_TYPES;
+    for (size_t i = 0; t->of && i < t->names.n; i++) t->of[i] = t->seen[i] >= LOOM_FOREST_SEEN ? (int32_t)t->n++ : -1;
     t->mean = loom_calloc((size_t)t->n, sizeof *t->mean);
     t->std = loom_calloc((size_t)t->n, sizeof *t->std);
-    return t->of && t->mean && t->std ? LOOM_OK : loom_fail_nomem(err, "types");
+    t->std_ms = loom_calloc((size_t)t->n, sizeof *t->std_ms);
+    return t->of && t->mean && t->std && t->std_ms ? LOOM_OK : loom_fail_nomem(err, "types");
+}
+
+/* Sums of one pass over the calls: of every type, and of the kinds of calls, which hold all of theirs. */
+static void add_calls(double *sum, int64_t *count, const loom_node_types *t, double (*of)(const loom_call *),
+                      const double *mean, const loom_graph *g)
+{
+    for (int32_t k = 0; k < g->n_calls; k++) {
+        const loom_call *c = &g->calls[k];
+        int32_t type = loom_node_type(t, c), kind = (int32_t)c->type;
+        for (int32_t into = type;; into = kind) {
+            double off = of(c) - (mean ? mean[into] : 0);
+            sum[into] += mean ? off * off : off;
+            count[into]++;
+            if (into == kind) break;
+        }
+    }
 }
 
 /* Mean, then spread: a second pass loses no digits. */
+static loom_status measure(double *mean, double *std, const loom_node_types *t, double (*of)(const loom_call *),
+                           double least, const loom_graph *graphs, const int64_t *index, int64_t n, loom_err *err)
+{
+    int64_t *count = loom_calloc(2 * (size_t)t->n, sizeof *count);
+    if (!count) return loom_fail_nomem(err, "types");
+    for (int64_t i = 0; i < n; i++) add_calls(mean, count, t, of, NULL, &graphs[index[i]]);
+    for (int64_t k = 0; k < t->n; k++) mean[k] /= (double)loom_max_i64(count[k], 1);
+    for (int64_t i = 0; i < n; i++) add_calls(std, count + t->n, t, of, mean, &graphs[index[i]]);
+    for (int64_t k = 0; k < t->n; k++) std[k] = fmax(sqrt(std[k] / (double)loom_max_i64(count[k], 1)), least);
+    free(count);
+    return LOOM_OK;
+}
+
 static loom_status measure_types(loom_node_types *t, const loom_graph *graphs, const int64_t *index, int64_t n,
                                  loom_err *err)
 {
-    int64_t *count = loom_calloc((size_t)t->n, sizeof *count);
-    if (!count) return loom_fail_nomem(err, "types");
-    for (int pass = 0; pass < 2; pass++) {
-        for (int64_t i = 0; i < n; i++)
-            for (int32_t k = 0; k < graphs[index[i]].n_calls; k++) {
-                const loom_call *c = &graphs[index[i]].calls[k];
-                int32_t type = loom_node_type(t, c);
-                double off = (double)c->rt - t->mean[type];
-                if (pass) t->std[type] += off * off;
-                else t->mean[type] += (double)c->rt, count[type]++;
-            }
-        for (int64_t k = 0; k < t->n; k++) {
-            double m = (double)loom_max_i64(count[k], 1);
-            if (pass) t->std[k] = fmax(sqrt(t->std[k] / m), 1);
-            else t->mean[k] /= m;
-        }
-    }
-    free(count);
-    return LOOM_OK;
+    double *mean_ms = loom_calloc((size_t)t->n, sizeof *mean_ms);
+    if (!mean_ms) return loom_fail_nomem(err, "types");
+    loom_status st = measure(mean_ms, t->std_ms, t, in_ms, 1, graphs, index, n, err);
+    free(mean_ms);
+    return st == LOOM_OK ? measure(t->mean, t->std, t, scaled, LEAST_SPREAD, graphs, index, n, err) : st;
 }
 
 loom_status loom_node_types_of(loom_node_types *t, const loom_graph *graphs, const int64_t *index, int64_t n,
@@ -82,7 +102,7 @@ int32_t loom_node_type(const loom_node_types *t, const loom_call *c)
     char key[KEY_MOST];
     size_t len = key_of(key, sizeof key, c);
     int64_t id = len ? loom_intern_find(&t->names, key, len) : -1;
-    return id < 0 ? 0 : t->of[id];
+    return id < 0 || t->of[id] < 0 ? (int32_t)c->type : t->of[id];
 }
 
 void loom_node_types_release(loom_node_types *t)
@@ -92,6 +112,7 @@ void loom_node_types_release(loom_node_types *t)
     free(t->of);
     free(t->mean);
     free(t->std);
+    free(t->std_ms);
     *t = (loom_node_types){0};
 }
 
@@ -129,7 +150,7 @@ loom_status loom_forest_add(loom_forest *f, const loom_node_types *t, const loom
         int32_t type = loom_node_type(t, c);
         f->type[at + k] = type;
         f->parent[at + k] = place_of(order, n, loom_graph_parent(g, order[k]));
-        f->value[at + k] = (float)(((double)c->rt - t->mean[type]) / fmax(t->std[type], 1));
+        f->value[at + k] = (float)((scaled(c) - t->mean[type]) / t->std[type]);
     }
     f->cut += n < g->n_calls;
     f->first[++f->n] = at + n;

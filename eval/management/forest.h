@@ -1,8 +1,9 @@
 /* Call graphs as trees of typed nodes with standardised response times, as TraceVAE takes them (Fig 5).
  *
- * The type of a node is (destination, type of call); types seen less than LOOM_FOREST_SEEN times in training are
- * one type "other", number 0. Graphs of more than LOOM_TREE_MOST calls are cut breadth-first; those of one call are
- * no trees. */
+ * The type of a node is (destination, type of call). One seen less than LOOM_FOREST_SEEN times in training is known by its
+ * type of call alone: these types are the first, numbered as in loom_call_type, and what is usual of them comes from all
+ * calls of that type. A node's value is log(1 + ms), standardised by its type. Graphs of more than LOOM_TREE_MOST calls are
+ * cut breadth-first; those of one call are no trees. */
 #ifndef LOOM_EVAL_FOREST_H
 #define LOOM_EVAL_FOREST_H
 
@@ -16,15 +17,16 @@
 typedef struct loom_node_types {
     loom_intern names;
     int64_t *seen;      /* by name */
-    int32_t *of;        /* by name: the type */
-    double *mean, *std; /* by type, ms; std at least 1 */
+    int32_t *of;        /* by name: the type; -1: seen too rarely to be one */
+    double *mean, *std; /* by type, of log(1 + ms); std at least .3 */
+    double *std_ms;     /* by type, at least 1 */
     size_t cap;
-    int64_t n;     /* types, "other" included */
+    int64_t n;     /* types */
 } loom_node_types; /* zero-initialised is ready */
 
 loom_status loom_node_types_of(loom_node_types *t, const loom_graph *graphs, const int64_t *index, int64_t n,
                                loom_err *err);
-/* Type of a call; 0 for what training did not have. */
+/* Type of a call; that of all calls of its kind for what training did not have. */
 int32_t loom_node_type(const loom_node_types *t, const loom_call *c);
 void loom_node_types_release(loom_node_types *t);
 

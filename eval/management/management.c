@@ -60,6 +60,14 @@ loom_status loom_management_apps(loom_management *m, const char *real, loom_err 
     return st;
 }
 
+int loom_management_app_of(const loom_management *m, const char *service)
+{
+    int64_t id = loom_intern_find(&m->services, service, strlen(service));
+    for (int a = 0; a < LOOM_APPS; a++)
+        if (id >= 0 && id == m->app[a]) return a;
+    return -1;
+}
+
 loom_status loom_management_load(loom_management *m, loom_critical_paths paths[LOOM_APPS], int64_t *n_graphs,
                                  const char *path, loom_err *err)
 {
@@ -69,10 +77,9 @@ loom_status loom_management_load(loom_management *m, loom_critical_paths paths[L
     loom_status st = loom_graphs_open(&in, path, err);
 
     while (st == LOOM_OK && (st = loom_graphs_next(in, &g, &more, err)) == LOOM_OK && more) {
-        int64_t id = loom_intern_find(&m->services, g.service, strlen(g.service));
+        int app = loom_management_app_of(m, g.service);
         ++*n_graphs;
-        for (int a = 0; st == LOOM_OK && a < LOOM_APPS; a++)
-            if (id == m->app[a]) st = loom_critical_paths_add(&paths[a], &m->nodes, &g, err);
+        if (app >= 0) st = loom_critical_paths_add(&paths[app], &m->nodes, &g, err);
     }
     loom_graphs_close(&in);
     return st;

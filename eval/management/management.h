@@ -26,6 +26,8 @@ typedef struct loom_management {
 
 /* Finds the applications in the real training graphs. FORMAT when there are not two. */
 loom_status loom_management_apps(loom_management *m, const char *real, loom_err *err);
+/* Which of them a service is; -1: none. */
+int loom_management_app_of(const loom_management *m, const char *service);
 /* Adds the graphs of both applications in a file. */
 loom_status loom_management_load(loom_management *m, loom_critical_paths paths[LOOM_APPS], int64_t *n_graphs,
                                  const char *path, loom_err *err);

@@ -110,7 +110,7 @@ static int64_t *draw(int64_t n, uint64_t seed, const char *tag, uint64_t run)
 static void make_slow(loom_graph *g, const loom_node_types *types, loom_rng *rng)
 {
     int32_t i = 1 + (int32_t)loom_rng_below(rng, (uint64_t)(g->n_calls - 1));
-    double old = (double)loom_max_i64(g->calls[i].rt, 0), spread = types->std[loom_node_type(types, &g->calls[i])];
+    double old = (double)loom_max_i64(g->calls[i].rt, 0), spread = types->std_ms[loom_node_type(types, &g->calls[i])];
     loom_anomaly_slow(g, i, (int64_t)ceil(fmax(fmax(9 * old, 5 * spread), 20)));
 }
 

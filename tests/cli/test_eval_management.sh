@@ -31,6 +31,34 @@ expect 1 loom-eval management --real train.graphs.zst --test few.txt probabilist
 says err 'few.txt: application A .* graphs to test on'
 [ ! -e none ] || fail "left something"
 
+# Graphs of the applications alone, each asked for as a real one of them: what it is asked for, and what FIRM learns from.
+expect 0 loom-preprocess stats train.graphs.zst -o stats.json -q
+expect 0 loom-eval prompts train.graphs.zst --like --apps --unusual --bounded --match-training --stats stats.json --count 60 -o apps.jsonl
+[ "$(grep -c '"prompt"' apps.jsonl)" = 120 ] || fail "not 60 prompts of each of two applications"
+[ "$(grep -o '"service":"[^"]*"' apps.jsonl | sort -u | wc -l)" = 2 ] || fail "not two applications"
+says apps.jsonl 'Build a call graph with high latency, [0-9]+ <= latency'
+# --even: as many graphs with an uncommon call as with high latency
+expect 0 loom-eval prompts train.graphs.zst --like --unusual --even --bounded --match-training --stats stats.json --count 90 -o even.jsonl
+[ "$(grep -c 'Include an edge' even.jsonl)" = 30 ] || fail "$(grep -c 'Include an edge' even.jsonl) of 90 prompts ask for an uncommon call, not 30"
+[ "$(grep -vc 'Include an edge\|high latency' even.jsonl)" -ge 30 ] || fail "not 30 of 90 prompts ask for nothing unusual"
+expect 2 loom-eval prompts train.graphs.zst --like --even -o none
+says err 'add --unusual'
+# in the order of the file
+records() { sed -E 's/.*"record":"([^"]*)".*/\1/' "$1"; }
+records apps.jsonl | while read -r line; do grep -nxF -m1 "$line" <(zstdcat train.graphs.zst) | cut -d: -f1; done | sort -nc || fail "not in the order of the graphs"
+expect 0 loom-eval baseline train.graphs.zst --prompts apps.jsonl -o apps.graphs.zst -q
+expect 0 manage probabilistic.graphs.zst --apps probabilistic=apps.graphs.zst --train-graphs 60 --no-tracevae -o apps
+says apps/fig05_mean.csv '^fig05,probabilistic,firm_A,window,rbf,60,'
+expect 2 manage probabilistic.graphs.zst --apps other=apps.graphs.zst -o none
+says err '--apps has graphs of "other"'
+expect 2 loom-eval prompts train.graphs.zst --apps -o none
+says err 'add --like'
+# graphs that are never slow: the machines can say one thing only, and that is said
+zstdcat train.graphs.zst | grep -E '\|USER\|[^|]*\|ARRIVED_[0-9]*\|RT_[0-9]?($|\|)' >fast.txt
+expect 0 manage fast=fast.txt --no-tracevae -o fast
+says err '[0-9]+ machines saw one class only and say nothing else'
+awk -F, '$2 == "fast" && $13 != .5 { exit 1 }' fast/fig05.csv || fail "one class: balanced accuracy is not one half"
+
 # TraceVAE: every anomaly, the comparator without a graph, the same bytes again
 for kind in time structure both; do says res/fig05_tracevae_mean.csv "^fig05,real,$kind,120,2,0?[.]?[0-9]+"; done
 cmp -s res/fig05_tracevae.csv again/fig05_tracevae.csv || fail "not the same bytes of TraceVAE again"

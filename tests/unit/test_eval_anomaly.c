@@ -1,4 +1,6 @@
 /* Anomalies put into a graph, and graphs as trees, by hand. */
+#include <math.h>
+
 #include "test.h"
 
 #include "eval/management/anomaly.h"
@@ -76,7 +78,7 @@ TEST(trees)
     loom_err err;
     g[1].n_calls = 1; /* seen once more: the root */
     REQUIRE_OK(loom_node_types_of(&types, g, usual, 6, &err), err);
-    CHECK(types.n == 7); /* and "other" */
+    CHECK(types.n == 6 + LOOM_CALL_TYPES); /* and calls of each kind */
     REQUIRE_OK(loom_forest_add(&f, &types, &g[0], &err), err);
     g[1] = six();
     loom_anomaly_slow(&g[1], 2, 50);
@@ -84,10 +86,16 @@ TEST(trees)
     REQUIRE_OK(loom_forest_add(&f, &types, &g[1], &err), err);
     loom_trees t = loom_forest_trees(&f);
     CHECK(t.n == 2 && t.first[1] == 6 && t.first[2] == 12 && f.cut == 0);
-    for (int i = 0; i < 6; i++) CHECK(t.parent[i] == parents[i] && t.type[i] > 0 && t.value[i] == 0);
-    CHECK(t.type[11] == t.type[5] && t.type[10] == 0); /* breadth-first: F is the last but one */
-    CHECK_NEAR(loom_forest_farthest(&f, 0), 0, 0);
-    CHECK_NEAR(t.value[11], 50, 0);
+    for (int i = 0; i < 6; i++)
+        CHECK(t.parent[i] == parents[i] && t.type[i] >= LOOM_CALL_TYPES && fabsf(t.value[i]) < 1e-6F);
+    CHECK(t.type[11] == t.type[5] && t.type[10] == LOOM_CALL_RPC); /* breadth-first: F is the last but one */
+    /* log(1 + 29 ms) against all rpc calls: 30, 8, 30, 35 and 29 ms, as often as each other */
+    double mean = (2 * log(31) + log(9) + log(36) + log(30)) / 5;
+    double std = sqrt(
+        (2 * pow(log(31) - mean, 2) + pow(log(9) - mean, 2) + pow(log(36) - mean, 2) + pow(log(30) - mean, 2)) / 5);
+    CHECK_NEAR(t.value[10], (log(30) - mean) / std, 1e-5);
+    CHECK_NEAR(loom_forest_farthest(&f, 0), 0, 1e-6);
+    CHECK_NEAR(t.value[11], (log(59) - log(9)) / 0.3, 1e-4);
     loom_forest_release(&f);
     loom_node_types_release(&types);
 }
@@ -107,9 +115,11 @@ TEST(cut)
         at += snprintf(record + at, sizeof record - (size_t)at, "||0.%d|mc|MS_1|MS_2|ARRIVED_1|RT_%d", i, i % 3);
     REQUIRE(loom_record_read(&g, &why, record, strlen(record), &arena));
     REQUIRE_OK(loom_node_types_of(&types, &g, index, 1, &err), err);
-    CHECK(types.n == 2 && types.of[0] == 0); /* the root was seen once */
-    CHECK_NEAR(types.mean[1], 1, 0.05);
-    CHECK_NEAR(types.std[1], 1, 0);
+    CHECK(types.n == 1 + LOOM_CALL_TYPES && types.of[0] == -1); /* the root was seen once */
+    CHECK_NEAR(types.mean[LOOM_CALL_TYPES], (14 * log(2) + 13 * log(3)) / 40, 1e-9);
+    CHECK_NEAR(types.std_ms[LOOM_CALL_TYPES], 1, 0);
+    CHECK_NEAR(types.std_ms[LOOM_CALL_HTTP], 1, 0);
+    CHECK_NEAR(types.mean[LOOM_CALL_HTTP], log(101), 1e-9);
     REQUIRE_OK(loom_forest_add(&f, &types, &g, &err), err);
     CHECK(f.first[1] == LOOM_TREE_MOST && f.cut == 1);
     loom_forest_release(&f);
