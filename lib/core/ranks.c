@@ -163,23 +163,73 @@ loom_status loom_ranks_tell(void *data, size_t bytes, loom_err *err)
     return st;
 }
 
-loom_status loom_ranks_carry(const loom_ranks_move *moves, int64_t n, loom_err *err)
+/* Does it concern this rank? */
+static bool is_mine(const loom_ranks_move *m)
 {
-    double since = loom_time_now();
+    return m->from != m->to && (m->from == ranks.me || m->to == ranks.me) && m->floats;
+}
+
+/* Upper halves of all floats of the moves, one move after the other. */
+static uint16_t *pack_halves(const loom_ranks_move *moves, int64_t n)
+{
+    size_t all = 1, at = 0;
+
+    for (int64_t i = 0; i < n; i++) all += is_mine(&moves[i]) ? moves[i].floats : 0;
+    uint16_t *halves = loom_alloc(all, sizeof *halves);
+    for (int64_t i = 0; halves && i < n; i++) {
+        const loom_ranks_move *m = &moves[i];
+        const uint32_t *bits = (const uint32_t *)(const void *)m->data;
+
+        if (!is_mine(m)) continue;
+        for (size_t k = 0; m->from == ranks.me && k < m->floats; k++) halves[at + k] = (uint16_t)(bits[k] >> 16);
+        at += m->floats;
+    }
+    return halves;
+}
+
+static void unpack_halves(const loom_ranks_move *moves, int64_t n, const uint16_t *halves)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const loom_ranks_move *m = &moves[i];
+        uint32_t *bits = (uint32_t *)(void *)m->data;
+
+        if (!is_mine(m)) continue;
+        for (size_t k = 0; m->to == ranks.me && k < m->floats; k++) bits[k] = (uint32_t)halves[k] << 16;
+        halves += m->floats;
+    }
+}
+
+/* halves NULL: whole floats */
+static loom_status exchange(const loom_ranks_move *moves, int64_t n, uint16_t *halves, loom_err *err)
+{
+    size_t each = halves ? sizeof *halves : sizeof(float);
     bool good = true;
     requests q;
 
-    if (ranks.count < 2) return LOOM_OK;
     LOOM_TRY(room_for(&q, n, err));
     for (int64_t i = 0; good && i < n; i++) {
         const loom_ranks_move *m = &moves[i];
         bool send = m->from == ranks.me;
 
-        if (m->from == m->to || (!send && m->to != ranks.me) || !m->floats) continue;
-        good = post(&q, m->data, m->floats, MPI_FLOAT, send ? m->to : m->from, send);
-        if (send) ranks.cost.bytes += (double)m->floats * sizeof(float);
+        if (!is_mine(m)) continue;
+        good = post(&q, halves ? (void *)halves : (void *)m->data, m->floats, halves ? MPI_UINT16_T : MPI_FLOAT,
+                    send ? m->to : m->from, send);
+        if (halves) halves += m->floats;
+        if (send) ranks.cost.bytes += (double)(m->floats * each);
     }
-    loom_status st = finish(&q, good, carrying_patience, err);
+    return finish(&q, good, carrying_patience, err);
+}
+
+loom_status loom_ranks_carry(const loom_ranks_move *moves, int64_t n, bool halves, loom_err *err)
+{
+    double since = loom_time_now();
+    uint16_t *packed = NULL;
+
+    if (ranks.count < 2) return LOOM_OK;
+    if (halves && !(packed = pack_halves(moves, n))) return loom_fail_nomem(err, "messages between ranks");
+    loom_status st = exchange(moves, n, packed, err);
+    if (packed && st == LOOM_OK) unpack_halves(moves, n, packed);
+    free(packed);
     ranks.cost.carrying += loom_time_now() - since;
     return st;
 }
@@ -268,9 +318,9 @@ loom_status loom_ranks_tell(void *data, size_t bytes, loom_err *err)
     return LOOM_OK;
 }
 
-loom_status loom_ranks_carry(const loom_ranks_move *moves, int64_t n, loom_err *err)
+loom_status loom_ranks_carry(const loom_ranks_move *moves, int64_t n, bool halves, loom_err *err)
 {
-    (void)moves, (void)n, (void)err;
+    (void)moves, (void)n, (void)halves, (void)err;
     return LOOM_OK;
 }
 

@@ -74,7 +74,8 @@ typedef struct loom_ranks_move {
     float *data;
     size_t floats;
 } loom_ranks_move;
-loom_status loom_ranks_carry(const loom_ranks_move *moves, int64_t n, loom_err *err);
+/* halves: of floats whose lower 16 bits are zeros (bfloat16) the upper ones alone travel. */
+loom_status loom_ranks_carry(const loom_ranks_move *moves, int64_t n, bool halves, loom_err *err);
 
 /* What meeting cost this rank so far. */
 typedef struct loom_ranks_cost {

@@ -7,8 +7,9 @@
 #include "core/num.h"
 #include "core/ranks.h"
 #include "model/shard_tree.h"
+#include "model/vmath.h"
 
-#define FLOATS (5u << 20) /* more than are exchanged at once */
+#define FLOATS ((5u << 20) + 3) /* no round number, and more than are exchanged at once */
 
 static void want(bool good, const char *what)
 {
@@ -19,18 +20,22 @@ static void want(bool good, const char *what)
 
 static float leaf_at(size_t i, int shard) { return 1.0f / (float)(1 + i % 977 + 31 * (size_t)shard); }
 
-static float tree(size_t i, int first, int n)
+static float rounded(float x, bool half) { return half ? loom_bf16_to_f32(loom_f32_to_bf16(x)) : x; }
+
+static float tree(size_t i, int first, int n, bool half)
 {
-    return n == 1 ? leaf_at(i, first) : tree(i, first, n / 2) + tree(i, first + n / 2, n / 2);
+    return rounded(n == 1 ? leaf_at(i, first) : tree(i, first, n / 2, half) + tree(i, first + n / 2, n / 2, half),
+                   half);
 }
 
-static void sums(int shards)
+static void sums(int shards, bool half)
 {
     float *g = malloc(FLOATS * sizeof *g);
     loom_shard_tree t;
     loom_err err;
 
-    want(g && loom_shard_tree_new(&t, shards, loom_ranks_me(), loom_ranks_count(), FLOATS, g, NULL, &err) == LOOM_OK,
+    want(g && loom_shard_tree_new(&t, shards, loom_ranks_me(), loom_ranks_count(), FLOATS, half, g, NULL, &err) ==
+                  LOOM_OK,
          "memory");
     for (int s = t.first; s < t.end; s++) {
         float *leaf = loom_shard_tree_leaf(&t);
@@ -39,8 +44,8 @@ static void sums(int shards)
         loom_shard_tree_add(&t);
     }
     want(loom_shard_tree_sum(&t, &err) == LOOM_OK, "the sum failed");
-    for (size_t i = 0; i < FLOATS; i += 997) want(g[i] == tree(i, 0, shards), "the sum has other bits");
-    want(g[FLOATS - 1] == tree(FLOATS - 1, 0, shards), "the last float has other bits");
+    for (size_t i = 0; i < FLOATS; i += 997) want(g[i] == tree(i, 0, shards, half), "the sum has other bits");
+    want(g[FLOATS - 1] == tree(FLOATS - 1, 0, shards, half), "the last float has other bits");
     loom_shard_tree_release(&t);
     free(g);
 }
@@ -108,8 +113,10 @@ int main(int argc, char **argv)
     want(loom_ranks_count() == n, "another number of ranks was expected");
     meetings();
     deliveries();
-    sums(8);
-    sums(64);
+    for (int half = 0; half < 2; half++) {
+        sums(8, half);
+        sums(64, half);
+    }
     if (loom_ranks_lead()) printf("%d ranks agree\n", loom_ranks_count());
     loom_ranks_end();
     return 0;
