@@ -74,7 +74,7 @@ OPTIONAL = zstd gnuplot-nox libdnnl-dev libisal-dev libopenmpi-dev openmpi-bin l
 MISSING  = $(shell for p in $(REQUIRED) $(OPTIONAL); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
 
 .DEFAULT_GOAL := build
-.PHONY: build demo test property faults test-sanitize test-threads lint format coverage pretrain base sft sample answers few-shot figures likeness bench bench-llama bench-infer bench-ranks bench-serve bench-accuracy bench-preprocess bench-eval bench-systems fuzz install deb deps help clean
+.PHONY: build demo test property faults test-sanitize test-threads lint format coverage pretrain base sft sample answers few-shot figures likeness bench bench-llama bench-llama-cpp bench-infer bench-ranks bench-serve bench-accuracy bench-preprocess bench-eval bench-systems fuzz install deb deps help clean
 
 build: $(BUILD)/build.ninja ## build the four executables into build/bin
 	@cmake --build $(BUILD) -j $(JOBS) -- --quiet
@@ -109,10 +109,10 @@ test: build ## unit, gradient, golden, command-line and end-to-end tests
 property: build ## hold --constrain full to REQUESTS=10000 random requests (some minutes; SEED=1), 500 per Llama tokenizer
 	@$(BUILD)/tests/test_infer_property $(REQUESTS) $(REQUESTS_LLAMA) $(SEED)
 
-test-sanitize: ## unit, golden and parser tests with address and undefined-behaviour sanitizers
+test-sanitize: ## unit, golden and parser tests, and the server among bad clients, with address and undefined-behaviour sanitizers
 	@cmake -S . -B $(BUILD)-sanitize -G Ninja -DLOOM_SANITIZE=ON -DLOOM_NATIVE=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo $(CMAKE_OPTIONS) >/dev/null
 	@cmake --build $(BUILD)-sanitize -j $(JOBS) -- --quiet
-	@cd $(BUILD)-sanitize && ctest --output-on-failure -j $(JOBS) -L 'unit|golden'
+	@cd $(BUILD)-sanitize && ctest --output-on-failure -j $(JOBS) -L 'unit|golden|sanitized'
 
 # tests whose code runs in several threads
 THREADED = $(basename $(notdir $(shell grep -lE 'loom_pool_new|pthread_create|threads' tests/unit/test_*.c)))
@@ -175,6 +175,9 @@ bench-llama: build ## a LoRA step and generation on a model of SHAPE=llama-3.2-1
 
 bench-infer: build ## measure generation: tokens and graphs a second at 1, 8 and 64 layers in flight (BENCH_MODEL=run folder LIKE_STORE=store)
 	@$(BUILD)/bin/loom-infer bench $(if $(BENCH_MODEL),--model $(BENCH_MODEL)) $(if $(LIKE_STORE),--like $(LIKE_STORE))
+
+bench-llama-cpp: build ## generation beside the real llama.cpp, same weights and threads, into out/bench-llama-cpp (NODE_LLAMA_CPP=folder RUNS=7 TOKENS=512 THREADS=1)
+	@bash tests/bench_llama_cpp.sh $(BUILD) out/bench-llama-cpp
 
 bench-ranks: build ## measure training by two processes beside one, and what their exchanges cost, into out/bench-ranks (STEPS=40 TOKENS=4096 RUNS=3)
 	@bash tests/bench_ranks.sh $(BUILD)/bin out/bench-ranks

@@ -1,3 +1,4 @@
+#include "core/ranks.h"
 #include "infer/commands/infer_cmds.h"
 #include "infer/push/http_post.h"
 #include "infer/serve/http_server.h"
@@ -21,6 +22,7 @@ int main(int argc, char **argv)
 
     loom_cli_add_version_line(loom_http_library() ? loom_http_library() : "without libmicrohttpd: no serve");
     loom_blas_start(argc, argv);
+    loom_cli_add_version_line(loom_ranks_version());
     loom_cli_add_version_line(loom_http_post_library() ? loom_http_post_library() : "without libcurl: no push");
     return loom_cli_main("loom-infer", "generates call graphs and converts them for other tools", cmds, argc, argv);
 }

@@ -1,4 +1,5 @@
 /* loom-preprocess: traces to graphs, graphs to text, text to tokens. */
+#include "core/ranks.h"
 #include "preprocess/commands/preprocess_cmds.h"
 
 int main(int argc, char **argv)
@@ -24,6 +25,7 @@ int main(int argc, char **argv)
         loom_cmd_canaries,
         {.name = NULL},
     };
+    loom_cli_add_version_line(loom_ranks_version());
     return loom_cli_main("loom-preprocess", "turns traces into call graphs, training text and tokens", cmds, argc,
                          argv);
 }

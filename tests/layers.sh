@@ -52,7 +52,7 @@ function reaches(from, goal,   been, queue, head, tail, near, n, i) {
 BEGIN {
     n = split("assert ctype dirent dlfcn errno fcntl float inttypes limits locale math poll pthread regex sched setjmp signal spawn " \
               "stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings sys/file sys/ioctl sys/mman sys/random " \
-              "sys/resource sys/socket sys/stat sys/statvfs sys/syscall sys/time sys/types sys/wait time ucontext unistd wchar " \
+              "sys/auxv sys/resource sys/socket sys/stat sys/statvfs sys/syscall sys/time sys/types sys/wait time ucontext unistd wchar " \
               "cpuid immintrin netdb netinet/in arpa/inet", standard, " ")
     for (i = 1; i <= n; i++) door["^" standard[i] "\\.h$"] = "."
     door["^(hdf5|H5[A-Za-z]*)\\.h$"] = "^lib/store/"

@@ -62,8 +62,8 @@ loom_rank_step loom_rehearsal_ranks(const loom_rehearsal *r, const loom_network 
     int64_t rounds = MEETINGS + loom_shard_tree_rounds(r->floats) + (r->muon_floats ? 1 : 0);
     loom_rank_step s = {.gradient = r->gradient / steps * most,
                         .update = (r->seconds - r->gradient - r->muon + r->muon / R) / steps,
-                        .bytes =
-                            (gradients * (double)r->floats + (R - 1) / R * (double)r->muon_floats) * sizeof(float)};
+                        .bytes = gradients * (double)r->floats * (net->half ? sizeof(uint16_t) : sizeof(float)) +
+                                 (R - 1) / R * (double)r->muon_floats * sizeof(float)};
 
     s.exchange = R > 1 ? s.bytes * 8 / (net->gbits * 1e9) + (double)rounds * net->latency : 0;
     return s;

@@ -26,6 +26,7 @@ typedef struct loom_network {
     int ranks, shards;
     double gbits;   /* per second, of each rank, each way */
     double latency; /* seconds of a message without content */
+    bool half;      /* gradients travel as bfloat16 */
 } loom_network;
 
 /* A step of several ranks, each as fast as the one that was measured (docs/CLUSTER.md has the formula). */

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/file.h"
 #include "core/hash.h"
@@ -250,21 +249,6 @@ static loom_status run_all(run *r, loom_ckpt **c, loom_err *err)
     return r->ctx->common.dry_run ? print_plan(r, err) : train(r, err);
 }
 
-/* A failure that the others do not know of would leave them waiting. */
-static void leave(loom_status st, const loom_err *err)
-{
-    char host[64] = "";
-
-    if (st == LOOM_OK || loom_ranks_count() == 1 || loom_ranks_agreed()) {
-        loom_ranks_end();
-        return;
-    }
-    gethostname(host, sizeof host - 1);
-    loom_log_unmute();
-    loom_error("rank %d on %s: %s", loom_ranks_me(), host, err->msg);
-    loom_ranks_abort(loom_exit_code(st));
-}
-
 /* A plan is made by one process, for as many as there are. */
 static loom_status join(const loom_ctx *ctx, loom_run_plan *p, loom_err *err)
 {
@@ -292,6 +276,6 @@ loom_status loom_run_training(const loom_ctx *ctx, loom_run_kind kind, loom_err 
     st = run_all(&r, &c, err);
     loom_ckpt_close(&c);
     release(&r);
-    leave(st, err);
+    loom_ranks_leave(st, err);
     return st;
 }

@@ -88,6 +88,11 @@ static loom_status check_ranks(const loom_run_plan *p, loom_err *err)
     if (shards & (shards - 1))
         return loom_fail(err, LOOM_STATUS_ARG,
                          "--shards %" PRId64 " is no power of two; the tree that adds them up needs one", shards);
+    if (p->conf->exchange == EXCHANGE_BF16 && !shards)
+        return loom_fail(
+            err, LOOM_STATUS_ARG,
+            "--exchange bf16 is for gradients that are added up over the shards of a step: give --shards 8, "
+            "or start several processes with mpirun");
     if (ranks <= 1 || ranks <= shards) return LOOM_OK;
     return loom_fail(err, LOOM_STATUS_ARG,
                      "%" PRId64 " processes share %" PRId64
@@ -171,26 +176,28 @@ void loom_run_plan_trainer(loom_run_plan *p)
     const train_conf *c = p->conf;
     bool bf16 = loom_run_plan_computes_bf16(c);
 
-    p->trainer =
-        (loom_trainer_options){.optimizer = {.kind = (loom_optimizer_kind)c->optimizer,
-                                             .beta1 = c->beta1,
-                                             .beta2 = c->beta2,
-                                             .eps = c->eps,
-                                             .momentum = c->momentum,
-                                             .nesterov = c->nesterov,
-                                             .bf16_compute = bf16,
-                                             .decay = c->decay,
-                                             .me = p->me,
-                                             .ranks = planned_ranks(p)},
-                               .clip = c->clip,
-                               .ema = c->ema,
-                               .micro_rows = loom_run_plan_micro_rows(c),
-                               .context = c->context,
-                               .recompute = c->recompute,
-                               .bf16_compute = bf16,
-                               .gce = c->gce,
-                               .seed = p->seed,
-                               .share = {.shards = loom_run_plan_shards(p), .me = p->me, .ranks = planned_ranks(p)}};
+    p->trainer = (loom_trainer_options){.optimizer = {.kind = (loom_optimizer_kind)c->optimizer,
+                                                      .beta1 = c->beta1,
+                                                      .beta2 = c->beta2,
+                                                      .eps = c->eps,
+                                                      .momentum = c->momentum,
+                                                      .nesterov = c->nesterov,
+                                                      .bf16_compute = bf16,
+                                                      .decay = c->decay,
+                                                      .me = p->me,
+                                                      .ranks = planned_ranks(p)},
+                                        .clip = c->clip,
+                                        .ema = c->ema,
+                                        .micro_rows = loom_run_plan_micro_rows(c),
+                                        .context = c->context,
+                                        .recompute = c->recompute,
+                                        .bf16_compute = bf16,
+                                        .gce = c->gce,
+                                        .seed = p->seed,
+                                        .share = {.shards = loom_run_plan_shards(p),
+                                                  .half = c->exchange == EXCHANGE_BF16,
+                                                  .me = p->me,
+                                                  .ranks = planned_ranks(p)}};
 }
 
 static double peak_lr(const train_conf *c)
@@ -314,7 +321,8 @@ static const loom_network *network(const loom_run_plan *p, loom_network *net)
 {
     int ranks = planned_ranks(p);
 
-    *net = (loom_network){ranks, loom_run_plan_shards(p), p->conf->net_gbits, p->conf->net_latency * 1e-6};
+    *net = (loom_network){ranks, loom_run_plan_shards(p), p->conf->net_gbits, p->conf->net_latency * 1e-6,
+                          p->conf->exchange == EXCHANGE_BF16};
     return ranks > 1 ? net : NULL;
 }
 

@@ -10,6 +10,7 @@
 
 typedef struct loom_step_share {
     int shards;    /* of a step; 0: it is computed as one */
+    bool half;     /* gradients are added up and sent in bfloat16 (model/shard_tree.h) */
     int me, ranks; /* this is rank `me` of several that share the shards; ranks 0 or 1: of none */
 } loom_step_share;
 

@@ -48,12 +48,14 @@ typedef struct train_conf {
     /* several processes */
     int64_t shards, ranks;
     double net_gbits, net_latency;
+    int exchange;
 } train_conf;
 
 enum { PACKING_SAMPLES, PACKING_JOINED };
 enum { LOSS_ALL, LOSS_ANSWER };
 enum { LORA_INIT_NORMAL, LORA_INIT_PISSA };
 enum { COMPUTE_AUTO, COMPUTE_F32, COMPUTE_BF16 };
+enum { EXCHANGE_F32, EXCHANGE_BF16 };
 
 /* Marks of options (core/opt.h): what may be another when a run goes on. What bears no mark must stay the same. */
 enum {
@@ -159,6 +161,11 @@ enum {
                      "parts of a step, shared out over the processes, whose gradients are added up in one order; the " \
                      "same V gives the same bytes for 1 to V processes (0: 8 under mpirun, else none)",                \
                      .mark = MAY_CHANGE),                                                                              \
+        LOOM_OPT_ENUM(                                                                                                 \
+            "exchange", 0, train_conf, exchange, "f32", "f32|bf16",                                                    \
+            "as what the gradients of shards are added up and sent; bf16, rounded at every sum, is half the "          \
+            "bytes for slow networks, and also the same for any number of processes",                                  \
+            .mark = TOLD_UNLESS_DEFAULT),                                                                              \
         LOOM_OPT_I64("ranks", 0, train_conf, ranks, "0", 0, LOOM_SHARDS_MOST, "N",                                     \
                      "with --dry-run: processes to plan for (0: those that there are)", .mark = MAY_CHANGE),           \
         LOOM_OPT_F64("net-gbits", 0, train_conf, net_gbits, "10", 1e-3, 1e6, "G",                                      \

@@ -5,7 +5,7 @@
 int main(int argc, char **argv)
 {
     loom_blas_start(argc, argv);
-    loom_cli_add_version_line(loom_ranks_library() ? loom_ranks_library() : "without MPI: one process");
+    loom_cli_add_version_line(loom_ranks_version());
     const loom_cmd cmds[] = {
         LOOM_CMD_GOAL("To train a model"),
         loom_cmd_pretrain,

@@ -40,8 +40,8 @@ loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, 
     if (st == LOOM_OK) st = loom_acts_new(&t->acts, model, lora, &ao, err);
     if (st == LOOM_OK && o->dp.units) st = loom_private_new(&t->dp, &o->dp, model, lora, t->acts, loader, pool, err);
     if (st == LOOM_OK && o->share.shards)
-        st =
-            loom_shard_tree_new(&t->tree, o->share.shards, o->share.me, ranks_of(o), t->table->floats, t->g, pool, err);
+        st = loom_shard_tree_new(&t->tree, o->share.shards, o->share.me, ranks_of(o), t->table->floats, o->share.half,
+                                 t->g, pool, err);
     if (st != LOOM_OK) loom_trainer_free(t);
     else *out = t;
     return st;
@@ -357,8 +357,9 @@ void loom_trainer_memory(loom_train_memory *out, const loom_config *config, cons
     out->weights = (frozen ? base / 2 : base) + (lora ? trained : 0);
     out->gradients = trained * (o->dp.units ? 2 : 1);
     if (o->share.shards)
-        out->gradients = trained * (size_t)loom_shard_tree_blocks(o->share.shards, ranks_of(o), o->share.me) +
-                         loom_shard_tree_slices(o->share.shards, ranks_of(o), o->share.me, trained / sizeof(float));
+        out->gradients =
+            trained * (size_t)loom_shard_tree_blocks(o->share.shards, ranks_of(o), o->share.me) +
+            loom_shard_tree_slices(o->share.shards, ranks_of(o), o->share.me, trained / sizeof(float), o->share.half);
     out->moments = state + (o->ema > 0 ? trained : 0);
     out->checkpoint = trained + out->moments;
     out->activations = loom_acts_bytes(config, lora, frozen, &ao, n_threads) + work;

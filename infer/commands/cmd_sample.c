@@ -4,11 +4,12 @@
 #include "core/meta.h"
 #include "core/num.h"
 #include "core/progress.h"
+#include "core/ranks.h"
 #include "core/usage.h"
 #include "infer/commands/infer_cmds.h"
 #include "infer/engine/model_loader.h"
 #include "infer/files/promptlist.h"
-#include "infer/files/result_files.h"
+#include "infer/files/result_ranks.h"
 #include "infer/loop/budget.h"
 #include "infer/loop/naming.h"
 
@@ -374,7 +375,8 @@ static loom_status generate(sampling_run *r, loom_gen_totals *totals, loom_err *
                                   : loom_generate(r->backend.completer, r->prompts.items, r->prompts.n, &o,
                                                   loom_result_files_keep, &r->results, totals, err);
     loom_progress_finish(&r->progress, NULL);
-    return st;
+    loom_engine_counts mine = loom_engine_count(r->backend.engine);
+    return st == LOOM_OK ? loom_result_ranks_join(&r->results, totals, &r->backend.others, &mine, err) : st;
 }
 
 /* Everything that results depend on; not batch, threads or sharing. */
@@ -414,10 +416,25 @@ static loom_status judge(const sampling_run *r, const loom_gen_totals *t, loom_e
         (long long)t->graphs, t->stops[LOOM_STOP_LENGTH] == t->layers && t->layers ? " within --max-tokens" : "");
 }
 
+/* Rank 0 says whether there is anything to do, then each takes its stretch. */
+static loom_status join_ranks(sampling_run *r, bool *idle, loom_err *err)
+{
+    LOOM_TRY(loom_ranks_agree(record_inputs(r, err), err));
+    *idle = loom_ranks_lead() && up_to_date(r);
+    LOOM_TRY(loom_ranks_tell(idle, sizeof *idle, err));
+    LOOM_TRY(loom_ranks_same(run_key(r).lo, "the options, prompts or model", err));
+    loom_result_ranks_cut(&r->first, &r->count);
+    return LOOM_OK;
+}
+
 /* Prompts, the model and the names it may use. */
 static loom_status get_ready(sampling_run *r, loom_err *err)
 {
     LOOM_TRY(check_conf(r->conf, err));
+    if (r->conf->resume && loom_ranks_count() > 1)
+        return loom_fail(
+            err, LOOM_STATUS_ARG,
+            "--resume is for a single process; give parts with --shard I/N to several, each with --resume");
     LOOM_TRY(gather_prompts(r, err));
     r->samples = r->conf->n;
     LOOM_TRY(cut_shard(r, err)); /* wrong options are told before the model is read */
@@ -426,7 +443,7 @@ static loom_status get_ready(sampling_run *r, loom_err *err)
     return cut_shard(r, err);
 }
 
-static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
+static loom_status sample(const loom_ctx *ctx, loom_err *err)
 {
     sampling_run r = {.ctx = ctx, .conf = ctx->conf};
     const sample_conf *c = r.conf;
@@ -442,21 +459,22 @@ static loom_status run_sample(const loom_ctx *ctx, loom_err *err)
                                  .constrain = constrain_names[c->constrain]};
     loom_gen_totals totals = {0};
     loom_buf json = {0};
+    bool idle = false;
     loom_status st;
 
-    if ((st = get_ready(&r, err)) != LOOM_OK) goto done;
-    rc.first = r.first;
+    if ((st = loom_ranks_agree(get_ready(&r, err), err)) != LOOM_OK) goto done;
     rc.known = r.naming.known;
     if (ctx->common.dry_run) {
         loom_info("would generate %lld graphs", (long long)r.count);
         goto done;
     }
-    if ((st = record_inputs(&r, err)) != LOOM_OK || up_to_date(&r)) goto done;
     rc.resume = c->resume;
     if (c->resume) rc.run = run_key(&r);
-    if ((st = loom_result_files_open(&r.results, &rc, err)) != LOOM_OK) goto done;
+    if ((st = join_ranks(&r, &idle, err)) != LOOM_OK || idle) goto done;
+    rc.first = r.first;
+    if ((st = loom_ranks_agree(loom_result_files_open(&r.results, &rc, err), err)) != LOOM_OK) goto done;
     if (r.results.n_resumed) loom_info("going on behind %lld results", (long long)r.results.n_resumed);
-    if ((st = generate(&r, &totals, err)) != LOOM_OK) goto done;
+    if ((st = generate(&r, &totals, err)) != LOOM_OK || !loom_ranks_lead()) goto done;
     if ((st = commit(&r, &totals, err)) != LOOM_OK) goto done;
     report(&r, &totals);
     if (ctx->common.json) {
@@ -473,6 +491,8 @@ done:
     loom_buf_release(&json);
     return st;
 }
+
+static loom_status run_sample(const loom_ctx *ctx, loom_err *err) { return loom_ranks_run(sample, ctx, err); }
 
 const loom_cmd loom_cmd_sample = {
     .name = "sample",
@@ -494,4 +514,5 @@ const loom_cmd loom_cmd_sample = {
     .conf_size = sizeof(sample_conf),
     .run = run_sample,
     .updates = true,
+    .ranks = true,
 };

@@ -105,10 +105,10 @@ void loom_model_loader_meta(loom_meta *meta, const loom_model_loader *b)
     if (b->bundle.meta) loom_meta_json(meta, "model_meta", b->bundle.meta);
     if (b->training.len) loom_meta_json(meta, "model_training", b->training.data);
     loom_meta_str(meta, "blas", loom_blas_core());
-    loom_meta_i64(meta, "decoded_tokens", c.decoded);
-    loom_meta_i64(meta, "forced_tokens", c.forced);
-    loom_meta_i64(meta, "prompt_tokens_computed", c.prefilled);
-    loom_meta_i64(meta, "prompt_tokens_shared", c.shared);
+    loom_meta_i64(meta, "decoded_tokens", c.decoded + b->others.decoded);
+    loom_meta_i64(meta, "forced_tokens", c.forced + b->others.forced);
+    loom_meta_i64(meta, "prompt_tokens_computed", c.prefilled + b->others.prefilled);
+    loom_meta_i64(meta, "prompt_tokens_shared", c.shared + b->others.shared);
 }
 
 void loom_model_loader_report(const loom_model_loader *b, double seconds)
@@ -116,6 +116,8 @@ void loom_model_loader_report(const loom_model_loader *b, double seconds)
     loom_engine_counts c = loom_engine_count(b->engine);
 
     if (seconds <= 0) return;
+    c.decoded += b->others.decoded;
+    c.forced += b->others.forced;
     loom_info("%lld tokens chosen by the model and %lld appended in %.1f s: %.0f tokens/s", (long long)c.decoded,
               (long long)c.forced, seconds, (double)(c.decoded + c.forced) / seconds);
     loom_verbose("%lld runs of the model (%.1f s), choosing tokens %.1f s; prompts: %lld tokens computed, %lld shared; "

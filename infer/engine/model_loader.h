@@ -55,6 +55,7 @@ typedef struct loom_model_loader {
     loom_pool *pool;
     loom_engine *engine;
     loom_completer *completer; /* borrowed from the engine */
+    loom_engine_counts others; /* of the engines of other ranks, where a run is shared */
 } loom_model_loader;
 
 loom_status loom_model_loader_open(loom_model_loader *b, const loom_model_loader_conf *conf, const loom_common *common,

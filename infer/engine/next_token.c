@@ -242,11 +242,12 @@ static void mask_all(const loom_next_token *c, worker *w, const loom_job *job, f
     }
 }
 
+/* Rounded to what makes sums exact, so that they do not depend on the order of texts. */
 static void note_removed(loom_mask_stats *m, double mass)
 {
     int64_t bin = (int64_t)ceil(mass * LOOM_MASK_BINS) - 1;
 
-    m->removed += mass;
+    m->removed += rint(mass * 0x1p24) * 0x1p-24;
     m->bins[loom_max_i64(0, loom_min_i64(bin, LOOM_MASK_BINS - 1))]++;
 }
 

@@ -6,6 +6,7 @@
 #include "core/json.h"
 #include "core/nomem.h"
 #include "core/num.h"
+#include "core/ranks.h"
 #include "trace/graph/record.h"
 #include "trace/graph/rows.h"
 
@@ -64,9 +65,10 @@ void loom_answer_line(loom_buf *into, const loom_result_files_conf *conf, const 
 
 /* ---- files ---- */
 
-static loom_status open_one(loom_out **out, const char *path, bool force, loom_err *err)
+static loom_status open_one(loom_out **out, const char *path, bool force, loom_buf *away, loom_err *err)
 {
-    return path ? loom_out_open(out, path, force, err) : LOOM_OK;
+    if (!path) return LOOM_OK;
+    return loom_ranks_lead() ? loom_out_open(out, path, force, err) : loom_out_to_buf(out, away, err);
 }
 
 static loom_status write_rows(loom_result_files *r, loom_err *err)
@@ -167,10 +169,10 @@ loom_status loom_result_files_open(loom_result_files *r, const loom_result_files
     loom_status st;
 
     *r = (loom_result_files){.conf = *conf};
-    st = open_one(&r->answers, conf->answers, conf->force, err);
-    if (st == LOOM_OK) st = open_one(&r->records, conf->records, conf->force, err);
-    if (st == LOOM_OK) st = open_one(&r->csv, conf->csv, conf->force, err);
-    if (st == LOOM_OK && r->csv) {
+    st = open_one(&r->answers, conf->answers, conf->force, &r->away[0], err);
+    if (st == LOOM_OK) st = open_one(&r->records, conf->records, conf->force, &r->away[1], err);
+    if (st == LOOM_OK) st = open_one(&r->csv, conf->csv, conf->force, &r->away[2], err);
+    if (st == LOOM_OK && r->csv && loom_ranks_lead()) {
         loom_rows_render_header(&r->line);
         st = loom_buf_check(&r->line, "the header", err);
         if (st == LOOM_OK) st = loom_out_write(r->csv, r->line.data, r->line.len, err);
@@ -218,5 +220,6 @@ void loom_result_files_abandon(loom_result_files *r)
     loom_out_abandon(&r->records);
     loom_out_abandon(&r->csv);
     loom_resume_log_close(&r->partial, false);
+    for (size_t i = 0; i < LOOM_RESULT_FILES; i++) loom_buf_release(&r->away[i]);
     loom_buf_release(&r->line);
 }

@@ -26,8 +26,11 @@ typedef struct loom_result_files_conf {
     const char *constrain; /* "off", "syntax", "full" */
 } loom_result_files_conf;
 
+#define LOOM_RESULT_FILES 3
+
 typedef struct loom_result_files {
     loom_result_files_conf conf;
+    loom_buf away[LOOM_RESULT_FILES]; /* on ranks but 0: answers, records, rows for rank 0 to write (result_ranks.h) */
     loom_out *answers, *records, *csv;
     loom_resume_log *partial; /* with resume: takes the place of `answers` until commit */
     int64_t n_resumed;        /* results that were there */

@@ -184,6 +184,28 @@ static loom_status submit_layer(loop *l, open_graph *s, const loom_request_layer
     return LOOM_OK;
 }
 
+static void add_all(int64_t *to, const int64_t *more, int n)
+{
+    for (int i = 0; i < n; i++) to[i] += more[i];
+}
+
+void loom_gen_totals_add(loom_gen_totals *to, const loom_gen_totals *more)
+{
+    to->graphs += more->graphs;
+    to->finished += more->finished;
+    to->valid += more->valid;
+    to->correct += more->correct;
+    to->refused += more->refused;
+    to->layers += more->layers;
+    to->tokens += more->tokens;
+    add_all(to->stops, more->stops, 3);
+    add_all(to->codes, more->codes, LOOM_CODES);
+    add_all(to->odd, more->odd, LOOM_ODDITIES);
+    to->n_odd += more->n_odd;
+    to->unknown += more->unknown;
+    loom_mask_add(&to->mask, &more->mask);
+}
+
 static void count_layer(loop *l, const loom_job *job, const loom_request_layer *layer)
 {
     loom_gen_totals *t = &l->totals;

@@ -85,6 +85,8 @@ typedef struct loom_gen_totals {
     loom_mask_stats mask;
 } loom_gen_totals;
 
+void loom_gen_totals_add(loom_gen_totals *to, const loom_gen_totals *more);
+
 /* Calls of a finished graph that go to microservices other than the known ones; 0 with NULL. */
 int32_t loom_unknown_calls(const loom_outcome *v, const loom_names *known);
 

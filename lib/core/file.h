@@ -52,6 +52,9 @@ typedef struct loom_out loom_out;
 /* Refuses to replace an existing file unless `force`; makes no folders. Removes temporary files of the same output that
  * killed processes have left. */
 loom_status loom_out_open(loom_out **out, const char *path, bool force, loom_err *err);
+/* What is written goes to the end of `into`, as it is, for another process to write (core/ranks.h). Never committed;
+ * loom_out_abandon frees the writer and leaves the bytes. */
+loom_status loom_out_to_buf(loom_out **out, loom_buf *into, loom_err *err);
 loom_status loom_out_write(loom_out *out, const void *data, size_t len, loom_err *err);
 /* Opens *out with `text` in it, to be committed. */
 loom_status loom_out_text(loom_out **out, const char *path, const loom_buf *text, bool force, loom_err *err);

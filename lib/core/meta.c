@@ -65,7 +65,7 @@ void loom_meta_json(loom_meta *m, const char *key, const char *json_text)
 }
 
 /* Every setting as a line of JSON, so that no value can look like two. */
-static void settings_digest(char text[33], const loom_meta *m, const loom_ctx *ctx)
+void loom_meta_settings(const loom_meta *m, const loom_ctx *ctx, char text[33])
 {
     loom_jw w;
     loom_buf all = {0}, value = {0};
@@ -93,7 +93,7 @@ static void settings_digest(char text[33], const loom_meta *m, const loom_ctx *c
 static void render(const loom_meta *m, const loom_ctx *ctx, const loom_temp *output, bool inside, loom_buf *into)
 {
     char digest[33];
-    settings_digest(digest, m, ctx);
+    loom_meta_settings(m, ctx, digest);
     loom_jw w;
     loom_buf value = {0};
     loom_jw_init(&w, into, true);
@@ -259,7 +259,7 @@ bool loom_meta_fresh(const loom_meta *m, const loom_ctx *ctx, const char *path)
     if (m->unknown || strcmp(path, "-") == 0 || !outputs_exist(ctx) || loom_file_size(path) < 0) return false;
     loom_json *old = loom_meta_load(path, true);
     const char *was = loom_json_str(loom_json_get(old, "settings_digest"), NULL);
-    settings_digest(digest, m, ctx);
+    loom_meta_settings(m, ctx, digest);
     bool fresh = was && strcmp(was, digest) == 0 &&
                  loom_json_i64(loom_json_get(old, "output_bytes"), -1) == loom_file_size(path);
     loom_json_free(old);

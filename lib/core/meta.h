@@ -34,6 +34,8 @@ void loom_meta_i64(loom_meta *m, const char *key, int64_t v);
 void loom_meta_f64(loom_meta *m, const char *key, double v);
 void loom_meta_str(loom_meta *m, const char *key, const char *text);
 void loom_meta_json(loom_meta *m, const char *key, const char *json_text); /* raw JSON value */
+/* What "settings_digest" is: equal for runs of the same options and inputs. All inputs must have been recorded. */
+void loom_meta_settings(const loom_meta *m, const loom_ctx *ctx, char text[33]);
 /* The object for inside the output: without the command line, the threads and the names of outputs, which do not
  * shape what is in it. */
 void loom_meta_render_inside(const loom_meta *m, const loom_ctx *ctx, loom_buf *into);

@@ -16,6 +16,7 @@ struct loom_out {
     loom_temp temp;
     FILE *file;          /* of its own descriptor; NULL once finished */
     loom_digest *digest; /* of the bytes of the file; NULL: written in place (stdout, a device, a pipe) */
+    loom_buf *into;      /* instead of a file */
     bool finished;
     ZSTD_CCtx *zstd;
     unsigned char *packed;
@@ -81,6 +82,15 @@ loom_status loom_out_open(loom_out **result, const char *path, bool force, loom_
     return LOOM_OK;
 }
 
+loom_status loom_out_to_buf(loom_out **result, loom_buf *into, loom_err *err)
+{
+    loom_out *out = loom_calloc(1, sizeof *out);
+    if (!out) return loom_fail_nomem(err, "a file writer");
+    out->into = into;
+    *result = out;
+    return LOOM_OK;
+}
+
 void loom_out_make_private(loom_out *out)
 {
     if (out->digest) loom_temp_make_private(&out->temp);
@@ -88,6 +98,10 @@ void loom_out_make_private(loom_out *out)
 
 static loom_status write_raw(loom_out *out, const void *data, size_t len, loom_err *err)
 {
+    if (out->into) {
+        loom_buf_append(out->into, data, len);
+        return loom_buf_check(out->into, "what this rank made", err);
+    }
     if (fwrite(data, 1, len, out->file) != len) return write_failed(out, err);
     if (out->digest) loom_digest_add(out->digest, data, len);
     return LOOM_OK;

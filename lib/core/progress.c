@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/escape.h"
+#include "core/launch.h"
 #include "core/num.h"
 #include "core/usage.h"
 
@@ -16,7 +17,7 @@ void loom_progress_start(loom_progress *p, const loom_common *common, const char
 {
     bool tty = isatty(STDERR_FILENO);
     *p = (loom_progress){.label = label, .unit = unit, .total = total, .started = loom_time_now()};
-    p->on = !common->quiet && common->progress != 2;
+    p->on = !common->quiet && common->progress != 2 && loom_launch_rank() == 0;
     p->bar = tty;
     p->last = p->started;
 }

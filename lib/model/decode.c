@@ -11,10 +11,6 @@
 #include "model/decode_impl.h"
 #include "model/vmath.h"
 
-typedef float vec16 __attribute__((vector_size(64)));
-typedef uint32_t vec16u __attribute__((vector_size(64)));
-typedef uint16_t vec16h __attribute__((vector_size(32)));
-
 /* ---- the run: checks ---- */
 static loom_status check_row(const loom_decode *d, int64_t i, loom_err *err)
 {
@@ -165,124 +161,6 @@ static void qkv_phase(void *arg, int thread, int n_threads)
     keep_rows(d, d->qkv + Q + E, false, h0, h1);
 }
 
-/* Vector number i of a stretch of the cache; loads of the next block are started alongside. */
-#define LOAD(to, base, i, bf16)                                                                                        \
-    do {                                                                                                               \
-        if (bf16) {                                                                                                    \
-            vec16u wide_ = __builtin_convertvector(((const vec16h *)(const void *)(base))[i], vec16u) << 16;           \
-            memcpy(&(to), &wide_, sizeof(to));                                                                         \
-        } else {                                                                                                       \
-            (to) = ((const vec16 *)(const void *)(base))[i];                                                           \
-        }                                                                                                              \
-    } while (0)
-
-/* s[0..16) = q . keys of one head and block, times scale */
-static inline void score_block(float *s, const float *q, const char *keys, const char *next, int64_t D, float scale,
-                               bool bf16)
-{
-    size_t step = bf16 ? sizeof(vec16h) : sizeof(vec16);
-    vec16 sum = {0}, other = {0}, row;
-
-    for (int64_t i = 0; i < D; i += 2) { /* D is even; two sums hide the latency of one */
-        __builtin_prefetch(next + (size_t)i * step);
-        __builtin_prefetch(next + (size_t)(i + 1) * step);
-        LOAD(row, keys, i, bf16);
-        sum += row * q[i];
-        LOAD(row, keys, i + 1, bf16);
-        other += row * q[i + 1];
-    }
-    sum = (sum + other) * scale;
-    memcpy(s, &sum, sizeof sum);
-}
-
-/* o[0..16) += sum_j p[j] * values[j][0..16) over the n positions of one block */
-static inline void mix_block(float *o, const float *p, const char *values, const char *next, int64_t n, bool bf16)
-{
-    size_t step = bf16 ? sizeof(vec16h) : sizeof(vec16);
-    vec16 sum, row;
-
-    memcpy(&sum, o, sizeof sum);
-    for (int64_t j = 0; j < n; j++) {
-        __builtin_prefetch(next + (size_t)j * step);
-        LOAD(row, values, j, bf16);
-        sum += row * p[j];
-    }
-    memcpy(o, &sum, sizeof sum);
-}
-
-/* s[0..n) -> exp(s - max); returns the reciprocal of their sum. */
-static float softmax(float *restrict s, int64_t n)
-{
-    float m = -INFINITY, sum = 0;
-
-#pragma omp simd reduction(max : m)
-    for (int64_t j = 0; j < n; j++) m = s[j] > m ? s[j] : m;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t j = 0; j < n; j++) {
-        float e = loom_expf(s[j] - m);
-
-        s[j] = e;
-        sum += e;
-    }
-    return 1.0f / sum;
-}
-
-/* Row n, key/value heads k0..k1-1: one stream over the keys, one over the values. */
-static inline void attend(loom_decode *d, loom_decode_thread *t, int64_t n, int64_t k0, int64_t k1, bool bf16)
-{
-    const loom_config *c = &d->m->config;
-    int64_t D = c->D, P = loom_kv_padded(D), G = c->H / c->K, reach = d->position[n] + 1,
-            ld = d->blocks_per_seq * LOOM_KV_BLOCK;
-    int64_t n_blocks = (reach + LOOM_KV_BLOCK - 1) / LOOM_KV_BLOCK;
-    const int32_t *blocks = d->seqs[d->rows[n].seq].blocks;
-    const float *q = d->qkv + n * (c->H + 2 * c->K) * D;
-    float *o = d->att + n * c->H * D, scale = (float)(1.0 / sqrt((double)D));
-    size_t values = (size_t)loom_kv_keys(c) * d->number;
-
-    for (int64_t b = 0; b < n_blocks; b++) {
-        const char *base = loom_kv_at(d, d->l, blocks[b]), *next = loom_kv_at(d, d->l, blocks[b + (b + 1 < n_blocks)]);
-
-        for (int64_t h = k0 * G; h < k1 * G; h++) {
-            size_t at = (size_t)(h / G * D * LOOM_KV_BLOCK) * d->number;
-
-            score_block(t->scores + h * ld + b * LOOM_KV_BLOCK, q + h * D, base + at, next + at, D, scale, bf16);
-        }
-    }
-    memset(t->sums + k0 * G * P, 0, (size_t)((k1 - k0) * G * P) * sizeof(float));
-    for (int64_t h = k0 * G; h < k1 * G; h++) {
-        float *s = t->scores + h * ld, inv = softmax(s, reach);
-
-        for (int64_t j = 0; j < reach; j++) s[j] *= inv;
-    }
-    for (int64_t b = 0; b < n_blocks; b++) {
-        const char *base = loom_kv_at(d, d->l, blocks[b]) + values;
-        const char *next = loom_kv_at(d, d->l, blocks[b + (b + 1 < n_blocks)]) + values;
-        int64_t left = loom_min_i64(LOOM_KV_BLOCK, reach - b * LOOM_KV_BLOCK);
-
-        for (int64_t h = k0 * G; h < k1 * G; h++) {
-            for (int64_t i = 0; i < P; i += 16) {
-                size_t at = (size_t)((h / G * P + i) * LOOM_KV_BLOCK) * d->number;
-
-                mix_block(t->sums + h * P + i, t->scores + h * ld + b * LOOM_KV_BLOCK, base + at, next + at, left,
-                          bf16);
-            }
-        }
-    }
-    for (int64_t h = k0 * G; h < k1 * G; h++) memcpy(o + h * D, t->sums + h * P, (size_t)D * sizeof *o);
-}
-
-/* Key/value heads of one work item: all of a row when there are rows enough for every thread. */
-static int64_t heads_per_item(const loom_decode *d) { return d->n >= 2 * d->n_threads ? d->m->config.K : 1; }
-
-static void attention_item(void *arg, int64_t item, int thread)
-{
-    loom_decode *d = arg;
-    int64_t heads = heads_per_item(d), per_row = d->m->config.K / heads, k0 = item % per_row * heads;
-
-    if (d->o.half_cache) attend(d, &d->threads[thread], item / per_row, k0, k0 + heads, true);
-    else attend(d, &d->threads[thread], item / per_row, k0, k0 + heads, false);
-}
-
 static void o_phase(void *arg, int thread, int n_threads)
 {
     loom_decode *d = arg;
@@ -377,9 +255,10 @@ loom_status loom_decode_run(loom_decode *d, const loom_decode_row *rows, int64_t
     LOOM_TRY(check_run(d, err));
     if (n == 0) return LOOM_OK;
     start_rows(d);
+    loom_decode_team_up(d);
     for (d->l = 0; d->l < d->m->config.L; d->l++) {
         loom_pool_each(pool, qkv_phase, d);
-        loom_pool_for(pool, n * d->m->config.K / heads_per_item(d), attention_item, d);
+        loom_decode_attend(d);
         loom_pool_each(pool, o_phase, d);
         loom_pool_each(pool, gate_phase, d);
         loom_pool_each(pool, down_phase, d);

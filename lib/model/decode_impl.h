@@ -1,4 +1,4 @@
-/* Inside of loom_decode, shared by kvcache.c (memory, sequences, blocks) and decode.c (the run) only.
+/* Inside of loom_decode, shared by kvcache.c (memory, sequences, blocks), decode.c (the run) and decode_attention.c only.
  *
  * A block holds LOOM_KV_BLOCK = 16 positions of one sequence, for every layer:
  *
@@ -15,6 +15,8 @@
 #include "model/ops.h"
 #include "model/packed.h"
 
+#define LOOM_DECODE_TEAM 4 /* rows that read keys and values together */
+
 typedef struct loom_sequence {
     bool open;
     int64_t len;
@@ -29,8 +31,8 @@ typedef struct loom_decode_thread {
     float *xt;     /* loom_linear_few_rows's */
     uint16_t *x16; /* packed in bfloat16: the rows of the next products, rounded */
     loom_products how;
-    float *scores; /* (H, positions) */
-    float *sums;   /* (H, ceil16(D)) */
+    float *scores; /* (TEAM, H, positions) */
+    float *sums;   /* (TEAM, H, ceil16(D)) */
 } loom_decode_thread;
 
 struct loom_decode {
@@ -57,6 +59,8 @@ struct loom_decode {
     loom_decode_thread *threads;
     float *x, *qkv, *att, *prod, *out; /* (rows,C) (rows,Q+2E) (rows,Q) (rows,F) (rows,C) */
     int32_t *position;
+    int32_t *teams; /* (rows + 1) first row of each, and the end */
+    int64_t n_teams;
     /* the run at work */
     const loom_decode_row *rows;
     int64_t n, n_out, l;
@@ -76,6 +80,10 @@ static inline char *loom_kv_at(const loom_decode *d, int64_t l, int32_t block)
 {
     return d->cache + (size_t)((l * d->n_blocks + block) * loom_kv_numbers(&d->m->config)) * d->number;
 }
+
+/* decode_attention.c: who reads together in this run, rows being in their places; then one layer of it. */
+void loom_decode_team_up(loom_decode *d);
+void loom_decode_attend(loom_decode *d);
 
 /* The open sequence of that number, or NULL. */
 loom_sequence *loom_kv_sequence(const loom_decode *d, int32_t seq);

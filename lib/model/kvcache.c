@@ -69,6 +69,7 @@ static void place(loom_decode *d, const loom_config *c, bool frozen, loom_layout
     d->refs = loom_layout_take(k, d->n_blocks, 1, sizeof *d->refs);
     d->free_blocks = loom_layout_take(k, d->n_blocks, 1, sizeof *d->free_blocks);
     d->position = loom_layout_take(k, rows, 1, sizeof *d->position);
+    d->teams = loom_layout_take(k, rows + 1, 1, sizeof *d->teams);
     d->x = loom_layout_take(k, rows, c->C, sizeof(float));
     d->qkv = loom_layout_take(k, rows, Q + 2 * E, sizeof(float));
     d->att = loom_layout_take(k, rows, Q, sizeof(float));
@@ -86,8 +87,8 @@ static void place(loom_decode *d, const loom_config *c, bool frozen, loom_layout
         t->how.rounded = loom_layout_take(k, d->packs || !bf16 ? 0 : LOOM_ROUND_ROWS, widest, sizeof(uint16_t));
         t->how.widen = loom_layout_take(k, d->packs ? 0 : 1, loom_max_i64(LOOM_WIDEN_FLOATS, widest), sizeof(float));
         t->xt = loom_layout_take(k, d->packs ? 0 : 1, loom_linear_few_rows_scratch(widest), sizeof(float));
-        t->scores = loom_layout_take(k, c->H, d->blocks_per_seq * LOOM_KV_BLOCK, sizeof(float));
-        t->sums = loom_layout_take(k, c->H, loom_kv_padded(c->D), sizeof(float));
+        t->scores = loom_layout_take(k, LOOM_DECODE_TEAM * c->H, d->blocks_per_seq * LOOM_KV_BLOCK, sizeof(float));
+        t->sums = loom_layout_take(k, LOOM_DECODE_TEAM * c->H, loom_kv_padded(c->D), sizeof(float));
     }
     d->engines = loom_layout_take(k, d->o.bf16_compute && !d->packs ? d->n_threads : 0, 1, sizeof *d->engines);
     d->weights16 =

@@ -203,7 +203,7 @@ loom_status loom_optimizer_exchange(const loom_optimizer *opt, float *w, loom_er
 
         for (int r = 0; r < ranks; r++) moves[n++] = (loom_ranks_move){opt->owner[i], r, w + t->offset, t->count};
     }
-    st = loom_ranks_carry(moves, n, err);
+    st = loom_ranks_carry(moves, n, false, err);
     free(moves);
     return st;
 }

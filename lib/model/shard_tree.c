@@ -8,6 +8,7 @@
 
 #include "core/num.h"
 #include "core/ranks.h"
+#include "model/vmath.h"
 
 #define PIECE   65536      /* floats that a thread adds up at a time */
 #define STRETCH (4u << 20) /* floats exchanged at a time, by all ranks together: bounds the memory for slices */
@@ -82,24 +83,33 @@ double loom_shard_tree_traffic(int shards, int ranks)
 
 int64_t loom_shard_tree_rounds(size_t floats) { return 2 * (int64_t)((floats + STRETCH - 1) / STRETCH); }
 
-size_t loom_shard_tree_slices(int shards, int ranks, int me, size_t floats)
+size_t loom_shard_tree_slices(int shards, int ranks, int me, size_t floats, bool half)
 {
     loom_shard_node stack[LOOM_SHARD_DEPTH];
     int high, others = count_nodes(shards, ranks) - nodes_of(stack, shards, ranks, me, &high);
     size_t at_once = floats < STRETCH ? floats : STRETCH;
 
-    return ranks > 1 ? (size_t)others * (at_once / (size_t)ranks + 32) * sizeof(float) : 0;
+    size_t slices = (size_t)others * (at_once / (size_t)ranks + 32) * sizeof(float);
+
+    if (half) slices += (size_t)count_nodes(shards, ranks) * at_once * sizeof(uint16_t);
+    return ranks > 1 ? slices : 0;
 }
 
-loom_status loom_shard_tree_new(loom_shard_tree *t, int shards, int me, int ranks, size_t floats, float *g,
+loom_status loom_shard_tree_new(loom_shard_tree *t, int shards, int me, int ranks, size_t floats, bool half, float *g,
                                 loom_pool *pool, loom_err *err)
 {
     loom_shard_node stack[LOOM_SHARD_DEPTH];
     size_t bytes;
     int high;
 
-    *t = (loom_shard_tree){
-        .shards = shards, .me = me, .ranks = ranks, .floats = floats, .pool = pool, .block = {g}, .n_made = 1};
+    *t = (loom_shard_tree){.shards = shards,
+                           .me = me,
+                           .ranks = ranks,
+                           .floats = floats,
+                           .half = half,
+                           .pool = pool,
+                           .block = {g},
+                           .n_made = 1};
     t->first = first_of(shards, ranks, me);
     t->end = first_of(shards, ranks, me + 1);
     if (!(t->all = loom_alloc((size_t)shards, sizeof *t->all)) || !loom_mul_size(&bytes, floats, sizeof(float)))
@@ -111,7 +121,7 @@ loom_status loom_shard_tree_new(loom_shard_tree *t, int shards, int me, int rank
     }
     for (int n = loom_shard_tree_blocks(shards, ranks, me); t->n_made < n; t->n_made++)
         if (!(t->block[t->n_made] = loom_alloc_aligned(bytes))) goto nomem;
-    if (!(t->slices = loom_alloc(loom_shard_tree_slices(shards, ranks, me, floats), 1))) goto nomem;
+    if (!(t->slices = loom_alloc(loom_shard_tree_slices(shards, ranks, me, floats, false), 1))) goto nomem;
     return LOOM_OK;
 nomem:
     loom_shard_tree_release(t);
@@ -136,8 +146,9 @@ float *loom_shard_tree_leaf(loom_shard_tree *t)
 
 typedef struct addition {
     float *to;
-    const float *from;
+    const float *from; /* NULL: nothing to add */
     size_t floats;
+    bool half;
 } addition;
 
 static void add_piece(void *arg, int64_t item, int thread)
@@ -148,26 +159,31 @@ static void add_piece(void *arg, int64_t item, int thread)
     const float *restrict y = a->from;
 
     (void)thread;
+    if (y) {
 #pragma omp simd
-    for (size_t i = from; i < to; i++) x[i] += y[i];
+        for (size_t i = from; i < to; i++) x[i] += y[i];
+    }
+    for (size_t i = from; a->half && i < to; i++) x[i] = loom_bf16_to_f32(loom_f32_to_bf16(x[i]));
 }
 
-static void add(loom_pool *pool, float *to, const float *from, size_t floats)
+/* to += from, rounded where the tree is. */
+static void add(const loom_shard_tree *t, float *to, const float *from, size_t floats)
 {
-    addition a = {to, from, floats};
+    addition a = {to, from, floats, t->half};
 
-    loom_pool_for(pool, (int64_t)((floats + PIECE - 1) / PIECE), add_piece, &a);
+    loom_pool_for(t->pool, (int64_t)((floats + PIECE - 1) / PIECE), add_piece, &a);
 }
 
 void loom_shard_tree_add(loom_shard_tree *t)
 {
     int s = t->n_blocks ? t->node[t->n_blocks - 1].first + t->node[t->n_blocks - 1].n : t->first;
 
+    if (t->half) add(t, t->block[t->n_blocks], NULL, t->floats);
     t->node[t->n_blocks++] = (loom_shard_node){s, 1, t->me};
     while (t->n_blocks > 1 && siblings(&t->node[t->n_blocks - 2], &t->node[t->n_blocks - 1])) {
         t->n_blocks--;
         t->node[t->n_blocks - 1].n *= 2;
-        add(t->pool, t->block[t->n_blocks - 1], t->block[t->n_blocks], t->floats);
+        add(t, t->block[t->n_blocks - 1], t->block[t->n_blocks], t->floats);
     }
 }
 
@@ -215,7 +231,7 @@ static loom_status scatter(loom_shard_tree *t, const stretch *s, float **at, loo
             moves[n++] = (loom_ranks_move){t->me, r, t->block[block] + slice_from(t, s, r), slice_floats(t, s, r)};
         block++;
     }
-    st = loom_ranks_carry(moves, n, err);
+    st = loom_ranks_carry(moves, n, t->half, err);
     free(moves);
     return st;
 }
@@ -234,7 +250,7 @@ static void add_slices(loom_shard_tree *t, const stretch *s, float **at)
         while (n > 1 && siblings(&stack[n - 2], &stack[n - 1])) {
             n--;
             stack[n - 1].n *= 2;
-            add(t->pool, at[n - 1], at[n], floats);
+            add(t, at[n - 1], at[n], floats);
         }
     }
     if (at[0] != g) memcpy(g, at[0], floats * sizeof *g);
@@ -250,7 +266,7 @@ static loom_status collect(loom_shard_tree *t, const stretch *s, loom_err *err)
         moves[n++] = (loom_ranks_move){r, t->me, t->block[0] + slice_from(t, s, r), slice_floats(t, s, r)};
         moves[n++] = (loom_ranks_move){t->me, r, t->block[0] + slice_from(t, s, t->me), slice_floats(t, s, t->me)};
     }
-    return loom_ranks_carry(moves, n, err);
+    return loom_ranks_carry(moves, n, t->half, err);
 }
 
 loom_status loom_shard_tree_sum(loom_shard_tree *t, loom_err *err)

@@ -6,6 +6,9 @@
  * nodes). Then rank j receives its slice of all nodes, adds them up along the tree, and sends the sum to the others:
  * every rank sends and receives 2 (R-1)/R of a gradient, and nodes beyond the first where R is no power of two.
  *
+ * With `half`, every node of the tree, leaves and sum among them, is rounded to bfloat16. So a node is the same whoever
+ * makes it, and travels in half the bytes.
+ *
  *   loom_shard_tree t;
  *   LOOM_TRY(loom_shard_tree_new(&t, V, me, R, floats, g, pool, err));
  *   for (s = t.first; s < t.end; s++) {
@@ -38,6 +41,7 @@ typedef struct loom_shard_tree {
     int shards, me, ranks;
     int first, end; /* shards of this rank */
     size_t floats;  /* of a gradient */
+    bool half;
     float *block
         [LOOM_SHARD_DEPTH]; /* gradients that are not added up yet: [0] is g, borrowed; the others are made at need */
     loom_shard_node node[LOOM_SHARD_DEPTH]; /* what block i holds */
@@ -55,13 +59,13 @@ int loom_shard_tree_blocks(int shards, int ranks, int me);
 double loom_shard_tree_traffic(int shards, int ranks);
 /* How often ranks exchange one after the other in it. */
 int64_t loom_shard_tree_rounds(size_t floats);
-/* Bytes for slices of other ranks. */
-size_t loom_shard_tree_slices(int shards, int ranks, int me, size_t floats);
+/* Bytes for slices of other ranks, and for what travels in halves. */
+size_t loom_shard_tree_slices(int shards, int ranks, int me, size_t floats, bool half);
 /* Shard s is computed by this rank. */
 int loom_shard_rank(int shards, int ranks, int shard);
 
 /* g (floats) and the pool are borrowed. */
-loom_status loom_shard_tree_new(loom_shard_tree *t, int shards, int me, int ranks, size_t floats, float *g,
+loom_status loom_shard_tree_new(loom_shard_tree *t, int shards, int me, int ranks, size_t floats, bool half, float *g,
                                 loom_pool *pool, loom_err *err);
 void loom_shard_tree_release(loom_shard_tree *t); /* zeros are fine */
 

@@ -6,7 +6,9 @@
 #include "core/hash_set.h"
 #include "core/log.h"
 #include "core/num.h"
+#include "core/parcel.h"
 #include "core/progress.h"
+#include "core/ranks.h"
 #include "core/usage.h"
 #include "preprocess/commands/preprocess_cmds.h"
 #include "preprocess/stores/store_command.h"
@@ -187,6 +189,44 @@ static loom_status take(void *arg, loom_store_block *block, loom_err *err)
     return run->decisions ? write_decisions(run, block, err) : LOOM_OK;
 }
 
+static loom_status pack(const void *result, loom_buf *into, loom_err *err)
+{
+    const dedupe_block *b = result;
+
+    if (b->status != LOOM_OK || loom_buf_failed(&b->records) || loom_buf_failed(&b->reasons))
+        return loom_fail_nomem(err, "a block of graphs");
+    loom_parcel_put_text(into, loom_buf_text(&b->records), b->records.len);
+    loom_parcel_put_text(into, loom_buf_text(&b->reasons), b->reasons.len);
+    loom_parcel_put_text(into, (const char *)b->lines, b->n_lines * sizeof *b->lines);
+    return LOOM_OK;
+}
+
+static void unpack_text(loom_parcel *p, loom_buf *into)
+{
+    size_t len;
+    const char *text = loom_parcel_get_text(p, &len);
+
+    loom_buf_reset(into);
+    loom_buf_append(into, text, len);
+}
+
+static loom_status unpack(void *result, const loom_buf *from, loom_err *err)
+{
+    dedupe_block *b = result;
+    loom_parcel p = loom_parcel_of(from);
+    size_t len;
+
+    unpack_text(&p, &b->records);
+    unpack_text(&p, &b->reasons);
+    const char *lines = loom_parcel_get_text(&p, &len);
+    b->n_lines = 0;
+    b->status = loom_grow(&b->lines, &b->cap_lines, len / sizeof *b->lines, sizeof *b->lines, err);
+    if (b->status != LOOM_OK) return b->status;
+    b->n_lines = len / sizeof *b->lines;
+    if (len) memcpy(b->lines, lines, b->n_lines * sizeof *b->lines);
+    return loom_parcel_end(&p, err);
+}
+
 static void release_block(void *result)
 {
     dedupe_block *b = result;
@@ -263,13 +303,28 @@ static void say_result(const dedupe_run *run, double seconds)
               loom_format_count(rate, sizeof rate, (double)run->graphs / (seconds > 0 ? seconds : 1)));
 }
 
-static loom_status run_dedupe(const loom_ctx *ctx, loom_err *err)
+/* Rank 0 alone writes. */
+static loom_status open_outputs(dedupe_run *run, bool force, loom_err *err)
+{
+    const dedupe_conf *conf = run->conf;
+
+    if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no output named; give -o FILE, or -o - for stdout");
+    if (!loom_ranks_lead()) return LOOM_OK;
+    if (conf->report && !force && loom_file_exists(conf->report))
+        return loom_fail(err, LOOM_STATUS_ARG, "%s exists already; give --force to replace it", conf->report);
+    LOOM_TRY(loom_out_open(&run->out, conf->output, force, err));
+    return conf->decisions ? loom_out_open(&run->decisions, conf->decisions, force, err) : LOOM_OK;
+}
+
+static loom_status dedupe(const loom_ctx *ctx, loom_err *err)
 {
     const dedupe_conf *conf = ctx->conf;
     dedupe_run run = {.conf = conf};
     loom_store_stream stream = {.result_size = sizeof(dedupe_block),
                                 .work = work,
                                 .take = take,
+                                .pack = pack,
+                                .unpack = unpack,
                                 .release = release_block,
                                 .progress = show_progress,
                                 .arg = &run};
@@ -280,16 +335,11 @@ static loom_status run_dedupe(const loom_ctx *ctx, loom_err *err)
     double start = loom_time_now();
     loom_status st;
 
-    if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no output named; give -o FILE, or -o - for stdout");
-    if (conf->report && !ctx->common.force && loom_file_exists(conf->report))
-        return loom_fail(err, LOOM_STATUS_ARG, "%s exists already; give --force to replace it", conf->report);
-    loom_buf_printf(&would, "distinct graphs written to %s", conf->output);
+    loom_buf_printf(&would, "distinct graphs written to %s", conf->output ? conf->output : "");
     command.would = loom_buf_text(&would);
     loom_progress_start(&run.progress, &ctx->common, "deduplicating", 0, "bytes");
-    if ((st = loom_out_open(&run.out, conf->output, ctx->common.force, err)) != LOOM_OK) goto done;
-    if (conf->decisions && (st = loom_out_open(&run.decisions, conf->decisions, ctx->common.force, err)) != LOOM_OK)
-        goto done;
-    if ((st = loom_store_command_run(&command, &meta, &ran, err)) != LOOM_OK || !ran) goto done;
+    if ((st = loom_ranks_agree(open_outputs(&run, ctx->common.force, err), err)) != LOOM_OK) goto done;
+    if ((st = loom_store_command_run(&command, &meta, &ran, err)) != LOOM_OK || !ran || !loom_ranks_lead()) goto done;
     if ((st = finish(&run, &meta, ctx, err)) != LOOM_OK) goto done;
     loom_progress_finish(&run.progress, NULL);
     say_result(&run, loom_time_now() - start);
@@ -301,6 +351,8 @@ done:
     loom_buf_release(&would);
     return st;
 }
+
+static loom_status run_dedupe(const loom_ctx *ctx, loom_err *err) { return loom_ranks_run(dedupe, ctx, err); }
 
 const loom_cmd loom_cmd_dedupe = {
     .name = "dedupe",
@@ -318,4 +370,5 @@ const loom_cmd loom_cmd_dedupe = {
     .conf_size = sizeof(dedupe_conf),
     .run = run_dedupe,
     .updates = true,
+    .ranks = true,
 };

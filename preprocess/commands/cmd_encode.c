@@ -4,6 +4,7 @@
 #include "core/meta.h"
 #include "core/num.h"
 #include "core/progress.h"
+#include "core/ranks.h"
 #include "preprocess/commands/preprocess_cmds.h"
 #include "preprocess/texts/encode_batch.h"
 #include "trace/text/textfile.h"
@@ -95,7 +96,10 @@ typedef struct encoding {
     int64_t asked;   /* questions written; counted with --questions only */
     int64_t beyond;  /* questions left out because there were enough */
     bool thin;
-    loom_rng rng; /* order of graphs and samples */
+    bool alone;      /* rank 0 does all of it */
+    int64_t batches; /* run so far: whose turn it is (core/ranks.h) */
+    loom_buf bytes;  /* what ranks hand over */
+    loom_rng rng;    /* order of graphs and samples */
 } encoding;
 
 static loom_status sampler_init(sampler *s, const char *text, uint64_t seed, loom_err *err)
@@ -210,6 +214,20 @@ static loom_status write_arranged(encoding *e, int64_t n_texts, loom_err *err)
     return st;
 }
 
+/* By the rank whose turn it is; afterwards rank 0 has the texts. */
+static loom_status encode_lines(encoding *e, const loom_encode_batch_line *lines, int64_t n, int64_t *n_texts,
+                                loom_err *err)
+{
+    int64_t turn = e->alone ? 0 : e->batches++;
+    bool own = loom_ranks_own(turn), lead = loom_ranks_lead();
+    loom_status st = own ? loom_encode_batch_run(e->batch, lines, n, n_texts, err) : LOOM_OK;
+
+    loom_buf_reset(&e->bytes);
+    if (st == LOOM_OK && own && !lead) loom_encode_batch_pack(e->batch, *n_texts, &e->bytes);
+    LOOM_TRY(loom_ranks_deliver(&e->bytes, turn, st, err));
+    return lead && !own ? loom_encode_batch_unpack(e->batch, n_texts, &e->bytes, err) : LOOM_OK;
+}
+
 static loom_status run_batch(encoding *e, const loom_encode_batch_line *lines, int64_t n, loom_err *err)
 {
     int64_t n_texts = 0;
@@ -217,7 +235,8 @@ static loom_status run_batch(encoding *e, const loom_encode_batch_line *lines, i
 
     if (loom_stop_requested())
         return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
-    LOOM_TRY(loom_encode_batch_run(e->batch, lines, n, &n_texts, err));
+    LOOM_TRY(encode_lines(e, lines, n, &n_texts, err));
+    if (!loom_ranks_lead()) return LOOM_OK;
     LOOM_TRY(e->conf->shuffle || e->thin || e->conf->questions ? write_arranged(e, n_texts, err)
                                                                : write_in_order(e, n_texts, err));
     snprintf(note, sizeof note, "%s of text", loom_format_bytes(size, sizeof size, (double)e->written));
@@ -377,12 +396,28 @@ static loom_status check_graphs(const encoding *e, loom_err *err)
     return LOOM_OK;
 }
 
-static loom_status run(const loom_ctx *ctx, loom_err *err)
+/* Rank 0 alone writes; where the answers of one batch decide whether there is a next, it does all by itself. */
+static loom_status join_ranks(encoding *e, bool *idle, loom_err *err)
+{
+    bool lead = loom_ranks_lead();
+    loom_status st = LOOM_OK;
+
+    *idle = lead && loom_meta_up_to_date(&e->meta, e->ctx, e->conf->output);
+    LOOM_TRY(loom_ranks_share(idle, &e->meta, e->ctx, err));
+    if (lead && !*idle) st = loom_out_open(&e->out, e->conf->output, e->ctx->common.force, err);
+    LOOM_TRY(loom_ranks_agree(st, err));
+    e->alone = e->conf->questions > 0;
+    *idle |= e->alone && !lead;
+    return LOOM_OK;
+}
+
+static loom_status encode(const loom_ctx *ctx, loom_err *err)
 {
     encoding e = {.ctx = ctx, .conf = ctx->conf};
+    bool idle = false;
     loom_status st;
 
-    if ((st = open_all(&e, err)) != LOOM_OK) goto done;
+    if ((st = loom_ranks_agree(open_all(&e, err), err)) != LOOM_OK) goto done;
     if (ctx->common.dry_run) {
         loom_info("would encode %d store%s as %s text into %s", ctx->n_args, ctx->n_args == 1 ? "" : "s",
                   loom_mode_names[e.conf->mode], e.conf->output);
@@ -390,14 +425,13 @@ static loom_status run(const loom_ctx *ctx, loom_err *err)
     }
     for (int i = 0; i < ctx->n_args; i++)
         if ((st = loom_meta_input(&e.meta, ctx->args[i], err)) != LOOM_OK) goto done;
-    if (loom_meta_up_to_date(&e.meta, ctx, e.conf->output)) goto done;
-    if ((st = loom_out_open(&e.out, e.conf->output, ctx->common.force, err)) != LOOM_OK) goto done;
+    if ((st = join_ranks(&e, &idle, err)) != LOOM_OK || idle) goto done;
     loom_progress_start(&e.progress, &ctx->common, "encode", 0, "graphs");
     for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) st = read_store(&e, ctx->args[i], err);
     if (st == LOOM_OK) st = e.conf->shuffle ? encode_shuffled(&e, err) : flush_lines(&e, err);
     loom_progress_finish(&e.progress, NULL);
-    if (st == LOOM_OK) st = check_graphs(&e, err);
-    if (st != LOOM_OK) goto done;
+    if (st != LOOM_OK || !loom_ranks_lead()) goto done;
+    if ((st = check_graphs(&e, err)) != LOOM_OK) goto done;
     st = finish(&e, err);
 done:
     loom_out_abandon(&e.out);
@@ -406,9 +440,12 @@ done:
     loom_stats_free(e.stats);
     loom_meta_release(&e.meta);
     loom_arena_release(&e.records);
+    loom_buf_release(&e.bytes);
     free(e.lines);
     return st;
 }
+
+static loom_status run(const loom_ctx *ctx, loom_err *err) { return loom_ranks_run(encode, ctx, err); }
 
 const loom_cmd loom_cmd_encode = {
     .name = "encode",
@@ -434,4 +471,5 @@ const loom_cmd loom_cmd_encode = {
     .conf_size = sizeof(encode_conf),
     .run = run,
     .updates = true,
+    .ranks = true,
 };

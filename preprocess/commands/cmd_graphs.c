@@ -7,9 +7,10 @@
 #include "core/meta.h"
 #include "core/num.h"
 #include "core/progress.h"
+#include "core/ranks.h"
 #include "core/usage.h"
 #include "preprocess/commands/preprocess_cmds.h"
-#include "preprocess/rows/csv_graphs.h"
+#include "preprocess/rows/graphs_away.h"
 
 typedef struct graphs_conf {
     const char *output, *report, *dropped, *verdicts, *type_map, *rename;
@@ -103,12 +104,34 @@ static loom_status list_inputs(char ***paths, size_t *n, const loom_ctx *ctx, lo
     return LOOM_OK;
 }
 
+/* A file by the rank whose turn it is; afterwards rank 0's job has it. */
+static loom_status share_file(loom_graphs_job *job, const char *path, int64_t turn, loom_buf *bytes, loom_err *err)
+{
+    bool own = loom_ranks_own(turn), lead = loom_ranks_lead();
+    loom_status st = LOOM_OK;
+
+    loom_buf_reset(bytes);
+    if (own) st = lead ? loom_graphs_add_file(job, path, err) : loom_graphs_away_make(bytes, job, path, err);
+    LOOM_TRY(loom_ranks_deliver(bytes, turn, st, err));
+    return lead && !own ? loom_graphs_away_take(job, bytes, path, err) : LOOM_OK;
+}
+
+/* What one file adds to names or merged rows decides about the next: rank 0 does all of that. */
 static loom_status read_inputs(loom_graphs_job *job, char *const *paths, size_t n, bool dry_run, loom_err *err)
 {
+    bool alone = n == 1 || job->merge || job->rename;
+    loom_buf bytes = {0};
+    loom_status st = LOOM_OK;
+
     job->several = n > 1;
-    for (size_t i = 0; i < n; i++)
-        LOOM_TRY(dry_run ? loom_graphs_check_file(job, paths[i], err) : loom_graphs_add_file(job, paths[i], err));
-    return loom_graphs_finish(job, err);
+    for (size_t i = 0; i < n && st == LOOM_OK; i++) {
+        if (loom_stop_requested())
+            st = loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written");
+        else if (dry_run) st = loom_graphs_check_file(job, paths[i], err);
+        else st = share_file(job, paths[i], alone ? 0 : (int64_t)i, &bytes, err);
+    }
+    loom_buf_release(&bytes);
+    return st == LOOM_OK && loom_ranks_lead() ? loom_graphs_finish(job, err) : st;
 }
 
 /* No table among the inputs: what the others gave says why there is nothing. */
@@ -244,9 +267,12 @@ static void say_result(const loom_graphs_job *job, double seconds)
             (long long)job->rename->n_changed);
 }
 
-/* Opens what the options name; nothing appears under its final name before commit_all. */
+/* Opens what the options name; nothing appears under its final name before commit_all. Rank 0 alone writes. */
 static loom_status open_outputs(loom_graphs_job *job, const graphs_conf *conf, bool force, loom_err *err)
 {
+    job->list_dropped = conf->dropped != NULL;
+    job->list_verdicts = conf->verdicts != NULL;
+    if (!loom_ranks_lead()) return LOOM_OK;
     if (conf->report && !force && strcmp(conf->report, "-") != 0 && loom_file_exists(conf->report))
         return loom_fail(err, LOOM_STATUS_ARG, "%s exists already; give --force to replace it", conf->report);
     LOOM_TRY(loom_out_open(&job->out, conf->output, force, err));
@@ -344,12 +370,25 @@ static loom_status compare_with_last(bool *same, loom_meta *meta, char *const *p
     const graphs_conf *conf = ctx->conf;
 
     for (size_t i = 0; i < n; i++) LOOM_TRY(loom_meta_input(meta, paths[i], err));
-    *same = (!conf->rename || (ctx->common.update && mapping_is_same(conf))) &&
+    *same = loom_ranks_lead() && (!conf->rename || (ctx->common.update && mapping_is_same(conf))) &&
             loom_meta_up_to_date(meta, ctx, conf->output);
-    return LOOM_OK;
+    return loom_ranks_share(same, meta, ctx, err);
 }
 
-static loom_status run_graphs(const loom_ctx *ctx, loom_err *err)
+static loom_status prepare(loom_graphs_job *job, loom_rename *rename, const loom_ctx *ctx, loom_err *err)
+{
+    const graphs_conf *conf = ctx->conf;
+
+    if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no output named; give -o FILE, or -o - for stdout");
+    if (conf->keep_ids && !conf->rename)
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--keep-ids says which names --rename leaves alone; give --rename FILE, too");
+    LOOM_TRY(follow_options(job, rename, ctx, err));
+    LOOM_TRY(loom_pool_new(&job->pool, (int)ctx->common.threads, err));
+    return open_outputs(job, conf, ctx->common.force, err);
+}
+
+static loom_status make_graphs(const loom_ctx *ctx, loom_err *err)
 {
     const graphs_conf *conf = ctx->conf;
     loom_graphs_job job = {0};
@@ -362,21 +401,15 @@ static loom_status run_graphs(const loom_ctx *ctx, loom_err *err)
     double start = loom_time_now();
     loom_status st;
 
-    if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no output named; give -o FILE, or -o - for stdout");
-    if (conf->keep_ids && !conf->rename)
-        return loom_fail(err, LOOM_STATUS_ARG,
-                         "--keep-ids says which names --rename leaves alone; give --rename FILE, too");
     loom_progress_start(&progress, &ctx->common, "reading", 0, "bytes");
-    if ((st = follow_options(&job, &rename, ctx, err)) != LOOM_OK) goto done;
+    if ((st = loom_ranks_agree(prepare(&job, &rename, ctx, err), err)) != LOOM_OK) goto done;
     job.progress = show_progress;
     job.progress_arg = &progress;
-    if ((st = loom_pool_new(&job.pool, (int)ctx->common.threads, err)) != LOOM_OK) goto done;
-    if ((st = open_outputs(&job, conf, ctx->common.force, err)) != LOOM_OK) goto done;
     job.other.out = job.out;
     if ((st = list_inputs(&paths, &n_paths, ctx, &job.other.source, err)) != LOOM_OK) goto done;
     if (!dry_run) st = compare_with_last(&same, &meta, paths, n_paths, ctx, err);
     if (st != LOOM_OK || same) goto done;
-    if ((st = read_inputs(&job, paths, n_paths, dry_run, err)) != LOOM_OK) goto done;
+    if ((st = read_inputs(&job, paths, n_paths, dry_run, err)) != LOOM_OK || !loom_ranks_lead()) goto done;
     if (dry_run) {
         say_need(&job, conf->output);
         goto done;
@@ -396,6 +429,8 @@ done:
     loom_meta_release(&meta);
     return st;
 }
+
+static loom_status run_graphs(const loom_ctx *ctx, loom_err *err) { return loom_ranks_run(make_graphs, ctx, err); }
 
 const loom_cmd loom_cmd_graphs = {
     .name = "graphs",
@@ -418,4 +453,5 @@ const loom_cmd loom_cmd_graphs = {
     .conf_size = sizeof(graphs_conf),
     .run = run_graphs,
     .updates = true,
+    .ranks = true,
 };

@@ -2,8 +2,10 @@
 #include "core/log.h"
 #include "core/meta.h"
 #include "core/num.h"
+#include "core/parcel.h"
 #include "core/pool.h"
 #include "core/progress.h"
+#include "core/ranks.h"
 #include "core/usage.h"
 #include "preprocess/commands/preprocess_cmds.h"
 #include "preprocess/texts/text_batch.h"
@@ -63,13 +65,16 @@ typedef struct tokenizing {
     loom_text_batch batch;
     chunk *chunks;
     size_t cap_chunks;
-    loom_shard_writer *shard; /* created at the first sample, whose mode it takes */
+    loom_shard_writer *shard; /* rank 0: created at the first sample, whose mode it takes */
     loom_mode mode;
     bool has_bos, has_eos;
+    bool begun;       /* there was a sample, whose mode all have */
+    int64_t batches;  /* so far: whose turn it is (core/ranks.h) */
+    loom_buf bytes;   /* what ranks hand over */
     loom_names names; /* in the samples that are kept */
     loom_progress progress;
     loom_meta meta;
-    int64_t samples, tokens, bytes, longest, too_long, no_answer;
+    int64_t samples, tokens, bytes_read, longest, too_long, no_answer;
     double busy; /* seconds of tokenising alone */
 } tokenizing;
 
@@ -127,15 +132,22 @@ static loom_status prepare_chunks(tokenizing *k, loom_err *err)
 
 /* ---- writing ---- */
 
-static loom_status create_shard(tokenizing *k, loom_err *err)
+static void choose_ends(tokenizing *k)
 {
     bool instruction = k->mode == LOOM_MODE_INSTRUCTION && !k->conf->mode_agnostic;
+
+    k->has_bos = k->conf->bos == ENDS_YES || (k->conf->bos == ENDS_AUTO && instruction);
+    k->has_eos = k->conf->eos == ENDS_YES || (k->conf->eos == ENDS_AUTO && instruction);
+}
+
+static loom_status create_shard(tokenizing *k, loom_err *err)
+{
     loom_shard_spec spec = {.vocab_size = loom_tokenizer_vocab_size(k->tok),
                             .bos_id = loom_tokenizer_bos(k->tok),
                             .eos_id = loom_tokenizer_eos(k->tok),
                             .mode = k->conf->mode_agnostic ? "mixed" : loom_mode_names[k->mode]};
-    spec.has_bos = k->has_bos = k->conf->bos == ENDS_YES || (k->conf->bos == ENDS_AUTO && instruction);
-    spec.has_eos = k->has_eos = k->conf->eos == ENDS_YES || (k->conf->eos == ENDS_AUTO && instruction);
+    spec.has_bos = k->has_bos;
+    spec.has_eos = k->has_eos;
     if ((k->has_bos && spec.bos_id < 0) || (k->has_eos && spec.eos_id < 0))
         return loom_fail(err, LOOM_STATUS_ARG, "%s has no %s-of-text token; give --%s no", k->conf->tokenizer,
                          k->has_bos && spec.bos_id < 0 ? "begin" : "end",
@@ -178,19 +190,83 @@ static loom_status write_chunk(tokenizing *k, const chunk *c, size_t first, size
     return LOOM_OK;
 }
 
+/* ---- between ranks ---- */
+
+static void pack_batch(const tokenizing *k, loom_buf *into)
+{
+    for (int64_t i = 0; i < k->batch.n_chunks; i++) {
+        const chunk *c = &k->chunks[i];
+        size_t first, n;
+
+        loom_text_batch_chunk(&k->batch, i, &first, &n);
+        loom_parcel_put_i64(into, c->tokens.n);
+        loom_parcel_put(into, c->tokens.ids, (size_t)c->tokens.n * sizeof *c->tokens.ids);
+        loom_parcel_put(into, c->ends, n * sizeof *c->ends);
+        loom_parcel_put(into, c->answers, n * sizeof *c->answers);
+    }
+}
+
+/* Where tokens stood in the text is of no use any more. */
+static loom_status unpack_batch(tokenizing *k, const loom_buf *from, loom_err *err)
+{
+    loom_parcel p = loom_parcel_of(from);
+
+    for (int64_t i = 0; i < k->batch.n_chunks; i++) {
+        chunk *c = &k->chunks[i];
+        size_t first, n;
+        int32_t id;
+
+        loom_text_batch_chunk(&k->batch, i, &first, &n);
+        loom_tokens_reset(&c->tokens);
+        for (int64_t left = loom_parcel_get_i64(&p); left > 0 && !p.bad; left--) {
+            loom_parcel_get(&p, &id, sizeof id);
+            loom_tokens_push(&c->tokens, id, 0);
+        }
+        loom_parcel_get(&p, c->ends, n * sizeof *c->ends);
+        loom_parcel_get(&p, c->answers, n * sizeof *c->answers);
+    }
+    return loom_parcel_end(&p, err);
+}
+
+static loom_status tokenize_batch(tokenizing *k, const char *path, loom_err *err)
+{
+    double start = loom_time_now();
+
+    LOOM_TRY(check_modes(k, path, err));
+    loom_pool_for(k->pool, k->batch.n_chunks, tokenize_chunk, k);
+    k->busy += loom_time_now() - start;
+    for (int64_t i = 0; i < k->batch.n_chunks; i++)
+        if (k->chunks[i].tokens.failed) return loom_fail_nomem(err, "tokens");
+    return LOOM_OK;
+}
+
+/* By the rank whose turn it is; afterwards rank 0 has the tokens. */
+static loom_status share_batch(tokenizing *k, const char *path, loom_err *err)
+{
+    int64_t turn = k->batches++;
+    bool own = loom_ranks_own(turn), lead = loom_ranks_lead();
+    loom_status st = own ? tokenize_batch(k, path, err) : LOOM_OK;
+
+    loom_buf_reset(&k->bytes);
+    if (st == LOOM_OK && own && !lead) pack_batch(k, &k->bytes);
+    LOOM_TRY(loom_ranks_deliver(&k->bytes, turn, st, err));
+    return lead && !own ? unpack_batch(k, &k->bytes, err) : LOOM_OK;
+}
+
 static loom_status run_batch(tokenizing *k, const char *path, loom_err *err)
 {
     char note[64];
-    if (!k->shard) {
+
+    if (!k->begun) {
         k->mode = k->batch.items[0].mode;
-        LOOM_TRY(create_shard(k, err));
+        choose_ends(k);
+        LOOM_TRY(loom_ranks_agree(loom_ranks_lead() ? create_shard(k, err) : LOOM_OK, err));
+        k->begun = true;
     }
-    LOOM_TRY(check_modes(k, path, err));
     LOOM_TRY(prepare_chunks(k, err));
-    double start = loom_time_now();
-    loom_pool_for(k->pool, k->batch.n_chunks, tokenize_chunk, k);
-    k->busy += loom_time_now() - start;
-    k->bytes += (int64_t)k->batch.text.len;
+    LOOM_TRY(share_batch(k, path, err));
+    if (!loom_ranks_lead()) return LOOM_OK;
+    k->bytes_read += (int64_t)k->batch.text.len;
     for (int64_t i = 0; i < k->batch.n_chunks; i++) {
         size_t first, n;
         loom_text_batch_chunk(&k->batch, i, &first, &n);
@@ -225,7 +301,7 @@ static void report_json(loom_jw *j, const tokenizing *k)
     loom_jw_kv_i64(j, "samples", k->samples);
     loom_jw_kv_i64(j, "tokens", k->tokens);
     loom_jw_kv_i64(j, "longest", k->longest);
-    loom_jw_kv_i64(j, "bytes", k->bytes);
+    loom_jw_kv_i64(j, "bytes", k->bytes_read);
     loom_jw_kv_i64(j, "microservices", (int64_t)k->names.microservices.n);
     loom_jw_kv_i64(j, "services", (int64_t)k->names.services.n);
     loom_jw_kv_i64(j, "too_long", k->too_long);
@@ -237,11 +313,11 @@ static void say(const tokenizing *k)
 {
     char size[24], tokens[24];
     int threads = loom_pool_threads(k->pool);
-    double mb = (double)k->bytes / 1e6;
+    double mb = (double)k->bytes_read / 1e6;
     loom_info("%lld samples, %s tokens (longest sample %lld), %s of text, %.2f bytes a token", (long long)k->samples,
               loom_format_count(tokens, sizeof tokens, (double)k->tokens), (long long)k->longest,
-              loom_format_bytes(size, sizeof size, (double)k->bytes),
-              (double)k->bytes / (double)loom_max_i64(k->tokens, 1));
+              loom_format_bytes(size, sizeof size, (double)k->bytes_read),
+              (double)k->bytes_read / (double)loom_max_i64(k->tokens, 1));
     loom_info("tokenised at %.1f MB/s on %d thread%s", mb / (k->busy > 1e-9 ? k->busy : 1e-9), threads,
               threads == 1 ? "" : "s");
     if (k->too_long)
@@ -326,27 +402,38 @@ static void close_all(tokenizing *k)
     loom_tokenizer_free(k->tok);
     loom_text_batch_release(&k->batch);
     loom_names_release(&k->names);
+    loom_buf_release(&k->bytes);
     loom_meta_release(&k->meta);
 }
 
-static loom_status run(const loom_ctx *ctx, loom_err *err)
+/* Whether the shard is there is for rank 0 to say. */
+static loom_status is_idle(const tokenizing *k, bool *idle, loom_err *err)
+{
+    *idle = loom_ranks_lead() && loom_meta_up_to_date(&k->meta, k->ctx, k->conf->output);
+    return loom_ranks_share(idle, &k->meta, k->ctx, err);
+}
+
+static loom_status tokenize(const loom_ctx *ctx, loom_err *err)
 {
     tokenizing k = {.ctx = ctx, .conf = ctx->conf};
     k.batch.apart = k.conf->unit == UNIT_LAYER;
-    loom_status st = open_all(&k, err);
+    bool idle = false;
+    loom_status st = loom_ranks_agree(open_all(&k, err), err);
 
     if (st == LOOM_OK && ctx->common.dry_run)
         loom_info("would tokenise %d file%s with %s (%lld tokens) into %s", ctx->n_args, ctx->n_args == 1 ? "" : "s",
                   k.conf->tokenizer, (long long)loom_tokenizer_vocab_size(k.tok), k.conf->output);
-    else if (st == LOOM_OK && !loom_meta_up_to_date(&k.meta, ctx, k.conf->output)) {
+    else if (st == LOOM_OK && (st = is_idle(&k, &idle, err)) == LOOM_OK && !idle) {
         loom_progress_start(&k.progress, &ctx->common, "tokens", 0, "samples");
         for (int i = 0; i < ctx->n_args && st == LOOM_OK; i++) st = tokenize_file(&k, ctx->args[i], err);
         loom_progress_finish(&k.progress, NULL);
-        if (st == LOOM_OK) st = finish(&k, err);
+        if (st == LOOM_OK && loom_ranks_lead()) st = finish(&k, err);
     }
     close_all(&k);
     return st;
 }
+
+static loom_status run(const loom_ctx *ctx, loom_err *err) { return loom_ranks_run(tokenize, ctx, err); }
 
 const loom_cmd loom_cmd_tokens = {
     .name = "tokens",
@@ -367,4 +454,5 @@ const loom_cmd loom_cmd_tokens = {
     .conf_size = sizeof(tokens_conf),
     .run = run,
     .updates = true,
+    .ranks = true,
 };

@@ -64,23 +64,66 @@ static loom_status group_rows(loom_graphs_run *run, loom_err *err)
     return st;
 }
 
-/* Traces that an earlier file had too; in the order of the output, so that the first of them is the same for any number
- * of threads. */
-static loom_status note_split_traces(loom_graphs_run *run, loom_graphs_job *job, loom_err *err)
+/* ---- the report of a table ---- */
+
+static const char *trace_at(const loom_graphs_run *run, size_t i)
+{
+    return loom_texts_at(&run->join.traces, run->groups.order[i].trace);
+}
+
+/* A trace that an earlier file had too is counted. */
+static loom_status note_trace(loom_graphs_job *job, const char *place, const char *id, size_t len,
+                              loom_graphs_counts *counts, loom_err *err)
 {
     bool back;
 
-    for (size_t i = 0; i < run->groups.n; i++) {
-        const char *id = loom_texts_at(&run->join.traces, run->groups.order[i].trace);
-        if (!loom_split_traces_add(&job->ids, id, strlen(id), &back))
-            return loom_fail_nomem(err, "the traces of several files");
-        if (!back) continue;
-        if (job->ids.n_back == 1)
-            loom_buf_printf(&job->first_split, "%s, trace %s", loom_row_tables_place(&run->tables), id);
-        run->counts.split_traces++;
-    }
+    if (!loom_split_traces_add(&job->ids, id, len, &back)) return loom_fail_nomem(err, "the traces of several files");
+    if (!back) return LOOM_OK;
+    if (job->ids.n_back == 1) loom_buf_printf(&job->first_split, "%s, trace %.*s", place, (int)len, id);
+    counts->split_traces++;
     return loom_buf_check(&job->first_split, "the traces of several files", err);
 }
+
+static loom_status send_table(const loom_graphs_run *run, loom_buf *into, loom_err *err)
+{
+    const char *place = loom_row_tables_place(&run->tables);
+
+    loom_parcel_put_text(into, place, strlen(place) + 1);
+    loom_parcel_put(into, &run->counts, sizeof run->counts);
+    loom_parcel_put_i64(into, (int64_t)run->groups.n);
+    for (size_t i = 0; i < run->groups.n; i++) loom_parcel_put_text(into, trace_at(run, i), strlen(trace_at(run, i)));
+    return loom_buf_check(into, "the traces of a file", err);
+}
+
+loom_status loom_graphs_table_enter(loom_graphs_job *job, loom_parcel *tables, loom_err *err)
+{
+    loom_graphs_counts counts;
+    size_t len;
+    const char *place = loom_parcel_get_text(tables, &len);
+
+    tables->bad |= !len || place[len - 1];
+    loom_parcel_get(tables, &counts, sizeof counts);
+    for (int64_t n = loom_parcel_get_i64(tables); n > 0 && !tables->bad; n--) {
+        const char *id = loom_parcel_get_text(tables, &len);
+        LOOM_TRY(note_trace(job, place, id, len, &counts, err));
+    }
+    if (!tables->bad) loom_graphs_report_file(&job->report, place, 1, &counts);
+    return LOOM_OK;
+}
+
+/* Traces in the order of the output, so that the first of them is the same for any number of threads. */
+static loom_status enter_table(loom_graphs_run *run, loom_graphs_job *job, loom_err *err)
+{
+    const char *place = loom_row_tables_place(&run->tables);
+
+    if (job->tables_to) return send_table(run, job->tables_to, err);
+    for (size_t i = 0; job->several && !job->merge && i < run->groups.n; i++)
+        LOOM_TRY(note_trace(job, place, trace_at(run, i), strlen(trace_at(run, i)), &run->counts, err));
+    loom_graphs_report_file(&job->report, job->merge ? NULL : place, (int64_t)run->tables.n, &run->counts);
+    return LOOM_OK;
+}
+
+/* ---- a whole file ---- */
 
 /* Everything after the rows are read. */
 static loom_status finish_run(loom_graphs_run *run, loom_graphs_job *job, loom_err *err)
@@ -92,15 +135,13 @@ static loom_status finish_run(loom_graphs_run *run, loom_graphs_job *job, loom_e
     LOOM_TRY(join_rows(run, job, err));
     joined = loom_time_now();
     LOOM_TRY(group_rows(run, err));
-    if (job->several && !job->merge) LOOM_TRY(note_split_traces(run, job, err));
     grouped = loom_time_now();
     if (job->dropped) LOOM_TRY(loom_dropped_rows_write(job->dropped, t, &run->join, job->safe_csv, err));
     LOOM_TRY(loom_graph_build_run(&build, &run->counts, err));
     loom_verbose("%s: rows read in %.2f s, tables joined in %.2f s, rows grouped in %.2f s, graphs built in %.2f s",
                  loom_row_tables_place(t), t->seconds, joined - start, grouped - joined, loom_time_now() - grouped);
     if (job->verdicts) LOOM_TRY(loom_graph_build_empty(&build, err));
-    loom_graphs_report_file(&job->report, job->merge ? NULL : loom_row_tables_place(t), (int64_t)t->n, &run->counts);
-    return LOOM_OK;
+    return enter_table(run, job, err);
 }
 
 static loom_status add_member(loom_graphs_job *job, loom_in *in, const char *path, loom_err *err)
@@ -170,6 +211,7 @@ static loom_status one_member(loom_graphs_job *job, loom_in *in, const char *pat
     bool other = kind == LOOM_TEXT_KIND_SPANS || kind == LOOM_TEXT_KIND_PROTOBUF || kind == LOOM_TEXT_KIND_RECORDS;
     *used |= other || is_csv_member(member);
     if (!other && is_csv_member(member)) return fns->table(job, in, path, err);
+    if ((job->left_to_lead = job->tables_to != NULL)) return loom_fail(err, LOOM_STATUS_FORMAT, "left to rank 0");
     loom_buf_str(&place, strcmp(path, "-") == 0 ? "standard input" : path);
     if (member[0]) loom_buf_printf(&place, "(%s)", member);
     loom_status st = loom_buf_check(&place, "a file name", err);

@@ -12,6 +12,7 @@
 #define LOOM_PREPROCESS_ROWS_CSV_GRAPHS_H
 
 #include "core/file.h"
+#include "core/parcel.h"
 #include "core/pool.h"
 #include "preprocess/rows/graphs_report.h"
 #include "preprocess/rows/other_traces.h"
@@ -37,6 +38,10 @@ typedef struct loom_graphs_job {
     void (*progress)(void *arg, int64_t bytes); /* bytes of text read so far; NULL: none */
     void *progress_arg;
     loom_other_traces other; /* its source's rules are set */
+    /* work shared out (graphs_away.h) */
+    bool list_dropped, list_verdicts; /* rank 0 writes such listings */
+    loom_buf *tables_to;              /* on another rank: what rank 0's report needs of each table; NULL: here */
+    bool left_to_lead;                /* result there: the file holds what only rank 0 can read */
     /* results */
     loom_graphs_report report;
     bool estimated, unknown;        /* report.most_rows is; it cannot be told (standard input) */
@@ -54,6 +59,8 @@ loom_status loom_graphs_add_file(loom_graphs_job *job, const char *path, loom_er
 loom_status loom_graphs_finish(loom_graphs_job *job, loom_err *err);
 /* Opens the input, reads the headers and a block of rows, and estimates how many there are (report.most_rows). */
 loom_status loom_graphs_check_file(loom_graphs_job *job, const char *path, loom_err *err);
+/* The report of a table that another rank has read, out of its `tables_to`. */
+loom_status loom_graphs_table_enter(loom_graphs_job *job, loom_parcel *tables, loom_err *err);
 void loom_graphs_job_release(loom_graphs_job *job);
 
 #endif

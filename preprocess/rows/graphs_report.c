@@ -36,17 +36,23 @@ void loom_graphs_counts_add(loom_graphs_counts *into, const loom_graphs_counts *
     }
 }
 
+loom_status loom_graphs_report_type(loom_graphs_report *r, const char *type, size_t len, int64_t n, loom_err *err)
+{
+    size_t before = r->unlisted.n;
+    int64_t id = loom_intern_add(&r->unlisted, type, len);
+
+    if (id < 0) return loom_fail_nomem(err, "the types of calls");
+    LOOM_TRY(loom_grow(&r->unlisted_counts, &r->cap_unlisted, r->unlisted.n, sizeof *r->unlisted_counts, err));
+    if (r->unlisted.n > before) r->unlisted_counts[id] = 0;
+    r->unlisted_counts[id] += n;
+    return LOOM_OK;
+}
+
 loom_status loom_graphs_report_unlisted(loom_graphs_report *r, const loom_row_reader *from, loom_err *err)
 {
-    for (size_t i = 0; i < from->unlisted.n; i++) {
-        size_t before = r->unlisted.n;
-        int64_t id = loom_intern_add(&r->unlisted, loom_intern_text(&from->unlisted, (int64_t)i),
-                                     loom_intern_len(&from->unlisted, (int64_t)i));
-        if (id < 0) return loom_fail_nomem(err, "the types of calls");
-        LOOM_TRY(loom_grow(&r->unlisted_counts, &r->cap_unlisted, r->unlisted.n, sizeof *r->unlisted_counts, err));
-        if (r->unlisted.n > before) r->unlisted_counts[id] = 0;
-        r->unlisted_counts[id] += from->unlisted_counts[i];
-    }
+    for (size_t i = 0; i < from->unlisted.n; i++)
+        LOOM_TRY(loom_graphs_report_type(r, loom_intern_text(&from->unlisted, (int64_t)i),
+                                         loom_intern_len(&from->unlisted, (int64_t)i), from->unlisted_counts[i], err));
     return LOOM_OK;
 }
 

@@ -44,6 +44,8 @@ typedef struct loom_graphs_report {
 
 /* Adds the types that a reader met and that are not listed. */
 loom_status loom_graphs_report_unlisted(loom_graphs_report *r, const loom_row_reader *from, loom_err *err);
+/* Adds `n` calls of one such type. */
+loom_status loom_graphs_report_type(loom_graphs_report *r, const char *type, size_t len, int64_t n, loom_err *err);
 /* Adds a file; `place` NULL: `n_files` files that were merged, which have no line numbers of their own. */
 void loom_graphs_report_file(loom_graphs_report *r, const char *place, int64_t n_files, const loom_graphs_counts *c);
 /* {"files":[...],"total":{...},"types_not_listed":{...},"no_tables":{...}}: of tables, and where there was any, of

@@ -5,9 +5,10 @@
 
 #include "core/file.h"
 #include "core/num.h"
+#include "core/ranks.h"
 #include "trace/graph/record.h"
 
-enum { BLOCK_BYTES = 512 << 10, BLOCKS_PER_THREAD = 3 };
+enum { BLOCK_BYTES = 512 << 10, BLOCKS_PER_THREAD = 3, BLOCKS_PER_TURN = 8 };
 
 typedef struct block_set {
     loom_store_block *blocks; /* (n_blocks); the first n_filled hold text */
@@ -22,7 +23,9 @@ typedef struct stream_run {
     const char *path; /* of `in` */
     loom_buf carry;   /* the beginning of a line */
     int64_t line;     /* lines read from this file */
+    int64_t block;    /* of this file */
     int64_t bytes;
+    loom_buf bytes_over; /* what ranks hand over */
     block_set sets[2];
     int64_t n_blocks;
     int current; /* the set that is worked on */
@@ -63,7 +66,7 @@ static loom_status open_next(stream_run *run, bool *more, loom_err *err)
     }
     if (run->next_path == run->n_paths) return LOOM_OK;
     run->path = run->paths[run->next_path++];
-    run->line = 0;
+    run->line = run->block = 0;
     *more = true;
     return loom_in_open(&run->in, run->path, err);
 }
@@ -96,6 +99,7 @@ static loom_status fill_block(stream_run *run, loom_store_block *block, bool *mo
         LOOM_TRY(loom_buf_check(&run->carry, "a block of the file", err));
         block->path = run->path;
         block->first_line = run->line + 1;
+        block->turn = run->next_path - 1 + run->block++ / BLOCKS_PER_TURN;
         run->line += count_lines(block->text.data, block->text.len);
         if (ended) LOOM_TRY(open_next(run, more, err));
         ended = false;
@@ -116,10 +120,29 @@ static void fill_set(stream_run *run, block_set *set)
     }
 }
 
+/* Rank 0 has the block as if it had worked on it itself. */
+static loom_status hand_over(const loom_store_stream *s, loom_store_block *block, loom_buf *bytes, loom_err *err)
+{
+    bool own = loom_ranks_own(block->turn), lead = loom_ranks_lead();
+    loom_status st = LOOM_OK;
+
+    if (loom_ranks_count() == 1) return LOOM_OK;
+    loom_buf_reset(bytes);
+    if (own && !lead) st = s->pack(block->result, bytes, err);
+    LOOM_TRY(loom_ranks_deliver(bytes, block->turn, st, err));
+    return lead && !own ? s->unpack(block->result, bytes, err) : LOOM_OK;
+}
+
+static loom_status take_block(const loom_store_stream *s, loom_store_block *block, loom_buf *bytes, loom_err *err)
+{
+    LOOM_TRY(hand_over(s, block, bytes, err));
+    return s->take && loom_ranks_lead() ? s->take(s->arg, block, err) : LOOM_OK;
+}
+
 static void take_set(stream_run *run, block_set *set)
 {
-    for (int64_t i = 0; run->job->take && i < set->n_filled && run->status == LOOM_OK; i++)
-        run->status = run->job->take(run->job->arg, &set->blocks[i], &run->err);
+    for (int64_t i = 0; i < set->n_filled && run->status == LOOM_OK; i++)
+        run->status = take_block(run->job, &set->blocks[i], &run->bytes_over, &run->err);
     set->n_filled = 0;
 }
 
@@ -129,7 +152,9 @@ static void run_item(void *arg, int64_t item, int thread)
     stream_run *run = arg;
     block_set *other = &run->sets[1 - run->current];
     if (item > 0) {
-        run->job->work(run->job->arg, &run->sets[run->current].blocks[item - 1], thread);
+        loom_store_block *block = &run->sets[run->current].blocks[item - 1];
+
+        if (loom_ranks_own(block->turn)) run->job->work(run->job->arg, block, thread);
         return;
     }
     take_set(run, other);
@@ -150,6 +175,7 @@ static void release(stream_run *run)
     }
     loom_in_close(&run->in);
     loom_buf_release(&run->carry);
+    loom_buf_release(&run->bytes_over);
 }
 
 static loom_status allocate(stream_run *run, loom_err *err)

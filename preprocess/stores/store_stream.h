@@ -2,7 +2,10 @@
  *
  * While the threads work on one set of blocks, one of them takes the results of the set before (writing, compressing)
  * and reads the set after (decompressing), so that the serial parts hide behind the parallel one. Results do not depend
- * on the number of threads as long as `work` looks at nothing but its block. */
+ * on the number of threads as long as `work` looks at nothing but its block.
+ *
+ * Ranks share the blocks: all read all of them, each works on its own, rank 0 takes. Turns go round by files and, in
+ * large files, by stretches. */
 #ifndef LOOM_PREPROCESS_STORES_STORE_STREAM_H
 #define LOOM_PREPROCESS_STORES_STORE_STREAM_H
 
@@ -18,6 +21,7 @@ typedef struct loom_store_block {
     int64_t first_line; /* number of the first line, from 1 */
     loom_buf text;      /* whole lines */
     void *result;       /* result_size bytes of the user, zeroed once, kept from use to use */
+    int64_t turn;       /* whose work it is where several processes share the blocks (core/ranks.h) */
 } loom_store_block;
 
 typedef struct loom_store_stream {
@@ -25,8 +29,11 @@ typedef struct loom_store_stream {
     size_t result_size;
     void (*work)(void *arg, loom_store_block *block, int thread);           /* any thread, any order */
     loom_status (*take)(void *arg, loom_store_block *block, loom_err *err); /* one thread, in order; may be NULL */
-    void (*release)(void *result);                                          /* NULL: nothing to release */
-    void (*progress)(void *arg, int64_t bytes);                             /* NULL: none */
+    /* for commands that ranks may share (core/ranks.h): what `take` needs of a result, from one process to another */
+    loom_status (*pack)(const void *result, loom_buf *into, loom_err *err);
+    loom_status (*unpack)(void *result, const loom_buf *from, loom_err *err);
+    void (*release)(void *result);              /* NULL: nothing to release */
+    void (*progress)(void *arg, int64_t bytes); /* NULL: none */
     void *arg;
 } loom_store_stream;
 

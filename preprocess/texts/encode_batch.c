@@ -2,6 +2,7 @@
 
 #include "core/hash.h"
 #include "core/num.h"
+#include "core/parcel.h"
 #include "trace/graph/record.h"
 #include "trace/text/textfile.h"
 
@@ -25,6 +26,7 @@ struct loom_encode_batch {
     size_t n_texts, cap_texts;
     const loom_encode_batch_line *lines; /* of the run in progress */
     int64_t n_lines;
+    loom_encode_counts packed, others; /* told to another process; told by others */
 };
 
 loom_status loom_encode_batch_new(loom_encode_batch **out, const loom_encode_batch_conf *conf, loom_pool *pool,
@@ -152,13 +154,19 @@ static void encode_item(void *arg, int64_t item, int thread)
         w->status = encode_line(b, w, &b->lines[i], &b->texts[item]);
 }
 
+static loom_status make_texts(loom_encode_batch *batch, int64_t n, loom_err *err)
+{
+    LOOM_TRY(loom_grow(&batch->texts, &batch->cap_texts, (size_t)n, sizeof *batch->texts, err));
+    while (batch->n_texts < (size_t)n) batch->texts[batch->n_texts++] = (loom_buf){0};
+    return LOOM_OK;
+}
+
 loom_status loom_encode_batch_run(loom_encode_batch *batch, const loom_encode_batch_line *lines, int64_t n,
                                   int64_t *n_texts, loom_err *err)
 {
     int64_t n_items = (n + LINES_PER_ITEM - 1) / LINES_PER_ITEM;
 
-    LOOM_TRY(loom_grow(&batch->texts, &batch->cap_texts, (size_t)n_items, sizeof *batch->texts, err));
-    while (batch->n_texts < (size_t)n_items) batch->texts[batch->n_texts++] = (loom_buf){0};
+    LOOM_TRY(make_texts(batch, n_items, err));
     batch->lines = lines;
     batch->n_lines = n;
     loom_pool_for(batch->pool, n_items, encode_item, batch);
@@ -171,18 +179,55 @@ loom_status loom_encode_batch_run(loom_encode_batch *batch, const loom_encode_ba
 
 const loom_buf *loom_encode_batch_text(const loom_encode_batch *batch, int64_t i) { return &batch->texts[i]; }
 
+/* sign -1: takes away */
+static void add_counts(loom_encode_counts *all, const loom_encode_counts *c, int sign)
+{
+    all->records += sign * c->records;
+    all->invalid += sign * c->invalid;
+    all->too_large += sign * c->too_large;
+    all->no_sample += sign * c->no_sample;
+    all->graphs += sign * c->graphs;
+    all->samples += sign * c->samples;
+    all->bytes += sign * c->bytes;
+}
+
 loom_encode_counts loom_encode_batch_counts(const loom_encode_batch *batch)
 {
-    loom_encode_counts all = {0};
-    for (int i = 0; i < batch->n_workers; i++) {
-        const loom_encode_counts *c = &batch->workers[i].counts;
-        all.records += c->records;
-        all.invalid += c->invalid;
-        all.too_large += c->too_large;
-        all.no_sample += c->no_sample;
-        all.graphs += c->graphs;
-        all.samples += c->samples;
-        all.bytes += c->bytes;
-    }
+    loom_encode_counts all = batch->others;
+    for (int i = 0; i < batch->n_workers; i++) add_counts(&all, &batch->workers[i].counts, 1);
     return all;
+}
+
+void loom_encode_batch_pack(loom_encode_batch *batch, int64_t n_texts, loom_buf *into)
+{
+    loom_encode_counts all = loom_encode_batch_counts(batch), more = all;
+
+    add_counts(&more, &batch->packed, -1);
+    batch->packed = all;
+    loom_parcel_put(into, &more, sizeof more);
+    loom_parcel_put_i64(into, n_texts);
+    for (int64_t i = 0; i < n_texts; i++)
+        loom_parcel_put_text(into, loom_buf_text(&batch->texts[i]), batch->texts[i].len);
+}
+
+loom_status loom_encode_batch_unpack(loom_encode_batch *batch, int64_t *n_texts, const loom_buf *from, loom_err *err)
+{
+    loom_parcel p = loom_parcel_of(from);
+    loom_encode_counts more;
+    size_t len;
+
+    loom_parcel_get(&p, &more, sizeof more);
+    add_counts(&batch->others, &more, 1);
+    *n_texts = loom_parcel_get_i64(&p);
+    if (*n_texts < 0 || *n_texts > (int64_t)from->len) p.bad = true;
+    if (p.bad) return loom_parcel_end(&p, err);
+    LOOM_TRY(make_texts(batch, *n_texts, err));
+    for (int64_t i = 0; i < *n_texts; i++) {
+        const char *text = loom_parcel_get_text(&p, &len);
+
+        loom_buf_reset(&batch->texts[i]);
+        loom_buf_append(&batch->texts[i], text, len);
+        LOOM_TRY(loom_buf_check(&batch->texts[i], "what another rank made", err));
+    }
+    return loom_parcel_end(&p, err);
 }

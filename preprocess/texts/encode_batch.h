@@ -45,6 +45,10 @@ void loom_encode_batch_free(loom_encode_batch **batch);
 /* Encodes n lines; afterwards text i of *n_texts (loom_encode_batch_text) holds whole samples, each ending with LF. */
 loom_status loom_encode_batch_run(loom_encode_batch *batch, const loom_encode_batch_line *lines, int64_t n,
                                   int64_t *n_texts, loom_err *err);
+/* The texts of the run and what was counted since the last time, for another process (core/ranks.h); and there, as if
+ * it had been its own run. */
+void loom_encode_batch_pack(loom_encode_batch *batch, int64_t n_texts, loom_buf *into);
+loom_status loom_encode_batch_unpack(loom_encode_batch *batch, int64_t *n_texts, const loom_buf *from, loom_err *err);
 const loom_buf *loom_encode_batch_text(const loom_encode_batch *batch, int64_t i); /* borrowed until the next run */
 loom_encode_counts loom_encode_batch_counts(const loom_encode_batch *batch);       /* over all runs */
 

@@ -114,7 +114,10 @@ static void put(loom_retime *r, const char *digits, size_t n)
     loom_buf_i64(&r->text, r->to[found - r->from]);
 }
 
-static bool has(const char *text, size_t len, const char *what) { return memmem(text, len, what, strlen(what)) != NULL; }
+static bool has(const char *text, size_t len, const char *what)
+{
+    return memmem(text, len, what, strlen(what)) != NULL;
+}
 
 bool loom_retime_sample(loom_retime *r, const char *text, size_t len, uint64_t number)
 {

@@ -51,6 +51,11 @@ expect 0 loom-train export three -o three.gguf --dtype q8_0 -q
 expect 0 loom-train pretrain known.tokens.h5 --init three --lora --context 1024 --batch-tokens 1024 --steps 1 --no-plot -q -o adapted
 expect 0 loom-train export adapted -o adapter.gguf; says err '^adapter.gguf: GGUF adapter$'; [ ! -e adapter.gguf.Modelfile ] || fail "an adapter has a Modelfile"
 says adapter.gguf.meta.json '"source_digest"'
+# an adapter that says another rank than its matrices have
+expect 0 loom-train export adapted -o peft -q
+sed -i -E 's/"r": *[0-9]+/"r": 3/' peft/adapter_config.json
+expect 1 loom-train merge three --adapter peft -o merged; one_sentence; says err 'lora_A.weight is .8, 64., the model needs .3, 64.'
+[ ! -e merged ] || fail "a refused adapter was merged"
 awk 'BEGIN { printf "{\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"unk_token\":\"<unk>\",\"vocab\":{\"<unk>\":0,\"<s>\":1,\"</s>\":2"
     for (i = 0; i < 256; i++) printf ",\"<0x%02X>\":%d", i, i + 3
     printf ",\"▁\":259,\"a\":260,\"b\":261,\"ab\":262,\"▁ab\":263},\"merges\":[\"a b\",\"▁ ab\"]},\"added_tokens\":["

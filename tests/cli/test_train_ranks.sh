@@ -25,6 +25,9 @@ expect 2 "${train[@]}" --steps 1 --shards 6 -o six; one_sentence; says err 'no p
 expect 2 "${train[@]}" --steps 1 --ranks 2 -o two; one_sentence; says err 'mpirun -n N'
 expect 0 "${train[@]}" --steps 50 --ranks 4 --net-gbits 1 --dry-run -o none; says out '^ranks +4 of this speed: a step takes .* at 1 Gbit/s'
 expect 0 "${train[@]}" --steps 50 --ranks 3 --dry-run --json -o none; says out '"step_exchange_seconds"'
+planned() { expect 0 "${train[@]}" --steps 50 --ranks 4 --dry-run --json -o none "$@"; grep -oE '"step_bytes": ?[0-9.e+]+' out | cut -d: -f2; }
+awk -v h="$(planned --exchange bf16)" -v f="$(planned)" 'BEGIN { exit !(h > 0 && h * 2 == f) }' || fail "a plan does not halve what is sent"
+expect 2 "${train[@]}" --steps 1 --exchange bf16 -o none; one_sentence; says err '.--exchange bf16 is for gradients that are added up over'
 expect 2 "${train[@]}" --steps 50 --ranks 9 --dry-run -o none; one_sentence; says err 'start at most 8'
 # another launcher's processes, which this build cannot join
 expect 2 env -u OMPI_COMM_WORLD_SIZE PMI_SIZE=3 PMI_RANK=0 "${train[@]}" --steps 1 -o none; one_sentence; says err 'mpirun started 3 processes'
@@ -50,6 +53,19 @@ for n in 1 2 3 4 8; do
     [ "$(weights of_$n)" = "$want" ] || fail "$n ranks give other weights"
     cmp <(curve one) <(curve of_$n) || fail "$n ranks give another curve"
 done
+
+# gradients in bfloat16: the same for any number of ranks, half of what is sent
+expect 0 "${train[@]}" --steps 6 --shards 8 --exchange bf16 -o half_1
+[ "$(weights half_1)" != "$(loom-train pretrain t.tokens.h5 "${shape[@]}" -q --steps 6 --shards 8 -o full_1 && weights full_1)" ] || fail "bfloat16 rounds nothing"
+for n in 2 3 4; do
+    expect 0 ranks $n "${train[@]}" --steps 6 --exchange bf16 -o half_$n --json
+    [ "$(weights half_$n)" = "$(weights half_1)" ] || fail "$n ranks give other weights in bfloat16"
+done
+sent() { grep -oE '"bytes_sent":[0-9.e+]+' "$1" | cut -d: -f2; }
+half=$(sent out)
+expect 0 ranks 4 "${train[@]}" --steps 6 -o full_4 --json
+[ -n "$half" ] && awk -v h="$half" -v f="$(sent out)" 'BEGIN { exit !(h > 0 && h * 2 == f) }' || fail "bfloat16 sends $half of $(sent out) bytes"
+expect 2 "${train[@]}" --steps 6 -o half_1; one_sentence; says err '.--exchange is '
 
 # Muon's matrices, the moving average, and adapters with dropout
 for n in 1 2 3; do

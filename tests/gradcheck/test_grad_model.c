@@ -601,11 +601,12 @@ TEST(nothing_counted)
     teardown(&b);
 }
 
-TEST_MAIN(loom_blas_start(0, NULL);
-          RUN(gradients_full) RUN(weighted_rows) RUN(generalised_cross_entropy) RUN(gradients_tied) RUN(gradients_lora_all) RUN(gradients_lora_dropout)
-              RUN(gradients_lora_one_matrix_each) RUN(recompute_is_bit_identical) RUN(same_settings_same_bits)
-                  RUN(threads_change_no_bit_of_a_full_model) RUN(threads_change_rounding_only_of_an_adapter)
-                      RUN(packed_equals_one_by_one) RUN(merged_equals_base_with_adapter) RUN(frozen_base_equals_float32)
-                          RUN(half_products_full) RUN(half_products_tied_recompute) RUN(half_products_lora)
-                              RUN(pissa_keeps_the_function) RUN(pissa_is_written_for_the_base_as_it_was)
-                                  RUN(states_are_what_the_head_sees) RUN(bad_batches_are_refused) RUN(nothing_counted))
+TEST_MAIN(loom_blas_start(0, NULL); RUN(gradients_full) RUN(weighted_rows) RUN(generalised_cross_entropy)
+              RUN(gradients_tied) RUN(gradients_lora_all) RUN(gradients_lora_dropout)
+                  RUN(gradients_lora_one_matrix_each) RUN(recompute_is_bit_identical) RUN(same_settings_same_bits)
+                      RUN(threads_change_no_bit_of_a_full_model) RUN(threads_change_rounding_only_of_an_adapter)
+                          RUN(packed_equals_one_by_one) RUN(merged_equals_base_with_adapter)
+                              RUN(frozen_base_equals_float32) RUN(half_products_full) RUN(half_products_tied_recompute)
+                                  RUN(half_products_lora) RUN(pissa_keeps_the_function)
+                                      RUN(pissa_is_written_for_the_base_as_it_was) RUN(states_are_what_the_head_sees)
+                                          RUN(bad_batches_are_refused) RUN(nothing_counted))

@@ -2,8 +2,8 @@
 #include "preprocess/texts/retime.h"
 #include "test.h"
 #include "trace/check/check.h"
-#include "trace_random.h"
 #include "trace/text/encode.h"
+#include "trace_random.h"
 
 static loom_arena arena, scratch;
 static loom_retime retime = {.seed = 3};
@@ -110,8 +110,8 @@ TEST(order_and_validity_stay)
     CHECK(other > texts_seen / 2);
 }
 
-#define EDGE(from, to) \
-    "(edge_id is 1,type is rpc,destination is MS_00007,communication starts at " from \
+#define EDGE(from, to)                                                                                                 \
+    "(edge_id is 1,type is rpc,destination is MS_00007,communication starts at " from                                  \
     " milliseconds,communication finishes at " to " milliseconds)\n"
 
 /* Zero stays zero, the last time is the window's, and a number decides alone. */
