@@ -50,7 +50,7 @@ static const loom_opt encode_opts[] = {
     LOOM_OPT_WAS("limit", 0, "shown-edges", NULL),
     LOOM_OPT_FLAG_ON("balance", 0, encode_conf, balance, "as many answers Yes as No (high-latency, uncommon)"),
     LOOM_OPT_I64("questions", 0, encode_conf, questions, "0", 0, 1000000000, "N",
-                 "with --task: the first N questions; 0: all"),
+                 "with --task: the first N questions (with --shuffle any N); 0: all"),
     LOOM_OPT_GROUP("Selection"),
     LOOM_OPT_STR("sample", 0, encode_conf, sample, NULL, "K:N", "only K graphs drawn from every N read"),
     LOOM_OPT_I64("max-edges", 0, encode_conf, max_edges, "0", 0, 1000000, "N",

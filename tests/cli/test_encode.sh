@@ -97,6 +97,9 @@ done
 for task in edge uncommon; do
     expect 0 "$P" encode all.graphs.zst --task $task --stats stats.json --questions 7 --json --force -o seven.txt
     says out '"left_out_beyond_questions": ?[0-9]+'
+    expect 0 "$P" encode all.graphs.zst --task $task --stats stats.json --questions 7 --shuffle --force -o any.txt
+    [ "$(grep -c '^### Question: ' any.txt)" = 7 ] || fail "$task: not any seven questions but $(grep -c '^### Question: ' any.txt)"
+    cmp -s seven.txt any.txt && fail "$task: --shuffle draws the first questions"
     [ "$(grep -c '^### Question: ' seven.txt)" = 7 ] || fail "$task: not seven questions but $(grep -c '^### Question: ' seven.txt)"
 done
 expect 2 "$P" encode all.graphs.zst --questions 7 -o x.txt
