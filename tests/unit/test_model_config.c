@@ -88,6 +88,56 @@ TEST(nonsense_is_refused)
     refuses("{" SIZES ", \"rms_norm_eps\": -1}", "rms_norm_eps");
 }
 
+/* Every bound of a configuration, from either side: the sentence names the value that is out of it. */
+TEST(every_bound_is_named)
+{
+    loom_config good, c;
+    loom_err err;
+#define REFUSED(change, says)                                                                                          \
+    do {                                                                                                               \
+        c = good;                                                                                                      \
+        change;                                                                                                        \
+        CHECK(loom_config_check(&c, &err) == LOOM_STATUS_ARG && strstr(err.msg, says));                                \
+    } while (0)
+#define TAKEN(change)                                                                                                  \
+    do {                                                                                                               \
+        c = good;                                                                                                      \
+        change;                                                                                                        \
+        CHECK(loom_config_check(&c, &err) == LOOM_OK);                                                                 \
+    } while (0)
+    REQUIRE_OK(parse(&good, "{" SIZES "}", &err), err);
+    TAKEN(c.C = 64);
+    REFUSED(c.C = 0, "hidden_size is 0");
+    REFUSED(c.C = INT64_C(1) << 40, "hidden_size is 1099511627776");
+    REFUSED(c.L = -1, "num_hidden_layers is -1");
+    REFUSED(c.H = 65537, "num_attention_heads is 65537");
+    REFUSED(c.K = 5, "num_key_value_heads is 5");
+    REFUSED(c.K = 3, "num_key_value_heads (3) must divide");
+    REFUSED((c.D = 0, c.C = 66), "must divide hidden_size (66)");
+    TAKEN((c.D = 0, c.K = 0));
+    REFUSED(c.D = 65538, "head_dim is 65538");
+    REFUSED(c.D = 15, "even number");
+    REFUSED((c.H = 65536, c.K = 1, c.D = 65536), "num_attention_heads * head_dim");
+    REFUSED(c.F = 0, "intermediate_size is 0");
+    REFUSED(c.V = 0, "vocab_size is 0");
+    REFUSED(c.max_positions = 0, "max_position_embeddings is 0");
+    REFUSED(c.rms_eps = -1e-9, "rms_norm_eps is -1e-09");
+    REFUSED(c.rms_eps = 1.5, "rms_norm_eps is 1.5");
+    REFUSED(c.rms_eps = NAN, "rms_norm_eps is nan");
+    REFUSED(c.init_range = 0, "initializer_range is 0");
+    REFUSED(c.init_range = 11, "initializer_range is 11");
+    REFUSED(c.rope_theta = 0, "rope_theta is 0");
+    REFUSED(c.rope_theta = INFINITY, "rope_theta is inf");
+    REFUSED((c.rope_kind = LOOM_ROPE_LINEAR, c.rope_factor = 0), "factor is 0");
+    REFUSED((c.rope_kind = LOOM_ROPE_LINEAR, c.rope_factor = INFINITY), "factor is inf");
+    TAKEN((c.rope_kind = LOOM_ROPE_LLAMA3, c.rope_factor = 8));
+    REFUSED((c.rope_kind = LOOM_ROPE_LLAMA3, c.rope_low = 0), "0 < low_freq_factor");
+    REFUSED((c.rope_kind = LOOM_ROPE_LLAMA3, c.rope_high = 1), "found 1, 1");
+    REFUSED((c.rope_kind = LOOM_ROPE_LLAMA3, c.rope_old_positions = 0), "original_max_position_embeddings > 0");
+#undef REFUSED
+#undef TAKEN
+}
+
 TEST(written_reads_back)
 {
     loom_config a, b;
@@ -278,6 +328,7 @@ TEST(clip_scale)
     CHECK(loom_clip_scale(4.0, 0) == 1.0);
 }
 
-TEST_MAIN(RUN(defaults_of_missing_keys) RUN(both_spellings_of_rope) RUN(nonsense_is_refused) RUN(written_reads_back)
-              RUN(published_sizes) RUN(llama3_frequencies) RUN(tensors_have_their_names_and_places)
-                  RUN(lora_targets_and_checks) RUN(adamw_walks_every_tensor_once) RUN(clip_scale))
+TEST_MAIN(RUN(defaults_of_missing_keys) RUN(both_spellings_of_rope) RUN(nonsense_is_refused) RUN(every_bound_is_named)
+              RUN(written_reads_back) RUN(published_sizes) RUN(llama3_frequencies)
+                  RUN(tensors_have_their_names_and_places) RUN(lora_targets_and_checks)
+                      RUN(adamw_walks_every_tensor_once) RUN(clip_scale))
