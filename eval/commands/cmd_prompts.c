@@ -21,9 +21,9 @@
 
 typedef struct prompts_conf {
     const char *edges, *depths, *output, *stats, *train, *few_shot, *asked_model;
-    int mode, ask, preset, part;
+    int mode, ask, preset, part, even;
     int64_t per_cell, min_train, examples, count; /* per_cell and count: 0 until filled from the preset */
-    bool match_training, bounded, repeat, records, like, unusual, even, apps;
+    bool match_training, bounded, repeat, records, like, unusual, apps;
 } prompts_conf;
 
 static const loom_opt prompts_opts[] = {
@@ -48,10 +48,10 @@ static const loom_opt prompts_opts[] = {
         "unusual", 0, prompts_conf, unusual,
         "with --like: also ask for an uncommon call that the validation graph has, so that generated graphs are as unusual "
         "as real ones; needs --stats"),
-    LOOM_OPT_FLAG(
-        "even", 0, prompts_conf, even,
-        "with --unusual: as many prompts of validation graphs with an uncommon call as of those with high latency and as "
-        "of others, so that classifiers learn from more of what is rare"),
+    LOOM_OPT_ENUM(
+        "even", 0, prompts_conf, even, "none", "none|high-latency|uncommon",
+        "with --unusual: as many prompts of graphs that have this as of graphs that have not, so that a classifier "
+        "learns from more of what is rare"),
     LOOM_OPT_FLAG(
         "apps", 0, prompts_conf, apps,
         "with --like: prompts of the two applications that loom-eval management looks at, --count of each, in the order of "
@@ -446,29 +446,28 @@ static loom_status keep_apps(prompts_job *j, const char *path, loom_err *err)
     return st;
 }
 
-typedef enum unusual_kind { HAS_UNCOMMON, HAS_HIGH_LATENCY, HAS_NEITHER, UNUSUAL_KINDS } unusual_kind;
+typedef enum even_kind { EVEN_NONE, EVEN_HIGH_LATENCY, EVEN_UNCOMMON } even_kind;
 
-static unusual_kind kind_of(const loom_graph *g, const loom_stats *stats)
+static bool has(even_kind kind, const loom_graph *g, const loom_stats *stats)
 {
     loom_facts facts = loom_stats_facts(stats, g->service);
 
-    for (int32_t i = 1; i < g->n_calls; i++) {
+    if (kind == EVEN_HIGH_LATENCY) return loom_is_high_latency(&facts, loom_call_finish(&g->calls[0]));
+    for (int32_t i = 0; i < g->n_calls; i++) {
         const loom_call *c = &g->calls[i];
-        if (loom_stats_is_rare(stats, g->service, c->source, c->type, c->destination)) return HAS_UNCOMMON;
+        if (loom_stats_is_rare(stats, g->service, c->source, c->type, c->destination)) return true;
     }
-    return loom_is_high_latency(&facts, loom_call_finish(&g->calls[0])) ? HAS_HIGH_LATENCY : HAS_NEITHER;
+    return false;
 }
 
-/* As many of each kind, in the order in which they stand; at most `count`. */
+/* Half of `count` with it and half without, as far as there are so many, in the order in which they stand. */
 static void keep_even(prompts_job *j)
 {
-    int64_t room[UNUSUAL_KINDS], kept = 0;
+    int64_t room[2] = {j->conf->count - j->conf->count / 2, j->conf->count / 2}, kept = 0;
 
-    for (int k = 0; k < UNUSUAL_KINDS; k++) room[k] = (j->conf->count + UNUSUAL_KINDS - 1 - k) / UNUSUAL_KINDS;
-    for (int64_t i = 0; i < j->valid.n; i++) {
-        unusual_kind kind = kind_of(&j->valid.graphs[i], j->stats);
-        if (room[kind]-- > 0) j->valid.graphs[kept++] = j->valid.graphs[i];
-    }
+    for (int64_t i = 0; i < j->valid.n; i++)
+        if (room[has((even_kind)j->conf->even, &j->valid.graphs[i], j->stats)]-- > 0)
+            j->valid.graphs[kept++] = j->valid.graphs[i];
     j->valid.n = kept;
 }
 

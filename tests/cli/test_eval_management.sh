@@ -37,11 +37,13 @@ expect 0 loom-eval prompts train.graphs.zst --like --apps --unusual --bounded --
 [ "$(grep -c '"prompt"' apps.jsonl)" = 120 ] || fail "not 60 prompts of each of two applications"
 [ "$(grep -o '"service":"[^"]*"' apps.jsonl | sort -u | wc -l)" = 2 ] || fail "not two applications"
 says apps.jsonl 'Build a call graph with high latency, [0-9]+ <= latency'
-# --even: as many graphs with an uncommon call as with high latency
-expect 0 loom-eval prompts train.graphs.zst --like --unusual --even --bounded --match-training --stats stats.json --count 90 -o even.jsonl
-[ "$(grep -c 'Include an edge' even.jsonl)" = 30 ] || fail "$(grep -c 'Include an edge' even.jsonl) of 90 prompts ask for an uncommon call, not 30"
-[ "$(grep -vc 'Include an edge\|high latency' even.jsonl)" -ge 30 ] || fail "not 30 of 90 prompts ask for nothing unusual"
-expect 2 loom-eval prompts train.graphs.zst --like --even -o none
+# --even: as many graphs with it as without
+for kind in uncommon:'Include an edge' high-latency:'high latency, '; do
+    expect 0 loom-eval prompts train.graphs.zst --like --unusual --even "${kind%%:*}" --bounded --match-training --stats stats.json --count 80 --force -o even.jsonl
+    [ "$(wc -l <even.jsonl)" = 80 ] || fail "not 80 prompts"
+    [ "$(grep -c "${kind#*:}" even.jsonl)" = 40 ] || fail "$(grep -c "${kind#*:}" even.jsonl) of 80 prompts ask for ${kind%%:*}, not 40"
+done
+expect 2 loom-eval prompts train.graphs.zst --like --even uncommon -o none
 says err 'add --unusual'
 # in the order of the file
 records() { sed -E 's/.*"record":"([^"]*)".*/\1/' "$1"; }
