@@ -101,6 +101,7 @@ static void json_place(loom_jw *w, const loom_contrast *c, int64_t i, loom_buf *
     json_operation(w, "callee", c, x->callee);
     loom_jw_kv_str(w, "what", p->what);
     loom_jw_kv_f64(w, "affected", p->affected);
+    loom_jw_kv_bool(w, "mixed", p->mixed);
     loom_jw_kv_str(w, "test", loom_test_names[p->test]);
     loom_jw_kv_f64(w, "q", x->tests[p->test].q);
     loom_jw_end_object(w);
@@ -167,7 +168,7 @@ void loom_contrast_changes_table(loom_csv_table *t, const loom_contrast *c)
         const loom_change *x = &c->changes[i / LOOM_TESTS];
         const loom_tested *one = &x->tests[i % LOOM_TESTS];
         if (isnan(one->p)) continue;
-        bool times = !isnan(one->superiority);
+        bool ranks = !isnan(one->superiority);
         loom_buf_reset(&name);
         loom_change_name(&name, c, x);
         loom_csv_table_str(t, loom_change_kind_names[x->kind]);
@@ -177,9 +178,9 @@ void loom_contrast_changes_table(loom_csv_table *t, const loom_contrast *c)
         loom_csv_table_str(t, loom_test_names[i % LOOM_TESTS]);
         loom_csv_table_f64(t, one->before);
         loom_csv_table_f64(t, one->after);
-        loom_csv_table_f64(t, times ? NAN : one->ratio.value);
-        loom_csv_table_f64(t, times ? NAN : one->ratio.lo);
-        loom_csv_table_f64(t, times ? NAN : one->ratio.hi);
+        loom_csv_table_f64(t, ranks ? NAN : one->ratio.value);
+        loom_csv_table_f64(t, ranks ? NAN : one->ratio.lo);
+        loom_csv_table_f64(t, ranks ? NAN : one->ratio.hi);
         loom_csv_table_f64(t, one->superiority);
         loom_csv_table_f64(t, one->p);
         loom_csv_table_f64(t, one->q);
@@ -192,11 +193,12 @@ void loom_contrast_changes_table(loom_csv_table *t, const loom_contrast *c)
 
 /* ---- terminal ---- */
 
-static void value_text(loom_buf *into, const loom_tested *t, double v)
+static void value_text(loom_buf *into, loom_test test, double v)
 {
+    loom_test_unit unit = loom_test_unit_of(test);
     if (isnan(v)) loom_buf_char(into, '-');
-    else if (isnan(t->superiority)) loom_buf_printf(into, "%.1f %%", 100 * v);
-    else loom_buf_printf(into, "%.0f ms", v);
+    else if (unit == LOOM_TEST_SHARE) loom_buf_printf(into, "%.1f %%", 100 * v);
+    else loom_buf_printf(into, unit == LOOM_TEST_MS ? "%.0f ms" : "%.2f calls", v);
 }
 
 void loom_contrast_text(loom_buf *into, const loom_contrast *c, int64_t most)
@@ -212,7 +214,7 @@ void loom_contrast_text(loom_buf *into, const loom_contrast *c, int64_t most)
         loom_buf_printf(into, "%4lld %-14s ", (long long)i + 1, p->what);
         for (int s = 0; s < 2; s++) {
             loom_buf_reset(&value);
-            value_text(&value, t, s ? t->after : t->before);
+            value_text(&value, p->test, s ? t->after : t->before);
             loom_buf_printf(into, "%10s ", loom_buf_text(&value));
         }
         loom_buf_printf(into, "%9.0f  %s\n", p->affected, loom_buf_text(&name));

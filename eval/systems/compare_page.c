@@ -19,19 +19,18 @@ typedef struct picture {
     double *weight; /* why an operation is drawn: what has changed about it, then its traffic */
 } picture;
 
-static const char *share_class(const loom_change *x)
+static bool is_more(const loom_tested *t) { return isnan(t->superiority) ? t->after > t->before : t->superiority > .5; }
+
+/* By the first of these tests that found something. */
+static const char *class_of(const loom_change *x, loom_test from, loom_test to)
 {
-    const loom_tested *asked = &x->tests[LOOM_TEST_ASKED], *often = &x->tests[LOOM_TEST_OFTEN],
-                      *any = asked->found ? asked : often;
-    return !any->found ? "same" : any->after > any->before ? "more" : "less";
+    for (int t = (int)from; t <= (int)to; t++)
+        if (x->tests[t].found) return is_more(&x->tests[t]) ? "more" : "less";
+    return "same";
 }
 
-static const char *time_class(const loom_change *x)
-{
-    const loom_tested *own = &x->tests[LOOM_TEST_OWN], *tail = &x->tests[LOOM_TEST_OWN_TAIL];
-    if (own->found) return own->superiority > .5 ? "more" : "less";
-    return !tail->found ? "same" : tail->after > tail->before ? "more" : "less";
-}
+static const char *share_class(const loom_change *x) { return class_of(x, LOOM_TEST_ASKED, LOOM_TEST_NUMBER); }
+static const char *time_class(const loom_change *x) { return class_of(x, LOOM_TEST_OWN, LOOM_TEST_OWN_KINDS); }
 
 static void weigh(picture *p)
 {
@@ -171,34 +170,36 @@ static void write_picture(loom_buf *html, const loom_contrast *c)
 
 /* ---- tables ---- */
 
-static void value(loom_buf *html, const loom_tested *t, double v)
+static void value(loom_buf *html, loom_test test, double v)
 {
+    loom_test_unit unit = loom_test_unit_of(test);
     if (isnan(v)) loom_buf_str(html, "\xe2\x80\x93");
-    else if (isnan(t->superiority)) loom_buf_printf(html, "%.1f&nbsp;%%", 100 * v);
-    else loom_buf_printf(html, "%.0f&nbsp;ms", v);
+    else if (unit == LOOM_TEST_SHARE) loom_buf_printf(html, "%.1f&nbsp;%%", 100 * v);
+    else loom_buf_printf(html, unit == LOOM_TEST_MS ? "%.0f&nbsp;ms" : "%.2f", v);
 }
 
-static void values(loom_buf *html, const loom_tested *t)
+static void values(loom_buf *html, const loom_tested *t, loom_test test)
 {
     loom_page_cell_begin(html, "before", true);
-    value(html, t, t->before);
+    value(html, test, t->before);
     loom_page_cell_end(html);
     loom_page_cell_begin(html, "after", true);
-    value(html, t, t->after);
+    value(html, test, t->after);
     loom_page_cell_end(html);
 }
-
-static bool is_more(const loom_tested *t) { return isnan(t->superiority) ? t->after > t->before : t->superiority > .5; }
 
 static const char *test_title(loom_test t)
 {
     static const char *const titles[LOOM_TESTS] = {"share of graphs",
                                                    "invocations that call it",
                                                    "of these, more calls than usual",
+                                                   "calls of an invocation, mean",
                                                    "own time, median",
                                                    "own time above the 90 % quantile",
+                                                   "own time within short and long ones, median",
                                                    "response time, median",
-                                                   "response time above the 90 % quantile"};
+                                                   "response time above the 90 % quantile",
+                                                   "response time within short and long ones, median"};
     return titles[t];
 }
 
@@ -228,7 +229,7 @@ static void write_places(loom_buf *html, const loom_contrast *c)
         loom_page_cell_begin(html, "measure", false);
         loom_buf_str(html, test_title(p->test));
         loom_page_cell_end(html);
-        values(html, t);
+        values(html, t, p->test);
         loom_page_cell_begin(html, "graphs affected", true);
         loom_buf_printf(html, "%.0f</td></tr>\n", p->affected);
     }
@@ -258,7 +259,7 @@ static void write_changes(loom_buf *html, const loom_contrast *c)
         loom_page_cell_end(html);
         loom_page_cell_begin(html, "measure", false);
         loom_buf_printf(html, "%s</td>", test_title((loom_test)(i % LOOM_TESTS)));
-        values(html, t);
+        values(html, t, (loom_test)(i % LOOM_TESTS));
         loom_page_cell_begin(html, "q", true);
         loom_buf_printf(html, "%.2g</td>", t->q);
         loom_page_cell_begin(html, "", false);

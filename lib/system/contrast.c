@@ -5,11 +5,8 @@
 #include <string.h>
 
 #include "core/num.h"
+#include "system/contrast_places.h"
 #include "system/in_order.h"
-
-const char *const loom_change_kind_names[LOOM_CHANGE_KINDS] = {"service", "operation", "dependency", "path"};
-const char *const loom_test_names[LOOM_TESTS] = {"graphs",   "asked",    "often",        "own",
-                                                 "own_tail", "response", "response_tail"};
 
 /* One thing in both sets; where a set lacks it, the empty one stands for it. */
 static const loom_contrast_operation no_operation;
@@ -20,10 +17,9 @@ typedef struct comparing {
     loom_contrast *c;
     const loom_contrast_tally *set[2];
     const loom_contrast_conf *conf;
-    int32_t *mine[2];         /* of each operation of a set: its number in c->ops */
-    int32_t *theirs[2];       /* of each operation of c->ops: its number in a set, -1 */
-    int32_t n_ops, first_dep; /* changes 0 .. n_ops - 1 are the operations, then the dependencies */
-    int32_t n_deps;
+    int32_t *mine[2];   /* of each operation of a set: its number in c->ops */
+    int32_t *theirs[2]; /* of each operation of c->ops: its number in a set, -1 */
+    int32_t n_ops;
 } comparing;
 
 static const loom_contrast_operation *operation_in(const comparing *x, int s, int32_t op)
@@ -84,15 +80,19 @@ static bool test_above(const comparing *x, loom_tested *t, const loom_time_count
     return ok;
 }
 
-/* By ranks, which sees a shift of all, and by the share of slow ones, which sees what happens to few or from zero. */
-static bool test_times(const comparing *x, loom_tested *t, loom_tested *tail, const loom_time_counts *a,
-                       const loom_time_counts *b)
+/* By ranks, which sees a shift of all; by the share of slow ones, which sees what happens to few or from zero; and by
+ * ranks within two kinds. t: the first of these three tests. */
+static bool test_times(const comparing *x, loom_tested *t, const loom_time_counts *a, const loom_time_counts *b)
 {
-    t->before = loom_time_counts_quantile(a, .5);
-    t->after = loom_time_counts_quantile(b, .5);
-    double p = loom_times_test(a, b, &t->superiority);
-    if (a->total + b->total >= x->conf->min_graphs) t->p = p;
-    return test_above(x, tail, a, b, .9);
+    loom_tested *kinds = &t[LOOM_TEST_OWN_KINDS - LOOM_TEST_OWN];
+    t->before = kinds->before = loom_time_counts_quantile(a, .5);
+    t->after = kinds->after = loom_time_counts_quantile(b, .5);
+    double p = loom_times_test(a, b, &t->superiority), q = loom_kinds_test(a, b, &kinds->superiority);
+    if (a->total + b->total >= x->conf->min_graphs) {
+        t->p = p;
+        kinds->p = q;
+    }
+    return test_above(x, &t[LOOM_TEST_OWN_TAIL - LOOM_TEST_OWN], a, b, .9);
 }
 
 static bool compare_operation(comparing *x, int32_t op)
@@ -107,8 +107,31 @@ static bool compare_operation(comparing *x, int32_t op)
     c->graphs[1] = b->graphs;
     if (!loom_operation_is_root(&x->c->ops, op)) /* of roots that is the share of USER's calls: tested once */
         test_share(x, &c->tests[LOOM_TEST_GRAPHS], a->graphs, x->set[0]->graphs, b->graphs, x->set[1]->graphs);
-    return test_times(x, &c->tests[LOOM_TEST_OWN], &c->tests[LOOM_TEST_OWN_TAIL], &a->own, &b->own) &&
-           test_times(x, &c->tests[LOOM_TEST_RESPONSE], &c->tests[LOOM_TEST_RESPONSE_TAIL], &a->response, &b->response);
+    return test_times(x, &c->tests[LOOM_TEST_OWN], &a->own, &b->own) &&
+           test_times(x, &c->tests[LOOM_TEST_RESPONSE], &a->response, &b->response);
+}
+
+/* All invocations, with those that make no call. */
+static bool with_none(loom_time_counts *all, const loom_time_counts *number, int64_t invocations)
+{
+    return loom_time_counts_merge(all, number) && loom_time_counts_add(all, 0, invocations - number->total);
+}
+
+/* Where no invocation calls it twice, the share of those that call it says the same. */
+static bool test_number(const comparing *x, loom_tested *t, const loom_time_counts *a, int64_t n1,
+                        const loom_time_counts *b, int64_t n2)
+{
+    loom_time_counts all[2] = {{0}, {0}};
+    if (!(loom_time_counts_quantile(a, 1) > 1) && !(loom_time_counts_quantile(b, 1) > 1)) return true;
+    bool ok = with_none(&all[0], a, n1) && with_none(&all[1], b, n2);
+    if (ok && a->total + b->total >= x->conf->min_graphs) {
+        t->before = loom_time_counts_mean(&all[0]);
+        t->after = loom_time_counts_mean(&all[1]);
+        t->p = loom_times_test(&all[0], &all[1], &t->superiority);
+    }
+    loom_time_counts_release(&all[0]);
+    loom_time_counts_release(&all[1]);
+    return ok;
 }
 
 /* Whether the caller's invocations call it, and more often than the median of all that do, in both sets together. */
@@ -119,7 +142,8 @@ static bool test_numbers(const comparing *x, loom_change *c, const loom_contrast
     int64_t n2 = c->caller < 0 ? x->set[1]->graphs : operation_in(x, 1, c->caller)->graphs;
     if (n1 == 0 || n2 == 0) return true; /* the caller itself is new or gone */
     test_share(x, &c->tests[LOOM_TEST_ASKED], a->number.total, n1, b->number.total, n2);
-    return test_above(x, &c->tests[LOOM_TEST_OFTEN], &a->number, &b->number, .5);
+    return test_number(x, &c->tests[LOOM_TEST_NUMBER], &a->number, n1, &b->number, n2) &&
+           test_above(x, &c->tests[LOOM_TEST_OFTEN], &a->number, &b->number, .5);
 }
 
 static bool compare_dependency(comparing *x, int32_t caller, int32_t callee)
@@ -135,9 +159,7 @@ static bool compare_dependency(comparing *x, int32_t caller, int32_t callee)
     c->graphs[1] = b->graphs;
     if (caller >= 0)
         test_share(x, &c->tests[LOOM_TEST_GRAPHS], a->graphs, x->set[0]->graphs, b->graphs, x->set[1]->graphs);
-    return test_times(x, &c->tests[LOOM_TEST_RESPONSE], &c->tests[LOOM_TEST_RESPONSE_TAIL], &a->response,
-                      &b->response) &&
-           test_numbers(x, c, a, b);
+    return test_times(x, &c->tests[LOOM_TEST_RESPONSE], &a->response, &b->response) && test_numbers(x, c, a, b);
 }
 
 /* Roots of one service stand together in the order of keys only within a type: all of a name are looked for. */
@@ -156,7 +178,7 @@ static bool compare_service(comparing *x, const int32_t *roots, int32_t n)
         }
     if (ok) {
         test_share(x, &c->tests[LOOM_TEST_GRAPHS], c->graphs[0], x->set[0]->graphs, c->graphs[1], x->set[1]->graphs);
-        ok = test_times(x, &c->tests[LOOM_TEST_RESPONSE], &c->tests[LOOM_TEST_RESPONSE_TAIL], &times[0], &times[1]);
+        ok = test_times(x, &c->tests[LOOM_TEST_RESPONSE], &times[0], &times[1]);
     }
     loom_time_counts_release(&times[0]);
     loom_time_counts_release(&times[1]);
@@ -208,11 +230,9 @@ static bool compare_dependencies(comparing *x, int32_t *rank)
             list[n++] = (pair){a < 0 ? -1 : x->mine[s][a], x->mine[s][loom_pair_b(&x->set[s]->pairs, i)]};
         }
     if (ok) qsort_r(list, n, sizeof *list, by_pair, rank);
-    x->first_dep = (int32_t)x->c->n_changes;
     for (size_t i = 0; ok && i < n; i++)
         if (i == 0 || list[i].a != list[i - 1].a || list[i].b != list[i - 1].b)
             ok = compare_dependency(x, list[i].a, list[i].b);
-    x->n_deps = (int32_t)x->c->n_changes - x->first_dep;
     free(list);
     return ok;
 }
@@ -284,8 +304,7 @@ static bool compare_paths(comparing *x)
         c->graphs[0] = a->graphs;
         c->graphs[1] = b->graphs;
         test_share(x, &c->tests[LOOM_TEST_GRAPHS], a->graphs, x->set[0]->graphs, b->graphs, x->set[1]->graphs);
-        ok = test_times(x, &c->tests[LOOM_TEST_RESPONSE], &c->tests[LOOM_TEST_RESPONSE_TAIL], &a->response,
-                        &b->response);
+        ok = test_times(x, &c->tests[LOOM_TEST_RESPONSE], &a->response, &b->response);
     }
     for (int s = 0; s < 2; s++) {
         free(of[s]);
@@ -321,88 +340,6 @@ static bool judge(comparing *x)
     return ok;
 }
 
-/* ---- where it comes from ---- */
-
-static bool add_place(comparing *x, int32_t change, loom_test test, double affected, const char *what)
-{
-    loom_contrast *c = x->c;
-    if (loom_grow(&c->places, &c->place_cap, (size_t)c->n_places + 1, sizeof *c->places, NULL) != LOOM_OK) return false;
-    c->places[c->n_places++] = (loom_place){change, test, affected, what};
-    return true;
-}
-
-/* A call that is made more or less often by a caller that is still invoked. */
-static bool place_dependency(comparing *x, int32_t i)
-{
-    const loom_change *d = &x->c->changes[i];
-    const loom_tested *asked = &d->tests[LOOM_TEST_ASKED], *often = &d->tests[LOOM_TEST_OFTEN];
-    double n = (double)(d->caller < 0 ? x->set[1]->graphs : operation_in(x, 1, d->caller)->graphs);
-    double by_asked = asked->found ? n * fabs(asked->after - asked->before) : -1;
-    double by_often = often->found ? n * asked->after * fabs(often->after - often->before) : -1;
-    if (by_asked < 0 && by_often < 0) return true;
-    if (by_asked >= by_often)
-        return add_place(x, i, LOOM_TEST_ASKED, by_asked,
-                         asked->after == 0              ? "gone"
-                         : asked->before == 0           ? "new"
-                         : asked->after < asked->before ? "fewer calls"
-                                                        : "more calls");
-    return add_place(x, i, LOOM_TEST_OFTEN, by_often, often->after < often->before ? "repeated less" : "repeated more");
-}
-
-/* A change of times: the more affected of the two tests that are found. */
-static bool place_times(comparing *x, int32_t i, loom_test test)
-{
-    const loom_change *o = &x->c->changes[i];
-    const loom_tested *ranks = &o->tests[test], *tail = &o->tests[test + 1];
-    double n = (double)operation_in(x, 1, o->callee)->graphs;
-    double by_ranks = ranks->found ? n * fabs(2 * ranks->superiority - 1) : -1;
-    double by_tail = tail->found ? n * fabs(tail->after - tail->before) : -1;
-    if (by_ranks >= by_tail) return add_place(x, i, test, by_ranks, ranks->superiority > .5 ? "slower" : "faster");
-    return add_place(x, i, test + 1, by_tail, tail->after > tail->before ? "slower" : "faster");
-}
-
-/* Response time has changed, own time has not been seen to: does what it calls tell why? */
-static bool explained_below(const comparing *x, int32_t op)
-{
-    for (int32_t i = x->first_dep; i < x->first_dep + x->n_deps; i++) {
-        const loom_change *d = &x->c->changes[i];
-        if (d->caller == op && d->found) return true;
-    }
-    return false;
-}
-
-static bool find_places(comparing *x)
-{
-    loom_contrast *c = x->c;
-    for (int32_t i = 0; i < x->n_ops; i++) {
-        const loom_change *o = &c->changes[i];
-        bool own = o->tests[LOOM_TEST_OWN].found || o->tests[LOOM_TEST_OWN_TAIL].found;
-        bool response = o->tests[LOOM_TEST_RESPONSE].found || o->tests[LOOM_TEST_RESPONSE_TAIL].found;
-        if (own && !place_times(x, i, LOOM_TEST_OWN)) return false;
-        if (!own && response && !explained_below(x, o->callee) && !place_times(x, i, LOOM_TEST_RESPONSE)) return false;
-    }
-    for (int32_t i = x->first_dep; i < x->first_dep + x->n_deps; i++)
-        if (!place_dependency(x, i)) return false;
-    return true;
-}
-
-static int by_affected(const void *a, const void *b, void *arg)
-{
-    const loom_place *x = a, *y = b;
-    const loom_change *changes = arg;
-    double p = changes[x->change].tests[x->test].p, q = changes[y->change].tests[y->test].p;
-    if (x->affected != y->affected) return x->affected > y->affected ? -1 : 1;
-    if (p != q) return p < q ? -1 : 1;
-    return x->change < y->change ? -1 : x->change > y->change;
-}
-
-/* What is found at no place is explained by one. */
-static void mark_explained(loom_contrast *c)
-{
-    for (int64_t i = 0; i < c->n_changes; i++) c->changes[i].explained = c->changes[i].found;
-    for (int64_t i = 0; i < c->n_places; i++) c->changes[c->places[i].change].explained = false;
-}
-
 loom_status loom_contrast_compare(loom_contrast *c, const loom_contrast_tally *before, const loom_contrast_tally *after,
                                   const loom_contrast_conf *conf, loom_err *err)
 {
@@ -418,9 +355,7 @@ loom_status loom_contrast_compare(loom_contrast *c, const loom_contrast_tally *b
         ok = compare_operation(&x, order[i]);
     }
     ok = ok && compare_dependencies(&x, rank) && compare_services(&x, order) && compare_paths(&x) && judge(&x) &&
-         find_places(&x);
-    if (ok && c->n_places) qsort_r(c->places, (size_t)c->n_places, sizeof *c->places, by_affected, c->changes);
-    if (ok) mark_explained(c);
+         loom_contrast_find_places(c);
     for (int s = 0; s < 2; s++) {
         free(x.mine[s]);
         free(x.theirs[s]);

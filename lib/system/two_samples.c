@@ -55,26 +55,83 @@ loom_log_ratio loom_share_ratio(int64_t k1, int64_t n1, int64_t k2, int64_t n2)
     return (loom_log_ratio){value, value - half, value + half};
 }
 
-double loom_times_test(const loom_time_counts *a, const loom_time_counts *b, double *superiority)
-{
-    int64_t x[LOOM_TIME_BINS], y[LOOM_TIME_BINS];
-    int32_t n = loom_time_counts_spread(a, x), m = loom_time_counts_spread(b, y), bins = n > m ? n : m;
-    double na = (double)a->total, nb = (double)b->total, all = na + nb, below = 0, u = 0, ties = 0, most = 0;
+/* Mann-Whitney's U of the bins from .. to - 1 of two histograms. */
+typedef struct rank_sum {
+    double na, nb, u, variance;
+    bool usable; /* the normal limit is good enough */
+} rank_sum;
 
-    *superiority = NAN;
-    if (a->total == 0 || b->total == 0) return NAN;
-    for (int32_t i = 0; i < bins; i++) {
+static rank_sum rank_sum_of(const int64_t *x, const int64_t *y, int32_t from, int32_t to)
+{
+    rank_sum r = {0};
+    double ties = 0, most = 0;
+    for (int32_t i = from; i < to; i++) {
         double p = (double)x[i], q = (double)y[i], t = p + q;
-        u += q * (below + p / 2);
-        below += p;
+        r.u += q * (r.na + p / 2);
+        r.na += p;
+        r.nb += q;
         ties += t * t * t - t;
         most = fmax(most, t);
     }
-    *superiority = u / (na * nb);
-    if (fmin(na, nb) < 10 || (all - most) * fmin(na, nb) / all < 10) return NAN;
-    double variance = na * nb / 12 * (all + 1 - ties / (all * (all - 1)));
-    double z = fmax(0, fabs(u - na * nb / 2) - .5) / sqrt(variance);
-    return erfc(z / sqrt(2));
+    double all = r.na + r.nb, less = fmin(r.na, r.nb);
+    r.usable = less >= 10 && (all - most) * less / all >= 10;
+    r.variance = all < 2 ? 0 : r.na * r.nb / 12 * (all + 1 - ties / (all * (all - 1)));
+    return r;
+}
+
+static double p_of_sum(double off, double variance) { return erfc(fmax(0, off) / sqrt(variance) / sqrt(2)); }
+
+double loom_times_test(const loom_time_counts *a, const loom_time_counts *b, double *superiority)
+{
+    int64_t x[LOOM_TIME_BINS], y[LOOM_TIME_BINS];
+    int32_t n = loom_time_counts_spread(a, x), m = loom_time_counts_spread(b, y);
+    rank_sum r = rank_sum_of(x, y, 0, n > m ? n : m);
+    *superiority = r.na > 0 && r.nb > 0 ? r.u / (r.na * r.nb) : NAN;
+    return r.usable ? p_of_sum(fabs(r.u - r.na * r.nb / 2) - .5, r.variance) : NAN;
+}
+
+/* The bin from which on durations are the long ones: the variance between the two kinds is largest. */
+static int32_t parting(const int64_t *x, const int64_t *y, int32_t bins)
+{
+    double all = 0, sum = 0, n = 0, part = 0, best = 0;
+    int32_t at = 0;
+    for (int32_t i = 0; i < bins; i++) {
+        double t = (double)(x[i] + y[i]);
+        all += t;
+        sum += t * log1p((double)loom_time_bin_value(i));
+    }
+    for (int32_t i = 0; i + 1 < bins; i++) {
+        double t = (double)(x[i] + y[i]);
+        n += t;
+        part += t * log1p((double)loom_time_bin_value(i));
+        if (t <= 0 || n >= all) continue;
+        double apart = part / n - (sum - part) / (all - n), between = n * (all - n) * apart * apart;
+        if (between > best) {
+            best = between;
+            at = i + 1;
+        }
+    }
+    return at;
+}
+
+double loom_kinds_test(const loom_time_counts *a, const loom_time_counts *b, double *superiority)
+{
+    int64_t x[LOOM_TIME_BINS], y[LOOM_TIME_BINS];
+    int32_t n = loom_time_counts_spread(a, x), m = loom_time_counts_spread(b, y), bins = n > m ? n : m;
+    int32_t at = parting(x, y, bins);
+    rank_sum kinds[2] = {rank_sum_of(x, y, 0, at), rank_sum_of(x, y, at, bins)};
+    double u = 0, pairs = 0, variance = 0;
+
+    *superiority = NAN;
+    if (!kinds[0].usable || !kinds[1].usable) return NAN;
+    for (int k = 0; k < 2; k++) {
+        double w = 1 / (kinds[k].na + kinds[k].nb + 1);
+        u += w * kinds[k].u;
+        pairs += w * kinds[k].na * kinds[k].nb;
+        variance += w * w * kinds[k].variance;
+    }
+    *superiority = u / pairs;
+    return p_of_sum(fabs(u - pairs / 2), variance);
 }
 
 typedef struct ranked {

@@ -23,6 +23,11 @@ loom_log_ratio loom_share_ratio(int64_t k1, int64_t n1, int64_t k2, int64_t n2);
 /* *superiority: P(a value of b > one of a) + P(equal) / 2; NaN of nothing. */
 double loom_times_test(const loom_time_counts *a, const loom_time_counts *b, double *superiority);
 
+/* The same within the short and within the long ones, for durations of two kinds (a cache that has it or not): there a
+ * change of both is lost in what lies between them. Parted where both samples together fall apart most, by ln(1 + ms)
+ * (Otsu 1979); sums of ranks weighted by 1 / (n + 1) (van Elteren 1960). NaN where either kind is too few. */
+double loom_kinds_test(const loom_time_counts *a, const loom_time_counts *b, double *superiority);
+
 /* q[i]: the smallest false discovery rate at which test i is a discovery; NaN where p[i] is. Returns how many are
  * at most `rate`; -1: no memory. */
 int64_t loom_discoveries(double *q, const double *p, int64_t n, double rate);

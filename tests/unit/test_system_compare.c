@@ -75,6 +75,29 @@ TEST(ranks)
     loom_time_counts_release(&b);
 }
 
+/* Answers of a cache in 1 to 8 ms, of what is behind it in seconds; three times slower, both. Ranks of all hardly see it. */
+TEST(ranks_within_two_kinds)
+{
+    loom_time_counts a = {0}, b = {0}, few = {0};
+    double all, kinds;
+    for (int i = 0; i < 1000; i++) CHECK(loom_time_counts_add(&a, i % 2 ? 1 + i % 8 : 200 + (i * 37) % 1000 * 8, 1));
+    for (int i = 0; i < 100; i++)
+        CHECK(loom_time_counts_add(&b, 3 * (i % 2 ? 1 + i % 8 : 200 + (i * 37) % 100 * 80), 1));
+    double p_all = loom_times_test(&a, &b, &all), p_kinds = loom_kinds_test(&a, &b, &kinds);
+    CHECK(p_kinds < 1e-12 && p_kinds < 1e-4 * p_all);
+    CHECK(kinds > all && kinds > .7);
+    CHECK_NEAR(loom_kinds_test(&b, &a, &all), p_kinds, 1e-12);
+    CHECK_NEAR(all, 1 - kinds, 1e-12);
+    CHECK_NEAR(loom_kinds_test(&a, &a, &all), 1, 1e-9);
+    CHECK_NEAR(all, .5, 1e-12);
+    CHECK(loom_time_counts_add(&few, 5, 30) && loom_time_counts_add(&few, 3000, 4)); /* four long ones say nothing */
+    CHECK(isnan(loom_kinds_test(&a, &few, &all)) && isnan(all));
+    loom_time_counts_release(&few);
+    CHECK(isnan(loom_kinds_test(&a, &few, &all)));
+    loom_time_counts_release(&a);
+    loom_time_counts_release(&b);
+}
+
 TEST(discoveries_are_those_of_benjamini_and_hochberg)
 {
     double p[] = {.01, .02, NAN, .03, .5, .04}, q[6];
@@ -148,6 +171,66 @@ TEST(the_lowest_caller_that_is_still_invoked)
     loom_contrast_release(&part);
 }
 
-TEST_MAIN(RUN(shares) RUN(exact_tests_hold_their_level) RUN(ranks) RUN(discoveries_are_those_of_benjamini_and_hochberg)
-              RUN(a_change_is_put_where_it_comes_from) RUN(the_lowest_caller_that_is_still_invoked)
-                  loom_arena_release(&arena);)
+/* Called twice or four times, now once or three times: as many invocations as before call it, and more than the median. */
+TEST(numbers_of_calls)
+{
+    static const char root[] = "00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_9";
+    static const struct {
+        int calls, times;
+    } made[] = {{2, 110}, {4, 90}, {1, 55}, {3, 45}};
+    loom_contrast_tally before = {0}, after = {0};
+    loom_contrast c = {0};
+    loom_contrast_conf conf = {.fdr = .01, .min_graphs = 10};
+    for (int i = 0; i < 4; i++) {
+        char line[512];
+        int n = snprintf(line, sizeof line, "%s", root);
+        for (int k = 1; k <= made[i].calls; k++)
+            n += snprintf(line + n, sizeof line - (size_t)n, "||0.%d|mc|MS_1|MS_2|ARRIVED_%d|RT_0", k, k);
+        add(i < 2 ? &before : &after, line, made[i].times);
+    }
+    CHECK(loom_contrast_compare(&c, &before, &after, &conf, NULL) == LOOM_OK);
+    REQUIRE(c.n_places == 1);
+    const loom_tested *t = &c.changes[c.places[0].change].tests[LOOM_TEST_NUMBER];
+    CHECK(c.places[0].test == LOOM_TEST_NUMBER && !c.places[0].mixed);
+    CHECK_STR(c.places[0].what, "fewer calls");
+    CHECK_NEAR(t->before, 2.9, 1e-12);
+    CHECK_NEAR(t->after, 1.9, 1e-12);
+    CHECK_NEAR(c.places[0].affected, 50.5, 1e-9); /* 100 times 2 P - 1, P = .45 x .55: three beat two */
+    CHECK(loom_test_unit_of(LOOM_TEST_NUMBER) == LOOM_TEST_CALLS &&
+          loom_test_unit_of(LOOM_TEST_OFTEN) == LOOM_TEST_SHARE &&
+          loom_test_unit_of(LOOM_TEST_OWN_KINDS) == LOOM_TEST_MS);
+    loom_contrast_free(&c);
+    loom_contrast_release(&before);
+    loom_contrast_release(&after);
+}
+
+/* Two services ask the same operation for different things, and one of them asks it less: the operation itself has not
+ * changed, though what it calls on the whole has, by more graphs. */
+TEST(who_is_asked_by_others_now)
+{
+    static const char one[] = "00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_9||0.1|rpc|MS_1|MS_3|ARRIVED_1|RT_5||"
+                              "0.1.1|db|MS_3|MS_4|ARRIVED_2|RT_1";
+    static const char none[] = "00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_4";
+    static const char two[] = "00h00m00s000ms S_2 0|http|USER|MS_2|ARRIVED_0|RT_9||0.1|rpc|MS_2|MS_3|ARRIVED_1|RT_5||"
+                              "0.1.1|mc|MS_3|MS_5|ARRIVED_2|RT_1";
+    loom_contrast_tally before = {0}, after = {0};
+    loom_contrast c = {0};
+    loom_contrast_conf conf = {.fdr = .01, .min_graphs = 10};
+    add(&before, one, 500);
+    add(&before, two, 1500);
+    add(&after, one, 50);
+    add(&after, none, 75);
+    add(&after, two, 375);
+    CHECK(loom_contrast_compare(&c, &before, &after, &conf, NULL) == LOOM_OK);
+    REQUIRE(c.n_places == 3);
+    CHECK_STR(loom_operation_name(&c.ops, c.changes[c.places[0].change].callee), "MS_00003");
+    CHECK(!c.places[0].mixed && c.places[1].mixed && c.places[2].mixed);
+    loom_contrast_free(&c);
+    loom_contrast_release(&before);
+    loom_contrast_release(&after);
+}
+
+TEST_MAIN(RUN(shares) RUN(exact_tests_hold_their_level) RUN(ranks) RUN(ranks_within_two_kinds)
+              RUN(discoveries_are_those_of_benjamini_and_hochberg) RUN(a_change_is_put_where_it_comes_from)
+                  RUN(the_lowest_caller_that_is_still_invoked) RUN(numbers_of_calls) RUN(who_is_asked_by_others_now)
+                      loom_arena_release(&arena);)
