@@ -1,5 +1,5 @@
-/* Results of a run that several ranks share (core/ranks.h): each has made a stretch of the graphs, the first ones rank 0,
- * which writes those of all, one after the other: the files of a single process. */
+/* Results of a run that several ranks share (core/ranks.h): each has made a stretch of the graphs, the first ones
+ * rank 0, which writes those of all, one after the other: the files of a single process. */
 #ifndef LOOM_INFER_RESULT_RANKS_H
 #define LOOM_INFER_RESULT_RANKS_H
 

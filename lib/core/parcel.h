@@ -1,7 +1,9 @@
 /* Numbers and bytes in a row, for another process of the same build (core/ranks.h). What comes in is checked for its
  * lengths: a read beyond the end gives zeros and marks the parcel as bad.
  *
- *   loom_parcel_put(&into, &counts, sizeof counts);  loom_parcel_put_i64(&into, n);  loom_parcel_put_text(&into, text, len);
+ *   loom_parcel_put(&into, &counts, sizeof counts);
+ *   loom_parcel_put_i64(&into, n);
+ *   loom_parcel_put_text(&into, text, len);
  *
  *   loom_parcel p = loom_parcel_of(&from);
  *   loom_parcel_get(&p, &counts, sizeof counts);  n = loom_parcel_get_i64(&p);  text = loom_parcel_get_text(&p, &len);

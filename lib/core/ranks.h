@@ -7,7 +7,8 @@
  *   loom_ranks_end();
  *
  * All but start and end are collective: every rank calls the same ones in the same order. A rank that fails where
- * the others do not wait for it cannot leave quietly: loom_ranks_leave takes them along. mpirun does that when a rank dies.
+ * the others do not wait for it cannot leave quietly: loom_ranks_leave takes them along. mpirun does that when a rank
+ * dies.
  *
  * Waiting spins for a while, then sleeps between looks, so that ranks which share CPUs leave them to those at work. */
 #ifndef LOOM_CORE_RANKS_H

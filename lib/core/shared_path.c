@@ -6,8 +6,8 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-/* Length of the program's own path, 0: not known. In a root without /proc the system still tells the name under which it
- * was started. */
+/* Length of the program's own path, 0: not known. In a root without /proc the system still tells the name under which
+ * it was started. */
 static ssize_t program_path(char path[PATH_MAX])
 {
     ssize_t n = readlink("/proc/self/exe", path, PATH_MAX);

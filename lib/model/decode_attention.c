@@ -1,7 +1,8 @@
 /* Attention of loom_decode: every row over the keys and values of its sequence, which lie in blocks (decode_impl.h).
  *
- * Rows of one run that follow one another in a sequence (a prompt, forced text) are a team: they, and the heads that share
- * keys, read a block together. What a member adds up, and in which order, does not depend on who else is in the team. */
+ * Rows of one run that follow one another in a sequence (a prompt, forced text) are a team: they, and the heads that
+ * share keys, read a block together. What a member adds up, and in which order, does not depend on who else is in the
+ * team. */
 #include <math.h>
 #include <string.h>
 
@@ -35,7 +36,8 @@ typedef struct team {
     float *o[TEAM]; /* their sums */
 } team;
 
-/* s[0..16) = q . keys of one head and block, times scale, for n members. Loads of the next block are started alongside. */
+/* s[0..16) = q . keys of one head and block, times scale, for n members. Loads of the next block are started
+ * alongside. */
 UNROLLED score_block(const team *m, int n, const char *keys, const char *next, int64_t D, float scale, bool bf16)
 {
     size_t step = bf16 ? sizeof(vec16h) : sizeof(vec16);
@@ -59,8 +61,8 @@ UNROLLED score_block(const team *m, int n, const char *keys, const char *next, i
     }
 }
 
-/* o[0..16) += sum_j s[j] * values[j][0..16) over `left` positions of one block, and the 16 columns after these when there are
- * two groups of them; for n members. */
+/* o[0..16) += sum_j s[j] * values[j][0..16) over `left` positions of one block, and the 16 columns after these when
+ * there are two groups of them; for n members. */
 UNROLLED mix_block(const team *m, int n, int groups, int64_t column, const char *values, const char *next, int64_t left,
                    bool bf16)
 {

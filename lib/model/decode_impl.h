@@ -1,4 +1,5 @@
-/* Inside of loom_decode, shared by kvcache.c (memory, sequences, blocks), decode.c (the run) and decode_attention.c only.
+/* Inside of loom_decode, shared by kvcache.c (memory, sequences, blocks), decode.c (the run) and decode_attention.c
+ * only.
  *
  * A block holds LOOM_KV_BLOCK = 16 positions of one sequence, for every layer:
  *
