@@ -61,7 +61,7 @@ done
 } | tee -a table.md
 [ "$GRAPHS" = 0 ] && exit
 
-# ---- cost: at most 10 s each on two cores, in at most 128 MiB, whatever the number of graphs ----
+# ---- cost: at most 10 s each on two cores, in at most 160 MiB, whatever the number of graphs ----
 late=0
 measure() { # NAME COMMAND...
     local name=$1 took wall cpu peak load kept
@@ -72,18 +72,18 @@ measure() { # NAME COMMAND...
     read -r wall cpu < <(awk '{ print $1, $2 + $3 }' <<<"$took")
     # beside other work wall time says little; 10 s of CPU time need no more on a free core
     kept=$(awk -v w="$wall" -v c="$cpu" -v p="$peak" 'BEGIN { split(p, m, " "); mib = m[2] == "MiB" ? m[1] : m[2] == "KiB" ? m[1] / 1024 : m[1] * 1024
-        print (w <= 10 ? "yes" : c <= 10 ? "by CPU time" : "no") (mib <= 128 ? ", yes" : ", no") }')
+        print (w <= 10 ? "yes" : c <= 10 ? "by CPU time" : "no") (mib <= 160 ? ", yes" : ", no") }')
     [[ $kept != *no* ]] || late=1
     printf '| %s | %s | %s | %s | %s | %s |\n' "$name" "$wall" "$cpu" "$peak" "$load" "$kept"
 }
 world big --profile large --traces "$GRAPHS"
 half=$((GRAPHS / 2))
-[ -e big.a.graphs.zst ] || { zstd -dcq big.graphs.zst | head -n $half | zstd -q -1 -o big.a.graphs.zst; zstd -dcq big.graphs.zst | tail -n +$((half + 1)) | zstd -q -1 -o big.b.graphs.zst; }
+[ -e big.b.graphs.zst ] || zstd -dcq big.graphs.zst | awk -v half=$half '{ print | ("zstd -q -1 -f -o big." (NR > half ? "b" : "a") ".graphs.zst") }'
 cat big.*.zst >/dev/null # into memory: the program is measured, not the disk
 rm -f big.json
 {
     echo
-    echo "| $GRAPHS graphs of 4,000 services, two threads | wall s | CPU s | peak memory | load before | 10 s, 128 MiB |"
+    echo "| $GRAPHS graphs of 4,000 services, two threads | wall s | CPU s | peak memory | load before | 10 s, 160 MiB |"
     echo "|---|---:|---:|---:|---:|---|"
     measure "topology, half of them" "$E" topology big.a.graphs.zst -o big.json --force
     measure topology "$E" topology big.graphs.zst -o big.json --force

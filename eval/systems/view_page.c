@@ -331,8 +331,8 @@ static const char style[] =
     ".rpc{color:var(--rpc)}.http{color:var(--http)}.mc{color:var(--mc)}.db{color:var(--db)}.mq{color:var(--mq)}.t{font-size:.8rem;font-weight:600}"
     ".ctx{padding:.2rem 0 .6rem 1rem;font-size:.93rem}.ctx p{margin:.2rem 0}.ctx ul{margin:.1rem 0 .3rem}"
     ".hist .bar{fill:var(--same)}.hist .mark{stroke:var(--mark);stroke-width:2}.hist{max-width:100%}"
-    ".traces{display:flex;flex-direction:column}.traces section{order:var(--rare)}body:has(#by-slow:checked) .traces section{order:var(--slow)}"
-    "fieldset{border:1px solid var(--line);display:inline-flex;gap:1rem;flex-wrap:wrap}"
+    /* the focus goes as the page is seen, also in the other order */
+    ".traces{display:flex;flex-direction:column;reading-flow:flex-visual}.traces section{order:var(--rare)}body:has(#by-slow:checked) .traces section{order:var(--slow)}"
     "@media(max-width:640px){.gantt summary{grid-template-columns:minmax(0,1fr) 4.6rem 2.4rem}.lane{grid-column:1/-1}}"
     "@media print{.gantt li{break-inside:avoid}}</style>\n";
 
@@ -352,8 +352,7 @@ bool loom_view_page(loom_buf *html, const loom_view_trace *traces, int64_t n, co
     if (n > 1)
         loom_buf_str(
             html,
-            "<fieldset class=\"screen\"><legend>Order</legend><label><input type=\"radio\" name=\"by\" id=\"by-rare\" checked> rarest structure first</label>"
-            "<label><input type=\"radio\" name=\"by\" id=\"by-slow\"> slowest first</label></fieldset>\n");
+            "<p class=\"screen\"><label><input type=\"checkbox\" id=\"by-slow\"> slowest first (else rarest structure first)</label></p>\n");
     loom_buf_str(html, "<div class=\"traces\">\n");
     for (int64_t place = 0; place < n && ok; place++)
         for (int64_t i = 0; i < n && ok; i++) {
