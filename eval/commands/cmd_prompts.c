@@ -418,8 +418,8 @@ static loom_status write_pairs(prompts_job *j, const char *valid_path, loom_err 
 
 /* ---- prompts as real graphs occur ---- */
 
-/* A random choice of `count` graphs of each application, in the order of the file: what follows one another there is what a
- * window of them shows. */
+/* A random choice of `count` graphs of each application, in the order of the file: what follows one another there is
+ * what a window of them shows. */
 static loom_status keep_apps(prompts_job *j, const char *path, loom_err *err)
 {
     loom_management m = {0};

@@ -1,9 +1,9 @@
 /* Call graphs as trees of typed nodes with standardised response times, as TraceVAE takes them (Fig 5).
  *
- * The type of a node is (destination, type of call). One seen less than LOOM_FOREST_SEEN times in training is known by its
- * type of call alone: these types are the first, numbered as in loom_call_type, and what is usual of them comes from all
- * calls of that type. A node's value is log(1 + ms), standardised by its type. Graphs of more than LOOM_TREE_MOST calls are
- * cut breadth-first; those of one call are no trees. */
+ * The type of a node is (destination, type of call). One seen less than LOOM_FOREST_SEEN times in training is known
+ * by its type of call alone: these types are the first, numbered as in loom_call_type, and what is usual of them
+ * comes from all calls of that type. A node's value is log(1 + ms), standardised by its type. Graphs of more than
+ * LOOM_TREE_MOST calls are cut breadth-first; those of one call are no trees. */
 #ifndef LOOM_EVAL_FOREST_H
 #define LOOM_EVAL_FOREST_H
 

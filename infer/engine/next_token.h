@@ -7,8 +7,8 @@
  * takes everything behind it along. The result is distributed as the model's distribution cut down to what is allowed.
  *
  * Room: before a token is accepted, the shortest way from there to the end must fit into the tokens left. If it does
- * not, the shortest way from here is written instead. So an answer that could be begun is always completed. A few tokens
- * stay in reserve: text that goes on from another place may be cut into a few more. */
+ * not, the shortest way from here is written instead. So an answer that could be begun is always completed. A few
+ * tokens stay in reserve: text that goes on from another place may be cut into a few more. */
 #ifndef LOOM_INFER_NEXT_TOKEN_H
 #define LOOM_INFER_NEXT_TOKEN_H
 

@@ -1,5 +1,5 @@
 /* Messages between two ranks carry everything: MPI's own sums may be made in another order for every number of
- * ranks. */
+ * ranks. Longer than most files, as it alone knows MPI: without it all of this is a few lines that do nothing. */
 #include "core/ranks.h"
 
 #include <limits.h>

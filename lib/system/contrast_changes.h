@@ -1,5 +1,5 @@
-/* What two sets of graphs differ by: every thing in either, what was tested of it, and where changes come from. Filled by
- * loom_contrast_compare (contrast.h). */
+/* What two sets of graphs differ by: every thing in either, what was tested of it, and where changes come from.
+ * Filled by loom_contrast_compare (contrast.h). */
 #ifndef LOOM_SYSTEM_CONTRAST_CHANGES_H
 #define LOOM_SYSTEM_CONTRAST_CHANGES_H
 

@@ -1,6 +1,6 @@
 /* Times of a sample exchanged for others that keep their order: what holds of the old ones (no call finishes after the
- * layer's latency, no subgraph outlasts its call) holds of the new. A model then learns to compare times with the window
- * that the prompt gives it, down to windows of a millisecond, and never which times a call usually has.
+ * layer's latency, no subgraph outlasts its call) holds of the new. A model then learns to compare times with the
+ * window that the prompt gives it, down to windows of a millisecond, and never which times a call usually has.
  *
  *   loom_retime r = {.seed = 1};
  *   if (loom_retime_sample(&r, text, len, number)) use(r.text.data, r.text.len);

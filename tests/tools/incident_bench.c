@@ -321,8 +321,8 @@ static void must(loom_status st)
 
 static const loom_contrast_conf conf = {.fdr = .01, .min_graphs = 10};
 
-/* Rank of the place from 1; 0: not among what was found; -1: these graphs have no place for such a fault. *n_found: what was
- * reported. */
+/* Rank of the place from 1; 0: not among what was found; -1: these graphs have no place for such a fault. *n_found:
+ * what was reported. */
 static int64_t run(const store *s, fault f, uint64_t seed, int64_t *n_found, char *what, size_t cap)
 {
     loom_contrast_tally before = {.path_depth = 4}, after = {.path_depth = 4};

@@ -1,5 +1,5 @@
-/* Every allocation of readers, graphs, texts and topologies fails once: what was asked for is refused with a sentence or
- * done as well, and nothing is left behind. */
+/* Every allocation of readers, graphs, texts and topologies fails once: what was asked for is refused with a sentence
+ * or done as well, and nothing is left behind. */
 #include "unit/failing_memory.h"
 
 #include <unistd.h>

@@ -75,7 +75,8 @@ TEST(ranks)
     loom_time_counts_release(&b);
 }
 
-/* Answers of a cache in 1 to 8 ms, of what is behind it in seconds; three times slower, both. Ranks of all hardly see it. */
+/* Answers of a cache in 1 to 8 ms, of what is behind it in seconds; three times slower, both. Ranks of all hardly see
+ * it. */
 TEST(ranks_within_two_kinds)
 {
     loom_time_counts a = {0}, b = {0}, few = {0};
@@ -171,7 +172,8 @@ TEST(the_lowest_caller_that_is_still_invoked)
     loom_contrast_release(&part);
 }
 
-/* Called twice or four times, now once or three times: as many invocations as before call it, and more than the median. */
+/* Called twice or four times, now once or three times: as many invocations as before call it, and more than the
+ * median. */
 TEST(numbers_of_calls)
 {
     static const char root[] = "00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_9";
