@@ -176,7 +176,7 @@ static void write_summary(page *p)
     loom_buf_str(
         &p->html,
         "<h2>The paper's numbers beside these</h2>\n<div class=\"wide\"><table class=\"cards\">\n<tr class=\"h\"><th>Figure</th><th>What</th>"
-        "<th>Paper</th><th>Here</th><th>Same direction</th><th></th></tr>\n");
+        "<th>Paper</th><th>Here</th><th>Same direction</th><td></td></tr>\n");
     for (void *it = loom_json_iter(runs); it; it = loom_json_iter_next(runs, it))
         n += summary_rows(p, loom_json_iter_value(it));
     loom_buf_str(&p->html, "</table></div>\n");
@@ -225,7 +225,7 @@ static bool write_table(page *p, const chapter *part, loom_buf *scratch)
     loom_buf_printf(&p->html, "<details><summary>Numbers: %s", part->csv);
     if (n > p->conf->rows)
         loom_buf_printf(&p->html, ", the first %lld of %lld rows", (long long)p->conf->rows, (long long)n);
-    loom_buf_str(&p->html, "</summary><div class=\"wide\">");
+    loom_buf_str(&p->html, "</summary><div class=\"wide\" tabindex=\"0\">");
     loom_buf_append(&p->html, loom_buf_text(&table), table.len);
     loom_buf_str(&p->html, "</div></details>\n");
     loom_buf_release(&table);
@@ -280,7 +280,7 @@ static void write_run(page *p, const char *name, const loom_json *run)
     if (seconds >= 0) loom_buf_printf(&p->html, ", %.1f s", seconds);
     loom_buf_str(
         &p->html,
-        "</p>\n<div class=\"wide\"><table class=\"cards\"><tr class=\"h\"><th>Input</th><th>Bytes</th><th>XXH3-128</th><th>Made by</th></tr>\n");
+        "</p>\n<div class=\"wide\" tabindex=\"0\"><table class=\"cards\"><tr class=\"h\"><th>Input</th><th>Bytes</th><th>XXH3-128</th><th>Made by</th></tr>\n");
     for (size_t i = 0; i < loom_json_len(inputs); i++) {
         const loom_json *in = loom_json_at(inputs, i);
         loom_buf_str(&p->html, "<tr>");
@@ -318,7 +318,7 @@ static void write_head(page *p)
         "img-src data:; base-uri 'none'; form-action 'none'\">"
         "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>");
     loom_html_text(&p->html, p->conf->title);
-    loom_buf_printf(&p->html, "</title><style>%s</style></head><body>\n<h1>", style);
+    loom_buf_printf(&p->html, "</title><style>%s</style></head><body><main>\n<h1>", style);
     loom_html_text(&p->html, p->conf->title);
     loom_buf_str(
         &p->html,
@@ -360,7 +360,7 @@ static loom_status run_report(const loom_ctx *ctx, loom_err *err)
     write_summary(&p);
     for (size_t i = 0; i < sizeof chapters / sizeof *chapters; i++) write_part(&p, &chapters[i], &scratch);
     write_provenance(&p);
-    loom_buf_str(&p.html, "</body></html>\n");
+    loom_buf_str(&p.html, "</main></body></html>\n");
     if (p.conf->output) loom_buf_str(&path, p.conf->output);
     else loom_buf_printf(&path, "%s/report.html", p.dir);
     if ((st = p.st) != LOOM_OK) {
