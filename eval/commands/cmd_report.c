@@ -360,7 +360,7 @@ static loom_status run_report(const loom_ctx *ctx, loom_err *err)
     write_summary(&p);
     for (size_t i = 0; i < sizeof chapters / sizeof *chapters; i++) write_part(&p, &chapters[i], &scratch);
     write_provenance(&p);
-    loom_buf_str(&p.html, "</main></body></html>\n");
+    loom_buf_str(&p.html, "</main>\n</body></html>\n");
     if (p.conf->output) loom_buf_str(&path, p.conf->output);
     else loom_buf_printf(&path, "%s/report.html", p.dir);
     if ((st = p.st) != LOOM_OK) {
