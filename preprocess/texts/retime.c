@@ -6,6 +6,7 @@
 
 #include "core/num.h"
 #include "core/rng.h"
+#include "preprocess/texts/text_shape.h"
 #include "trace/text/grammar.h"
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -114,19 +115,14 @@ static void put(loom_retime *r, const char *digits, size_t n)
     loom_buf_i64(&r->text, r->to[found - r->from]);
 }
 
-static bool has(const char *text, size_t len, const char *what)
-{
-    return memmem(text, len, what, strlen(what)) != NULL;
-}
-
 bool loom_retime_sample(loom_retime *r, const char *text, size_t len, uint64_t number)
 {
+    const char *call = loom_item_words[LOOM_ITEM_START];
     size_t done = 0, digits = 0;
     loom_rng rng;
 
     loom_buf_reset(&r->text);
-    if (has(text, len, LOOM_TEXT_HIGH_LATENCY) || !has(text, len, loom_item_words[LOOM_ITEM_START]) ||
-        !gather(r, text, len))
+    if (loom_text_asks_for_slow(text, len) || !memmem(text, len, call, strlen(call)) || !gather(r, text, len))
         return false;
     loom_rng_seed(&rng, r->seed, "retime", number);
     draw_times(r, &rng);
