@@ -26,7 +26,8 @@
 
 static struct {
     int me, count; /* count 0: not joined, which is one process */
-    bool agreed;
+    bool agreed;   /* all know of the last failure */
+    bool told;     /* rank 0 knows of it */
     int64_t taken; /* rank 0: results that others delivered */
     loom_ranks_cost cost;
 } ranks;
@@ -467,7 +468,7 @@ loom_status loom_ranks_deliver(loom_buf *bytes, int64_t turn, loom_status mine, 
         if (mine == LOOM_OK) mine = loom_buf_check(bytes, "what this rank made", err);
         speak(&letter, mine, bytes->len, err);
         LOOM_TRY(send_result(&letter, bytes, mine == LOOM_OK ? err : NULL));
-        ranks.agreed = mine != LOOM_OK;
+        ranks.told = mine != LOOM_OK;
         return mine;
     }
     if (ranks.me) return LOOM_OK;
@@ -511,6 +512,15 @@ static void say_failure(const loom_err *err)
     loom_error("rank %d on %s: %s", loom_ranks_me(), host, err->msg);
 }
 
+/* Rank 0 has this rank's failure and takes all along. Who left by himself meanwhile would leave mpirun hanging: Open MPI
+ * does not bear one rank that ends while another aborts. */
+static void await_end(void)
+{
+    const struct timespec moment = {.tv_nsec = 100000000};
+
+    for (int i = 0; i < 100 && !loom_stop_requested(); i++) nanosleep(&moment, NULL);
+}
+
 /* A verdict is no failure. The last to come is waited for without keeping a CPU busy. */
 void loom_ranks_leave(loom_status st, const loom_err *err)
 {
@@ -521,7 +531,8 @@ void loom_ranks_leave(loom_status st, const loom_err *err)
         ranks.agreed = true;
     }
     if (loom_ranks_count() > 1 && !ranks.agreed) {
-        say_failure(err);
+        if (ranks.told) await_end();
+        else say_failure(err);
         loom_ranks_abort(loom_exit_code(st));
     }
     loom_ranks_end();
