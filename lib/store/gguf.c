@@ -116,6 +116,7 @@ static void convert(void *to, loom_gguf_type type, const float *from, int64_t n)
     else loom_dtype_from_f32(to, type == LOOM_GGUF_TENSOR_F16 ? LOOM_DTYPE_F16 : LOOM_DTYPE_BF16, from, n);
 }
 
+/* Of a shape that render_head has found possible. */
 static int64_t count_of(const loom_gguf_item *item) { return item->shape[0] * item->shape[1]; }
 
 static loom_status write_values(loom_out *out, const loom_gguf_item *item, const float *values, loom_err *err)
@@ -163,6 +164,14 @@ static loom_status write_item(loom_out *out, const loom_gguf_item *item, loom_er
 
 /* ---- the file ---- */
 
+static bool is_possible(const loom_gguf_item *item)
+{
+    size_t count;
+
+    return item->shape[0] >= 0 && item->shape[1] >= 0 &&
+           loom_mul_size(&count, (size_t)item->shape[0], (size_t)item->shape[1]) && count <= INT64_MAX;
+}
+
 static loom_status render_head(loom_buf *b, const loom_gguf *g, const loom_gguf_item *items, size_t n, loom_err *err)
 {
     size_t place = 0;
@@ -179,7 +188,8 @@ static loom_status render_head(loom_buf *b, const loom_gguf *g, const loom_gguf_
         for (int d = items[i].n_dims - 1; d >= 0; d--) put_u64(b, (uint64_t)items[i].shape[d]);
         put_u32(b, items[i].type);
         put_u64(b, place);
-        if (!loom_gguf_bytes(&bytes, items[i].type, count_of(&items[i])) || bytes > SIZE_MAX / 2 - place)
+        if (!is_possible(&items[i]) || !loom_gguf_bytes(&bytes, items[i].type, count_of(&items[i])) ||
+            bytes > SIZE_MAX / 2 - place)
             return loom_fail(err, LOOM_STATUS_ARG, "tensor %s: impossible shape", items[i].name);
         place += bytes + padding(bytes);
     }

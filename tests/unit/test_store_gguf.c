@@ -163,5 +163,35 @@ TEST(rows_that_blocks_do_not_fit)
     CHECK(write_file(path_of(), &one, 1, &err) == LOOM_STATUS_ARG);
 }
 
+/* Sizes whose product is no count: 2^32 times 2^32 would be none at all. */
+TEST(shapes_that_cannot_be)
+{
+    static const int64_t shapes[][2] = {
+        {(int64_t)1 << 32, (int64_t)1 << 32}, {INT64_MAX, 2}, {-1, -1}, {7, -1}, {INT64_MAX, 1}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        loom_err err = {0};
+        loom_gguf_item one = item("vast", LOOM_GGUF_TENSOR_F16, 2);
+        memcpy(one.shape, shapes[i], sizeof one.shape);
+        CHECK_I64(write_file(path_of(), &one, 1, &err), LOOM_STATUS_ARG);
+        CHECK_STR(err.msg, "tensor vast: impossible shape");
+    }
+}
+
+static loom_status refuse(void *arg, const loom_gguf_item *item, float *values, loom_err *err)
+{
+    (void)arg, (void)values;
+    return loom_fail(err, LOOM_STATUS_FORMAT, "%s cannot be had", item->name);
+}
+
+TEST(values_that_are_not_there)
+{
+    loom_err err = {0};
+    loom_gguf_item one = item("gone", LOOM_GGUF_TENSOR_F32, 2);
+    one.fetch = refuse;
+    CHECK_I64(write_file(path_of(), &one, 1, &err), LOOM_STATUS_FORMAT);
+    CHECK_STR(err.msg, "gone cannot be had");
+    CHECK(access(path_of(), F_OK) != 0);
+}
+
 TEST_MAIN(RUN(what_was_written_is_read) RUN(q8_0_is_its_plain_twin) RUN(values_that_do_not_fit)
-              RUN(rows_that_blocks_do_not_fit))
+              RUN(rows_that_blocks_do_not_fit) RUN(shapes_that_cannot_be) RUN(values_that_are_not_there))
