@@ -29,10 +29,10 @@ void loom_text_digest(char digest[33], const char *text, size_t len)
 }
 
 /* HDF5 unpacks whole chunks: one may not be larger than what is read whole elsewhere. */
-static bool chunks_fit(hid_t create, hid_t type)
+static bool chunks_fit(hid_t create, H5D_layout_t layout, hid_t type)
 {
     hsize_t chunk = 0;
-    return H5Pget_layout(create) != H5D_CHUNKED ||
+    return layout != H5D_CHUNKED ||
            (H5Pget_chunk(create, 1, &chunk) == 1 && chunk <= LOOM_BOUND_JSON / H5Tget_size(type));
 }
 
@@ -44,17 +44,18 @@ static loom_status open_column(hid_t *out, int64_t *n, const loom_shard *s, cons
     hid_t set = H5Dopen2(s->file, name, H5P_DEFAULT), space = -1, type = -1, create = -1;
     int64_t file_size = loom_file_size(s->path);
     hsize_t dim = 0;
+    H5D_layout_t layout = H5D_LAYOUT_ERROR;
     loom_status st = LOOM_OK;
 
     if (set < 0 || (space = H5Dget_space(set)) < 0 || (type = H5Dget_type(set)) < 0 ||
         (create = H5Dget_create_plist(set)) < 0 || H5Sget_simple_extent_ndims(space) != 1 ||
         H5Tget_class(type) != H5T_INTEGER || H5Pget_external_count(create) != 0 ||
-        (H5Pget_layout(create) != H5D_CHUNKED && H5Pget_layout(create) != H5D_CONTIGUOUS)) {
+        ((layout = H5Pget_layout(create)) != H5D_CHUNKED && layout != H5D_CONTIGUOUS)) {
         st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: /%s is missing or of another type", s->path, name);
         goto done;
     }
     H5Sget_simple_extent_dims(space, &dim, NULL);
-    if (file_size < 0 || dim > (hsize_t)file_size * 1032 / H5Tget_size(type) || !chunks_fit(create, type)) {
+    if (file_size < 0 || dim > (hsize_t)file_size * 1032 / H5Tget_size(type) || !chunks_fit(create, layout, type)) {
         st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: /%s claims more values than the file can hold", s->path, name);
         goto done;
     }
@@ -75,7 +76,7 @@ static loom_status check_sum(const loom_shard *s, hid_t set, const char *name, u
 {
     int64_t checksum;
 
-    if (H5Aexists(set, "checksum") <= 0) return LOOM_OK;
+    if (H5Aexists(set, "checksum") == 0) return LOOM_OK; /* not: cannot be told */
     if (loom_h5_get_attr_i64(set, "checksum", &checksum, NULL) == LOOM_OK && (uint64_t)checksum == sum) return LOOM_OK;
     return loom_fail(err, LOOM_STATUS_FORMAT, "%s is damaged: the checksum of /%s does not agree; make the file again",
                      s->path, name);
@@ -139,7 +140,7 @@ static loom_status read_attrs(loom_shard *s, loom_err *err)
     if (info->vocab_size < 1 || info->vocab_size > INT32_MAX || bos < -1 || bos >= info->vocab_size || eos < -1 ||
         eos >= info->vocab_size)
         return loom_fail(err, LOOM_STATUS_FORMAT, "vocab_size, bos_id or eos_id make no sense");
-    if (H5Aexists(s->file, "digest") > 0)
+    if (H5Aexists(s->file, "digest") != 0)
         LOOM_TRY(loom_h5_get_attr_str(s->file, "digest", info->digest, sizeof info->digest, err));
     info->bos_id = (int32_t)bos;
     info->eos_id = (int32_t)eos;
@@ -158,7 +159,7 @@ static loom_status open_shard(loom_shard *s, loom_err *err)
     LOOM_TRY(read_attrs(s, err));
     LOOM_TRY(loom_h5_get_text(s->file, "tokenizer", &s->tokenizer, &s->info.tokenizer_len, LOOM_BOUND_JSON, err));
     LOOM_TRY(loom_h5_get_text(s->file, "meta", &s->meta, &len, LOOM_BOUND_JSON, err));
-    if (H5Lexists(s->file, "names", H5P_DEFAULT) > 0)
+    if (H5Lexists(s->file, "names", H5P_DEFAULT) != 0)
         LOOM_TRY(loom_h5_get_text(s->file, "names", &s->names, &s->info.names_len, LOOM_BOUND_NAMES, err));
     LOOM_TRY(open_column(&s->tokens, &s->info.n_tokens, s, "tokens", err));
     LOOM_TRY(read_column(&values, &n_offsets, s, "offsets", H5T_NATIVE_INT64, sizeof *s->offsets, err));
@@ -225,14 +226,13 @@ static loom_status read_raw(loom_shard *s, int64_t first, int64_t n, hid_t type,
 {
     hsize_t start = (hsize_t)first, count = (hsize_t)n;
     hid_t memory = H5Screate_simple(1, &count, NULL);
-    herr_t failed;
+    loom_status st = LOOM_OK;
 
-    H5Sselect_hyperslab(s->space, H5S_SELECT_SET, &start, NULL, &count, NULL);
-    failed = H5Dread(s->tokens, type, memory, s->space, H5P_DEFAULT, values);
-    if (failed < 0)
-        loom_h5_fail(err, "%s is damaged, make it again: tokens from %" PRId64 " cannot be read", s->path, first);
+    if (H5Sselect_hyperslab(s->space, H5S_SELECT_SET, &start, NULL, &count, NULL) < 0 || /* else: the place before */
+        H5Dread(s->tokens, type, memory, s->space, H5P_DEFAULT, values) < 0)
+        st = loom_h5_fail(err, "%s is damaged, make it again: tokens from %" PRId64 " cannot be read", s->path, first);
     H5Sclose(memory);
-    return failed < 0 ? LOOM_STATUS_IO : LOOM_OK;
+    return st;
 }
 
 loom_status loom_shard_read(loom_shard *s, int64_t first, int64_t n, int32_t *ids, loom_err *err)
