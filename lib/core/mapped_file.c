@@ -85,9 +85,10 @@ loom_status loom_map_open(loom_map_file *out, const char *path, loom_err *err)
     struct stat info;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return loom_fail(err, LOOM_STATUS_IO, "cannot open %s: %s", path, strerror(errno));
-    loom_status st = fstat(fd, &info) == 0 && S_ISREG(info.st_mode)
-                         ? loom_map_fd(out, fd, (size_t)info.st_size, path, err)
-                         : loom_fail(err, LOOM_STATUS_IO, "%s is not a regular file", path);
+    loom_status st;
+    if (fstat(fd, &info) != 0) st = loom_fail(err, LOOM_STATUS_IO, "cannot read %s: %s", path, strerror(errno));
+    else if (!S_ISREG(info.st_mode)) st = loom_fail(err, LOOM_STATUS_IO, "%s is not a regular file", path);
+    else st = loom_map_fd(out, fd, (size_t)info.st_size, path, err);
     close(fd);
     return st;
 }

@@ -314,12 +314,18 @@ static int give_name(const loom_temp *t)
     return rename(t->name, t->target) == 0 ? 0 : errno;
 }
 
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return lstat(a, &x) == 0 && lstat(b, &y) == 0 && x.st_ino == y.st_ino && x.st_dev == y.st_dev;
+}
+
 /* What was there stands there again. A file that was replaced and could not be kept stays replaced. */
 static void put_back(const loom_temp *t, bool named)
 {
     struct stat there;
-    if (t->backup) {
-        if (rename(t->backup, t->target) == 0) unlink(t->backup); /* of two links to one file both had stayed */
+    if (t->backup) { /* of two links to one file a rename leaves both; where none works, one needs none */
+        if (is_same_file(t->backup, t->target) || rename(t->backup, t->target) == 0) unlink(t->backup);
     } else if (named && !t->replaces && lstat(t->target, &there) == 0 && there.st_ino == t->inode) {
         unlink(t->target);
     }
