@@ -14,7 +14,8 @@
 loom_status loom_classifier_states(float *states, const loom_yes_no *q, const loom_llama *m, const loom_lora *lora,
                                    loom_acts *acts, int64_t max_rows, loom_state_of which, loom_err *err)
 {
-    int64_t *segments = loom_alloc((size_t)max_rows + 1, sizeof *segments), F = loom_state_size(which, m->config.C), next;
+    int64_t *segments = loom_alloc((size_t)max_rows + 1, sizeof *segments), next;
+    int64_t F = loom_state_size(which, m->config.C);
     loom_status st = segments ? LOOM_OK : loom_fail_nomem(err, "a batch");
 
     for (int64_t i = 0; st == LOOM_OK && i < q->n; i = next) {

@@ -139,7 +139,7 @@ void loom_head_logits(loom_step *s, float *logits)
     }
 }
 
-/* The mean over rows first to end. One row at a time on the calling thread: beside the layers below it this is nothing. */
+/* The mean over rows first to end. One row at a time on the calling thread: beside the layers this is nothing. */
 static void mean_state(const loom_step *s, int64_t first, int64_t end, float *to)
 {
     int64_t C = s->a->c.C;
