@@ -15,6 +15,7 @@ loom_status loom_classifier_states(float *states, const loom_yes_no *q, const lo
                                    loom_acts *acts, int64_t max_rows, loom_state_of which, loom_err *err)
 {
     int64_t *segments = loom_alloc((size_t)max_rows + 1, sizeof *segments), next;
+    int64_t F = loom_state_size(which, m->config.C);
     loom_status st = segments ? LOOM_OK : loom_fail_nomem(err, "a batch");
 
     for (int64_t i = 0; st == LOOM_OK && i < q->n; i = next) {
@@ -24,7 +25,7 @@ loom_status loom_classifier_states(float *states, const loom_yes_no *q, const lo
         loom_batch b = {
             .N = segments[next - i], .n_segments = next - i, .tokens = q->tokens + q->first[i], .segments = segments};
         st = loom_stop_requested() ? loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted; nothing was left half-written")
-                                   : loom_llama_states(acts, m, lora, &b, which, states + i * m->config.C, err);
+                                   : loom_llama_states(acts, m, lora, &b, which, states + i * F, err);
     }
     free(segments);
     return st;
@@ -50,13 +51,13 @@ static void part_release(part *p)
     free(p->y);
 }
 
-static loom_status gather(part *p, const float *states, const bool *yes, const int64_t *index, int64_t n, int64_t C,
+static loom_status gather(part *p, const float *states, const bool *yes, const int64_t *index, int64_t n, int64_t F,
                           loom_err *err)
 {
-    *p = (part){loom_alloc((size_t)n * (size_t)C + 1, sizeof *p->x), loom_alloc((size_t)n + 1, sizeof *p->y), n};
+    *p = (part){loom_alloc((size_t)n * (size_t)F + 1, sizeof *p->x), loom_alloc((size_t)n + 1, sizeof *p->y), n};
     if (!p->x || !p->y) return loom_fail_nomem(err, "the features of a classifier");
     for (int64_t i = 0; i < n; i++) {
-        memcpy(p->x + i * C, states + index[i] * C, (size_t)C * sizeof *p->x);
+        memcpy(p->x + i * F, states + index[i] * F, (size_t)F * sizeof *p->x);
         p->y[i] = yes[index[i]];
     }
     return LOOM_OK;
@@ -110,7 +111,7 @@ static loom_status choose(loom_classifier *head, const part *train, const part *
     for (int k = 0; st == LOOM_OK && setting(&how, conf, k); k++) {
         loom_logistic fit = {0};
         double loss, accuracy;
-        st = loom_logistic_fit(&fit, train->x, train->y, train->n, head->C, &how, err);
+        st = loom_logistic_fit(&fit, train->x, train->y, train->n, head->F, &how, err);
         if (st != LOOM_OK) break;
         judge(&loss, &accuracy, &fit, valid);
         if (loss < head->valid_loss) {
@@ -127,16 +128,16 @@ static loom_status choose(loom_classifier *head, const part *train, const part *
 }
 
 loom_status loom_classifier_fit(loom_classifier *head, const float *states, const bool *yes, const int64_t *index,
-                                int64_t n, int64_t C, const loom_classifier_conf *conf, loom_err *err)
+                                int64_t n, int64_t F, const loom_classifier_conf *conf, loom_err *err)
 {
     int64_t n_valid = loom_max_i64(1, (int64_t)(conf->valid_share * (double)n));
     part train = {0}, valid = {0};
     loom_scaler scale = {0};
 
-    *head = (loom_classifier){.C = C, .n_train = n - n_valid, .n_valid = n_valid};
-    loom_status st = gather(&valid, states, yes, index, n_valid, C, err);
-    if (st == LOOM_OK) st = gather(&train, states, yes, index + n_valid, n - n_valid, C, err);
-    if (st == LOOM_OK) st = loom_scaler_fit(&scale, train.x, train.n, C, err);
+    *head = (loom_classifier){.F = F, .n_train = n - n_valid, .n_valid = n_valid};
+    loom_status st = gather(&valid, states, yes, index, n_valid, F, err);
+    if (st == LOOM_OK) st = gather(&train, states, yes, index + n_valid, n - n_valid, F, err);
+    if (st == LOOM_OK) st = loom_scaler_fit(&scale, train.x, train.n, F, err);
     if (st == LOOM_OK) {
         loom_scaler_apply(train.x, &scale, train.n);
         loom_scaler_apply(valid.x, &scale, valid.n);
@@ -151,9 +152,9 @@ loom_status loom_classifier_fit(loom_classifier *head, const float *states, cons
 
 double loom_classifier_margin(const loom_classifier *head, const float *state)
 {
-    double sum = head->w[head->C];
+    double sum = head->w[head->F];
 
-    for (int64_t c = 0; c < head->C; c++) sum += head->w[c] * (double)state[c];
+    for (int64_t c = 0; c < head->F; c++) sum += head->w[c] * (double)state[c];
     return sum;
 }
 

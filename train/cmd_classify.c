@@ -14,6 +14,9 @@
 #include "train/classifier.h"
 #include "train/train_cmds.h"
 
+#define STATES "last|mean|both"
+static const char *const state_names[] = {"last", "mean", "both"};
+
 typedef struct classify_conf {
     const char *model, *adapter, *base, *tokenizer, *test, *output;
     int64_t samples, seeds, epochs, batch_tokens;
@@ -31,8 +34,8 @@ static const loom_opt classify_opts[] = {
     LOOM_OPT_IN("tokenizer", 0, classify_conf, tokenizer, NULL, "FILE", "tokenizer.json, when the model holds none"),
     LOOM_OPT_FLAG("fresh", 0, classify_conf, fresh,
                   "draw the weights anew: what the same model knows that was never trained"),
-    LOOM_OPT_ENUM("state", 0, classify_conf, state, "last", "last|mean",
-                  "what the head reads: the last hidden state of the last token, or the mean over all tokens"),
+    LOOM_OPT_ENUM("state", 0, classify_conf, state, "last", STATES,
+                  "what the head reads: the last hidden state of the last token, the mean over all tokens, or both"),
     LOOM_OPT_GROUP("Questions"),
     LOOM_OPT_IN("test", 0, classify_conf, test, NULL, "TEXT", "questions of real graphs to test on"),
     LOOM_OPT_I64("samples", 0, classify_conf, samples, "0", 0, 1000000000, "N",
@@ -56,7 +59,7 @@ typedef struct origin {
     char name[128];
     const char *path;
     loom_yes_no q;
-    float *states; /* (q.n, C) */
+    float *states; /* (q.n, F) */
 } origin;
 
 typedef struct classifying {
@@ -68,7 +71,7 @@ typedef struct classifying {
     loom_acts *acts;
     origin *list; /* (n): the test first */
     int n;
-    int64_t samples, max_rows;
+    int64_t samples, max_rows, F;
     loom_out *out;
     loom_meta meta;
 } classifying;
@@ -145,7 +148,7 @@ static double bytes_needed(const classifying *c)
     for (int i = 0; i < c->n; i++) rows += (double)c->list[i].q.n;
     return (double)loom_acts_bytes(&f->model->config, f->lora ? &f->lora->config : NULL, f->model->frozen, &o,
                                    (int)c->ctx->common.threads) +
-           rows * (double)f->model->config.C * (double)sizeof(float);
+           rows * (double)c->F * (double)sizeof(float);
 }
 
 static loom_status check_memory(const classifying *c, loom_err *err)
@@ -170,7 +173,7 @@ static loom_status compute_states(classifying *c, loom_err *err)
     for (int i = 0; i < c->n; i++) {
         origin *o = &c->list[i];
         double since = loom_time_now();
-        o->states = loom_alloc((size_t)o->q.n * (size_t)f->model->config.C, sizeof *o->states);
+        o->states = loom_alloc((size_t)o->q.n * (size_t)c->F, sizeof *o->states);
         if (!o->states) return loom_fail_nomem(err, "the states of questions");
         LOOM_TRY(loom_classifier_states(o->states, &o->q, f->model, f->lora, c->acts, c->max_rows,
                                         (loom_state_of)c->conf->state, err));
@@ -203,7 +206,7 @@ static loom_status write_head_line(classifying *c, loom_err *err)
     loom_jw_begin_object(&w);
     loom_jw_kv_str(&w, "format", "spanloom-classes-1");
     loom_jw_kv_str(&w, "task", test->uncommon ? "uncommon" : "high-latency");
-    loom_jw_kv_str(&w, "state", c->conf->state == LOOM_STATE_MEAN ? "mean" : "last");
+    loom_jw_kv_str(&w, "state", state_names[c->conf->state]);
     loom_jw_kv_bool(&w, "fresh", c->conf->fresh);
     loom_jw_key(&w, "truth");
     loom_jw_begin_array(&w);
@@ -238,12 +241,12 @@ static loom_status write_head(classifying *c, const origin *o, int64_t seed, con
     settings_of(&w, head);
     loom_jw_key(&w, "weights");
     loom_jw_begin_array(&w);
-    for (int64_t i = 0; i <= head->C; i++) loom_jw_f64(&w, head->w[i]);
+    for (int64_t i = 0; i <= head->F; i++) loom_jw_f64(&w, head->w[i]);
     loom_jw_end_array(&w);
     loom_jw_key(&w, "margins");
     loom_jw_begin_array(&w);
     for (int64_t i = 0; i < test->q.n; i++)
-        loom_jw_f64(&w, (double)(float)loom_classifier_margin(head, test->states + i * head->C));
+        loom_jw_f64(&w, (double)(float)loom_classifier_margin(head, test->states + i * head->F));
     loom_jw_end_array(&w);
     return write_line(c, &w, &line, err);
 }
@@ -252,7 +255,7 @@ static loom_status write_head(classifying *c, const origin *o, int64_t seed, con
 
 static loom_status one_head(classifying *c, const origin *o, int64_t run, int64_t *order, loom_err *err)
 {
-    int64_t seed = c->ctx->common.seed + run, C = c->files.model->config.C;
+    int64_t seed = c->ctx->common.seed + run;
     loom_classifier_conf conf = {.solver = (loom_solver)c->conf->solver,
                                  .valid_share = c->conf->valid_share,
                                  .epochs = c->conf->epochs,
@@ -263,7 +266,7 @@ static loom_status one_head(classifying *c, const origin *o, int64_t run, int64_
     for (int64_t i = 0; i < o->q.n; i++) order[i] = i;
     loom_rng_seed(&rng, (uint64_t)seed, "classify questions", 0);
     loom_rng_shuffle(&rng, order, (size_t)o->q.n, sizeof *order);
-    loom_status st = loom_classifier_fit(&head, o->states, o->q.yes, order, c->samples, C, &conf, err);
+    loom_status st = loom_classifier_fit(&head, o->states, o->q.yes, order, c->samples, c->F, &conf, err);
     if (st != LOOM_OK) return loom_err_in(err, "%s", o->path);
     st = write_head(c, o, seed, &head, err);
     loom_classifier_release(&head);
@@ -307,6 +310,7 @@ static loom_status name_origins(classifying *c, loom_err *err)
 
 static loom_status train(classifying *c, loom_err *err)
 {
+    c->F = loom_state_size((loom_state_of)c->conf->state, c->files.model->config.C);
     c->max_rows = loom_max_i64(c->conf->batch_tokens, c->files.model->config.max_positions);
     LOOM_TRY(loom_pool_new(&c->pool, (int)c->ctx->common.threads, err));
     LOOM_TRY(check_memory(c, err));

@@ -139,21 +139,26 @@ void loom_head_logits(loom_step *s, float *logits)
     }
 }
 
-/* One row at a time on the calling thread: beside the layers below it this is nothing. */
-void loom_head_states(const loom_step *s, loom_state_of which, float *states)
+/* The mean over rows first to end. One row at a time on the calling thread: beside the layers this is nothing. */
+static void mean_state(const loom_step *s, int64_t first, int64_t end, float *to)
 {
     int64_t C = s->a->c.C;
-    const float *x = final_x(s);
-    float *h = s->a->threads[0].h, *r = s->a->threads[0].r;
+    float *h = s->a->threads[0].h, *r = s->a->threads[0].r, share = 1.0f / (float)(end - first);
 
+    memset(to, 0, (size_t)C * sizeof *to);
+    for (int64_t n = first; n < end; n++) {
+        loom_rmsnorm_fwd(h, r, final_x(s) + n * C, s->m->norm_out, s->a->c.rms_eps, 1, C);
+        for (int64_t c = 0; c < C; c++) to[c] += share * h[c];
+    }
+}
+
+void loom_head_states(const loom_step *s, loom_state_of which, float *states)
+{
     for (int64_t i = 0; i < s->b->n_segments; i++) {
-        int64_t end = s->b->segments[i + 1], first = which == LOOM_STATE_LAST ? end - 1 : s->b->segments[i];
-        float *to = states + i * C, share = 1.0f / (float)(end - first);
+        int64_t first = s->b->segments[i], end = s->b->segments[i + 1];
+        float *to = states + i * loom_state_size(which, s->a->c.C);
 
-        memset(to, 0, (size_t)C * sizeof *to);
-        for (int64_t n = first; n < end; n++) {
-            loom_rmsnorm_fwd(h, r, x + n * C, s->m->norm_out, s->a->c.rms_eps, 1, C);
-            for (int64_t c = 0; c < C; c++) to[c] += share * h[c];
-        }
+        if (which != LOOM_STATE_MEAN) mean_state(s, end - 1, end, to);
+        if (which != LOOM_STATE_LAST) mean_state(s, first, end, to + (which == LOOM_STATE_BOTH ? s->a->c.C : 0));
     }
 }

@@ -56,8 +56,10 @@ loom_status loom_llama_grad(loom_acts *a, const loom_llama *m, const loom_lora *
                             float *grads, loom_loss *out, loom_err *err);
 
 /* The normed output of the last layer, which the head sees, as one vector for each sequence into states
- * (n_segments,C): that of its last token, or the mean over its tokens. What classifiers read. Labels are not read. */
-typedef enum loom_state_of { LOOM_STATE_LAST, LOOM_STATE_MEAN } loom_state_of;
+ * (n_segments,C): that of its last token, or the mean over its tokens; or into states (n_segments,2C) the one and then
+ * the other. What classifiers read. Labels are not read. */
+typedef enum loom_state_of { LOOM_STATE_LAST, LOOM_STATE_MEAN, LOOM_STATE_BOTH } loom_state_of;
+static inline int64_t loom_state_size(loom_state_of which, int64_t C) { return which == LOOM_STATE_BOTH ? 2 * C : C; }
 loom_status loom_llama_states(loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b,
                               loom_state_of which, float *states, loom_err *err);
 

@@ -26,6 +26,11 @@ plan RUN=demo FIGURES='T2 7' METHODS=tabular >err; says err 'figures 6, 7 and 13
 plan RUN=demo FIGURES='5 7 T2' >out
 for what in 'topology ' 'management ' 'classes ' 'infilling '; do says out "loom-eval $what"; done
 says out 'loom-train classify .*--fresh'
+for figure in 3 3a 3b 3c 12; do plan RUN=demo FIGURES=$figure TEMPERATURES=1 >out; says out 'loom-eval heatmap '; done
+touch x.jsonl
+plan RUN=demo FIGURES=T3 OUTSIDE=theirs=x.jsonl >out; says out 'instruction.small.prompts.jsonl'; says out 'loom-eval few-shot .*theirs=x.jsonl'
+plan RUN=demo FIGURES='T3 3a' OUTSIDE=theirs=x.jsonl >out
+grep -q small out && fail "what was asked for figure 3 is asked for table 3 again"
 cp configs/base.conf configs/mine.conf
 base() { make --no-print-directory -f Makefile.base -n BIN=b OUT=o CONFIG="$1" base 2>&1 | sed 's/base\.conf/mine.conf/g'; }
 [ "$(base configs/base.conf | md5sum)" = "$(base configs/mine.conf | md5sum)" ] || fail "a copy of base.conf gives other commands"

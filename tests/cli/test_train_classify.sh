@@ -25,6 +25,10 @@ expect 0 learn --test uncommon.valid.txt real=uncommon.train.txt copy=uncommon.t
 cmp first uncommon.classes.jsonl || fail "not the same bytes again"
 expect 0 learn --test high-latency.valid.txt real=high-latency.train.txt --solver adam --epochs 2 --state mean -o high-latency.classes.jsonl
 says high-latency.classes.jsonl '"solver":"adam","lr":[0-9.e-]+,"batch":[0-9]+,'
+expect 0 learn --test uncommon.valid.txt real=uncommon.train.txt --state both -o both.classes.jsonl
+says both.classes.jsonl '"state":"both"'
+weights() { grep -m 1 '"origin":"real"' "$1" | sed 's/.*"weights":\[//; s/\].*//' | tr , '\n' | wc -l; }
+[ "$(weights both.classes.jsonl)" = "$(($(weights uncommon.classes.jsonl) * 2 - 1))" ] || fail "not a weight for each number of both states"
 expect 0 learn --test uncommon.valid.txt real=uncommon.train.txt --fresh -o fresh.classes.jsonl
 says fresh.classes.jsonl '"fresh":true'
 expect 0 learn --test uncommon.valid.txt real=uncommon.train.txt --dry-run -o dry.jsonl

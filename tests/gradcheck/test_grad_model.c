@@ -456,8 +456,8 @@ TEST(pissa_is_written_for_the_base_as_it_was)
     teardown(&b);
 }
 
-/* The states are what the head sees: times its matrix they are the logits of the last row, or the mean over the rows.
- *  */
+/* The states are what the head sees: times its matrix they are the logits of the last row, or the mean over the rows;
+ * and both of them, one after the other. */
 TEST(states_are_what_the_head_sees)
 {
     bed b;
@@ -467,12 +467,14 @@ TEST(states_are_what_the_head_sees)
     REQUIRE_OK(setup(&b, (how){.targets = 5, .threads = 2}, &err), err);
     C = b.c.C, V = b.c.V;
     float *logits = loom_alloc((size_t)(ROWS * V), sizeof *logits),
-          *states = loom_alloc((size_t)(4 * C), sizeof *states);
+          *states = loom_alloc((size_t)(4 * C), sizeof *states), *both = loom_alloc((size_t)(8 * C), sizeof *both);
     const float *head = b.m->params + loom_llama_tensor(b.m, -1, LOOM_ROLE_HEAD)->offset;
     REQUIRE_OK(loom_llama_logits(b.acts, b.m, b.lora, &b.batch, logits, &err), err);
+    REQUIRE_OK(loom_llama_states(b.acts, b.m, b.lora, &b.batch, LOOM_STATE_BOTH, both, &err), err);
     for (int which = LOOM_STATE_LAST; which <= LOOM_STATE_MEAN; which++) {
         REQUIRE_OK(loom_llama_states(b.acts, b.m, b.lora, &b.batch, (loom_state_of)which, states, &err), err);
-        for (int64_t i = 0; i < 4; i++)
+        for (int64_t i = 0; i < 4; i++) {
+            CHECK(memcmp(both + (2 * i + which) * C, states + i * C, (size_t)C * sizeof *states) == 0);
             for (int64_t v = 0; v < V; v++) {
                 int64_t end = b.segments[i + 1], first = which == LOOM_STATE_LAST ? end - 1 : b.segments[i];
                 double want = 0, got = 0;
@@ -480,9 +482,11 @@ TEST(states_are_what_the_head_sees)
                 for (int64_t c = 0; c < C; c++) got += (double)states[i * C + c] * (double)head[v * C + c];
                 CHECK(fabs(want - got) < 1e-4 * (1 + fabs(want)));
             }
+        }
     }
     free(logits);
     free(states);
+    free(both);
     teardown(&b);
 }
 
