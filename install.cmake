@@ -38,7 +38,7 @@ if(GZIP AND NOT LOOM_SANITIZE AND NOT LOOM_THREADS AND NOT LOOM_COVERAGE AND NOT
 endif()
 
 # ---- the libraries, for programs of others: pkg-config and find_package(spanloom) ----
-set(loom_archives loom_stage_infer loom_learn loom_model loom_system loom_readers loom_tokenizer loom_trace loom_store loom_core)
+set(loom_archives loom_stage_infer loom_learn loom_model loom_system loom_readers loom_guide loom_tokenizer loom_trace loom_store loom_core)
 install(TARGETS ${loom_archives} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}/spanloom)
 install(DIRECTORY lib/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/spanloom FILES_MATCHING PATTERN "*.h"
     PATTERN "*_impl.h" EXCLUDE PATTERN "*_internal.h" EXCLUDE PATTERN "front" EXCLUDE)

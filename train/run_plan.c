@@ -101,6 +101,18 @@ static loom_status check_ranks(const loom_run_plan *p, loom_err *err)
                      ranks, shards, shards, LOOM_SHARDS_MOST);
 }
 
+static loom_status check_loss_shape(const train_conf *c, loom_err *err)
+{
+    const char *given = c->gce > 0 ? "--gce" : c->focus > 0 ? "--focus" : c->allowed > 0 ? "--allowed" : NULL;
+
+    if (given && !loom_privacy_is_off(c->dp))
+        return loom_fail(err, LOOM_STATUS_ARG, "%s and --dp do not go together: leave one of them out", given);
+    if (c->allowed > 0 && (c->loss != LOSS_ANSWER || c->packing == PACKING_JOINED))
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--allowed reads each answer beside its request: give --loss answer and --packing samples");
+    return LOOM_OK;
+}
+
 loom_status loom_run_plan_check(loom_run_plan *p, loom_err *err)
 {
     const train_conf *c = p->conf;
@@ -120,8 +132,7 @@ loom_status loom_run_plan_check(loom_run_plan *p, loom_err *err)
     if (c->steps > 0 && c->tokens > 0) return loom_fail(err, LOOM_STATUS_ARG, "give one of --steps and --tokens");
     LOOM_TRY(check_prompt_weight(c, err));
     LOOM_TRY(check_patience(c, err));
-    if (c->gce > 0 && !loom_privacy_is_off(c->dp))
-        return loom_fail(err, LOOM_STATUS_ARG, "--gce and --dp do not go together: leave one of them out");
+    LOOM_TRY(check_loss_shape(c, err));
     return loom_privacy_plan_read(&p->privacy, c, loom_run_plan_shards(p) == 0 && planned_ranks(p) <= 1, err);
 }
 
@@ -192,7 +203,7 @@ void loom_run_plan_trainer(loom_run_plan *p)
                                         .context = c->context,
                                         .recompute = c->recompute,
                                         .bf16_compute = bf16,
-                                        .gce = c->gce,
+                                        .shape = {.gce = c->gce, .focus = c->focus, .allowed = c->allowed},
                                         .seed = p->seed,
                                         .share = {.shards = loom_run_plan_shards(p),
                                                   .half = c->exchange == EXCHANGE_BF16,

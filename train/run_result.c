@@ -69,6 +69,18 @@ static void say_best(const loom_run_loop *r)
               c->best ? ", kept as " : "", c->best ? c->output : "", c->best ? "/best.h5" : "");
 }
 
+/* A text that the automaton cannot follow teaches nothing of what is allowed. */
+static void say_allowed(const loom_run_loop *r)
+{
+    int64_t rows, known;
+
+    if (!r->trainer->allowed) return;
+    loom_allowed_seen(r->trainer->allowed, &rows, &known);
+    if (rows)
+        loom_info("what the request allows was known of %.1f %% of the tokens learnt",
+                  100 * (double)known / (double)rows);
+}
+
 /* What the ranks cost rank 0, in seconds of this part of the run. */
 static void put_ranks(loom_jw *w, const loom_run_loop *r)
 {
@@ -150,6 +162,7 @@ loom_status loom_run_result(const loom_run_loop *r, const loom_run_history *told
     if (st == LOOM_OK && r->plan->conf->plot) st = loom_curve_draw(dir, &drawn, err);
     if (st == LOOM_OK) loom_info("done: %s; learning curve: %s/curve.%s", path, dir, drawn ? "png" : "csv");
     if (st == LOOM_OK) say_best(r);
+    if (st == LOOM_OK) say_allowed(r);
     if (st == LOOM_OK) say_privacy(r);
     if (st == LOOM_OK) say_ranks(r);
     if (st == LOOM_OK) st = print_result(r, path, err);

@@ -28,8 +28,8 @@ typedef struct train_conf {
     int64_t overfit, batch_tokens, micro_tokens;
     /* length and schedule */
     int64_t steps, tokens, warmup, patience;
-    double prompt_weight; /* 1: prompts count as much as answers */
-    double gce;           /* 0: cross-entropy */
+    double prompt_weight;       /* 1: prompts count as much as answers */
+    double gce, focus, allowed; /* as in loom_loss_shape */
     double epochs, minutes, max_minutes, warmup_ratio, lr, lr_floor;
     int schedule, optimizer;
     double momentum;
@@ -92,6 +92,14 @@ enum {
                      "generalised cross-entropy: the gradient of a token that has probability p counts p^Q, so that "  \
                      "what nobody can foretell (which name, what time) drowns less of what follows from the prompt; "  \
                      "validations count cross-entropy",                                                                \
+                     .mark = TOLD_UNLESS_DEFAULT),                                                                     \
+        LOOM_OPT_F64("focus", 0, train_conf, focus, "0", 0, 4, "Q",                                                    \
+                     "the gradient of a token counts (sum of p^2)^Q, over all tokens that may come: like --gce, but "  \
+                     "what is likely does not become likelier",                                                        \
+                     .mark = TOLD_UNLESS_DEFAULT),                                                                     \
+        LOOM_OPT_F64("allowed", 0, train_conf, allowed, "0", 0, 1000, "W",                                             \
+                     "beside the cross-entropy, W times -log of the probability of all tokens that the request "       \
+                     "allows, as sample --constrain full does; with --loss answer",                                    \
                      .mark = TOLD_UNLESS_DEFAULT),                                                                     \
         LOOM_OPT_F64("epochs", 0, train_conf, epochs, epochs_default, 0, 1e6, "E",                                     \
                      "passes over the data; unless one of the next three is given"),                                   \

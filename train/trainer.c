@@ -39,6 +39,7 @@ loom_status loom_trainer_new(loom_trainer **out, const loom_trainer_options *o, 
     else st = loom_optimizer_new(&t->optimizer, &o->optimizer, t->table, pool, err);
     if (st == LOOM_OK) st = loom_acts_new(&t->acts, model, lora, &ao, err);
     if (st == LOOM_OK && o->dp.units) st = loom_private_new(&t->dp, &o->dp, model, lora, t->acts, loader, pool, err);
+    if (st == LOOM_OK && o->shape.allowed > 0) st = loom_allowed_new(&t->allowed, loom_loader_info(loader), pool, err);
     if (st == LOOM_OK && o->share.shards)
         st = loom_shard_tree_new(&t->tree, o->share.shards, o->share.me, ranks_of(o), t->table->floats, o->share.half,
                                  t->g, pool, err);
@@ -51,6 +52,7 @@ void loom_trainer_free(loom_trainer *t)
 {
     if (!t) return;
     loom_private_free(t->dp);
+    loom_allowed_free(t->allowed);
     loom_acts_free(t->acts);
     loom_optimizer_free(t->optimizer);
     loom_shard_tree_release(&t->tree);
@@ -130,8 +132,9 @@ static loom_status accumulate(loom_trainer *t, const loom_batch *batch, int64_t 
         }
         b = cut(batch, &segment, t->o.micro_rows, local);
         b.dropout_seed = dropout_seed(t, micro);
-        b.gce = t->o.gce;
-        st = loom_llama_grad(t->acts, t->model, t->lora, &b, scale, g, &loss, err);
+        b.shape = t->o.shape;
+        if (t->allowed) st = loom_allowed_fill(t->allowed, &b, err);
+        if (st == LOOM_OK) st = loom_llama_grad(t->acts, t->model, t->lora, &b, scale, g, &loss, err);
         total->sum += loss.sum;
         total->count += loss.count;
         total->right += loss.right;

@@ -16,6 +16,7 @@
 #include "model/optimizer.h"
 #include "model/shard_tree.h"
 #include "model/step.h"
+#include "train/allowed.h"
 #include "train/loader.h"
 #include "train/private_step.h"
 #include "train/step_shards.h"
@@ -27,7 +28,7 @@ typedef struct loom_trainer_options {
     int64_t micro_rows; /* rows of a forward/backward pass, at least the context */
     int64_t context;
     bool recompute, bf16_compute; /* as in loom_acts_options */
-    double gce;                   /* as in loom_batch; not with dp */
+    loom_loss_shape shape;        /* not with dp; its `allowed` wants samples packed one by one, answers only */
     uint64_t seed;                /* of dropout */
     loom_step_share share;        /* with other ranks */
     loom_private_options dp;      /* with units: clip is unused, and the loader is not walked through */
@@ -60,6 +61,7 @@ typedef struct loom_trainer {
     float *mean;               /* state: moving average of the weights; NULL without */
     float *g;
     loom_shard_tree tree;          /* with shards */
+    loom_allowed *allowed;         /* with o.shape.allowed */
     loom_private *dp;              /* with o.dp */
     uint64_t secret;               /* state: of o.dp */
     int64_t dp_graphs, dp_clipped; /* drawn in this part of the run; of these, with a gradient that was cut */

@@ -4,17 +4,12 @@
 #include <stdlib.h>
 
 #include "core/num.h"
+#include "guide/token_trie.h"
 #include "model/sampler.h"
 #include "trace/text/widest.h"
 
-enum { MAX_TOKEN_BYTES = 256, GREEDY_CANDIDATES = 50, SLACK = LOOM_NEXT_TOKEN_SLACK };
+enum { GREEDY_CANDIDATES = 50, SLACK = LOOM_NEXT_TOKEN_SLACK };
 enum { MID_PHRASE = 64 }; /* a phrase begun in single bytes may have to be finished in single bytes */
-
-/* One token of the vocabulary in byte order; `lcp`: bytes it has in common with the one before. */
-typedef struct entry {
-    const char *bytes;
-    int32_t id, len, lcp;
-} entry;
 
 typedef struct worker {
     loom_sampler *sampler;
@@ -22,7 +17,8 @@ typedef struct worker {
     loom_tokens ids;
     loom_buf text;
     float *values;               /* (V) for partial sorting */
-    loom_automaton_state *stack; /* (MAX_TOKEN_BYTES + 1) states of the vocabulary walk */
+    loom_automaton_state *stack; /* as loom_token_trie_allowed wants it, and the bits that it sets */
+    uint64_t *bits;
 } worker;
 
 struct loom_next_token {
@@ -30,9 +26,8 @@ struct loom_next_token {
     loom_next_token_options o;
     int n_workers;
     worker *workers;
-    bool *ends;     /* (V) ids that end a text */
-    entry *entries; /* by bytes; special and empty tokens left out */
-    int64_t n_entries;
+    bool *ends; /* (V) ids that end a text */
+    loom_token_trie *trie;
     int64_t edge_tokens, sub_tokens, base_tokens; /* generous costs of the pieces of an answer, with names that ... */
     int64_t name_tokens;                          /* ... cost this */
 };
@@ -87,19 +82,12 @@ void loom_next_token_free(loom_next_token *c)
         loom_buf_release(&w->text);
         free(w->values);
         free(w->stack);
+        free(w->bits);
     }
     free(c->workers);
     free(c->ends);
-    free(c->entries);
+    loom_token_trie_free(c->trie);
     free(c);
-}
-
-static int by_bytes(const void *a, const void *b)
-{
-    const entry *x = a, *y = b;
-    size_t n = (size_t)(x->len < y->len ? x->len : y->len);
-    int order = memcmp(x->bytes, y->bytes, n);
-    return order ? order : (x->len > y->len) - (x->len < y->len);
 }
 
 static int64_t count_tokens(worker *w, const loom_tokenizer *tok, const char *text, size_t len)
@@ -123,27 +111,14 @@ static void widest_name(loom_buf *into) { loom_buf_str(into, LOOM_WIDEST_NAME); 
 
 loom_status loom_next_token_prepare(loom_next_token *c, loom_err *err)
 {
-    if (c->entries) return LOOM_OK;
-    c->entries = loom_calloc((size_t)c->o.V, sizeof *c->entries);
-    if (!c->entries) return loom_fail_nomem(err, "the vocabulary in byte order");
-    for (int32_t id = 0; id < c->o.V; id++) {
-        size_t len = 0;
-        const char *bytes = loom_tokenizer_bytes(c->tok, id, &len);
-        if (!len || len > MAX_TOKEN_BYTES || c->ends[id] || loom_tokenizer_is_special(c->tok, id)) continue;
-        c->entries[c->n_entries++] = (entry){bytes, id, (int32_t)len, 0};
-    }
-    qsort(c->entries, (size_t)c->n_entries, sizeof *c->entries, by_bytes);
-    for (int64_t i = 1; i < c->n_entries; i++) {
-        const entry *a = &c->entries[i - 1], *b = &c->entries[i];
-        int32_t n = 0;
-        while (n < a->len && n < b->len && a->bytes[n] == b->bytes[n]) n++;
-        c->entries[i].lcp = n;
-    }
+    if (c->trie) return LOOM_OK;
+    LOOM_TRY(loom_token_trie_new(&c->trie, c->tok, c->o.V, c->ends, err));
     for (int i = 0; i < c->n_workers; i++) {
         worker *w = &c->workers[i];
-        w->stack = loom_calloc(MAX_TOKEN_BYTES + 1, sizeof *w->stack);
+        w->stack = loom_calloc(LOOM_TOKEN_TRIE_DEPTH + 1, sizeof *w->stack);
+        w->bits = loom_calloc(loom_bit_words(c->o.V), sizeof *w->bits);
         w->values = loom_calloc((size_t)c->o.V, sizeof(float));
-        if (!w->stack || !w->values) return loom_fail_nomem(err, "masks");
+        if (!w->stack || !w->bits || !w->values) return loom_fail_nomem(err, "masks");
     }
     c->name_tokens = count_widest(c, widest_name);
     c->edge_tokens = count_widest(c, loom_widest_edge);
@@ -214,32 +189,11 @@ static void hide_refused(const loom_next_token *c, const loom_job *job, float *l
         if (!(logits[id] >= floor) || !allowed(c, job, (int32_t)id, &next)) logits[id] = -INFINITY;
 }
 
-/* The whole vocabulary in byte order. stack[d] is the state behind the first d bytes of the current entry; a byte that
- * is refused at depth d, or an answer that is complete there, settles all entries that share these bytes. */
 static void mask_all(const loom_next_token *c, worker *w, const loom_job *job, float *logits)
 {
-    memcpy(w->values, logits, (size_t)c->o.V * sizeof(float));
-    for (int64_t id = 0; id < c->o.V; id++) logits[id] = -INFINITY;
-    w->stack[0] = job->at;
-    int32_t settled = MAX_TOKEN_BYTES + 1; /* depth that decided the last entry; deeper than any: undecided */
-    bool good = false;
-    for (int64_t i = 0; i < c->n_entries; i++) {
-        const entry *e = &c->entries[i];
-        if (i == 0 || e->lcp < settled) {
-            int32_t d = i == 0 ? 0 : e->lcp;
-            good = true;
-            settled = MAX_TOKEN_BYTES + 1;
-            for (; d < e->len; d++) {
-                w->stack[d + 1] = w->stack[d];
-                if (!loom_automaton_step(job->guide, &w->stack[d + 1], (unsigned char)e->bytes[d])) good = false;
-                if (!good || w->stack[d + 1].done) {
-                    settled = d + 1;
-                    break;
-                }
-            }
-        }
-        if (good) logits[e->id] = w->values[e->id];
-    }
+    loom_token_trie_allowed(w->bits, c->trie, job->guide, &job->at, w->stack);
+    for (int64_t id = 0; id < c->o.V; id++)
+        if (!loom_has_bit(w->bits, id)) logits[id] = -INFINITY;
 }
 
 /* Rounded to what makes sums exact, so that they do not depend on the order of texts. */

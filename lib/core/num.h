@@ -20,6 +20,11 @@ bool loom_parse_f64(const char *text, size_t len, double *out);
 static inline int64_t loom_min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t loom_max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
 
+/* Sets of the numbers 0..n-1 as bits. */
+static inline size_t loom_bit_words(int64_t n) { return ((size_t)n + 63) / 64; }
+static inline bool loom_has_bit(const uint64_t *bits, int64_t i) { return bits[i / 64] >> (i % 64) & 1; }
+static inline void loom_set_bit(uint64_t *bits, int64_t i) { bits[i / 64] |= (uint64_t)1 << (i % 64); }
+
 /* malloc/calloc/realloc of n elements of `size` bytes with checked multiplication; n = 0 gives a valid pointer.
  * NULL when memory is out, as all allocations here (and see core/nomem.h). */
 void *loom_alloc(size_t n, size_t size);

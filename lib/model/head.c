@@ -44,23 +44,25 @@ static float *logits_of(const loom_step *s, const loom_thread_acts *t, int64_t n
     return a->logits + (own ? (t - a->threads) * LOOM_ROW_BLOCK : n0) * a->c.V;
 }
 
-/* What the gradient of counted row i counts: its weight, and with Q p^Q = e^(-Q loss). */
-static float weight_of(const loom_step *s, int64_t i)
+static bool is_shaped(const loom_batch *b)
 {
-    double w = s->b->weights ? s->a->weights_of[i] : 1;
-
-    return (float)(s->b->gce > 0 ? w * exp(-s->b->gce * s->a->losses[i]) : w);
+    return b->weights || b->shape.gce > 0 || b->shape.focus > 0 || b->shape.allowed > 0;
 }
 
-/* Rows `first`.. of dlogits times what they count. */
-static void weigh(const loom_step *s, float *z, int64_t first, int64_t rows)
+/* Counted rows `first`.. of dlogits as b->shape wants them. */
+static void shape_rows(const loom_step *s, float *z, int64_t first, int64_t rows)
 {
-    int64_t V = s->a->c.V;
+    const loom_acts *a = s->a;
+    int64_t V = a->c.V;
 
-    for (int64_t n = 0; n < rows; n++) {
-        float w = weight_of(s, first + n), *restrict row = z + n * V;
+    for (int64_t i = first; i < first + rows; i++) {
+        const uint64_t *allowed = s->b->allowed ? s->b->allowed + a->counted[i] * (int64_t)loom_bit_words(V) : NULL;
+        loom_loss_row row = {.label = a->targets_of[i],
+                             .loss = a->losses[i],
+                             .weight = s->b->weights ? (double)a->weights_of[i] : 1,
+                             .allowed = allowed && loom_has_bit(allowed, a->targets_of[i]) ? allowed : NULL};
 
-        for (int64_t v = 0; v < V; v++) row[v] *= w;
+        loom_loss_shape_row(z + (i - first) * V, &s->b->shape, &row, s->scale, V);
     }
 }
 
@@ -74,7 +76,7 @@ static void loss_rows(const loom_step *s, loom_thread_acts *t, int64_t n0, int64
     loom_xent(a->losses + first, &a->rights[t - a->threads], z, a->targets_of + first, s->backward ? s->scale : 0.0f,
               rows, V);
     if (!s->backward) return;
-    if (s->b->weights || s->b->gce > 0) weigh(s, z, first, rows);
+    if (is_shaped(s->b)) shape_rows(s, z, first, rows);
     loom_linear_bwd_x(t->dh, C, z, V, &s->head, rows, V, C, 0.0f, &t->how);
     if (loom_step_bf16(s) && !a->R) {
         loom_weight_grad_left(&a->logits16, z, V, n0, n1);

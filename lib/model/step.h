@@ -14,6 +14,7 @@
 #define LOOM_MODEL_STEP_H
 
 #include "model/acts.h"
+#include "model/loss_shape.h"
 
 #define LOOM_IGNORE (-100) /* label of a row that is not in the loss */
 
@@ -25,8 +26,8 @@ typedef struct loom_batch {
     const float *weights;    /* (N) what the gradient of each row counts; NULL: 1 each */
     const int64_t *segments; /* (n_segments+1), from 0 to N, increasing */
     uint64_t dropout_seed;   /* another one for every micro-batch; used by LoRA dropout only */
-    double gce;              /* Q of the generalised cross-entropy whose gradient is taken (docs/MATH.md section 7); 0:
-                                cross-entropy */
+    loom_loss_shape shape;   /* what the gradient is of; zeros: cross-entropy */
+    const uint64_t *allowed; /* (N, loom_bit_words(V)) for shape.allowed; a row without its label's bit: not known */
 } loom_batch;
 
 /* Sum and count, so that parts can be added: mean = sum / count. */
@@ -50,8 +51,8 @@ loom_status loom_llama_row_losses(loom_acts *a, const loom_llama *m, const loom_
                                   float *losses, loom_err *err);
 
 /* Forward and backward: adds scale * d(sum of the rows' losses times their weights)/d(parameter) to grads, a block
- * laid out as lora->table when there is an adapter and as m->table otherwise. With gce the loss of a row is (1 - p^Q)/Q
- * there, p the probability of its label; `out` has the cross-entropy all the same. */
+ * laid out as lora->table when there is an adapter and as m->table otherwise. b->shape says what a row's loss is there;
+ * `out` has the cross-entropy all the same. */
 loom_status loom_llama_grad(loom_acts *a, const loom_llama *m, const loom_lora *lora, const loom_batch *b, double scale,
                             float *grads, loom_loss *out, loom_err *err);
 

@@ -23,6 +23,9 @@ typedef struct bed {
     float *params, *grads;
     int32_t tokens[ROWS], labels[ROWS];
     int64_t segments[5];
+    uint64_t allowed[ROWS];
+    double counts[ROWS]; /* what focus makes of the rows */
+    bool shaped;         /* the loss is not the cross-entropy */
     loom_batch batch;
 } bed;
 
@@ -101,22 +104,45 @@ static double grad(bed *b)
     return loss.sum / (double)loss.count;
 }
 
-/* Mean of (1 - p^Q)/Q over the counted rows. */
-static double generalised(bed *b)
+/* Probability of row n's label, and of all tokens that might stand there; *squares: sum of p^2. */
+static double chance(const bed *b, const float *logits, int n, double *allowed, double *squares)
 {
-    float losses[ROWS];
-    double sum = 0, q = b->batch.gce;
+    double sum = 0, own = 0;
+
+    *allowed = *squares = 0;
+    for (int64_t v = 0; v < b->c.V; v++) sum += exp((double)logits[n * b->c.V + v]);
+    for (int64_t v = 0; v < b->c.V; v++) {
+        double p = exp((double)logits[n * b->c.V + v]) / sum;
+        *squares += p * p;
+        if (v == b->labels[n]) own = p;
+        if (loom_has_bit(b->allowed + n, v)) *allowed += p;
+    }
+    return own;
+}
+
+/* Mean loss of the counted rows as b->batch.shape has it. first: what focus makes of the rows is kept for later calls. */
+static double shaped(bed *b, bool first)
+{
+    const loom_loss_shape *shape = &b->batch.shape;
+    float *logits = loom_alloc((size_t)(ROWS * b->c.V), sizeof *logits);
+    double sum = 0, allowed, squares;
     loom_err err;
 
     test_checks_++;
-    if (loom_llama_row_losses(b->acts, b->m, b->lora, &b->batch, losses, &err) != LOOM_OK) TEST_FAIL_("%s", err.msg);
-    for (int n = 0; n < ROWS; n++)
-        if (b->labels[n] != LOOM_IGNORE) sum += (1 - exp(-q * losses[n])) / q;
+    if (loom_llama_logits(b->acts, b->m, b->lora, &b->batch, logits, &err) != LOOM_OK) TEST_FAIL_("%s", err.msg);
+    for (int n = 0; n < ROWS; n++) {
+        if (b->labels[n] == LOOM_IGNORE) continue;
+        double p = chance(b, logits, n, &allowed, &squares);
+        if (first) b->counts[n] = pow(squares, shape->focus);
+        sum += b->counts[n] * (shape->gce > 0 ? (1 - pow(p, shape->gce)) / shape->gce : -log(p));
+        if (loom_has_bit(b->allowed + n, b->labels[n])) sum -= shape->allowed * log(allowed);
+    }
+    free(logits);
     return sum / (double)loom_batch_count(&b->batch);
 }
 
 /* The loss whose gradient is taken. */
-static double objective(bed *b) { return b->batch.gce > 0 ? generalised(b) : grad(b); }
+static double objective(bed *b) { return b->shaped ? shaped(b, false) : grad(b); }
 
 /* (loss(w + e d) - loss(w - e d)) / 2e for one tensor */
 static double difference(bed *b, const loom_tensor *t, const float *direction, double step)
@@ -553,16 +579,26 @@ TEST(weighted_rows)
     teardown(&b);
 }
 
-/* Along the gradient of each tensor, where differences are largest; the loss that is told stays cross-entropy. */
-static void check_generalised(how h)
+/* Along the gradient of each tensor, where differences are largest; the loss that is told stays cross-entropy. Of every
+ * fourth row nothing is known. */
+static void check_shape(how h, loom_loss_shape shape)
 {
     bed b;
     loom_err err;
+    loom_rng r;
     double plain, told;
 
     REQUIRE_OK(setup(&b, h, &err), err);
     plain = grad(&b);
-    b.batch.gce = 0.4;
+    loom_rng_seed(&r, 4, "allowed", 0);
+    for (int n = 0; n < ROWS; n++) {
+        b.allowed[n] = n % 4 == 1 ? 0 : loom_rng_below(&r, (uint64_t)1 << 31);
+        if (n % 4 != 1 && b.labels[n] != LOOM_IGNORE) loom_set_bit(&b.allowed[n], b.labels[n]);
+    }
+    b.batch.shape = shape;
+    b.batch.allowed = b.allowed;
+    b.shaped = true;
+    shaped(&b, true);
     told = grad(&b);
     CHECK(told == plain);
     for (int64_t i = 0; i < b.table->n; i++) {
@@ -575,10 +611,13 @@ static void check_generalised(how h)
     teardown(&b);
 }
 
-TEST(generalised_cross_entropy)
+TEST(shapes_of_the_loss)
 {
-    check_generalised((how){.threads = 2});
-    check_generalised((how){.threads = 1, .tied = true});
+    check_shape((how){.threads = 2}, (loom_loss_shape){.gce = 0.4});
+    check_shape((how){.threads = 1, .tied = true}, (loom_loss_shape){.gce = 0.4});
+    check_shape((how){.threads = 2}, (loom_loss_shape){.focus = 0.4});
+    check_shape((how){.threads = 2, .tied = true}, (loom_loss_shape){.allowed = 2});
+    check_shape((how){.threads = 1}, (loom_loss_shape){.focus = 0.3, .allowed = 2});
 }
 
 TEST(nothing_counted)
@@ -597,12 +636,12 @@ TEST(nothing_counted)
     teardown(&b);
 }
 
-TEST_MAIN(loom_blas_start(0, NULL); RUN(gradients_full) RUN(weighted_rows) RUN(generalised_cross_entropy)
-              RUN(gradients_tied) RUN(gradients_lora_all) RUN(gradients_lora_dropout)
-                  RUN(gradients_lora_one_matrix_each) RUN(recompute_is_bit_identical) RUN(same_settings_same_bits)
-                      RUN(threads_change_no_bit_of_a_full_model) RUN(threads_change_rounding_only_of_an_adapter)
-                          RUN(packed_equals_one_by_one) RUN(merged_equals_base_with_adapter)
-                              RUN(frozen_base_equals_float32) RUN(half_products_full) RUN(half_products_tied_recompute)
-                                  RUN(half_products_lora) RUN(pissa_keeps_the_function)
-                                      RUN(pissa_is_written_for_the_base_as_it_was) RUN(states_are_what_the_head_sees)
-                                          RUN(bad_batches_are_refused) RUN(nothing_counted))
+TEST_MAIN(loom_blas_start(0, NULL);
+          RUN(gradients_full) RUN(weighted_rows) RUN(shapes_of_the_loss) RUN(gradients_tied) RUN(gradients_lora_all)
+              RUN(gradients_lora_dropout) RUN(gradients_lora_one_matrix_each) RUN(recompute_is_bit_identical)
+                  RUN(same_settings_same_bits) RUN(threads_change_no_bit_of_a_full_model)
+                      RUN(threads_change_rounding_only_of_an_adapter) RUN(packed_equals_one_by_one)
+                          RUN(merged_equals_base_with_adapter) RUN(frozen_base_equals_float32) RUN(half_products_full)
+                              RUN(half_products_tied_recompute) RUN(half_products_lora) RUN(pissa_keeps_the_function)
+                                  RUN(pissa_is_written_for_the_base_as_it_was) RUN(states_are_what_the_head_sees)
+                                      RUN(bad_batches_are_refused) RUN(nothing_counted))

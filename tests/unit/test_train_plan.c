@@ -124,7 +124,7 @@ TEST(contradictions)
     c.dp = "none";
     REQUIRE_OK(loom_run_plan_check(&p, &err), err);
     loom_run_plan_trainer(&p);
-    CHECK(p.trainer.gce == 0.4);
+    CHECK(p.trainer.shape.gce == 0.4);
 }
 
 /* Memory is counted once and in full; activations are computed twice when that makes them fit, and only then. */
