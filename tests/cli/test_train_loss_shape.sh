@@ -20,8 +20,8 @@ done
 says err '^what the request allows was known of (9[0-9]|100)'
 
 expect 0 "${train[@]}" "${shape[@]}" -o stopped --threads 1 --stop-after 3
-expect 2 "${train[@]}" --focus 0.3 --allowed 3 -o stopped; one_sentence; says err '.--allowed is "3" here, but "2" in the run'
-expect 2 "${train[@]}" -o stopped; one_sentence; says err ' here, but '
+expect 2 "${train[@]}" -q --focus 0.3 --allowed 3 -o stopped; one_sentence; says err '.--allowed is "3" here, but "2" in the run'
+expect 2 "${train[@]}" -q -o stopped; one_sentence; says err ' here, but '
 expect 0 "${train[@]}" "${shape[@]}" -o stopped --threads 1
 [ "$(weights stopped)" = "$(weights "run${shape[*]}")" ] || fail "a run that was stopped learned something else"
 
