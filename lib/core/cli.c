@@ -241,10 +241,12 @@ static loom_status set_long(struct run *r, const char *word, const char *next, b
     LOOM_TRY(loom_arena_check(&r->arena, "options", err));
     const loom_opt *o = find_option(r, name, &conf);
     *used = false;
-    if (!o && strncmp(name, "no-", 3) == 0 && (o = find_option(r, name + 3, &conf)) && o->type == LOOM_OPT_TYPE_FLAG &&
-        !equals) {
-        note_given(r, conf, o);
-        return loom_opt_set(conf, o, "false", word, &r->arena, err);
+    if (!o && strncmp(name, "no-", 3) == 0 && !equals) {
+        const loom_opt *flag = find_option(r, name + 3, &conf);
+        if (flag && flag->type == LOOM_OPT_TYPE_FLAG) {
+            note_given(r, conf, flag);
+            return loom_opt_set(conf, flag, "false", word, &r->arena, err);
+        }
     }
     if (!o && (o = find_renamed(r, word, name, 0, &was))) conf = r->conf;
     if (!o) return unknown_option(r, word, name, err);

@@ -145,6 +145,25 @@ loom_status loom_json_need_str(const loom_json *object, const char *key, const c
     return LOOM_OK;
 }
 
+loom_status loom_json_may_i64(const loom_json *object, const char *key, int64_t *out, loom_err *err)
+{
+    return loom_json_is_null(loom_json_get(object, key)) ? LOOM_OK : loom_json_need_i64(object, key, out, err);
+}
+
+loom_status loom_json_may_f64(const loom_json *object, const char *key, double *out, loom_err *err)
+{
+    return loom_json_is_null(loom_json_get(object, key)) ? LOOM_OK : loom_json_need_f64(object, key, out, err);
+}
+
+loom_status loom_json_may_bool(const loom_json *object, const char *key, bool *out, loom_err *err)
+{
+    const loom_json *n = loom_json_get(object, key);
+    if (loom_json_is_null(n)) return LOOM_OK;
+    if (!loom_json_is_bool(n)) return need(key, "true or false", n, err);
+    *out = loom_json_bool(n, false);
+    return LOOM_OK;
+}
+
 /* ---- writing ---- */
 
 void loom_jw_init(loom_jw *w, loom_buf *buf, bool pretty)

@@ -53,6 +53,11 @@ loom_status loom_json_need_i64(const loom_json *object, const char *key, int64_t
 loom_status loom_json_need_f64(const loom_json *object, const char *key, double *out, loom_err *err);
 loom_status loom_json_need_str(const loom_json *object, const char *key, const char **out, loom_err *err);
 
+/* Optional ones: absent or null leaves *out as it is; another type is a FORMAT error that names the key. */
+loom_status loom_json_may_i64(const loom_json *object, const char *key, int64_t *out, loom_err *err);
+loom_status loom_json_may_f64(const loom_json *object, const char *key, double *out, loom_err *err);
+loom_status loom_json_may_bool(const loom_json *object, const char *key, bool *out, loom_err *err);
+
 /* ---- writing: appends to a buffer; commas, quotes and indentation are taken care of ---- */
 typedef struct loom_jw {
     loom_buf *buf;

@@ -87,7 +87,9 @@ static loom_status read_identity(const loom_json *root, loom_err *err)
     const char *type = loom_json_str(loom_json_get(root, "model_type"), NULL);
     const loom_json *arch = loom_json_get(root, "architectures");
     const char *first = loom_json_str(loom_json_at(arch, 0), NULL);
-    const char *act = loom_json_str(loom_json_get(root, "hidden_act"), NULL);
+    const loom_json *act = loom_json_get(root, "hidden_act");
+    const char *shape = loom_json_str(act, NULL);
+    bool attention_bias = false, mlp_bias = false;
 
     if (!type || strcmp(type, "llama") != 0)
         return loom_fail(err, LOOM_STATUS_FORMAT, "model_type is \"%.60s\", only \"llama\" can be read",
@@ -96,26 +98,15 @@ static loom_status read_identity(const loom_json *root, loom_err *err)
         return loom_fail(err, LOOM_STATUS_FORMAT,
                          "architectures holds \"%.60s\", only \"LlamaForCausalLM\" can be read",
                          first ? first : "(no text)");
-    if (act && strcmp(act, "silu") != 0)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "hidden_act is \"%.60s\", only \"silu\" can be read", act);
-    if (loom_json_bool(loom_json_get(root, "attention_bias"), false) ||
-        loom_json_bool(loom_json_get(root, "mlp_bias"), false))
+    if (!loom_json_is_null(act) && (!shape || strcmp(shape, "silu") != 0))
+        return loom_fail(err, LOOM_STATUS_FORMAT, "hidden_act is \"%.60s\", only \"silu\" can be read",
+                         shape ? shape : "(no text)");
+    LOOM_TRY(loom_json_may_bool(root, "attention_bias", &attention_bias, err));
+    LOOM_TRY(loom_json_may_bool(root, "mlp_bias", &mlp_bias, err));
+    if (attention_bias || mlp_bias)
         return loom_fail(err, LOOM_STATUS_FORMAT,
                          "attention_bias or mlp_bias is true; models with biases cannot be read");
     return LOOM_OK;
-}
-
-/* An optional integer: absent or null leaves *out; another type is an error. */
-static loom_status read_i64(const loom_json *object, const char *key, int64_t *out, loom_err *err)
-{
-    if (loom_json_is_null(loom_json_get(object, key))) return LOOM_OK;
-    return loom_json_need_i64(object, key, out, err);
-}
-
-static loom_status read_f64(const loom_json *object, const char *key, double *out, loom_err *err)
-{
-    if (loom_json_is_null(loom_json_get(object, key))) return LOOM_OK;
-    return loom_json_need_f64(object, key, out, err);
 }
 
 static loom_status read_rope(loom_config *c, const loom_json *root, loom_err *err)
@@ -124,10 +115,10 @@ static loom_status read_rope(loom_config *c, const loom_json *root, loom_err *er
     const loom_json *scaling = loom_json_is_null(five) ? loom_json_get(root, "rope_scaling") : five;
     const char *kind;
 
-    LOOM_TRY(read_f64(root, "rope_theta", &c->rope_theta, err));
+    LOOM_TRY(loom_json_may_f64(root, "rope_theta", &c->rope_theta, err));
     if (loom_json_is_null(scaling)) return LOOM_OK;
     if (!loom_json_is_object(scaling)) return loom_fail(err, LOOM_STATUS_FORMAT, "rope_scaling is not an object");
-    LOOM_TRY(read_f64(scaling, "rope_theta", &c->rope_theta, err));
+    LOOM_TRY(loom_json_may_f64(scaling, "rope_theta", &c->rope_theta, err));
     kind = loom_json_str(loom_json_get(scaling, "rope_type"), NULL);
     if (!kind) kind = loom_json_str(loom_json_get(scaling, "type"), NULL);
     if (!kind) return loom_fail(err, LOOM_STATUS_FORMAT, "rope_scaling has no rope_type");
@@ -148,8 +139,8 @@ static loom_status read_ids(loom_config *c, const loom_json *root, loom_err *err
 {
     const loom_json *eos = loom_json_get(root, "eos_token_id");
 
-    LOOM_TRY(read_i64(root, "bos_token_id", &c->bos_id, err));
-    LOOM_TRY(read_i64(root, "pad_token_id", &c->pad_id, err));
+    LOOM_TRY(loom_json_may_i64(root, "bos_token_id", &c->bos_id, err));
+    LOOM_TRY(loom_json_may_i64(root, "pad_token_id", &c->pad_id, err));
     if (loom_json_is_null(eos)) return LOOM_OK;
     if (loom_json_is_int(eos)) {
         c->eos_ids[0] = loom_json_i64(eos, 2);
@@ -174,13 +165,12 @@ static loom_status read_sizes(loom_config *c, const loom_json *root, loom_err *e
     LOOM_TRY(loom_json_need_i64(root, "num_hidden_layers", &c->L, err));
     LOOM_TRY(loom_json_need_i64(root, "num_attention_heads", &c->H, err));
     LOOM_TRY(loom_json_need_i64(root, "vocab_size", &c->V, err));
-    LOOM_TRY(read_i64(root, "num_key_value_heads", &c->K, err));
-    LOOM_TRY(read_i64(root, "head_dim", &c->D, err));
-    LOOM_TRY(read_i64(root, "max_position_embeddings", &c->max_positions, err));
-    LOOM_TRY(read_f64(root, "rms_norm_eps", &c->rms_eps, err));
-    LOOM_TRY(read_f64(root, "initializer_range", &c->init_range, err));
-    c->tied = loom_json_bool(loom_json_get(root, "tie_word_embeddings"), false);
-    return LOOM_OK;
+    LOOM_TRY(loom_json_may_i64(root, "num_key_value_heads", &c->K, err));
+    LOOM_TRY(loom_json_may_i64(root, "head_dim", &c->D, err));
+    LOOM_TRY(loom_json_may_i64(root, "max_position_embeddings", &c->max_positions, err));
+    LOOM_TRY(loom_json_may_f64(root, "rms_norm_eps", &c->rms_eps, err));
+    LOOM_TRY(loom_json_may_f64(root, "initializer_range", &c->init_range, err));
+    return loom_json_may_bool(root, "tie_word_embeddings", &c->tied, err);
 }
 
 loom_status loom_config_from_json(loom_config *out, const loom_json *root, loom_err *err)

@@ -10,8 +10,7 @@ static loom_status refuse_key(const loom_json *root, const char *key, const char
 {
     const loom_json *v = loom_json_get(root, key);
     bool set = loom_json_bool(v, false) || loom_json_len(v) > 0 ||
-               (loom_json_is_string(v) && loom_json_str(v, NULL)[0]) ||
-               (loom_json_is_int(v) && loom_json_i64(v, 0) != 0);
+               (loom_json_is_string(v) && loom_json_str(v, NULL)[0]) || loom_json_f64(v, 0) != 0;
 
     return set ? loom_fail(err, LOOM_STATUS_FORMAT, "%s: \"%s\" is set; such adapters are not supported", name, key)
                : LOOM_OK;
@@ -39,20 +38,22 @@ static loom_status parse_adapter(loom_lora_config *out, const loom_json *root, c
                                           "alpha_pattern",     "layers_to_transform",    "fan_in_fan_out",
                                           "lora_bias",         "layer_replication",      "exclude_modules",
                                           "target_parameters", "trainable_token_indices"};
-    const char *bias = loom_json_str(loom_json_get(root, "bias"), NULL);
+    const loom_json *bias = loom_json_get(root, "bias");
+    const char *which = loom_json_str(bias, NULL);
     const char *type = loom_json_str(loom_json_get(root, "peft_type"), NULL);
     loom_lora_config c = {0};
 
     if (!type || strcmp(type, "LORA") != 0)
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s: peft_type is %.40s, expected LORA", name,
                          type ? type : "missing");
-    if (bias && strcmp(bias, "none") != 0)
-        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: bias is \"%.40s\", expected \"none\"", name, bias);
+    if (!loom_json_is_null(bias) && (!which || strcmp(which, "none") != 0))
+        return loom_fail(err, LOOM_STATUS_FORMAT, "%s: bias is \"%.40s\", expected \"none\"", name,
+                         which ? which : "(no text)");
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) LOOM_TRY(refuse_key(root, unknown[i], name, err));
     LOOM_TRY(loom_json_need_i64(root, "r", &c.R, err));
     LOOM_TRY(loom_json_need_f64(root, "lora_alpha", &c.alpha, err));
-    c.dropout = loom_json_f64(loom_json_get(root, "lora_dropout"), 0);
-    c.rslora = loom_json_bool(loom_json_get(root, "use_rslora"), false);
+    LOOM_TRY(loom_json_may_f64(root, "lora_dropout", &c.dropout, err));
+    LOOM_TRY(loom_json_may_bool(root, "use_rslora", &c.rslora, err));
     LOOM_TRY(parse_targets(&c.targets, loom_json_get(root, "target_modules"), name, err));
     *out = c;
     return LOOM_OK;

@@ -60,7 +60,7 @@ static loom_status read_names(const reader *r, const loom_json *o, loom_topology
     into->name = text_of(r, o, "microservice");
     into->service = text_of(r, o, "service");
     into->type = type ? loom_call_type_of(type, strlen(type)) : LOOM_CALL_TYPES;
-    into->root = loom_json_bool(loom_json_get(o, "root"), false);
+    LOOM_TRY(loom_json_may_bool(o, "root", &into->root, r->err));
     into->n = count(o, "invocations");
     if (!into->name || !into->service || into->type == LOOM_CALL_TYPES || into->n < 0)
         return bad(r, "an operation has no microservice, type, service or invocations");
@@ -225,7 +225,7 @@ static loom_status read_all(const reader *r, const loom_json *root)
     t->calls = count(root, "calls");
     t->min_count = count(root, "min_count");
     int64_t deepest = count(root, "deepest");
-    t->per_service = loom_json_bool(loom_json_get(root, "per_service"), false);
+    LOOM_TRY(loom_json_may_bool(root, "per_service", &t->per_service, r->err));
     size_t n = loom_json_len(operations), m = loom_json_len(dependencies);
     if (t->graphs <= 0 || t->calls < t->graphs || deepest < 1 || deepest > LOOM_ID_MAX_COMPONENTS || n == 0 || m == 0 ||
         n > INT32_MAX || m > INT32_MAX)

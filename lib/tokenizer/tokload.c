@@ -1,4 +1,6 @@
 /* tokenizer.json -> loom_tokenizer. Every component is either understood exactly or refused by its name. */
+#include <assert.h>
+
 #include "core/hash.h"
 #include "core/json.h"
 #include "core/num.h"
@@ -92,18 +94,23 @@ static loom_status put_added_token(loom_tokenizer *tok, const loom_json *token, 
     const char *content = loom_json_str(loom_json_get(token, "content"), &len);
     int64_t id = loom_json_i64(loom_json_get(token, "id"), -1);
     static const char *const unsupported[] = {"single_word", "lstrip", "rstrip"};
+    bool normalized = false, special = false;
 
-    for (size_t i = 0; i < 3; i++)
-        if (loom_json_bool(loom_json_get(token, unsupported[i]), false))
+    for (size_t i = 0; i < 3; i++) {
+        bool set = false;
+        LOOM_TRY(loom_json_may_bool(token, unsupported[i], &set, err));
+        if (set)
             return loom_fail(err, LOOM_STATUS_FORMAT, "added token \"%.60s\" has %s, which is not supported", content,
                              unsupported[i]);
-    if (has_normalizer && loom_json_bool(loom_json_get(token, "normalized"), false))
+    }
+    LOOM_TRY(loom_json_may_bool(token, "normalized", &normalized, err));
+    LOOM_TRY(loom_json_may_bool(token, "special", &special, err));
+    if (has_normalizer && normalized)
         return loom_fail(err, LOOM_STATUS_FORMAT,
                          "added token \"%.60s\" is matched in normalized text, which is not supported; set its "
                          "\"normalized\" to false",
                          content);
     LOOM_TRY(put_token(tok, id, content, len, err));
-    bool special = loom_json_bool(loom_json_get(token, "special"), false);
     tok->flags[id] = (uint8_t)(tok->flags[id] | LOOM_TOK_ADDED | (special ? LOOM_TOK_SPECIAL : 0));
     return LOOM_OK;
 }
@@ -115,6 +122,8 @@ static loom_status read_tokens(loom_tokenizer *tok, const loom_json *root, const
 
     if (!loom_json_is_object(vocab) || loom_json_len(vocab) == 0)
         return loom_fail(err, LOOM_STATUS_FORMAT, "\"model\" has no \"vocab\" object with tokens");
+    if (!loom_json_is_null(added) && !loom_json_is_array(added))
+        return loom_fail(err, LOOM_STATUS_FORMAT, "\"added_tokens\" is not a list");
     LOOM_TRY(count_ids(&tok->n_ids, vocab, added, err));
     size_t n = (size_t)tok->n_ids;
     tok->texts = loom_calloc(n, sizeof *tok->texts);
@@ -197,8 +206,9 @@ static loom_status read_split(const loom_json *split, const char **pattern, loom
 {
     if (!loom_tokload_says(loom_json_get(split, "behavior"), "Isolated"))
         return loom_tokload_refuse(err, "pre_tokenizer Split: behavior", "other than Isolated");
-    if (loom_json_bool(loom_json_get(split, "invert"), false))
-        return loom_tokload_refuse(err, "pre_tokenizer Split:", "invert");
+    bool invert = false;
+    LOOM_TRY(loom_json_may_bool(split, "invert", &invert, err));
+    if (invert) return loom_tokload_refuse(err, "pre_tokenizer Split:", "invert");
     size_t len = 0;
     *pattern = loom_json_str(loom_json_get(loom_json_get(split, "pattern"), "Regex"), &len);
     if (!*pattern || strlen(*pattern) != len)
@@ -219,15 +229,17 @@ static loom_status read_byte_pretokenizer(loom_tokenizer *tok, const loom_json *
             return loom_tokload_refuse(err, "pre_tokenizer", loom_tokload_type(step));
         else {
             seen = true;
-            if (loom_json_bool(loom_json_get(step, "add_prefix_space"), true))
-                return loom_tokload_refuse(err, "pre_tokenizer ByteLevel:", "add_prefix_space");
-            if (loom_json_bool(loom_json_get(step, "use_regex"), true)) {
+            bool prefix = true, regex = true;
+            LOOM_TRY(loom_json_may_bool(step, "add_prefix_space", &prefix, err));
+            LOOM_TRY(loom_json_may_bool(step, "use_regex", &regex, err));
+            if (prefix) return loom_tokload_refuse(err, "pre_tokenizer ByteLevel:", "add_prefix_space");
+            if (regex) {
                 if (pattern) return loom_tokload_refuse(err, "pre_tokenizer ByteLevel:", "use_regex after a Split");
                 pattern = LOOM_PATTERN_GPT2;
             }
         }
     }
-    if (!seen) return loom_tokload_refuse(err, "pre_tokenizer", "Sequence without ByteLevel");
+    assert(seen); /* is_byte_level has found one */
     return loom_pretok_new(&tok->pretok, pattern, err);
 }
 
@@ -306,12 +318,13 @@ static bool is_byte_level(const loom_json *pre)
 static loom_status build_bytes(loom_tokenizer *tok, const loom_json *root, const loom_json *model, loom_err *err)
 {
     const loom_json *normalizer = loom_json_get(root, "normalizer"), *decoder = loom_json_get(root, "decoder");
+    bool fallback = false;
     tok->family = LOOM_TOK_BYTES;
+    LOOM_TRY(loom_json_may_bool(model, "byte_fallback", &fallback, err));
+    LOOM_TRY(loom_json_may_bool(model, "ignore_merges", &tok->ignore_merges, err));
     if (!loom_json_is_null(normalizer)) return loom_tokload_refuse(err, "normalizer", loom_tokload_type(normalizer));
     if (!loom_tokload_is(decoder, "ByteLevel")) return loom_tokload_refuse(err, "decoder", loom_tokload_type(decoder));
-    if (loom_json_bool(loom_json_get(model, "byte_fallback"), false))
-        return loom_tokload_refuse(err, "model:", "byte_fallback together with ByteLevel");
-    tok->ignore_merges = loom_json_bool(loom_json_get(model, "ignore_merges"), false);
+    if (fallback) return loom_tokload_refuse(err, "model:", "byte_fallback together with ByteLevel");
     LOOM_TRY(read_byte_pretokenizer(tok, loom_json_get(root, "pre_tokenizer"), err));
     return build_byte_family(tok, err);
 }

@@ -34,17 +34,19 @@ static loom_status read_normalizer(loom_tokenizer *tok, const loom_json *normali
 static loom_status read_metaspace(loom_tokenizer *tok, const loom_json *pre, bool *split, loom_err *err)
 {
     const char *scheme = loom_json_str(loom_json_get(pre, "prepend_scheme"), NULL);
+    bool prefix = true;
+    *split = true;
     if (!loom_tokload_is(pre, "Metaspace")) return loom_tokload_refuse(err, "pre_tokenizer", loom_tokload_type(pre));
     if (!loom_tokload_says(loom_json_get(pre, "replacement"), LOOM_TOK_BLANK))
         return loom_tokload_refuse(err, "pre_tokenizer Metaspace:", "a replacement other than U+2581");
-    if (!scheme) scheme = loom_json_bool(loom_json_get(pre, "add_prefix_space"), true) ? "always" : "never";
+    LOOM_TRY(loom_json_may_bool(pre, "add_prefix_space", &prefix, err));
+    if (!scheme) scheme = prefix ? "always" : "never";
     if (strcmp(scheme, "always") == 0) tok->prefix = LOOM_PREFIX_ALWAYS;
     else if (strcmp(scheme, "first") == 0) tok->prefix = LOOM_PREFIX_FIRST;
     else if (strcmp(scheme, "never") != 0)
         return loom_tokload_refuse(err, "pre_tokenizer Metaspace: prepend_scheme", scheme);
     tok->prefix_if_missing = true;
-    *split = loom_json_bool(loom_json_get(pre, "split"), true);
-    return LOOM_OK;
+    return loom_json_may_bool(pre, "split", split, err);
 }
 
 static loom_status read_char_decoder(loom_tokenizer *tok, const loom_json *decoder, loom_err *err)
@@ -155,12 +157,12 @@ static loom_status build_char_family(loom_tokenizer *tok, bool split, loom_err *
 loom_status loom_tokload_chars(loom_tokenizer *tok, const loom_json *root, const loom_json *model, loom_err *err)
 {
     const loom_json *pre = loom_json_get(root, "pre_tokenizer");
-    bool blanks, split = false;
+    bool blanks, split = false, fallback = false, whole = false;
     tok->family = LOOM_TOK_CHARS;
-    if (!loom_json_bool(loom_json_get(model, "byte_fallback"), false))
-        return loom_tokload_refuse(err, "model:", "BPE with neither ByteLevel nor byte_fallback");
-    if (loom_json_bool(loom_json_get(model, "ignore_merges"), false))
-        return loom_tokload_refuse(err, "model:", "ignore_merges together with byte_fallback");
+    LOOM_TRY(loom_json_may_bool(model, "byte_fallback", &fallback, err));
+    LOOM_TRY(loom_json_may_bool(model, "ignore_merges", &whole, err));
+    if (!fallback) return loom_tokload_refuse(err, "model:", "BPE with neither ByteLevel nor byte_fallback");
+    if (whole) return loom_tokload_refuse(err, "model:", "ignore_merges together with byte_fallback");
     LOOM_TRY(read_normalizer(tok, loom_json_get(root, "normalizer"), &blanks, err));
     if (!loom_json_is_null(pre)) {
         if (blanks) return loom_tokload_refuse(err, "pre_tokenizer after a normalizer:", loom_tokload_type(pre));

@@ -8,12 +8,13 @@
  * open files must be given back. The ways to go wrong:
  *
  *   CALLS_FAIL         the call does nothing and says so (with calls_code_ as errno where that is set)
- *   CALLS_FAIL_ON      that one and all later ones of its kind: a disk that is full, and stays so
+ *   CALLS_FAIL_ON      that one and all later ones of that name: a disk that is full, and stays so
  *   CALLS_SHORT        a read or write does less than was asked for      these two are no failure:
  *   CALLS_INTERRUPTED  a signal comes first                              the work must be done as well as before
  *   CALLS_END          a read finds the end of the file
  *
- * CALLS_SAY=1 in the environment prints what became of each. HDF5: unit/failing_hdf5.h. Not under sanitizers, as unit/failing_memory.h (FAILING_MEMORY is 0 there). */
+ * CALLS_SAY=1 in the environment prints what became of each. HDF5: unit/failing_hdf5.h. Not under sanitizers, as
+ * unit/failing_memory.h (FAILING_MEMORY is 0 there). */
 #ifndef LOOM_TESTS_FAILING_CALLS_H
 #define LOOM_TESTS_FAILING_CALLS_H
 

@@ -1,5 +1,5 @@
-/* Calls to HDF5 that fail, for unit/failing_calls.h. Closing does its work and then says that it failed. What only looks
- * up a size of something that is there is left out: that cannot fail. */
+/* Calls to HDF5 that fail, for unit/failing_calls.h. Closing does its work and then says that it failed. What only
+ * looks up a size of something that is there is left out: that cannot fail. */
 #ifndef LOOM_TESTS_FAILING_HDF5_H
 #define LOOM_TESTS_FAILING_HDF5_H
 
@@ -33,14 +33,16 @@ H5_FAILS(herr_t, H5Dset_extent, (hid_t id, const hsize_t *size), (id, size))
 H5_FAILS(herr_t, H5Dwrite, (hid_t id, hid_t type, hid_t memory, hid_t file, hid_t list, const void *from),
          (id, type, memory, file, list, from))
 H5_FAILS(hid_t, H5FDregister, (const H5FD_class_t *driver), (driver))
-H5_FAILS(hid_t, H5Fcreate, (const char *name, unsigned flags, hid_t create, hid_t access), (name, flags, create, access))
+H5_FAILS(hid_t, H5Fcreate, (const char *name, unsigned flags, hid_t create, hid_t access),
+         (name, flags, create, access))
 H5_FAILS(herr_t, H5Fflush, (hid_t id, H5F_scope_t scope), (id, scope))
 H5_FAILS(htri_t, H5Fis_hdf5, (const char *name), (name))
 H5_FAILS(hid_t, H5Fopen, (const char *name, unsigned flags, hid_t access), (name, flags, access))
 H5_FAILS(hid_t, H5Gcreate2, (hid_t at, const char *name, hid_t a, hid_t b, hid_t c), (at, name, a, b, c))
 H5_FAILS(hid_t, H5Gopen2, (hid_t at, const char *name, hid_t list), (at, name, list))
 H5_FAILS(htri_t, H5Lexists, (hid_t at, const char *name, hid_t list), (at, name, list))
-H5_FAILS(herr_t, H5Literate, (hid_t id, H5_index_t index, H5_iter_order_t order, hsize_t *at, H5L_iterate_t op, void *arg),
+H5_FAILS(herr_t, H5Literate,
+         (hid_t id, H5_index_t index, H5_iter_order_t order, hsize_t *at, H5L_iterate_t op, void *arg),
          (id, index, order, at, op, arg))
 H5_FAILS(hid_t, H5Pcreate, (hid_t class), (class))
 H5_FAILS(int, H5Pget_chunk, (hid_t id, int rank, hsize_t *to), (id, rank, to))

@@ -154,6 +154,10 @@ static loom_status read_infilling(loom_stats *s, const loom_json *root, const ch
     if (!loom_json_is_object(infilling)) return bad_stats(name, "no object \"infilling\"", err);
     for (void *it = loom_json_iter(infilling); it && st == LOOM_OK; it = loom_json_iter_next(infilling, it)) {
         const loom_json *counts = loom_json_iter_value(it);
+        if (!loom_json_is_object(counts)) {
+            st = bad_stats(name, "\"infilling\" holds a value that is no object of counts", err);
+            break;
+        }
         if (!split_key(loom_json_iter_key(it), &service, &source, &type) ||
             loom_intern_find(&s->services, loom_buf_text(&service), service.len) < 0) {
             st = bad_stats(name, "\"infilling\" has a key that is not service|source|type", err);
