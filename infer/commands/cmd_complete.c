@@ -9,7 +9,6 @@
 #include "infer/commands/infer_cmds.h"
 #include "infer/engine/model_loader.h"
 #include "infer/files/question_list.h"
-#include "trace/text/grammar.h"
 
 typedef struct complete_conf {
     loom_model_loader_conf model;
@@ -171,12 +170,12 @@ static loom_status write_answers(loom_out *out, const loom_question_list *q, loo
 static loom_status ask(loom_model_loader *b, const loom_question_list *q, loom_job *jobs, const loom_ctx *ctx,
                        loom_err *err)
 {
-    static const char *const finish = "\n" LOOM_TEXT_FINISH;
+    static const char *const line_end = "\n"; /* an answer is one line; a model may go on without end */
     const complete_conf *c = ctx->conf;
 
     for (int64_t i = 0; i < q->n; i++) {
         jobs[i] = new_job(c, q->list[i].prompt, strlen(q->list[i].prompt), &ctx->common, i);
-        jobs[i].stops = c->stop ? &c->stop : &finish;
+        jobs[i].stops = c->stop ? &c->stop : &line_end;
         jobs[i].n_stops = 1;
     }
     return run_jobs(b->completer, jobs, q->n, err);
@@ -280,8 +279,8 @@ const loom_cmd loom_cmd_complete = {
         "\n"
         "  loom-infer complete --model runs/demo --stop '</edges>' 'id:S_000000007/num_edges:2'\n"
         "\n"
-        "With --questions every question of an instruction text is answered, up to \" ### Finish\"; loom-eval infilling\n"
-        "judges the answers.\n"
+        "With --questions every question of an instruction text is answered by one line (--stop: up to another text);\n"
+        "loom-eval infilling judges the answers.\n"
         "\n"
         "  loom-infer complete --model tuned --questions attribute.txt.zst,edge.txt.zst -o tuned.answers.jsonl\n",
     .opts = complete_opts,

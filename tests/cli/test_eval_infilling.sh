@@ -42,6 +42,7 @@ ask() { loom-infer complete --model "$base" --max-tokens 40 --threads 1 -q "$@";
 expect 0 ask --questions attribute.txt,edge.txt -o base.answers.jsonl
 [ "$(wc -l <base.answers.jsonl)" = $((n_attribute + n_edge)) ] || fail "not an answer for each question"
 says base.answers.jsonl '^\{"id":0,"prompt":"Predict a missing element'
+grep -qE '"text":"[^"]*\\n' base.answers.jsonl && fail "an answer of more than a line: $(grep -m 1 -oE '"text":.*' base.answers.jsonl)"
 expect 0 judge instruction=right.jsonl fresh=base.answers.jsonl -o both
 says both/manifest.json '"figure": ?"7"'
 expect 0 ask --questions attribute.txt,edge.txt -o base.answers.jsonl --update

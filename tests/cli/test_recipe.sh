@@ -24,6 +24,8 @@ says out 'loom-preprocess jobs .*out/jobs/batch_task.csv --names out/jobs/names.
 plan RUN=demo FIGURES=17 >err; says err 'figure 17 rests on batch jobs'
 plan RUN=demo FIGURES='T2 7' METHODS=tabular >err; says err 'figures 6, 7 and 13 and table 2 need the instruction model'
 plan RUN=demo FIGURES='5 7 T2' >out
+# a model that finishes no graph (3) has answered, under every rule
+[ "$(grep -c 'loom-infer sample ' out)" = "$(grep -cF '|| test $? -eq 3' out)" ] || fail "an answer of a model that finishes nothing is taken for a failure"
 for what in 'topology ' 'management ' 'classes ' 'infilling '; do says out "loom-eval $what"; done
 says out 'loom-train classify .*--fresh'
 for figure in 3 3a 3b 3c 12; do plan RUN=demo FIGURES=$figure TEMPERATURES=1 >out; says out 'loom-eval heatmap '; done
