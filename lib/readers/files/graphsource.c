@@ -170,7 +170,8 @@ loom_text_kind loom_source_kind(const char *text, size_t len)
     while (at < len && text[at] && strchr(" \t\r\n", text[at])) at++;
     if (at >= len) return LOOM_TEXT_KIND_BLANK;
     if (text[at] == '{' || text[at] == '[') return LOOM_TEXT_KIND_SPANS;
-    return looks_like_record(text + mark, len - mark) ? LOOM_TEXT_KIND_RECORDS : LOOM_TEXT_KIND_ROWS;
+    if (looks_like_record(text + mark, len - mark)) return LOOM_TEXT_KIND_RECORDS;
+    return loom_spans_are_table(text + at, len - at) ? LOOM_TEXT_KIND_SPAN_TABLE : LOOM_TEXT_KIND_ROWS;
 }
 
 static loom_status read_text(reader *r, const loom_buf *whole, loom_err *err)
@@ -182,6 +183,8 @@ static loom_status read_text(reader *r, const loom_buf *whole, loom_err *err)
     if (kind == LOOM_TEXT_KIND_BLANK) return LOOM_OK;
     if (kind == LOOM_TEXT_KIND_PROTOBUF) return read_spans(r, add_protobuf, text, whole->len, err);
     if (kind == LOOM_TEXT_KIND_SPANS) return read_spans(r, loom_spans_add_text, text + mark, whole->len - mark, err);
+    if (kind == LOOM_TEXT_KIND_SPAN_TABLE)
+        return read_spans(r, loom_spans_add_table, text + mark, whole->len - mark, err);
     return read_csv(r, text + mark, whole->len - mark, err);
 }
 

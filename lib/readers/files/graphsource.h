@@ -1,4 +1,4 @@
-/* Call graphs from files of any kind: graph stores, CallGraph CSV, Jaeger, OTLP (JSON, protobuf) and Zipkin; plain,
+/* Call graphs from files of any kind: graph stores, CallGraph CSV, Jaeger, OTLP (JSON, protobuf), Zipkin, tables of spans; plain,
  * compressed, in tar files, in folders. Told apart by content.
  *
  *   loom_source s = {.strict = false};
@@ -44,7 +44,8 @@ typedef struct loom_source {
 typedef enum loom_text_kind {
     LOOM_TEXT_KIND_BLANK,
     LOOM_TEXT_KIND_SPANS,
-    LOOM_TEXT_KIND_PROTOBUF, /* spans too */
+    LOOM_TEXT_KIND_PROTOBUF,   /* spans too */
+    LOOM_TEXT_KIND_SPAN_TABLE, /* spans too */
     LOOM_TEXT_KIND_RECORDS,
     LOOM_TEXT_KIND_ROWS
 } loom_text_kind;
