@@ -116,10 +116,10 @@ static loom_status share_file(loom_graphs_job *job, const char *path, int64_t tu
     return lead && !own ? loom_graphs_away_take(job, bytes, path, err) : LOOM_OK;
 }
 
-/* What one file adds to names or merged rows decides about the next: rank 0 does all of that. */
+/* What one file adds to merged rows and spans decides about the next: rank 0 does all of that. */
 static loom_status read_inputs(loom_graphs_job *job, char *const *paths, size_t n, bool dry_run, loom_err *err)
 {
-    bool alone = n == 1 || job->merge || job->rename;
+    bool alone = n == 1 || job->merge;
     loom_buf bytes = {0};
     loom_status st = LOOM_OK;
 
