@@ -60,7 +60,7 @@ path() { \
 	ln -sfn "$$(realpath -m -- "$$1")" "$$link"; printf %s "$$link"; \
 }; \
 [ -f "$$CONFIG" ] || complain "there is no $$CONFIG; RUN= is one of: $$(ls configs | sed -n "s/\.conf$$//p" | paste -sd" "), CONFIG= a file; the paper's sample sizes are PRESET=paper"; \
-[ -z "$$CSV" ] || [ -e "$$CSV" ] || complain "there is no CSV=$$CSV; give traces (CallGraph CSV, Jaeger, OTLP or Zipkin JSON), an archive or a folder of them"; \
+[ -z "$$CSV" ] || [ -e "$$CSV" ] || complain "there is no CSV=$$CSV; give traces (CallGraph CSV, a CSV of spans, Jaeger, OTLP or Zipkin JSON), an archive or a folder of them"; \
 [ -z "$$INIT" ] || [ -d "$$INIT" ] || complain "there is no folder INIT=$$INIT; give that of a Hugging Face model"; \
 $(if $(findstring n,$(firstword -$(MAKEFLAGS))),:,mkdir -p "$$OUT"); \
 $(MAKE) --no-print-directory -f Makefile.data BIN=$(BUILD)/bin RUN='$(call clean,$(RUN))' CONFIG="$$(path "$$CONFIG")" OUT="$$(path "$$OUT")" \

@@ -151,9 +151,9 @@ const loom_cmd loom_cmd_convert = {
     .min_args = 1,
     .max_args = -1,
     .details =
-        "Reads graph stores, CallGraph CSV, Jaeger JSON, OTLP (JSON, protobuf) and Zipkin v2 (plain or compressed, alone, in\n"
-        "tar files or in folders; told apart by content) and writes one of the formats below. What cannot be used is left\n"
-        "out and counted by reason, with the place of the first (docs/FORMATS.md). A call is where a request\n"
+        "Reads graph stores, CallGraph CSV, Jaeger JSON, OTLP (JSON, protobuf), Zipkin v2 and CSV with a span a row (plain\n"
+        "or compressed, alone, in tar files or in folders; told apart by content) and writes one of the formats below. What\n"
+        "cannot be used is left out and counted by reason, with the place of the first (docs/FORMATS.md). A call is where a request\n"
         "moves from one service to another; spans inside a service are no calls.\n"
         "Graphs of our own come back from Jaeger, OTLP and Zipkin exactly as they were. Traces of other systems keep their\n"
         "names here; loom-preprocess graphs reads the same formats and renames them on the way to a model.\n"

@@ -316,7 +316,7 @@ const loom_cmd loom_cmd_show = {
         "call it belongs to: the microservice called, the type of call, start+duration in milliseconds since the\n"
         "graph began, and a bar on the graph's time axis. A call too deep for the picture shows its depth instead of\n"
         "its outer branches; a long name loses its middle.\n"
-        "Reads graph stores, CallGraph CSV, Jaeger, OTLP and Zipkin JSON, like loom-infer convert.\n"
+        "Reads graph stores, CallGraph CSV, Jaeger, OTLP, Zipkin and tables of spans, like loom-infer convert.\n"
         "\n"
         "  loom-infer show valid.graphs.zst                        the first graph\n"
         "  loom-infer show valid.graphs.zst --skip 10 --limit 3    the next three behind the first ten\n"

@@ -116,10 +116,10 @@ static loom_status share_file(loom_graphs_job *job, const char *path, int64_t tu
     return lead && !own ? loom_graphs_away_take(job, bytes, path, err) : LOOM_OK;
 }
 
-/* What one file adds to names or merged rows decides about the next: rank 0 does all of that. */
+/* What one file adds to merged rows and spans decides about the next: rank 0 does all of that. */
 static loom_status read_inputs(loom_graphs_job *job, char *const *paths, size_t n, bool dry_run, loom_err *err)
 {
-    bool alone = n == 1 || job->merge || job->rename;
+    bool alone = n == 1 || job->merge;
     loom_buf bytes = {0};
     loom_status st = LOOM_OK;
 
@@ -149,28 +149,39 @@ static loom_status no_graph_of_others(const loom_graphs_job *job, const char *in
     return st;
 }
 
+/* How rows that were dropped could be read. */
+static void render_cure(const loom_graphs_job *job, loom_buf *into)
+{
+    const loom_graphs_counts *c = &job->report.total;
+    const char *type = loom_graphs_report_commonest_type(&job->report);
+
+    if (c->dropped[LOOM_DROP_TYPE_NOT_LISTED] * 2 > c->rows)
+        loom_buf_printf(into,
+                        " --type-map %s=rpc reads those of type \"%s\" as rpc (type-map under [graphs] of a "
+                        "configuration)",
+                        type, type);
+    else if (c->dropped[LOOM_DROP_BAD_NAME]) loom_buf_str(into, " --rename replaces names with white space or |");
+}
+
 static loom_status check_not_empty(const loom_graphs_job *job, const char *input, loom_err *err)
 {
-    loom_buf reasons = {0};
+    loom_buf reasons = {0}, cure = {0};
     loom_status st = LOOM_OK;
     if (job->report.total.graphs + job->other.source.graphs == 0 && job->report.n_files == 0)
         return no_graph_of_others(job, input, err);
     loom_graphs_render_reasons(&job->report.total, &reasons);
+    render_cure(job, &cure);
     if (job->report.total.graphs + job->other.source.graphs == 0)
-        st =
-            loom_fail(err, LOOM_STATUS_FORMAT,
-                      "%s: no valid graph in %lld row%s of %lld trace%s (%s); is it a CallGraph table?%s",
-                      job->report.n_files == 1 && strcmp(input, "-") != 0 ? input
-                      : job->report.n_files == 1                          ? "standard input"
-                                                                          : "all inputs",
-                      (long long)job->report.total.rows, job->report.total.rows == 1 ? "" : "s",
-                      (long long)job->report.total.traces, job->report.total.traces == 1 ? "" : "s",
-                      reasons.len ? reasons.data : "no rows",
-                      job->report.total.dropped[LOOM_DROP_TYPE_NOT_LISTED] * 2 > job->report.total.rows
-                          ? " --type-map maps other rpctypes"
-                      : job->report.total.dropped[LOOM_DROP_BAD_NAME] ? " --rename replaces names with white space or |"
-                                                                      : "");
+        st = loom_fail(err, LOOM_STATUS_FORMAT,
+                       "%s: no valid graph in %lld row%s of %lld trace%s (%s); is it a CallGraph table?%s",
+                       job->report.n_files == 1 && strcmp(input, "-") != 0 ? input
+                       : job->report.n_files == 1                          ? "standard input"
+                                                                           : "all inputs",
+                       (long long)job->report.total.rows, job->report.total.rows == 1 ? "" : "s",
+                       (long long)job->report.total.traces, job->report.total.traces == 1 ? "" : "s",
+                       reasons.len ? reasons.data : "no rows", loom_buf_text(&cure));
     loom_buf_release(&reasons);
+    loom_buf_release(&cure);
     return st;
 }
 
@@ -440,9 +451,10 @@ const loom_cmd loom_cmd_graphs = {
     .max_args = -1,
     .details =
         "Reads files (plain, .gz, .zst, .xz, inside .tar), folders of them, or - for stdin, told apart by content:\n"
-        "CallGraph CSV, Jaeger JSON, OTLP/JSON (also lines), Zipkin v2 JSON, graph stores. Columns of tables are found\n"
-        "by name. Rows and spans are grouped by trace and checked; valid graphs are written one a line, file after\n"
-        "file, those of a table ordered by time of day. Every row, span and graph that is dropped is counted by reason.\n"
+        "CallGraph CSV, Jaeger JSON, OTLP (JSON, protobuf), Zipkin v2 JSON, CSV with a span a row, graph stores. Columns of\n"
+        "tables are found by name. Rows and spans are grouped by trace and checked; valid graphs are written one a line,\n"
+        "file after file, those of a table ordered by time of day. Every row, span and graph that is dropped is counted by\n"
+        "reason.\n"
         "The rows of a table stay in memory: 64 bytes each and 256 MiB at most; --dry-run says how much that is.\n"
         "A trace that comes back in a later file is counted and warned about (--merge puts its pieces together).\n"
         "\n"

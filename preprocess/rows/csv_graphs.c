@@ -208,10 +208,12 @@ static loom_status one_member(loom_graphs_job *job, loom_in *in, const char *pat
     if (member[0] && loom_source_is_beside(member)) return LOOM_OK;
     LOOM_TRY(loom_in_peek(in, &head, &n_head, err));
     loom_text_kind kind = loom_source_kind(head, n_head);
-    bool other = kind == LOOM_TEXT_KIND_SPANS || kind == LOOM_TEXT_KIND_PROTOBUF || kind == LOOM_TEXT_KIND_RECORDS;
+    bool other = kind != LOOM_TEXT_KIND_BLANK && kind != LOOM_TEXT_KIND_ROWS;
     *used |= other || is_csv_member(member);
-    if (!other && is_csv_member(member)) return fns->table(job, in, path, err);
-    if ((job->left_to_lead = job->tables_to != NULL)) return loom_fail(err, LOOM_STATUS_FORMAT, "left to rank 0");
+    if (!other && is_csv_member(member)) {
+        if ((job->left_to_lead = job->no_tables)) return loom_fail(err, LOOM_STATUS_FORMAT, "left to rank 0");
+        return fns->table(job, in, path, err);
+    }
     loom_buf_str(&place, strcmp(path, "-") == 0 ? "standard input" : path);
     if (member[0]) loom_buf_printf(&place, "(%s)", member);
     loom_status st = loom_buf_check(&place, "a file name", err);

@@ -41,6 +41,7 @@ typedef struct loom_graphs_job {
     /* work shared out (graphs_away.h) */
     bool list_dropped, list_verdicts; /* rank 0 writes such listings */
     loom_buf *tables_to;              /* on another rank: what rank 0's report needs of each table; NULL: here */
+    bool no_tables;                   /* there: names of tables need to know those of the files before */
     bool left_to_lead;                /* result there: the file holds what only rank 0 can read */
     /* results */
     loom_graphs_report report;

@@ -10,8 +10,18 @@ enum { HERE, FOR_RANK_0 };
 
 /* The outputs that the job has, in memory. */
 typedef struct away_outputs {
-    loom_buf graphs, dropped, verdicts;
+    loom_buf graphs, dropped, verdicts, tables, ends, traces;
 } away_outputs;
+
+static void release(away_outputs *made)
+{
+    loom_buf_release(&made->graphs);
+    loom_buf_release(&made->dropped);
+    loom_buf_release(&made->verdicts);
+    loom_buf_release(&made->tables);
+    loom_buf_release(&made->ends);
+    loom_buf_release(&made->traces);
+}
 
 static loom_status open_outputs(loom_graphs_job *j, const loom_graphs_job *like, away_outputs *to, loom_err *err)
 {
@@ -30,7 +40,8 @@ static void pack(loom_buf *into, const loom_graphs_job *j, const away_outputs *m
     put_buf(into, &made->graphs);
     put_buf(into, &made->dropped);
     put_buf(into, &made->verdicts);
-    put_buf(into, j->tables_to);
+    put_buf(into, &made->tables);
+    loom_other_traces_pack(&j->other, into);
     loom_parcel_put(into, j->odd_name, sizeof j->odd_name);
     loom_parcel_put_i64(into, (int64_t)types->n);
     for (size_t i = 0; i < types->n; i++) {
@@ -42,15 +53,19 @@ static void pack(loom_buf *into, const loom_graphs_job *j, const away_outputs *m
 loom_status loom_graphs_away_make(loom_buf *into, const loom_graphs_job *job, const char *path, loom_err *err)
 {
     away_outputs made = {0};
-    loom_buf tables = {0};
-    loom_graphs_job j = {.rules = job->rules,
-                         .service_from_root = job->service_from_root,
-                         .several = true,
-                         .pool = job->pool,
-                         .safe_csv = job->safe_csv,
-                         .tables_to = &tables};
+    loom_graphs_job j = {
+        .rules = job->rules,
+        .service_from_root = job->service_from_root,
+        .several = true,
+        .pool = job->pool,
+        .safe_csv = job->safe_csv,
+        .no_tables = job->rename != NULL,
+        .tables_to = &made.tables,
+        .other = {.ends_to = &made.ends,
+                  .source = {.cut_outliving = job->other.source.cut_outliving, .traces_to = &made.traces}}};
     loom_status st = open_outputs(&j, job, &made, err);
 
+    j.other.out = j.out;
     if (st == LOOM_OK) st = loom_graphs_add_file(&j, path, err);
     if (st == LOOM_OK && !j.left_to_lead) pack(into, &j, &made);
     if (j.left_to_lead) {
@@ -61,10 +76,7 @@ loom_status loom_graphs_away_make(loom_buf *into, const loom_graphs_job *job, co
     loom_out_abandon(&j.dropped);
     loom_out_abandon(&j.verdicts);
     loom_graphs_job_release(&j);
-    loom_buf_release(&made.graphs);
-    loom_buf_release(&made.dropped);
-    loom_buf_release(&made.verdicts);
-    loom_buf_release(&tables);
+    release(&made);
     return st;
 }
 
@@ -93,13 +105,14 @@ loom_status loom_graphs_away_take(loom_graphs_job *job, const loom_buf *from, co
 {
     loom_parcel p = loom_parcel_of(from);
     char odd_name[sizeof job->odd_name];
-    size_t len;
+    size_t len, n_graphs;
 
     if (loom_parcel_get_i64(&p) == FOR_RANK_0) return loom_graphs_add_file(job, path, err);
-    LOOM_TRY(write_part(job->out, &p, err));
+    const char *graphs = loom_parcel_get_text(&p, &n_graphs);
     LOOM_TRY(write_part(job->dropped, &p, err));
     LOOM_TRY(write_part(job->verdicts, &p, err));
     LOOM_TRY(take_tables(job, &p, err));
+    LOOM_TRY(loom_other_traces_enter(&job->other, graphs, n_graphs, &p, err));
     loom_parcel_get(&p, odd_name, sizeof odd_name);
     if (!job->odd_name[0]) memcpy(job->odd_name, odd_name, sizeof odd_name);
     for (int64_t n = loom_parcel_get_i64(&p); n > 0 && !p.bad; n--) {

@@ -1,11 +1,11 @@
-/* The tables of a file turned into graphs by another rank (core/ranks.h): what it made goes in a parcel to rank 0,
+/* A file turned into graphs by another rank (core/ranks.h): what it made goes in a parcel to rank 0,
  * whose job then stands as if it had read the file itself.
  *
  *   another rank: LOOM_TRY(loom_graphs_away_make(&bytes, &job, path, err));
  *   rank 0:       LOOM_TRY(loom_graphs_away_take(&job, &bytes, path, err));
  *
- * Names and traces of spans need to know those of the files before: a file that holds other things than tables is
- * left to rank 0, which reads it. */
+ * With renaming, names need to know those of the files before: rank 0 gives the graphs of spans and stores their
+ * numbers, and a file that holds a table is left to it. */
 #ifndef LOOM_PREPROCESS_ROWS_GRAPHS_AWAY_H
 #define LOOM_PREPROCESS_ROWS_GRAPHS_AWAY_H
 

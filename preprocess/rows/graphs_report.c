@@ -48,6 +48,15 @@ loom_status loom_graphs_report_type(loom_graphs_report *r, const char *type, siz
     return LOOM_OK;
 }
 
+const char *loom_graphs_report_commonest_type(const loom_graphs_report *r)
+{
+    size_t best = 0;
+
+    for (size_t i = 1; i < r->unlisted.n; i++)
+        if (r->unlisted_counts[i] > r->unlisted_counts[best]) best = i;
+    return r->unlisted.n ? loom_intern_text(&r->unlisted, (int64_t)best) : "";
+}
+
 loom_status loom_graphs_report_unlisted(loom_graphs_report *r, const loom_row_reader *from, loom_err *err)
 {
     for (size_t i = 0; i < from->unlisted.n; i++)

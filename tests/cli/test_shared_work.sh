@@ -7,6 +7,17 @@ done
 sed 's/,rpc,/,UNLISTED,/' traces5/CallGraph_0.csv >traces5/odd.csv # rows that are dropped, of a type that is reported
 cp traces1/CallGraph_0.csv traces4/again.csv                       # traces that come back
 base=$SRC/checkpoints/base.h5
+# the same traces as documents of other systems: several kinds, packed together with a table, damaged, in pieces, with names that are no
+# numbers, with a call that goes on after its caller's
+mkdir spans; echo "no traces" >spans/notes.txt
+loom-preprocess sample-traces --profile tiny --traces 90 --seed 9 -q -o traces9 && loom-preprocess graphs -q traces9 -o nine.graphs || fail "no graphs"
+loom-infer convert -q nine.graphs -o spans/a.jsonl && loom-infer convert -q nine.graphs --to zipkin -o spans/b.json || fail "no spans"
+sed -E 's/"(callgraph\.[a-z_]*)"/"x.\1"/g; s/MS_000/shop-/g' spans/a.jsonl >spans/c.jsonl
+{ tail -n 30 spans/c.jsonl; echo '{"cut'; head -c 300 spans/c.jsonl; } >spans/d.jsonl
+{ echo TraceID,SpanID,ParentID,ServiceName,OperationName,StartTimeUnixNano,EndTimeUnixNano
+  for t in 1 2 3; do echo "$t,1,root,MS_7,op $t,1000000000,1090000000"; echo "$t,2,1,cart, get,1010000000,10${t}0000000"; done; } >spans/e.csv
+mkdir packed; cp spans/e.csv packed/a.csv; cp traces1/CallGraph_0.csv packed/b.csv; cp spans/d.jsonl packed/c.jsonl; echo more >packed/README
+tar czf spans/f.tar.gz packed; cp nine.graphs spans/g.csv
 
 # made KIND HOW...: all outputs of KIND into a folder KIND.N, HOW being what starts a program
 made() {
@@ -16,6 +27,9 @@ made() {
     graphs) expect 0 "$@" loom-preprocess graphs traces1 traces2 traces3 traces4 traces5 --threads 1 -o "$dir/g.graphs.zst" --report "$dir/report.json" \
         --dropped "$dir/dropped.csv" --verdicts "$dir/verdicts.jsonl" ;;
     renamed) expect 0 "$@" loom-preprocess graphs traces1 traces2 traces3 --threads 1 --rename "$dir/names.tsv" -o "$dir/g.graphs.zst" ;;
+    spans) expect 0 "$@" loom-preprocess graphs spans nine.graphs --threads 1 -o "$dir/g.graphs" --report "$dir/report.json" --dropped "$dir/dropped.csv" ;;
+    cut) expect 0 "$@" loom-preprocess graphs spans --threads 1 --cut-outliving -o "$dir/g.graphs" --report "$dir/report.json" ;;
+    numbered) expect 0 "$@" loom-preprocess graphs spans nine.graphs --threads 1 --rename "$dir/names.tsv" --keep-ids -o "$dir/g.graphs" --report "$dir/report.json" ;;
     others) expect 0 "$@" loom-preprocess graphs one.graphs.zst traces2 two.graphs.zst traces3 --threads 1 -o "$dir/g.graphs.zst" --report "$dir/report.json" ;;
     dedupe) expect 0 "$@" loom-preprocess dedupe stores two.graphs.zst --threads 1 -o "$dir/d.graphs.zst" --report "$dir/report.json" --decisions "$dir/d.jsonl" ;;
     encode) expect 0 "$@" loom-preprocess encode one.graphs.zst two.graphs.zst --copies 50 --threads 1 -o "$dir/t.txt.zst" ;;
@@ -38,22 +52,25 @@ for i in 1 2 3 4 5; do
     loom-preprocess graphs -q traces$i traces1 -o stores/$i.graphs.zst && loom-preprocess encode -q stores/$i.graphs.zst --seed $i -o t$i.txt || fail "no text"
 done
 loom-preprocess tokenizer -q t1.txt -o tokenizer.json || fail "no tokenizer"
-kinds="graphs renamed others dedupe encode shuffled asked tokens sample"
+kinds="graphs renamed spans cut numbered others dedupe encode shuffled asked tokens sample"
 for kind in $kinds; do made $kind $kind.1; done
 [ "$(grep -c UNLISTED graphs.1/report.json)" = 1 ] || fail "the odd rows are not reported"
 grep -q '"split_traces":[1-9]' graphs.1/report.json || fail "no trace comes back"
+for reason in NOT_JSON FOREIGN_FILE; do grep -q "\"$reason\":{\"n\":[1-9]" spans.1/report.json || fail "nothing is left out for $reason"; done
+grep -q '"no_tables".*"split_traces":[1-9]' spans.1/report.json || fail "no trace of spans comes back"
+cmp -s spans.1/g.graphs numbered.1/g.graphs && fail "no name is replaced"
 
 loom-preprocess --version | grep -q '^Open MPI' || skip "built without MPI; one process was tested"
 command -v mpirun >/dev/null || skip "no mpirun; one process was tested"
 ranks() { local n=$1; shift; mpirun --oversubscribe --bind-to none -n "$n" "$@"; }
 for kind in $kinds; do
     counts="2 3 4"
-    case $kind in renamed | others | shuffled | asked) counts=3 ;; esac
+    case $kind in renamed | cut | others | shuffled | asked) counts=3 ;; esac
     for n in $counts; do
         made $kind $kind.$n ranks $n
         says err "^$n ranks shared the work: "
         case $kind in
-        renamed | asked) says err ' 0 pieces of it came from others' ;; # rank 0 alone, and said so in the documentation
+        asked) says err ' 0 pieces of it came from others' ;; # rank 0 alone, and said so in the documentation
         *) says err ' [1-9][0-9]* pieces of it came from others' ;;
         esac
         diff -r $kind.1 $kind.$n >differs || { head -5 differs >&2; fail "$n ranks give other files for $kind"; }

@@ -41,6 +41,9 @@ seeds() { # FUZZER: fills the folder $work/FUZZER
             printf '\x0a\xb9\x01\x0a\x17\x0a\x15\x0a\x0cservice.name\x12\x05\x0a\x03abc\x12\x9d\x01\x12\x31\x0a\x01\x01\x12\x01\x01\x2a\x01r\x30\x02\x39\0\0\0\x01\0\0\0\0\x41\0\0\0\x04\0\0\0\0\x4a\x12\x0a\x09db.system\x12\x05\x0a\x03sql' >"$to/plain"
             { printf '\0\0\0\xbc'; cat "$to/plain"; } >"$to/framed"
             head -c 60 "$to/plain" >"$to/cut" ;;
+        fuzz_readers_span_table) # a call of two pods; quotes, columns in other words, a row that is cut short
+            printf 'TraceID,SpanID,ParentID,PodName,OperationName,StartTimeUnixNano,EndTimeUnixNano,Duration\n1,a,root,a-6f6cfc45b-h5m2n,x,1000000,9000000,1\n1,b,a,b-0,y,2000000,3000000,1\n' >"$to/plain"
+            printf 'span_id, trace_id,service,operation,parent_span_id,kind,start_time_unix_nano,end_time_unix_nano\r\na,1,"q, ""r""\n",x,0,server,5,6\r\n\r\nb,1,s,x,a' >"$to/quoted" ;;
         *) split -b 2000 -a 3 "$g/spec/layer_texts/cases.json" "$to/text-" ;;
     esac
 }

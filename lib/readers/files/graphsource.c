@@ -49,22 +49,36 @@ static loom_status read_records(reader *r, const char *text, size_t len, loom_er
 /* ---- traces that come in pieces ---- */
 
 /* A trace that an earlier file had too is counted: its pieces look like small graphs. */
+loom_status loom_source_note_trace(loom_source *s, const char *path, const char *key, size_t len, loom_err *err)
+{
+    bool fresh;
+
+    if (s->traces_to) {
+        loom_parcel_put_text(s->traces_to, path, strlen(path) + 1);
+        loom_parcel_put_text(s->traces_to, key, len);
+        return loom_buf_check(s->traces_to, "the traces of several files", err);
+    }
+    if (!loom_hash_set_add(&s->earlier, loom_hash128_of(key, len), &fresh))
+        return loom_fail_nomem(err, "the traces of several files");
+    if (!fresh && s->split_traces++ == 0)
+        loom_buf_printf(&s->first_split, "%s, trace %.*s", path, (int)len - 1, key + 1);
+    return LOOM_OK;
+}
+
 static loom_status note_traces(reader *r, const loom_intern *traces, char kind, loom_err *err)
 {
-    loom_source *s = r->s;
     loom_buf key = {0};
-    bool fresh, room = true;
+    loom_status st = LOOM_OK;
 
-    for (size_t i = 0; i < traces->n && room; i++) {
+    for (size_t i = 0; i < traces->n && st == LOOM_OK; i++) {
         loom_buf_reset(&key);
         loom_buf_char(&key, kind);
         loom_buf_append(&key, loom_intern_text(traces, (int64_t)i), loom_intern_len(traces, (int64_t)i));
-        room = !loom_buf_failed(&key) && loom_hash_set_add(&s->earlier, loom_hash128_of(key.data, key.len), &fresh);
-        if (!room || fresh) continue;
-        if (s->split_traces++ == 0) loom_buf_printf(&s->first_split, "%s, trace %s", r->path, key.data + 1);
+        st = loom_buf_check(&key, "the traces of several files", err);
+        if (st == LOOM_OK) st = loom_source_note_trace(r->s, r->path, key.data, key.len, err);
     }
     loom_buf_release(&key);
-    return room ? LOOM_OK : loom_fail_nomem(err, "the traces of several files");
+    return st;
 }
 
 static loom_status rows_to_graphs(loom_source *s, loom_csv_rows *rows, loom_take_graph take, void *arg, loom_err *err)
@@ -170,7 +184,8 @@ loom_text_kind loom_source_kind(const char *text, size_t len)
     while (at < len && text[at] && strchr(" \t\r\n", text[at])) at++;
     if (at >= len) return LOOM_TEXT_KIND_BLANK;
     if (text[at] == '{' || text[at] == '[') return LOOM_TEXT_KIND_SPANS;
-    return looks_like_record(text + mark, len - mark) ? LOOM_TEXT_KIND_RECORDS : LOOM_TEXT_KIND_ROWS;
+    if (looks_like_record(text + mark, len - mark)) return LOOM_TEXT_KIND_RECORDS;
+    return loom_spans_are_table(text + at, len - at) ? LOOM_TEXT_KIND_SPAN_TABLE : LOOM_TEXT_KIND_ROWS;
 }
 
 static loom_status read_text(reader *r, const loom_buf *whole, loom_err *err)
@@ -182,6 +197,8 @@ static loom_status read_text(reader *r, const loom_buf *whole, loom_err *err)
     if (kind == LOOM_TEXT_KIND_BLANK) return LOOM_OK;
     if (kind == LOOM_TEXT_KIND_PROTOBUF) return read_spans(r, add_protobuf, text, whole->len, err);
     if (kind == LOOM_TEXT_KIND_SPANS) return read_spans(r, loom_spans_add_text, text + mark, whole->len - mark, err);
+    if (kind == LOOM_TEXT_KIND_SPAN_TABLE)
+        return read_spans(r, loom_spans_add_table, text + mark, whole->len - mark, err);
     return read_csv(r, text + mark, whole->len - mark, err);
 }
 

@@ -1,4 +1,4 @@
-/* Call graphs from files of any kind: graph stores, CallGraph CSV, Jaeger, OTLP (JSON, protobuf) and Zipkin; plain,
+/* Call graphs from files of any kind: graph stores, CallGraph CSV, Jaeger, OTLP (JSON, protobuf), Zipkin, tables of spans; plain,
  * compressed, in tar files, in folders. Told apart by content.
  *
  *   loom_source s = {.strict = false};
@@ -13,6 +13,7 @@
 
 #include "core/file.h"
 #include "core/hash_set.h"
+#include "core/parcel.h"
 #include "readers/rows/csv_rows.h"
 #include "readers/spans/spans.h"
 
@@ -26,6 +27,7 @@ typedef struct loom_source {
     bool strict;                /* a record or file that cannot be read is an error, not a count */
     bool merge;                 /* traces may be spread over the files: all are read before the first graph is made */
     bool cut_outliving;         /* spans: see loom_spans */
+    loom_buf *traces_to;        /* traces go there, for another process to say which came back; NULL: they stay */
     /* counts */
     loom_span_counts spans;                       /* of Jaeger, OTLP and Zipkin files */
     loom_left_out left;                           /* files and CSV rows */
@@ -44,7 +46,8 @@ typedef struct loom_source {
 typedef enum loom_text_kind {
     LOOM_TEXT_KIND_BLANK,
     LOOM_TEXT_KIND_SPANS,
-    LOOM_TEXT_KIND_PROTOBUF, /* spans too */
+    LOOM_TEXT_KIND_PROTOBUF,   /* spans too */
+    LOOM_TEXT_KIND_SPAN_TABLE, /* spans too */
     LOOM_TEXT_KIND_RECORDS,
     LOOM_TEXT_KIND_ROWS
 } loom_text_kind;
@@ -61,6 +64,13 @@ void loom_source_left_file(loom_source *s, const char *place);
 /* After the last file: with merge, this is where graphs of spans and rows come out. */
 loom_status loom_source_finish(loom_source *s, loom_take_graph take, void *arg, loom_err *err);
 void loom_source_release(loom_source *s);
+
+/* The counts of a source that read for another process (traces_to is set; without merge), and back: added to those of
+ * `s`, as if it had read the files itself. */
+void loom_source_pack(const loom_source *s, loom_buf *into);
+loom_status loom_source_enter(loom_source *s, loom_parcel *p, loom_err *err);
+/* A trace of the file `path`; key: its kind and its id, two traces of one key are one. */
+loom_status loom_source_note_trace(loom_source *s, const char *path, const char *key, size_t len, loom_err *err);
 
 /* "147 graphs, 1617 spans of 147 traces read; 735 spans within a service, no calls" and what could not be used. */
 void loom_source_render_counts(const loom_source *s, loom_buf *into);

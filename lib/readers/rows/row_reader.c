@@ -152,7 +152,7 @@ loom_status loom_row_reader_columns(loom_row_reader_rules *rules, const loom_csv
                        missing.data, loom_buf_text(&found),
                        strcmp(missing.data, "\"service\"") == 0
                            ? "name it, or let loom-preprocess graphs --service-from root take the root call's callee"
-                           : "the first line must name the columns of a CallGraph table");
+                           : "the first line must name the columns of a CallGraph table, or of a table of spans (TraceID, SpanID, ...)");
     loom_buf_release(&found);
     loom_buf_release(&missing);
     return st;

@@ -1,4 +1,4 @@
-/* Traces of other tools as call graphs: Jaeger JSON, OTLP (JSON and protobuf) and Zipkin v2.
+/* Traces of other tools as call graphs: Jaeger JSON, OTLP (JSON and protobuf), Zipkin v2 and tables of spans.
  *
  *   loom_spans s = {0};
  *   loom_span_counts counts = {0};
@@ -44,6 +44,11 @@ loom_status loom_spans_add_text(loom_spans *s, const char *text, size_t len, con
 loom_status loom_spans_add_protobuf(loom_spans *s, const void *bytes, size_t len, const char *name, loom_err *err);
 /* Does a file that begins so hold that? 64 bytes tell. */
 bool loom_spans_are_protobuf(const char *text, size_t len);
+
+/* The same for CSV with a span a row, under a header without a byte order mark; FORMAT when a column is missing. */
+loom_status loom_spans_add_table(loom_spans *s, const char *text, size_t len, const char *name, loom_err *err);
+/* Does its first line name trace and span ids? */
+bool loom_spans_are_table(const char *text, size_t len);
 
 typedef loom_status (*loom_take_graph)(void *arg, const loom_graph *g, loom_err *err);
 /* Graphs in order of first appearance of their traces; borrowed until `take` returns. Invalid ones are counted only.
