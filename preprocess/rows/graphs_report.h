@@ -42,9 +42,9 @@ typedef struct loom_graphs_report {
     size_t cap_unlisted;
 } loom_graphs_report; /* zero-initialised is ready */
 
-/* Adds the types that a reader met and that are not listed. */
 /* The type that was not listed most often (the first of several), "" when all were. */
 const char *loom_graphs_report_commonest_type(const loom_graphs_report *r);
+/* Adds the types that a reader met and that are not listed. */
 loom_status loom_graphs_report_unlisted(loom_graphs_report *r, const loom_row_reader *from, loom_err *err);
 /* Adds `n` calls of one such type. */
 loom_status loom_graphs_report_type(loom_graphs_report *r, const char *type, size_t len, int64_t n, loom_err *err);

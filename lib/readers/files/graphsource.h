@@ -1,5 +1,5 @@
-/* Call graphs from files of any kind: graph stores, CallGraph CSV, Jaeger, OTLP (JSON, protobuf), Zipkin, tables of spans; plain,
- * compressed, in tar files, in folders. Told apart by content.
+/* Call graphs from files of any kind: graph stores, CallGraph CSV, Jaeger, OTLP (JSON, protobuf), Zipkin, tables of
+ * spans; plain, compressed, in tar files, in folders. Told apart by content.
  *
  *   loom_source s = {.strict = false};
  *   LOOM_TRY(loom_source_read(&s, path, take, &state, err));           one call for each file or folder

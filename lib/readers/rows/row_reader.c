@@ -148,11 +148,12 @@ loom_status loom_row_reader_columns(loom_row_reader_rules *rules, const loom_csv
             loom_buf_printf(&missing, "%s\"%s\"", missing.len ? ", " : "", column_names[c]);
     }
     if (st == LOOM_OK && missing.len)
-        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s: line 1: no column %s in the header, found: %s; %s", place,
-                       missing.data, loom_buf_text(&found),
-                       strcmp(missing.data, "\"service\"") == 0
-                           ? "name it, or let loom-preprocess graphs --service-from root take the root call's callee"
-                           : "the first line must name the columns of a CallGraph table, or of a table of spans (TraceID, SpanID, ...)");
+        st = loom_fail(
+            err, LOOM_STATUS_FORMAT, "%s: line 1: no column %s in the header, found: %s; %s", place, missing.data,
+            loom_buf_text(&found),
+            strcmp(missing.data, "\"service\"") == 0
+                ? "name it, or let loom-preprocess graphs --service-from root take the root call's callee"
+                : "the first line must name the columns of a CallGraph table, or of a table of spans (TraceID, SpanID, ...)");
     loom_buf_release(&found);
     loom_buf_release(&missing);
     return st;
