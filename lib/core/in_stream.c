@@ -79,6 +79,14 @@ static la_ssize_t feed_archive(struct archive *a, void *client, const void **blo
 
 static bool is_gzip(const unsigned char *h, size_t n) { return n >= 2 && h[0] == 0x1f && h[1] == 0x8b; }
 
+/* "BZh9" and the beginning of a block, or the end; as far as there is anything. */
+static bool is_bzip2(const unsigned char *h, size_t n)
+{
+    size_t rest = n < 4 ? 0 : n - 4 < 6 ? n - 4 : 6;
+    return n >= 4 && memcmp(h, "BZh", 3) == 0 && h[3] >= '1' && h[3] <= '9' &&
+           (memcmp(h + 4, "1AY&SY", rest) == 0 || memcmp(h + 4, "\x17\x72\x45\x38\x50\x90", rest) == 0);
+}
+
 /* gzip, zstd, xz, bzip2, or a tar header: what libarchive shall open. */
 static bool is_container(const unsigned char *h, size_t n)
 {
@@ -90,7 +98,7 @@ static bool is_container(const unsigned char *h, size_t n)
                          "7zXZ\0",
                          6) == 0)
         return true;
-    if (n >= 4 && memcmp(h, "BZh", 3) == 0 && h[3] >= '1' && h[3] <= '9') return true;
+    if (is_bzip2(h, n)) return true;
     return n >= 262 && memcmp(h + 257, "ustar", 5) == 0;
 }
 
@@ -122,7 +130,12 @@ static loom_status open_archive(loom_in *in, loom_err *err)
         archive_read_support_format_raw(in->archive) != ARCHIVE_OK)
         return loom_fail_nomem(err, "a decompressor"); /* the one reason there is */
     if (archive_read_open(in->archive, in, NULL, feed_archive, NULL) != ARCHIVE_OK) return archive_failed(in, err);
-    return loom_in_next_member(in, &more, err);
+    LOOM_TRY(loom_in_next_member(in, &more, err));
+    if (in->inflate || archive_format(in->archive) != ARCHIVE_FORMAT_RAW ||
+        archive_filter_code(in->archive, 0) != ARCHIVE_FILTER_NONE)
+        return LOOM_OK;
+    archive_set_error(in->archive, EILSEQ, "it ends, or changes, in its first bytes");
+    return archive_failed(in, err); /* else these would pass for a text */
 }
 
 loom_status loom_in_open(loom_in **out, const char *path, loom_err *err)

@@ -79,6 +79,31 @@ TEST(unaligned)
     CHECK(v == -7.0f);
 }
 
+/* Every type becomes float32: its largest and its smallest value, and what lies between. */
+TEST(every_type_is_widened)
+{
+    static const unsigned char ones[8] = {255, 255, 255, 255, 255, 255, 255, 255}, two[8] = {2};
+    static const float all_ones[LOOM_DTYPE_N] = {[LOOM_DTYPE_I64] = -1, [LOOM_DTYPE_U64] = 18446744073709551616.0f,
+                                                 [LOOM_DTYPE_I32] = -1, [LOOM_DTYPE_U32] = 4294967296.0f,
+                                                 [LOOM_DTYPE_I16] = -1, [LOOM_DTYPE_U16] = 65535,
+                                                 [LOOM_DTYPE_I8] = -1,  [LOOM_DTYPE_U8] = 255,
+                                                 [LOOM_DTYPE_BOOL] = 1};
+    for (int type = LOOM_DTYPE_I64; type < LOOM_DTYPE_N; type++) {
+        unsigned char three[24] = {0};
+        float v[3] = {9, 9, 9};
+        size_t size = loom_dtype_size((loom_dtype)type);
+        memcpy(three, ones, size), memcpy(three + size, two, size);
+        loom_dtype_to_f32(v, three, (loom_dtype)type, 3);
+        CHECK(v[0] == all_ones[type] && v[1] == (type == LOOM_DTYPE_BOOL ? 1 : 2) && v[2] == 0);
+    }
+    double wide[2];
+    const float values[] = {0.1f, -3e38f};
+    float back[2];
+    loom_dtype_from_f32(wide, LOOM_DTYPE_F64, values, 2);
+    loom_dtype_to_f32(back, wide, LOOM_DTYPE_F64, 2);
+    CHECK(memcmp(back, values, sizeof back) == 0 && wide[0] == (double)0.1f);
+}
+
 TEST(sizes)
 {
     loom_tensor_view t = {.dtype = LOOM_DTYPE_F32, .rank = 3, .shape = {1 << 30, 1 << 30, 1 << 30}};
@@ -96,6 +121,8 @@ TEST(sizes)
     CHECK_STR(loom_tensor_shape_text(text, sizeof text, &t), "[4096, 11008]");
     CHECK(loom_tensor_has_shape(&t, 2, (int64_t)4096, (int64_t)11008));
     CHECK(!loom_tensor_has_shape(&t, 2, (int64_t)4096, (int64_t)11007));
+    CHECK_STR(loom_tensor_shape_text(text, 8, &t), "[4096, "); /* cut where there is no room */
+    CHECK_STR(loom_tensor_shape_text(text, 3, &t), "[4");
     t = (loom_tensor_view){.dtype = LOOM_DTYPE_U8};
     REQUIRE(loom_tensor_measure(&t));
     CHECK_I64(t.count, 1);
@@ -136,5 +163,5 @@ TEST(values_out_of_range_are_refused)
     }
 }
 
-TEST_MAIN(RUN(values_out_of_range_are_refused) RUN(round_trip) RUN(known_values) RUN(rounding) RUN(unaligned) RUN(sizes)
-              RUN(names))
+TEST_MAIN(RUN(values_out_of_range_are_refused) RUN(round_trip) RUN(known_values) RUN(rounding) RUN(unaligned)
+              RUN(every_type_is_widened) RUN(sizes) RUN(names))

@@ -346,6 +346,65 @@ TEST(broken_characters)
     loom_tok_scratch_free(NULL);
 }
 
+/* ---- as others would cut ---- */
+
+static void check_foreign(const loom_tokenizer *tok, const float *scores, const char *text, bool clear,
+                          const char *want)
+{
+    loom_tokens ids = {0};
+    loom_buf got = {0};
+    loom_foreign *f = loom_foreign_new(tok, scores);
+    REQUIRE(f);
+    for (int twice = 0; twice < 2; twice++) {
+        loom_tokens_reset(&ids);
+        CHECK_I64(loom_foreign_encode(&ids, f, text, strlen(text)), clear);
+    }
+    for (int64_t i = 0; i < ids.n; i++)
+        loom_buf_printf(&got, "%s%s", i ? " " : "", loom_tokenizer_text(tok, ids.ids[i]));
+    CHECK_STR(loom_buf_text(&got), want);
+    loom_buf_release(&got);
+    loom_tokens_release(&ids);
+    loom_foreign_free(f);
+}
+
+/* The longest first; where two of a length overlap, the rule does not say which one. */
+TEST(tokens_cut_out_longest_first)
+{
+    loom_tokenizer *tok = made(&(parts){.vocab = ",\"ab\":300,\"bc\":301,\"abcd\":302,\"<s\":303"}, false, NULL);
+    REQUIRE(tok);
+    CHECK_I64(loom_tokenizer_kind(tok), LOOM_TOK_KIND_OTHER);
+    check_foreign(tok, NULL, "", true, "");
+    check_foreign(tok, NULL, "xaby", true, "x ab y");
+    check_foreign(tok, NULL, "abcdab", true, "abcd ab");
+    check_foreign(tok, NULL, "abc", false, "ab c");
+    check_foreign(tok, NULL, "a<s>", true, "a <s >"); /* special ones are not cut out */
+    float scores[400];
+    CHECK(!loom_tokenizer_llama2_scores(scores, tok)); /* not the published vocabulary */
+    loom_foreign_free(NULL);
+    loom_tokenizer_free(tok);
+}
+
+/* Characters joined by score, the best pair first, the leftmost of equals. */
+TEST(characters_joined_by_score)
+{
+    loom_tokenizer *tok = made(&(parts){.vocab = ",\"" BLANK "\":300,\"a\":301,\"b\":302,\"ab\":303,\"bb\":304,\"" BLANK
+                                                 "a\":305,\"abb\":306"},
+                               true, NULL);
+    float scores[307] = {0};
+    REQUIRE(tok);
+    CHECK_I64(loom_tokenizer_kind(tok), LOOM_TOK_KIND_LLAMA2);
+    for (int i = 300; i < 307; i++) scores[i] = (float)(300 - i);
+    check_foreign(tok, scores, "", true, "");
+    check_foreign(tok, scores, "ab", true, BLANK " ab");
+    check_foreign(tok, scores, "abb", true, BLANK " abb");
+    check_foreign(tok, scores, "bb a", true, BLANK " bb " BLANK "a");
+    check_foreign(tok, scores, "a  x\xC3\xA9\xFF", true, BLANK "a " BLANK " " BLANK " <0x78> <0xC3> <0xA9> <0xFF>");
+    scores[304] = 5; /* the later pair is the better one */
+    check_foreign(tok, scores, "abb", true, BLANK "a bb");
+    CHECK(!loom_tokenizer_llama2_scores(scores, tok));
+    loom_tokenizer_free(tok);
+}
+
 /* ---- without memory for patterns ---- */
 
 static void count_piece(void *arg, const char *text, size_t start, size_t len)
@@ -394,4 +453,5 @@ TEST(no_pattern)
 
 TEST_MAIN(RUN(cutting_of_bytes) RUN(the_model) RUN(tokens) RUN(normalizers_of_characters) RUN(metaspace)
               RUN(decoders_of_characters) RUN(vocabularies_of_characters) RUN(templates) RUN(broken_characters)
-                  RUN(patterns_without_memory) RUN(no_pattern))
+                  RUN(tokens_cut_out_longest_first) RUN(characters_joined_by_score) RUN(patterns_without_memory)
+                      RUN(no_pattern))
