@@ -58,24 +58,39 @@ bool loom_rename_has(const loom_rename *r, loom_rename_kind kind, int64_t number
     return loom_hash_set_has(&r->taken[kind], key_of(number));
 }
 
-/* "MS_00012<TAB>name" */
-static bool take_line(loom_rename *r, const char *line, size_t len)
+/* What is wrong with giving the name this number, NULL: nothing. MS_12 and MS_00012 are one name and may share it. */
+static const char *conflict(const loom_rename *r, loom_rename_kind kind, const char *name, size_t len, int64_t number)
 {
+    int64_t id = loom_intern_find(&r->names[kind], name, len);
+    bool kept = own_number(kind, name, len) == number && loom_hash_set_has(&r->kept[kind], key_of(number));
+    if (id >= 0) return r->numbers[kind][id] == number ? NULL : "the name has another number already";
+    return loom_rename_has(r, kind, number) && !kept ? "another name has the number already" : NULL;
+}
+
+static const char *take_pair(loom_rename *r, loom_rename_kind kind, const char *quoted, size_t len, int64_t number)
+{
+    loom_buf name = {0};
+    loom_unquote(&name, quoted, len);
+    const char *wrong = conflict(r, kind, loom_buf_text(&name), name.len, number);
+    bool kept = !wrong && !loom_buf_failed(&name) && set_number(r, kind, loom_buf_text(&name), name.len, number);
+    loom_buf_release(&name);
+    return kept ? NULL : wrong ? wrong : "no memory"; /* which the caller finds by its mark */
+}
+
+/* "MS_00012<TAB>name": what is wrong with it, NULL: nothing. */
+static const char *take_line(loom_rename *r, const char *line, size_t len)
+{
+    static const char form[] = "not \"MS_<number><TAB>name\" or \"S_<number><TAB>name\"";
     const char *tab = memchr(line, '\t', len);
-    if (!tab || tab + 1 == line + len) return false;
+    if (!tab || tab + 1 == line + len) return form;
     for (int kind = 0; kind < LOOM_RENAME_KINDS; kind++) {
         size_t n_prefix = strlen(prefixes[kind]);
         int64_t number;
         if ((size_t)(tab - line) <= n_prefix || memcmp(line, prefixes[kind], n_prefix) != 0) continue;
-        if (!loom_parse_i64(line + n_prefix, (size_t)(tab - line) - n_prefix, &number) || number < 0) return false;
-        loom_buf name = {0};
-        loom_unquote(&name, tab + 1, (size_t)(line + len - tab - 1));
-        bool kept =
-            !loom_buf_failed(&name) && set_number(r, (loom_rename_kind)kind, loom_buf_text(&name), name.len, number);
-        loom_buf_release(&name);
-        return kept;
+        if (!loom_parse_i64(line + n_prefix, (size_t)(tab - line) - n_prefix, &number) || number < 0) return form;
+        return take_pair(r, (loom_rename_kind)kind, tab + 1, (size_t)(line + len - tab - 1), number);
     }
-    return false;
+    return form;
 }
 
 loom_status loom_rename_load(loom_rename *r, const char *path, loom_err *err)
@@ -93,12 +108,11 @@ loom_status loom_rename_load(loom_rename *r, const char *path, loom_err *err)
             loom_buf_char(&r->remarks, '\n');
             continue;
         }
-        if (len == 0 || take_line(r, line, len)) continue;
+        const char *wrong = len ? take_line(r, line, len) : NULL;
+        if (!wrong) continue;
         if ((st = loom_nomem_check("a mapping of names", err)) != LOOM_OK) break;
-        st = loom_fail(
-            err, LOOM_STATUS_FORMAT,
-            "%s:%lld: not \"MS_<number><TAB>name\" or \"S_<number><TAB>name\"; mend the line or name another file",
-            path, (long long)loom_lines_number(lines));
+        st = loom_fail(err, LOOM_STATUS_FORMAT, "%s:%lld: %s; mend the line or name another file", path,
+                       (long long)loom_lines_number(lines), wrong);
         break;
     }
     loom_lines_close(&lines);
