@@ -174,6 +174,82 @@ TEST(index_stays_in)
     rmdir(dir);
 }
 
+/* An index that says too much, too little, or something else than the files hold. */
+TEST(indexes_that_lie)
+{
+    static const struct {
+        const char *text, *says;
+    } cases[] = {
+        {"{\"weight_map\":{\"a\":\"one.safetensors\",\"b\":\"two.safetensors\"}}", NULL},
+        {"{\"weight_map\":[]}", "no weight_map"},
+        {"{}", "no weight_map"},
+        {"[", "not valid JSON"},
+        {"{\"weight_map\":{\"a\":5}}", "holds no file names"},
+        {"{\"weight_map\":{\"a\":\"\"}}", "out of the folder"},
+        {"{\"weight_map\":{\"a\":\".hidden\"}}", "out of the folder"},
+        {"{\"weight_map\":{\"a\":\"none.safetensors\"}}", "none.safetensors"},
+        {"{\"weight_map\":{\"a\":\"one.safetensors\",\"c\":\"one.safetensors\"}}", "tensor c is in no file"},
+        {"{\"weight_map\":{\"a\":\"one.safetensors\"}}", NULL},
+        {"{\"weight_map\":{\"a\":\"both.safetensors\"}}", "tensors it does not name"},
+        {"{\"weight_map\":{\"a\":\"one.safetensors\",\"b\":\"both.safetensors\"}}", "tensor a is there twice"}};
+    char dir[] = "/tmp/loom-st.XXXXXX", path[200];
+    float value = 1;
+    const char *const names[] = {"one", "two", "both"};
+    loom_err err = {0};
+
+    REQUIRE(mkdtemp(dir));
+    for (int i = 0; i < 3; i++) {
+        loom_safetensors_item items[] = {
+            {.view = {.name = i == 1 ? "b" : "a", .rank = 1, .shape = {1}, .data = &value}},
+            {.view = {.name = "b", .rank = 1, .shape = {1}, .data = &value}}};
+        snprintf(path, sizeof path, "%s/%s.safetensors", dir, names[i]);
+        REQUIRE_OK(loom_safetensors_write(path, false, items, i == 2 ? 2 : 1, NULL, 0, &err), err);
+    }
+    snprintf(path, sizeof path, "%s/x.index.json", dir);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        loom_safetensors *st = NULL;
+        REQUIRE_OK(loom_file_write(path, cases[i].text, strlen(cases[i].text), true, &err), err);
+        loom_status status = loom_safetensors_open(&st, path, &err);
+        CHECK(cases[i].says ? status != LOOM_OK && !st : status == LOOM_OK);
+        if (cases[i].says && (!strstr(err.msg, cases[i].says) || !strstr(err.msg, dir)))
+            TEST_FAIL_("\"%s\" lacks \"%s\"", err.msg, cases[i].says);
+        if (!cases[i].says) {
+            CHECK(loom_safetensors_metadata(st, "format") && !loom_safetensors_metadata(st, "none"));
+            loom_safetensors_forget(st, loom_safetensors_find(st, "a"));
+        }
+        loom_safetensors_close(&st);
+    }
+    loom_safetensors_close(NULL);
+    snprintf(path, sizeof path, "rm -r %s", dir);
+    CHECK(system(path) == 0);
+}
+
+/* Conversions that are not there, shapes that cannot be, values that are not had. */
+TEST(items_that_cannot_be_written)
+{
+    loom_err err = {0};
+    int16_t whole = 1;
+    float large = 70000, step = 1e5f;
+    const char *path = "/tmp/loom-st-none.safetensors";
+    loom_safetensors_item other = {
+        .view = {.name = "a", .dtype = LOOM_DTYPE_F32, .rank = 1, .shape = {1}, .data = &whole},
+        .from = LOOM_DTYPE_I16};
+    loom_safetensors_item negative = {.view = {.name = "a", .rank = 1, .shape = {-1}, .data = &large}};
+    loom_safetensors_item beyond = {
+        .view = {.name = "a", .dtype = LOOM_DTYPE_F16, .rank = 1, .shape = {1}, .data = &large}};
+    loom_safetensors_item fetched = {
+        .view = {.name = "a", .dtype = LOOM_DTYPE_F16, .rank = 1, .shape = {2}}, .fetch = ramp, .arg = &step};
+
+    CHECK_I64(loom_safetensors_write(path, true, &other, 1, NULL, 0, &err), LOOM_STATUS_ARG);
+    CHECK(strstr(err.msg, "this conversion is not known"));
+    CHECK_I64(loom_safetensors_write(path, true, &negative, 1, NULL, 0, &err), LOOM_STATUS_ARG);
+    CHECK_I64(loom_safetensors_write_model("/tmp", true, &negative, 1, 100, NULL, 0, &err), LOOM_STATUS_ARG);
+    CHECK(strstr(err.msg, "impossible shape"));
+    CHECK_I64(loom_safetensors_write(path, true, &beyond, 1, NULL, 0, &err), LOOM_STATUS_NUMERIC);
+    CHECK_I64(loom_safetensors_write(path, true, &fetched, 1, NULL, 0, &err), LOOM_STATUS_NUMERIC);
+    CHECK(!loom_file_exists(path));
+}
+
 TEST(golden_files)
 {
     loom_safetensors *st = NULL;
@@ -186,4 +262,5 @@ TEST(golden_files)
     loom_safetensors_close(&st);
 }
 
-TEST_MAIN(RUN(reads) RUN(refuses) RUN(refuses_lengths) RUN(round_trip) RUN(index_stays_in) RUN(golden_files))
+TEST_MAIN(RUN(reads) RUN(refuses) RUN(refuses_lengths) RUN(round_trip) RUN(index_stays_in) RUN(indexes_that_lie)
+              RUN(items_that_cannot_be_written) RUN(golden_files))
