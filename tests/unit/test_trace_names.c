@@ -1,4 +1,6 @@
 /* Names of a system: learned from text, as a text of their own, drawn from. */
+#include <unistd.h>
+
 #include "core/file.h"
 #include "test.h"
 #include "trace/text/names.h"
@@ -126,5 +128,65 @@ TEST(services_are_drawn_as_often_as_they_have_graphs)
     loom_names_release(&none);
 }
 
-TEST_MAIN(RUN(names_come_from_text) RUN(a_text_reads_back_and_adds_up) RUN(damaged_texts_are_refused)
-              RUN(services_are_drawn_as_often_as_they_have_graphs))
+/* Names from a list, or from records; what can stand in no text is refused by its name. */
+TEST(names_come_from_files)
+{
+    static const struct {
+        const char *text, *says;
+        int64_t n;
+    } cases[] = {
+        {"MS_1\n\nMS_2\nMS_1\n", NULL, 2},
+        {"00h00m00s000ms S_1 0|http|USER|MS_1|ARRIVED_0|RT_10||0.1|mc|MS_1|MS_2|ARRIVED_2|RT_1\nMS_9\n", NULL, 3},
+        {"a line that is no record\nMS_1\n", NULL, 1},
+        {"", "holds no names", 0},
+        {"a line that is no record\n", "holds no names", 0},
+        {"a,b\n", "the name \"a,b\" cannot stand in a text", 0},
+        {"a##b\n", "the name \"a##b\" cannot stand in a text", 0},
+        {"front:/cart\n", "rename it", 0}};
+    char path[] = "/tmp/loom-names-XXXXXX";
+    loom_rng rng;
+    loom_err err = {0};
+    int fd = mkstemp(path);
+    REQUIRE(fd >= 0);
+    close(fd);
+    loom_rng_seed(&rng, 1, "names", 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        loom_names names = {0};
+        REQUIRE_OK(loom_file_write(path, cases[i].text, strlen(cases[i].text), true, &err), err);
+        CHECK_I64(loom_names_read(&names, path, &err), cases[i].says ? LOOM_STATUS_FORMAT : LOOM_OK);
+        if (cases[i].says) CHECK(strstr(err.msg, cases[i].says) && strstr(err.msg, path));
+        else CHECK_I64(names.n, cases[i].n);
+        const char *service = cases[i].says ? NULL : loom_names_draw_service(&names, &rng);
+        if (i == 1) CHECK_STR(service, "S_000000001");
+        else CHECK(!service);
+        loom_names_release(&names);
+    }
+    unlink(path);
+    loom_names none = {0};
+    CHECK_I64(loom_names_read(&none, path, &err), LOOM_STATUS_IO);
+    loom_names_release(&none);
+}
+
+/* Samples that only look like texts teach nothing that is not there. */
+TEST(samples_of_other_kinds)
+{
+    static const char *const samples[] = {"",
+                                          "x",
+                                          "(edge_id is 0, source is USER, destination is ",
+                                          "(edge_id is 0, destination is [MISSING], x)\n",
+                                          "(edge_id is 0, destination is a b, x)\n",
+                                          "(edge_id is 0, destination is )\n"};
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+        loom_names names = {0};
+        loom_err err = {0};
+        CHECK_I64(loom_names_learn(&names, samples[i], strlen(samples[i]), &err), LOOM_OK);
+        REQUIRE_OK(loom_names_sort(&names, &err), err);
+        CHECK_I64(names.n, 0);
+        CHECK(loom_names_begins_graph(samples[i], strlen(samples[i])));
+        loom_names_release(&names);
+    }
+}
+
+TEST_MAIN(RUN(names_come_from_files) RUN(samples_of_other_kinds) RUN(names_come_from_text)
+              RUN(a_text_reads_back_and_adds_up) RUN(damaged_texts_are_refused)
+                  RUN(services_are_drawn_as_often_as_they_have_graphs))
