@@ -388,10 +388,10 @@ static loom_hash128 run_key(const sampling_run *r)
 
     loom_buf_printf(&t, "%s|%s|%lld|%s|%lld|%d|%d|%d|%d|%lld|%.17g|%lld|%.17g|%lld|%lld|%d|%s|%s", b->bundle.path,
                     b->bundle.digest, (long long)b->bundle.step, b->bundle.adapter_path ? b->bundle.adapter_path : "",
-                    (long long)loom_engine_context(b->engine), c->model.bos, c->model.compute, c->model.half_cache,
-                    c->form, (long long)r->ctx->common.seed, c->temperature, (long long)c->top_k, c->top_p,
-                    (long long)c->max_tokens, (long long)c->max_trials, c->keep_going, c->names ? c->names : "",
-                    c->only_correct ? "correct" : "");
+                    (long long)loom_engine_context(b->engine), c->model.bos, loom_model_loader_half(&c->model),
+                    c->model.half_cache, c->form, (long long)r->ctx->common.seed, c->temperature, (long long)c->top_k,
+                    c->top_p, (long long)c->max_tokens, (long long)c->max_trials, c->keep_going,
+                    c->names ? c->names : "", c->only_correct ? "correct" : "");
     loom_buf_printf(&t, "|%.17g|%lld|%lld", c->min_p, (long long)r->first, (long long)r->count);
     loom_buf_printf(&t, "|%d|%d|%lld|%lld", c->constrain, c->model.jump, (long long)c->n, (long long)r->prompts.n);
     for (int64_t i = 0; i < r->prompts.n; i++) {

@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "core/num.h"
 #include "core/shared_path.h"
+#include "model/bf16.h"
 #include "model/blas.h"
 #include "model/training.h"
 #include "trace/text/grammar.h"
@@ -37,6 +38,13 @@ bool loom_model_loader_bos(const loom_model_loader_conf *conf, const char *promp
     return len >= n && memcmp(prompt, LOOM_TEXT_QUESTION, n) == 0;
 }
 
+bool loom_model_loader_half(const loom_model_loader_conf *conf)
+{
+    enum { COMPUTE_F32, COMPUTE_BF16, COMPUTE_AUTO };
+
+    return conf->compute == COMPUTE_BF16 || (conf->compute == COMPUTE_AUTO && loom_bf16_check(NULL) == LOOM_OK);
+}
+
 loom_status loom_model_loader_open(loom_model_loader *b, const loom_model_loader_conf *conf, const loom_common *common,
                                    loom_err *err)
 {
@@ -45,7 +53,7 @@ loom_status loom_model_loader_open(loom_model_loader *b, const loom_model_loader
                               .context = conf->context,
                               .cache_bytes = conf->cache_mib << 20,
                               .half_cache = conf->half_cache,
-                              .bf16_compute = conf->compute == 1,
+                              .bf16_compute = loom_model_loader_half(conf),
                               .no_sharing = !conf->share,
                               .no_jump = !conf->jump};
     loom_status st;

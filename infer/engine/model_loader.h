@@ -40,13 +40,17 @@ typedef struct loom_model_loader_conf {
                      "longest prompt and text in tokens; 0: the model's"),                                             \
         LOOM_OPT_I64("cache", 0, S, m.cache_mib, "0", 0, 1 << 20, "MIB",                                               \
                      "memory for keys and values; 0: up to an eighth"),                                                \
-        LOOM_OPT_ENUM("compute", 0, S, m.compute, "f32", "f32|bf16",                                                   \
-                      "factors of matrix products; bf16 where the CPU has instructions for it: faster, rounded"),      \
+        LOOM_OPT_ENUM("compute", 0, S, m.compute, "f32", "f32|bf16|auto",                                              \
+                      "factors of matrix products; bf16: faster where the CPU has instructions for it, rounded; "      \
+                      "auto: bf16 there, else f32"),                                                                   \
         LOOM_OPT_FLAG("half-cache", 0, S, m.half_cache, "keys and values as bfloat16: half the memory, rounded"),      \
         LOOM_OPT_FLAG_ON("share-prefixes", 0, S, m.share, "compute what prompts have in common once"),                 \
         LOOM_OPT_FLAG_ON(                                                                                              \
             "jump-ahead", 0, S, m.jump,                                                                                \
             "constrained: append forced text without asking the model; without it the same seed gives another text")
+
+/* Whether products are in bfloat16, as the option says or the CPU. */
+bool loom_model_loader_half(const loom_model_loader_conf *conf);
 
 typedef struct loom_model_loader {
     loom_model_files bundle;

@@ -23,6 +23,7 @@ struct loom_in {
     unsigned char peeked[512]; /* of a member, looked at and not read yet */
     size_t peeked_len, peeked_used;
     unsigned char *feed;   /* input block of the decompressor */
+    bool nothing;          /* what is compressed is nothing at all */
     loom_inflate *inflate; /* gzip: between the file and libarchive; NULL: libarchive does it */
 };
 
@@ -111,6 +112,13 @@ static loom_status archive_failed(loom_in *in, loom_err *err)
                      loom_shown_path(in->path), where, loom_in_member(in), text ? text : "unknown error");
 }
 
+/* "raw" takes every byte, so that only what has none is of no format; what is cut short has other errors. */
+static bool is_nothing(const loom_in *in)
+{
+    return !loom_stop_requested() && !in->changed && archive_errno(in->archive) == EILSEQ &&
+           archive_filter_bytes(in->archive, 0) == 0;
+}
+
 /* The format "raw" passes whatever a filter yields; "tar" must win where both fit, which libarchive's bidding does. */
 static loom_status open_archive(loom_in *in, loom_err *err)
 {
@@ -129,7 +137,10 @@ static loom_status open_archive(loom_in *in, loom_err *err)
         archive_read_support_format_tar(in->archive) != ARCHIVE_OK ||
         archive_read_support_format_raw(in->archive) != ARCHIVE_OK)
         return loom_fail_nomem(err, "a decompressor"); /* the one reason there is */
-    if (archive_read_open(in->archive, in, NULL, feed_archive, NULL) != ARCHIVE_OK) return archive_failed(in, err);
+    if (archive_read_open(in->archive, in, NULL, feed_archive, NULL) != ARCHIVE_OK) {
+        in->nothing = is_nothing(in);
+        return in->nothing ? LOOM_OK : archive_failed(in, err);
+    }
     LOOM_TRY(loom_in_next_member(in, &more, err));
     if (in->inflate || archive_format(in->archive) != ARCHIVE_FORMAT_RAW ||
         archive_filter_code(in->archive, 0) != ARCHIVE_FILTER_NONE)
@@ -201,6 +212,10 @@ loom_status loom_in_read(loom_in *in, void *data, size_t cap, size_t *n, loom_er
         *n = hand_out(data, cap, in->peeked, in->peeked_len, &in->peeked_used);
         return LOOM_OK;
     }
+    if (in->nothing) {
+        *n = 0;
+        return LOOM_OK;
+    }
     if (in->archive) {
         size_t got = 0;
         while (got < cap) { /* libarchive returns what one block of input yields; callers want full blocks */
@@ -237,7 +252,7 @@ loom_status loom_in_next_member(loom_in *in, bool *more, loom_err *err)
 {
     *more = false;
     in->peeked_len = in->peeked_used = 0;
-    if (!in->archive) return LOOM_OK;
+    if (!in->archive || in->nothing) return LOOM_OK;
     in->between = true;
     for (;;) {
         struct archive_entry *entry;

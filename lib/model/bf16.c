@@ -45,10 +45,16 @@ struct loom_bf16_engine {
     int n_used;
 };
 
-loom_status loom_bf16_check(loom_err *err)
+bool loom_bf16_cpu(void)
 {
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512bf16")) return LOOM_OK;
+    return __builtin_cpu_supports("avx512bf16") &&
+           (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+}
+
+loom_status loom_bf16_check(loom_err *err)
+{
+    if (loom_bf16_cpu()) return LOOM_OK;
     return loom_fail(err, LOOM_STATUS_ARG, "this CPU has no AVX512_BF16 instructions; compute in float32");
 }
 
@@ -184,6 +190,16 @@ typedef struct shape {
 struct loom_bf16_engine {
     int unused;
 };
+
+bool loom_bf16_cpu(void)
+{
+#ifdef __x86_64__
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
 
 loom_status loom_bf16_check(loom_err *err)
 {

@@ -12,6 +12,8 @@
 
 #include "core/err.h"
 
+/* Does this CPU multiply bfloat16 numbers? Not where oneDNN's own limit (ONEDNN_MAX_CPU_ISA) keeps it from that. */
+bool loom_bf16_cpu(void);
 /* OK, or ARG with the reason: built without oneDNN, or a CPU without AVX512_BF16. */
 loom_status loom_bf16_check(loom_err *err);
 

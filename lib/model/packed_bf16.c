@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/num.h"
+#include "model/bf16.h"
 #include "model/packed_impl.h"
 #include "model/vmath.h"
 
@@ -148,9 +149,8 @@ static bool amx_allowed(void)
 
 static loom_bf16_unit find_unit(void)
 {
-    __builtin_cpu_init();
-    if (amx_allowed()) return LOOM_UNIT_AMX;
-    return __builtin_cpu_supports("avx512bf16") ? LOOM_UNIT_AVX512 : LOOM_UNIT_PLAIN;
+    if (!loom_bf16_cpu()) return LOOM_UNIT_PLAIN;
+    return amx_allowed() ? LOOM_UNIT_AMX : LOOM_UNIT_AVX512;
 }
 
 #else

@@ -97,6 +97,11 @@ static loom_status finish(split_run *run, loom_meta *meta, const loom_ctx *ctx, 
                          "%s: no valid graph in the input (%lld invalid); make a graph store with "
                          "loom-preprocess dedupe",
                          ctx->args[0], (long long)run->invalid);
+    if (run->graphs[0] == 0)
+        return loom_fail(
+            err, LOOM_STATUS_FORMAT,
+            "%s: of %lld graph%s none falls to training; give traces of more requests, or a greater --modulo",
+            ctx->args[0], (long long)run->graphs[1], run->graphs[1] == 1 ? "" : "s");
     loom_meta_i64(meta, "training_graphs", run->graphs[0]);
     loom_meta_i64(meta, "validation_graphs", run->graphs[1]);
     loom_meta_i64(meta, "invalid_graphs", run->invalid);

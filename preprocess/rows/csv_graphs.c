@@ -226,9 +226,11 @@ static loom_status one_member(loom_graphs_job *job, loom_in *in, const char *pat
 static loom_status each_member(loom_graphs_job *job, const char *path, const member_fns *fns, loom_err *err)
 {
     loom_in *in = NULL;
+    loom_buf first = {0};
     bool more = true, used = false;
     loom_status st = loom_in_open(&in, path, err);
     while (st == LOOM_OK && more) {
+        if (!first.len) loom_buf_str(&first, loom_in_member(in));
         job->several |= loom_in_member(in)[0] != 0;
         if ((st = one_member(job, in, path, fns, &used, err)) != LOOM_OK) break;
         st = loom_in_next_member(in, &more, err);
@@ -236,10 +238,11 @@ static loom_status each_member(loom_graphs_job *job, const char *path, const mem
     if (st == LOOM_OK && !used)
         st = loom_fail(
             err, LOOM_STATUS_FORMAT,
-            "%s: no member holds traces; pack the CallGraph tables themselves (names that end in .csv), or Jaeger, "
-            "OTLP or Zipkin JSON",
-            path);
+            "%s: no member holds traces (first: %s); pack the CallGraph tables themselves (names that end in .csv), or "
+            "Jaeger, OTLP or Zipkin JSON; an archive within it is to be unpacked",
+            path, loom_buf_text(&first));
     loom_in_close(&in);
+    loom_buf_release(&first);
     return st;
 }
 

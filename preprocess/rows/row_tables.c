@@ -40,14 +40,17 @@ static loom_status bad_header(const loom_row_tables *t, loom_csv_kind kind, loom
 {
     const char *place = loom_row_tables_place(t);
     if (kind == LOOM_CSV_END)
-        return loom_fail(err, LOOM_STATUS_FORMAT,
-                         "%s: the file is empty; expected a CSV file whose first line names its columns", place);
-    return loom_fail(err, LOOM_STATUS_FORMAT,
-                     "%s: line 1: not a CSV file (the header line is %s); expected a line that names the columns",
-                     place,
-                     kind == LOOM_CSV_BAD_QUOTES                          ? "not closed by its quotes"
-                     : kind == LOOM_CSV_TOO_LONG || kind == LOOM_CSV_MORE ? "longer than 1 MiB"
-                                                                          : "binary data");
+        return loom_fail(
+            err, LOOM_STATUS_FORMAT,
+            "%s: the file is empty; expected traces: a CSV file whose first line names its columns, or JSON", place);
+    return loom_fail(
+        err, LOOM_STATUS_FORMAT,
+        "%s: line 1: not a CSV file, nor JSON or an archive with files in it (the first line is %s); give a table "
+        "whose first line names its columns, or JSON, plain, .gz, .zst, .xz or in a tar file; unpack others",
+        place,
+        kind == LOOM_CSV_BAD_QUOTES                          ? "not closed by its quotes"
+        : kind == LOOM_CSV_TOO_LONG || kind == LOOM_CSV_MORE ? "longer than 1 MiB"
+                                                             : "binary data");
 }
 
 static loom_status read_header(loom_row_tables *t, loom_err *err)

@@ -32,7 +32,27 @@ refused 1 'cut.csv.zst' loom-preprocess graphs cut.csv.zst -o o.graphs.zst
 sed 's/,http,/,x,/; s/,rpc,/,y,/; s/,mc,/,z,/; s/,db,/,w,/; s/,mq,/,v,/; s/,RPC,/,u,/' "$CSV" >types.csv
 refused 1 'TYPE_NOT_LISTED 64.*--type-map' loom-preprocess graphs types.csv -o o.graphs.zst
 echo text >readme.txt; tar cf notable.tar readme.txt
-refused 1 'no member holds traces' loom-preprocess graphs notable.tar -o o.graphs.zst
+refused 1 'notable.tar: no member holds traces \(first: readme.txt\)' loom-preprocess graphs notable.tar -o o.graphs.zst
+cp "$CSV" t.csv; tar cf within.tar t.csv; tar czf around.tar.gz within.tar
+refused 1 'around.tar.gz: no member holds traces \(first: within.tar\).*an archive within it is to be unpacked' loom-preprocess graphs around.tar.gz -o o.graphs.zst
+tar cf nothing.tar -T /dev/null
+refused 1 'nothing.tar: line 1: not a CSV file, nor JSON or an archive with files in it' loom-preprocess graphs nothing.tar -o o.graphs.zst
+# nothing at all, compressed, is no damage; what is cut short is
+for pack in gzip "zstd -q" xz; do
+    command -v ${pack%% *} >/dev/null || continue
+    $pack -c <empty.csv >nothing.packed
+    refused 1 'nothing.packed: the file is empty; expected traces' loom-preprocess graphs nothing.packed -o o.graphs.zst
+    refused 1 'nothing.packed: no valid graph in the input' loom-preprocess stats nothing.packed -o o.json
+    head -c $(($(stat -c %s nothing.packed) - 2)) nothing.packed >cut.packed
+    refused 1 'cut.packed: damaged or cut short' loom-preprocess graphs cut.packed -o o.graphs.zst
+done
+head -2 "$CSV" >alone.csv; expect 0 loom-preprocess graphs alone.csv -q -o alone.graphs
+seed=1 # one by which the only graph falls to validation
+while [ $seed -lt 60 ] && loom-preprocess split alone.graphs --modulo 2 --seed $seed --train o.graphs --valid p.graphs -qf 2>/dev/null; do seed=$((seed + 1)); done
+rm -f o.graphs* p.graphs*
+refused 1 'alone.graphs: of 1 graph none falls to training; give traces of more requests, or a greater --modulo' \
+    loom-preprocess split alone.graphs --modulo 2 --seed $seed --train o.graphs --valid p.graphs
+: >empty.json; refused 1 'empty.json: the file is empty; expected traces' loom-preprocess graphs empty.json -o o.graphs.zst
 mkdir none
 refused 1 'none: no file of traces in this folder' loom-preprocess graphs none -o o.graphs.zst
 refused 2 'no output named' loom-preprocess graphs "$CSV"
