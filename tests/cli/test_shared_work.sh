@@ -65,7 +65,7 @@ command -v mpirun >/dev/null || skip "no mpirun; one process was tested"
 ranks() { local n=$1; shift; mpirun --oversubscribe --bind-to none -n "$n" "$@"; }
 for kind in $kinds; do
     counts="2 3 4"
-    case $kind in renamed | cut | others | shuffled | asked) counts=3 ;; esac
+    case $kind in renamed | cut | numbered | others | shuffled | asked) counts=3 ;; esac
     for n in $counts; do
         made $kind $kind.$n ranks $n
         says err "^$n ranks shared the work: "
