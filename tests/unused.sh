@@ -8,6 +8,7 @@ kept() {
     cat <<'LIST'
 loom_attention_bwd_plain      plain twin: what the kernel is held to
 loom_attention_fwd_plain      plain twin
+loom_loss_shape_row_plain     plain twin
 loom_rmsnorm_bwd_plain        plain twin
 loom_rmsnorm_fwd_plain        plain twin
 loom_swiglu_bwd_plain         plain twin
