@@ -90,8 +90,8 @@ static const char *bytes_of(const loom_allowed *x, int32_t id, size_t *len)
     return bytes && *len ? bytes : NULL;
 }
 
-/* Rows from `from` on, whose labels are the answer, until it is complete or breaks a rule. Its first `skip` bytes belong
- * to the prompt. */
+/* Rows from `from` on, whose labels are the answer, until it is complete or breaks a rule. Its first `skip` bytes
+ * belong to the prompt. */
 static void walk(loom_allowed *x, worker *w, loom_automaton *a, size_t skip, int64_t from, int64_t end)
 {
     loom_automaton_state at = *loom_automaton_start(a);
@@ -119,8 +119,8 @@ static void walk(loom_allowed *x, worker *w, loom_automaton *a, size_t skip, int
     }
 }
 
-/* Returns how many bytes were missing: tokenizers that know nothing of our texts cut after the colon of LOOM_TEXT_ANSWER,
- * and the automaton goes on from its blank. */
+/* Returns how many bytes were missing: tokenizers that know nothing of our texts cut after the colon of
+ * LOOM_TEXT_ANSWER, and the automaton goes on from its blank. */
 static size_t read_prompt(const loom_allowed *x, loom_buf *prompt, int64_t first, int64_t end)
 {
     loom_buf_reset(prompt);

@@ -512,8 +512,8 @@ static void say_failure(const loom_err *err)
     loom_error("rank %d on %s: %s", loom_ranks_me(), host, err->msg);
 }
 
-/* Rank 0 has this rank's failure and takes all along. Who left by himself meanwhile would leave mpirun hanging: Open MPI
- * does not bear one rank that ends while another aborts. */
+/* Rank 0 has this rank's failure and takes all along. Who left by himself meanwhile would leave mpirun hanging: Open
+ * MPI does not bear one rank that ends while another aborts. */
 static void await_end(void)
 {
     const struct timespec moment = {.tv_nsec = 100000000};

@@ -66,8 +66,8 @@ void loom_token_trie_free(loom_token_trie *v)
     free(v);
 }
 
-/* stack[d] is the state behind the first d bytes of the entry, right up to d = lcp. Depth at which it is decided: a byte
- * that is refused, or behind which the answer is complete; beyond its length: it is taken whole. */
+/* stack[d] is the state behind the first d bytes of the entry, right up to d = lcp. Depth at which it is decided: a
+ * byte that is refused, or behind which the answer is complete; beyond its length: it is taken whole. */
 static int32_t step_through(bool *good, const entry *e, loom_automaton *a, loom_automaton_state *stack)
 {
     *good = true;

@@ -2,7 +2,7 @@
 # only. The columns are those of a published data set.
 head=TraceID,SpanID,ParentID,PodName,OperationName,StartTimeUnixNano,EndTimeUnixNano,Duration
 row() { # TRACE SPAN PARENT POD OPERATION START END (ms)
-    echo "$1,$2,$3,$4,$5,$6000000,$7000000,$((($7 - $6) * 1000))"
+    echo "$1,$2,$3,$4,$5,${6}000000,${7}000000,$((($7 - $6) * 1000))"
 }
 ospan() { # the same as a line of OTLP; POD is a service here
     local parent=$3; [ "$parent" = root ] && parent=

@@ -120,7 +120,7 @@ static double chance(const bed *b, const float *logits, int n, double *allowed, 
     return own;
 }
 
-/* Mean loss of the counted rows as b->batch.shape has it. first: what focus makes of the rows is kept for later calls. */
+/* Mean loss of the counted rows as b->batch.shape has it. first: what focus makes of the rows is kept for later. */
 static double shaped(bed *b, bool first)
 {
     const loom_loss_shape *shape = &b->batch.shape;
