@@ -56,6 +56,7 @@ loom_status loom_h5_fail(loom_err *err, const char *fmt, ...)
 /* Files that were left open because their disk was full (see loom_h5_out). HDF5's own end of the process would try to
  * write them again, so it is ours to end: with such files it is left as it is. */
 static bool left_open;
+static loom_h5_sink *kept; /* of these files: HDF5 may still ask for them */
 
 static void end_library(void)
 {
@@ -190,7 +191,9 @@ void loom_h5_abandon(loom_h5_out *out)
     if (out->sink) out->sink->stopped = true;
     if (out->file >= 0 && (out->broken || H5Fclose(out->file) < 0)) {
         left_open = true;
-        out->sink = NULL; /* HDF5 may still ask for it */
+        out->sink->next = kept;
+        kept = out->sink;
+        out->sink = NULL;
     }
     loom_h5_forget_errors();
     free(out->sink);

@@ -11,9 +11,10 @@
 #include <stdbool.h>
 
 typedef struct loom_h5_sink {
-    int fd;       /* borrowed, open for reading and writing */
-    int failed;   /* errno of the first write that failed; 0: none */
-    bool stopped; /* nothing is written any more: the file is to be thrown away */
+    int fd;                    /* borrowed, open for reading and writing */
+    int failed;                /* errno of the first write that failed; 0: none */
+    bool stopped;              /* nothing is written any more: the file is to be thrown away */
+    struct loom_h5_sink *next; /* of a list that its owner keeps */
 } loom_h5_sink;
 
 /* Makes `access` (a file access list) use the driver on `sink`, which must outlive the file. Negative: HDF5 refused. */

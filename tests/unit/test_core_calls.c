@@ -392,6 +392,7 @@ TEST(what_the_machine_says)
     loom_buf path = {0};
     CHECK(loom_resident_bytes() > 0 && loom_peak_bytes() > 0 && loom_memory_there() > 0 && loom_cpu_count() >= 1);
     CHECK(loom_program_folder(&path) && path.len > 0);
+    loom_buf_release(&path);
     if (!FAILING_MEMORY) SKIP("calls do not fail here");
     failing_calls_set("fopen", CALLS_FAIL_ON, 1);
     CHECK_I64(loom_resident_bytes(), 0);
