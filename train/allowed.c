@@ -25,16 +25,6 @@ struct loom_allowed {
 
 /* ---- making ---- */
 
-static bool find_mode(loom_mode *mode, const char *name)
-{
-    for (int m = 0; m < LOOM_MODES; m++) {
-        if (strcmp(loom_mode_names[m], name) != 0) continue;
-        *mode = (loom_mode)m;
-        return true;
-    }
-    return false;
-}
-
 static loom_status make_workers(loom_allowed *x, loom_err *err)
 {
     x->workers = loom_calloc((size_t)loom_pool_threads(x->pool), sizeof *x->workers);
@@ -47,7 +37,7 @@ static loom_status make_workers(loom_allowed *x, loom_err *err)
 static loom_status make(loom_allowed *x, const loom_shard_info *info, loom_err *err)
 {
     x->words = (int64_t)loom_bit_words(info->vocab_size);
-    if (!find_mode(&x->mode, info->mode))
+    if (!loom_mode_parse(&x->mode, info->mode))
         return loom_fail(err, LOOM_STATUS_FORMAT, "%s: no automaton knows its text, \"%s\"", info->path, info->mode);
     LOOM_TRY(loom_tokenizer_parse(&x->tok, info->tokenizer, info->tokenizer_len, "the tokenizer of the shard", err));
     LOOM_TRY(loom_token_trie_new(&x->trie, x->tok, info->vocab_size, NULL, err));

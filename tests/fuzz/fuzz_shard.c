@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "fuzz/h5_seal.h"
+#include "small_shard.h"
 #include "store/shard.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -22,13 +23,7 @@ static void write_seed(const char *dir, int32_t vocab)
     loom_err err = {0};
     loom_shard_writer *out = NULL;
     int32_t ids[40];
-    loom_shard_spec spec = {.vocab_size = vocab,
-                            .bos_id = 1,
-                            .eos_id = 2,
-                            .has_eos = true,
-                            .mode = "tabular",
-                            .tokenizer = "{}",
-                            .tokenizer_len = 2};
+    loom_shard_spec spec = small_shard(vocab);
     snprintf(path, sizeof path, "%s/seed-%d", dir, vocab);
     must(loom_shard_create(&out, path, true, &spec, &err) == LOOM_OK);
     for (int sample = 1; sample <= 20; sample++) {

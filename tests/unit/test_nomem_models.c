@@ -18,6 +18,7 @@
 #include "model/pissa.h"
 #include "model/sampler.h"
 #include "model/step.h"
+#include "small_shard.h"
 #include "store/ckpt.h"
 #include "store/safetensors.h"
 #include "store/shard.h"
@@ -76,13 +77,7 @@ TEST(tokenizers)
 static loom_status write_shard(loom_err *err)
 {
     static const int32_t ids[] = {1, 5, 6, 7, 2};
-    loom_shard_spec spec = {.vocab_size = 9,
-                            .bos_id = 1,
-                            .eos_id = 2,
-                            .has_eos = true,
-                            .mode = "tabular",
-                            .tokenizer = "{}",
-                            .tokenizer_len = 2};
+    loom_shard_spec spec = small_shard(9);
     loom_shard_writer *w = NULL;
     loom_status st = loom_shard_create(&w, in_folder("x.tokens.h5"), true, &spec, err);
     for (int i = 0; i < 20 && st == LOOM_OK; i++) st = loom_shard_add(w, ids, 5, 1, err);

@@ -4,6 +4,7 @@
 
 #include "core/file.h"
 #include "core/hash.h"
+#include "small_shard.h"
 #include "store/ckpt.h"
 #include "store/gguf.h"
 #include "store/safetensors.h"
@@ -37,13 +38,7 @@ static loom_status put_samples(loom_shard_writer *w, loom_err *err)
 
 static loom_status write_shard(loom_err *err)
 {
-    loom_shard_spec spec = {.vocab_size = vocabulary,
-                            .bos_id = 1,
-                            .eos_id = 2,
-                            .has_eos = true,
-                            .mode = "tabular",
-                            .tokenizer = "{}",
-                            .tokenizer_len = 2};
+    loom_shard_spec spec = small_shard(vocabulary);
     loom_shard_writer *w = NULL;
     loom_status st = loom_shard_create(&w, in_folder("x.tokens.h5"), true, &spec, err);
     if (st == LOOM_OK) st = put_samples(w, err);

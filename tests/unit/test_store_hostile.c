@@ -5,6 +5,7 @@
 
 #include "core/bounds.h"
 #include "core/file.h"
+#include "small_shard.h"
 #include "store/ckpt.h"
 #include "store/shard.h"
 #include "test.h"
@@ -101,13 +102,7 @@ static void put_set(const char *name, const set *s)
 static void make_shard(void)
 {
     static const int32_t ids[] = {1, 5, 6, 7, 2};
-    loom_shard_spec spec = {.vocab_size = 9,
-                            .bos_id = 1,
-                            .eos_id = 2,
-                            .has_eos = true,
-                            .mode = "tabular",
-                            .tokenizer = "{}",
-                            .tokenizer_len = 2};
+    loom_shard_spec spec = small_shard(9);
     loom_shard_writer *w = NULL;
     loom_err err = {0};
     REQUIRE_OK(loom_shard_create(&w, path, true, &spec, &err), err);
