@@ -14,12 +14,13 @@
 #include "preprocess/commands/preprocess_cmds.h"
 #include "preprocess/texts/exchange.h"
 #include "preprocess/texts/retime.h"
+#include "preprocess/texts/swap_asked.h"
 #include "preprocess/texts/text_batch.h"
 #include "preprocess/texts/text_shape.h"
 
 typedef struct balance_conf {
     const char *output;
-    double exponent, slow, renamed, spelled, kept, retimed;
+    double exponent, slow, renamed, spelled, kept, swapped, retimed;
     const char *names;
     int64_t samples, repeats;
 } balance_conf;
@@ -51,6 +52,11 @@ static const loom_opt balance_opts[] = {
     LOOM_OPT_F64("kept", 0, balance_conf, kept, "0", 0.0, 1.0, "P",
                  "with --names: share of the names of a renamed sample that stay as they are; likewise. A model then "
                  "learns to copy strange names among those that it knows"),
+    LOOM_OPT_F64(
+        "swapped", 0, balance_conf, swapped, "0", 0.0, 1.0, "P",
+        "share of the samples that ask for a call to include in which its caller and callee, each by half, become "
+        "another microservice of the text: models then follow the request where the names alone would tell them "
+        "what usually calls"),
     LOOM_OPT_GROUP("Times"),
     LOOM_OPT_F64("retimed", 0, balance_conf, retimed, "0", 0.0, 1.0, "P",
                  "share of the samples, but for those that ask for high latency, in which every time becomes another "
@@ -68,14 +74,15 @@ typedef struct balance_run {
     loom_rng rng;
     loom_exchange *exchange; /* made-up names; NULL: those of the text */
     loom_retime *retime;     /* other times; NULL: those of the text */
-    loom_intern names;       /* every microservice of the text; empty without --renamed, or with made-up names */
+    loom_swap_asked swap;    /* other calls to include */
+    loom_intern names;       /* every microservice of the text, where names are drawn from them */
     loom_buf other;          /* a sample with other names of the text */
     loom_intern shapes;
     bool *is_slow; /* of each shape: it has the share of --slow */
     int64_t *left; /* of each shape: samples not yet passed in the second reading */
     double *rate;  /* of each shape: how often a sample is written on average */
     size_t room;   /* elements of left and is_slow */
-    int64_t samples, written, kept, numbered, renamed, unnamed, retimed, bytes;
+    int64_t samples, written, kept, numbered, renamed, unnamed, swapped, retimed, bytes;
 } balance_run;
 
 /* ---- other names ---- */
@@ -88,6 +95,16 @@ static const char *next_name(const char *at, const char *end, size_t *len)
 
     while (found < all && kind != LOOM_NAME_MICROSERVICE) found = loom_name_next(at, found + *len, all, len, &kind);
     return at + found;
+}
+
+static bool renames_alike(const balance_run *run, const balance_conf *conf)
+{
+    return conf->renamed > 0 && !run->exchange;
+}
+
+static bool draws_names(const balance_run *run, const balance_conf *conf)
+{
+    return conf->swapped > 0 || renames_alike(run, conf);
 }
 
 static bool gather_names(balance_run *run, const char *text, size_t text_len)
@@ -162,7 +179,7 @@ static loom_status count(balance_run *run, const char *text, const loom_text_ite
     int64_t i;
 
     i = loom_intern_add(&run->shapes, shape, shape_in(run, shape, sizeof shape, text, item, &slow));
-    if (i < 0 || (conf->renamed > 0 && !run->exchange && !gather_names(run, text, item->len)))
+    if (i < 0 || (draws_names(run, conf) && !gather_names(run, text, item->len)))
         return loom_fail_nomem(err, "the names and shapes of the text");
     if (run->shapes.n > known) LOOM_TRY(add_shape(run, i, slow, err));
     run->left[i]++;
@@ -175,7 +192,8 @@ static void rename_some(balance_run *run, const char **text, size_t *len, size_t
 {
     const balance_conf *conf = run->ctx->conf;
 
-    if (run->names.n && below_root(*text, answer) && loom_rng_chance(&run->rng, conf->renamed)) {
+    if (run->names.n && renames_alike(run, conf) && below_root(*text, answer) &&
+        loom_rng_chance(&run->rng, conf->renamed)) {
         rename_all(run, *text, *len);
         *text = run->other.data;
         *len = run->other.len;
@@ -217,11 +235,23 @@ static void exchange_some(balance_run *run, const char **text, size_t *len, uint
     run->renamed++;
 }
 
+static void swap_some(balance_run *run, const char **text, size_t *len, size_t answer, uint64_t number)
+{
+    const balance_conf *conf = run->ctx->conf;
+
+    if (!is_drawn(run, "balance-swapped", number, conf->swapped)) return;
+    if (!loom_swap_asked_sample(&run->swap, *text, *len, answer, number)) return;
+    *text = run->swap.text.data;
+    *len = run->swap.text.len;
+    run->swapped++;
+}
+
 static loom_status write_one(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
 {
     size_t len = item->len;
     uint64_t number = (uint64_t)run->numbered++;
 
+    if (run->swap.names) swap_some(run, &text, &len, item->answer, number);
     if (run->exchange) exchange_some(run, &text, &len, number);
     else rename_some(run, &text, &len, item->answer);
     if (run->retime) retime_some(run, &text, &len, number);
@@ -322,6 +352,7 @@ static loom_status finish(balance_run *run, loom_meta *meta, loom_err *err)
     loom_meta_i64(meta, "samples_written", run->written);
     loom_meta_i64(meta, "samples_renamed", run->renamed);
     if (run->exchange) loom_meta_i64(meta, "samples_without_names", run->unnamed);
+    if (conf->swapped > 0) loom_meta_i64(meta, "samples_swapped", run->swapped);
     if (run->retime) loom_meta_i64(meta, "samples_retimed", run->retimed);
     LOOM_TRY(loom_meta_commit(meta, run->ctx, &run->out, 1, 1, err));
     loom_info("%lld samples, %s, of %lld shapes; %lld of the %lld read are among them", (long long)run->written,
@@ -330,6 +361,7 @@ static loom_status finish(balance_run *run, loom_meta *meta, loom_err *err)
     if (conf->renamed > 0 && run->exchange) loom_info("%lld of them with made-up names", (long long)run->renamed);
     else if (conf->renamed > 0)
         loom_info("%lld of them with other names, %zu names in all", (long long)run->renamed, (size_t)run->names.n);
+    if (conf->swapped > 0) loom_info("%lld of them ask for another call", (long long)run->swapped);
     if (run->retime) loom_info("%lld of them with other times", (long long)run->retimed);
     if (run->unnamed)
         loom_warn("%lld samples kept their names: they have none of the form MS_ or S_ and digits, or more than %d",
@@ -390,10 +422,12 @@ static loom_status run_balance(const loom_ctx *ctx, loom_err *err)
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no output; give -o FILE");
     loom_rng_seed(&run.rng, (uint64_t)ctx->common.seed, "balance", 0);
     loom_progress_start(&run.progress, &ctx->common, "balancing", 0, "samples");
+    if (conf->swapped > 0) run.swap = (loom_swap_asked){.names = &run.names, .seed = (uint64_t)ctx->common.seed};
     if ((st = open_exchange(&run, conf, err)) == LOOM_OK) st = open_retime(&run, conf, err);
     if (st == LOOM_OK) st = balance(&run, &meta, err);
     if (run.exchange) loom_exchange_release(run.exchange);
     if (run.retime) loom_retime_release(run.retime);
+    loom_swap_asked_release(&run.swap);
     free(run.exchange);
     free(run.retime);
     loom_out_abandon(&run.out);

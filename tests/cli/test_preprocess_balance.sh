@@ -192,12 +192,11 @@ expect 1 loom-preprocess balance - -o x.txt <some.txt; one_sentence; says err 'r
 expect 1 loom-preprocess balance /dev/null -o x.txt; one_sentence; says err 'no sample to keep'
 expect 1 loom-preprocess balance g.txt -o x.txt; one_sentence; says err 'g.txt: line 1: a text file begins with'
 [ ! -e x.txt ] || fail "a failed run left a file"
-exit 0
 
 # other times: the same samples in the same order but for times, the seed's own; text that asks for high latency keeps its
 expect 0 loom-preprocess balance instruction.txt -e 1 --retimed 1 -o timed.txt
-says err '11 of them with other times'
-says timed.txt.meta.json '"samples_retimed": 11'
+says err '186 of them with other times'
+says timed.txt.meta.json '"samples_retimed": 186'
 without_times() { sed -E 's/(start_communication_at[: ]|latency[: ]|starts at |finishes at )[0-9]+/\1/g' "$1"; }
 cmp <(without_times instruction.txt) <(without_times timed.txt) || fail "--retimed changed more than times"
 cmp -s instruction.txt timed.txt && fail "--retimed changed nothing"
@@ -206,3 +205,23 @@ cmp timed.txt timed.again.txt || fail "times of one seed differ"
 { cat instruction.txt; asks 1 'Build a call graph with high latency'; } >slow.txt
 expect 0 loom-preprocess balance slow.txt -e 1 --retimed 0.5 -o half.txt
 says half.txt.meta.json '"samples_retimed": [1-9]'
+
+# the call that is asked for has other microservices of the text: one to one in each sample, and nothing else changed
+expect 0 loom-preprocess encode g2.txt --mode instruction --asked 1 --include handed-down -o calls.txt
+expect 0 loom-preprocess balance calls.txt -e 1 --swapped 1 -o swapped.txt
+says swapped.txt.meta.json '"samples_swapped": 1[0-9][0-9]'
+same <(bare calls.txt) <(bare swapped.txt) || fail "--swapped changed more than names"
+same <(order calls.txt '### Question') <(order swapped.txt '### Question') || fail "--swapped is not one to one"
+grep -ohE '\bMS_[0-9]+' calls.txt | sort -u >known; grep -ohE '\bMS_[0-9]+' swapped.txt | sort -u | comm -23 - known >strange
+[ ! -s strange ] || fail "--swapped drew a name that is not in the text"
+# what is exchanged stands in the request, and so does what it becomes
+paste -d'|' calls.txt swapped.txt | awk -F'|' '/^### Question/ { delete asked } $1 ~ /^Include/ { asked[$1]; asked[$2] }
+    { for (i = 1; i <= 2; i++) if (match($i, /destination is MS_[0-9]+/)) d[i] = substr($i, RSTART + 15, RLENGTH - 15); else d[i] = "" }
+    d[1] != d[2] { seen++; ok = 0; for (line in asked) ok += index(line, d[1]) > 0 || index(line, d[2]) > 0; if (ok < 2) print "not asked for:", d[1], d[2] }
+    END { if (seen < 30) print "only", seen + 0, "callees are others" }' >wrong
+[ ! -s wrong ] || fail "$(head -3 wrong | paste -sd';')"
+expect 0 loom-preprocess balance calls.txt -e 1 --swapped 0.5 -o some.swapped.txt
+n=$(diff <(grep '^Include' calls.txt) <(grep '^Include' some.swapped.txt) | grep -c '^>'); [ "$n" -gt 30 ] && [ "$n" -lt 90 ] || fail "$n requests are others, not about half of 124"
+# a text without a third name, and requests whose names stand nowhere else, stay
+expect 0 loom-preprocess balance asks.txt -e 1 --swapped 1 -o same.txt
+cmp asks.txt same.txt || fail "--swapped changed a request of which the answer says nothing"
