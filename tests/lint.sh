@@ -26,6 +26,9 @@ step "clang-format (make format mends it)"
 command=("$format" --dry-run -Werror) && each 20 "${sources[@]}" || bad=1
 long=$(awk 'length($0) > 120 && !/"/ { print FILENAME ":" FNR ": longer than 120 columns" }' "${sources[@]}")
 [ -z "$long" ] || { echo "$long"; bad=1; }
+step "nothing stands behind an exit"
+dead=$(awk 'FNR == 1 { stop = 0 } stop && NF && !/^#/ { print FILENAME ":" FNR ": never runs: line " stop " exits"; stop = 0 } /^exit( |$)/ { stop = FNR }' "${scripts[@]}")
+[ -z "$dead" ] || { echo "$dead"; bad=1; }
 step shellcheck
 shellcheck --severity=warning "${scripts[@]}" || bad=1
 step cppcheck

@@ -128,6 +128,9 @@ loom_status loom_run_plan_check(loom_run_plan *p, loom_err *err)
             err, LOOM_STATUS_ARG,
             "--optimizer muon is for the model's own matrices, which --lora keeps as they are; take --optimizer "
             "adamw, or train all weights with --no-lora");
+    if (c->rest_lr != 1 && c->optimizer != LOOM_OPTIMIZER_MUON)
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "--rest-lr is for what AdamW moves beside Muon's matrices; take --optimizer muon, or --lr");
     if (c->compute == COMPUTE_BF16) LOOM_TRY(loom_bf16_check(err));
     if (c->steps > 0 && c->tokens > 0) return loom_fail(err, LOOM_STATUS_ARG, "give one of --steps and --tokens");
     LOOM_TRY(check_prompt_weight(c, err));
@@ -193,6 +196,7 @@ void loom_run_plan_trainer(loom_run_plan *p)
                                                       .eps = c->eps,
                                                       .momentum = c->momentum,
                                                       .nesterov = c->nesterov,
+                                                      .rest = c->rest_lr,
                                                       .bf16_compute = bf16,
                                                       .decay = c->decay,
                                                       .me = p->me,

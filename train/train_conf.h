@@ -34,7 +34,7 @@ typedef struct train_conf {
     int schedule, optimizer;
     double momentum;
     bool nesterov;
-    double beta1, beta2, eps, decay, clip, ema;
+    double rest_lr, beta1, beta2, eps, decay, clip, ema;
     bool recompute;
     double memory_limit; /* GiB */
     int compute;
@@ -124,6 +124,10 @@ enum {
     LOOM_OPT_ENUM("optimizer", 0, train_conf, optimizer, "adamw", LOOM_OPTIMIZER_CHOICES,                              \
                   "muon: Muon for the matrices inside the layers, AdamW for the rest"),                                \
         LOOM_OPT_F64("lr", 0, train_conf, lr, lr_default, 0, 10, "RATE", lr_help),                                     \
+        LOOM_OPT_F64("rest-lr", 0, train_conf, rest_lr, "1", 1e-6, 1e6, "TIMES",                                       \
+                     "Muon: learning rate of embedding, head and norms, as a multiple of --lr: from a base, names "    \
+                     "are new and the rest is known",                                                                  \
+                     .mark = TOLD_UNLESS_DEFAULT),                                                                     \
         LOOM_OPT_ENUM("schedule", 0, train_conf, schedule, "cosine", LOOM_SCHEDULE_CHOICES,                            \
                       "how the learning rate falls; wsd: late, in a straight line"),                                   \
         LOOM_OPT_F64("lr-floor", 0, train_conf, lr_floor, "0", 0, 1, "SHARE",                                          \

@@ -22,6 +22,7 @@ typedef struct loom_optimizer_options {
     double beta1, beta2, eps; /* AdamW */
     double momentum;          /* Muon */
     bool nesterov;            /* Muon */
+    double rest;              /* Muon: the rate of what AdamW moves beside it, as a multiple of lr; 0: 1 */
     bool bf16_compute;        /* Muon: products on bfloat16 factors; loom_bf16_check says whether that is faster */
     double decay;
     int me, ranks; /* Muon: this is rank `me` of several that share the matrices out; ranks 0 or 1: of none */

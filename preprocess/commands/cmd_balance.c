@@ -49,9 +49,10 @@ static const loom_opt balance_opts[] = {
     LOOM_OPT_F64("spelled", 0, balance_conf, spelled, "0.15", 0.0, 1.0, "P",
                  "with --names: share of the names that are any number instead, too rare for a token of its own; from "
                  "sample to sample between none and all"),
-    LOOM_OPT_F64("kept", 0, balance_conf, kept, "0", 0.0, 1.0, "P",
-                 "with --names: share of the names of a renamed sample that stay as they are; likewise. A model then "
-                 "learns to copy strange names among those that it knows"),
+    LOOM_OPT_F64(
+        "kept", 0, balance_conf, kept, "0", 0.0, 1.0, "P",
+        "with --names: share of the microservices of a renamed sample that stay as they are; likewise. A model then "
+        "learns to copy strange names among those that it knows; services never stay, so that it can tell such text"),
     LOOM_OPT_F64(
         "swapped", 0, balance_conf, swapped, "0", 0.0, 1.0, "P",
         "share of the samples that ask for a call to include in which its caller and callee, each by half, become "

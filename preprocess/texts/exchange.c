@@ -142,7 +142,8 @@ static int32_t number_in(const char *name, size_t len, loom_name_kind k)
     return (int32_t)n;
 }
 
-/* Names that are kept come first, so that no other becomes one of them. */
+/* Names that are kept come first, so that no other becomes one of them. Services never are: by them a model tells text with
+ * strange names, where it had better repeat what stands there, from the system's own, where it had better not. */
 static bool gather(loom_exchange *x, const char *text, size_t len, double kept, loom_rng *r)
 {
     size_t name_len = 0;
@@ -152,7 +153,7 @@ static bool gather(loom_exchange *x, const char *text, size_t len, double kept, 
     for (size_t at = 0; (at = loom_name_next(text, at, len, &name_len, &k)) < len; at += name_len) {
         if (find(x, text + at, name_len)) continue;
         if (x->n == LOOM_EXCHANGE_MOST) return false;
-        bool keep = kept > 0 && loom_rng_chance(r, kept);
+        bool keep = kept > 0 && loom_rng_chance(r, kept) && k != LOOM_NAME_SERVICE;
         x->names[x->n++] = (loom_exchange_name){.from = text + at,
                                                 .len = name_len,
                                                 .kind = k,

@@ -28,7 +28,7 @@ size_t loom_name_next(const char *text, size_t at, size_t len, size_t *name_len,
 typedef struct loom_exchange_conf {
     int64_t pool[LOOM_NAME_KINDS]; /* names of each kind, up to loom_exchange_max */
     double spelled; /* mean share of a sample's names drawn from all numbers; it varies from sample to sample, 0 to 1 */
-    double kept;    /* mean share of a sample's names that stay as they are; likewise */
+    double kept;    /* mean share of a sample's microservices that stay as they are; likewise */
     uint64_t seed;
 } loom_exchange_conf;
 

@@ -82,5 +82,6 @@ expect 0 loom-train sft t.tokens.h5 --base one -o plan $how --steps 500 --dry-ru
 expect 0 loom-train pretrain t.tokens.h5 --base-model base.h5 -o plan $how --steps 500 --optimizer muon --dry-run; says out '^time +about .* for 500 steps'
 expect 0 loom-train pretrain t.tokens.h5 -o plan --hidden 2048 --layers 24 --dry-run --json; says out '"not_measured": "'
 expect 0 loom-train pretrain t.tokens.h5 -o plan --hidden 2048 --layers 24 --dry-run; says out '^time +not estimated: '
+expect 2 loom-train pretrain t.tokens.h5 -o plan $shape --steps 5 --rest-lr 10; one_sentence; says err 'optimizer muon'
 [ ! -e plan ] || fail "a plan leaves a folder"
 exit 0

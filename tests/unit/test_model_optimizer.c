@@ -14,6 +14,7 @@ typedef struct setup {
 } setup;
 
 static int share_me, share_ranks; /* of the optimizers that start() makes */
+static double rest;               /* likewise */
 
 /* Sizes that are no multiples of anything. */
 static void start(setup *s, loom_optimizer_kind kind, bool half, int threads)
@@ -24,6 +25,7 @@ static void start(setup *s, loom_optimizer_kind kind, bool half, int threads)
                                 .eps = 1e-8,
                                 .momentum = .95,
                                 .nesterov = true,
+                                .rest = rest,
                                 .bf16_compute = half,
                                 .decay = .1,
                                 .me = share_me,
@@ -45,7 +47,7 @@ static void start(setup *s, loom_optimizer_kind kind, bool half, int threads)
     }
 }
 
-static void run(setup *s, int64_t from, int64_t to)
+static void run_at(setup *s, double lr, int64_t from, int64_t to)
 {
     for (int64_t step = from; step <= to; step++) {
         for (int64_t i = 0; i < s->table.n; i++) {
@@ -54,9 +56,11 @@ static void run(setup *s, int64_t from, int64_t to)
             for (size_t k = 0; k < t->count; k++)
                 s->g[t->offset + k] = (float)((k * k * 7 + (size_t)(step * 13 + i * 5)) % 89) / 44.f - 1;
         }
-        loom_optimizer_step(s->opt, s->w, s->g, 1e-2, .5, step);
+        loom_optimizer_step(s->opt, s->w, s->g, lr, .5, step);
     }
 }
+
+static void run(setup *s, int64_t from, int64_t to) { run_at(s, 1e-2, from, to); }
 
 static void stop(setup *s)
 {
@@ -117,6 +121,30 @@ TEST(the_rest_moves_as_with_adamw)
     }
     stop(&a);
     stop(&m);
+}
+
+TEST(the_rest_has_a_rate_of_its_own)
+{
+    setup slow, fast, own;
+
+    start(&slow, LOOM_OPTIMIZER_MUON, false, 1);
+    start(&fast, LOOM_OPTIMIZER_MUON, false, 1);
+    rest = 8;
+    start(&own, LOOM_OPTIMIZER_MUON, false, 1);
+    rest = 0;
+    run_at(&slow, 0.0078125, 1, 3);
+    run_at(&fast, 0.0625, 1, 3);
+    run_at(&own, 0.0078125, 1, 3);
+    for (int64_t i = 0; i < own.table.n; i++) {
+        const loom_tensor *t = &own.table.tensors[i];
+        const setup *as = loom_optimizer_is_muon(own.opt, i) ? &slow : &fast;
+
+        CHECK(memcmp(own.w + t->offset, as->w + t->offset, t->count * sizeof(float)) == 0);
+        CHECK(memcmp(slow.w + t->offset, fast.w + t->offset, t->count * sizeof(float)) != 0);
+    }
+    stop(&slow);
+    stop(&fast);
+    stop(&own);
 }
 
 TEST(any_number_of_threads_gives_the_same_bits)
@@ -200,5 +228,5 @@ TEST(updates_have_the_size_of_adamws)
 }
 
 TEST_MAIN(RUN(muon_takes_the_matrices_of_the_layers) RUN(the_rest_moves_as_with_adamw)
-              RUN(any_number_of_threads_gives_the_same_bits) RUN(ranks_share_out_the_matrices)
-                  RUN(updates_have_the_size_of_adamws))
+              RUN(the_rest_has_a_rate_of_its_own) RUN(any_number_of_threads_gives_the_same_bits)
+                  RUN(ranks_share_out_the_matrices) RUN(updates_have_the_size_of_adamws))
