@@ -45,6 +45,14 @@ grep -q -- '--constrain full' out && fail "full = no"
 plan RUN=mine METHODS=tabular FULL=yes >out
 says out '--mode tabular'; says out '--constrain full'
 grep -q -- '--mode recursive' out && fail "METHODS= does not go before the file"
+grep -q replay out && fail "worlds of the base are learnt again though nobody asked for it"
+printf 'replay = 3:5\nreplay-samples = 700\n' >>configs/mine.conf
+plan RUN=mine METHODS='tabular instruction' >out
+[ "$(sed -n 's/.*loom-preprocess sample-traces .*--seed \([0-9]*\) .*replay.*/\1/p' out | paste -sd' ')" = '3 4 5' ] || fail "other worlds than replay = 3:5"
+says out 'loom-preprocess balance --config .*base.conf .*--samples 700 --names .* -o .*replay.txt.zst'
+says out 'loom-train sft .*instruction.train.tokens.h5 .*replay.tokens.h5 --valid'
+grep 'loom-train pretrain' out | grep -q replay && fail "the tabular model learns instruction text"
+plan RUN=mine METHODS=instruction BASE_MODEL=none >out; grep -q replay out && fail "learnt again without a base that knew it"
 printf '[balance]\nexponent = 0\n' >>configs/mine.conf
 plan RUN=mine >out; says out 'loom-preprocess balance .*recursive.train.txt.zst'
 expect 0 loom-preprocess balance --config configs/mine.conf --print-config # the programs leave [recipe] alone
