@@ -123,7 +123,7 @@ typedef struct bench {
     loom_prompts prompts;
     int64_t jobs[MOST_JOBS];
     int n_jobs;
-    double sgemm_gflops, gbytes;
+    double sgemm_gflops, gbytes, far_gbytes; /* GB/s of a block as large as the weights, of one beyond the caches */
     bool wants_json;
     loom_buf text, json;
     loom_jw w;
@@ -175,8 +175,8 @@ static void read_piece(void *arg, int64_t item, int thread)
     r->sums[item] = (double)sum;
 }
 
-/* Bytes of weights that a step reads: what a decoding step of one job must bring from memory. */
-static size_t weight_bytes(const loom_config *c, bool half)
+/* Weights that a step reads: what a decoding step of one job must bring from memory. */
+static int64_t weights_read(const loom_config *c)
 {
     int64_t out, in, layer = 0;
 
@@ -185,13 +185,21 @@ static size_t weight_bytes(const loom_config *c, bool half)
         layer += out * in;
     }
     loom_role_size(c, LOOM_ROLE_HEAD, &out, &in);
-    return (size_t)(c->L * layer + out * in) * (half ? 2 : 4);
+    return c->L * layer + out * in;
 }
 
-/* GB/s at which all threads together read a block as large as the weights, best of some rounds. */
-static loom_status measure_reading(double *gbytes, const bench *b, bool half, loom_err *err)
+/* Weights that are stored as bfloat16 are read so, whatever they are multiplied with. */
+static double weight_bytes(const bench *b, bool half)
 {
-    reading r = {.n = (int64_t)(weight_bytes(&b->model->config, half) / sizeof(float) / PIECES)};
+    return (double)weights_read(&b->model->config) * (half || b->model->frozen ? 2 : 4);
+}
+
+enum { FAR_BYTES = 256 << 20 }; /* more than caches hold */
+
+/* GB/s at which all threads together read a block, best of some rounds. */
+static loom_status measure_reading(double *gbytes, const bench *b, double bytes, loom_err *err)
+{
+    reading r = {.n = (int64_t)(bytes / sizeof(float) / PIECES)};
     float *data = loom_alloc_aligned((size_t)r.n * PIECES * sizeof *data);
     double best = 0, until = loom_time_now() + 0.4;
 
@@ -264,14 +272,21 @@ static loom_status generate(cell *c, loom_engine *e, const bench *b, loom_err *e
  * head. */
 static double flops(const cell *c, const loom_config *m)
 {
-    double layers = (double)weight_bytes(m, false) / 4 - (double)(m->V * m->C);
+    double layers = (double)(weights_read(m) - m->V * m->C);
     return 2 * (layers * (double)c->counts.rows + (double)(m->V * m->C) * (double)c->counts.decoded);
 }
 
 static double of_memory(const cell *c, const bench *b)
 {
-    double bytes = (double)weight_bytes(&b->model->config, c->half) * (double)c->counts.steps;
+    double bytes = weight_bytes(b, c->half) * (double)c->counts.steps;
     return bytes / 1e9 / c->counts.model_seconds / b->gbytes;
+}
+
+/* Weights, keys and values against a memory that no cache helps. */
+static double of_far_memory(const cell *c, const bench *b)
+{
+    double bytes = weight_bytes(b, c->half) * (double)c->counts.steps + (double)c->counts.cache.read;
+    return bytes / 1e9 / c->counts.model_seconds / b->far_gbytes;
 }
 
 static void add_json(loom_jw *w, const cell *c, const bench *b)
@@ -293,7 +308,10 @@ static void add_json(loom_jw *w, const cell *c, const bench *b)
     loom_jw_kv_f64(w, "model_alone_tokens_per_s", c->alone);
     loom_jw_kv_f64(w, "model_share", c->counts.model_seconds / s);
     loom_jw_kv_f64(w, "choosing_share", c->counts.choose_seconds / s);
+    loom_jw_kv_f64(w, "weight_bytes_per_step", weight_bytes(b, c->half));
+    loom_jw_kv_f64(w, "cache_bytes_per_step", (double)c->counts.cache.read / (double)c->counts.steps);
     loom_jw_kv_f64(w, "share_of_memory", of_memory(c, b));
+    loom_jw_kv_f64(w, "share_of_far_memory", of_far_memory(c, b));
     loom_jw_kv_f64(w, "share_of_sgemm", flops(c, &b->model->config) / 1e9 / c->counts.model_seconds / b->sgemm_gflops);
     loom_jw_kv_i64(w, "peak_bytes", c->peak);
     loom_jw_end_object(w);
@@ -306,11 +324,11 @@ static void add_line(loom_buf *t, const cell *c, const bench *b)
 
     loom_buf_printf(
         t,
-        "| %-4s | %-4s | %4lld | %8.1f | %8.1f | %7.0f | %7.0f | %7.0f | %7.0f | %4.0f %% | %4.0f %% | %4.0f %% | %5.0f %% | %4.0f |\n",
+        "| %-4s | %-4s | %4lld | %8.1f | %8.1f | %7.0f | %7.0f | %7.0f | %7.0f | %4.0f %% | %4.0f %% | %4.0f %% | %4.0f %% | %5.0f %% | %4.0f |\n",
         c->half ? "bf16" : "f32", c->constrained ? "full" : "off", (long long)c->jobs, (double)c->totals.graphs / s,
         (double)c->totals.correct / s, (double)c->counts.decoded / s, (double)c->counts.forced / s,
         (double)c->counts.prefilled / s, c->alone, 100 * c->counts.model_seconds / s, 100 * c->cpu / s,
-        100 * of_memory(c, b), 100 * sgemm, (double)c->peak / (1 << 20));
+        100 * of_memory(c, b), 100 * of_far_memory(c, b), 100 * sgemm, (double)c->peak / (1 << 20));
 }
 
 /* A long table: what is there is shown at once. */
@@ -372,14 +390,14 @@ static loom_status gather(bench *b, uint64_t seed, loom_err *err)
 static loom_status run_compute(bench *b, bool half, loom_err *err)
 {
     enum { ALONE_TOKENS = 64 };
-    loom_status st = measure_reading(&b->gbytes, b, half, err);
+    loom_status st = measure_reading(&b->gbytes, b, weight_bytes(b, half), err);
 
     loom_buf_printf(&b->text, "%s: a block as large as the weights (%.1f MB) is read at %.1f GB/s\n",
-                    half ? "bf16" : "f32", (double)weight_bytes(&b->model->config, half) / 1e6, b->gbytes);
+                    half ? "bf16" : "f32", weight_bytes(b, half) / 1e6, b->gbytes);
     loom_buf_str(
         &b->text,
-        "| type | mask | jobs | graphs/s | as asked |  chosen |  forced |  prompt |   alone |  model |     CPU | memory |  sgemm |  MiB |\n"
-        "|------|------|-----:|---------:|---------:|--------:|--------:|--------:|--------:|-------:|--------:|-------:|-------:|-----:|\n");
+        "| type | mask | jobs | graphs/s | as asked |  chosen |  forced |  prompt |   alone |  model |     CPU | memory |    far |  sgemm |  MiB |\n"
+        "|------|------|-----:|---------:|---------:|--------:|--------:|--------:|--------:|-------:|--------:|-------:|-------:|-------:|-----:|\n");
     for (int i = 0; st == LOOM_OK && i < b->n_jobs; i++) {
         double alone = 0;
 
@@ -407,16 +425,21 @@ static void describe(bench *b, int64_t threads)
     loom_jw_kv_str(&b->w, "core", loom_blas_core());
     loom_jw_kv_str(&b->w, "bf16_unit", loom_bf16_unit_names[loom_packed_unit()]);
     loom_jw_kv_f64(&b->w, "sgemm_gflops", b->sgemm_gflops);
-    loom_buf_printf(&b->text, "%s, %.2f million parameters, %lld thread%s; best sgemm %.0f GFLOP/s; bfloat16 by %s\n",
+    loom_jw_kv_f64(&b->w, "far_gbytes_per_s", b->far_gbytes);
+    loom_buf_printf(&b->text,
+                    "%s, %.2f million parameters, %lld thread%s; best sgemm %.0f GFLOP/s; %d MiB are read at "
+                    "%.1f GB/s; bfloat16 by %s\n",
                     b->conf->model ? b->conf->model : "random weights", (double)params / 1e6, (long long)threads,
-                    threads == 1 ? "" : "s", b->sgemm_gflops, loom_bf16_unit_names[loom_packed_unit()]);
+                    threads == 1 ? "" : "s", b->sgemm_gflops, FAR_BYTES >> 20, b->far_gbytes,
+                    loom_bf16_unit_names[loom_packed_unit()]);
     loom_buf_str(&b->text,
                  "chosen, forced, prompt: tokens a second that the model chose, that jump-ahead appended, and "
                  "of prompts\nalone: tokens a second of the model without prompts, draws and masks; model: its "
                  "share of the time\nCPU: CPU seconds a "
                  "second; with less than 100 % for a thread other programs held the processors, and all "
-                 "figures are too low\nmemory: weights read a second beside reading alone; sgemm: products beside "
-                 "the best sgemm\n\n");
+                 "figures are too low\nmemory: weights read a second beside reading a block as large as they are; far: "
+                 "weights, keys and values beside\nreading a block that no cache holds; sgemm: products beside the "
+                 "best sgemm\n\n");
 }
 
 /* What the plain twin of these products needs says nothing of the model. */
@@ -438,6 +461,7 @@ static loom_status run_all(bench *b, const loom_ctx *ctx, loom_err *err)
     LOOM_TRY(open_model(b, err));
     LOOM_TRY(gather(b, (uint64_t)ctx->common.seed, err));
     b->sgemm_gflops = loom_sgemm_gflops(b->pool);
+    LOOM_TRY(measure_reading(&b->far_gbytes, b, FAR_BYTES, err));
     loom_jw_init(&b->w, &b->json, true);
     loom_jw_begin_object(&b->w);
     describe(b, ctx->common.threads);

@@ -16,6 +16,7 @@
 
 #include "core/pool.h"
 #include "infer/engine/completion.h"
+#include "model/decode.h"
 #include "model/llama.h"
 #include "model/lora.h"
 #include "tokenizer/tokenizer.h"
@@ -50,6 +51,7 @@ typedef struct loom_engine_counts {
     int64_t shared;    /* prompt tokens taken over from another sequence */
     int64_t preempted; /* jobs computed again because the cache was full */
     double model_seconds, choose_seconds;
+    loom_cache_bytes cache;
 } loom_engine_counts;
 loom_engine_counts loom_engine_count(const loom_engine *e);
 

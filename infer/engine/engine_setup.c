@@ -119,5 +119,13 @@ void loom_engine_free(loom_engine *e)
 }
 
 loom_completer *loom_engine_completer(loom_engine *e) { return &e->face; }
-loom_engine_counts loom_engine_count(const loom_engine *e) { return e->counts; }
+
+loom_engine_counts loom_engine_count(const loom_engine *e)
+{
+    loom_engine_counts counts = e->counts;
+
+    counts.cache = loom_decode_cache(e->decode);
+    return counts;
+}
+
 int64_t loom_engine_context(const loom_engine *e) { return e->o.context; }

@@ -70,6 +70,10 @@ void loom_counts_render(loom_buf *b, const loom_service_counts *c, const loom_en
     loom_buf_printf(b, "spanloom_tokens_total{kind=\"prompt_shared\"} %lld\n", (long long)e->shared);
     number(b, "preempted_total", "counter", "Texts computed again because the cache was full.", (double)e->preempted);
     number(b, "model_seconds_total", "counter", "Time in the model.", e->model_seconds);
+    number(b, "cache_bytes", "gauge", "Memory that keys and values may take.", (double)e->cache.all);
+    number(b, "cache_touched_bytes", "gauge",
+           "Memory that they have taken: as much as texts in flight ever had at once, never less again.",
+           (double)e->cache.touched);
     number(b, "resident_bytes", "gauge", "Memory of the process.", (double)loom_resident_bytes());
     number(b, "cpu_seconds_total", "counter", "Processor time of the process.", loom_cpu_seconds());
     number(b, "uptime_seconds", "gauge", "Time since the start.", loom_time_now() - c->started);

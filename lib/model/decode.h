@@ -63,6 +63,13 @@ int64_t loom_decode_free_blocks(const loom_decode *d);
 /* Blocks that appending n tokens to the sequence would take from the free ones. */
 int64_t loom_decode_need_blocks(const loom_decode *d, int32_t seq, int64_t n);
 
+/* Bytes of keys and values: in the whole cache; those that were in use at once at most, which is what it has touched
+ * of its memory; and what attention has read so far, rows that read together counted once. */
+typedef struct loom_cache_bytes {
+    int64_t all, touched, read;
+} loom_cache_bytes;
+loom_cache_bytes loom_decode_cache(const loom_decode *d);
+
 /* Appends all rows and fills logits (W,V), W = rows with .logits, in row order. ARG before anything is changed when a
  * row names no open sequence, a token is outside the vocabulary, a sequence would pass max_positions, n > max_rows or
  * the free blocks do not suffice (message says how many are missing). */

@@ -272,5 +272,6 @@ static void attention_item(void *arg, int64_t item, int thread)
 
 void loom_decode_attend(loom_decode *d)
 {
+    for (int64_t t = 1; t <= d->n_teams; t++) d->n_read += d->position[d->teams[t] - 1] + 1;
     loom_pool_for(d->o.pool, d->n_teams * d->m->config.K / heads_per_item(d), attention_item, d);
 }

@@ -188,6 +188,7 @@ loom_status loom_decode_new(loom_decode **out, const loom_llama *m, const loom_l
     for (int64_t i = 0; i < o->max_seqs; i++) d->seqs[i].blocks = d->block_tables + i * d->blocks_per_seq;
     for (d->n_free = 0; d->n_free < d->n_blocks; d->n_free++) /* taken from the end: block 0 first */
         d->free_blocks[d->n_free] = (int32_t)(d->n_blocks - 1 - d->n_free);
+    d->least_free = d->n_free;
     loom_pool_for(o->pool, m->config.L * LOOM_N_ADAPTABLE + 1, pack_item, d);
     if (o->bf16_compute && !d->packs) st = make_engines(d, !m->frozen, err);
     if (st == LOOM_OK) *out = d;
@@ -215,6 +216,7 @@ static int32_t take_block(loom_decode *d)
 {
     int32_t b = d->free_blocks[--d->n_free];
 
+    d->least_free = loom_min_i64(d->least_free, d->n_free);
     d->refs[b] = 1;
     return b;
 }
@@ -286,6 +288,15 @@ int64_t loom_decode_len(const loom_decode *d, int32_t seq)
 }
 
 int64_t loom_decode_free_blocks(const loom_decode *d) { return d->n_free; }
+
+loom_cache_bytes loom_decode_cache(const loom_decode *d)
+{
+    int64_t layer = loom_kv_numbers(&d->m->config) * (int64_t)d->number, block = d->m->config.L * layer;
+
+    return (loom_cache_bytes){.all = d->n_blocks * block,
+                              .touched = (d->n_blocks - d->least_free) * block,
+                              .read = d->n_read * (layer / LOOM_KV_BLOCK)};
+}
 
 int64_t loom_decode_need_blocks(const loom_decode *d, int32_t seq, int64_t n)
 {

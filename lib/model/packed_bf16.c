@@ -25,6 +25,8 @@ typedef struct operands {
     int64_t depth;
 } operands;
 
+enum { MOST_PANELS16 = 4 }; /* that one row meets together, as in packed_f32.c */
+
 /* to (rows, 32), rows `ld` apart; rows up to a multiple of 16 are written. */
 typedef void tile16_fn(float *to, int64_t ld, const operands *in, int64_t rows);
 
@@ -79,6 +81,41 @@ TARGET_BF16 static void avx512_tile16(float *to, int64_t ld, const operands *in,
             _mm512_storeu_ps(to + (n + r) * ld, acc[r][0]);
             _mm512_storeu_ps(to + (n + r) * ld + 16, acc[r][1]);
         }
+    }
+}
+
+/* One row against panels that are `next` bytes apart. */
+TARGET_BF16 INLINE void row16(float *to, const operands *in, size_t next, int panels)
+{
+    __m512 acc[MOST_PANELS16][2];
+    const char *w = in->w, *v = in->v;
+
+    for (int q = 0; q < panels; q++) acc[q][0] = acc[q][1] = _mm512_setzero_ps();
+    for (int64_t k = 0; k < in->depth; k += 2, w += 64, v += 64) {
+        int32_t pair;
+
+        memcpy(&pair, in->x + k, sizeof pair);
+        for (int q = 0; q < panels; q++) {
+            __m512bh a = (__m512bh)_mm512_load_si512(w + (size_t)q * next);
+            __m512bh b = (__m512bh)_mm512_load_si512(v + (size_t)q * next);
+
+            acc[q][0] = _mm512_dpbf16_ps(acc[q][0], (__m512bh)_mm512_set1_epi32(pair), a);
+            acc[q][1] = _mm512_dpbf16_ps(acc[q][1], (__m512bh)_mm512_set1_epi32(pair), b);
+        }
+    }
+    for (int q = 0; q < panels; q++) {
+        _mm512_store_ps(to + (ptrdiff_t)q * LOOM_PANEL, acc[q][0]);
+        _mm512_store_ps(to + (ptrdiff_t)q * LOOM_PANEL + 16, acc[q][1]);
+    }
+}
+
+TARGET_BF16 static void avx512_row16(float *to, const operands *in, size_t next, int64_t panels)
+{
+    switch (panels) {
+    case 4: row16(to, in, next, 4); break;
+    case 3: row16(to, in, next, 3); break;
+    case 2: row16(to, in, next, 2); break;
+    default: row16(to, in, next, 1);
     }
 }
 
@@ -157,6 +194,10 @@ static loom_bf16_unit find_unit(void)
 
 static void avx512_tile16(float *to, int64_t ld, const operands *in, int64_t rows) { plain_tile16(to, ld, in, rows); }
 static void amx_tile16(float *to, int64_t ld, const operands *in, int64_t rows) { plain_tile16(to, ld, in, rows); }
+static void avx512_row16(float *to, const operands *in, size_t next, int64_t panels)
+{
+    (void)to, (void)in, (void)next, (void)panels;
+}
 
 static void amx_begin(void) {}
 static void amx_end(void) {}
@@ -197,13 +238,21 @@ static void product16(loom_bf16_unit unit, float *y, int64_t ldy, const uint16_t
     _Alignas(64) float part[32 * LOOM_PANEL];
 
     if (unit == LOOM_UNIT_AMX) amx_begin();
-    for (int64_t panel = c0 / LOOM_PANEL; panel * LOOM_PANEL < c1; panel++) {
+    for (int64_t panel = c0 / LOOM_PANEL, many; panel * LOOM_PANEL < c1; panel += many) {
         const char *w = (const char *)p->data + (size_t)panel * panel_bytes(p);
         int64_t first = panel * LOOM_PANEL, from = loom_max_i64(0, c0 - first),
                 to = loom_min_i64(LOOM_PANEL, c1 - first);
         bool whole = from == 0 && to == LOOM_PANEL && !add;
-        operands in = {.ldx = ldx, .w = w, .v = w + panel_bytes(p) / 2, .depth = depth};
+        operands in = {.x = x, .ldx = ldx, .w = w, .v = w + panel_bytes(p) / 2, .depth = depth};
 
+        many = unit == LOOM_UNIT_AVX512 && N == 1 ? panels_ahead(first, c0, c1, MOST_PANELS16) : 0;
+        if (many) {
+            avx512_row16(part, &in, panel_bytes(p), many);
+            for (int64_t q = 0; q < many; q++)
+                put_part(y + first - c0 + q * LOOM_PANEL, ldy, part + q * LOOM_PANEL, 1, 0, LOOM_PANEL, add);
+            continue;
+        }
+        many = 1;
         for (int64_t n = 0, rows; n < N; n += rows) {
             float *at = y + n * ldy + first + from - c0;
 

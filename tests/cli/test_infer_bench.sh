@@ -1,11 +1,12 @@
 # The benchmark of generation runs and says what it measured; small numbers of everything.
 expect 0 loom-infer bench --jobs 1,3 -n 1 --edges 2 --depth 2 --max-tokens 500 --compute f32 --constrain full --threads 1 -q
 [ "$(grep -c '^| f32' out)" = 2 ] || fail "two rows expected"
-says out 'random weights, 5\.[0-9]+ million parameters, 1 thread; best sgemm [0-9]+ GFLOP/s'
+says out 'random weights, 5\.[0-9]+ million parameters, 1 thread; best sgemm [0-9]+ GFLOP/s; 256 MiB are read at [0-9.]+ GB/s'
 says out '^\| f32  \| full \|    3 \|'
 expect 0 loom-infer bench --jobs 2 -n 1 --edges 2 --depth 2 --max-tokens 500 --compute bf16 --constrain full --threads 2 -q --json
 says out '"jobs": 2'
-for key in graphs_per_s graphs_as_asked_per_s chosen_tokens_per_s forced_tokens_per_s prompt_tokens_per_s share_of_memory \
+for key in graphs_per_s graphs_as_asked_per_s chosen_tokens_per_s forced_tokens_per_s prompt_tokens_per_s share_of_memory share_of_far_memory \
+    far_gbytes_per_s weight_bytes_per_step cache_bytes_per_step \
     share_of_sgemm peak_bytes cpu_seconds; do says out "\"$key\": [0-9.e+-]*[1-9]"; done
 # a CPU without bfloat16 (oneDNN's own limit makes one of any): what stands in for it does not pass for the model's speed, and `auto` is float32
 export ONEDNN_MAX_CPU_ISA=AVX512_CORE

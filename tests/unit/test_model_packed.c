@@ -37,9 +37,9 @@ typedef struct sizes {
     int64_t N, out, in;
 } sizes;
 
-/* Full and cut tiles of rows, of outputs, of the inner size; odd ones. */
+/* Full and cut tiles of rows, of outputs, of the inner size; odd ones; panels enough for a row that meets many. */
 static const sizes cases[] = {{1, 32, 32},   {8, 64, 64}, {9, 45, 37}, {33, 96, 70},
-                              {64, 70, 128}, {20, 5, 3},  {3, 33, 1}};
+                              {64, 70, 128}, {20, 5, 3},  {3, 33, 1},  {2, 300, 41}};
 enum { CASES = sizeof cases / sizeof *cases };
 
 typedef struct bed {
