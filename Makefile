@@ -2,8 +2,10 @@
 #   make help      what there is
 space := $(subst ,, )
 quote := '
+# a word for the shell, whatever is in it
+quoted = '$(subst $(quote),$(quote)\$(quote)$(quote),$(1))'
 # a name for a folder from any path: what make or a shell would take apart becomes "_"
-clean  = $(subst $(quote),_,$(subst ",_,$(subst \,_,$(subst $(space),_,$(1)))))
+clean  = $(if $(1),$(shell printf %s $(quoted) | LC_ALL=C tr -c A-Za-z0-9_./+@,- _))
 ifdef CONFIG
 RUN   ?= $(basename $(notdir $(call clean,$(CONFIG))))
 endif
@@ -34,6 +36,9 @@ SAMPLED ?= out/sample
 KNOWN   := $(sort $(shell sed -nE 's/^([A-Z][A-Z_0-9]*[a-z]*) *[?:]?=.*/\1/p' $(wildcard Makefile Makefile.data Makefile.base))) CC CFLAGS LDFLAGS \
            SHAPE FOLDER BENCH_MODEL LIKE_STORE TRACES RUNS WORLDS GRAPHS THREADS SETS STARTS PRECISIONS MINUTES SEEDS \
            CONFIG_a CONFIG_b CONFIG_c CONFIG_d CLIENTS SECONDS_GRAPHS SECONDS_ALL STEPS TOKENS RANKS_SHAPE MAKE%
+# What is given there or by the environment is data: "$x" and "$(...)" in it are not for make.
+DOLLARS := $(foreach v,$(KNOWN),$(if $(filter command environment,$(firstword $(origin $(v)))),$(if $(findstring $$,$(value $(v))),$(v))))
+$(foreach v,$(DOLLARS),$(eval override $(v) := $$(value $(v))))
 STRANGE := $(filter-out $(KNOWN),$(foreach v,$(.VARIABLES),$(if $(findstring command line,$(origin $(v))),$(v))))
 ifneq ($(STRANGE),)
 $(error $(firstword $(STRANGE))= is no variable of this Makefile; make help tells them (RUN, CONFIG, CSV, OUT, INIT, FIGURES, ...))
@@ -55,8 +60,9 @@ define DATA
 set -e; \
 complain() { echo "$$1" >&2; exit 1; }; \
 path() { \
-	case $$1 in *[!-A-Za-z0-9_./+@%,]*) ;; *) printf %s "$$1"; return ;; esac; \
-	link=out/links/$$(printf %s "$$1" | cksum | cut -d' ' -f1)-$$(basename -- "$$1" | tr -c 'A-Za-z0-9_.\n-' _); mkdir -p out/links; \
+	case $$1 in -* | *[!-A-Za-z0-9_./+@,]*) ;; *) printf %s "$$1"; return ;; esac; \
+	name=$$(basename -- "$$1"); \
+	link=out/links/$$(printf %s "$$1" | cksum | cut -d' ' -f1)-$$(printf %s "$$name" | LC_ALL=C tr -c A-Za-z0-9_.- _); mkdir -p out/links; \
 	ln -sfn "$$(realpath -m -- "$$1")" "$$link"; printf %s "$$link"; \
 }; \
 [ -f "$$CONFIG" ] || complain "there is no $$CONFIG; RUN= is one of: $$(ls configs | sed -n "s/\.conf$$//p" | paste -sd" "), CONFIG= a file; the paper's sample sizes are PRESET=paper"; \
@@ -145,14 +151,15 @@ base: build ## draw the worlds that a base model learns from, train it and write
 sft: build ## instruction-tune the pretrained model
 	+@$(DATA) sft
 
+into = $(call quoted,$(SAMPLED))
 sample: build ## generate N=3 valid call graphs of EDGES=12 calls and DEPTH=4 levels with the model that ships (or MODEL=), and draw them
-	@[ -e "$(MODEL)" ] || { echo "there is no model $(MODEL): give MODEL= a checkpoint or run folder, or make one with 'make base'" >&2; exit 1; }
-	@mkdir -p $(SAMPLED)
-	@$(BUILD)/bin/loom-infer sample --force --model $(MODEL) --edges $(EDGES) --depth $(DEPTH) -n $(N) --seed $(SEED) \
-		--temperature 0.8 --constrain full -o $(SAMPLED)/new.answers.jsonl --records $(SAMPLED)/new.graphs.zst --csv $(SAMPLED)/new.csv
-	@$(BUILD)/bin/loom-infer show $(SAMPLED)/new.graphs.zst --limit 0
+	@[ -e $(call quoted,$(MODEL)) ] || { printf "there is no model %s: give MODEL= a checkpoint or run folder, or make one with 'make base'\n" $(call quoted,$(MODEL)) >&2; exit 1; }
+	@mkdir -p -- $(into)
+	@$(BUILD)/bin/loom-infer sample --force --model $(call quoted,$(MODEL)) --edges $(EDGES) --depth $(DEPTH) -n $(N) --seed $(SEED) \
+		--temperature 0.8 --constrain full -o $(into)/new.answers.jsonl --records $(into)/new.graphs.zst --csv $(into)/new.csv
+	@$(BUILD)/bin/loom-infer show $(into)/new.graphs.zst --limit 0
 	@echo
-	@echo "records: $(SAMPLED)/new.graphs.zst (zstdcat)   table: $(SAMPLED)/new.csv   prompts and answers: $(SAMPLED)/new.answers.jsonl"
+	@printf 'records: %s/new.graphs.zst (zstdcat)   table: %s/new.csv   prompts and answers: %s/new.answers.jsonl\n' $(into) $(into) $(into)
 	@echo "Others: make sample N=10 EDGES=25 DEPTH=5 SEED=2. Your own traces: make demo CSV=path"
 
 answers: build ## answer the prompts of the accuracy grid with every model
@@ -171,10 +178,10 @@ bench: build ## measure this machine: training and preprocessing, beside the goa
 	+@$(DATA) bench
 
 bench-llama: build ## a LoRA step and generation on a model of SHAPE=llama-3.2-1b or llama-2-7b (24 GiB) with random weights, made in FOLDER=
-	@bash tests/bench_llama.sh $(BUILD) $(or $(SHAPE),llama-3.2-1b) $(or $(FOLDER),out/bench-llama)
+	@bash tests/bench_llama.sh $(BUILD) $(or $(SHAPE),llama-3.2-1b) $(call quoted,$(or $(FOLDER),out/bench-llama))
 
 bench-infer: build ## measure generation: tokens and graphs a second at 1, 8 and 64 layers in flight (BENCH_MODEL=run folder LIKE_STORE=store)
-	@$(BUILD)/bin/loom-infer bench $(if $(BENCH_MODEL),--model $(BENCH_MODEL)) $(if $(LIKE_STORE),--like $(LIKE_STORE))
+	@$(BUILD)/bin/loom-infer bench $(if $(BENCH_MODEL),--model $(call quoted,$(BENCH_MODEL))) $(if $(LIKE_STORE),--like $(call quoted,$(LIKE_STORE)))
 
 bench-llama-cpp: build ## generation beside the real llama.cpp, same weights and threads, into out/bench-llama-cpp (NODE_LLAMA_CPP=folder RUNS=7 TOKENS=512 THREADS=1)
 	@bash tests/bench_llama_cpp.sh $(BUILD) out/bench-llama-cpp
@@ -207,7 +214,7 @@ fuzz: ## fuzz every parser of outside files for FUZZ_SECONDS=600 each (clang)
 	@bash tests/fuzz/run.sh $(BUILD)-fuzz/bin $(FUZZ_SECONDS)
 
 install: build ## put programs, recipes, base model, manual pages and libraries into PREFIX=/usr/local (docs/INSTALL.md)
-	@cmake --install $(BUILD) --prefix "$(PREFIX)" | tail -n 1
+	@cmake --install $(BUILD) --prefix $(call quoted,$(PREFIX)) | tail -n 1
 
 deb: ## a Debian package for any CPU of this architecture, in build-deb/
 	@cmake -S . -B $(BUILD)-deb -G Ninja -DLOOM_NATIVE=OFF -DLOOM_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr $(CMAKE_OPTIONS) >/dev/null

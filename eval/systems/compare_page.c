@@ -114,7 +114,7 @@ static void draw_node(loom_buf *html, const picture *p, const loom_change *x)
         x->tests[LOOM_TEST_OWN].before, x->tests[LOOM_TEST_OWN].after, change, strcmp(change, "same") ? 3 : 1, x0, y0,
         BOX_W, BOX_H);
     loom_buf_printf(html, "<text x=\"%d\" y=\"%d\">", x0 + 8, y0 + 21);
-    loom_page_name_cut(html, name, 20);
+    loom_page_name_cut(html, name, 18);
     loom_buf_printf(html, " %s</text></g>\n", loom_call_type_name(loom_operation_type(&p->c->ops, op)));
 }
 
@@ -244,7 +244,7 @@ static void write_changes(loom_buf *html, const loom_contrast *c)
     if (c->n_found == 0) return;
     loom_buf_str(html, "<details><summary>Every change found</summary>\n");
     loom_page_table_begin(html, "Tests found at the false discovery rate; explained: by the change of another place",
-                          "kind|where|measure|before|after|q|");
+                          "kind|where|measure|before|after|q|explained");
     for (int64_t i = 0; i < c->n_changes * LOOM_TESTS && rows < MOST_ROWS; i++) {
         const loom_change *x = &c->changes[i / LOOM_TESTS];
         const loom_tested *t = &x->tests[i % LOOM_TESTS];
@@ -262,8 +262,8 @@ static void write_changes(loom_buf *html, const loom_contrast *c)
         values(html, t, (loom_test)(i % LOOM_TESTS));
         loom_page_cell_begin(html, "q", true);
         loom_buf_printf(html, "%.2g</td>", t->q);
-        loom_page_cell_begin(html, "", false);
-        loom_buf_printf(html, "%s</td></tr>\n", x->explained ? "explained" : "");
+        loom_page_cell_begin(html, "explained", false);
+        loom_buf_printf(html, "%s</td></tr>\n", x->explained ? "yes" : "no");
         rows++;
     }
     loom_page_table_end(html);

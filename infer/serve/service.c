@@ -15,6 +15,7 @@
 #include "infer/serve/task.h"
 
 #define LOOK_SECONDS 0.25 /* how often clients are looked after and the clock is read */
+#define TIDY_SECONDS 5.0  /* how often memory of requests that have gone is given back */
 enum { IDLE_MS = 100 };
 
 const char *const loom_service_open_paths[] = {"/", "/health", NULL};
@@ -33,7 +34,7 @@ typedef struct service {
     task_list waiting, active; /* active is a ring: its first is the next that may submit */
     int64_t in_flight, n_requests;
     int64_t started_at; /* seconds since 1970 */
-    double looked, stopping_since;
+    double looked, tidied, stopping_since;
     bool stopping;
 } service;
 
@@ -327,6 +328,10 @@ static loom_status one_round(service *s, loom_err *err)
         look_after(s, &s->active, now);
         if (s->stopping && now - s->stopping_since > (double)s->conf->grace_seconds)
             fail_all(s, &s->active, 503, "the server stops");
+    }
+    if (now - s->tidied > TIDY_SECONDS) {
+        s->tidied = now;
+        loom_give_memory_back();
     }
     LOOM_TRY(fill(s, err));
     s->in_flight = s->conf->batch - c->room;

@@ -1,5 +1,8 @@
 #include "core/usage.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,6 +67,13 @@ int64_t loom_resident_bytes(void)
     if (fscanf(f, "%lld %lld", &pages, &resident) != 2) resident = 0;
     fclose(f);
     return (int64_t)resident * sysconf(_SC_PAGESIZE);
+}
+
+void loom_give_memory_back(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 /* One blank for many. */

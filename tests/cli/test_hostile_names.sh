@@ -3,7 +3,7 @@
 long=$(printf 'n%.0s' $(seq 1000))
 esc=$(printf '\033') csi=$(printf '\302\233')
 names=('<script>alert(1)</script>' "\"quoted\"" "';touch\${IFS}owned;'" '`touch${IFS}owned`' '$(touch${IFS}owned)' '=1+cmd' '@SUM(A1)' '-x' 'a,b' \
-    'back\' "${csi}31mred" '%s%n' '&amp;<b>' "$long")
+    'back\' "${csi}31mred" '%s%n' '&amp;<b>' '../../etc/passwd' '/abs' '#c' '*d' '!e' '%f' "$long")
 obeyed() { grep -q "$esc\|$csi" "$@"; } # a byte that a terminal obeys
 
 # 12 traces of a root and each name, so that every name is among the popular calls
@@ -33,6 +33,15 @@ same <(zstd -dcq again.graphs.zst | cut -d' ' -f2-) <(zstd -dcq all.graphs.zst |
 expect 0 loom-infer convert all.graphs.zst -o safe.csv --safe-csv
 says safe.csv ",'=1\+cmd,"; says safe.csv ",'@SUM\(A1\),"; says safe.csv ",'-x,"; says again.csv ',=1\+cmd,'
 
+# what other programs read: YAML in quotes, labels of DNS, and no name is a path
+expect 0 loom-eval topology all.graphs.zst -o t.json
+expect 0 loom-eval topology t.json --to lading -o t.yaml; obeyed t.yaml && fail "YAML holds escape sequences"
+says t.yaml '^  - name: "\.\./\.\./etc/passwd"$'; says t.yaml '^  - name: "\$\(touch'; says t.yaml '^  - name: "!e"$'
+grep 'name:' t.yaml | grep -qvE '^  - name: "([^"\]|\\.)*"$' && fail "a name of the YAML is no quoted one"
+expect 0 loom-eval topology t.json --to mubench -o t.mubench.json
+grep -E '^  "' t.mubench.json | grep -vE '^  "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?": \{$' && fail "a service of muBench is no label of DNS"
+[ ! -e ../../etc/passwd ] || fail "a name was a path"
+
 # mapping files, dropped rows
 expect 0 loom-preprocess graphs hostile.csv --rename map.tsv -o named.graphs.zst
 obeyed map.tsv && fail "the mapping holds escape sequences"
@@ -52,7 +61,7 @@ expect 2 loom-infer "${esc}]0;owned"; obeyed err && fail "a subcommand goes to t
 expect 2 loom-infer show all.graphs.zst "--${esc}[2J"; obeyed err && fail "an option goes to the terminal as typed"
 
 # tables, pictures and the page, methods called by the same names
-expect 0 loom-eval prompts all.graphs.zst --per-cell 2 --edges 15:15 --depths 2:2 -o p.prompts.jsonl
+expect 0 loom-eval prompts all.graphs.zst --per-cell 2 --edges 21:21 --depths 2:2 -o p.prompts.jsonl
 expect 0 loom-eval oracle p.prompts.jsonl -o a.answers.jsonl
 call=()
 for name in '<script>alert(1)</script>' '"quoted"' '`touch owned`' '$(touch owned)' "'; system('touch owned') #" 'back\' '@x' \

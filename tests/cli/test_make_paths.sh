@@ -6,7 +6,7 @@ cat >Makefile.data <<'END'
 FIGURES ?= 3
 pretrain:
 	@mkdir -p $(OUT); cat $(CSV) /dev/null >$(OUT)/rows; cat $(CONFIG) >$(OUT)/conf
-	@echo 'CSV=$(CSV) RUN=$(RUN) FIGURES=$(FIGURES)'
+	@echo 'CSV=$(CSV) RUN=$(RUN) FIGURES=$(FIGURES) OUT=$(OUT)'
 END
 mkdir bin configs build
 printf '#!/bin/sh\n' >bin/cmake
@@ -25,10 +25,22 @@ echo one >'my file.csv'
 echo two >"it's \"q\"; touch owned.csv"
 front CSV='my file.csv' FIGURES='3 4' || fail "a blank in CSV="
 made out/demo-my_file/rows one
-says said 'CSV=out/links/[0-9]+-my_file\.csv RUN=demo FIGURES=3 4$'
+says said 'CSV=out/links/[0-9]+-my_file\.csv RUN=demo FIGURES=3 4 OUT='
 front CSV="it's \"q\"; touch owned.csv" OUT='my dir/made' || fail "quotes in CSV="
 made 'my dir/made/rows' two
 [ ! -e owned.csv ] || fail "a name was run as a command"
+# a name is data to make as well: nothing in it is a variable, a function, a pattern, an option or the end of a line
+odd=('a$x' 'b$(touch owned)' 'c$(shell touch owned)' 'd`touch owned`' $'e\nf' '50%' -x '@y' '<script>' '%s%n' '#h' 'i=j:k' '*' '~' 'l,m' '(n' 'o)' "p'q" '..')
+for name in "${odd[@]}"; do
+    [ "$name" = .. ] && name=sub/../..r
+    mkdir -p sub; echo "$name" >"$name.csv"
+    front CSV="$name.csv" || fail "CSV=$name.csv"
+    made "$(sed -nE 's/^CSV=.* OUT=//p' said)/rows" "$name"
+    front CSV='my file.csv' OUT="to/$name" || fail "OUT=to/$name"
+    made "to/$name/rows" one
+    [ ! -e owned ] || fail "$name was run as a command"
+done
+[ "$(find out -path out/links -prune -o -name rows -print | wc -l)" -gt 15 ] || fail "odd names share a folder"
 front RUN='a b' || fail "a blank in RUN="
 made out/a_b/conf 'a b'
 front CONFIG='configs/a b.conf' || fail "a blank in CONFIG="
