@@ -55,7 +55,7 @@ struct loom_decode {
     int32_t *refs, *free_blocks;
     int64_t n_free, least_free;
     int64_t n_read; /* positions that attention has read, of all layers */
-    char *memory; /* everything below the handle */
+    char *memory;   /* everything below the handle */
     char *cache;
     size_t number; /* bytes of a number in the cache */
     loom_decode_thread *threads;

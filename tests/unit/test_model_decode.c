@@ -234,9 +234,15 @@ TEST(forks_share_and_part)
     a = loom_decode_open(b.d);
     REQUIRE_OK(feed(&b, a, 0, 0, 40, logits, &err), err);
     CHECK_I64(loom_decode_free_blocks(b.d), all - 3);
-    f = loom_decode_fork(b.d, a, 37); /* 2 whole blocks shared, 5 positions copied */
+    loom_cache_bytes cache = loom_decode_cache(b.d);
+    int64_t block = cache.all / all;
+    CHECK_I64(cache.all, all * block);
+    CHECK_I64(cache.touched, 3 * block);
+    CHECK_I64(cache.read * LOOM_KV_BLOCK, 820 * block); /* 1 + 2 + ... + 40 positions, in rows of one */
+    f = loom_decode_fork(b.d, a, 37);                   /* 2 whole blocks shared, 5 positions copied */
     REQUIRE(f >= 0);
     CHECK_I64(loom_decode_free_blocks(b.d), all - 4);
+    CHECK_I64(loom_decode_cache(b.d).touched, 4 * block);
     CHECK_I64(loom_decode_len(b.d, f), 37);
     REQUIRE_OK(feed(&b, f, 1, 37, T, logits, &err), err);
     REQUIRE_OK(feed(&b, a, 0, 40, T, logits, &err), err);
@@ -251,7 +257,8 @@ TEST(forks_share_and_part)
     loom_decode_close(b.d, f);
     loom_decode_close(b.d, g);
     CHECK_I64(loom_decode_free_blocks(b.d), all);
-    CHECK_I64(loom_decode_fork(b.d, a, 0), -1); /* closed */
+    CHECK(loom_decode_cache(b.d).touched > 4 * block); /* what was in use at once */
+    CHECK_I64(loom_decode_fork(b.d, a, 0), -1);        /* closed */
     free(logits);
     teardown(&b);
 }
