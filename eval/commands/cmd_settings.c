@@ -32,6 +32,18 @@ static double option_number(const loom_json *options, const char *name)
     return text && loom_parse_f64(text, strlen(text), &v) ? v : NAN;
 }
 
+/* Whether the option says how long a run was: 0 says that others do, and epochs are the last that are asked. */
+static bool is_unset(const loom_json *options, const char *name, double v)
+{
+    static const char *const lengths[] = {"steps", "tokens", "minutes"};
+    bool is_length = false, others = false;
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        is_length |= strcmp(name, lengths[i]) == 0;
+        others |= option_number(options, lengths[i]) > 0;
+    }
+    return (is_length && v == 0) || (strcmp(name, "epochs") == 0 && others);
+}
+
 /* What a checkpoint says about one setting; "" when nothing. */
 static void used_text(char *text, size_t cap, const loom_paper_setting *s, const loom_json *meta, int64_t params)
 {
@@ -51,10 +63,8 @@ static void used_text(char *text, size_t cap, const loom_paper_setting *s, const
         if (threads) snprintf(text, cap, "CPU, %lld threads", (long long)threads);
     } else if (given && (lora || strncmp(s->parameter, "LoRA ", 5) != 0)) {
         double v = option_number(options, s->option);
-        bool automatic = v < 0,
-             unset = v == 0 && (strcmp(s->option, "epochs") == 0 || strcmp(s->option, "minutes") == 0 ||
-                                strcmp(s->option, "steps") == 0);
-        if (!unset) snprintf(text, cap, "%s", automatic ? "automatic" : given);
+        bool automatic = v < 0 || (v == 0 && strcmp(s->option, "lr") == 0);
+        if (!is_unset(options, s->option, v)) snprintf(text, cap, "%s", automatic ? "automatic" : given);
     }
 }
 

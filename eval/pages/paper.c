@@ -92,6 +92,7 @@ const loom_paper_setting loom_paper_settings[] = {
     {"warm-up steps", "warmup", "400 (public code)", NULL},
     {"steps", "steps", "32000 (public code)", NULL},
     {"epochs", "epochs", NULL, NULL},
+    {"tokens", "tokens", NULL, NULL},
     {"minutes", "minutes", NULL, NULL},
     {"context, tokens", "context", "4096", NULL},
     {"weight decay", "weight-decay", NULL, NULL},
