@@ -62,6 +62,9 @@ says out 'loom-preprocess balance --config .*base.conf .*--samples 700 --names .
 says out 'loom-train sft .*instruction.train.tokens.h5 .*replay.tokens.h5 --valid'
 grep 'loom-train pretrain' out | grep -q replay && fail "the tabular model learns instruction text"
 plan RUN=mine METHODS=instruction BASE_MODEL=none >out; grep -q replay out && fail "learnt again without a base that knew it"
+printf 'infilling-options = --lr 2e-3 --context 256\n' >>configs/mine.conf
+plan RUN=mine METHODS=instruction FIGURES=7 >out
+[ "$(grep -c 'loom-train .* --lr 2e-3 --context 256 -o out/mine/infilling' out)" = 2 ] || fail "figure 7 tunes its two models in different ways"
 printf '[balance]\nexponent = 0\n' >>configs/mine.conf
 plan RUN=mine >out; says out 'loom-preprocess balance .*recursive.train.txt.zst'
 expect 0 loom-preprocess balance --config configs/mine.conf --print-config # the programs leave [recipe] alone
