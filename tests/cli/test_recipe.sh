@@ -63,7 +63,8 @@ says out 'loom-train sft .*instruction.train.tokens.h5 .*replay.tokens.h5 --vali
 grep 'loom-train pretrain' out | grep -q replay && fail "the tabular model learns instruction text"
 plan RUN=mine METHODS=instruction BASE_MODEL=none >out; grep -q replay out && fail "learnt again without a base that knew it"
 printf 'infilling-options = --lr 2e-3 --context 256\n' >>configs/mine.conf
-plan RUN=mine METHODS=instruction FIGURES=7 >out
+plan RUN=mine METHODS=instruction FIGURES=7 LESSONS='80 20' >out
+says out '--task attribute --questions 80 .*train.questions'; says out '--task edge --questions 20 .*train.questions'
 [ "$(grep -c 'loom-train .* --lr 2e-3 --context 256 -o out/mine/infilling' out)" = 2 ] || fail "figure 7 tunes its two models in different ways"
 printf '[balance]\nexponent = 0\n' >>configs/mine.conf
 plan RUN=mine >out; says out 'loom-preprocess balance .*recursive.train.txt.zst'
