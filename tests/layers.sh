@@ -62,6 +62,7 @@ BEGIN {
     door["^(jansson|zstd|archive|archive_entry|xxhash)\\.h$|^isa-l/"] = "^lib/core/"
     door["^pcre2\\.h$"] = "^lib/tokenizer/"
     door["^curl/curl\\.h$"] = "^infer/push/http_post\\.c$"
+    door["^malloc\\.h$"] = "^lib/core/usage\\.c$"
     door["^mpi\\.h$"] = "^lib/core/"
     door["^microhttpd\\.h$"] = "^infer/serve/"
     for (i = 2; i < ARGC; i++) here[ARGV[i]] = 1
