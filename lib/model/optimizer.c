@@ -156,8 +156,7 @@ static void one_matrix(void *arg, int64_t item, int thread)
 void loom_optimizer_step(loom_optimizer *opt, float *w, const float *g, double lr, double grad_scale, int64_t step)
 {
     const loom_optimizer_options *o = &opt->o;
-    bool has_rest = o->kind == LOOM_OPTIMIZER_MUON && o->rest > 0;
-    loom_adamw adamw = {.lr = has_rest ? lr * o->rest : lr,
+    loom_adamw adamw = {.lr = o->rest > 0 ? lr * o->rest : lr,
                         .beta1 = o->beta1,
                         .beta2 = o->beta2,
                         .eps = o->eps,

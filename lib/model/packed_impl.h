@@ -2,6 +2,7 @@
 #ifndef LOOM_MODEL_PACKED_IMPL_H
 #define LOOM_MODEL_PACKED_IMPL_H
 
+#include "core/num.h"
 #include "model/packed.h"
 
 #define INLINE static inline __attribute__((always_inline)) /* so that sums and rows are registers */
@@ -80,7 +81,7 @@ static inline size_t panel_bytes(const loom_packed *p) { return loom_packed_byte
 /* Whole panels that a single row may meet together, first one at column `first`; 0: the panel is cut. */
 static inline int64_t panels_ahead(int64_t first, int64_t c0, int64_t c1, int64_t most)
 {
-    return first < c0 ? 0 : (c1 - first) / LOOM_PANEL < most ? (c1 - first) / LOOM_PANEL : most;
+    return first < c0 ? 0 : loom_min_i64((c1 - first) / LOOM_PANEL, most);
 }
 
 /* Copies columns from..to-1 of a panel's result, or adds them. */

@@ -188,6 +188,14 @@ static loom_status count(balance_run *run, const char *text, const loom_text_ite
     return LOOM_OK;
 }
 
+/* The sample is now what `other` holds, one more of these. */
+static void take(const loom_buf *other, const char **text, size_t *len, int64_t *count)
+{
+    *text = other->data;
+    *len = other->len;
+    ++*count;
+}
+
 /* The sample with other names, in *text and *len, or left as it is. */
 static void rename_some(balance_run *run, const char **text, size_t *len, size_t answer)
 {
@@ -196,9 +204,7 @@ static void rename_some(balance_run *run, const char **text, size_t *len, size_t
     if (run->names.n && renames_alike(run, conf) && below_root(*text, answer) &&
         loom_rng_chance(&run->rng, conf->renamed)) {
         rename_all(run, *text, *len);
-        *text = run->other.data;
-        *len = run->other.len;
-        run->renamed++;
+        take(&run->other, text, len, &run->renamed);
     }
 }
 
@@ -217,9 +223,7 @@ static void retime_some(balance_run *run, const char **text, size_t *len, uint64
 
     if (!is_drawn(run, "balance-retimed", number, conf->retimed)) return;
     if (!loom_retime_sample(run->retime, *text, *len, number)) return;
-    *text = run->retime->text.data;
-    *len = run->retime->text.len;
-    run->retimed++;
+    take(&run->retime->text, text, len, &run->retimed);
 }
 
 static void exchange_some(balance_run *run, const char **text, size_t *len, uint64_t number)
@@ -231,9 +235,7 @@ static void exchange_some(balance_run *run, const char **text, size_t *len, uint
         run->unnamed++;
         return;
     }
-    *text = run->exchange->text.data;
-    *len = run->exchange->text.len;
-    run->renamed++;
+    take(&run->exchange->text, text, len, &run->renamed);
 }
 
 static void swap_some(balance_run *run, const char **text, size_t *len, size_t answer, uint64_t number)
@@ -242,9 +244,7 @@ static void swap_some(balance_run *run, const char **text, size_t *len, size_t a
 
     if (!is_drawn(run, "balance-swapped", number, conf->swapped)) return;
     if (!loom_swap_asked_sample(&run->swap, *text, *len, answer, number)) return;
-    *text = run->swap.text.data;
-    *len = run->swap.text.len;
-    run->swapped++;
+    take(&run->swap.text, text, len, &run->swapped);
 }
 
 static loom_status write_one(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)

@@ -10,6 +10,7 @@
 #include "core/buf.h"
 #include "core/file.h"
 #include "core/rng.h"
+#include "small_shard.h"
 #include "test.h"
 
 static char dir[] = "/tmp/loom-shard.XXXXXX";
@@ -19,15 +20,12 @@ static const char *made = "{}";
 
 static loom_status make(int64_t V, int64_t n_samples, loom_err *err)
 {
-    loom_shard_spec spec = {.vocab_size = V,
-                            .bos_id = 1,
-                            .eos_id = 2,
-                            .has_eos = true,
-                            .mode = "tabular",
-                            .tokenizer = "{\"x\":1}",
-                            .tokenizer_len = 7};
+    loom_shard_spec spec = small_shard(V);
     loom_shard_writer *w = NULL;
     int32_t ids[5000];
+
+    spec.tokenizer = "{\"x\":1}";
+    spec.tokenizer_len = 7;
     loom_status st = loom_shard_create(&w, path, true, &spec, err);
 
     for (int64_t i = 0; i < n_samples && st == LOOM_OK; i++) {
