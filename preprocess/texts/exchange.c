@@ -142,8 +142,8 @@ static int32_t number_in(const char *name, size_t len, loom_name_kind k)
     return (int32_t)n;
 }
 
-/* Names that are kept come first, so that no other becomes one of them. Services never are: by them a model tells text with
- * strange names, where it had better repeat what stands there, from the system's own, where it had better not. */
+/* Names that are kept come first, so that no other becomes one of them. Services never are: by them a model tells text
+ * with strange names, where it had better repeat what stands there, from the system's own, where it had better not. */
 static bool gather(loom_exchange *x, const char *text, size_t len, double kept, loom_rng *r)
 {
     size_t name_len = 0;

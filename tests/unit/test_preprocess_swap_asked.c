@@ -1,5 +1,5 @@
-/* The call that a sample asks for with other microservices: which samples stay as they are, and that no two names become
- * one. Whole texts: cli/test_preprocess_balance. */
+/* The call that a sample asks for with other microservices: which samples stay as they are, and that no two names
+ * become one. Whole texts: cli/test_preprocess_balance. */
 #include "preprocess/texts/swap_asked.h"
 #include "test.h"
 #include "trace/text/grammar.h"
