@@ -189,7 +189,7 @@ static loom_status count(balance_run *run, const char *text, const loom_text_ite
 }
 
 /* The sample is now what `other` holds, one more of these. */
-static void take(const loom_buf *other, const char **text, size_t *len, int64_t *count)
+static void use_other(const loom_buf *other, const char **text, size_t *len, int64_t *count)
 {
     *text = other->data;
     *len = other->len;
@@ -204,7 +204,7 @@ static void rename_some(balance_run *run, const char **text, size_t *len, size_t
     if (run->names.n && renames_alike(run, conf) && below_root(*text, answer) &&
         loom_rng_chance(&run->rng, conf->renamed)) {
         rename_all(run, *text, *len);
-        take(&run->other, text, len, &run->renamed);
+        use_other(&run->other, text, len, &run->renamed);
     }
 }
 
@@ -223,7 +223,7 @@ static void retime_some(balance_run *run, const char **text, size_t *len, uint64
 
     if (!is_drawn(run, "balance-retimed", number, conf->retimed)) return;
     if (!loom_retime_sample(run->retime, *text, *len, number)) return;
-    take(&run->retime->text, text, len, &run->retimed);
+    use_other(&run->retime->text, text, len, &run->retimed);
 }
 
 static void exchange_some(balance_run *run, const char **text, size_t *len, uint64_t number)
@@ -235,7 +235,7 @@ static void exchange_some(balance_run *run, const char **text, size_t *len, uint
         run->unnamed++;
         return;
     }
-    take(&run->exchange->text, text, len, &run->renamed);
+    use_other(&run->exchange->text, text, len, &run->renamed);
 }
 
 static void swap_some(balance_run *run, const char **text, size_t *len, size_t answer, uint64_t number)
@@ -244,7 +244,7 @@ static void swap_some(balance_run *run, const char **text, size_t *len, size_t a
 
     if (!is_drawn(run, "balance-swapped", number, conf->swapped)) return;
     if (!loom_swap_asked_sample(&run->swap, *text, *len, answer, number)) return;
-    take(&run->swap.text, text, len, &run->swapped);
+    use_other(&run->swap.text, text, len, &run->swapped);
 }
 
 static loom_status write_one(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
