@@ -210,8 +210,8 @@ loom_status loom_h5_finish(loom_h5_out *out, loom_err *err)
         return loom_h5_fail(err, "cannot write %s", out->path);
     }
     loom_h5_closed(H5Fclose(out->file), &st, err, out->path);
-    if (st != LOOM_OK) left_open = true;
-    out->file = -1;
+    if (st == LOOM_OK) out->file = -1;
+    else out->broken = true; /* it stays open, and HDF5 may still ask for its sink */
     if (st == LOOM_OK) st = loom_h5_check(out, err);
     if (st == LOOM_OK) st = loom_temp_sync(&out->temp, err);
     return st;
