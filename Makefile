@@ -35,7 +35,7 @@ SAMPLED ?= out/sample
 # What may be set on the command line: what has a value here, in Makefile.data or in Makefile.base, and what the benchmarks read.
 KNOWN   := $(sort $(shell sed -nE 's/^([A-Z][A-Z_0-9]*[a-z]*) *[?:]?=.*/\1/p' $(wildcard Makefile Makefile.data Makefile.base))) CC CFLAGS LDFLAGS \
            SHAPE FOLDER BENCH_MODEL LIKE_STORE TRACES RUNS WORLDS GRAPHS THREADS SETS STARTS PRECISIONS MINUTES SEEDS \
-           CONFIG_a CONFIG_b CONFIG_c CONFIG_d CLIENTS SECONDS_GRAPHS SECONDS_ALL STEPS TOKENS RANKS_SHAPE MAKE%
+           CONFIG_a CONFIG_b CONFIG_c CONFIG_d CLIENTS SECONDS_GRAPHS SECONDS_ALL WISH STEPS TOKENS RANKS_SHAPE KEEP NODE_LLAMA_CPP MAKE%
 # What is given there or by the environment is data: "$x" and "$(...)" in it are not for make.
 DOLLARS := $(foreach v,$(KNOWN),$(if $(filter command environment,$(firstword $(origin $(v)))),$(if $(findstring $$,$(value $(v))),$(v))))
 $(foreach v,$(DOLLARS),$(eval override $(v) := $$(value $(v))))

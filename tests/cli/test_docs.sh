@@ -48,6 +48,14 @@ for t in $(cd "$SRC" && grep -ohE '(`|    )make [a-z][a-z-]+' README.md docs/*.m
     grep -qE "^$t:" "$SRC/Makefile" || wrong "make $t is in the documents and not in the Makefile"
 done
 
+# variables that a command of make is given there, that stand there by themselves, or in its help: it must take all of them
+(cd "$SRC" && cat README.md CHANGELOG.md docs/*.md tests/README.md) >texts
+{ grep -oE '\bmake [a-z][a-z-]*[ |`][^|]*' texts; grep -oE '`[A-Z]+[A-Z_]*(_[a-z])?=' texts | tr '`' ' '; sed -nE 's/^[a-z][a-z-]*:[^#]*## / /p' "$SRC/Makefile"; } |
+    grep -oE '[ (][A-Z][A-Z_]*(_[a-z])?=' | tr -d ' (' | grep -vE '^((OMPI|ONEDNN|PKG|LOOM|CALLS)_|NAME=)' | sort -u >named # those of other programs, and a word of ours
+[ "$(wc -l <named)" -gt 40 ] || fail "only $(wc -l <named) variables of make were seen"
+mapfile -t named < <(sed 's/$/1/' named)
+env -u MAKEFLAGS -u MAKELEVEL make -C "$SRC" --no-print-directory -n help "${named[@]}" >log 2>&1 || wrong "make refuses what the documents name: $(tail -n 1 log)"
+
 # comments: sections that are there, and none of what is not in the repository
 cd "$SRC" || exit 1
 while IFS=: read -r at line text; do
