@@ -1,4 +1,4 @@
-/* Matrices laid out once for many products, in decoding, in attention and in bfloat16 training: y = x Wᵀ.
+/* Matrices laid out once for many products, in decoding, in attention and in training: y = x Wᵀ.
  *
  *   loom_packed w = {.data = memory, .out = out, .in = in, .bf16 = false};       memory: loom_packed_bytes, 64-aligned
  *   loom_packed_fill(&w, &mat, 1.0f);
