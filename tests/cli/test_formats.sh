@@ -9,6 +9,11 @@ json_fields() {
         /^:$/ { key = text; path = ""; for (i = 1; i <= deep; i++) if (at[i] != "") path = path at[i] "."; print path key }' | sort -u
 }
 csv_fields() { head -qn 1 "$@" | tr ',' '\n' | sed 's/:.*//' | sort -u; }
+# Facts and tensors of a GGUF file, without what stands once at the head of a row of the table.
+gguf_fields() {
+    grep -aoE '(general|spanloom|llama|tokenizer\.ggml)\.[a-z_]+(\.[a-z_]+)*|(blk\.[0-9]+\.)?[a-z_]+\.weight' "$1" |
+        sed -E 's/^(general|llama|tokenizer\.ggml)\.//; s/^blk\.[0-9]+\.([a-z_]+)\.weight$/\1/' | sort -u
+}
 # Datasets by their path, of tensors NAME alone; attributes.
 h5_fields() {
     "$TOOLS/h5_names" "$1" | sed -E 's,^((tensors|adapter|adam_m|adam_v|muon_m|ema)/)[^@]*,\1NAME,; s/^.*@//' |
@@ -128,6 +133,7 @@ json_fields ./*.meta.json ./*/*.meta.json | grep -vE '^(options|inputs|(model|da
     named meta.json "Provenance F.meta.json" Counters "$met"
 h5_fields tabular.tokens.h5 | named tabular.tokens.h5 "$shard"
 for f in run/*.h5 hidden/*.h5; do h5_fields $f | named $f "$saved"; done
+gguf_fields model.gguf | named model.gguf "GGUF *.gguf"
 csv_fields run/curve.csv | named curve.csv "Learning curve curve.csv"
 json_fields run/training.json hidden/training.json | named training.json "$trained"
 json_fields p.prompts.jsonl ask.prompts.jsonl | named prompts.jsonl "$asked"
