@@ -90,7 +90,7 @@ typedef struct loom_graph_result {
     bool correct; /* valid, with the requested number of edges and depth, where these were stated */
     int32_t n_edges, depth;
     uint32_t rules;   /* LOOM_RULE_GRAPH, _TOTAL_EDGES, _TOTAL_DEPTH */
-    loom_verdict why; /* reasons when not valid; BAD_EDGE for an id, type, name or time that no record could hold */
+    loom_verdict why; /* reasons when not valid; BAD_EDGE for an id, name or time that no record could hold */
     loom_graph graph; /* dotted-id order, first of repeated ids; of use when valid. In `arena`, names borrowed */
 } loom_graph_result;
 
