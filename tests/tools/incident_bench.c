@@ -414,7 +414,7 @@ int main(int argc, char **argv)
         first_all += first;
         third_all += third;
     }
-    printf("| all | %lld | %.1f | %.1f |\n", (long long)made_all, percent(first_all, made_all),
+    printf("| all | %lld | %.3f | %.3f |\n", (long long)made_all, percent(first_all, made_all),
            percent(third_all, made_all));
     for (int64_t r = 0; r < 5 * runs; r++) {
         run(&s, FAULTS, seed * 1000003 + (uint64_t)r, &n, what, sizeof what);
