@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# bench_systems.sh BUILD FOLDER: what `topology` and `compare` find, and what they cost. Prints tables and writes them to
+# bench_systems.sh BUILD FOLDER: what `topology` and `compare` find, and what they and `push` cost. Prints tables and writes them to
 # FOLDER/table.md. RUNS (50): incidents of each kind in each of four worlds. GRAPHS (1000000): of the timing; 0: none.
 set -euo pipefail
 BUILD=$(realpath "$1")
 RUNS=${RUNS:-50}
 GRAPHS=${GRAPHS:-1000000}
 WORLDS=${WORLDS:-"2 3 4 6"}
-E=$BUILD/bin/loom-eval P=$BUILD/bin/loom-preprocess T=$BUILD/tests
+E=$BUILD/bin/loom-eval I=$BUILD/bin/loom-infer P=$BUILD/bin/loom-preprocess T=$BUILD/tests
 mkdir -p "$2" && cd "$2"
 TIMEFORMAT='%R %U %S'
 export LC_ALL=C
@@ -59,6 +59,24 @@ done
         k = $2; if (!(k in n)) order[++m] = k; n[k] += $3; a[k] += $3 * $4; b[k] += $3 * $5 }
         END { for (i = 1; i <= m; i++) { k = order[i]; printf "|%s| %d | %.2f | %s |\n", k, n[k], a[k] / n[k], k ~ /nothing/ ? "" : sprintf("%.2f", b[k] / n[k]) } }'
 } | tee -a table.md
+
+# ---- spans to a collector that only counts them, on the same machine ----
+if "$I" --version | grep -q '^libcurl'; then
+    rm -rf sink && mkdir sink
+    "$T/otlp_sink" sink count &
+    for _ in $(seq 200); do [ ! -s sink/port ] || break; sleep 0.05; done
+    pushed=$({ time "$I" push real.graphs.zst --limit 40000 --collector "http://127.0.0.1:$(cat sink/port)/v1/traces" --json --progress never >pushed.json 2>said; } 2>&1)
+    touch sink/stop && wait $!
+    spans=$(grep -oE '"accepted":[0-9]+' pushed.json | head -n 1 | cut -d: -f2)
+    {
+        echo
+        echo "| push of 40,000 graphs, gzip | wall s | CPU s | spans/s | goal 50 K |"
+        echo "|---|---:|---:|---:|---|"
+        awk -v n="$spans" '{ printf "| %d spans taken | %s | %.3f | %.0f | %s |\n", n, $1, $2 + $3, n / $1, (n / $1 >= 50000 ? "yes" : "no") }' <<<"$pushed"
+    } | tee -a table.md
+else
+    say "built without libcurl: push is not measured"
+fi
 [ "$GRAPHS" = 0 ] && exit
 
 # ---- cost: at most 10 s each on two cores, in at most 160 MiB, whatever the number of graphs ----
