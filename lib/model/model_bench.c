@@ -39,13 +39,13 @@ double loom_sgemm_gflops(loom_pool *pool)
     double best = 0, end = loom_time_now() + SGEMM_SECONDS;
 
     if (!p.data) return 0;
-    while (loom_time_now() < end) {
+    do {
         double since = loom_time_now(), rate;
 
         loom_pool_each(pool, multiply, &p);
         rate = p.flops / (loom_time_now() - since) * 1e-9;
         if (rate > best) best = rate;
-    }
+    } while (loom_time_now() < end);
     free(p.data);
     return best;
 }
