@@ -201,18 +201,18 @@ static loom_status measure_reading(double *gbytes, const bench *b, double bytes,
 {
     reading r = {.n = (int64_t)(bytes / sizeof(float) / PIECES)};
     float *data = loom_alloc_aligned((size_t)r.n * PIECES * sizeof *data);
-    double best = 0, first;
+    double best = 0, until;
 
     if (!data) return loom_fail_nomem(err, "a block to read");
     for (int64_t i = 0; i < r.n * PIECES; i++) data[i] = 1;
     r.data = data;
-    first = loom_time_now();
+    until = loom_time_now() + 0.4;
     do { /* once at least, however busy the machine is */
         double started = loom_time_now();
 
         loom_pool_for(b->pool, PIECES, read_piece, &r);
         best = fmax(best, (double)r.n * PIECES * sizeof *data / (loom_time_now() - started) / 1e9);
-    } while (loom_time_now() < first + 0.4);
+    } while (loom_time_now() < until);
     free(data);
     *gbytes = best;
     return LOOM_OK;

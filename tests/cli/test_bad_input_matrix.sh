@@ -29,22 +29,23 @@ bad=0
 complain() { echo "$1 given to: $line" >&2; shift; echo "  $*" >&2; head -c 600 err >&2; bad=1; }
 # A reader is a command with @ for the file, then the kinds it takes (KIND:3: with a negative verdict). Hundreds of commands:
 # what the shell can see by itself starts no program.
-shopt -s nullglob dotglob
+shopt -s nullglob dotglob extglob
 while IFS='|' read -r line takes; do
     [ -n "$line" ] || continue
     for kind in $kinds; do
         command=${line//@/in/$kind}
         eval "timeout 60 $command" >out 2>err </dev/null
-        code=$? said=$(<err)
+        code=$?
+        mapfile said <err
         case " $takes " in
             *" $kind "*) [ "$code" = 0 ] || complain "$kind" "exit code $code, expected 0" ;;
             *" $kind:3 "*) [ "$code" = 3 ] || complain "$kind" "exit code $code, expected 3: read, but nothing came out" ;;
             *)
                 case $code in
                     1 | 2)
-                        [[ $said && $said != *$'\n'* ]] || complain "$kind" "not one sentence"
-                        [[ $said == *"in/$kind"* ]] || complain "$kind" "the file is not named"
-                        made=([o] o.*)
+                        [[ ${#said[@]} = 1 && ${said[0]} == *$'\n' ]] || complain "$kind" "not one sentence"
+                        [[ ${said[0]-} == *"in/$kind"* ]] || complain "$kind" "the file is not named"
+                        made=(o!(ut))
                         [ ${#made[@]} = 0 ] || [ -z "$(find "${made[@]}" -type f ! -name run.lock)" ] ||
                             complain "$kind" "left behind:" $(find "${made[@]}" -type f) ;;
                     *) complain "$kind" "exit code $code, expected 1 or 2" ;;
@@ -52,7 +53,7 @@ while IFS='|' read -r line takes; do
         esac
         half=(*tmp.* in/*tmp.*)
         [ ${#half[@]} = 0 ] || complain "$kind" "a temporary file is left"
-        made=([o] o.*)
+        made=(o!(ut))
         [ ${#made[@]} = 0 ] || rm -rf "${made[@]}"
     done
 done <<'END'
