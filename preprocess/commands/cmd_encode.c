@@ -10,7 +10,7 @@
 #include "trace/text/textfile.h"
 
 typedef struct encode_conf {
-    int mode, draws, items, include, task;
+    int mode, draws, items, include, asked_for, task;
     bool intermediate, finish, balanced_split, shuffle, balance;
     const char *stats, *output, *sample;
     int64_t copies, max_edges, max_depth, shown_edges, questions;
@@ -36,6 +36,8 @@ static const loom_opt encode_opts[] = {
         "asked", 0, encode_conf, asked, "0", 0.0, 1.0, "P",
         "instruction: share of the layers that are asked for their first call, as if it were uncommon, and none is "
         "for a later one; models learn to begin with what they are told to include"),
+    LOOM_OPT_ENUM("asked-for", 0, encode_conf, asked_for, "first", "first|any",
+                  "which call these layers are asked for: the first one, or any, which is then put first"),
     LOOM_OPT_F64(
         "bounded", 0, encode_conf, bounded, "0", 0.0, 1.0, "P",
         "instruction: share of the graphs that are asked for a latency of at least some milliseconds; three of "
@@ -355,6 +357,7 @@ static loom_status open_all(encoding *e, loom_err *err)
                                                .bounded = conf->bounded},
                                     .seed = seed,
                                     .asked = conf->asked,
+                                    .ask_any = conf->asked_for == 1,
                                     .max_edges = conf->max_edges,
                                     .max_depth = conf->max_depth,
                                     .task = conf->task - 1,

@@ -3,6 +3,7 @@
 #include "core/hash.h"
 #include "core/num.h"
 #include "core/parcel.h"
+#include "preprocess/texts/ask_first.h"
 #include "trace/graph/record.h"
 #include "trace/text/textfile.h"
 
@@ -108,6 +109,17 @@ static loom_status ask(loom_encode_batch *b, worker *w, const loom_graph *g, con
     return LOOM_OK;
 }
 
+static loom_status write_text(loom_encode_batch *b, worker *w, const loom_graph *g, const loom_facts *facts,
+                              loom_rng *rng, loom_buf *into)
+{
+    loom_graph reordered;
+    bool ask_any = b->conf.ask_any && b->conf.encode.mode == LOOM_MODE_INSTRUCTION;
+
+    if (ask_any && !loom_ask_first(&reordered, g, facts, &w->record))
+        return loom_fail_nomem(&w->err, "a graph in another order");
+    return loom_encode_graph(into, ask_any ? &reordered : g, facts, &b->conf.encode, rng, &w->scratch, &w->err);
+}
+
 static loom_status encode_line(loom_encode_batch *b, worker *w, const loom_encode_batch_line *line, loom_buf *into)
 {
     loom_graph g;
@@ -131,7 +143,7 @@ static loom_status encode_line(loom_encode_batch *b, worker *w, const loom_encod
     loom_rng_seed(&rng, b->conf.seed, b->conf.task >= 0 ? "encode-task" : "encode", own);
     loom_facts facts = facts_of(b, &g, own ^ b->conf.seed);
     if (b->conf.task >= 0) LOOM_TRY(ask(b, w, &g, &facts, &rng, into));
-    else LOOM_TRY(loom_encode_graph(into, &g, &facts, &b->conf.encode, &rng, &w->scratch, &w->err));
+    else LOOM_TRY(write_text(b, w, &g, &facts, &rng, into));
     if (into->len == before) {
         w->counts.no_sample++;
         return LOOM_OK;

@@ -24,6 +24,7 @@ typedef struct loom_encode_batch_conf {
     loom_encode_conf encode;
     const loom_stats *stats; /* NULL: nothing known of any service */
     double asked;            /* share of the layers that are asked for their first call */
+    bool ask_any;            /* instruction: for any call, which then is the first one (ask_first.h) */
     uint64_t seed;
     int64_t max_edges, max_depth; /* 0: any */
     int task;      /* loom_downstream_task: questions instead of encodings, the encoding's mode is their form; -1 */

@@ -73,17 +73,34 @@ done
 cmp asked.0.txt include.own.txt || fail "--asked 0 is not the default"
 some=$(grep -c '^Include' asked.0.3.txt); every=$(grep -c '^Include' asked.1.txt)
 [ "$some" -gt "$own" ] && [ "$some" -lt "$every" ] || fail "a share of .3 asks in $some layers, 0 in $own, 1 in $every"
-awk '/^### Question/ {want = ""; answer = 0} /^Include an edge/ {split($0, w, " "); want = w[7]} /^ ### Answer/ {answer = 1}
-    answer && /^\(/ {if (want != "" && index($0, want) == 0) print "not first:", want, $0; want = ""}' asked.0.3.txt asked.1.txt >unmet
+first_asked='/^### Question/ {want = ""; answer = 0} /^Include an edge/ {split($0, w, " "); want = w[7]} /^ ### Answer/ {answer = 1}
+    answer && /^\(/ {if (want != "" && index($0, want) == 0) print "not first:", want, $0; want = ""}'
+awk "$first_asked" asked.0.3.txt asked.1.txt >unmet
+[ ! -s unmet ] || fail "$(head -2 unmet)"
+# --asked-for any: another call of the layer comes first, and still every layer begins with what it is asked for; the same calls
+for share in 0 1; do
+    expect 0 "$P" encode all.graphs.zst --stats stats.json --draws all --items listed --asked $share --asked-for any -o any.$share.txt
+done
+expect 0 "$P" encode all.graphs.zst --stats stats.json --draws all --items listed --asked 1 -o asked.listed.txt
+calls() { grep '^(edge_id' "$1" | sed 's/edge_id is [0-9]*,//; s/,communication.*//' | LC_ALL=C sort; }
+same <(calls any.1.txt) <(calls asked.listed.txt) || fail "--asked-for any makes other calls"
+cmp -s any.1.txt asked.listed.txt && fail "--asked-for any is --asked-for first"
+grep -v '^Include an edge' asked.listed.txt | cmp - <(grep -v '^Include an edge' any.0.txt) || fail "--asked-for any reorders layers that are not asked"
+awk "$first_asked" any.1.txt >unmet
 [ ! -s unmet ] || fail "$(head -2 unmet)"
 
+# the first edges of a text, each with its items in one order
+canon() {
+    awk '/^\(/ {if (++seen > 200) exit; gsub(/[()]/, ""); n = split($0, item, ",")
+        for (i = 2; i <= n; i++) for (j = i; j > 1 && item[j] < item[j - 1]; j--) {t = item[j]; item[j] = item[j - 1]; item[j - 1] = t}
+        line = item[1]; for (i = 2; i <= n; i++) line = line "," item[i]; print line}' "$1" | LC_ALL=C sort
+}
 # listed items: every edge and subgraph line in one order, and still the same edges
 for mode in tabular recursive instruction; do
     expect 0 "$P" encode all.graphs.zst --mode $mode --stats stats.json --items listed -o $mode.listed.txt
     grep '^(' $mode.listed.txt | grep -qv '^(edge_id is [0-9.]*,type is [a-z]*,.*finishes at [0-9]* milliseconds)$' &&
         fail "$mode: an edge whose items are not in the listed order"
     [ "$(grep -c '^(edge_id is ' $mode.1.txt)" -lt "$(grep -c '^(' $mode.1.txt)" ] || fail "$mode: items are not shuffled"
-    canon() { grep '^(' "$1" | head -n 200 | tr -d '()' | while IFS= read -r l; do tr ',' '\n' <<<"$l" | sort | paste -sd,; done | sort; }
     same <(canon $mode.listed.txt) <(canon $mode.1.txt) || fail "$mode: other edges"
 done
 grep '^<subgraph of edge_id [0-9]*>.' instruction.listed.txt |

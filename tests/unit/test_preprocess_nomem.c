@@ -23,6 +23,7 @@ TEST(commands)
     sweep("stats train.graphs.zst -o stats.json");
     sweep("describe train.graphs.zst");
     sweep("encode train.graphs.zst --mode instruction --stats stats.json -o i.txt.zst");
+    sweep("encode train.graphs.zst --asked 1 --asked-for any -o a.txt.zst");
     sweep("encode train.graphs.zst --mode tabular -o t.txt.zst");
     sweep("balance i.txt.zst -o b.txt.zst --exponent 0.5 --renamed 0.5");
     sweep("tokenizer i.txt.zst t.txt.zst -o tokenizer.json");

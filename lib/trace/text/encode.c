@@ -1,7 +1,5 @@
 #include "trace/text/encode.h"
 
-#include "core/hash.h"
-
 #define MAX_CONDITIONS 16
 #define TEXTS          "the text of a graph"
 
@@ -119,12 +117,6 @@ static void maybe(const encoder *e, lines *l, loom_line line)
     if (chance(e, 0.9)) add(l, line);
 }
 
-/* The same answer however often a layer is asked about: those above it hand the line down. */
-static bool asks_for_first(const encoder *e, const loom_layer *l)
-{
-    return loom_unit_f64(loom_hash64(&l->calls[0], sizeof l->calls[0], e->facts->draw)) < e->facts->asked;
-}
-
 static bool is_rare(const encoder *e, const loom_call *c)
 {
     return e->facts->is_rare && e->facts->is_rare(e->facts->ctx, e->g->service, c->source, c->type, c->destination);
@@ -139,7 +131,7 @@ static const loom_call *call_asked_for(const encoder *e, const loom_layer *l)
     const loom_call *below = NULL;
     int32_t n = e->facts->asked > 0 && l->n_calls > 1 ? 1 : l->n_calls;
 
-    if (n > 0 && asks_for_first(e, l)) return &e->g->calls[l->calls[0]];
+    if (n > 0 && loom_asks_for_first(e->facts, l->calls[0])) return &e->g->calls[l->calls[0]];
     for (int32_t i = 0; i < n; i++) {
         const loom_call *c = &e->g->calls[l->calls[i]];
         if (is_rare(e, c)) return c;

@@ -27,4 +27,8 @@ loom_facts loom_stats_facts(const loom_stats *stats, const char *service);
 bool loom_latency_varies(int64_t p90, double mean);
 bool loom_is_high_latency(const loom_facts *facts, int64_t latency);
 
+/* Is the layer that begins with this call of the graph asked for it? The same answer however often it is asked: the
+ * layers above hand the line down. */
+bool loom_asks_for_first(const loom_facts *facts, int32_t first_call);
+
 #endif
