@@ -7,31 +7,110 @@
 #include "core/ranks.h"
 #include "model/shard_tree.h"
 
-/* The segment that begins nearest to k N / shards. */
-static int64_t cut_at(const loom_batch *step, int k, int shards)
+/* A sequence of the step. */
+typedef struct sequence {
+    int64_t index, rows;
+    bool second; /* half */
+} sequence;
+
+typedef struct dealing {
+    loom_dealt_step *out;
+    const loom_batch *step;
+    sequence *spare; /* room for all of the step */
+    bool failed;     /* no memory */
+} dealing;
+
+static int longest_first(const void *a, const void *b)
 {
-    int64_t at = step->N / shards * k + step->N % shards * k / shards, lo = 0, hi = step->n_segments;
-
-    while (lo < hi) { /* the first one that begins there or later */
-        int64_t mid = (lo + hi) / 2;
-
-        if (step->segments[mid] < at) lo = mid + 1;
-        else hi = mid;
-    }
-    return lo > 0 && at - step->segments[lo - 1] < step->segments[lo] - at ? lo - 1 : lo;
+    const sequence *x = a, *y = b;
+    int by_rows = (x->rows < y->rows) - (x->rows > y->rows);
+    return by_rows ? by_rows : (x->index > y->index) - (x->index < y->index);
 }
 
-loom_batch loom_step_shard(const loom_batch *step, int s, int shards, int64_t *local)
+static int in_order(const void *a, const void *b)
 {
-    int64_t from = cut_at(step, s, shards), to = cut_at(step, s + 1, shards), start = step->segments[from];
+    const sequence *x = a, *y = b;
+    return (x->index > y->index) - (x->index < y->index);
+}
 
-    for (int64_t i = from; i <= to; i++) local[i - from] = step->segments[i] - start;
-    return (loom_batch){.N = step->segments[to] - start,
-                        .n_segments = to - from,
-                        .tokens = step->tokens + start,
-                        .labels = step->labels ? step->labels + start : NULL,
-                        .weights = step->weights ? step->weights + start : NULL,
-                        .segments = local};
+/* Sorts the n sequences into two halves of much the same rows; returns how many are in the first. */
+static int64_t halve(const dealing *d, sequence *all, int64_t n)
+{
+    int64_t rows[2] = {0}, first = 0, put = 0;
+
+    qsort(all, (size_t)n, sizeof *all, longest_first);
+    for (int64_t i = 0; i < n; i++) {
+        all[i].second = rows[1] < rows[0];
+        rows[all[i].second] += all[i].rows;
+        first += !all[i].second;
+    }
+    memcpy(d->spare, all, (size_t)n * sizeof *all);
+    for (int half = 0; half < 2; half++)
+        for (int64_t i = 0; i < n; i++)
+            if (d->spare[i].second == half) all[put++] = d->spare[i];
+    return first;
+}
+
+/* The rows of these sequences, one after the other. */
+static void gather(dealing *d, loom_batch *shard, sequence *all, int64_t n)
+{
+    loom_arena *arena = &d->out->arena;
+    const loom_batch *step = d->step;
+    if (!n) return;
+    int64_t *segments = loom_arena_alloc(arena, ((size_t)n + 1) * sizeof *segments), rows = 0;
+
+    for (int64_t i = 0; i < n; i++) rows += all[i].rows;
+    int32_t *tokens = loom_arena_alloc(arena, (size_t)rows * sizeof *tokens);
+    int32_t *labels = step->labels ? loom_arena_alloc(arena, (size_t)rows * sizeof *labels) : NULL;
+    float *weights = step->weights ? loom_arena_alloc(arena, (size_t)rows * sizeof *weights) : NULL;
+    d->failed |= !segments || !tokens || (step->labels && !labels) || (step->weights && !weights);
+    if (d->failed) return;
+    qsort(all, (size_t)n, sizeof *all, in_order);
+    segments[0] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t from = step->segments[all[i].index], at = segments[i];
+        size_t count = (size_t)all[i].rows;
+
+        memcpy(tokens + at, step->tokens + from, count * sizeof *tokens);
+        if (labels) memcpy(labels + at, step->labels + from, count * sizeof *labels);
+        if (weights) memcpy(weights + at, step->weights + from, count * sizeof *weights);
+        segments[i + 1] = at + all[i].rows;
+    }
+    *shard = (loom_batch){
+        .N = rows, .n_segments = n, .tokens = tokens, .labels = labels, .weights = weights, .segments = segments};
+}
+
+static void deal(dealing *d, sequence *all, int64_t n, int first, int shards)
+{
+    if (shards == 1) {
+        gather(d, &d->out->shard[first], all, n);
+        return;
+    }
+    int64_t half = halve(d, all, n);
+    deal(d, all, half, first, shards / 2);
+    deal(d, all + half, n - half, first + shards / 2, shards / 2);
+}
+
+loom_status loom_step_deal(loom_dealt_step *out, const loom_batch *step, int shards, loom_err *err)
+{
+    size_t n = (size_t)step->n_segments;
+    dealing d = {.out = out, .step = step};
+
+    loom_arena_reset(&out->arena);
+    out->shard = loom_arena_calloc(&out->arena, (size_t)shards, sizeof *out->shard);
+    sequence *all = loom_arena_calloc(&out->arena, n, sizeof *all);
+    d.spare = loom_arena_calloc(&out->arena, n, sizeof *d.spare);
+    LOOM_TRY(loom_arena_check(&out->arena, "the shards of a step", err));
+    for (size_t i = 0; i < n; i++)
+        all[i] = (sequence){.index = (int64_t)i, .rows = step->segments[i + 1] - step->segments[i]};
+    deal(&d, all, step->n_segments, 0, shards);
+    return d.failed ? loom_fail_nomem(err, "the shards of a step") : LOOM_OK;
+}
+
+void loom_dealt_step_release(loom_dealt_step *d)
+{
+    loom_arena_release(&d->arena);
+    *d = (loom_dealt_step){0};
 }
 
 static void add(loom_loss *total, const loom_loss *loss)

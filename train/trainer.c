@@ -56,6 +56,7 @@ void loom_trainer_free(loom_trainer *t)
     loom_acts_free(t->acts);
     loom_optimizer_free(t->optimizer);
     loom_shard_tree_release(&t->tree);
+    loom_dealt_step_release(&t->dealt);
     free(t->g);
     free(t->mean);
     free(t);
@@ -148,18 +149,14 @@ static loom_status accumulate_shards(loom_trainer *t, const loom_batch *step, do
                                      loom_err *err)
 {
     loom_shard_tree *tree = &t->tree;
-    int64_t *local = loom_alloc((size_t)step->n_segments + 1, sizeof *local);
-    loom_status st = LOOM_OK;
+    loom_status st = loom_step_deal(&t->dealt, step, tree->shards, err);
 
-    if (!local) return loom_fail_nomem(err, "a batch");
     loom_shard_tree_clear(tree);
     for (int s = tree->first; s < tree->end && st == LOOM_OK; s++) {
-        loom_batch b = loom_step_shard(step, s, tree->shards, local);
-
-        st = accumulate(t, &b, (int64_t)s << 14, scale, loom_shard_tree_leaf(tree), &losses[s], err);
+        st = accumulate(t, loom_step_shard(&t->dealt, s), (int64_t)s << 14, scale, loom_shard_tree_leaf(tree),
+                        &losses[s], err);
         loom_shard_tree_add(tree);
     }
-    free(local);
     return st;
 }
 

@@ -61,6 +61,7 @@ typedef struct loom_trainer {
     float *mean;               /* state: moving average of the weights; NULL without */
     float *g;
     loom_shard_tree tree;          /* with shards */
+    loom_dealt_step dealt;         /* the step in progress */
     loom_allowed *allowed;         /* with o.shape.allowed */
     loom_private *dp;              /* with o.dp */
     uint64_t secret;               /* state: of o.dp */

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# run.sh BIN_DIR SECONDS [FUZZER...]: runs the fuzz targets, seeded with the golden values, SECONDS each; goes on after a
-# finding, whose input is left in the current folder (turn it into a regression test), and fails at the end. One line of
-# result for each target; .ci/run counts them.
+# run.sh BIN_DIR SECONDS [FUZZER...]: runs the fuzz targets, seeded with the golden values, SECONDS each, JOBS at a time;
+# goes on after a finding, whose input is left in the current folder (turn it into a regression test), and fails at the
+# end. One line of result for each target; .ci/run counts them.
 set -u
 bin=$1 seconds=$2
 shift 2
@@ -49,16 +49,25 @@ seeds() { # FUZZER: fills the folder $work/FUZZER
 }
 
 # The time limit of one input is by the clock: long enough for a machine that does other work.
-status=0
-for f in "$@"; do
-    seeds "$f"
-    if FUZZ_SEEDS=$work/$f "$bin/$f" -max_total_time="$seconds" -rss_limit_mb=4096 -timeout=60 -print_final_stats=1 -artifact_prefix="$f-" \
-        "$work/$f" >"$work/$f.log" 2>&1; then
-        echo "$f: $(sed -n 's/^stat::number_of_executed_units: *//p' "$work/$f.log") inputs in $seconds s, no finding"
+fuzz() { # FUZZER
+    seeds "$1"
+    if FUZZ_SEEDS=$work/$1 "$bin/$1" -max_total_time="$seconds" -rss_limit_mb=4096 -timeout=60 -print_final_stats=1 -artifact_prefix="$1-" \
+        "$work/$1" >"$work/$1.log" 2>&1; then
+        echo "$1: $(sed -n 's/^stat::number_of_executed_units: *//p' "$work/$1.log") inputs in $seconds s, no finding"
     else
-        tail -n 40 "$work/$f.log"
-        echo "$f: a finding, see above"
-        status=1
+        printf '%s\n%s: a finding, see above\n' "$(tail -n 40 "$work/$1.log")" "$1"
+        return 1
     fi
+}
+
+status=0 running=0
+for f in "$@"; do
+    [ $running -lt "${JOBS:-$(nproc)}" ] || { wait -n || status=1; running=$((running - 1)); }
+    fuzz "$f" &
+    running=$((running + 1))
+done
+while [ $running -gt 0 ]; do
+    wait -n || status=1
+    running=$((running - 1))
 done
 exit $status

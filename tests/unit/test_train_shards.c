@@ -2,6 +2,8 @@
  * several. */
 #include "test.h"
 
+#include <math.h>
+
 #include "core/num.h"
 #include "core/rng.h"
 #include "model/shard_tree.h"
@@ -20,34 +22,67 @@ static int64_t make_segments(int64_t *segments, int64_t n, int64_t longest, uint
     return segments[n];
 }
 
+static int64_t rows_of(const loom_dealt_step *d, int first, int n)
+{
+    int64_t rows = 0;
+    for (int s = first; s < first + n; s++) rows += loom_step_shard(d, s)->N;
+    return rows;
+}
+
+/* Every sequence is in one shard, whole: rows are numbered, and a label is its token's negative. */
+static void check_rows(const loom_dealt_step *d, int shards, const int64_t *segments, int64_t n)
+{
+    int32_t *seen = calloc((size_t)n, sizeof *seen);
+
+    for (int s = 0; s < shards; s++) {
+        const loom_batch *b = loom_step_shard(d, s);
+        int64_t before = -1;
+
+        for (int64_t i = 0; i < b->n_segments; i++) {
+            int64_t from = b->segments[i], k = 0, row = b->tokens[from];
+            while (segments[k] != row) k++;
+            CHECK(k > before); /* in the order of the step */
+            before = k;
+            seen[k]++;
+            CHECK_I64(b->segments[i + 1] - from, segments[k + 1] - row);
+            for (int64_t j = from; j < b->segments[i + 1]; j++)
+                CHECK(b->tokens[j] == row + j - from && b->labels[j] == -b->tokens[j] &&
+                      b->weights[j] == (float)b->tokens[j]);
+        }
+        CHECK(b->N == (b->n_segments ? b->segments[b->n_segments] : 0));
+    }
+    for (int64_t k = 0; k < n; k++) CHECK_I64(seen[k], 1);
+    free(seen);
+}
+
 TEST(shards_cover_a_step)
 {
-    int64_t segments[201], local[201];
+    enum { MOST = 200 * 40 };
+    static int32_t tokens[MOST], labels[MOST];
+    static float weights[MOST];
+    int64_t segments[201];
+    loom_dealt_step d = {0};
+    double apart = 0;
+    loom_err err;
 
+    for (int i = 0; i < MOST; i++) tokens[i] = i, labels[i] = -i, weights[i] = (float)i;
     for (uint64_t trial = 0; trial < 200; trial++) {
         int64_t n = 1 + (int64_t)trial, longest = 1 + (int64_t)(trial * 7 % 40),
-                rows = make_segments(segments, n, longest, trial), at = 0, seen = 0;
-        int32_t *tokens = calloc((size_t)rows, sizeof *tokens);
-        loom_batch step = {.N = rows, .n_segments = n, .tokens = tokens, .labels = tokens, .segments = segments};
+                rows = make_segments(segments, n, longest, trial);
+        loom_batch step = {
+            .N = rows, .n_segments = n, .tokens = tokens, .labels = labels, .weights = weights, .segments = segments};
 
         for (int shards = 1; shards <= 64; shards *= 2) {
-            at = seen = 0;
-            for (int s = 0; s < shards; s++) {
-                loom_batch b = loom_step_shard(&step, s, shards, local);
-
-                CHECK_I64(b.tokens - tokens, at);
-                CHECK_I64(local[0], 0);
-                CHECK_I64(local[b.n_segments], b.N);
-                for (int64_t i = 0; i < b.n_segments; i++) CHECK_I64(local[i] + at, segments[seen + i]);
-                CHECK(llabs(at + b.N - rows * (s + 1) / shards) <= longest); /* near its fair end */
-                at += b.N;
-                seen += b.n_segments;
-            }
-            CHECK_I64(at, rows);
-            CHECK_I64(seen, n);
+            REQUIRE_OK(loom_step_deal(&d, &step, shards, &err), err);
+            check_rows(&d, shards, segments, n);
+            for (int part = shards; part > 1; part /= 2) /* the two halves of every node have much the same to do */
+                for (int s = 0; s < shards; s += part)
+                    CHECK(llabs(rows_of(&d, s, part / 2) - rows_of(&d, s + part / 2, part / 2)) <= longest);
         }
-        free(tokens);
+        if (n >= 16) apart = fmax(apart, fabs((double)rows_of(&d, 0, 32) / (double)rows - 0.5));
     }
+    CHECK(apart < 0.02);
+    loom_dealt_step_release(&d);
 }
 
 /* ((0+1)+(2+3))+..., written down as it is said. */
