@@ -1,5 +1,5 @@
-/* A graph in which every layer that is asked for a call has that call first, whichever it was: the model learns to begin
- * with what it is told to include, and that any call can be meant.
+/* A graph in which every layer that is asked for a call has that call first, whichever it was: the model learns to
+ * begin with what it is told to include, and that any call can be meant.
  *
  * Asked are the layers of which loom_asks_for_first (trace/text/facts.h) says so; of their calls one is drawn. It takes
  * the first one's number and start, keeps its response time, and takes its subtree along; those before it move up by

@@ -1,4 +1,4 @@
-/* Graphs whose layers begin with the call that they are asked for: valid still, with the same calls, and what came along. */
+/* Graphs whose layers begin with the call that they are asked for: valid still, with the same calls below them. */
 #include "core/buf.h"
 #include "preprocess/texts/ask_first.h"
 #include "test.h"
