@@ -109,8 +109,9 @@ demo: ## the whole pipeline in minutes, on made-up traces or on CSV=file-or-fold
 	@$(MAKE) --no-print-directory build
 	+@$(DATA) demo
 
+# one more than there are processors: some tests wait for what they have started
 test: build ## unit, gradient, golden, command-line and end-to-end tests
-	@cd $(BUILD) && ctest --output-on-failure -j $(JOBS)
+	@cd $(BUILD) && ctest --output-on-failure -j $$(($(JOBS) + 1))
 
 property: build ## hold --constrain full to REQUESTS=10000 random requests (some minutes; SEED=1), 500 per Llama tokenizer
 	@$(BUILD)/tests/test_infer_property $(REQUESTS) $(REQUESTS_LLAMA) $(SEED)
