@@ -10,14 +10,12 @@
 /* A sequence of the step. */
 typedef struct sequence {
     int64_t index, rows;
-    bool second; /* half */
 } sequence;
 
 typedef struct dealing {
     loom_dealt_step *out;
     const loom_batch *step;
     sequence *spare; /* room for all of the step */
-    bool failed;     /* no memory */
 } dealing;
 
 static int longest_first(const void *a, const void *b)
@@ -33,21 +31,19 @@ static int in_order(const void *a, const void *b)
     return (x->index > y->index) - (x->index < y->index);
 }
 
-/* Sorts the n sequences into two halves of much the same rows; returns how many are in the first. */
+/* Sorts the n sequences, longest first, into two halves of much the same rows, each of them longest first; returns how
+ * many are in the first. */
 static int64_t halve(const dealing *d, sequence *all, int64_t n)
 {
-    int64_t rows[2] = {0}, first = 0, put = 0;
+    int64_t rows[2] = {0}, first = 0, second = 0;
 
-    qsort(all, (size_t)n, sizeof *all, longest_first);
     for (int64_t i = 0; i < n; i++) {
-        all[i].second = rows[1] < rows[0];
-        rows[all[i].second] += all[i].rows;
-        first += !all[i].second;
+        bool lighter = rows[1] < rows[0];
+        rows[lighter] += all[i].rows;
+        if (lighter) d->spare[second++] = all[i];
+        else all[first++] = all[i];
     }
-    memcpy(d->spare, all, (size_t)n * sizeof *all);
-    for (int half = 0; half < 2; half++)
-        for (int64_t i = 0; i < n; i++)
-            if (d->spare[i].second == half) all[put++] = d->spare[i];
+    memcpy(all + first, d->spare, (size_t)second * sizeof *all);
     return first;
 }
 
@@ -63,8 +59,7 @@ static void gather(dealing *d, loom_batch *shard, sequence *all, int64_t n)
     int32_t *tokens = loom_arena_alloc(arena, (size_t)rows * sizeof *tokens);
     int32_t *labels = step->labels ? loom_arena_alloc(arena, (size_t)rows * sizeof *labels) : NULL;
     float *weights = step->weights ? loom_arena_alloc(arena, (size_t)rows * sizeof *weights) : NULL;
-    d->failed |= !segments || !tokens || (step->labels && !labels) || (step->weights && !weights);
-    if (d->failed) return;
+    if (!segments || !tokens || (step->labels && !labels) || (step->weights && !weights)) return;
     qsort(all, (size_t)n, sizeof *all, in_order);
     segments[0] = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -103,8 +98,9 @@ loom_status loom_step_deal(loom_dealt_step *out, const loom_batch *step, int sha
     LOOM_TRY(loom_arena_check(&out->arena, "the shards of a step", err));
     for (size_t i = 0; i < n; i++)
         all[i] = (sequence){.index = (int64_t)i, .rows = step->segments[i + 1] - step->segments[i]};
+    qsort(all, n, sizeof *all, longest_first);
     deal(&d, all, step->n_segments, 0, shards);
-    return d.failed ? loom_fail_nomem(err, "the shards of a step") : LOOM_OK;
+    return loom_arena_check(&out->arena, "the shards of a step", err);
 }
 
 void loom_dealt_step_release(loom_dealt_step *d)

@@ -91,7 +91,6 @@ bool loom_ask_first(loom_graph *out, const loom_graph *g, const loom_facts *fact
     r.below = loom_arena_calloc(arena, n, sizeof *r.below);
     r.calls = loom_arena_alloc(arena, n * sizeof *r.calls);
     if (!r.next || !r.below || !r.calls || !link_layers(&r)) return false;
-    if (!n) return true;
     r.calls[r.n++] = g->calls[0];
     if (r.below[0] && !put_layer(&r, r.below[0], 0, 0)) return false;
     out->calls = r.calls;
