@@ -81,8 +81,8 @@ static const char *bytes_of(const loom_allowed *x, int32_t id, size_t *len)
 }
 
 /* Rows from `from` on, whose labels are the answer, until it is complete or breaks a rule. Its first `skip` bytes
- * belong to the prompt. */
-static void walk(loom_allowed *x, worker *w, loom_automaton *a, size_t skip, int64_t from, int64_t end)
+ * belong to the prompt. False: it breaks a rule. */
+static bool walk(loom_allowed *x, worker *w, loom_automaton *a, size_t skip, int64_t from, int64_t end)
 {
     loom_automaton_state at = *loom_automaton_start(a);
 
@@ -92,21 +92,22 @@ static void walk(loom_allowed *x, worker *w, loom_automaton *a, size_t skip, int
         size_t len = 0;
         const char *bytes = bytes_of(x, id, &len);
 
-        if (!bytes) return;
+        if (!bytes) return true;
         if (skip) {
             size_t n_skip = len < skip ? len : skip;
-            if (!loom_automaton_feed(a, &at, bytes + n_skip, len - n_skip)) return;
+            if (!loom_automaton_feed(a, &at, bytes + n_skip, len - n_skip)) return false;
             skip -= n_skip;
             continue;
         }
         loom_token_trie_allowed(row, x->trie, a, &at, w->stack);
         if (!loom_has_bit(row, id)) {
             memset(row, 0, (size_t)x->words * sizeof *row);
-            return;
+            return false;
         }
         loom_automaton_feed(a, &at, bytes, len); /* a copy walked here before: the bit */
         w->known++;
     }
+    return true;
 }
 
 /* Returns how many bytes were missing: tokenizers that know nothing of our texts cut after the colon of
@@ -125,22 +126,39 @@ static size_t read_prompt(const loom_allowed *x, loom_buf *prompt, int64_t first
     return 1;
 }
 
+/* The rows of one answer; false: it breaks a rule. Nothing is known where the request cannot be read. */
+static bool fill_answer(loom_allowed *x, worker *w, const loom_automaton_conf *conf, size_t skip, int64_t from,
+                        int64_t end)
+{
+    loom_automaton *a = NULL;
+    loom_err unreadable;
+    bool kept = loom_automaton_new(&a, conf, &unreadable) != LOOM_OK || walk(x, w, a, skip, from, end);
+
+    loom_automaton_free(a);
+    return kept;
+}
+
 static void fill_sequence(void *arg, int64_t item, int thread)
 {
     loom_allowed *x = arg;
     worker *w = &x->workers[thread];
     int64_t first = x->b->segments[item], end = x->b->segments[item + 1], from = first;
-    loom_automaton *a = NULL;
-    loom_err unreadable;
 
     while (from < end && x->b->labels[from] == LOOM_IGNORE) from++;
     if (from == end) return;
     size_t skip = read_prompt(x, &w->prompt, first, from + 1);
-    loom_automaton_conf conf = {
-        .mode = x->mode, .full = true, .prompt = loom_buf_text(&w->prompt), .prompt_len = w->prompt.len};
+    loom_automaton_conf conf = {.mode = x->mode,
+                                .full = true,
+                                .prompt = loom_buf_text(&w->prompt),
+                                .prompt_len = w->prompt.len,
+                                .asked_first = true};
+    int64_t known = w->known;
     for (int64_t n = from; n < end; n++) w->rows += x->b->labels[n] != LOOM_IGNORE;
-    if (loom_automaton_new(&a, &conf, &unreadable) == LOOM_OK) walk(x, w, a, skip, from, end);
-    loom_automaton_free(a);
+    if (fill_answer(x, w, &conf, skip, from, end)) return;
+    conf.asked_first = false; /* it comes somewhere else, or a rule is broken */
+    w->known = known;
+    memset(x->bits + from * x->words, 0, (size_t)((end - from) * x->words) * sizeof *x->bits);
+    fill_answer(x, w, &conf, skip, from, end);
 }
 
 loom_status loom_allowed_fill(loom_allowed *x, loom_batch *b, loom_err *err)

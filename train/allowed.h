@@ -1,6 +1,7 @@
 /* Which tokens a training text might have had instead, at each place of an answer: those behind which the answer can
  * still become valid, as --constrain full has it (trace/constrain/automaton.h). They follow from the request and from
- * what is written so far, not from what comes. For `loom_batch.allowed`. */
+ * what is written so far, not from what comes; except that an answer which begins with the edge that its layer is asked
+ * for might have had no other first. For `loom_batch.allowed`. */
 #ifndef LOOM_TRAIN_ALLOWED_H
 #define LOOM_TRAIN_ALLOWED_H
 

@@ -1,9 +1,9 @@
 # Balanced text: shares of shapes worked out by hand, samples byte by byte as they were, in their order.
 layer() { # calls subgraphs number: a sample of that shape
     printf '### Question: sample %d\n\n ### Answer: \n<layer>\n<edges>\n' "$3"
-    for i in $(seq 1 "$1"); do printf '(edge_id is %d,type is rpc)\n' "$i"; done
+    for ((i = 1; i <= $1; i++)); do printf '(edge_id is %d,type is rpc)\n' "$i"; done
     printf '</edges>\n'
-    for i in $(seq 1 "$2"); do printf '<subgraph of edge_id %d>num_edges:1</subgraph>\n' "$i"; done
+    for ((i = 1; i <= $2; i++)); do printf '<subgraph of edge_id %d>num_edges:1</subgraph>\n' "$i"; done
     printf '</layer>\n\n ### Finish\n'
 }
 for n in $(seq 1 16); do layer 1 0 $n; done >some.txt

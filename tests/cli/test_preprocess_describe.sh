@@ -21,7 +21,7 @@ says fig08.csv.meta.json '"subcommand": "describe"'
 expect 2 loom-preprocess describe two.graphs.zst --csv fig08.csv; one_sentence
 
 # many blocks: the same numbers with 1 and 3 threads, rare calls as in the statistics
-for i in $(seq 1 400); do grep -v 999 "$G/stats/part_1.txt"; done >many.txt
+awk '!/999/ { all = all $0 "\n" } END { for (i = 0; i < 400; i++) printf "%s", all }' "$G/stats/part_1.txt" >many.txt
 expect 0 loom-preprocess describe many.txt --json --threads 1; mv out one
 expect 0 loom-preprocess describe many.txt --json --threads 3
 cmp out one || fail "threads change the description"

@@ -1,7 +1,7 @@
 # What is too little to learn from is said before anything is trained: one tree of calls, few sizes, few graphs.
 graph() { # number calls: a root with calls children
     printf '00h00m00s000ms S_%09d 0|http|USER|MS_00001|ARRIVED_0|RT_%d' $(($1 % 7)) $(($1 + 50))
-    for k in $(seq 1 "$2"); do printf '||0.%d|rpc|MS_00001|MS_%05d|ARRIVED_1|RT_5' "$k" $((k + $1 % 3)); done
+    for ((k = 1; k <= $2; k++)); do printf '||0.%d|rpc|MS_00001|MS_%05d|ARRIVED_1|RT_5' "$k" $((k + $1 % 3)); done
     echo
 }
 stats() { expect 0 loom-preprocess stats "$1" -o "$1.json" --force "${@:2}"; }
@@ -21,7 +21,7 @@ stats one.txt --threads 3; says err '1 different trees of calls, 1 sizes \(calls
 stats nearly.txt; says err '95 % of the graphs have the same tree'; says nearly.txt.json.meta.json '"trees": 3,'
 
 # enough of everything: nothing to say
-for i in $(seq 1 1000); do graph "$i" $((i % 8)); done >many.txt
+for ((i = 1; i <= 1000; i++)); do graph "$i" $((i % 8)); done >many.txt
 stats many.txt
 grep -q warning err && fail "warns about graphs that will do: $(cat err)"
 stats many.txt --quiet; [ ! -s err ] || fail "--quiet talks"

@@ -66,9 +66,9 @@ awk 'BEGIN { printf "{\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"unk_t
 "$TOOLS/make_random_llama" tiny-2 two pieces.json 1 2>/dev/null || fail "no model"
 expect 1 loom-train export two -o two.gguf; one_sentence; says err 'joins pieces .* by score'; [ ! -e two.gguf ] || fail "written without scores"
 # a piece: field 1 of the model; in it its text (1) and its score (2, four bytes)
-piece() { local n=${#2}; printf "\\x0a\\x$(printf %02x $((n + 7)))\\x0a\\x$(printf %02x "$n")%s\\x15$1" "$2"; }
+piece() { local n=${#2} all; printf -v all '\\x0a\\x%02x\\x0a\\x%02x%%s\\x15%s' $((n + 7)) "$n" "$1"; printf "$all" "$2"; }
 export LC_ALL=C
-{ for i in $(seq 0 255); do piece '\x00\x00\x00\x00' "<0x$(printf %02X "$i")>"; done
+{ for ((i = 0; i < 256; i++)); do printf -v byte '<0x%02X>' "$i"; piece '\x00\x00\x00\x00' "$byte"; done
   for p in '▁' a b; do piece '\x00\x00\x80\xc0' "$p"; done; piece '\x00\x00\x80\xbf' ab; piece '\x00\x00\x00\xc0' '▁ab'; } >two/tokenizer.model
 expect 0 loom-train export two -o two.gguf; says err 'nothing to compare the tokens'
 head -c 700 two/tokenizer.model >cut && mv cut two/tokenizer.model

@@ -103,31 +103,50 @@ TEST(ranges_equal_enumeration)
 
 /* ---- random walks ---- */
 
-/* Bytes allowed at s, among those that texts are made of. */
-static int allowed_bytes(unsigned char *out, loom_automaton *a, const loom_automaton_state *s)
+/* Goes on by a byte drawn among those that are allowed at s and that texts are made of; -1: there is none. Candidates come
+ * in random order and the first that is allowed is taken, so that all are equally likely without trying every one. */
+static int step_at_random(loom_automaton *a, loom_automaton_state *s, loom_rng *r)
 {
+    unsigned char bytes[128];
     int n = 0;
-    for (int b = 0; b < 128; b++) {
-        loom_automaton_state copy = *s;
-        if ((b == '\n' || b >= ' ') && loom_automaton_step(a, &copy, (unsigned char)b)) out[n++] = (unsigned char)b;
+
+    bytes[n++] = '\n';
+    for (int b = ' '; b < 128; b++) bytes[n++] = (unsigned char)b;
+    while (n) {
+        uint64_t i = loom_rng_below(r, (uint64_t)n);
+        unsigned char b = bytes[i];
+        loom_automaton_state next = *s;
+        if (loom_automaton_step(a, &next, b)) {
+            *s = next;
+            return b;
+        }
+        bytes[i] = bytes[--n];
     }
-    return n;
+    return -1;
 }
 
-/* Writes an answer by drawing bytes; false: stuck. */
+/* Writes an answer by drawing bytes; false: stuck. Where there is no choice, what must follow is mostly taken at its word;
+ * every tenth time it is drawn like the rest, and must come out as foretold. */
 static bool walk(loom_buf *text, loom_automaton *a, loom_rng *r)
 {
     loom_automaton_state s = *loom_automaton_start(a);
-    unsigned char bytes[128];
+    loom_buf must = {0};
+    bool ok = true;
 
     loom_buf_reset(text);
-    while (!s.done && text->len < 200000) {
-        int n = allowed_bytes(bytes, a, &s);
-        if (!n) return false;
-        unsigned char b = bytes[loom_rng_below(r, (uint64_t)n)];
-        if (!loom_automaton_step(a, &s, b)) return false;
-        loom_buf_char(text, (char)b);
+    while (ok && !s.done && text->len < 200000) {
+        loom_buf_reset(&must);
+        loom_automaton_forced(a, &s, &must);
+        if (must.len && !loom_rng_chance(r, 0.1)) {
+            ok = loom_automaton_feed(a, &s, must.data, must.len);
+            loom_buf_append(text, must.data, must.len);
+            continue;
+        }
+        int b = step_at_random(a, &s, r);
+        ok = b >= 0 && (!must.len || b == (unsigned char)must.data[0]);
+        if (b >= 0) loom_buf_char(text, (char)b);
     }
+    loom_buf_release(&must);
     return s.done;
 }
 
@@ -145,8 +164,8 @@ typedef struct asked {
     loom_mode mode;
     int64_t edges, depth, latency;
     bool training;
-    const char *from, *to, *type; /* an include line; NULL: none */
-    bool hide_edges, hide_depth;
+    const char *from, *to, *type;         /* an include line; NULL: none */
+    bool hide_edges, hide_depth, at_once; /* at_once: the edge asked for is the first of its layer */
     const char *const *names;
     size_t n_names;
 } asked;
@@ -186,11 +205,12 @@ static void root_prompt(loom_buf *into, const asked *q, loom_rng *r)
 
 typedef struct tally {
     int64_t graphs, stuck, unfinished, invalid, wrong, inaccurate, layers, splits;
-    int64_t disobeyed, lacking, unlisted; /* layers against a condition; graphs without the edge asked for; odd names */
+    int64_t disobeyed, late;   /* layers against a condition; layers that do not begin with the edge asked for */
+    int64_t lacking, unlisted; /* graphs without the edge asked for; odd names */
 } tally;
 
 /* Every condition of the prompt that a layer can show; an include line only where its caller is the start node. */
-static void judge_layer(tally *t, const loom_request_layer *l)
+static void judge_layer(tally *t, const asked *q, const loom_request_layer *l)
 {
     loom_arena arena = {0};
     loom_following f = loom_check_conditions(&l->parsed, l->prompt, l->prompt_len, &arena);
@@ -201,6 +221,7 @@ static void judge_layer(tally *t, const loom_request_layer *l)
     const char *caller = p.n_includes ? p.includes[0] + strlen(LOOM_TEXT_INCLUDE) + 1 : "";
     bool own = p.n_includes && strncmp(caller, l->parsed.req.start_node, n) == 0 && caller[n] == ' ';
     if (!own || l->parsed.split) f.broken &= ~LOOM_CONDITION_BIT(LOOM_LINE_INCLUDE);
+    else if (q->at_once) t->late += strcmp(l->parsed.edges[0].destination, q->to) != 0;
     if (f.broken && t->disobeyed++ == 0)
         fprintf(stderr, "conditions %x\nprompt: %s\ntext: %s\n", f.broken, l->prompt, l->text);
     loom_arena_release(&arena);
@@ -243,6 +264,7 @@ static void grow(tally *t, const asked *q, loom_rng *r)
                                   .prompt = l->prompt,
                                   .prompt_len = l->prompt_len,
                                   .reach = l->reach,
+                                  .asked_first = q->at_once,
                                   .names = q->names,
                                   .n_names = q->n_names};
         loom_automaton *a = NULL;
@@ -260,7 +282,7 @@ static void grow(tally *t, const asked *q, loom_rng *r)
                     l->prompt, text.data);
         if (l->rules && !l->codes.n && t->inaccurate == 0)
             fprintf(stderr, "rules %x\nprompt: %s\ntext: %s\n", l->rules, l->prompt, text.data);
-        judge_layer(t, l);
+        judge_layer(t, q, l);
         t->layers++;
         t->splits += l->parsed.n_edges == 0;
     }
@@ -285,6 +307,7 @@ static void check_tally(const tally *t)
     CHECK_I64(t->wrong, 0);
     CHECK_I64(t->inaccurate, 0);
     CHECK_I64(t->disobeyed, 0);
+    CHECK_I64(t->late, 0);
     CHECK_I64(t->lacking, 0);
     CHECK_I64(t->unlisted, 0);
 }
@@ -351,6 +374,7 @@ TEST(edges_asked_for_are_there)
                            .from = way & 4 || depth == 1 ? "USER" : "MS_00005"};
                 if (loom_rng_chance(&r, 0.3)) q.names = names, q.n_names = 4;
                 if (edges == 7 && depth == 3 && !(way & 4)) q.from = q.to; /* it calls itself */
+                q.at_once = loom_rng_chance(&r, 0.3);
                 q.hide_depth = loom_rng_chance(&r, 0.2);
                 q.hide_edges = edges < 4 && loom_rng_chance(&r, 0.1);
                 grow(&t, &q, &r);

@@ -51,6 +51,7 @@ typedef struct loom_automaton_conf {
     size_t shortest;   /* index of a name that short answers are made of */
     size_t longest;    /* bytes of the longest name that can come up; 0: as long as MS_999999999 */
     const char *reach; /* full: a layer below must start at this microservice; NULL: no such debt */
+    bool asked_first;  /* full: the edge that the prompt asks of this layer comes first, as `encode --asked` has it */
 } loom_automaton_conf; /* borrowed until loom_automaton_free: names, reach */
 
 #define LOOM_AUTOMATON_RANGES    8

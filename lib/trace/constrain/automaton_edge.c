@@ -81,7 +81,8 @@ bool loom_am_begin_edge(loom_automaton *a, loom_automaton_state *s)
     *e = (loom_am_edge){.listed = -1, .parent = -1};
     s->items = 0;
     s->start = s->finish = -1;
-    s->forced = a->wish.destination && !s->wished && !may_grow(a, s, s->n_edges + 1);
+    bool at_once = a->conf.asked_first && a->wish.type >= 0; /* without a type it is the way to `reach` */
+    s->forced = a->wish.destination && !s->wished && (at_once || !may_grow(a, s, s->n_edges + 1));
     if (tabular(a) && full(a)) s->listed = next_levels(a, s);
     return loom_am_begin_item_choice(a, s);
 }
