@@ -207,14 +207,19 @@ void loom_automaton_forced(loom_automaton *a, const loom_automaton_state *from, 
     }
 }
 
+/* The first digit of a number in s->ranges that takes as few digits as any. */
 static int shortest_digit(const loom_automaton_state *s)
 {
+    int64_t begun[10]; /* what is written with this digit behind it; -1: it cannot come */
+
+    for (int d = 0; d < 10; d++) {
+        loom_automaton_state copy = *s;
+        begun[d] = loom_am_step_number(&copy, d) ? copy.number : -1;
+    }
     for (int64_t width = 1; width < ((int64_t)1 << 40); width *= 10) {
         for (int d = 0; d < 10; d++) {
-            loom_automaton_state copy = *s;
-            if (!loom_am_step_number(&copy, d)) continue;
-            int64_t lo = copy.number * width, hi = lo + width - 1;
-            if (width > 1 && copy.number == 0) continue;
+            if (begun[d] < 0 || (width > 1 && begun[d] == 0)) continue;
+            int64_t lo = begun[d] * width, hi = lo + width - 1;
             for (int i = 0; i < s->ranges.n; i++)
                 if (lo <= s->ranges.hi[i] && hi >= s->ranges.lo[i]) return '0' + d;
         }
