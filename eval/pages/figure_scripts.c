@@ -34,7 +34,7 @@ const char *const loom_figure_common[] = {
     "part(i) = (i - 1.0) / (shades > 1 ? shades - 1 : 1)",
     "shade(i) = 65536 * int(158 - 150 * part(i)) + 256 * int(202 - 154 * part(i)) + int(225 - 118 * part(i))",
     "hue(m, i) = shades > 0 ? shade(i) : m eq \"real\" || m eq \"valid\" ? 0x6b6b6b : m eq \"train\" ? 0xa8a8a8 : m[1:7] eq \"tabular\" ? 0xe69f00 : m[1:9] eq \"recursive\" ? 0x009e73 : \\",
-    "    m[1:11] eq \"instruction\" || m eq \"with\" ? 0x0072b2 : m eq \"without\" || m[1:13] eq \"probabilistic\" ? 0xd55e00 : m[1:4] eq \"tvae\" ? 0xcc79a7 : other(i)",
+    "    m[1:11] eq \"instruction\" || m eq \"with\" ? 0x0072b2 : m eq \"without\" || m[1:13] eq \"probabilistic\" ? 0xd55e00 : m[1:4] eq \"tvae\" ? 0xcc79a7 : m[1:8] eq \"topology\" ? 0x8c510a : other(i)",
     "# what was decoded under constraints is paler, dashed and has hollow marks",
     "held(m) = strstrt(m, \" constrained\") > 0",
     "half(part) = (part + 235) / 2",

@@ -15,6 +15,7 @@ const char *loom_method_title(const char *method)
         {"train", "Training"},
         {"valid", "Validation"},
         {"probabilistic", "Probabilistic"},
+        {"topology", "Topology (no model)"},
         {"fresh", "Never trained on traces"},
         {"frequency", "Most frequent in training"},
         {"tvae", "TVAE (calls as table rows)"},

@@ -7,7 +7,9 @@ sed 's/"temperature":0/"temperature":0.5/' recursive.answers.jsonl >warm.answers
 expect 0 loom-eval heatmap recursive.answers.jsonl warm.answers.jsonl -p recursive.prompts.jsonl -o res
 expect 0 loom-eval variants with=recursive.answers.jsonl without=warm.answers.jsonl -p recursive.prompts.jsonl -o res
 expect 0 loom-eval baseline "$real" --count 60 -o probabilistic.graphs.zst
-expect 0 loom-eval similarity --real "$real" recursive.answers.jsonl probabilistic.graphs.zst --resamples 20 -o res
+expect 0 loom-eval baseline "$real" --count 60 --seed 2 -o topology.graphs.zst # all origins have names for readers
+expect 0 loom-eval similarity --real "$real" recursive.answers.jsonl probabilistic.graphs.zst topology.graphs.zst --resamples 20 -o res
+if command -v gnuplot >/dev/null; then says res/fig16.gp '"Topology \(no model\)'; fi
 expect 0 loom-eval memorization --train "$real" recursive=recursive.answers.jsonl recursive=warm.answers.jsonl -o res
 expect 0 loom-eval report res
 
