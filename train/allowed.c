@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "guide/token_trie.h"
+#include "trace/text/grammar.h"
 
 typedef struct worker {
     loom_buf prompt;
@@ -147,14 +148,12 @@ static void fill_sequence(void *arg, int64_t item, int thread)
     while (from < end && x->b->labels[from] == LOOM_IGNORE) from++;
     if (from == end) return;
     size_t skip = read_prompt(x, &w->prompt, first, from + 1);
-    loom_automaton_conf conf = {.mode = x->mode,
-                                .full = true,
-                                .prompt = loom_buf_text(&w->prompt),
-                                .prompt_len = w->prompt.len,
-                                .asked_first = true};
+    loom_automaton_conf conf = {
+        .mode = x->mode, .full = true, .prompt = loom_buf_text(&w->prompt), .prompt_len = w->prompt.len};
     int64_t known = w->known;
     for (int64_t n = from; n < end; n++) w->rows += x->b->labels[n] != LOOM_IGNORE;
-    if (fill_answer(x, w, &conf, skip, from, end)) return;
+    conf.asked_first = strstr(conf.prompt, LOOM_TEXT_INCLUDE) != NULL;
+    if (fill_answer(x, w, &conf, skip, from, end) || !conf.asked_first) return;
     conf.asked_first = false; /* it comes somewhere else, or a rule is broken */
     w->known = known;
     memset(x->bits + from * x->words, 0, (size_t)((end - from) * x->words) * sizeof *x->bits);
