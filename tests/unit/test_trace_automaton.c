@@ -103,8 +103,8 @@ TEST(ranges_equal_enumeration)
 
 /* ---- random walks ---- */
 
-/* Goes on by a byte drawn among those that are allowed at s and that texts are made of; -1: there is none. Candidates come
- * in random order and the first that is allowed is taken, so that all are equally likely without trying every one. */
+/* Goes on by a byte drawn among those that are allowed at s and that texts are made of; -1: there is none. Candidates
+ * come in random order and the first that is allowed is taken: all are equally likely without trying every one. */
 static int step_at_random(loom_automaton *a, loom_automaton_state *s, loom_rng *r)
 {
     unsigned char bytes[128];
@@ -125,8 +125,8 @@ static int step_at_random(loom_automaton *a, loom_automaton_state *s, loom_rng *
     return -1;
 }
 
-/* Writes an answer by drawing bytes; false: stuck. Where there is no choice, what must follow is mostly taken at its word;
- * every tenth time it is drawn like the rest, and must come out as foretold. */
+/* Writes an answer by drawing bytes; false: stuck. Where there is no choice, what must follow is mostly taken at its
+ * word; every tenth time it is drawn like the rest, and must come out as foretold. */
 static bool walk(loom_buf *text, loom_automaton *a, loom_rng *r)
 {
     loom_automaton_state s = *loom_automaton_start(a);
