@@ -147,7 +147,7 @@ static bool walk(loom_buf *text, loom_automaton *a, loom_rng *r)
         if (b >= 0) loom_buf_char(text, (char)b);
     }
     loom_buf_release(&must);
-    return s.done;
+    return ok && s.done;
 }
 
 static void cut(loom_buf *text, loom_mode mode)
