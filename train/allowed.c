@@ -82,7 +82,7 @@ static const char *bytes_of(const loom_allowed *x, int32_t id, size_t *len)
 }
 
 /* Rows from `from` on, whose labels are the answer, until it is complete or breaks a rule. Its first `skip` bytes
- * belong to the prompt. False: it breaks a rule. */
+ * belong to the prompt. False: it breaks a rule in its first edge, or before. */
 static bool walk(loom_allowed *x, worker *w, loom_automaton *a, size_t skip, int64_t from, int64_t end)
 {
     loom_automaton_state at = *loom_automaton_start(a);
@@ -96,14 +96,14 @@ static bool walk(loom_allowed *x, worker *w, loom_automaton *a, size_t skip, int
         if (!bytes) return true;
         if (skip) {
             size_t n_skip = len < skip ? len : skip;
-            if (!loom_automaton_feed(a, &at, bytes + n_skip, len - n_skip)) return false;
+            if (!loom_automaton_feed(a, &at, bytes + n_skip, len - n_skip)) return at.n_edges > 0;
             skip -= n_skip;
             continue;
         }
         loom_token_trie_allowed(row, x->trie, a, &at, w->stack);
         if (!loom_has_bit(row, id)) {
             memset(row, 0, (size_t)x->words * sizeof *row);
-            return false;
+            return at.n_edges > 0;
         }
         loom_automaton_feed(a, &at, bytes, len); /* a copy walked here before: the bit */
         w->known++;
@@ -127,7 +127,7 @@ static size_t read_prompt(const loom_allowed *x, loom_buf *prompt, int64_t first
     return 1;
 }
 
-/* The rows of one answer; false: it breaks a rule. Nothing is known where the request cannot be read. */
+/* The rows of one answer; false: as walk() says. Nothing is known where the request cannot be read. */
 static bool fill_answer(loom_allowed *x, worker *w, const loom_automaton_conf *conf, size_t skip, int64_t from,
                         int64_t end)
 {
@@ -154,7 +154,7 @@ static void fill_sequence(void *arg, int64_t item, int thread)
     for (int64_t n = from; n < end; n++) w->rows += x->b->labels[n] != LOOM_IGNORE;
     conf.asked_first = strstr(conf.prompt, LOOM_TEXT_INCLUDE) != NULL;
     if (fill_answer(x, w, &conf, skip, from, end) || !conf.asked_first) return;
-    conf.asked_first = false; /* it comes somewhere else, or a rule is broken */
+    conf.asked_first = false; /* it does not come first */
     w->known = known;
     memset(x->bits + from * x->words, 0, (size_t)((end - from) * x->words) * sizeof *x->bits);
     fill_answer(x, w, &conf, skip, from, end);
