@@ -127,13 +127,13 @@ static size_t read_prompt(const loom_allowed *x, loom_buf *prompt, int64_t first
     return 1;
 }
 
-/* The rows of one answer; false: as walk() says. Nothing is known where the request cannot be read. */
+/* The rows of one answer; false: as walk() says, or there is no such answer. */
 static bool fill_answer(loom_allowed *x, worker *w, const loom_automaton_conf *conf, size_t skip, int64_t from,
                         int64_t end)
 {
     loom_automaton *a = NULL;
     loom_err unreadable;
-    bool kept = loom_automaton_new(&a, conf, &unreadable) != LOOM_OK || walk(x, w, a, skip, from, end);
+    bool kept = loom_automaton_new(&a, conf, &unreadable) == LOOM_OK && walk(x, w, a, skip, from, end);
 
     loom_automaton_free(a);
     return kept;
@@ -152,9 +152,9 @@ static void fill_sequence(void *arg, int64_t item, int thread)
         .mode = x->mode, .full = true, .prompt = loom_buf_text(&w->prompt), .prompt_len = w->prompt.len};
     int64_t known = w->known;
     for (int64_t n = from; n < end; n++) w->rows += x->b->labels[n] != LOOM_IGNORE;
-    conf.asked_first = strstr(conf.prompt, LOOM_TEXT_INCLUDE) != NULL;
+    conf.asked_first = conf.on_the_way = strstr(conf.prompt, LOOM_TEXT_INCLUDE) != NULL;
     if (fill_answer(x, w, &conf, skip, from, end) || !conf.asked_first) return;
-    conf.asked_first = false; /* it does not come first */
+    conf.asked_first = conf.on_the_way = false; /* it does not come first, or nowhere below */
     w->known = known;
     memset(x->bits + from * x->words, 0, (size_t)((end - from) * x->words) * sizeof *x->bits);
     fill_answer(x, w, &conf, skip, from, end);

@@ -13,12 +13,13 @@
 
 /* ---- ranges of a subgraph's numbers against enumeration ---- */
 
-static bool can_be_met(int64_t n, int64_t d, int64_t c, int64_t k, int64_t k_cap)
+static bool can_be_met(int64_t n, int64_t d, int64_t c, int64_t k, int64_t k_cap, int64_t ends)
 {
     int64_t x = n - c;
     if (n < 1 || c < 1 || x < 0 || d < 0) return false;
     if ((x == 0) != (d == 0) || d > x) return false;
     if (c > LOOM_LAYER_MAX_EDGES) return k >= 2 && k <= LOOM_SPLIT_MAX_PARTS;
+    if (k + ends > c) return false;
     if (d == 0) return k == 0;
     return k >= 1 && k <= c && k <= k_cap && x >= d + k - 1;
 }
@@ -43,7 +44,7 @@ static void enumerate(bool *seen, const loom_sub_bounds *b, const loom_sub_state
             for (int64_t d = 0; d <= 6; d++)
                 for (int64_t k = 0; k <= LOOM_LAYER_MAX_EDGES; k++) {
                     if ((s->n >= 0 && s->n != n) || (s->d >= 0 && s->d != d) || (s->c >= 0 && s->c != c) ||
-                        (s->k >= 0 && s->k != k) || !can_be_met(n, d, c, k, b->k_cap) || !within(b, n, d, c))
+                        (s->k >= 0 && s->k != k) || !can_be_met(n, d, c, k, b->k_cap, b->ends) || !within(b, n, d, c))
                         continue;
                     int64_t v = which == LOOM_ATTR_NUM_EDGES           ? n
                                 : which == LOOM_ATTR_REMAINING_DEPTH   ? d
@@ -76,7 +77,8 @@ TEST(ranges_equal_enumeration)
                              .d_lo = 0,
                              .d_hi = draw(&r, 0, 6),
                              .k_cap = draw(&r, 1, 15),
-                             .deep = draw(&r, -1, 4)};
+                             .deep = draw(&r, -1, 4),
+                             .ends = loom_max_i64(draw(&r, -1, 2), 0)};
         b.n_shallow = draw(&r, -1, MOST);
         b.x_shallow = draw(&r, -1, MOST);
         loom_sub_state s = {.n = -1, .d = -1, .c = -1, .k = -1};
@@ -384,6 +386,58 @@ TEST(edges_asked_for_are_there)
     check_tally(&t);
 }
 
+/* Below this layer, of n calls, MS_00002 is to have a call of `type`: is `then` a way to go on behind `text`? */
+static bool goes_on(const char *type, bool on_the_way, int n, int depth, const char *text, const char *then)
+{
+    char prompt[400];
+    loom_automaton_conf conf = {.mode = LOOM_MODE_INSTRUCTION, .full = true, .on_the_way = on_the_way};
+    loom_automaton *a = NULL;
+    loom_err err;
+
+    conf.prompt_len = (size_t)snprintf(
+        prompt, sizeof prompt,
+        "Requirements:\nid:S_1/start_edge_id:1/num_edges:%d/num_subgraphs:1/start_node:MS_00001/remaining_depth:%d/"
+        "start_communication_at:0/num_current_edges:1/latency:5/caller:USER\nConditions:\n"
+        "Include an edge from MS_00002 to MS_00009 with %s type\n\n ### Answer: ",
+        n, depth, type);
+    conf.prompt = prompt;
+    if (loom_automaton_new(&a, &conf, &err) != LOOM_OK) {
+        TEST_FAIL_("%s", err.msg);
+        return false;
+    }
+    loom_automaton_state s = *loom_automaton_start(a);
+    bool known = loom_automaton_feed(a, &s, text, strlen(text));
+    CHECK(known);
+    known = known && loom_automaton_feed(a, &s, then, strlen(then));
+    loom_automaton_free(a);
+    return known;
+}
+
+#define ONE_CALL_TO "\n<layer>\n<edges>\n(edge_id is 1,type is rpc,destination is "
+#define ITS_SUBGRAPH                                                                                                   \
+    ONE_CALL_TO                                                                                                        \
+        "MS_00002,communication starts at 0 milliseconds,communication finishes at 5 milliseconds)\n</edges>\n"        \
+        "num generated edges = the last edge id - the first edge id + 1 = 1 - 1 + 1 = 1\n"                             \
+        "1 edges generated out of num_edges:5\nnum_remaining_edges = num_edges:5 - generated:1 = 4\n\n"                \
+        "generate subgraphs of edge:1\nSubgraph constraints:\nnum_edges <= num_remaining_edges:4\n"                    \
+        "remaining_depth should be the requirement's remaining_depth:2 - 1 = 1\n"                                      \
+        "copy start_node from edge 1 destination: MS_00002\n"                                                          \
+        "<subgraph of edge_id 1>id:S_1/num_edges:4/num_subgraphs:1/"
+
+/* A layer on the way to the call that is asked for leads to its caller, and leaves room for a call that ends. */
+TEST(the_way_to_what_is_asked_for)
+{
+    CHECK(goes_on("rpc", true, 2, 1, ONE_CALL_TO, "MS_00002"));
+    CHECK(!goes_on("rpc", true, 2, 1, ONE_CALL_TO, "MS_00009")); /* the layer below could only start there */
+    CHECK(goes_on("rpc", false, 2, 1, ONE_CALL_TO, "MS_00009"));
+    CHECK(goes_on("rpc", true, 5, 2, ONE_CALL_TO, "MS_00009")); /* there may be another layer in between */
+    CHECK(goes_on("rpc", true, 5, 2, ITS_SUBGRAPH, "num_current_edges:1/"));
+    CHECK(goes_on("db", false, 5, 2, ITS_SUBGRAPH, "num_current_edges:1/"));
+    CHECK(goes_on("db", true, 5, 2, ITS_SUBGRAPH, "num_current_edges:2/"));
+    CHECK(!goes_on("db", true, 5, 2, ITS_SUBGRAPH, "num_current_edges:1/"));
+    CHECK(!goes_on("mc", true, 5, 2, ITS_SUBGRAPH, "num_current_edges:1/"));
+}
+
 /* Text that is appended without asking the model ends where a choice begins, not in the middle of a phrase that two
  * choices have in common: the model has a token for the phrase, none for its half. */
 TEST(forced_text_ends_between_phrases)
@@ -622,5 +676,5 @@ TEST(published_text_is_within_the_grammar)
 
 TEST_MAIN(RUN(published_text_is_within_the_grammar) RUN(ranges_equal_enumeration) RUN(what_cannot_be_met_is_refused)
               RUN(forced_text_ends_between_phrases) RUN(names_bound_what_can_be_included) RUN(edges_asked_for_are_there)
-                  RUN(random_recursive_graphs_meet_their_request) RUN(random_instruction_graphs_meet_their_request)
-                      RUN(random_tabular_graphs_meet_their_request))
+                  RUN(the_way_to_what_is_asked_for) RUN(random_recursive_graphs_meet_their_request)
+                      RUN(random_instruction_graphs_meet_their_request) RUN(random_tabular_graphs_meet_their_request))

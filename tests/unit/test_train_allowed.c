@@ -260,6 +260,39 @@ TEST(what_is_asked_for_comes_first)
     check_asked("Include an edge from MS_00001 to MS_00007 with mc type\n", false, false);
 }
 
+/* The first counted row from n on whose label begins a name. */
+static int64_t row_of_name(const bed *b, int64_t n)
+{
+    for (; n < b->batch.N; n++) {
+        size_t len = 0;
+        const char *bytes = is_empty(b, n) ? NULL : loom_tokenizer_bytes(b->r.tok, b->labels[n], &len);
+        if (bytes && len >= 2 && memcmp(bytes, "MS", 2) == 0) return n;
+    }
+    return -1;
+}
+
+/* A call further below is asked for: the last call of a layer with one level below might have been its caller alone. */
+TEST(the_way_to_what_is_asked_for)
+{
+    for (int i = 0; i < 2; i++) {
+        bed b;
+        loom_err err;
+
+        REQUIRE_OK(open_bed(&b, &err), err);
+        loom_tok_scratch *scratch = loom_tok_scratch_new(b.r.tok);
+        char *text = asked_sample(&b, i ? "Include an edge from MS_00007 to MS_00009 with db type\n" : "");
+        add_sample(&b, text, strlen(text), false, scratch);
+        REQUIRE_OK(loom_allowed_fill(b.allowed, &b.batch, &err), err);
+        int64_t first = row_of(&b, "MS_00002"), last = row_of_name(&b, first + 1);
+        REQUIRE(first > 0 && last > first);
+        CHECK(may_be(&b, first, "MS_00001"));
+        CHECK(may_be(&b, last, "MS_00001") == !i);
+        free(text);
+        loom_tok_scratch_free(scratch);
+        close_bed(&b);
+    }
+}
+
 TEST(other_texts)
 {
     loom_allowed *x = NULL;
@@ -273,4 +306,5 @@ TEST(other_texts)
     loom_allowed_free(NULL);
 }
 
-TEST_MAIN(RUN(as_one_automaton_for_each) RUN(broken_texts) RUN(what_is_asked_for_comes_first) RUN(other_texts))
+TEST_MAIN(RUN(as_one_automaton_for_each) RUN(broken_texts) RUN(what_is_asked_for_comes_first)
+              RUN(the_way_to_what_is_asked_for) RUN(other_texts))

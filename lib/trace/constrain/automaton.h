@@ -52,6 +52,8 @@ typedef struct loom_automaton_conf {
     size_t longest;    /* bytes of the longest name that can come up; 0: as long as MS_999999999 */
     const char *reach; /* full: a layer below must start at this microservice; NULL: no such debt */
     bool asked_first;  /* full: the edge that the prompt asks of this layer comes first, as `encode --asked` has it */
+    bool on_the_way;   /* full: an include line of another caller is owed below, as `encode --include handed-down` has
+                        * it, and the layer of that caller has room for a call of mc or db, which has nothing below */
 } loom_automaton_conf; /* borrowed until loom_automaton_free: names, reach */
 
 #define LOOM_AUTOMATON_RANGES    8
@@ -145,6 +147,7 @@ typedef struct loom_sub_bounds {
     int64_t k_cap;                /* most subgraphs of a plain layer */
     int64_t deep;                 /* depth that a subgraph still has to reach; -1: none has to */
     int64_t n_shallow, x_shallow; /* instead of n_hi and x_hi when this one does not reach it */
+    int64_t ends;                 /* calls of a plain layer that must have nothing below */
 } loom_sub_bounds;
 /* The values of LOOM_ATTR_NUM_EDGES, _REMAINING_DEPTH, _NUM_CURRENT_EDGES or _NUM_SUBGRAPHS for which the others can be
  * chosen so that the subgraph can be met; those that `sub` has are fixed. */

@@ -121,6 +121,7 @@ struct loom_automaton {
     loom_line include; /* of the conditions; name[0] NULL: none */
     loom_am_wish wish;
     bool reach_now; /* a subgraph of this very layer must start at conf.reach */
+    int64_t ends;   /* calls that the layer at conf.reach must have with nothing below */
     loom_automaton_state start;
 };
 

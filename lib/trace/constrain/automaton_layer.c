@@ -155,7 +155,11 @@ static void sub_bounds(const loom_automaton *a, const loom_automaton_state *s, l
         subs_wanted(a, s, &lo, &hi);
         int64_t behind = s->sub.index >= 0 ? s->n_edges - 1 - s->sub.index : s->n_edges;
         int64_t m_lo = loom_max_i64(lo - 1, 0), m_hi = loom_min_i64(hi - 1, behind); /* subgraphs after this one */
-        bool owed = a->conf.reach && !s->met && !(s->sub.index >= 0 && starts_at_reach(a, s->sub.index));
+        bool owed = a->conf.reach && !s->met;
+        if (owed && s->sub.index >= 0 && starts_at_reach(a, s->sub.index)) {
+            b->ends = a->ends;
+            owed = false;
+        }
         if (owed && a->reach_now) m_lo = loom_max_i64(m_lo, 1);
         if (owed && s->depth < 0) b->d_lo = 1;
         if (left >= 0) {

@@ -255,6 +255,13 @@ static const char *wish_edge(loom_automaton *a)
     return loom_am_writable(a, name[1], &a->wish.listed) ? NULL : not_writable(a, name[1]);
 }
 
+/* Has a call of this type nothing below? */
+static bool ends(const char *name)
+{
+    loom_call_type type = loom_call_type_of(name, strlen(name));
+    return type == LOOM_CALL_MC || type == LOOM_CALL_DB;
+}
+
 /* A layer further down is to start at `reach`. */
 static const char *wish_way(loom_automaton *a)
 {
@@ -269,6 +276,7 @@ static const char *wish_way(loom_automaton *a)
         return explain(a, "the \"" LOOM_TEXT_INCLUDE "\" line lets %s call, but nothing may come below this layer",
                        reach);
     if (a->start.split) return NULL;
+    a->ends = a->conf.on_the_way && ends(a->include.name[2]) ? 1 : 0;
     a->reach_now = r->remaining_depth == 1 || (r->remaining_depth < 0 && r->num_edges >= 0 && left < 2);
     if (a->reach_now) a->wish = (loom_am_wish){.destination = reach, .listed = listed, .type = -1};
     return NULL;
@@ -280,7 +288,7 @@ static const char *read_wishes(loom_automaton *a)
     const char *why = NULL;
 
     if (source && !a->start.split && strcmp(source, a->req.start_node) == 0) why = wish_edge(a);
-    else if (source && a->conf.root && !a->conf.reach) a->conf.reach = source;
+    else if (source && (a->conf.root || a->conf.on_the_way) && !a->conf.reach) a->conf.reach = source;
     if (!why && a->conf.reach && strcmp(a->conf.reach, a->req.start_node) == 0) a->conf.reach = NULL;
     return why || !a->conf.reach ? why : wish_way(a);
 }

@@ -5,7 +5,7 @@
 #include "trace/constrain/automaton.h"
 
 typedef struct sub_case {
-    int64_t n_lo, n_hi, c_lo, c_hi, x_lo, x_hi, d_lo, d_hi, k_lo, k_hi;
+    int64_t n_lo, n_hi, c_lo, c_hi, x_lo, x_hi, d_lo, d_hi, k_lo, k_hi, ends;
     bool below, plain;
 } sub_case;
 
@@ -25,6 +25,7 @@ static sub_case make_case(const loom_sub_bounds *b, const loom_sub_state *sub, b
                   .x_hi = b->x_hi,
                   .d_lo = b->d_lo,
                   .d_hi = b->d_hi,
+                  .ends = b->ends,
                   .below = below,
                   .plain = plain};
 
@@ -63,7 +64,7 @@ static int64_t least_below(const sub_case *s, int64_t d, int64_t k)
 static bool solvable(const sub_case *s, int64_t *c_lo, int64_t *x_lo)
 {
     if (s->k_lo > s->k_hi || s->d_lo > s->d_hi) return false;
-    *c_lo = s->plain ? loom_max_i64(s->c_lo, s->k_lo) : s->c_lo;
+    *c_lo = s->plain ? loom_max_i64(s->c_lo, s->k_lo + s->ends) : s->c_lo;
     *x_lo = loom_max_i64(s->x_lo, least_below(s, s->d_lo, s->k_lo));
     return *c_lo <= s->c_hi && *x_lo <= s->x_hi && *c_lo + *x_lo <= s->n_hi && s->n_lo <= s->n_hi &&
            (s->c_hi >= s->n_lo || s->x_hi >= s->n_lo - s->c_hi);
