@@ -218,7 +218,7 @@ install: build ## put programs, recipes, base model, manual pages and libraries 
 	@cmake --install $(BUILD) --prefix $(call quoted,$(PREFIX)) | tail -n 1
 
 deb: ## a Debian package for any CPU of this architecture, in build-deb/
-	@cmake -S . -B $(BUILD)-deb -G Ninja -DLOOM_NATIVE=OFF -DLOOM_STATIC_HDF5=OFF -DLOOM_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr $(CMAKE_OPTIONS) >/dev/null
+	@cmake -S . -B $(BUILD)-deb -G Ninja -DLOOM_NATIVE=OFF -DLOOM_STATIC=OFF -DLOOM_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr $(CMAKE_OPTIONS) >/dev/null
 	@cmake --build $(BUILD)-deb -j $(JOBS) -- --quiet
 	@cd $(BUILD)-deb && cpack -G DEB >cpack.log 2>&1 || { tail -n 20 cpack.log >&2; exit 1; }
 	@ls $(BUILD)-deb/*.deb

@@ -3,11 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/num.h"
 #include "guide/token_trie.h"
 #include "trace/text/grammar.h"
 
 typedef struct worker {
-    loom_buf prompt;
+    loom_buf prompt, unasked;
     loom_automaton_state *stack;
     int64_t rows, known;
 } worker;
@@ -20,7 +21,8 @@ struct loom_allowed {
     int64_t words; /* of a row's bits */
     worker *workers;
     uint64_t *bits;
-    size_t cap_bits;
+    int32_t *labels; /* those of the call, less those that teach nothing */
+    size_t cap_bits, cap_labels;
     const loom_batch *b; /* of the call */
 };
 
@@ -62,10 +64,12 @@ void loom_allowed_free(loom_allowed *x)
     if (!x) return;
     for (int i = 0; x->workers && i < loom_pool_threads(x->pool); i++) {
         loom_buf_release(&x->workers[i].prompt);
+        loom_buf_release(&x->workers[i].unasked);
         free(x->workers[i].stack);
     }
     free(x->workers);
     free(x->bits);
+    free(x->labels);
     loom_token_trie_free(x->trie);
     loom_tokenizer_free(x->tok);
     free(x);
@@ -81,34 +85,59 @@ static const char *bytes_of(const loom_allowed *x, int32_t id, size_t *len)
     return bytes && *len ? bytes : NULL;
 }
 
-/* Rows from `from` on, whose labels are the answer, until it is complete or breaks a rule. Its first `skip` bytes
- * belong to the prompt. False: it breaks a rule in its first edge, or before. */
-static bool walk(loom_allowed *x, worker *w, loom_automaton *a, size_t skip, int64_t from, int64_t end)
+typedef struct answer {
+    size_t skip;       /* its first bytes belong to the prompt */
+    int64_t from, end; /* rows whose labels are the answer */
+} answer;
+
+/* Follows the answer until it is complete or breaks a rule. Returns the row whose label breaks it, or the end. fill:
+ * the rows before it get their bits, and that one those of what might have stood there. */
+static int64_t follow(loom_allowed *x, worker *w, loom_automaton *a, const answer *it, bool fill)
 {
     loom_automaton_state at = *loom_automaton_start(a);
+    size_t skip = it->skip;
 
-    for (int64_t n = from; n < end && !at.done; n++) {
+    for (int64_t n = it->from; n < it->end && !at.done; n++) {
         uint64_t *row = x->bits + n * x->words;
         int32_t id = x->b->labels[n];
         size_t len = 0;
         const char *bytes = bytes_of(x, id, &len);
 
-        if (!bytes) return true;
-        if (skip) {
-            size_t n_skip = len < skip ? len : skip;
-            if (!loom_automaton_feed(a, &at, bytes + n_skip, len - n_skip)) return at.n_edges > 0;
-            skip -= n_skip;
-            continue;
-        }
-        loom_token_trie_allowed(row, x->trie, a, &at, w->stack);
-        if (!loom_has_bit(row, id)) {
-            memset(row, 0, (size_t)x->words * sizeof *row);
-            return at.n_edges > 0;
-        }
-        loom_automaton_feed(a, &at, bytes, len); /* a copy walked here before: the bit */
-        w->known++;
+        if (!bytes) return it->end;
+        size_t n_skip = len < skip ? len : skip;
+        if (fill && !skip) loom_token_trie_allowed(row, x->trie, a, &at, w->stack);
+        skip -= n_skip;
+        if (fill && !n_skip && !loom_has_bit(row, id)) return n;
+        if (!loom_automaton_feed(a, &at, bytes + n_skip, len - n_skip)) return n; /* a copy walked here before: never */
+        w->known += fill && !n_skip;
     }
-    return true;
+    return it->end;
+}
+
+/* -1: there is no such answer. */
+static int64_t follow_conf(loom_allowed *x, worker *w, const loom_automaton_conf *conf, const answer *it, bool fill)
+{
+    loom_automaton *a = NULL;
+    loom_err none;
+    int64_t end = -1;
+
+    if (loom_automaton_new(&a, conf, &none) == LOOM_OK) end = follow(x, w, a, it, fill);
+    loom_automaton_free(a);
+    return end;
+}
+
+static void clear(loom_allowed *x, int64_t from, int64_t end)
+{
+    memset(x->bits + from * x->words, 0, (size_t)((end - from) * x->words) * sizeof *x->bits);
+}
+
+/* The bits of an answer as far as it keeps the rules; what follow_conf returns. */
+static int64_t fill_answer(loom_allowed *x, worker *w, const loom_automaton_conf *conf, const answer *it)
+{
+    clear(x, it->from, it->end);
+    int64_t wrong = follow_conf(x, w, conf, it, true);
+    if (wrong >= 0 && wrong < it->end) clear(x, wrong, wrong + 1);
+    return wrong;
 }
 
 /* Returns how many bytes were missing: tokenizers that know nothing of our texts cut after the colon of
@@ -127,37 +156,65 @@ static size_t read_prompt(const loom_allowed *x, loom_buf *prompt, int64_t first
     return 1;
 }
 
-/* The rows of one answer; false: as walk() says, or there is no such answer. */
-static bool fill_answer(loom_allowed *x, worker *w, const loom_automaton_conf *conf, size_t skip, int64_t from,
-                        int64_t end)
+/* The same request without what the layer is to include; false: no memory. */
+static bool unask(worker *w, loom_automaton_conf *conf)
 {
-    loom_automaton *a = NULL;
-    loom_err unreadable;
-    bool kept = loom_automaton_new(&a, conf, &unreadable) == LOOM_OK && walk(x, w, a, skip, from, end);
+    const char *line = strstr(conf->prompt, LOOM_TEXT_INCLUDE), *end = strchr(line, '\n');
+    size_t before = (size_t)(line - conf->prompt), after = end ? before + (size_t)(end + 1 - line) : conf->prompt_len;
 
-    loom_automaton_free(a);
-    return kept;
+    loom_buf_reset(&w->unasked);
+    loom_buf_append(&w->unasked, conf->prompt, before);
+    loom_buf_append(&w->unasked, conf->prompt + after, conf->prompt_len - after);
+    conf->asked_first = conf->on_the_way = false;
+    conf->prompt = loom_buf_text(&w->unasked);
+    conf->prompt_len = w->unasked.len;
+    return !loom_buf_failed(&w->unasked);
+}
+
+/* An answer that does not do what it is asked: all there is to learn is that its row `wrong` should be another. */
+static void refuse(loom_allowed *x, worker *w, const loom_automaton_conf *asked, const answer *it, int64_t wrong)
+{
+    follow_conf(x, w, asked, it, true);
+    clear(x, it->from, wrong);
+    for (int64_t n = it->from; n < it->end; n++)
+        if (n != wrong) x->labels[n] = LOOM_IGNORE;
+}
+
+/* What is asked for comes first, and layers above it lead to it; or it comes later; or its lack is all that is wrong
+ * with the answer. */
+static void fill_asked(loom_allowed *x, worker *w, const loom_automaton_conf *conf, const answer *it)
+{
+    loom_automaton_conf first = *conf, later = *conf, none = *conf;
+    int64_t known = w->known;
+
+    first.asked_first = first.on_the_way = later.on_the_way = true;
+    int64_t wrong = fill_answer(x, w, &first, it);
+    if (wrong == it->end || !unask(w, &none)) return;
+    int64_t wrong_later = follow_conf(x, w, &later, it, false), wrong_anyway = follow_conf(x, w, &none, it, false);
+    if (wrong >= 0 && wrong_anyway > loom_max_i64(wrong, wrong_later)) {
+        refuse(x, w, &first, it, wrong);
+        w->known = known + 1;
+    } else if (wrong_later > wrong || wrong < 0) {
+        w->known = known;
+        fill_answer(x, w, wrong_later > wrong ? &later : conf, it);
+    }
 }
 
 static void fill_sequence(void *arg, int64_t item, int thread)
 {
     loom_allowed *x = arg;
     worker *w = &x->workers[thread];
-    int64_t first = x->b->segments[item], end = x->b->segments[item + 1], from = first;
+    int64_t first = x->b->segments[item];
+    answer it = {.from = first, .end = x->b->segments[item + 1]};
 
-    while (from < end && x->b->labels[from] == LOOM_IGNORE) from++;
-    if (from == end) return;
-    size_t skip = read_prompt(x, &w->prompt, first, from + 1);
+    while (it.from < it.end && x->b->labels[it.from] == LOOM_IGNORE) it.from++;
+    if (it.from == it.end) return;
+    it.skip = read_prompt(x, &w->prompt, first, it.from + 1);
     loom_automaton_conf conf = {
         .mode = x->mode, .full = true, .prompt = loom_buf_text(&w->prompt), .prompt_len = w->prompt.len};
-    int64_t known = w->known;
-    for (int64_t n = from; n < end; n++) w->rows += x->b->labels[n] != LOOM_IGNORE;
-    conf.asked_first = conf.on_the_way = strstr(conf.prompt, LOOM_TEXT_INCLUDE) != NULL;
-    if (fill_answer(x, w, &conf, skip, from, end) || !conf.asked_first) return;
-    conf.asked_first = conf.on_the_way = false; /* it does not come first, or nowhere below */
-    w->known = known;
-    memset(x->bits + from * x->words, 0, (size_t)((end - from) * x->words) * sizeof *x->bits);
-    fill_answer(x, w, &conf, skip, from, end);
+    if (strstr(conf.prompt, LOOM_TEXT_INCLUDE)) fill_asked(x, w, &conf, &it);
+    else fill_answer(x, w, &conf, &it);
+    for (int64_t n = it.from; n < it.end; n++) w->rows += x->labels[n] != LOOM_IGNORE;
 }
 
 loom_status loom_allowed_fill(loom_allowed *x, loom_batch *b, loom_err *err)
@@ -165,12 +222,17 @@ loom_status loom_allowed_fill(loom_allowed *x, loom_batch *b, loom_err *err)
     size_t words = (size_t)(b->N * x->words);
 
     LOOM_TRY(loom_grow(&x->bits, &x->cap_bits, words, sizeof *x->bits, err));
+    LOOM_TRY(loom_grow(&x->labels, &x->cap_labels, (size_t)b->N, sizeof *x->labels, err));
     memset(x->bits, 0, words * sizeof *x->bits);
+    memcpy(x->labels, b->labels, (size_t)b->N * sizeof *x->labels);
     x->b = b;
     loom_pool_for(x->pool, b->n_segments, fill_sequence, x);
-    for (int i = 0; i < loom_pool_threads(x->pool); i++)
+    for (int i = 0; i < loom_pool_threads(x->pool); i++) {
         LOOM_TRY(loom_buf_check(&x->workers[i].prompt, "a prompt", err));
+        LOOM_TRY(loom_buf_check(&x->workers[i].unasked, "a prompt", err));
+    }
     b->allowed = x->bits;
+    b->labels = x->labels;
     return LOOM_OK;
 }
 

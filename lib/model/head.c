@@ -49,19 +49,30 @@ static bool is_shaped(const loom_batch *b)
     return b->weights || b->shape.gce > 0 || b->shape.focus > 0 || b->shape.allowed > 0;
 }
 
-/* Counted rows `first`.. of dlogits as b->shape wants them. */
+/* What might stand where row n has its label; NULL: not known. */
+static const uint64_t *allowed_at(const loom_step *s, int64_t n)
+{
+    int64_t words = (int64_t)loom_bit_words(s->a->c.V);
+    const uint64_t *bits = s->b->allowed ? s->b->allowed + n * words : NULL;
+
+    for (int64_t i = 0; bits && i < words; i++)
+        if (bits[i]) return bits;
+    return NULL;
+}
+
+/* Counted rows `first`.. of dlogits as b->shape wants them. A label that is wrong has no cross-entropy. */
 static void shape_rows(const loom_step *s, float *z, int64_t first, int64_t rows)
 {
     const loom_acts *a = s->a;
     int64_t V = a->c.V;
 
     for (int64_t i = first; i < first + rows; i++) {
-        const uint64_t *allowed = s->b->allowed ? s->b->allowed + a->counted[i] * (int64_t)loom_bit_words(V) : NULL;
         loom_loss_row row = {.label = a->targets_of[i],
                              .loss = a->losses[i],
                              .weight = s->b->weights ? (double)a->weights_of[i] : 1,
-                             .allowed = allowed && loom_has_bit(allowed, a->targets_of[i]) ? allowed : NULL};
+                             .allowed = allowed_at(s, a->counted[i])};
 
+        if (row.allowed && !loom_has_bit(row.allowed, row.label)) a->losses[i] = 0;
         loom_loss_shape_row(z + (i - first) * V, &s->b->shape, &row, s->scale, V);
     }
 }

@@ -13,7 +13,8 @@ static double certainty(const float *dz, double scale, double p, int64_t V)
     return fmax((double)sum / (scale * scale) - (1 - p) * (1 - p) + p * p, 0);
 }
 
-/* dz becomes count (p - [label]) + more p (1 - [allowed] / P), all times scale. */
+/* dz becomes count (p - [label]) + more p (1 - [allowed] / P), all times scale; nothing where P is too small to divide
+ * by. */
 static void add_allowed(float *restrict dz, double count, double more, const loom_loss_row *row, double scale,
                         int64_t V)
 {
@@ -22,7 +23,7 @@ static void add_allowed(float *restrict dz, double count, double more, const loo
     dz[row->label] = (float)(scale * p);
     for (int64_t v = 0; v < V; v++)
         if (loom_has_bit(row->allowed, v)) within += (double)dz[v];
-    within /= scale;
+    within = fmax(within / scale, 1e-30);
     float outside = (float)(count + more), inside = (float)(count + more * (1 - 1 / within));
     for (int64_t v = 0; v < V; v++) dz[v] *= loom_has_bit(row->allowed, v) ? inside : outside;
     dz[row->label] -= (float)(count * scale);
@@ -32,6 +33,10 @@ void loom_loss_shape_row(float *dz, const loom_loss_shape *shape, const loom_los
 {
     double p = exp(-row->loss), count = row->weight;
 
+    if (row->allowed && !loom_has_bit(row->allowed, row->label)) {
+        add_allowed(dz, 0, shape->allowed * row->weight, row, (double)scale, V);
+        return;
+    }
     if (shape->gce > 0) count *= exp(-shape->gce * row->loss);
     if (shape->focus > 0) count *= pow(certainty(dz, (double)scale, p, V), shape->focus);
     /* a label that has next to no probability leaves nothing to divide by: the cross-entropy alone brings it back */
@@ -54,6 +59,7 @@ void loom_loss_shape_row_plain(double *dz, const double *z, const loom_loss_shap
         if (row->allowed && loom_has_bit(row->allowed, v)) within += p;
     }
     double count = row->weight * pow(exp(z[row->label]) / sum, shape->gce) * pow(squares, shape->focus);
+    if (row->allowed && !loom_has_bit(row->allowed, row->label)) count = 0;
     for (int64_t v = 0; v < V; v++) {
         double p = exp(z[v]) / sum;
         dz[v] = scale * count * (p - (v == row->label));

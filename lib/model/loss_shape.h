@@ -16,7 +16,8 @@ typedef struct loom_loss_row {
     int32_t label;
     double loss;             /* -log p[label] */
     double weight;           /* of the whole row */
-    const uint64_t *allowed; /* bits of the tokens that might stand there, the label among them; NULL: not known */
+    const uint64_t *allowed; /* bits of the tokens that might stand there; NULL: not known. Without the label's: the
+                              * label is wrong, and all there is to learn is that one of these should stand there */
 } loom_loss_row;
 
 /* dz (V) in place. */

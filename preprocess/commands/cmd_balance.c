@@ -17,10 +17,11 @@
 #include "preprocess/texts/swap_asked.h"
 #include "preprocess/texts/text_batch.h"
 #include "preprocess/texts/text_shape.h"
+#include "preprocess/texts/unmet.h"
 
 typedef struct balance_conf {
     const char *output;
-    double exponent, slow, renamed, spelled, kept, swapped, retimed;
+    double exponent, slow, renamed, spelled, kept, swapped, unmet, retimed;
     const char *names;
     int64_t samples, repeats;
 } balance_conf;
@@ -58,6 +59,9 @@ static const loom_opt balance_opts[] = {
         "share of the samples that ask for a call to include in which its caller and callee, each by half, become "
         "another microservice of the text: models then follow the request where the names alone would tell them "
         "what usually calls"),
+    LOOM_OPT_F64("unmet", 0, balance_conf, unmet, "0", 0.0, 1.0, "P",
+                 "share of the samples whose request becomes one for a call that the answer lacks; for `loom-train "
+                 "--allowed`, which learns of such an answer only where it should have gone another way"),
     LOOM_OPT_GROUP("Times"),
     LOOM_OPT_F64("retimed", 0, balance_conf, retimed, "0", 0.0, 1.0, "P",
                  "share of the samples, but for those that ask for high latency, in which every time becomes another "
@@ -76,6 +80,7 @@ typedef struct balance_run {
     loom_exchange *exchange; /* made-up names; NULL: those of the text */
     loom_retime *retime;     /* other times; NULL: those of the text */
     loom_swap_asked swap;    /* other calls to include */
+    loom_unmet unmet;        /* calls to include that are not there */
     loom_intern names;       /* every microservice of the text, where names are drawn from them */
     loom_buf other;          /* a sample with other names of the text */
     loom_intern shapes;
@@ -83,7 +88,7 @@ typedef struct balance_run {
     int64_t *left; /* of each shape: samples not yet passed in the second reading */
     double *rate;  /* of each shape: how often a sample is written on average */
     size_t room;   /* elements of left and is_slow */
-    int64_t samples, written, kept, numbered, renamed, unnamed, swapped, retimed, bytes;
+    int64_t samples, written, kept, numbered, renamed, unnamed, swapped, unmets, retimed, bytes;
 } balance_run;
 
 /* ---- other names ---- */
@@ -171,6 +176,15 @@ static loom_status add_shape(balance_run *run, int64_t i, bool slow, loom_err *e
     return LOOM_OK;
 }
 
+/* What later changes of the text draw from. */
+static bool gather(balance_run *run, const balance_conf *conf, const char *text, const loom_text_item *item)
+{
+    bool asks = conf->unmet > 0 && item->mode == LOOM_MODE_INSTRUCTION && item->answer;
+
+    return (!draws_names(run, conf) || gather_names(run, text, item->len)) &&
+           (!asks || loom_unmet_add(&run->unmet, text, item->len, item->answer));
+}
+
 static loom_status count(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
 {
     const balance_conf *conf = run->ctx->conf;
@@ -180,8 +194,7 @@ static loom_status count(balance_run *run, const char *text, const loom_text_ite
     int64_t i;
 
     i = loom_intern_add(&run->shapes, shape, shape_in(run, shape, sizeof shape, text, item, &slow));
-    if (i < 0 || (draws_names(run, conf) && !gather_names(run, text, item->len)))
-        return loom_fail_nomem(err, "the names and shapes of the text");
+    if (i < 0 || !gather(run, conf, text, item)) return loom_fail_nomem(err, "the names and shapes of the text");
     if (run->shapes.n > known) LOOM_TRY(add_shape(run, i, slow, err));
     run->left[i]++;
     run->samples++;
@@ -247,14 +260,27 @@ static void swap_some(balance_run *run, const char **text, size_t *len, size_t a
     use_other(&run->swap.text, text, len, &run->swapped);
 }
 
+/* The request's end moves with its line. */
+static void unmeet_some(balance_run *run, const char **text, size_t *len, size_t *answer, uint64_t number)
+{
+    const balance_conf *conf = run->ctx->conf;
+    size_t before = *len;
+
+    if (!*answer || !is_drawn(run, "balance-unmet", number, conf->unmet)) return;
+    if (!loom_unmet_sample(&run->unmet, *text, *len, *answer, number)) return;
+    use_other(&run->unmet.text, text, len, &run->unmets);
+    *answer += *len - before;
+}
+
 static loom_status write_one(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
 {
-    size_t len = item->len;
+    size_t len = item->len, answer = item->answer;
     uint64_t number = (uint64_t)run->numbered++;
 
-    if (run->swap.names) swap_some(run, &text, &len, item->answer, number);
+    if (item->mode == LOOM_MODE_INSTRUCTION) unmeet_some(run, &text, &len, &answer, number);
+    if (run->swap.names) swap_some(run, &text, &len, answer, number);
     if (run->exchange) exchange_some(run, &text, &len, number);
-    else rename_some(run, &text, &len, item->answer);
+    else rename_some(run, &text, &len, answer);
     if (run->retime) retime_some(run, &text, &len, number);
     LOOM_TRY(loom_nomem_check("a sample", err));
     run->bytes += (int64_t)len + 1;
@@ -354,6 +380,7 @@ static loom_status finish(balance_run *run, loom_meta *meta, loom_err *err)
     loom_meta_i64(meta, "samples_renamed", run->renamed);
     if (run->exchange) loom_meta_i64(meta, "samples_without_names", run->unnamed);
     if (conf->swapped > 0) loom_meta_i64(meta, "samples_swapped", run->swapped);
+    if (conf->unmet > 0) loom_meta_i64(meta, "samples_unmet", run->unmets);
     if (run->retime) loom_meta_i64(meta, "samples_retimed", run->retimed);
     LOOM_TRY(loom_meta_commit(meta, run->ctx, &run->out, 1, 1, err));
     loom_info("%lld samples, %s, of %lld shapes; %lld of the %lld read are among them", (long long)run->written,
@@ -363,6 +390,7 @@ static loom_status finish(balance_run *run, loom_meta *meta, loom_err *err)
     else if (conf->renamed > 0)
         loom_info("%lld of them with other names, %zu names in all", (long long)run->renamed, (size_t)run->names.n);
     if (conf->swapped > 0) loom_info("%lld of them ask for another call", (long long)run->swapped);
+    if (conf->unmet > 0) loom_info("%lld of them ask for a call that they lack", (long long)run->unmets);
     if (run->retime) loom_info("%lld of them with other times", (long long)run->retimed);
     if (run->unnamed)
         loom_warn("%lld samples kept their names: they have none of the form MS_ or S_ and digits, or more than %d",
@@ -423,12 +451,14 @@ static loom_status run_balance(const loom_ctx *ctx, loom_err *err)
     if (!conf->output) return loom_fail(err, LOOM_STATUS_ARG, "no output; give -o FILE");
     loom_rng_seed(&run.rng, (uint64_t)ctx->common.seed, "balance", 0);
     loom_progress_start(&run.progress, &ctx->common, "balancing", 0, "samples");
+    run.unmet.seed = (uint64_t)ctx->common.seed;
     if (conf->swapped > 0) run.swap = (loom_swap_asked){.names = &run.names, .seed = (uint64_t)ctx->common.seed};
     if ((st = open_exchange(&run, conf, err)) == LOOM_OK) st = open_retime(&run, conf, err);
     if (st == LOOM_OK) st = balance(&run, &meta, err);
     if (run.exchange) loom_exchange_release(run.exchange);
     if (run.retime) loom_retime_release(run.retime);
     loom_swap_asked_release(&run.swap);
+    loom_unmet_release(&run.unmet);
     free(run.exchange);
     free(run.retime);
     loom_out_abandon(&run.out);

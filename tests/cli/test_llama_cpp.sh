@@ -5,6 +5,7 @@ command -v node >/dev/null || skip "no node"
 [ -f "$NODE_LLAMA_CPP/dist/index.js" ] || fail "$NODE_LLAMA_CPP holds no dist/index.js"
 [ -x "$TOOLS/token_logprobs" ] || skip "token_logprobs is not built"
 BASE=$SRC/checkpoints/base.h5
+MANY=${LLAMA_TEXTS:-300} FEWER=$((${LLAMA_TEXTS:-300} / 3))
 loom-preprocess sample-traces --profile tiny --traces 1500 -q -o traces || fail "no traces"
 loom-preprocess graphs -q traces -o g.graphs.zst 2>/dev/null || fail "no graphs"
 for mode in instruction recursive tabular; do
@@ -26,9 +27,9 @@ difference() {
 greedy() { says found "\"prompts\":$1,.*\"same_greedy\":$1\\}"; }
 
 loom-train export "$BASE" -o f32.gguf --dtype f32 -q || fail "no export"
-against 1000 "$BASE" instruction.txt 1000 6 f32.gguf; difference 1e-3; greedy 6
-against 300 "$BASE" recursive.txt 300 3 f32.gguf; difference 1e-3; greedy 3
-against 300 "$BASE" tabular.txt 300 3 f32.gguf; difference 1e-3; greedy 3
+against $MANY "$BASE" instruction.txt $MANY 6 f32.gguf; difference 1e-3; greedy 6
+against $FEWER "$BASE" recursive.txt $FEWER 3 f32.gguf; difference 1e-3; greedy 3
+against $FEWER "$BASE" tabular.txt $FEWER 3 f32.gguf; difference 1e-3; greedy 3
 # the base is stored in bfloat16: nothing is lost there, but llama.cpp rounds what it multiplies; float16 and Q8_0 lose
 for dtype in bf16 f16 q8_0; do
     loom-train export "$BASE" -o $dtype.gguf --dtype $dtype -q || fail "no export"
@@ -39,7 +40,7 @@ done
 loom-preprocess tokenizer -q instruction.txt -o tokenizer.json && loom-preprocess tokens -q instruction.txt --tokenizer tokenizer.json -o t.tokens.h5 || fail "no tokens"
 loom-train pretrain t.tokens.h5 --hidden 64 --layers 2 --heads 4 --kv-heads 2 --ffn 128 --context 512 --batch-tokens 1024 --steps 20 --no-plot -q -o tiny || fail "no model"
 loom-train export tiny -o tiny.gguf --dtype f32 --check instruction.txt -q || fail "no export"
-against 300 tiny instruction.txt 300 3 tiny.gguf; difference 1e-3; greedy 3
+against $FEWER tiny instruction.txt $FEWER 3 tiny.gguf; difference 1e-3; greedy 3
 "$TOOLS/make_random_llama" tiny-3.2 three tokenizer.json 1 2>/dev/null || fail "no model"
 loom-train pretrain t.tokens.h5 --init three --lora --lora-targets all --context 512 --batch-tokens 512 --lr 1e-2 --steps 8 --no-plot -q -o adapted || fail "no adapter"
 loom-train export three -o three.gguf --dtype f32 -q && loom-train export adapted -o adapter.gguf -q || fail "no export"

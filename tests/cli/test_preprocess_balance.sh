@@ -224,6 +224,13 @@ paste -d'|' calls.txt swapped.txt | awk -F'|' '/^### Question/ { delete asked } 
 [ ! -s wrong ] || fail "$(head -3 wrong | paste -sd';')"
 expect 0 loom-preprocess balance calls.txt -e 1 --swapped 0.5 -o some.swapped.txt
 n=$(diff <(grep '^Include' calls.txt) <(grep '^Include' some.swapped.txt) | grep -c '^>'); [ "$n" -gt 30 ] && [ "$n" -lt 90 ] || fail "$n requests are others, not about half of 124"
+# requests for a call of the text that the answer lacks: nothing else changed
+expect 0 loom-preprocess balance calls.txt -e 1 --unmet 1 -o unmet.txt
+says unmet.txt.meta.json '"samples_unmet": [1-9][0-9]*'
+cmp <(grep -v '^Include' calls.txt) <(grep -v '^Include' unmet.txt) || fail "--unmet changed more than requests"
+n=$(diff <(grep '^Include' calls.txt) <(grep '^Include' unmet.txt) | grep -c '^>'); [ "$n" -gt 30 ] || fail "only $n requests are others"
+expect 0 loom-preprocess balance calls.txt -e 1 --unmet 1 -o unmet.again.txt
+cmp unmet.txt unmet.again.txt || fail "requests of one seed differ"
 # a text without a third name, and requests whose names stand nowhere else, stay
 expect 0 loom-preprocess balance asks.txt -e 1 --swapped 1 -o same.txt
 cmp asks.txt same.txt || fail "--swapped changed a request of which the answer says nothing"

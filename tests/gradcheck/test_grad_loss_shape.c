@@ -9,6 +9,8 @@
 enum { V = 37, LABEL = 5, WORDS = 1 };
 
 static const uint64_t set[WORDS] = {0x155555a7b3u | (uint64_t)1 << LABEL};
+static const uint64_t others[WORDS] = {0x155555a7b3u & ~((uint64_t)1 << LABEL)}; /* the label is wrong */
+static const uint64_t *const sets[] = {NULL, set, others};
 
 static void draw(double *z, double spread, uint64_t seed)
 {
@@ -36,6 +38,7 @@ static double loss_of(const double *z, const double *z0, const loom_loss_shape *
         if (row->allowed && loom_has_bit(row->allowed, v)) within += probability(z, v);
     }
     double own = shape->gce > 0 ? (1 - pow(p, shape->gce)) / shape->gce : -log(p);
+    if (row->allowed == others) own = 0;
     return row->weight * (pow(squares, shape->focus) * own - (row->allowed ? shape->allowed * log(within) : 0));
 }
 
@@ -50,10 +53,10 @@ static const loom_loss_shape shapes[] = {{0},
 TEST(definition_is_the_slope_of_its_loss)
 {
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-        for (int known = 0; known < 2; known++) {
+        for (int known = 0; known < 3; known++) {
             double z[V], z0[V], dz[V];
             draw(z0, 1.5, 3 + i);
-            loom_loss_row row = {LABEL, -log(probability(z0, LABEL)), 0.7, known ? set : NULL};
+            loom_loss_row row = {LABEL, -log(probability(z0, LABEL)), 0.7, sets[known]};
             loom_loss_shape_row_plain(dz, z0, &shapes[i], &row, 0.25, V);
             for (int v = 0; v < V; v++) {
                 memcpy(z, z0, sizeof z);
@@ -89,8 +92,7 @@ TEST(row_is_its_definition)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (uint64_t seed = 0; seed < 20; seed++) {
             draw(z, seed % 2 ? 1 : 6, seed);
-            check_row(z, &shapes[i], NULL);
-            check_row(z, &shapes[i], set);
+            for (int known = 0; known < 3; known++) check_row(z, &shapes[i], sets[known]);
         }
 }
 
@@ -109,6 +111,13 @@ TEST(hopeless_label)
     loom_loss_shape_row(dz, &shape, &row, 1, V);
     for (int v = 0; v < V; v++) CHECK(isfinite(dz[v]));
     CHECK_NEAR(dz[LABEL], -1, 1e-6);
+    const uint64_t hopeless[WORDS] = {(uint64_t)1 << 7}; /* nor has what should stand there: finite, too */
+    row.allowed = hopeless;
+    memset(dz, 0, sizeof dz);
+    dz[0] = 200;
+    loom_xent(losses, &right, dz, &label, 1, 1, V);
+    loom_loss_shape_row(dz, &shape, &row, 1, V);
+    for (int v = 0; v < V; v++) CHECK(isfinite(dz[v]));
 }
 
 /* Labels drawn as often as the model says, and only allowed ones: what is expected of the gradient. Nothing where the
