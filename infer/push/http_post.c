@@ -16,9 +16,46 @@ void loom_http_answer_release(loom_http_answer *a)
 
 #ifdef LOOM_HAVE_CURL
 
+#define CURL_DISABLE_TYPECHECK /* its macros are for calls by name */
 #include <curl/curl.h>
+#include <dlfcn.h>
 
 enum { MOST_BODY = 64 << 10 };
+
+/* libcurl brings TLS and Kerberos, half of a program's start: it is loaded by those who send. */
+#define CALLS(X)                                                                                                       \
+    X(global_init)                                                                                                     \
+    X(global_cleanup)                                                                                                  \
+    X(free)                                                                                                            \
+    X(url)                                                                                                             \
+    X(url_set)                                                                                                         \
+    X(url_get)                                                                                                         \
+    X(url_cleanup)                                                                                                     \
+    X(easy_init)                                                                                                       \
+    X(easy_setopt)                                                                                                     \
+    X(easy_perform)                                                                                                    \
+    X(easy_getinfo)                                                                                                    \
+    X(easy_strerror)                                                                                                   \
+    X(easy_cleanup)                                                                                                    \
+    X(slist_append)                                                                                                    \
+    X(slist_free_all)
+#define MEMBER(name) __typeof__(curl_##name) *name;
+static struct {
+    void *library;
+    CALLS(MEMBER)
+} curl;
+
+static bool load(void)
+{
+    void *library = curl.library ? curl.library : dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+    bool all = library != NULL;
+
+#define FIND(name) all = all && (*(void **)&curl.name = dlsym(library, "curl_" #name)) != NULL;
+    CALLS(FIND)
+    if (library && !all) dlclose(library);
+    curl.library = all ? library : NULL;
+    return all;
+}
 
 struct loom_http_post {
     CURL *curl;
@@ -26,13 +63,7 @@ struct loom_http_post {
     char why[CURL_ERROR_SIZE];
 };
 
-const char *loom_http_post_library(void)
-{
-    static char text[48];
-
-    snprintf(text, sizeof text, "libcurl %s", curl_version_info(CURLVERSION_NOW)->version);
-    return text;
-}
+const char *loom_http_post_library(void) { return "libcurl " LIBCURL_VERSION; }
 
 /* What is beyond the most is read and let go. */
 static size_t take(char *data, size_t size, size_t n, void *arg)
@@ -62,16 +93,16 @@ static bool is_this_machine(const char *url)
 
 static loom_status check_url(const char *url, loom_err *err)
 {
-    CURLU *u = curl_url();
+    CURLU *u = curl.url();
     char *scheme = NULL, *host = NULL;
-    bool good = u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
-                curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+    bool good = u && curl.url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
+                curl.url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
                 (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
-                curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK && *host;
+                curl.url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK && *host;
 
-    curl_free(scheme);
-    curl_free(host);
-    curl_url_cleanup(u);
+    curl.free(scheme);
+    curl.free(host);
+    curl.url_cleanup(u);
     if (good) return LOOM_OK;
     return loom_fail(err, LOOM_STATUS_ARG,
                      "\"%s\" is no address to send to; expected one such as http://127.0.0.1:4318/v1/traces", url);
@@ -81,26 +112,28 @@ static void set_options(loom_http_post *p, const char *url, int64_t timeout_s)
 {
     CURL *c = p->curl;
 
-    curl_easy_setopt(c, CURLOPT_URL, url);
-    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(c, CURLOPT_POST, 1L);
-    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)timeout_s);
-    curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)timeout_s);
-    curl_easy_setopt(c, CURLOPT_ERRORBUFFER, p->why);
-    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take);
-    curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, look_for_stop);
-    if (is_this_machine(url)) curl_easy_setopt(c, CURLOPT_PROXY, "");
+    curl.easy_setopt(c, CURLOPT_URL, url);
+    curl.easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl.easy_setopt(c, CURLOPT_POST, 1L);
+    curl.easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    curl.easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)timeout_s);
+    curl.easy_setopt(c, CURLOPT_TIMEOUT, (long)timeout_s);
+    curl.easy_setopt(c, CURLOPT_ERRORBUFFER, p->why);
+    curl.easy_setopt(c, CURLOPT_WRITEFUNCTION, take);
+    curl.easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+    curl.easy_setopt(c, CURLOPT_XFERINFOFUNCTION, look_for_stop);
+    if (is_this_machine(url)) curl.easy_setopt(c, CURLOPT_PROXY, "");
 }
 
 loom_status loom_http_post_open(loom_http_post **out, const char *url, int64_t timeout_s, loom_err *err)
 {
     loom_http_post *p;
 
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return loom_fail_nomem(err, "libcurl");
+    if (!load())
+        return loom_fail(err, LOOM_STATUS_ARG, "libcurl is needed to send to %s: install it (Debian: libcurl4)", url);
+    if (curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) return loom_fail_nomem(err, "libcurl");
     LOOM_TRY(check_url(url, err));
-    if (!(p = loom_calloc(1, sizeof *p)) || !(p->curl = curl_easy_init())) {
+    if (!(p = loom_calloc(1, sizeof *p)) || !(p->curl = curl.easy_init())) {
         free(p);
         return loom_fail_nomem(err, "a connection");
     }
@@ -113,23 +146,23 @@ loom_status loom_http_post_open(loom_http_post **out, const char *url, int64_t t
 static bool set_headers(loom_http_post *p, const loom_http_payload *b)
 {
     char type[96];
-    struct curl_slist *all = curl_slist_append(NULL, "Expect:"), *more;
+    struct curl_slist *all = curl.slist_append(NULL, "Expect:"), *more;
 
     snprintf(type, sizeof type, "Content-Type: %s", b->type);
-    if (!all || !(more = curl_slist_append(all, type))) goto failed;
-    if (b->gzip && !(more = curl_slist_append(all, "Content-Encoding: gzip"))) goto failed;
-    curl_slist_free_all(p->headers);
+    if (!all || !(more = curl.slist_append(all, type))) goto failed;
+    if (b->gzip && !(more = curl.slist_append(all, "Content-Encoding: gzip"))) goto failed;
+    curl.slist_free_all(p->headers);
     p->headers = all;
-    curl_easy_setopt(p->curl, CURLOPT_HTTPHEADER, all);
+    curl.easy_setopt(p->curl, CURLOPT_HTTPHEADER, all);
     return true;
 failed:
-    curl_slist_free_all(all);
+    curl.slist_free_all(all);
     return false;
 }
 
 static void no_answer(const loom_http_post *p, CURLcode code, loom_http_answer *a)
 {
-    const char *words = p->why[0] ? p->why : curl_easy_strerror(code);
+    const char *words = p->why[0] ? p->why : curl.easy_strerror(code);
 
     loom_escape_into(a->why, sizeof a->why, words, strlen(words));
 }
@@ -144,18 +177,18 @@ loom_status loom_http_post_send(loom_http_post *p, const loom_http_payload *body
     a->status = a->retry_after = 0;
     a->why[0] = p->why[0] = 0;
     if (!set_headers(p, body)) return loom_fail_nomem(err, "a request");
-    curl_easy_setopt(p->curl, CURLOPT_POSTFIELDS, body->data);
-    curl_easy_setopt(p->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);
-    curl_easy_setopt(p->curl, CURLOPT_WRITEDATA, &a->body);
-    code = curl_easy_perform(p->curl);
+    curl.easy_setopt(p->curl, CURLOPT_POSTFIELDS, body->data);
+    curl.easy_setopt(p->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);
+    curl.easy_setopt(p->curl, CURLOPT_WRITEDATA, &a->body);
+    code = curl.easy_perform(p->curl);
     if (loom_stop_requested()) return loom_fail(err, LOOM_STATUS_INTERRUPT, "interrupted");
     if (code == CURLE_OUT_OF_MEMORY) return loom_fail_nomem(err, "a request");
     if (code != CURLE_OK) {
         no_answer(p, code, a);
         return LOOM_OK;
     }
-    curl_easy_getinfo(p->curl, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(p->curl, CURLINFO_RETRY_AFTER, &after);
+    curl.easy_getinfo(p->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl.easy_getinfo(p->curl, CURLINFO_RETRY_AFTER, &after);
     a->status = status;
     a->retry_after = after;
     return loom_buf_check(&a->body, "an answer", err);
@@ -164,11 +197,11 @@ loom_status loom_http_post_send(loom_http_post *p, const loom_http_payload *body
 void loom_http_post_close(loom_http_post **p)
 {
     if (!*p) return;
-    curl_easy_cleanup((*p)->curl);
-    curl_slist_free_all((*p)->headers);
+    curl.easy_cleanup((*p)->curl);
+    curl.slist_free_all((*p)->headers);
     free(*p);
     *p = NULL;
-    curl_global_cleanup();
+    curl.global_cleanup();
 }
 
 #else

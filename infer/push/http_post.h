@@ -32,10 +32,10 @@ typedef struct loom_http_answer {
     char why[160];       /* status 0: what went wrong, in the words of the library */
 } loom_http_answer;      /* zero-initialised is ready; filled anew by each send */
 
-/* "libcurl 7.88.1"; NULL: the program was built without. */
+/* "libcurl 7.88.1": what the program was built for; NULL: without. It is loaded by loom_http_post_open alone. */
 const char *loom_http_post_library(void);
 
-/* http and https. ARG when the address makes no sense or the program was built without libcurl. Nothing is sent yet.
+/* http and https. ARG when the address makes no sense or there is no libcurl. Nothing is sent yet.
  * An address of this machine is reached without any proxy. */
 loom_status loom_http_post_open(loom_http_post **out, const char *url, int64_t timeout_s, loom_err *err);
 /* OK whether an answer came or none did; INTERRUPT when loom_stop_requested() meanwhile. Redirects are not followed. */
