@@ -171,11 +171,30 @@ static bool unask(worker *w, loom_automaton_conf *conf)
     return !loom_buf_failed(&w->unasked);
 }
 
+/* Of the row, those tokens that begin no longer one of it: names are written in their own tokens, not letter by letter.
+ * Where the label is among what is allowed its cross-entropy tells; here nothing else does. */
+static void keep_longest(const loom_allowed *x, uint64_t *row)
+{
+    for (int32_t v = 0; v < x->words * 64; v++) {
+        size_t len = 0;
+        const char *bytes = loom_has_bit(row, v) ? bytes_of(x, v, &len) : NULL;
+        bool longer = false;
+
+        for (int32_t u = 0; bytes && u < x->words * 64 && !longer; u++) {
+            size_t more = 0;
+            const char *other = u != v && loom_has_bit(row, u) ? bytes_of(x, u, &more) : NULL;
+            longer = other && more > len && memcmp(other, bytes, len) == 0;
+        }
+        if (longer) row[v / 64] &= ~((uint64_t)1 << v % 64);
+    }
+}
+
 /* An answer that does not do what it is asked: all there is to learn is that its row `wrong` should be another. */
 static void refuse(loom_allowed *x, worker *w, const loom_automaton_conf *asked, const answer *it, int64_t wrong)
 {
     follow_conf(x, w, asked, it, true);
     clear(x, it->from, wrong);
+    keep_longest(x, x->bits + wrong * x->words);
     for (int64_t n = it->from; n < it->end; n++)
         if (n != wrong) x->labels[n] = LOOM_IGNORE;
 }

@@ -121,10 +121,10 @@ static int32_t ways_of(unmet_way *out, const loom_parsed *p, int32_t *n_room)
     return n;
 }
 
-/* Room is lacking in few samples: half of these are about it. */
+/* Room is lacking in few samples: most of these are about it. */
 static const unmet_way *draw_way(const unmet_way *ways, int32_t n, int32_t n_room, loom_rng *r)
 {
-    bool room = n_room == n || (n_room && loom_rng_chance(r, 0.5));
+    bool room = n_room == n || (n_room && loom_rng_chance(r, 0.8));
     int32_t from = room ? 0 : n_room, end = room ? n_room : n;
 
     return &ways[from + (int32_t)loom_rng_below(r, (uint64_t)(end - from))];
