@@ -284,6 +284,8 @@ static void check_refused(const char *line, const char *wrong, const char *good)
     const char *bytes = loom_tokenizer_bytes(b.r.tok, b.labels[row], &len);
     CHECK(len == strlen(wrong) && memcmp(bytes, wrong, len) == 0);
     CHECK(may_be(&b, row, good) && !may_be(&b, row, wrong));
+    for (int32_t v = 0, n = 0; v < loom_tokenizer_vocab_size(b.r.tok); v++) /* not "M", which might be spelled on */
+        CHECK((n += loom_has_bit(b.batch.allowed + (size_t)row * words(&b), v)) <= 1);
     free(text);
     loom_tok_scratch_free(scratch);
     close_bed(&b);
