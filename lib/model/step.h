@@ -27,7 +27,7 @@ typedef struct loom_batch {
     const int64_t *segments; /* (n_segments+1), from 0 to N, increasing */
     uint64_t dropout_seed;   /* another one for every micro-batch; used by LoRA dropout only */
     loom_loss_shape shape;   /* what the gradient is of; zeros: cross-entropy */
-    const uint64_t *allowed; /* (N, loom_bit_words(V)) for shape.allowed, as in loom_loss_row; a row of zeros: not known */
+    const uint64_t *allowed; /* (N, loom_bit_words(V)) for shape.allowed, as in loom_loss_row; zeros: not known */
 } loom_batch;
 
 /* Sum and count, so that parts can be added: mean = sum / count. */

@@ -1,5 +1,6 @@
 /* Requests that the answer does not meet: that nothing else changes, that each kind comes up, and that no answer does
- * what it is now asked for. Whole texts: cli/test_preprocess_balance; what training makes of them: test_train_allowed. */
+ * what it is now asked for. Whole texts: cli/test_preprocess_balance; what training makes of them:
+ * test_train_allowed. */
 #include "preprocess/texts/unmet.h"
 
 #include "test.h"

@@ -416,13 +416,13 @@ static bool goes_on(const char *type, bool on_the_way, int n, int depth, const c
 #define ONE_CALL_TO "\n<layer>\n<edges>\n(edge_id is 1,type is rpc,destination is "
 #define ITS_SUBGRAPH                                                                                                   \
     ONE_CALL_TO                                                                                                        \
-        "MS_00002,communication starts at 0 milliseconds,communication finishes at 5 milliseconds)\n</edges>\n"        \
-        "num generated edges = the last edge id - the first edge id + 1 = 1 - 1 + 1 = 1\n"                             \
-        "1 edges generated out of num_edges:5\nnum_remaining_edges = num_edges:5 - generated:1 = 4\n\n"                \
-        "generate subgraphs of edge:1\nSubgraph constraints:\nnum_edges <= num_remaining_edges:4\n"                    \
-        "remaining_depth should be the requirement's remaining_depth:2 - 1 = 1\n"                                      \
-        "copy start_node from edge 1 destination: MS_00002\n"                                                          \
-        "<subgraph of edge_id 1>id:S_1/num_edges:4/num_subgraphs:1/"
+    "MS_00002,communication starts at 0 milliseconds,communication finishes at 5 milliseconds)\n</edges>\n"            \
+    "num generated edges = the last edge id - the first edge id + 1 = 1 - 1 + 1 = 1\n"                                 \
+    "1 edges generated out of num_edges:5\nnum_remaining_edges = num_edges:5 - generated:1 = 4\n\n"                    \
+    "generate subgraphs of edge:1\nSubgraph constraints:\nnum_edges <= num_remaining_edges:4\n"                        \
+    "remaining_depth should be the requirement's remaining_depth:2 - 1 = 1\n"                                          \
+    "copy start_node from edge 1 destination: MS_00002\n"                                                              \
+    "<subgraph of edge_id 1>id:S_1/num_edges:4/num_subgraphs:1/"
 
 /* A layer on the way to the call that is asked for leads to its caller, and leaves room for a call that ends. */
 TEST(the_way_to_what_is_asked_for)
