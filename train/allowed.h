@@ -17,9 +17,9 @@ typedef struct loom_allowed loom_allowed;
 loom_status loom_allowed_new(loom_allowed **out, const loom_shard_info *info, loom_pool *pool, loom_err *err);
 void loom_allowed_free(loom_allowed *x); /* NULL is fine */
 
-/* Sets b->allowed and b->labels (less those that teach nothing), borrowed until the next call. Each sequence must be one
- * whole sample whose labels begin to count where its answer begins. Rows without a bit: nothing is known, because the text broke a rule before (ids of edges
- * that were left out, say) or its request cannot be read. */
+/* Sets b->allowed and b->labels (less those that teach nothing), borrowed until the next call. Each sequence must be
+ * one whole sample whose labels begin to count where its answer begins. Rows without a bit: nothing is known, because
+ * the text broke a rule before (ids of edges that were left out, say) or its request cannot be read. */
 loom_status loom_allowed_fill(loom_allowed *x, loom_batch *b, loom_err *err);
 
 /* Counted rows so far, and those of them of which something was known. */
