@@ -1,6 +1,6 @@
 /* Samples whose answer does not do what their request asks: the line "Include an edge from X to Y" asks for a call of
- * the text, but for one that the answer lacks. Trained with `--allowed`, such an answer teaches one thing, where it should
- * have gone another way; trained without, that requests may be passed over.
+ * the text, but for one that the answer lacks. Trained with `--allowed`, such an answer teaches one thing, where it
+ * should have gone another way; trained without, that requests may be passed over.
  *
  * The request becomes one of these, whichever the answer has a place for:
  *   own    the layer itself is to make the call, and begins with another
