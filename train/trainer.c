@@ -318,13 +318,13 @@ loom_status loom_trainer_validate(loom_trainer *t, loom_loader *valid, int64_t m
     return st;
 }
 
-/* Measured: 24 MiB and 1 MiB a thread; oneDNN takes 12 MiB more, and 10 MiB a thread for the code and buffers of the
- * products of about a hundred shapes; MPI 12 MiB. */
+/* Measured: 22 MiB and 1 MiB a thread; oneDNN takes 12 MiB more, and 5 MiB a thread for the code and buffers of the
+ * products that are left to it; MPI 12 MiB. */
 static size_t process_bytes(bool half, bool mpi, int n_threads)
 {
     size_t threads = n_threads > 0 ? (size_t)n_threads : 1;
 
-    return (24 + threads + (half ? 12 + 10 * threads : 0) + (mpi ? 12 : 0)) << 20;
+    return (22 + threads + (half ? 12 + 5 * threads : 0) + (mpi ? 12 : 0)) << 20;
 }
 
 /* What the optimizer keeps, and what it computes with. Nothing for a shape that cannot be: that is said elsewhere. */
