@@ -32,10 +32,10 @@ same <(canonical b/body-*.json) <(canonical c20.jsonl) || fail "other spans with
 before=$(date +%s); sink n; expect 0 loom-infer push g.graphs --collector "$url" --limit 5 -q; stop n; after=$(date +%s)
 zcat n/body-*.gz | grep -oE '"endTimeUnixNano":"[0-9]+' | grep -oE '[0-9]+$' | sort -n | tail -n 1 | cut -c 1-10 >ended
 [ "$(cat ended)" -ge "$before" ] && [ "$(cat ended)" -le "$after" ] || fail "ended at $(cat ended), sent from $before to $after"
-# five graphs at four a second take a second
-started=$(date +%s%N); sink r; expect 0 loom-infer push g.graphs --collector "$url" --limit 5 --rate 4 -q; stop r
-[ $(($(date +%s%N) - started)) -ge 1000000000 ] || fail "--rate sends at once"
-[ "$(find r -name 'body-*' | wc -l)" -ge 3 ] || fail "spans wait while nothing is due"
+# three graphs, one in two seconds, take four; each is sent when it is due, on a busy machine as well
+started=$(date +%s%N); sink r; expect 0 loom-infer push g.graphs --collector "$url" --limit 3 --rate 0.5 -q; stop r
+[ $(($(date +%s%N) - started)) -ge 4000000000 ] || fail "--rate sends at once"
+[ "$(find r -name 'body-*' | wc -l)" = 3 ] || fail "spans wait while nothing is due"
 
 # pauses: as long as asked; the same request again
 started=$(date +%s%N); sink p drop 503:after=1 429 200; expect 0 loom-infer push g.graphs --collector "$url" --limit 3 --json; stop p

@@ -5,7 +5,7 @@ command -v node >/dev/null || skip "no node"
 [ -f "$NODE_LLAMA_CPP/dist/index.js" ] || fail "$NODE_LLAMA_CPP holds no dist/index.js"
 [ -x "$TOOLS/token_logprobs" ] || skip "token_logprobs is not built"
 BASE=$SRC/checkpoints/base.h5
-MANY=${LLAMA_TEXTS:-300} FEWER=$((${LLAMA_TEXTS:-300} / 3))
+MANY=1000 FEWER=300
 loom-preprocess sample-traces --profile tiny --traces 1500 -q -o traces || fail "no traces"
 loom-preprocess graphs -q traces -o g.graphs.zst 2>/dev/null || fail "no graphs"
 for mode in instruction recursive tabular; do
