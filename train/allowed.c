@@ -131,13 +131,17 @@ static void clear(loom_allowed *x, int64_t from, int64_t end)
     memset(x->bits + from * x->words, 0, (size_t)((end - from) * x->words) * sizeof *x->bits);
 }
 
-/* The bits of an answer as far as it keeps the rules; what follow_conf returns. */
+/* The bits of an answer up to the row that breaks a rule, with it; what follow_conf returns. */
 static int64_t fill_answer(loom_allowed *x, worker *w, const loom_automaton_conf *conf, const answer *it)
 {
     clear(x, it->from, it->end);
-    int64_t wrong = follow_conf(x, w, conf, it, true);
+    return follow_conf(x, w, conf, it, true);
+}
+
+/* The row that breaks a rule teaches nothing more than its label. */
+static void accept(loom_allowed *x, const answer *it, int64_t wrong)
+{
     if (wrong >= 0 && wrong < it->end) clear(x, wrong, wrong + 1);
-    return wrong;
 }
 
 /* Returns how many bytes were missing: tokenizers that know nothing of our texts cut after the colon of
@@ -159,9 +163,11 @@ static size_t read_prompt(const loom_allowed *x, loom_buf *prompt, int64_t first
 /* The same request without what the layer is to include; false: no memory. */
 static bool unask(worker *w, loom_automaton_conf *conf)
 {
-    const char *line = strstr(conf->prompt, LOOM_TEXT_INCLUDE), *end = strchr(line, '\n');
-    size_t before = (size_t)(line - conf->prompt), after = end ? before + (size_t)(end + 1 - line) : conf->prompt_len;
+    size_t line_len = 0;
+    const char *line = loom_text_include_line(conf->prompt, conf->prompt_len, &line_len);
+    size_t before = (size_t)(line - conf->prompt), after = before + line_len;
 
+    after += after < conf->prompt_len; /* the LF */
     loom_buf_reset(&w->unasked);
     loom_buf_append(&w->unasked, conf->prompt, before);
     loom_buf_append(&w->unasked, conf->prompt + after, conf->prompt_len - after);
@@ -171,28 +177,32 @@ static bool unask(worker *w, loom_automaton_conf *conf)
     return !loom_buf_failed(&w->unasked);
 }
 
+static bool begins_longer(const loom_allowed *x, const uint64_t *row, int32_t id)
+{
+    size_t len = 0, more = 0;
+    const char *bytes = bytes_of(x, id, &len);
+
+    for (int64_t i = 0; bytes && i < x->words; i++)
+        for (uint64_t left = row[i]; left; left &= left - 1) {
+            const char *other = bytes_of(x, (int32_t)(i * 64) + __builtin_ctzll(left), &more);
+            if (other && more > len && memcmp(other, bytes, len) == 0) return true;
+        }
+    return false;
+}
+
 /* Of the row, those tokens that begin no longer one of it: names are written in their own tokens, not letter by letter.
- * Where the label is among what is allowed its cross-entropy tells; here nothing else does. */
+ * Where the label is among what is allowed its cross-entropy tells; here nothing else does. A token that is gone begins
+ * one that stays, so that the order does not matter. */
 static void keep_longest(const loom_allowed *x, uint64_t *row)
 {
-    for (int32_t v = 0; v < x->words * 64; v++) {
-        size_t len = 0;
-        const char *bytes = loom_has_bit(row, v) ? bytes_of(x, v, &len) : NULL;
-        bool longer = false;
-
-        for (int32_t u = 0; bytes && u < x->words * 64 && !longer; u++) {
-            size_t more = 0;
-            const char *other = u != v && loom_has_bit(row, u) ? bytes_of(x, u, &more) : NULL;
-            longer = other && more > len && memcmp(other, bytes, len) == 0;
-        }
-        if (longer) row[v / 64] &= ~((uint64_t)1 << v % 64);
-    }
+    for (int64_t i = 0; i < x->words; i++)
+        for (uint64_t left = row[i]; left; left &= left - 1)
+            if (begins_longer(x, row, (int32_t)(i * 64) + __builtin_ctzll(left))) row[i] &= ~(left & -left);
 }
 
 /* An answer that does not do what it is asked: all there is to learn is that its row `wrong` should be another. */
-static void refuse(loom_allowed *x, worker *w, const loom_automaton_conf *asked, const answer *it, int64_t wrong)
+static void refuse(loom_allowed *x, const answer *it, int64_t wrong)
 {
-    follow_conf(x, w, asked, it, true);
     clear(x, it->from, wrong);
     keep_longest(x, x->bits + wrong * x->words);
     for (int64_t n = it->from; n < it->end; n++)
@@ -211,12 +221,15 @@ static void fill_asked(loom_allowed *x, worker *w, const loom_automaton_conf *co
     if (wrong == it->end || !unask(w, &none)) return;
     int64_t wrong_later = follow_conf(x, w, &later, it, false), wrong_anyway = follow_conf(x, w, &none, it, false);
     if (wrong >= 0 && wrong_anyway > loom_max_i64(wrong, wrong_later)) {
-        refuse(x, w, &first, it, wrong);
+        refuse(x, it, wrong);
         w->known = known + 1;
-    } else if (wrong_later > wrong || wrong < 0) {
-        w->known = known;
-        fill_answer(x, w, wrong_later > wrong ? &later : conf, it);
+        return;
     }
+    if (wrong_later > wrong || wrong < 0) {
+        w->known = known;
+        wrong = fill_answer(x, w, wrong_later > wrong ? &later : conf, it);
+    }
+    accept(x, it, wrong);
 }
 
 static void fill_sequence(void *arg, int64_t item, int thread)
@@ -225,14 +238,15 @@ static void fill_sequence(void *arg, int64_t item, int thread)
     worker *w = &x->workers[thread];
     int64_t first = x->b->segments[item];
     answer it = {.from = first, .end = x->b->segments[item + 1]};
+    size_t line_len;
 
     while (it.from < it.end && x->b->labels[it.from] == LOOM_IGNORE) it.from++;
     if (it.from == it.end) return;
     it.skip = read_prompt(x, &w->prompt, first, it.from + 1);
     loom_automaton_conf conf = {
         .mode = x->mode, .full = true, .prompt = loom_buf_text(&w->prompt), .prompt_len = w->prompt.len};
-    if (strstr(conf.prompt, LOOM_TEXT_INCLUDE)) fill_asked(x, w, &conf, &it);
-    else fill_answer(x, w, &conf, &it);
+    if (loom_text_include_line(conf.prompt, conf.prompt_len, &line_len)) fill_asked(x, w, &conf, &it);
+    else accept(x, &it, fill_answer(x, w, &conf, &it));
     for (int64_t n = it.from; n < it.end; n++) w->rows += x->labels[n] != LOOM_IGNORE;
 }
 

@@ -90,13 +90,10 @@ bool loom_sink_begins_late(const loom_graph *g)
 
 const char *loom_sink_kind_name(loom_call_type type)
 {
-    return type == LOOM_CALL_DB || type == LOOM_CALL_MC ? "client" : type == LOOM_CALL_MQ ? "consumer" : "server";
+    return loom_call_type_is_store(type) ? "client" : type == LOOM_CALL_MQ ? "consumer" : "server";
 }
 
-static int kind_number(loom_call_type type)
-{
-    return type == LOOM_CALL_DB || type == LOOM_CALL_MC ? 3 : type == LOOM_CALL_MQ ? 5 : 2;
-}
+static int kind_number(loom_call_type type) { return loom_call_type_is_store(type) ? 3 : type == LOOM_CALL_MQ ? 5 : 2; }
 
 int64_t loom_sink_base_ms(const loom_sink *k, const loom_graph *g)
 {

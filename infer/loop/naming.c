@@ -35,12 +35,12 @@ loom_status loom_naming_ask(loom_naming *n, const loom_gen_prompt *prompts, int6
 {
     loom_arena arena = {0};
     loom_parsed_prompt p;
-    size_t had = n->model.microservices.n;
+    size_t had = n->model.microservices.n, line_len;
     loom_status st = LOOM_OK;
 
     for (int64_t i = 0; n->known && i < n_prompts && st == LOOM_OK; i++) {
         const loom_gen_prompt *prompt = &prompts[i];
-        if (!memmem(prompt->text, prompt->len, LOOM_TEXT_INCLUDE, strlen(LOOM_TEXT_INCLUDE))) continue;
+        if (!loom_text_include_line(prompt->text, prompt->len, &line_len)) continue;
         loom_arena_reset(&arena);
         loom_parse_prompt(&p, prompt->mode, prompt->text, prompt->len, &arena);
         for (int32_t k = 0; k < p.n_includes && st == LOOM_OK; k++) st = ask_line(n, p.includes[k], &arena, err);

@@ -47,7 +47,8 @@ static struct {
 
 static bool load(void)
 {
-    void *library = curl.library ? curl.library : dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+    if (curl.library) return true;
+    void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
     bool all = library != NULL;
 
 #define FIND(name) all = all && (*(void **)&curl.name = dlsym(library, "curl_" #name)) != NULL;

@@ -366,7 +366,6 @@ static void lading_edge(loom_buf *into, const loom_topology *t, const loom_topol
 {
     const loom_topology_operation *callee = &t->operations[d->callee],
                                   *caller = d->caller < 0 ? NULL : &t->operations[d->caller];
-    bool stored = callee->type == LOOM_CALL_MC || callee->type == LOOM_CALL_DB;
     loom_buf_str(into, "  - caller: ");
     yaml_text(into, caller ? caller->name : "USER");
     loom_buf_str(into, "\n    caller_operation: ");
@@ -378,9 +377,9 @@ static void lading_edge(loom_buf *into, const loom_topology *t, const loom_topol
     loom_buf_printf(into,
                     "\n    caller_span_kind: %d\n    callee_span_kind: %d\n    weight: %lld\n    max_repeat: %lld\n",
                     callee->type == LOOM_CALL_MQ ? 4 : 3,
-                    callee->type == LOOM_CALL_MQ ? 5
-                    : stored                     ? 3
-                                                 : 2,
+                    callee->type == LOOM_CALL_MQ            ? 5
+                    : loom_call_type_is_store(callee->type) ? 3
+                                                            : 2,
                     (long long)loom_min_i64(UINT32_MAX / 4096, loom_max_i64(1, d->with)),
                     (long long)loom_max_i64(1, llround(2 * (double)d->calls / (double)loom_max_i64(1, d->with) - 1)));
 }

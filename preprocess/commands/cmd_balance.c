@@ -176,13 +176,16 @@ static loom_status add_shape(balance_run *run, int64_t i, bool slow, loom_err *e
     return LOOM_OK;
 }
 
+static bool may_be_unmet(const balance_conf *conf, const loom_text_item *item)
+{
+    return conf->unmet > 0 && item->mode == LOOM_MODE_INSTRUCTION && item->answer > 0;
+}
+
 /* What later changes of the text draw from. */
 static bool gather(balance_run *run, const balance_conf *conf, const char *text, const loom_text_item *item)
 {
-    bool asks = conf->unmet > 0 && item->mode == LOOM_MODE_INSTRUCTION && item->answer;
-
     return (!draws_names(run, conf) || gather_names(run, text, item->len)) &&
-           (!asks || loom_unmet_add(&run->unmet, text, item->len, item->answer));
+           (!may_be_unmet(conf, item) || loom_unmet_add(&run->unmet, text, item->len, item->answer));
 }
 
 static loom_status count(balance_run *run, const char *text, const loom_text_item *item, loom_err *err)
@@ -266,7 +269,7 @@ static void unmeet_some(balance_run *run, const char **text, size_t *len, size_t
     const balance_conf *conf = run->ctx->conf;
     size_t before = *len;
 
-    if (!*answer || !is_drawn(run, "balance-unmet", number, conf->unmet)) return;
+    if (!is_drawn(run, "balance-unmet", number, conf->unmet)) return;
     if (!loom_unmet_sample(&run->unmet, *text, *len, *answer, number)) return;
     use_other(&run->unmet.text, text, len, &run->unmets);
     *answer += *len - before;
@@ -277,7 +280,7 @@ static loom_status write_one(balance_run *run, const char *text, const loom_text
     size_t len = item->len, answer = item->answer;
     uint64_t number = (uint64_t)run->numbered++;
 
-    if (item->mode == LOOM_MODE_INSTRUCTION) unmeet_some(run, &text, &len, &answer, number);
+    if (may_be_unmet(run->ctx->conf, item)) unmeet_some(run, &text, &len, &answer, number);
     if (run->swap.names) swap_some(run, &text, &len, answer, number);
     if (run->exchange) exchange_some(run, &text, &len, number);
     else rename_some(run, &text, &len, answer);

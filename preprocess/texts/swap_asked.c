@@ -74,9 +74,9 @@ static void write_swapped(loom_buf *into, const char *text, size_t len, const sw
 
 bool loom_swap_asked_sample(loom_swap_asked *s, const char *text, size_t len, size_t answer, uint64_t number)
 {
-    const char *line = memmem(text, answer, LOOM_TEXT_INCLUDE, strlen(LOOM_TEXT_INCLUDE));
-    const char *stop = line ? memchr(line, '\n', (size_t)(text + answer - line)) : NULL;
-    size_t begin = line ? (size_t)(line - text) : 0, end = stop ? (size_t)(stop - text) : answer;
+    size_t line_len = 0;
+    const char *line = loom_text_include_line(text, answer, &line_len);
+    size_t begin = line ? (size_t)(line - text) : 0, end = begin + line_len;
     swapped_name names[ASKED];
     bool any = false;
     loom_rng r;

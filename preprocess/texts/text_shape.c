@@ -43,7 +43,8 @@ bool loom_text_asks_for_slow(const char *prompt, size_t len)
  * model no longer hears them. */
 static int prompt_shape(char *out, size_t size, const char *prompt, size_t len)
 {
-    bool call = memmem(prompt, len, LOOM_TEXT_INCLUDE, strlen(LOOM_TEXT_INCLUDE)) != NULL;
+    size_t line_len;
+    bool call = loom_text_include_line(prompt, len, &line_len) != NULL;
     bool slow = loom_text_asks_for_slow(prompt, len);
     int64_t depth = number_of(prompt, prompt + len, LOOM_ATTR_REMAINING_DEPTH), log2 = 0;
 

@@ -95,7 +95,7 @@ static size_t calls_before(const loom_unmet *u, const char *name, bool with_it)
 
 typedef struct unmet_way {
     const char *caller; /* of what is asked for; NULL: any but those that a subgraph starts at */
-    bool ends;          /* mc or db */
+    bool ends;          /* the call goes to a store */
 } unmet_way;
 
 /* Could the layer of the subgraph have had one more call, all else as it is? */
@@ -146,7 +146,7 @@ static bool has_call(const loom_parsed *p, const char *to, const char *type)
 
 static bool is_unmet(const loom_parsed *p, const unmet_way *way, const char *const name[3])
 {
-    if (way->ends) return strcmp(name[2], "mc") == 0 || strcmp(name[2], "db") == 0;
+    if (way->ends) return loom_call_type_is_store(loom_call_type_of(name[2], strlen(name[2])));
     if (way->caller) return !has_call(p, name[1], name[2]);
     return strcmp(name[0], p->req.start_node) != 0 && !starts_below(p, name[0]);
 }
@@ -183,12 +183,13 @@ static bool find_conditions(const char *text, size_t end, size_t *from, size_t *
 /* The line goes in the place of the old one, or before one drawn at random. */
 static void place_line(const char *text, size_t from, size_t to, loom_rng *r, size_t *at, size_t *end)
 {
-    const char *old = memmem(text + from, to - from, LOOM_TEXT_INCLUDE, strlen(LOOM_TEXT_INCLUDE));
     uint64_t lines = 0, before;
+    size_t old_len;
+    const char *old = loom_text_include_line(text + from, to - from, &old_len);
 
     if (old) {
         *at = (size_t)(old - text);
-        *end = (size_t)((const char *)memchr(old, '\n', to - *at) + 1 - text);
+        *end = *at + old_len + 1;
         return;
     }
     for (size_t i = from; i < to; i++) lines += text[i] == '\n';

@@ -255,19 +255,13 @@ static const char *wish_edge(loom_automaton *a)
     return loom_am_writable(a, name[1], &a->wish.listed) ? NULL : not_writable(a, name[1]);
 }
 
-/* Has a call of this type nothing below? */
-static bool ends(const char *name)
-{
-    loom_call_type type = loom_call_type_of(name, strlen(name));
-    return type == LOOM_CALL_MC || type == LOOM_CALL_DB;
-}
-
 /* A layer further down is to start at `reach`. */
 static const char *wish_way(loom_automaton *a)
 {
     const loom_attrs *r = &a->req;
     const char *reach = a->conf.reach;
     int64_t left = r->num_edges - a->c_lo;
+    const char *type = a->include.name[2]; /* NULL: `reach` alone says where to go */
     int32_t listed;
 
     if (strcmp(reach, LOOM_TEXT_USER) == 0) return "the \"" LOOM_TEXT_INCLUDE "\" line lets USER call below the root";
@@ -276,7 +270,7 @@ static const char *wish_way(loom_automaton *a)
         return explain(a, "the \"" LOOM_TEXT_INCLUDE "\" line lets %s call, but nothing may come below this layer",
                        reach);
     if (a->start.split) return NULL;
-    a->ends = a->conf.on_the_way && ends(a->include.name[2]) ? 1 : 0;
+    a->ends = a->conf.on_the_way && type && loom_call_type_is_store(loom_call_type_of(type, strlen(type))) ? 1 : 0;
     a->reach_now = r->remaining_depth == 1 || (r->remaining_depth < 0 && r->num_edges >= 0 && left < 2);
     if (a->reach_now) a->wish = (loom_am_wish){.destination = reach, .listed = listed, .type = -1};
     return NULL;

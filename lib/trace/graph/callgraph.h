@@ -50,6 +50,8 @@ static inline int64_t loom_call_finish(const loom_call *c) { return c->arrived +
 /* ---- call types ---- */
 const char *loom_call_type_name(loom_call_type type);           /* "rpc"; "UNKNOWN" for LOOM_CALL_TYPES */
 loom_call_type loom_call_type_of(const char *text, size_t len); /* lower case only; LOOM_CALL_TYPES: none of them */
+/* Does such a call go to a store, below which is nothing? */
+static inline bool loom_call_type_is_store(loom_call_type type) { return type == LOOM_CALL_MC || type == LOOM_CALL_DB; }
 
 /* ---- dotted ids ---- */
 /* Order by components as integers, a proper prefix first: 0 < 0.1 < 0.1.1 < 0.1.10 < 0.2. Negative, 0 or positive. */

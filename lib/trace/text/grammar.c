@@ -302,6 +302,15 @@ bool loom_line_match(loom_line *out, loom_line_kind kind, const char *text, size
     return true;
 }
 
+const char *loom_text_include_line(const char *text, size_t len, size_t *line_len)
+{
+    const char *line = len ? memmem(text, len, LOOM_TEXT_INCLUDE, strlen(LOOM_TEXT_INCLUDE)) : NULL;
+    const char *end = line ? memchr(line, '\n', (size_t)(text + len - line)) : NULL;
+
+    if (line) *line_len = (size_t)((end ? end : text + len) - line);
+    return line;
+}
+
 bool loom_line_match_any(loom_line *out, loom_line_kind first, loom_line_kind last, const char *text, size_t len,
                          loom_arena *arena)
 {

@@ -179,6 +179,8 @@ void loom_line_render(loom_buf *into, const loom_line *line); /* no line end */
 /* Exact match of the whole text against one template. Names are copied into `arena`; `out` is untouched on false.
  * Integers are [-]digits without leading zeros, so that rendering gives the same text back. */
 bool loom_line_match(loom_line *out, loom_line_kind kind, const char *text, size_t len, loom_arena *arena);
+/* The first line that asks for a call; *line_len: its bytes, without the LF. NULL: the text has none. */
+const char *loom_text_include_line(const char *text, size_t len, size_t *line_len);
 /* The same against kinds first..last; the first that matches. */
 bool loom_line_match_any(loom_line *out, loom_line_kind first, loom_line_kind last, const char *text, size_t len,
                          loom_arena *arena);
