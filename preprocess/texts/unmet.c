@@ -8,7 +8,7 @@
 #include "core/rng.h"
 #include "trace/text/parse.h"
 
-enum { TRIES = 20, WAYS = 2 + LOOM_LAYER_MAX_EDGES };
+enum { TRIES = 20 };
 
 static bool is_name(const char *name) { return strncmp(name, "MS_", 3) == 0; }
 
@@ -94,9 +94,15 @@ static size_t calls_before(const loom_unmet *u, const char *name, bool with_it)
 /* ---- what an answer does not do ---- */
 
 typedef struct unmet_way {
-    const char *caller; /* of what is asked for; NULL: any but those that a subgraph starts at */
-    bool ends;          /* the call goes to a store */
+    const char *caller;  /* one of its calls is asked for; NULL: any but those that a subgraph starts at */
+    const char *made_by; /* the caller in the request; NULL: its own */
+    bool ends;           /* the call goes to a store */
 } unmet_way;
+
+typedef struct unmet_ways {
+    unmet_way room[LOOM_LAYER_MAX_EDGES], lacking[2], below[LOOM_LAYER_MAX_EDGES];
+    int32_t n_room, n_lacking, n_below;
+} unmet_ways;
 
 /* Could the layer of the subgraph have had one more call, all else as it is? */
 static bool lacks_room(const loom_attrs *a)
@@ -107,27 +113,29 @@ static bool lacks_room(const loom_attrs *a)
            below - 1 >= a->remaining_depth + a->num_subgraphs - 1;
 }
 
-/* Those about room first, *n_room of them. */
-static int32_t ways_of(unmet_way *out, const loom_parsed *p, int32_t *n_room)
+static void find_ways(unmet_ways *w, const loom_parsed *p)
 {
-    int32_t n = 0;
+    const char *own = p->req.start_node;
 
-    for (int32_t i = 0; i < p->n_subs && n < LOOM_LAYER_MAX_EDGES; i++)
-        if (lacks_room(&p->subs[i].attrs) && strcmp(p->subs[i].attrs.start_node, p->req.start_node) != 0)
-            out[n++] = (unmet_way){.caller = p->subs[i].attrs.start_node, .ends = true};
-    *n_room = n;
-    if (is_name(p->req.start_node)) out[n++] = (unmet_way){.caller = p->req.start_node};
-    if (p->req.remaining_depth == 1 && p->req.num_current_edges > 0) out[n++] = (unmet_way){0};
-    return n;
+    *w = (unmet_ways){0};
+    for (int32_t i = 0; i < p->n_subs && i < LOOM_LAYER_MAX_EDGES; i++) {
+        const char *start = p->subs[i].attrs.start_node;
+        if (strcmp(start, own) == 0) continue;
+        if (lacks_room(&p->subs[i].attrs)) w->room[w->n_room++] = (unmet_way){.caller = start, .ends = true};
+        else if (is_name(own)) w->below[w->n_below++] = (unmet_way){.caller = own, .made_by = start};
+    }
+    if (is_name(own)) w->lacking[w->n_lacking++] = (unmet_way){.caller = own};
+    if (p->req.remaining_depth == 1 && p->req.num_current_edges > 0) w->lacking[w->n_lacking++] = (unmet_way){0};
 }
 
-/* Room is lacking in few samples: most of these are about it. */
-static const unmet_way *draw_way(const unmet_way *ways, int32_t n, int32_t n_room, loom_rng *r)
+/* Room is lacking in few samples: most of these are about it. NULL: there is none. */
+static const unmet_way *draw_way(const unmet_ways *w, loom_rng *r)
 {
-    bool room = n_room == n || (n_room && loom_rng_chance(r, 0.8));
-    int32_t from = room ? 0 : n_room, end = room ? n_room : n;
-
-    return &ways[from + (int32_t)loom_rng_below(r, (uint64_t)(end - from))];
+    if (w->n_room && (!(w->n_below || w->n_lacking) || loom_rng_chance(r, 0.8)))
+        return &w->room[loom_rng_below(r, (uint64_t)w->n_room)];
+    if (w->n_below && (!w->n_lacking || loom_rng_chance(r, 0.5)))
+        return &w->below[loom_rng_below(r, (uint64_t)w->n_below)];
+    return w->n_lacking ? &w->lacking[loom_rng_below(r, (uint64_t)w->n_lacking)] : NULL;
 }
 
 static bool starts_below(const loom_parsed *p, const char *name)
@@ -160,7 +168,9 @@ static bool draw_call(const loom_unmet *u, const loom_parsed *p, const unmet_way
         name[0] = loom_intern_text(&u->calls, u->sorted[lo + loom_rng_below(r, hi - lo)]);
         name[1] = name[0] + strlen(name[0]) + 1;
         name[2] = name[1] + strlen(name[1]) + 1;
-        if (is_unmet(p, way, name)) return true;
+        if (!is_unmet(p, way, name)) continue;
+        if (way->made_by) name[0] = way->made_by;
+        return true;
     }
     return false;
 }
@@ -215,18 +225,17 @@ static bool write_other(loom_unmet *u, const char *text, size_t len, size_t answ
 
 bool loom_unmet_sample(loom_unmet *u, const char *text, size_t len, size_t answer, uint64_t number)
 {
-    unmet_way ways[WAYS];
+    unmet_ways ways;
     const char *name[3];
     loom_parsed p;
     loom_rng r;
 
     loom_buf_reset(&u->text);
     if (!sort_calls(u) || !read_sample(&p, &u->arena, text, len, answer)) return false;
-    int32_t n_room, n = ways_of(ways, &p, &n_room);
-    if (!n) return false;
+    find_ways(&ways, &p);
     loom_rng_seed(&r, u->seed, "unmet", number);
-    const unmet_way *way = draw_way(ways, n, n_room, &r);
-    return draw_call(u, &p, way, &r, name) && write_other(u, text, len, answer, name, &r);
+    const unmet_way *way = draw_way(&ways, &r);
+    return way && draw_call(u, &p, way, &r, name) && write_other(u, text, len, answer, name, &r);
 }
 
 void loom_unmet_release(loom_unmet *u)

@@ -1,11 +1,14 @@
-/* Samples whose answer does not do what their request asks: the line "Include an edge from X to Y" asks for a call of
- * the text, but for one that the answer lacks. Trained with `--allowed`, such an answer teaches one thing, where it
- * should have gone another way; trained without, that requests may be passed over.
+/* Samples with another request: the line "Include an edge from X to Y" asks for a call that the answer lacks. Trained
+ * with `--allowed`, an answer that does not do what is asked teaches one thing, where it should have gone another way;
+ * trained without, that requests may be passed over.
  *
  * The request becomes one of these, whichever the answer has a place for:
  *   own    the layer itself is to make the call, and begins with another
  *   way    the layer below is to, the last one, but starts elsewhere
  *   room   the layer of a subgraph is to make a call of mc or db, but has no more calls than subgraphs
+ *   below  the layer of a subgraph is to make a call that this layer's caller makes elsewhere; the answer is right not
+ *          to make it here. Half of the requests that are not about room: else whatever is asked for is called at once,
+ *          whoever is to call it
  *
  *   loom_unmet u = {.seed = 1};
  *   loom_unmet_add(&u, text, len, answer);                      every sample, before the first that is changed

@@ -90,7 +90,15 @@ static void check_line(const bed *b, int i, const char *text)
     CHECK(memcmp(end + 1, b->at[i] + before, b->len[i] - before) == 0);
 }
 
-/* 'o', 'w' or 'r': what the answer does not do. */
+static bool has_call(const loom_parsed *p, const loom_line *line)
+{
+    for (int32_t e = 0; e < p->n_edges; e++)
+        if (strcmp(p->edges[e].destination, line->name[1]) == 0 && strcmp(p->edges[e].type, line->name[2]) == 0)
+            return true;
+    return false;
+}
+
+/* 'o', 'w' or 'r': what the answer does not do; 'b': what it leaves to the layer below. */
 static char kind_of(const bed *b, int i, const char *text)
 {
     loom_arena arena = {0};
@@ -103,14 +111,12 @@ static char kind_of(const bed *b, int i, const char *text)
     loom_parse_answer(&p, LOOM_MODE_INSTRUCTION, b->at[i], b->answer[i], b->at[i] + b->answer[i],
                       b->len[i] - b->answer[i] - strlen(LOOM_TEXT_FINISH), &arena);
     if (strcmp(line.name[0], p.req.start_node) == 0) {
-        kind = 'o';
-        for (int32_t e = 0; e < p.n_edges; e++)
-            if (strcmp(p.edges[e].destination, line.name[1]) == 0 && strcmp(p.edges[e].type, line.name[2]) == 0)
-                kind = 0;
+        kind = has_call(&p, &line) ? 0 : 'o';
     } else if (p.n_subs == 1 && strcmp(p.subs[0].attrs.start_node, line.name[0]) == 0) {
         const loom_attrs *sub = &p.subs[0].attrs;
         bool ends = strcmp(line.name[2], "mc") == 0 || strcmp(line.name[2], "db") == 0;
-        kind = ends && sub->num_current_edges == sub->num_subgraphs ? 'r' : 0;
+        bool room = sub->num_current_edges > sub->num_subgraphs;
+        kind = room && !has_call(&p, &line) ? 'b' : ends && !room ? 'r' : 0;
     } else if (p.req.remaining_depth == 1) {
         kind = 'w';
     }
@@ -127,14 +133,14 @@ TEST(each_kind)
     CHECK_I64(b.n, 6);
     CHECK_I64(b.unmet.calls.n, 5);
     for (int i = 0; i < b.n; i++)
-        for (uint64_t number = 0; number < 60; number++) {
+        for (uint64_t number = 0; number < 100; number++) {
             const char *text = other(&b, i, number);
             if (!text) continue;
             check_line(&b, i, text);
             seen[(int)kind_of(&b, i, text)]++;
         }
     CHECK_I64(seen[0], 0);
-    CHECK(seen['o'] > 30 && seen['w'] > 30 && seen['r'] > 30);
+    CHECK(seen['o'] > 30 && seen['w'] > 30 && seen['r'] > 30 && seen['b'] > 30);
     close_bed(&b);
 }
 
