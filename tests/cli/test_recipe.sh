@@ -8,7 +8,7 @@ mkdir checkpoints && touch checkpoints/base.h5 rows.csv
 plan() { make --no-print-directory -o build BUILD=build -n figures "$@" 2>&1 | grep -v '^set -e'; }
 commands() { grep -c '^build/bin/loom-' "$1"; }
 
-for recipe in desk demo real tiny jobs; do
+for recipe in desk scratch demo real tiny jobs; do
     cp configs/$recipe.conf configs/mine.conf
     plan RUN=$recipe | sed "s/$recipe\.conf/mine.conf/g; s,out/$recipe\\>,out/mine,g" >one
     plan RUN=mine >two
@@ -62,6 +62,16 @@ says out 'loom-preprocess balance --config .*base.conf .*--samples 700 --names .
 says out 'loom-train sft .*instruction.train.tokens.h5 .*replay.tokens.h5 --valid'
 grep 'loom-train pretrain' out | grep -q replay && fail "the tabular model learns instruction text"
 plan RUN=mine METHODS=instruction BASE_MODEL=none >out; grep -q replay out && fail "learnt again without a base that knew it"
+# from random weights, where names change places: a first part on such texts alone
+printf 'base-model = none\nrenamed = own\n' >>configs/mine.conf
+plan RUN=mine METHODS='tabular instruction' >out
+says out 'loom-preprocess balance .*instruction.train.txt.zst .*--renamed 1  *--retimed 0 -o'; says out 'loom-preprocess tokens .*instruction.renamed.txt.zst  *--tokenizer'
+says out 'loom-train pretrain --config [^ ]* --force  *out/mine/instruction.renamed.tokens.h5 --valid'
+says out 'loom-train sft .* out/mine/instruction.train.tokens.h5 out/mine/instruction.renamed.tokens.h5 --valid'
+says out '--base out/mine/instruction.pretrain/model.h5'
+grep -q 'tabular.renamed\|replay\|base.h5' out && fail "more than the tuned model learns such texts, or a base is there"
+plan RUN=mine METHODS=instruction BASE_MODEL=checkpoints/base.h5 RENAMED=yes >out; says out '--base-model checkpoints/base.h5'; says out '--names 200:40'
+plan RUN=mine RENAMED=others >err; says err 'RENAMED is others; it is yes, own or no'
 printf 'infilling-options = --lr 2e-3 --context 256\n' >>configs/mine.conf
 plan RUN=mine METHODS=instruction FIGURES=7 LESSONS='80 20' >out
 says out '--task attribute --questions 80 .*train.questions'; says out '--task edge --questions 20 .*train.questions'
