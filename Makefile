@@ -121,8 +121,8 @@ test-sanitize: ## unit, golden and parser tests, and the server among bad client
 	@cmake --build $(BUILD)-sanitize -j $(JOBS) -- --quiet
 	@cd $(BUILD)-sanitize && ctest --output-on-failure -j $(JOBS) -L 'unit|golden|sanitized'
 
-# tests whose code runs in several threads
-THREADED = $(basename $(notdir $(shell grep -lE 'loom_pool_new|pthread_create|threads' tests/unit/test_*.c)))
+# tests that start threads: tests/test.h sees to it that they say so
+THREADED = $(basename $(notdir $(shell grep -lx 'TEST_THREADED;' tests/unit/test_*.c)))
 test-threads: ## unit tests that use threads, with the thread sanitizer
 	@[ -n "$(THREADED)" ] || { echo "no test uses threads" >&2; exit 1; }
 	@cmake -S . -B $(BUILD)-threads -G Ninja -DLOOM_THREADS=ON -DLOOM_NATIVE=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo $(CMAKE_OPTIONS) >/dev/null

@@ -5,12 +5,16 @@
  *
  * A failed check prints file, line and values; the program exits 1 if any check failed, 77 if it only skipped. A
  * test that neither checks nor skips has failed, and so has a program without tests. Each program ends with a line
- * "name: N checks, N failed, N skipped". SKIP("why") leaves the test, says so and is counted. */
+ * "name: N checks, N failed, N skipped". SKIP("why") leaves the test, says so and is counted. A program that starts
+ * threads says TEST_THREADED; on a line of its own: `make test-threads` takes those that do, and starting some without
+ * is a failure. */
 #ifndef LOOM_TEST_H
 #define LOOM_TEST_H
 
+#include <dlfcn.h>
 #include <inttypes.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +23,9 @@
 #include "core/err.h"
 
 static int test_checks_, test_failed_, test_skipped_, test_run_;
+static int test_threads_;                          /* that our own code started */
+static int test_threaded_ __attribute__((unused)); /* may it? */
+#define TEST_THREADED static int test_threaded_ = 1
 
 #define TEST(name) static void test_##name(void)
 #define RUN(name)                                                                                                      \
@@ -37,6 +44,7 @@ static int test_checks_, test_failed_, test_skipped_, test_run_;
     {                                                                                                                  \
         (void)argc;                                                                                                    \
         __VA_ARGS__                                                                                                    \
+        if (test_threads_ > 0 && !test_threaded_) TEST_FAIL_("%d threads, but no TEST_THREADED", test_threads_);       \
         printf("%s: %d checks, %d failed, %d skipped\n", argv[0], test_checks_, test_failed_, test_skipped_);          \
         if (test_failed_ || !test_run_) return 1;                                                                      \
         return test_skipped_ && test_skipped_ == test_run_ ? 77 : 0;                                                   \
@@ -96,6 +104,22 @@ static int test_checks_, test_failed_, test_skipped_, test_run_;
         test_checks_++;                                                                                                \
         if (!(fabs(got_ - want_) <= (tolerance))) TEST_FAIL_("%s is %.17g, expected %.17g", #got, got_, want_);        \
     } while (0)
+
+/* In the place of libc's, which it calls; those of a library's own threads count for nothing. Sanitizers have one, too,
+ * and so has tests/unit/failing_calls.h. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(TEST_THREADS_UNCOUNTED)
+int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict how, void *(*start)(void *),
+                   void *restrict arg)
+{
+    int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    Dl_info caller, own;
+
+    *(void **)&next = dlsym(RTLD_NEXT, "pthread_create");
+    test_threads_ += dladdr(__builtin_return_address(0), &caller) && dladdr(&test_threads_, &own) &&
+                     caller.dli_fbase == own.dli_fbase;
+    return next(thread, how, start, arg);
+}
+#endif
 
 /* The larger of two errors; not a number where one of them is none. fmax would pass over it, and the check with it. */
 static inline double test_worse(double worst, double error) { return error > worst || isnan(error) ? error : worst; }

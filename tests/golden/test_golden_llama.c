@@ -290,5 +290,6 @@ TEST(half_products_recompute_three_threads)
     run_all(3, true, true);
 }
 
+TEST_THREADED;
 TEST_MAIN(loom_blas_start(0, NULL); RUN(one_thread) RUN(three_threads) RUN(recompute) RUN(plain_twin_of_blas)
               RUN(half_products) RUN(half_products_recompute_three_threads))

@@ -491,4 +491,5 @@ static void remove_dir(void)
     if (system(command)) fprintf(stderr, "%s is left behind\n", dir);
 }
 
+TEST_THREADED;
 TEST_MAIN(loom_blas_start(0, NULL); make_dir(); RUN(mapped) RUN(mapped_half_products) remove_dir();)

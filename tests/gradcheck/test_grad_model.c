@@ -636,6 +636,7 @@ TEST(nothing_counted)
     teardown(&b);
 }
 
+TEST_THREADED;
 TEST_MAIN(loom_blas_start(0, NULL);
           RUN(gradients_full) RUN(weighted_rows) RUN(shapes_of_the_loss) RUN(gradients_tied) RUN(gradients_lora_all)
               RUN(gradients_lora_dropout) RUN(gradients_lora_one_matrix_each) RUN(recompute_is_bit_identical)

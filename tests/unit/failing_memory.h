@@ -31,6 +31,8 @@
 #define FAILING_MEMORY 1
 #endif
 
+TEST_THREADED; /* which sanitizers do not see here */
+
 static atomic_llong memory_calls_, memory_fail_at_, memory_live_;
 static long long memory_refusals_; /* runs that failed as they should */
 

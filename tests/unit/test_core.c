@@ -404,6 +404,7 @@ TEST(pool_runs_every_item_once)
     }
 }
 
+TEST_THREADED;
 TEST_MAIN(RUN(parses_integers_strictly) RUN(parses_numbers_strictly) RUN(checks_sizes) RUN(numbers_are_short_and_plain)
               RUN(buffers_grow) RUN(arena_keeps_contents_and_reuses_memory) RUN(interns_strings)
                   RUN(set_tells_new_from_old) RUN(random_streams_are_separate_and_repeatable)

@@ -327,6 +327,7 @@ TEST(what_cannot_be_is_refused)
     loom_prompts_release(&p);
 }
 
+TEST_THREADED;
 TEST_MAIN(loom_blas_start(argc, argv); RUN(company_does_not_matter) RUN(the_context_ends_a_text)
               RUN(untrained_models_meet_every_request) RUN(small_contexts_are_enough)
                   RUN(contexts_too_small_are_refused) RUN(batches_of_any_size_grow_the_same_graphs) RUN(llama_2_tokens)

@@ -127,5 +127,6 @@ TEST(token_ids_end_a_text_and_the_likeliest_are_told)
     release(&r);
 }
 
+TEST_THREADED;
 TEST_MAIN(loom_blas_start(argc, argv);
           RUN(a_job_taken_back_changes_no_other) RUN(token_ids_end_a_text_and_the_likeliest_are_told))

@@ -328,6 +328,7 @@ TEST(clip_scale)
     CHECK(loom_clip_scale(4.0, 0) == 1.0);
 }
 
+TEST_THREADED;
 TEST_MAIN(RUN(defaults_of_missing_keys) RUN(both_spellings_of_rope) RUN(nonsense_is_refused) RUN(every_bound_is_named)
               RUN(written_reads_back) RUN(published_sizes) RUN(llama3_frequencies)
                   RUN(tensors_have_their_names_and_places) RUN(lora_targets_and_checks)

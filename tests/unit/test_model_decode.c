@@ -296,6 +296,7 @@ TEST(refuses_before_changing_anything)
     teardown(&b);
 }
 
+TEST_THREADED;
 TEST_MAIN(loom_blas_start(0, NULL); RUN(mixed_runs_equal_full_forward) RUN(mixed_runs_on_three_threads)
               RUN(mixed_runs_with_adapter) RUN(mixed_runs_with_weights_in_place) RUN(mixed_runs_in_bfloat16)
                   RUN(company_changes_no_bit) RUN(forks_share_and_part) RUN(refuses_before_changing_anything))

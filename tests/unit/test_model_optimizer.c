@@ -227,6 +227,7 @@ TEST(updates_have_the_size_of_adamws)
     stop(&s);
 }
 
+TEST_THREADED;
 TEST_MAIN(RUN(muon_takes_the_matrices_of_the_layers) RUN(the_rest_moves_as_with_adamw)
               RUN(the_rest_has_a_rate_of_its_own) RUN(any_number_of_threads_gives_the_same_bits)
                   RUN(ranks_share_out_the_matrices) RUN(updates_have_the_size_of_adamws))

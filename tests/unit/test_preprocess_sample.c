@@ -772,6 +772,7 @@ TEST(damage_comes_at_its_rate)
     loom_sample_world_free(w);
 }
 
+TEST_THREADED;
 TEST_MAIN(RUN(arithmetic_is_that_of_the_library) RUN(clean_traces_pass_the_validator)
               RUN(a_trace_does_not_depend_on_how_many_there_are) RUN(every_seed_of_the_base_is_another_world)
                   RUN(impossible_settings_are_refused) RUN(exact_probabilities_are_those_of_the_draws)

@@ -166,5 +166,6 @@ TEST(counters)
     loom_counter_release(&b);
 }
 
+TEST_THREADED;
 TEST_MAIN(RUN(streams_keep_the_order) RUN(streams_stop_at_a_failure) RUN(quantiles_are_those_of_the_sorted_list)
               RUN(counters))

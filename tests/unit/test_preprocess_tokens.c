@@ -181,4 +181,5 @@ TEST(tidy_up)
     CHECK_I64(rmdir(in_scratch("")), 0);
 }
 
+TEST_THREADED;
 TEST_MAIN(RUN(instruction_samples) RUN(tabular_samples) RUN(threads_do_not_matter) RUN(tidy_up))

@@ -1,6 +1,7 @@
 /* Every part of a tokenizer.json in all the forms that are taken, and others, which are refused by name. A small
  * tokenizer of each family, of which one part at a time is another. */
-#include "test.h"
+#include "unit/failing_calls.h"
+
 #include "tokenizer/tokenizer.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -9,7 +10,6 @@
 #include "tokenizer/foreign.h"
 #include "tokenizer/pretok.h"
 #include "tokenizer/tok_internal.h"
-#include "unit/failing_calls.h"
 
 #if FAILING_MEMORY
 /* Without memory PCRE2 gives none of these. */

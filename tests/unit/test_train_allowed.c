@@ -312,5 +312,6 @@ TEST(other_texts)
     loom_allowed_free(NULL);
 }
 
+TEST_THREADED;
 TEST_MAIN(RUN(as_one_automaton_for_each) RUN(broken_texts) RUN(what_is_asked_for_comes_first)
               RUN(what_does_not_do_what_is_asked_is_wrong) RUN(other_texts))
