@@ -76,8 +76,10 @@ printf 'infilling-options = --lr 2e-3 --context 256\n' >>configs/mine.conf
 plan RUN=mine METHODS=instruction FIGURES=7 LESSONS='80 20' >out
 says out '--task attribute --questions 80 .*train.questions'; says out '--task edge --questions 20 .*train.questions'
 [ "$(grep -c 'loom-train .* --lr 2e-3 --context 256 -o out/mine/infilling' out)" = 2 ] || fail "figure 7 tunes its two models in different ways"
-printf '[balance]\nexponent = 0\n' >>configs/mine.conf
+printf '[balance]\nexponent = 0\nunmet = 0.2\n' >>configs/mine.conf
 plan RUN=mine >out; says out 'loom-preprocess balance .*recursive.train.txt.zst'
+says out 'loom-preprocess balance .*train.txt.zst .*--unmet 0 -o'
+plan RUN=mine BASE_MODEL=checkpoints/base.h5 >out; grep 'balanced.txt.zst' out | grep -q 'train.txt.zst .*--unmet 0' && fail "requests that are not met are left out"
 expect 0 loom-preprocess balance --config configs/mine.conf --print-config # the programs leave [recipe] alone
 
 refused() { # TEXT PATTERN
