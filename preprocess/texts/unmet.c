@@ -8,7 +8,7 @@
 #include "core/rng.h"
 #include "trace/text/parse.h"
 
-enum { TRIES = 20 };
+enum { TRIES = 20, WAYS_TRIED = 4 };
 
 static bool is_name(const char *name) { return strncmp(name, "MS_", 3) == 0; }
 
@@ -234,8 +234,12 @@ bool loom_unmet_sample(loom_unmet *u, const char *text, size_t len, size_t answe
     if (!sort_calls(u) || !read_sample(&p, &u->arena, text, len, answer)) return false;
     find_ways(&ways, &p);
     loom_rng_seed(&r, u->seed, "unmet", number);
-    const unmet_way *way = draw_way(&ways, &r);
-    return way && draw_call(u, &p, way, &r, name) && write_other(u, text, len, answer, name, &r);
+    for (int i = 0; i < WAYS_TRIED; i++) {
+        const unmet_way *way = draw_way(&ways, &r);
+        if (!way) return false;
+        if (draw_call(u, &p, way, &r, name)) return write_other(u, text, len, answer, name, &r);
+    }
+    return false;
 }
 
 void loom_unmet_release(loom_unmet *u)
