@@ -131,13 +131,6 @@ static void clear(loom_allowed *x, int64_t from, int64_t end)
     memset(x->bits + from * x->words, 0, (size_t)((end - from) * x->words) * sizeof *x->bits);
 }
 
-/* The bits of an answer up to the row that breaks a rule, with it; what follow_conf returns. */
-static int64_t fill_answer(loom_allowed *x, worker *w, const loom_automaton_conf *conf, const answer *it)
-{
-    clear(x, it->from, it->end);
-    return follow_conf(x, w, conf, it, true);
-}
-
 /* The row that breaks a rule teaches nothing more than its label. */
 static void accept(loom_allowed *x, const answer *it, int64_t wrong)
 {
@@ -217,7 +210,7 @@ static void fill_asked(loom_allowed *x, worker *w, const loom_automaton_conf *co
     int64_t known = w->known;
 
     first.asked_first = first.on_the_way = later.on_the_way = true;
-    int64_t wrong = fill_answer(x, w, &first, it);
+    int64_t wrong = follow_conf(x, w, &first, it, true);
     if (wrong == it->end || !unask(w, &none)) return;
     int64_t wrong_later = follow_conf(x, w, &later, it, false), wrong_anyway = follow_conf(x, w, &none, it, false);
     if (wrong >= 0 && wrong_anyway > loom_max_i64(wrong, wrong_later)) {
@@ -227,7 +220,8 @@ static void fill_asked(loom_allowed *x, worker *w, const loom_automaton_conf *co
     }
     if (wrong_later > wrong || wrong < 0) {
         w->known = known;
-        wrong = fill_answer(x, w, wrong_later > wrong ? &later : conf, it);
+        clear(x, it->from, it->end);
+        wrong = follow_conf(x, w, wrong_later > wrong ? &later : conf, it, true);
     }
     accept(x, it, wrong);
 }
@@ -246,7 +240,7 @@ static void fill_sequence(void *arg, int64_t item, int thread)
     loom_automaton_conf conf = {
         .mode = x->mode, .full = true, .prompt = loom_buf_text(&w->prompt), .prompt_len = w->prompt.len};
     if (loom_text_include_line(conf.prompt, conf.prompt_len, &line_len)) fill_asked(x, w, &conf, &it);
-    else accept(x, &it, fill_answer(x, w, &conf, &it));
+    else accept(x, &it, follow_conf(x, w, &conf, &it, true));
     for (int64_t n = it.from; n < it.end; n++) w->rows += x->labels[n] != LOOM_IGNORE;
 }
 

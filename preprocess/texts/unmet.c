@@ -128,13 +128,13 @@ static void find_ways(unmet_ways *w, const loom_parsed *p)
     if (p->req.remaining_depth == 1 && p->req.num_current_edges > 0) w->lacking[w->n_lacking++] = (unmet_way){0};
 }
 
-/* Room is lacking in few samples: most of these are about it. NULL: there is none. */
+/* Room is lacking in few samples: most of these are about it. Where something may be made below, something is lacking
+ * here as well. NULL: there is none. */
 static const unmet_way *draw_way(const unmet_ways *w, loom_rng *r)
 {
-    if (w->n_room && (!(w->n_below || w->n_lacking) || loom_rng_chance(r, 0.8)))
+    if (w->n_room && (!w->n_lacking || loom_rng_chance(r, 0.8)))
         return &w->room[loom_rng_below(r, (uint64_t)w->n_room)];
-    if (w->n_below && (!w->n_lacking || loom_rng_chance(r, 0.5)))
-        return &w->below[loom_rng_below(r, (uint64_t)w->n_below)];
+    if (w->n_below && loom_rng_chance(r, 0.5)) return &w->below[loom_rng_below(r, (uint64_t)w->n_below)];
     return w->n_lacking ? &w->lacking[loom_rng_below(r, (uint64_t)w->n_lacking)] : NULL;
 }
 
