@@ -11,6 +11,7 @@
 #include "core/num.h"
 #include "core/utf8.h"
 #include "infer/engine/completion.h"
+#include "readers/spans/span.h"
 #include "trace/graph/record.h"
 #include "trace/graph/rows.h"
 
@@ -90,10 +91,9 @@ bool loom_sink_begins_late(const loom_graph *g)
 
 const char *loom_sink_kind_name(loom_call_type type)
 {
-    return loom_call_type_is_store(type) ? "client" : type == LOOM_CALL_MQ ? "consumer" : "server";
+    loom_span_kind kind = loom_span_kind_of_call(type);
+    return kind == LOOM_SPAN_CLIENT ? "client" : kind == LOOM_SPAN_CONSUMER ? "consumer" : "server";
 }
-
-static int kind_number(loom_call_type type) { return loom_call_type_is_store(type) ? 3 : type == LOOM_CALL_MQ ? 5 : 2; }
 
 int64_t loom_sink_base_ms(const loom_sink *k, const loom_graph *g)
 {
@@ -280,7 +280,7 @@ static void otlp_span(loom_jw *w, const loom_sink *k, const loom_graph *g, int32
     loom_jw_kv_str(w, "spanId", id);
     loom_jw_kv_str(w, "parentSpanId", parent);
     loom_jw_kv_str(w, "name", scratch->data);
-    loom_jw_kv_i64(w, "kind", kind_number(c->type));
+    loom_jw_kv_i64(w, "kind", loom_span_kind_of_call(c->type));
     otlp_time(w, "startTimeUnixNano", start);
     otlp_time(w, "endTimeUnixNano", start + loom_max_i64(c->rt, 0));
     loom_jw_key(w, "attributes");

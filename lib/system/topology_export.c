@@ -7,6 +7,7 @@
 #include "core/csv_cell.h"
 #include "core/json.h"
 #include "core/num.h"
+#include "readers/spans/span.h"
 
 /* ---- names ---- */
 
@@ -374,14 +375,11 @@ static void lading_edge(loom_buf *into, const loom_topology *t, const loom_topol
     yaml_text(into, callee->name);
     loom_buf_str(into, "\n    callee_operation: ");
     yaml_text(into, loom_call_type_name(callee->type));
-    loom_buf_printf(into,
-                    "\n    caller_span_kind: %d\n    callee_span_kind: %d\n    weight: %lld\n    max_repeat: %lld\n",
-                    callee->type == LOOM_CALL_MQ ? 4 : 3,
-                    callee->type == LOOM_CALL_MQ            ? 5
-                    : loom_call_type_is_store(callee->type) ? 3
-                                                            : 2,
-                    (long long)loom_min_i64(UINT32_MAX / 4096, loom_max_i64(1, d->with)),
-                    (long long)loom_max_i64(1, llround(2 * (double)d->calls / (double)loom_max_i64(1, d->with) - 1)));
+    loom_buf_printf(
+        into, "\n    caller_span_kind: %d\n    callee_span_kind: %d\n    weight: %lld\n    max_repeat: %lld\n",
+        callee->type == LOOM_CALL_MQ ? LOOM_SPAN_PRODUCER : LOOM_SPAN_CLIENT, loom_span_kind_of_call(callee->type),
+        (long long)loom_min_i64(UINT32_MAX / 4096, loom_max_i64(1, d->with)),
+        (long long)loom_max_i64(1, llround(2 * (double)d->calls / (double)loom_max_i64(1, d->with) - 1)));
 }
 
 loom_status loom_topology_lading(loom_buf *into, const loom_topology *t, loom_export_left *left, loom_err *err)

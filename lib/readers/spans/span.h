@@ -14,7 +14,15 @@ typedef enum loom_span_kind {
     LOOM_SPAN_CLIENT,
     LOOM_SPAN_PRODUCER,
     LOOM_SPAN_CONSUMER
-} loom_span_kind;
+} loom_span_kind; /* numbers as in OTLP */
+
+/* Of the span that tells of such a call: its callee's, but stores have none, and their caller's tells. */
+static inline loom_span_kind loom_span_kind_of_call(loom_call_type type)
+{
+    return loom_call_type_is_store(type) ? LOOM_SPAN_CLIENT
+           : type == LOOM_CALL_MQ        ? LOOM_SPAN_CONSUMER
+                                         : LOOM_SPAN_SERVER;
+}
 
 #define LOOM_SPAN_USER   "USER"
 #define LOOM_SPAN_UNTOLD INT64_MIN
