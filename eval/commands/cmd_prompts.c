@@ -43,7 +43,8 @@ static const loom_opt prompts_opts[] = {
         "instead of the cells: instruction prompts in pairs, with and without the line that asks for this (loom-eval following); needs --stats"),
     LOOM_OPT_FLAG(
         "like", 0, prompts_conf, like,
-        "instead of the cells: prompts of validation graphs as they occur, of any size, for comparison with real ones (Figs 4, 16)"),
+        "instead of the cells: prompts of validation graphs as they occur, of any size, for comparison with real ones (Figs 4, 16); "
+        "with --stats slow graphs are asked for as slow ones, as training text has it: nobody else gets them"),
     LOOM_OPT_FLAG(
         "unusual", 0, prompts_conf, unusual,
         "with --like: also ask for an uncommon call that the validation graph has, so that generated graphs are as unusual "

@@ -24,6 +24,10 @@ says out 'loom-preprocess jobs .*out/jobs/batch_task.csv --names out/jobs/names.
 plan RUN=demo FIGURES=17 >err; says err 'figure 17 rests on batch jobs'
 plan RUN=demo FIGURES='T2 7' METHODS=tabular >err; says err 'figures 6, 7 and 13 and table 2 need the instruction model'
 plan RUN=demo FIGURES='5 7 T2' >out
+# training text asks for every slow graph as a slow one; prompts that do not would get none, and no likeness of response times
+plan RUN=desk >told
+grep 'loom-eval prompts .*--mode instruction' told >asked && [ "$(wc -l <asked)" -ge 2 ] || fail "the desk recipe asks for nothing"
+grep -v -- '--stats ' asked && fail "prompts of the instruction model do not know what is slow"
 # a model that finishes no graph (3) has answered, under every rule
 [ "$(grep -c 'loom-infer sample ' out)" = "$(grep -cF '|| test $? -eq 3' out)" ] || fail "an answer of a model that finishes nothing is taken for a failure"
 for what in 'topology ' 'management ' 'classes ' 'infilling '; do says out "loom-eval $what"; done
