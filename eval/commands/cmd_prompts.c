@@ -1,5 +1,5 @@
-/* loom-eval prompts: what to ask for, cell by cell of the grid, taken from validation graphs. Longer than
- * most: three ways to choose what is asked for end in one file. */
+/* loom-eval prompts: what to ask for, cell by cell of the grid, taken from validation graphs.
+ * Longer than most: three ways to choose what is asked for end in one file. */
 #include <string.h>
 
 #include "core/file.h"

@@ -1,7 +1,8 @@
 /* loom-infer bench: speed of generation on this machine, beside what its memory and its arithmetic would allow.
  *
  * Each cell of the table generates the same graphs with so many layers in flight. Tokens are told apart: chosen by the
- * model, forced (appended by jump-ahead), and of prompts. */
+ * model, forced (appended by jump-ahead), and of prompts. Longer than most: a run has its speed, and what bounds it is
+ * measured beside it. */
 #include <math.h>
 #include <stdlib.h>
 

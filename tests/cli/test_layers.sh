@@ -31,6 +31,7 @@ plant lib/model/planted.c '#include <hdf5.h>\n';               found '<hdf5.h> i
 plant lib/model/rope_planted.c '#include <cblas.h>\n';         found '<cblas.h> is included outside its one folder'
 plant eval/planted.c '#include <jansson.h>\n';                 found '<jansson.h> is included outside its one folder'
 plant train/planted.c '#include <mpi.h>\n';                    found '<mpi.h> is included outside its one folder'
+plant train/planted.c '#include <math.h>\n'"$(yes '\n' | head -n 500 | tr -d '\n')"; found '^train/planted.c: over 500 lines'
 plant infer/planted.c '#include <sqlite3.h>\n';                found '<sqlite3.h> has no door in tests/layers.sh'
 plant infer/planted.c '#include <curl/curl.h>\n';              found '<curl/curl.h> is included outside its one folder'
 plant lib/model/planted_impl.h '';                             plant train/planted.c '#include "model/planted_impl.h"\n'
