@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -376,9 +377,41 @@ static loom_status parse_value(char *text, const char *where, char **value, loom
 }
 
 struct config_state {
+    const char *path;
     bool common, own; /* which tables the current section reaches */
+    bool begun;       /* a key was there */
+    bool sectioned;   /* a section was */
+    bool included;    /* by another file */
     loom_intern seen; /* "section kind/key" already set */
 };
+
+static loom_status read_config(struct run *r, const char *path, bool included, loom_err *err);
+
+/* "include = FILE", from the folder of the file that says so, which may be known by a link: what stands there is in force
+ * before all that follows here. */
+static loom_status include_config(struct run *r, struct config_state *s, const char *file, const char *where,
+                                  loom_err *err)
+{
+    char real[PATH_MAX];
+    const char *slash = realpath(s->path, real) ? strrchr(real, '/') : NULL;
+    loom_buf path = {0};
+
+    if (s->begun)
+        return loom_fail(err, LOOM_STATUS_ARG, "%s: include goes before every other key: those override it", where);
+    s->begun = true;
+    if (s->included)
+        return loom_fail(err, LOOM_STATUS_ARG,
+                         "%s: this file is included itself; name %s in the file that is read first", where, file);
+    if (!*file) return loom_fail(err, LOOM_STATUS_ARG, "%s: include names no file", where);
+    if (slash && *file != '/') loom_buf_append(&path, real, (size_t)(slash - real) + 1);
+    loom_buf_str(&path, file);
+    loom_status st = loom_buf_check(&path, "the configuration", err);
+    if (st == LOOM_OK && !loom_file_exists(path.data))
+        st = loom_fail(err, LOOM_STATUS_IO, "%s: there is no %s to include", where, path.data);
+    if (st == LOOM_OK) st = read_config(r, path.data, true, err);
+    loom_buf_release(&path);
+    return st;
+}
 
 static loom_status config_line(struct run *r, struct config_state *s, char *line, const char *where, loom_err *err)
 {
@@ -388,6 +421,7 @@ static loom_status config_line(struct run *r, struct config_state *s, char *line
     if (*line == '[') {
         char *comment = strchr(line, '#');
         if (comment) *comment = 0;
+        s->sectioned = true;
         return parse_section(r, line, where, &s->common, &s->own, err);
     }
     char *equals = strchr(line, '=');
@@ -395,6 +429,8 @@ static loom_status config_line(struct run *r, struct config_state *s, char *line
     *equals = 0;
     const char *key = trim(line);
     LOOM_TRY(parse_value(equals + 1, where, &value, err));
+    if (!s->sectioned && strcmp(key, "include") == 0) return include_config(r, s, value, where, err);
+    s->begun = true;
     const char *meant = value;
     if (!s->common && !s->own) return LOOM_OK; /* belongs to another subcommand, which checks it */
     const loom_opt *o = NULL, *was = NULL;
@@ -430,11 +466,11 @@ static loom_status config_line(struct run *r, struct config_state *s, char *line
     return st;
 }
 
-static loom_status read_config(struct run *r, const char *path, loom_err *err)
+static loom_status read_config(struct run *r, const char *path, bool included, loom_err *err)
 {
     loom_status st;
     loom_lines *lines = NULL;
-    struct config_state state = {.common = true};
+    struct config_state state = {.path = path, .common = true, .included = included};
     char *line;
     size_t len;
 
@@ -598,7 +634,7 @@ static loom_status run_command(struct run *r, int argc, char **argv, loom_err *e
     if (path) {
         path = find_config(r, path);
         LOOM_TRY(loom_arena_check(&r->arena, "options", err));
-        LOOM_TRY(read_config(r, path, err));
+        LOOM_TRY(read_config(r, path, false, err));
     }
     LOOM_TRY(parse_words(r, argc, argv, err));
     if (r->common.help) return print_command_help(r, err);

@@ -7,8 +7,9 @@
  *
  * Configuration file (--config): `key = value`, `#` comments, `[section]` or `[section, section]`. Keys before any
  * section and keys in [common] are the common options; a section named like a subcommand holds its options. Sections
- * of other subcommands are skipped, so one file can configure a whole pipeline; an unknown section or key, a duplicate
- * key or trailing characters are errors with file and line. */
+ * of other subcommands are skipped, so one file can configure a whole pipeline. `include = FILE` before all of it reads
+ * FILE (from the folder of this one) first, and what follows overrides it. An unknown section or key, a duplicate key
+ * or trailing characters are errors with file and line. */
 #ifndef LOOM_CORE_CLI_H
 #define LOOM_CORE_CLI_H
 

@@ -50,6 +50,35 @@ cp configs/base.conf configs/mine.conf
 base() { make --no-print-directory -f Makefile.base -n BIN=b OUT=o CONFIG="$1" base 2>&1 | sed 's/base\.conf/mine.conf/g'; }
 [ "$(base configs/base.conf | md5sum)" = "$(base configs/mine.conf | md5sum)" ] || fail "a copy of base.conf gives other commands"
 
+# a recipe that includes another differs in what it says itself; whose fault it is, is said with file and line
+printf '# like desk\ninclude = desk.conf\n' >configs/mine.conf
+plan RUN=desk | sed "s/desk\.conf/mine.conf/g; s,out/desk\\>,out/mine,g" >one
+plan RUN=mine >two
+cmp one two || fail "a recipe that includes desk.conf and says nothing gives other commands"
+printf '[recipe]\nmethods = tabular\n' >>configs/mine.conf
+plan RUN=mine >out; says out '--mode tabular'; grep -q -- '--mode instruction' out && fail "what is included goes before the file"
+loom-preprocess balance --config configs/mine.conf --print-config >out; says out '^unmet = 0.15'
+# what was made before the included file was edited is made again
+mkdir kept && touch kept/traces.meta.json
+traces() { make --no-print-directory -n -f Makefile.data BIN=b OUT=kept CONFIG=configs/mine.conf kept/traces.meta.json >out 2>&1; }
+touch -d '1 hour ago' configs/mine.conf configs/desk.conf
+traces; grep -q 'sample-traces' out && fail "made again for nothing"
+touch -d '1 hour' configs/desk.conf
+traces; says out 'loom-preprocess sample-traces '
+printf 'include = nowhere.conf\n' >configs/mine.conf; plan RUN=mine >err; says err 'configs/mine.conf: there is no configs/nowhere.conf to include'
+printf '[recipe]\n\nmethod = tabular\n' >configs/under.conf; printf 'include = under.conf\n' >configs/mine.conf
+plan RUN=mine >err; says err 'configs/under.conf:3: unknown key "method" in .recipe.'
+printf '[recipe]\nfigures = 3\n' >configs/under.conf; printf 'include = under.conf\n[recipe]\nfigures = 8\nfigures = 12\n' >configs/mine.conf
+plan RUN=mine >err; says err 'configs/mine.conf:4: "figures" is set twice'
+
+# a base model that is made first, by its own recipe
+printf 'include = desk.conf\n[recipe]\nbase-model = configs/small-base.conf\n' >configs/mine.conf
+plan RUN=mine METHODS=instruction >out
+says out 'loom-preprocess sample-traces --config configs/small-base.conf .*--seed 12 -o out/mine/base/world-12'
+grep -q 'base/world-13' out && fail "more worlds than small-base.conf has"
+says out '--base-model out/mine/base/base.h5 -o out/mine/instruction.sft'
+plan RUN=mine BASE_MODEL=configs/none.conf >err; says err 'BASE_MODEL=configs/none.conf is not there'
+
 # what the file says is done, and the command line goes before it
 printf '[recipe]\nmethods = recursive   # alone\nfigures = 12\ntemperatures = "0.5"\nfull = no\n' >configs/mine.conf
 plan RUN=mine >out; grep -q -- '--mode recursive' out || fail "methods are not read"

@@ -334,6 +334,37 @@ TEST(wrong_configurations)
     CHECK(strstr(loom_buf_text(&said), "cannot open none-of-that-name"));
 }
 
+static void write_in_folder(const char *name, const char *text)
+{
+    loom_err err = {0};
+    CHECK(loom_file_write(in_folder(name), text, strlen(text), true, &err) == LOOM_OK);
+}
+
+/* What a file includes is read first, from the folder of the file, and whatever follows goes before it. */
+TEST(included_configurations)
+{
+    write_in_folder("under.conf", "seed = 8\n[stats]\nn = 5\nword = below\n[view]\nnonsense = 7\n");
+    CHECK_RUNS(config("# mine\ninclude = under.conf # theirs\n[stats]\nn = 6\n"));
+    CHECK(common.seed == 8 && got.n == 6);
+    CHECK_STR(got.word, "below");
+    CHECK_RUNS(config("include = \"under.conf\"\nseed = 9\n"));
+    CHECK(common.seed == 9 && got.n == 5);
+    char absolute[400];
+    snprintf(absolute, sizeof absolute, "include = %s\n", in_folder("under.conf"));
+    CHECK_RUNS(config(absolute));
+    CHECK_I64(got.n, 5);
+    check_refused(config("seed = 3\ninclude = under.conf\n"), "x.conf:2: include goes before every other key");
+    check_refused(config("include = under.conf\ninclude = under.conf\n"), "x.conf:2: include goes before every other key");
+    check_refused(config("[common]\ninclude = under.conf\n"), "unknown key \"include\"");
+    check_refused(config("[stats]\ninclude = under.conf\n"), "unknown key \"include\"");
+    check_refused(config("include =\n"), "x.conf:1: include names no file");
+    CHECK_I64(run(config("include = nowhere.conf\n")), 1);
+    CHECK(strstr(loom_buf_text(&said), "x.conf:1: there is no ") && strstr(loom_buf_text(&said), "nowhere.conf to include"));
+    check_refused(config("include = x.conf\n"), "x.conf:1: this file is included itself");
+    write_in_folder("under.conf", "[stats]\nm = 5\n");
+    check_refused(config("include = under.conf\n"), "under.conf:2: unknown key \"m\"");
+}
+
 /* A recipe that comes with the programs is found by its bare name (this program lies in a build folder). */
 TEST(shipped_configurations)
 {
@@ -484,5 +515,5 @@ static void finish(void)
 
 TEST_MAIN(if (!mkdtemp(folder)) return 1; RUN(words_and_letters) RUN(older_spellings) RUN(wrong_options)
               RUN(no_before_what_is_no_flag) RUN(wrong_use) RUN(outcomes) RUN(under_mpirun) RUN(configurations)
-                  RUN(wrong_configurations) RUN(shipped_configurations) RUN(printed_configuration) RUN(help)
+                  RUN(wrong_configurations) RUN(included_configurations) RUN(shipped_configurations) RUN(printed_configuration) RUN(help)
                       RUN(help_for_other_readers) RUN(progress) RUN(standard_output) finish();)
