@@ -33,7 +33,8 @@ static const loom_opt sample_opts[] = {
                   "published prompts: leave out the last of each file, as the public program does"),
     LOOM_OPT_IN("like", 0, sample_conf, like, NULL, "STORE", "one request for each graph of a store"),
     LOOM_OPT_I64("limit", 0, sample_conf, limit, "0", 0, 1e15, "N", "only the first N prompts or graphs; 0: all"),
-    LOOM_OPT_IN("stats", 0, sample_conf, stats, NULL, "FILE", "with --like: what is usual (loom-preprocess stats), so that slow graphs are asked for as slow ones"),
+    LOOM_OPT_IN("stats", 0, sample_conf, stats, NULL, "FILE",
+                "with --like: what is usual (loom-preprocess stats), so that slow graphs are asked for as slow ones"),
     LOOM_OPT_STR(
         "service", 0, sample_conf, service, NULL, "NAME",
         "without a file: service of the graphs; when it is not given, drawn for each as the training graphs have it"),

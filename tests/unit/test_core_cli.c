@@ -354,12 +354,14 @@ TEST(included_configurations)
     CHECK_RUNS(config(absolute));
     CHECK_I64(got.n, 5);
     check_refused(config("seed = 3\ninclude = under.conf\n"), "x.conf:2: include goes before every other key");
-    check_refused(config("include = under.conf\ninclude = under.conf\n"), "x.conf:2: include goes before every other key");
+    check_refused(config("include = under.conf\ninclude = under.conf\n"),
+                  "x.conf:2: include goes before every other key");
     check_refused(config("[common]\ninclude = under.conf\n"), "unknown key \"include\"");
     check_refused(config("[stats]\ninclude = under.conf\n"), "unknown key \"include\"");
     check_refused(config("include =\n"), "x.conf:1: include names no file");
     CHECK_I64(run(config("include = nowhere.conf\n")), 1);
-    CHECK(strstr(loom_buf_text(&said), "x.conf:1: there is no ") && strstr(loom_buf_text(&said), "nowhere.conf to include"));
+    CHECK(strstr(loom_buf_text(&said), "x.conf:1: there is no ") &&
+          strstr(loom_buf_text(&said), "nowhere.conf to include"));
     check_refused(config("include = x.conf\n"), "x.conf:1: this file is included itself");
     write_in_folder("under.conf", "[stats]\nm = 5\n");
     check_refused(config("include = under.conf\n"), "under.conf:2: unknown key \"m\"");
@@ -513,7 +515,8 @@ static void finish(void)
     CHECK_I64(system(line), 0);
 }
 
-TEST_MAIN(if (!mkdtemp(folder)) return 1; RUN(words_and_letters) RUN(older_spellings) RUN(wrong_options)
-              RUN(no_before_what_is_no_flag) RUN(wrong_use) RUN(outcomes) RUN(under_mpirun) RUN(configurations)
-                  RUN(wrong_configurations) RUN(included_configurations) RUN(shipped_configurations) RUN(printed_configuration) RUN(help)
-                      RUN(help_for_other_readers) RUN(progress) RUN(standard_output) finish();)
+TEST_MAIN(if (!mkdtemp(folder)) return 1;
+          RUN(words_and_letters) RUN(older_spellings) RUN(wrong_options) RUN(no_before_what_is_no_flag) RUN(wrong_use)
+              RUN(outcomes) RUN(under_mpirun) RUN(configurations) RUN(wrong_configurations) RUN(included_configurations)
+                  RUN(shipped_configurations) RUN(printed_configuration) RUN(help) RUN(help_for_other_readers)
+                      RUN(progress) RUN(standard_output) finish();)
