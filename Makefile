@@ -231,7 +231,7 @@ help: ## this list
 	@sed -nE 's/^([a-z][a-z-]*):[^#]*## (.*)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
 	@echo; echo "  RUN=demo         configs/RUN.conf is read, out/RUN is written (with CSV: out/RUN-NAME)"
 	@echo "  CONFIG= OUT=     other configuration file (its outputs: out/NAME), other output folder"
-	@echo "  BASE_MODEL=FILE  what models start from (default: the one shipped, checkpoints/base.h5); none: from random weights"
+	@echo "  BASE_MODEL=FILE  what models start from (default: the one shipped, checkpoints/base.h5), or the recipe (*.conf) of a base that is made first; none: from random weights"
 	@echo "  INIT=FOLDER      train adapters beside this Hugging Face model (configs/llama2-7b-lora.conf, llama3.2-1b-lora.conf)"
 	@echo "  CSV=PATH         your traces (CallGraph CSV, Jaeger, OTLP or Zipkin JSON, archives or folders of them) instead of made-up ones"
 	@echo "                   (paths may hold blanks and quotes: they are reached through links in out/links)"
